@@ -1,1 +1,5 @@
-//! Placeholder.
+//! Boolean netlists, Bristol files, gadgets and layered programs.
+pub mod builder;
+pub mod eval;
+pub mod netlist;
+pub mod verify;
