@@ -1,5 +1,10 @@
 //! Boolean netlists, Bristol files, gadgets and layered programs.
+pub mod bristol;
 pub mod builder;
+pub mod data;
 pub mod eval;
+pub mod gadgets;
 pub mod netlist;
 pub mod verify;
+pub mod knowledge;
+pub mod program;

@@ -5,6 +5,8 @@
 //! [`Netlist::from_parts`], which runs [`crate::verify`]. So whoever holds a `Netlist` may index by its wires unchecked
 //! in spirit: every operand is in range and defined before it is used.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::verify::{self, NetlistError};
 
 /// A wire, numbered from 0. Wires `0..input_bits` are the inputs.
@@ -247,6 +249,27 @@ impl Netlist {
     #[must_use]
     pub fn gates(&self) -> &Gates {
         &self.gates
+    }
+
+    /// SHA-256 over groups and gates: two hosts that read one file get one digest, whatever the file's white space.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for groups in [&self.inputs, &self.outputs] {
+            hash.update((groups.len() as u64).to_le_bytes());
+            groups.iter().for_each(|bits| hash.update(bits.to_le_bytes()));
+        }
+        hash.update(self.wires.to_le_bytes());
+        let gates = &self.gates;
+        for i in 0..gates.len() {
+            let mut record = [0; 13];
+            record[0] = gates.kind[i] as u8;
+            for (field, value) in [gates.a[i], gates.b[i], gates.out[i]].iter().enumerate() {
+                record[1 + 4 * field..5 + 4 * field].copy_from_slice(&value.to_le_bytes());
+            }
+            hash.update(record);
+        }
+        hash.finalize().into()
     }
 
     /// Gate counts and depth.

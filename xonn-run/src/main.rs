@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! `xonn-run`: private predictions between two hosts.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xonn_run::cli::main()
+}

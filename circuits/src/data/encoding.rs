@@ -1,0 +1,250 @@
+//! The public quantisation of a model's input: from a real number to integer to bits.
+
+use serde::{Deserialize, Serialize};
+
+/// Most bits of one input.
+pub const MAX_BITS: u64 = 1 << 28;
+
+/// Most bits of one number: with more, codes and scales would leave what `f64` holds exactly.
+pub const MAX_WIDTH: u32 = 32;
+
+/// How an input sample becomes bits: `x = scale * (q - zero)` with an integer code `q` of `bits` bits.
+///
+/// Stored in the package and applied by the client. The bits of a sample are the codes of its numbers in row-major
+/// order, each least significant bit first, two's complement if `signed`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputEncoding {
+    /// Shape of one sample, channels last.
+    pub shape: Vec<u32>,
+    /// Bits of one code, `1..=32`.
+    pub bits: u32,
+    /// Whether codes are two's complement (`-2^(bits-1) .. 2^(bits-1)`) or unsigned (`0 .. 2^bits`).
+    pub signed: bool,
+    /// The real number that one step of the code stands for; finite and more than 0.
+    pub scale: f64,
+    /// The code of the real number 0. It may lie outside the range of codes.
+    pub zero: i64,
+}
+
+/// A number that has no code, or an encoding that breaks a rule.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodingError {
+    /// NaN or an infinity.
+    #[error("the value {value} is not a finite number, expected one from {lowest} to {highest}")]
+    NotFinite {
+        /// The value.
+        value: f64,
+        /// Smallest value that has a code.
+        lowest: f64,
+        /// Largest value that has a code.
+        highest: f64,
+    },
+    /// The nearest code does not fit the declared bits.
+    #[error(
+        "the value {value} is out of the model's input range, expected one from {lowest} to {highest} \
+         ({bits} bits, scale {scale}, zero {zero})"
+    )]
+    OutOfRange {
+        /// The value.
+        value: f64,
+        /// Smallest value that has a code.
+        lowest: f64,
+        /// Largest value that has a code.
+        highest: f64,
+        /// Bits of a code.
+        bits: u32,
+        /// Step of the code.
+        scale: f64,
+        /// Code of 0.
+        zero: i64,
+    },
+    /// The width is not supported.
+    #[error("the input encoding has {bits} bits a number, expected 1 to {MAX_WIDTH}")]
+    Width {
+        /// Declared bits.
+        bits: u32,
+    },
+    /// The scale is not a positive number.
+    #[error("the input encoding has scale {scale}, expected a finite number above 0")]
+    Scale {
+        /// Declared scale.
+        scale: f64,
+    },
+    /// The zero point is so far off that codes are not exact any more.
+    #[error("the input encoding has zero point {zero}, expected one from -2^52 to 2^52")]
+    Zero {
+        /// Declared zero point.
+        zero: i64,
+    },
+    /// The shape is too large.
+    #[error("the input encoding has shape {shape:?} of {bits} bits each, expected at most {MAX_BITS} bits together")]
+    TooLarge {
+        /// Declared shape.
+        shape: Vec<u32>,
+        /// Declared bits.
+        bits: u32,
+    },
+}
+
+impl InputEncoding {
+    /// Checks the rules of the fields' own documentation, and that a sample has at most [`MAX_BITS`] bits.
+    ///
+    /// # Errors
+    /// The first rule broken. Encodings from files are checked before anything else is done with them.
+    pub fn check(&self) -> Result<(), EncodingError> {
+        if !(1..=MAX_WIDTH).contains(&self.bits) {
+            return Err(EncodingError::Width { bits: self.bits });
+        }
+        if !(self.scale.is_finite() && self.scale > 0.0) {
+            return Err(EncodingError::Scale { scale: self.scale });
+        }
+        if self.zero.unsigned_abs() > 1 << 52 {
+            return Err(EncodingError::Zero { zero: self.zero });
+        }
+        let bits = self.shape.iter().try_fold(u64::from(self.bits), |n, &side| n.checked_mul(side.into()));
+        // A side of 0 hides any size behind it; an empty input has nothing to predict from.
+        match bits {
+            Some(1..=MAX_BITS) => Ok(()),
+            _ => Err(EncodingError::TooLarge { shape: self.shape.clone(), bits: self.bits }),
+        }
+    }
+
+    /// Numbers of one sample: the product of the shape.
+    ///
+    /// At most [`MAX_BITS`] for a checked encoding.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.shape.iter().fold(1usize, |n, &side| n.saturating_mul(side as usize))
+    }
+
+    /// Bits of one sample.
+    #[must_use]
+    pub fn bit_count(&self) -> usize {
+        self.elements().saturating_mul(self.bits as usize)
+    }
+
+    /// Smallest and largest code.
+    #[must_use]
+    pub fn codes(&self) -> std::ops::RangeInclusive<i64> {
+        let span = 1i64 << self.bits.clamp(1, MAX_WIDTH);
+        if self.signed { -span / 2..=span / 2 - 1 } else { 0..=span - 1 }
+    }
+
+    /// The real number that a code stands for.
+    #[must_use]
+    pub fn value_of(&self, q: i64) -> f64 {
+        self.scale * (q.saturating_sub(self.zero)) as f64
+    }
+
+    /// The code of `x`: `round(x / scale) + zero`, halves away from 0. Exact for integers when `scale` is 1.
+    ///
+    /// # Errors
+    /// [`EncodingError::NotFinite`] and [`EncodingError::OutOfRange`]: values are never clipped, since a clipped pixel
+    /// would be predicted from without a word.
+    pub fn quantise(&self, x: f64) -> Result<i64, EncodingError> {
+        let codes = self.codes();
+        let (lowest, highest) = (self.value_of(*codes.start()), self.value_of(*codes.end()));
+        if !x.is_finite() {
+            return Err(EncodingError::NotFinite { value: x, lowest, highest });
+        }
+        // Up to 2^53 both summands and the sum are exact; beyond it the code is out of range by far.
+        let code = (x / self.scale).round() + self.zero as f64;
+        if code >= *codes.start() as f64 && code <= *codes.end() as f64 {
+            return Ok(code as i64);
+        }
+        let &Self { bits, scale, zero, .. } = self;
+        Err(EncodingError::OutOfRange { value: x, lowest, highest, bits, scale, zero })
+    }
+
+    /// The bits of a code, least significant first, two's complement.
+    pub fn bits_of(&self, q: i64) -> impl Iterator<Item = bool> + use<> {
+        (0..self.bits.min(MAX_WIDTH)).map(move |i| q >> i & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoding(bits: u32, signed: bool, scale: f64, zero: i64) -> InputEncoding {
+        InputEncoding { shape: vec![2, 3], bits, signed, scale, zero }
+    }
+
+    #[test]
+    fn integers_are_exact_at_scale_one() {
+        for (signed, range) in [(false, 0..256i64), (true, -128..128)] {
+            let e = encoding(8, signed, 1.0, 0);
+            for q in range.clone() {
+                assert_eq!(e.quantise(q as f64), Ok(q));
+                let back = e.bits_of(q).enumerate().fold(0i64, |n, (i, bit)| n | i64::from(bit) << i);
+                assert_eq!(if signed { i64::from(back as i8) } else { back }, q);
+            }
+            for outside in [range.start - 1, range.end] {
+                assert!(matches!(e.quantise(outside as f64), Err(EncodingError::OutOfRange { .. })));
+            }
+        }
+        let wide = encoding(32, true, 1.0, 0);
+        assert_eq!(wide.quantise(f64::from(i32::MIN)), Ok(i32::MIN.into()));
+        assert_eq!(wide.bits_of(-1).filter(|&bit| bit).count(), 32);
+    }
+
+    #[test]
+    fn scale_and_zero_follow_the_formula() {
+        // x = (q - 128) / 127.5 would be Keras's rescaling to -1..1; every code comes back.
+        let e = encoding(8, false, 1.0 / 127.5, 128);
+        for q in 0..256 {
+            assert_eq!(e.quantise(e.value_of(q)), Ok(q));
+        }
+        // Halves go away from 0.
+        let e = encoding(4, true, 0.5, 0);
+        assert_eq!((e.quantise(0.25), e.quantise(-0.25), e.quantise(0.24)), (Ok(1), Ok(-1), Ok(0)));
+    }
+
+    #[test]
+    fn what_has_no_code_is_refused_with_the_range() {
+        let e = encoding(8, false, 0.5, 10);
+        for x in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(matches!(e.quantise(x), Err(EncodingError::NotFinite { .. })));
+        }
+        assert_eq!(
+            e.quantise(200.0).map_err(|e| e.to_string()),
+            Err("the value 200 is out of the model's input range, expected one from -5 to 122.5 \
+                 (8 bits, scale 0.5, zero 10)"
+                .into())
+        );
+        assert!(e.quantise(f64::MAX).is_err() && e.quantise(-1e300).is_err());
+        // A division that overflows to infinity.
+        assert!(encoding(8, false, f64::MIN_POSITIVE, 0).quantise(1e308).is_err());
+    }
+
+    #[test]
+    fn hostile_encodings_are_refused() {
+        assert_eq!(encoding(8, false, 1.0, 0).check(), Ok(()));
+        for bits in [0, 33, u32::MAX] {
+            assert_eq!(encoding(bits, false, 1.0, 0).check(), Err(EncodingError::Width { bits }));
+            let _ = (encoding(bits, true, 1.0, 0).codes(), encoding(bits, true, 1.0, 0).bit_count());
+        }
+        for scale in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(encoding(8, false, scale, 0).check(), Err(EncodingError::Scale { .. })));
+        }
+        assert!(matches!(encoding(8, false, 1.0, i64::MIN).check(), Err(EncodingError::Zero { .. })));
+        for shape in [vec![1 << 14, 1 << 14], vec![u32::MAX; 9], vec![0], vec![u32::MAX, u32::MAX, 0]] {
+            let e = InputEncoding { shape, ..encoding(8, false, 1.0, 0) };
+            assert!(matches!(e.check(), Err(EncodingError::TooLarge { .. })));
+        }
+        let largest = InputEncoding { shape: vec![1 << 14, 1 << 11], ..encoding(8, false, 1.0, 0) };
+        assert_eq!((largest.check(), largest.bit_count() as u64), (Ok(()), MAX_BITS));
+        let scalar = InputEncoding { shape: vec![], ..encoding(8, false, 1.0, 0) };
+        assert_eq!((scalar.check(), scalar.bit_count()), (Ok(()), 8));
+    }
+
+    #[test]
+    fn json_keeps_every_field_and_no_other() {
+        let e = encoding(8, true, 1.0 / 255.0, -3);
+        let json = serde_json::to_string(&e).expect("plain data");
+        assert_eq!(serde_json::from_str::<InputEncoding>(&json).expect("just written"), e);
+        assert!(serde_json::from_str::<InputEncoding>(&json.replace("\"zero\"", "\"offset\"")).is_err());
+    }
+}

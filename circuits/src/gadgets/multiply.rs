@@ -1,0 +1,74 @@
+//! Multiplication by a number that the garbler knows.
+
+use crate::builder::Builder;
+use crate::gadgets::adder::Columns;
+use crate::netlist::WireId;
+
+/// `(factor * (x << shift) + offset) mod 2^width`, two's complement.
+///
+/// * `x`: unsigned, `x.len()` bits, unknown to both hosts.
+/// * `factor`: two's complement, its last wire is the sign; `offset`: `width` bits. Both known to the garbler, so that
+///   each of the `x.len() * factor.len()` products of bits is one garbler half gate (one ciphertext).
+/// * Cost: those products (fewer where they lie above `width`) and the carries of a `width`-bit sum of `x.len() + 1`
+///   rows. The sign is handled after Baugh and Wooley (1973): the products with the factor's sign bit count `-1`, which
+///   is their complement plus a public constant, folded into the offset by the caller: see [`sign_correction`].
+pub fn multiply_add(
+    b: &mut Builder,
+    x: &[WireId],
+    shift: usize,
+    factor: &[WireId],
+    offset: &[WireId],
+) -> Vec<WireId> {
+    let width = offset.len();
+    let mut columns = Columns::new(b);
+    let sign = factor.len() - 1;
+    for (i, &xi) in x.iter().enumerate() {
+        for (j, &fj) in factor.iter().enumerate().filter(|&(j, _)| shift + i + j < width) {
+            let product = columns.builder().and(xi, fj);
+            let addend = if j == sign { columns.builder().inv(product) } else { product };
+            columns.add(shift + i + j, addend);
+        }
+    }
+    for (k, &bit) in offset.iter().enumerate() {
+        columns.add(k, bit);
+    }
+    columns.sum(width)
+}
+
+/// What [`multiply_add`] adds too much, to be subtracted from its offset: `2^(shift + i + sign)` for each bit `i` of `x`.
+///
+/// `-p * 2^k = (!p - 1) * 2^k` for a bit `p`. `x_bits` and `factor_bits` are the widths.
+#[must_use]
+pub fn sign_correction(x_bits: usize, shift: usize, factor_bits: usize) -> i64 {
+    (0..x_bits).map(|i| 1i64 << (shift + i + factor_bits - 1)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gadgets::popcount::tests::{bits, number, run};
+
+    #[test]
+    fn products_of_every_sign() {
+        let (x_bits, f_bits, width) = (3usize, 4usize, 9usize);
+        for shift in 0..2 {
+            let mut b = Builder::new();
+            let (x, f, o) = (b.input(x_bits), b.input(f_bits), b.input(width));
+            let y = multiply_add(&mut b, &x, shift, &f, &o);
+            let netlist = b.finish(&[y]);
+            let mask = (1i64 << width) - 1;
+            for xv in 0..8i64 {
+                for fv in -8..8i64 {
+                    for ov in [-100i64, -1, 0, 5, 63] {
+                        let mut input = bits(xv as u64, x_bits);
+                        input.extend(bits((fv & 15) as u64, f_bits));
+                        let offset = ov - sign_correction(x_bits, shift, f_bits);
+                        input.extend(bits((offset & mask) as u64, width));
+                        let want = (fv * (xv << shift) + ov) & mask;
+                        assert_eq!(number(&run(&netlist, &input)) as i64, want, "{fv} * ({xv} << {shift}) + {ov}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The rules that every [`Program`] obeys, checked once when it is made, so that nothing later can go out of bounds.
+
+use super::{Block, IndexMap, Layer, Program, Source};
+
+/// Longest vector of bits a program may have: 2^26, which is 1 GiB of labels.
+pub const MAX_BITS: u64 = 1 << 26;
+
+/// Most instances of a block.
+const MAX_INSTANCES: u64 = 1 << 26;
+
+/// A broken rule. Layers and blocks are counted from 0.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// There is nothing to compute.
+    #[error("the program has no layers")]
+    NoLayers,
+    /// The input encoding is not usable.
+    #[error("input encoding: {reason}")]
+    Input {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The output encoding is not usable.
+    #[error("output encoding: {reason}")]
+    OutputEncoding {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A vector is too long to hold labels for.
+    #[error("{what} has {bits} bits, at most {max} are supported")]
+    TooLong {
+        /// Which vector.
+        what: String,
+        /// Its length.
+        bits: u64,
+        /// The longest supported.
+        max: u64,
+    },
+    /// The output encoding does not fit the last layer.
+    #[error("the output encoding needs {expected} bits, the last layer has {found}")]
+    Output {
+        /// Bits that the encoding needs.
+        expected: u64,
+        /// Bits of the last layer.
+        found: u64,
+    },
+    /// A block is malformed.
+    #[error("layer {layer}, block {block}: {reason}")]
+    Block {
+        /// Index of the layer.
+        layer: usize,
+        /// Index of the block.
+        block: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A layer's vector is not filled exactly once.
+    #[error("layer {layer}: bit {bit} of its vector is written {times} times, expected once")]
+    Coverage {
+        /// Index of the layer.
+        layer: usize,
+        /// A bit at fault.
+        bit: u64,
+        /// How often it is written: 0 or 2 (or more).
+        times: u32,
+    },
+    /// An input group was named that the netlist does not have.
+    #[error("input group {group} does not exist, the netlist has {groups} (counted from 0)")]
+    NoSuchGroup {
+        /// The group named.
+        group: usize,
+        /// Groups of the netlist.
+        groups: usize,
+    },
+}
+
+pub(super) fn verify(program: &Program) -> Result<(), ProgramError> {
+    let last = program.layers.last().ok_or(ProgramError::NoLayers)?;
+    program.input.check().map_err(|e| ProgramError::Input { reason: e.to_string() })?;
+    let within = |what: String, bits: u64, max: u64| {
+        if bits <= max { Ok(()) } else { Err(ProgramError::TooLong { what, bits, max }) }
+    };
+    program.output.check().map_err(|reason| ProgramError::OutputEncoding { reason })?;
+    within("the input".into(), program.input.bit_count() as u64, MAX_BITS)?;
+    within("the secret".into(), program.secret_bits, 1 << 32)?;
+    for (i, layer) in program.layers.iter().enumerate() {
+        within(format!("layer {i}"), layer.bits, MAX_BITS)?;
+        verify_layer(program, i, layer)?;
+    }
+    match program.output.expected_bits() {
+        Some(expected) if expected != last.bits => Err(ProgramError::Output { expected, found: last.bits }),
+        _ => Ok(()),
+    }
+}
+
+fn verify_layer(program: &Program, index: usize, layer: &Layer) -> Result<(), ProgramError> {
+    let mut written = vec![false; layer.bits as usize];
+    for (i, block) in layer.blocks.iter().enumerate() {
+        verify_block(program, index, layer, block).map_err(|reason| ProgramError::Block {
+            layer: index,
+            block: i,
+            reason,
+        })?;
+        let inner = block.output.inner_offsets();
+        for instance in 0..block.instances() {
+            let at = block.output.offset(&block.grid, instance);
+            for &offset in &inner {
+                if std::mem::replace(&mut written[at + offset], true) {
+                    return Err(ProgramError::Coverage { layer: index, bit: (at + offset) as u64, times: 2 });
+                }
+            }
+        }
+    }
+    match written.iter().position(|&w| !w) {
+        Some(bit) => Err(ProgramError::Coverage { layer: index, bit: bit as u64, times: 0 }),
+        None => Ok(()),
+    }
+}
+
+fn verify_block(program: &Program, index: usize, layer: &Layer, block: &Block) -> Result<(), String> {
+    let template = program
+        .templates
+        .get(block.template as usize)
+        .ok_or_else(|| format!("template {} of {} does not exist", block.template, program.templates.len()))?;
+    let instances = block.grid.iter().try_fold(1u64, |n, &axis| n.checked_mul(axis.into()));
+    match instances {
+        Some(1..=MAX_INSTANCES) => {}
+        _ => return Err(format!("the grid {:?} must have 1 to {MAX_INSTANCES} instances", block.grid)),
+    }
+    let mut bits = 0u64;
+    for port in &block.inputs {
+        let (what, length) = match port.source {
+            Source::Input => ("the input".to_owned(), program.input.bit_count() as u64),
+            Source::Secret => ("the secret".to_owned(), program.secret_bits),
+            Source::Layer(l) if (l as usize) < index => {
+                (format!("layer {l}"), program.layers[l as usize].bits)
+            }
+            Source::Layer(l) => return Err(format!("reads layer {l}, expected an earlier layer than {index}")),
+        };
+        bits += verify_map(&port.map, &block.grid, &what, length, template.input_bits() as u64)?;
+    }
+    if bits != template.input_bits() as u64 {
+        return Err(format!("the ports bring {bits} bits, the template takes {}", template.input_bits()));
+    }
+    let out = template.output_bits() as u64;
+    let written = verify_map(&block.output, &block.grid, "its own vector", layer.bits, out)?;
+    if written != out {
+        return Err(format!("the output map takes {written} bits, the template gives {out}"));
+    }
+    Ok(())
+}
+
+/// Checks that a map stays within `length` and enumerates at most `most` bits; returns how many.
+fn verify_map(map: &IndexMap, grid: &[u32], what: &str, length: u64, most: u64) -> Result<u64, String> {
+    if map.outer.len() != grid.len() {
+        return Err(format!("a map has {} outer strides for a grid of {} axes", map.outer.len(), grid.len()));
+    }
+    let bits = map
+        .inner
+        .iter()
+        .try_fold(1u64, |n, a| n.checked_mul(a.extent.into()))
+        .filter(|n| (1..=most).contains(n))
+        .ok_or_else(|| format!("a map over {what} must enumerate 1 to {most} bits"))?;
+    match map.largest(grid) {
+        Some(largest) if largest < length => Ok(bits),
+        Some(largest) => Err(format!("a map reaches bit {largest} of {what}, which has {length} bits")),
+        None => Err(format!("a map over {what} overflows")),
+    }
+}

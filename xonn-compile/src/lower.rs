@@ -1,0 +1,232 @@
+//! IntegerNetwork to Program: every integer operation becomes a template netlist, instances, and secret bits.
+//!
+//! One file an operation. What an operation *is* decides the template and the geometry; the model's weights decide only
+//! secret bits, so that two models of one architecture get the same program.
+//!
+//! An element of a tensor is an unsigned number `u` of a fixed width, standing for `step * u + lo` ([`Encoding`]). Bits
+//! (`+1`/`-1`) are the case `width 1, lo -1, step 2`, so that one lowering serves binary and integer layers.
+
+mod argmax;
+mod affine;
+mod linear;
+mod permute;
+mod secret;
+mod template;
+mod threshold;
+
+use xonn_circuits::data::InputEncoding;
+use xonn_circuits::gadgets::popcount::width_of;
+use xonn_circuits::program::{Block, Layer, LayerInfo, OutputEncoding, Program, ProgramError, Source};
+
+use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, NodeId, Op, OutputSpec, Range};
+use secret::SecretBits;
+use template::Templates;
+
+/// A program and the garbler's bits for one model.
+#[derive(Debug)]
+pub struct Lowered {
+    /// Public: depends on the architecture alone.
+    pub program: Program,
+    /// The server's.
+    pub secret: Vec<bool>,
+}
+
+/// Why a network could not be lowered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LowerError {
+    /// An operation that has no circuit.
+    #[error("layer {layer:?}: {reason}")]
+    Unsupported {
+        /// The Keras layer.
+        layer: String,
+        /// What is not supported.
+        reason: String,
+    },
+    /// The program breaks a rule: it is too large for one.
+    #[error("the network does not fit a program")]
+    Program(#[from] ProgramError),
+}
+
+/// What the bits of a tensor's elements mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Encoding {
+    /// Bits of an element, least significant first.
+    pub width: usize,
+    /// Value of `u = 0`.
+    pub lo: i64,
+    /// Value of one unit of `u`; at least 1.
+    pub step: i64,
+    /// Whether the top bit is stored inverted: two's complement of a number whose `u` is offset by `2^(width - 1)`.
+    pub top_inverted: bool,
+}
+
+impl Encoding {
+    /// `+1` and `-1`.
+    pub const BIT: Self = Self { width: 1, lo: -1, step: 2, top_inverted: false };
+
+    /// Unsigned numbers that count `range` in units of `step`.
+    pub fn of_range(range: Range, step: i64) -> Self {
+        let max = (range.hi - range.lo) / step;
+        Self { width: width_of(max as u64), lo: range.lo, step, top_inverted: false }
+    }
+
+    /// Two's complement numbers of `width` bits.
+    pub fn signed(width: usize) -> Self {
+        Self { width, lo: -(1 << (width - 1)), step: 1, top_inverted: true }
+    }
+
+    /// The largest `u` that the bits can hold.
+    pub fn max(self) -> i64 {
+        (1 << self.width) - 1
+    }
+}
+
+/// Where a tensor's bits are.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor {
+    pub source: Source,
+    pub encoding: Encoding,
+    pub shape: Vec<usize>,
+}
+
+impl Tensor {
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// The state of lowering one network.
+pub(crate) struct Lowering<'n> {
+    pub network: &'n IntegerNetwork,
+    pub templates: Templates,
+    pub secret: SecretBits,
+    layers: Vec<Layer>,
+    /// For each node its tensor, once there is one.
+    tensors: Vec<Option<Tensor>>,
+}
+
+/// Lowers `network`.
+///
+/// # Errors
+/// [`LowerError::Unsupported`] naming the layer, [`LowerError::Program`] if a vector is too long.
+pub fn lower(network: &IntegerNetwork) -> Result<Lowered, LowerError> {
+    let mut lowering = Lowering {
+        network,
+        templates: Templates::default(),
+        secret: SecretBits::default(),
+        layers: Vec::new(),
+        tensors: vec![None; network.nodes.len()],
+    };
+    for id in 0..network.nodes.len() {
+        lowering.node(id)?;
+    }
+    let output = lowering.output()?;
+    let secret = lowering.secret.into_bits();
+    let program = Program::new(
+        input_encoding(&network.input),
+        output,
+        secret.len() as u64,
+        lowering.templates.into_netlists(),
+        lowering.layers,
+    )?;
+    Ok(Lowered { program, secret })
+}
+
+/// How the client's numbers become bits.
+fn input_encoding(input: &InputSpec) -> InputEncoding {
+    InputEncoding {
+        shape: input.shape.iter().map(|&n| n as u32).collect(),
+        bits: input.bits,
+        signed: input.signed,
+        scale: input.scale,
+        zero: input.zero,
+    }
+}
+
+impl<'n> Lowering<'n> {
+    fn node(&mut self, id: NodeId) -> Result<(), LowerError> {
+        let node = &self.network.nodes[id];
+        let tensor = match &node.op {
+            Op::Input => {
+                let width = self.network.input.bits as usize;
+                let encoding = if self.network.input.signed {
+                    Encoding::signed(width)
+                } else {
+                    Encoding { width, lo: 0, step: 1, top_inverted: false }
+                };
+                Tensor { source: Source::Input, encoding, shape: node.shape.clone() }
+            }
+            // A linear layer whose only reader is a threshold is lowered together with it.
+            Op::Dense { .. } if self.only_reader_is_threshold(id) => return Ok(()),
+            Op::Dense { weights, units } => linear::dense(self, id, weights, *units, None)?,
+            Op::Threshold { cuts } => self.threshold(id, cuts)?,
+            Op::Affine { scale, offset, bits } => affine::affine(self, id, scale, offset, *bits)?,
+            Op::Permute { source } => permute::permute(self, id, source)?,
+            other => return Err(self.unsupported(id, format!("{} has no circuit yet", other.name()))),
+        };
+        self.tensors[id] = Some(tensor);
+        Ok(())
+    }
+
+    fn threshold(&mut self, id: NodeId, cuts: &[Cut]) -> Result<Tensor, LowerError> {
+        let read = self.network.nodes[id].inputs[0];
+        match &self.network.nodes[read].op {
+            Op::Dense { weights, units } if self.tensors[read].is_none() => {
+                linear::dense(self, read, weights, *units, Some(cuts))
+            }
+            _ => threshold::threshold(self, id, cuts),
+        }
+    }
+
+    fn only_reader_is_threshold(&self, id: NodeId) -> bool {
+        let mut readers = self.network.nodes.iter().filter(|n| n.inputs.contains(&id));
+        matches!((readers.next(), readers.next()), (Some(n), None) if matches!(n.op, Op::Threshold { .. }))
+    }
+
+    /// The tensor of the first input of node `id`.
+    pub fn input_of(&self, id: NodeId) -> Tensor {
+        let read = self.network.nodes[id].inputs[0];
+        self.tensors[read].clone().expect("nodes are in topological order and only fused ones have no tensor")
+    }
+
+    /// Adds a layer of one kind and gives its tensor.
+    pub fn push(
+        &mut self,
+        kind: &str,
+        fan_in: usize,
+        shape: &[usize],
+        encoding: Encoding,
+        blocks: Vec<Block>,
+    ) -> Tensor {
+        let index = self.layers.len();
+        let elements: usize = shape.iter().product();
+        let first_word = kind.split(' ').next().unwrap_or(kind);
+        let info = LayerInfo {
+            name: format!("{}_{first_word}", index + 1),
+            kind: kind.into(),
+            shape: shape.iter().map(|&n| n as u32).collect(),
+            fan_in: fan_in as u32,
+        };
+        self.layers.push(Layer { info, bits: (elements * encoding.width) as u64, blocks });
+        Tensor { source: Source::Layer(index as u32), encoding, shape: shape.to_vec() }
+    }
+
+    fn output(&mut self) -> Result<OutputEncoding, LowerError> {
+        let id = self.network.nodes.len() - 1;
+        let tensor = self.tensors[id].clone().expect("the last node is read by nobody and so not fused");
+        argmax::output(self, id, &tensor)
+    }
+
+    pub fn unsupported(&self, id: NodeId, reason: String) -> LowerError {
+        LowerError::Unsupported { layer: self.network.nodes[id].name.clone(), reason }
+    }
+
+    /// The kind of node `id`'s values.
+    pub fn range_of(&self, id: NodeId) -> Range {
+        match self.network.nodes[id].kind {
+            Kind::Bit => Range { lo: -1, hi: 1 },
+            Kind::Int(range) => range,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Scores in fixed point: `scale * y + offset` with a secret scale and offset for each channel.
+
+use xonn_circuits::gadgets::multiply::sign_correction;
+use xonn_circuits::gadgets::popcount::width_of;
+use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
+
+use super::template::Shape;
+use super::{Encoding, Lowering, LowerError, Tensor};
+use crate::integer::{NodeId, Range};
+
+/// Lowers the affine map of node `id`; one `scale` and `offset` a channel, `|scale| < 2^(bits - 1)`.
+pub(super) fn affine(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    scale: &[i64],
+    offset: &[i64],
+    bits: u32,
+) -> Result<Tensor, LowerError> {
+    let x = lowering.input_of(id);
+    let Encoding { width, lo, step, top_inverted } = x.encoding;
+    if top_inverted || !(step as u64).is_power_of_two() {
+        return Err(lowering.unsupported(id, "a scale on signed numbers has no circuit".into()));
+    }
+    let (channels, positions) = (scale.len(), x.elements() / scale.len());
+    let shift = step.trailing_zeros() as usize;
+    let factor = bits as usize;
+    let out = signed_width(lowering.range_of(id));
+    if out > 62 {
+        return Err(lowering.unsupported(id, format!("scores of {out} bits are too wide, at most 62")));
+    }
+    let base = lowering.secret.next();
+    for (&scale, &offset) in scale.iter().zip(offset) {
+        lowering.secret.number(scale, factor);
+        // scale * (step * u + lo) + offset
+        let constant = scale * lo + offset - sign_correction(width, shift, factor);
+        lowering.secret.number(constant, out);
+    }
+    let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
+    let element = |bits: usize| vec![(channels * bits) as u64, bits as u64];
+    let secret = factor + out;
+    let inputs = vec![
+        Port { source: x.source, map: IndexMap { base: 0, outer: element(width), inner: line(width) } },
+        Port {
+            source: Source::Secret,
+            map: IndexMap { base, outer: vec![0, secret as u64], inner: line(secret) },
+        },
+    ];
+    let template = lowering.templates.get(&Shape::Affine { width, shift, factor, out });
+    let block = Block {
+        template,
+        grid: vec![positions as u32, channels as u32],
+        inputs,
+        output: IndexMap { base: 0, outer: element(out), inner: line(out) },
+    };
+    Ok(lowering.push("scale", 0, &x.shape, Encoding::signed(out), vec![block]))
+}
+
+/// Bits of the two's complement numbers that hold `range`.
+fn signed_width(range: Range) -> usize {
+    let largest = range.hi.max(-(range.lo + 1)).max(0);
+    width_of(largest as u64) + 1
+}

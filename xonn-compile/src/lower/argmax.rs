@@ -1,0 +1,40 @@
+//! The network's output: the largest score's index, the scores, or a sign.
+
+use xonn_circuits::gadgets::popcount::width_of;
+use xonn_circuits::program::{Axis, Block, IndexMap, OutputEncoding, Port};
+
+use super::template::Shape;
+use super::{Encoding, Lowering, LowerError, Tensor};
+use crate::integer::{NodeId, OutputSpec};
+
+/// Adds what the output needs behind `tensor`, the last node's.
+pub(super) fn output(lowering: &mut Lowering<'_>, id: NodeId, tensor: &Tensor) -> Result<OutputEncoding, LowerError> {
+    match lowering.network.output {
+        OutputSpec::Argmax { classes } => {
+            if tensor.elements() != classes {
+                let reason = format!("argmax over {classes} classes of {} scores", tensor.elements());
+                return Err(lowering.unsupported(id, reason));
+            }
+            let Encoding { width, top_inverted, .. } = tensor.encoding;
+            let index = width_of(classes as u64 - 1);
+            if index == 0 {
+                return Err(lowering.unsupported(id, "an argmax over one class is always 0".into()));
+            }
+            let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
+            let template = lowering.templates.get(&Shape::Argmax { n: classes, width, top_inverted });
+            let block = Block {
+                template,
+                grid: vec![],
+                inputs: vec![Port {
+                    source: tensor.source,
+                    map: IndexMap { base: 0, outer: vec![], inner: line(classes * width) },
+                }],
+                output: IndexMap { base: 0, outer: vec![], inner: line(index) },
+            };
+            let encoding = Encoding { width: index, lo: 0, step: 1, top_inverted: false };
+            lowering.push("argmax", classes, &[], encoding, vec![block]);
+            Ok(OutputEncoding::Argmax { classes: classes as u32 })
+        }
+        _ => Err(lowering.unsupported(id, "only the argmax output has a circuit yet".into())),
+    }
+}

@@ -1,0 +1,183 @@
+//! Layers that add up `+-` their inputs: dense, with or without a threshold behind.
+//!
+//! With `u = (x - lo) / step` of `w` bits and `M = 2^w - 1`, a weight of `-1` turns `u` into `M - u`, which is the XOR of
+//! all bits with a secret sign. So the circuit adds up unsigned numbers, `U = sum(u ^ sign)`, and
+//!
+//! ```text
+//! y = sum(weight * x) = step * (U - M * negatives) + lo * (n - 2 * negatives)
+//! ```
+//!
+//! A threshold on `y` is one on `U`; the secret count of negative weights goes into the garbler's addend. For bits
+//! (`lo = -1, step = 2, M = 1`) this is XNOR and popcount: `y = 2 U - n` [XONN, section 3.2].
+
+use xonn_circuits::gadgets::popcount::{threshold_addend, width_of};
+use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
+
+use super::template::{Shape, sum_width};
+use super::{Encoding, Lowering, LowerError, Tensor};
+use crate::integer::{Cut, NodeId};
+
+/// Lowers the dense layer of node `id`, `weights` being `[unit][input]`, with a threshold behind it if `cuts` are given.
+pub(super) fn dense(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    weights: &[bool],
+    units: usize,
+    cuts: Option<&[Cut]>,
+) -> Result<Tensor, LowerError> {
+    let x = lowering.input_of(id);
+    let n = x.elements();
+    let sum = Sum { n, x: x.encoding };
+    sum.check().map_err(|reason| lowering.unsupported(id, reason))?;
+    let (shape, encoding) = match cuts {
+        Some(_) => (Shape::linear_threshold(n, x.encoding), Encoding::BIT),
+        None => (sum.shape(), sum.encoding()),
+    };
+    let base = lowering.secret.next();
+    for (unit, weights) in weights.chunks(n).enumerate() {
+        let negatives = weights.iter().filter(|&&positive| !positive).count() as i64;
+        weights.iter().for_each(|&positive| lowering.secret.bit(!positive));
+        match cuts {
+            Some(cuts) => {
+                let (addend, flip) = sum.threshold(cuts[unit % cuts.len()], negatives);
+                lowering.secret.number(addend, sum_width(n, x.encoding.width));
+                lowering.secret.bit(flip);
+            }
+            None => lowering.secret.number(sum.correction(negatives), sum.correction_width()),
+        }
+    }
+    let per_unit = (lowering.secret.next() - base) / units as u64;
+    let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
+    let inputs = vec![
+        Port {
+            source: x.source,
+            map: IndexMap { base: 0, outer: vec![0], inner: line(n * x.encoding.width) },
+        },
+        Port {
+            source: Source::Secret,
+            map: IndexMap { base, outer: vec![per_unit], inner: line(per_unit as usize) },
+        },
+    ];
+    let output =
+        IndexMap { base: 0, outer: vec![encoding.width as u64], inner: line(encoding.width) };
+    let template = lowering.templates.get(&shape);
+    let block = Block { template, grid: vec![units as u32], inputs, output };
+    let kind = if cuts.is_some() { "dense + threshold" } else { "dense" };
+    Ok(lowering.push(kind, n, &[units], encoding, vec![block]))
+}
+
+/// A sum of `n` signed inputs with encoding `x`.
+#[derive(Clone, Copy)]
+pub(super) struct Sum {
+    pub n: usize,
+    pub x: Encoding,
+}
+
+impl Sum {
+    fn check(self) -> Result<(), String> {
+        let bits = self.x.width + width_of(self.n as u64);
+        if self.n == 0 {
+            return Err("it adds up no inputs".into());
+        }
+        if bits > 48 {
+            return Err(format!("sums of {} numbers of {} bits are too wide, at most 48 bits", self.n, self.x.width));
+        }
+        Ok(())
+    }
+
+    /// The addend and the flip that make the circuit fire as `cut` says.
+    pub fn threshold(self, cut: Cut, negatives: i64) -> (i64, bool) {
+        let Encoding { lo, step, .. } = self.x;
+        let n = self.n as i64;
+        let max = n * self.x.max();
+        // y <= at is the complement of y >= at + 1.
+        let at = if cut.rising { cut.at } else { cut.at.saturating_add(1) };
+        let from = ceil_div(at.saturating_sub(lo * (n - 2 * negatives)), step)
+            .saturating_add(self.x.max() * negatives);
+        let always = from <= 0;
+        // "Always" has no addend of the public width: it is "never", flipped.
+        let from = if always { max + 1 } else { from.min(max + 1) };
+        (threshold_addend(from as u64, max as u64) as i64, always ^ !cut.rising)
+    }
+
+    /// `lo + hi` of an input, in steps: how far a negative weight shifts `y` away from `step * U`.
+    fn shift(self) -> i64 {
+        (self.x.step * self.x.max() + 2 * self.x.lo) / self.x.step
+    }
+
+    /// The secret number that makes the sum's offset public: `y = step * (U + correction) + encoding().lo`.
+    pub fn correction(self, negatives: i64) -> i64 {
+        let shift = self.shift();
+        if shift >= 0 { shift * (self.n as i64 - negatives) } else { -shift * negatives }
+    }
+
+    fn correction_width(self) -> usize {
+        width_of(self.shift().unsigned_abs() * self.n as u64)
+    }
+
+    fn max(self) -> i64 {
+        self.n as i64 * (self.x.max() + self.shift().abs())
+    }
+
+    /// How the sum is stored.
+    pub fn encoding(self) -> Encoding {
+        let n = self.n as i64;
+        // y = step * U + lo * n - negatives * shift * step.
+        let lo = self.x.lo * n - self.x.step * self.shift().max(0) * n;
+        Encoding { width: width_of(self.max() as u64), lo, step: self.x.step, top_inverted: false }
+    }
+
+    fn shape(self) -> Shape {
+        Shape::LinearSum {
+            n: self.n,
+            width: self.x.width,
+            top_inverted: self.x.top_inverted,
+            correction: self.correction_width(),
+            out: self.encoding().width,
+        }
+    }
+}
+
+pub(super) fn ceil_div(a: i64, b: i64) -> i64 {
+    a.div_euclid(b) + i64::from(a.rem_euclid(b) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xonn_circuits::gadgets::popcount::width_of;
+
+    /// All inputs and weights of a few small sums: the circuit's arithmetic against `sum(w * x)`.
+    #[test]
+    fn sums_and_thresholds_follow_their_formula() {
+        let bytes = Encoding { width: 2, lo: 0, step: 1, top_inverted: false };
+        let counts = Encoding { width: 2, lo: -3, step: 2, top_inverted: false };
+        for x in [Encoding::BIT, bytes, counts, Encoding::signed(2)] {
+            let sum = Sum { n: 3, x };
+            let numbers = 1u32 << x.width;
+            for inputs in 0..numbers.pow(3) {
+                let u: Vec<i64> = (0..3).map(|i| i64::from(inputs / numbers.pow(i) % numbers)).collect();
+                for signs in 0..8u32 {
+                    let negative = |i: usize| signs >> i & 1 == 1;
+                    let y: i64 = (0..3)
+                        .map(|i| (x.step * u[i] + x.lo) * if negative(i) { -1 } else { 1 })
+                        .sum();
+                    let total: i64 = (0..3).map(|i| if negative(i) { x.max() - u[i] } else { u[i] }).sum();
+                    let negatives = i64::from(signs.count_ones());
+                    let stored = total + sum.correction(negatives);
+                    let out = sum.encoding();
+                    assert_eq!(out.step * stored + out.lo, y, "{x:?}");
+                    assert!(stored >= 0 && width_of(stored as u64) <= out.width);
+                    for at in -20..=20 {
+                        for rising in [true, false] {
+                            let (addend, flip) = sum.threshold(Cut { rising, at }, negatives);
+                            let carry = total + addend >= 1 << sum_width(3, x.width);
+                            let want = if rising { y >= at } else { y <= at };
+                            assert_eq!(carry ^ flip, want, "{x:?} y {y} at {at} rising {rising}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

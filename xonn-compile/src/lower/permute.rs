@@ -1,0 +1,37 @@
+//! Reordering of elements: free, since a copy costs nothing.
+
+use xonn_circuits::program::{Axis, Block, IndexMap, Port};
+
+use super::template::Shape;
+use super::{Lowering, LowerError, Tensor};
+use crate::integer::NodeId;
+
+/// Lowers the permutation of node `id`: element `i` of the output is element `source[i]` of the input.
+///
+/// The identity (any reshape, Flatten of channels last) adds no layer. Otherwise each run of equally spaced sources is
+/// one block of copies.
+pub(super) fn permute(lowering: &mut Lowering<'_>, id: NodeId, source: &[usize]) -> Result<Tensor, LowerError> {
+    let x = lowering.input_of(id);
+    let shape = lowering.network.nodes[id].shape.clone();
+    if source.iter().enumerate().all(|(i, &s)| i == s) && source.len() == x.elements() {
+        return Ok(Tensor { shape, ..x });
+    }
+    let width = x.encoding.width;
+    let template = lowering.templates.get(&Shape::Copy { width });
+    let line = || vec![Axis { extent: width as u32, stride: 1 }];
+    let mut blocks = Vec::new();
+    let mut first = 0;
+    while first < source.len() {
+        let stride = source.get(first + 1).map_or(0, |&next| next.saturating_sub(source[first]));
+        let run = source[first..].windows(2).take_while(|pair| pair[1] == pair[0] + stride && stride > 0).count() + 1;
+        let at = |element: usize, stride: usize| IndexMap {
+            base: (element * width) as u64,
+            outer: vec![(stride * width) as u64],
+            inner: line(),
+        };
+        let inputs = vec![Port { source: x.source, map: at(source[first], stride) }];
+        blocks.push(Block { template, grid: vec![run as u32], inputs, output: at(first, 1) });
+        first += run;
+    }
+    Ok(lowering.push("permute", 0, &shape, x.encoding, blocks))
+}

@@ -1,0 +1,133 @@
+//! The template netlists, each made once for all layers that need it.
+
+use std::collections::HashMap;
+
+use xonn_circuits::builder::Builder;
+use xonn_circuits::gadgets::adder::Columns;
+use xonn_circuits::gadgets::argmax::argmax;
+use xonn_circuits::gadgets::multiply::multiply_add;
+use xonn_circuits::gadgets::popcount::width_of;
+use xonn_circuits::netlist::{Netlist, WireId};
+
+use super::Encoding;
+
+/// What a template computes. Inputs are named in the order of the template's input groups.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Shape {
+    /// `n` numbers of `width` bits, `n` sign bits, an addend, a flip: fires or not, flipped.
+    LinearThreshold { n: usize, width: usize, top_inverted: bool },
+    /// `n` numbers of `width` bits, `n` sign bits, a correction of `correction` bits: the sum in `out` bits.
+    LinearSum { n: usize, width: usize, top_inverted: bool, correction: usize, out: usize },
+    /// A number, an addend of the same width, a flip: fires or not, flipped.
+    Threshold { width: usize, top_inverted: bool },
+    /// A number, a factor, an offset: `factor * (number << shift) + offset` in as many bits as the offset.
+    Affine { width: usize, shift: usize, factor: usize, out: usize },
+    /// `n` numbers: index of the largest.
+    Argmax { n: usize, width: usize, top_inverted: bool },
+    /// A number: itself.
+    Copy { width: usize },
+}
+
+/// The templates of a program.
+#[derive(Default)]
+pub(crate) struct Templates {
+    netlists: Vec<Netlist>,
+    index: HashMap<Shape, u32>,
+}
+
+impl Templates {
+    /// The index of the template for `shape`.
+    pub fn get(&mut self, shape: &Shape) -> u32 {
+        if let Some(&index) = self.index.get(shape) {
+            return index;
+        }
+        let index = self.netlists.len() as u32;
+        self.netlists.push(build(shape));
+        self.index.insert(shape.clone(), index);
+        index
+    }
+
+    /// The netlists in the order of their indices.
+    pub fn into_netlists(self) -> Vec<Netlist> {
+        self.netlists
+    }
+}
+
+/// Bits of the sum `U` of `n` numbers of `width` bits.
+pub(crate) fn sum_width(n: usize, width: usize) -> usize {
+    width_of(n as u64 * ((1u64 << width) - 1))
+}
+
+fn build(shape: &Shape) -> Netlist {
+    let mut b = Builder::new();
+    match *shape {
+        Shape::LinearThreshold { n, width, top_inverted } => {
+            let (x, signs) = (b.input(n * width), b.input(n));
+            let (addend, flip) = (b.input(sum_width(n, width)), b.input(1));
+            let mut columns = Columns::new(&mut b);
+            add_products(&mut columns, &x, &signs, width, top_inverted);
+            let fires = columns.carry_out(&addend);
+            let out = b.xor(fires, flip[0]);
+            b.finish(&[vec![out]])
+        }
+        Shape::LinearSum { n, width, top_inverted, correction, out } => {
+            let (x, signs, correction) = (b.input(n * width), b.input(n), b.input(correction));
+            let mut columns = Columns::new(&mut b);
+            add_products(&mut columns, &x, &signs, width, top_inverted);
+            correction.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+            let sum = columns.sum(out);
+            b.finish(&[sum])
+        }
+        Shape::Threshold { width, top_inverted } => {
+            let (x, addend, flip) = (b.input(width), b.input(width), b.input(1));
+            let x = offset_form(&mut b, &x, top_inverted);
+            let mut columns = Columns::new(&mut b);
+            x.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+            let fires = columns.carry_out(&addend);
+            let out = b.xor(fires, flip[0]);
+            b.finish(&[vec![out]])
+        }
+        Shape::Affine { width, shift, factor, out } => {
+            let (x, factor, offset) = (b.input(width), b.input(factor), b.input(out));
+            let y = multiply_add(&mut b, &x, shift, &factor, &offset);
+            b.finish(&[y])
+        }
+        Shape::Argmax { n, width, top_inverted } => {
+            let scores: Vec<Vec<WireId>> = (0..n).map(|_| b.input(width)).collect();
+            let index = argmax(&mut b, &scores, top_inverted);
+            b.finish(&[index])
+        }
+        Shape::Copy { width } => {
+            let x = b.input(width);
+            b.finish(&[x])
+        }
+    }
+}
+
+/// Adds `u ^ sign` for every number: `u` for a weight `+1`, `max - u` for a weight `-1`.
+fn add_products(columns: &mut Columns<'_>, x: &[WireId], signs: &[WireId], width: usize, top_inverted: bool) {
+    // Number by number, so that a product's bits are used as soon as they are made.
+    for (x, &sign) in x.chunks(width).zip(signs) {
+        let x = offset_form(columns.builder(), x, top_inverted);
+        for (k, &bit) in x.iter().enumerate() {
+            let product = columns.builder().xor(bit, sign);
+            columns.add(k, product);
+        }
+    }
+}
+
+/// The unsigned `u` of a number whose top bit may be stored inverted.
+fn offset_form(b: &mut Builder, x: &[WireId], top_inverted: bool) -> Vec<WireId> {
+    let mut u = x.to_vec();
+    if let (true, Some(top)) = (top_inverted, u.last_mut()) {
+        *top = b.inv(*top);
+    }
+    u
+}
+
+impl Shape {
+    /// A [`Shape::LinearThreshold`] or [`Shape::LinearSum`] input, from an encoding.
+    pub fn linear_threshold(n: usize, x: Encoding) -> Self {
+        Self::LinearThreshold { n, width: x.width, top_inverted: x.top_inverted }
+    }
+}

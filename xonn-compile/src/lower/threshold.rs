@@ -1,0 +1,41 @@
+//! A threshold on numbers that are there already: one comparison an element.
+
+use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
+
+use super::linear::Sum;
+use super::template::Shape;
+use super::{Encoding, Lowering, LowerError, Tensor};
+use crate::integer::{Cut, NodeId};
+
+/// Lowers the threshold of node `id`; `cuts` has one entry a channel, the last axis.
+pub(super) fn threshold(lowering: &mut Lowering<'_>, id: NodeId, cuts: &[Cut]) -> Result<Tensor, LowerError> {
+    let x = lowering.input_of(id);
+    let (channels, positions) = (cuts.len(), x.elements() / cuts.len());
+    let width = x.encoding.width;
+    let base = lowering.secret.next();
+    // A sum of one number with weight +1.
+    let sum = Sum { n: 1, x: x.encoding };
+    for &cut in cuts {
+        let (addend, flip) = sum.threshold(cut, 0);
+        lowering.secret.number(addend, width);
+        lowering.secret.bit(flip);
+    }
+    let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
+    let element = |bits: usize| vec![(channels * bits) as u64, bits as u64];
+    let inputs = vec![
+        Port { source: x.source, map: IndexMap { base: 0, outer: element(width), inner: line(width) } },
+        Port {
+            source: Source::Secret,
+            map: IndexMap { base, outer: vec![0, width as u64 + 1], inner: line(width + 1) },
+        },
+    ];
+    let template =
+        lowering.templates.get(&Shape::Threshold { width, top_inverted: x.encoding.top_inverted });
+    let block = Block {
+        template,
+        grid: vec![positions as u32, channels as u32],
+        inputs,
+        output: IndexMap { base: 0, outer: element(1), inner: line(1) },
+    };
+    Ok(lowering.push("threshold", 0, &x.shape, Encoding::BIT, vec![block]))
+}

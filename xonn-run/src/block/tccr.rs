@@ -1,0 +1,98 @@
+//! The tweakable hash of garbling and oblivious transfer: AES-128, re-keyed for every tweak.
+
+#[cfg(target_arch = "x86_64")]
+use super::x86_64;
+use super::{Backend, BackendError, Block, portable};
+
+/// MiTCCRH: `H(x, i) = E(S ^ i, sigma(x)) ^ sigma(x)`, E being AES-128 with key `S ^ i`.
+///
+/// Guo, Katz, Wang, Weng and Yu, "Better Concrete Security for Half-Gates Garbling (in the Multi-Instance Setting)",
+/// CRYPTO 2020. `S` is a public start point drawn at random for each garbled circuit, the tweak `i` is added by XOR into
+/// its lower 64 bits, and `sigma(xL || xR) = (xL ^ xR) || xL` is a linear orthomorphism, xL being bits 64 to 127.
+///
+/// # Security
+/// In the ideal-cipher model H is tweakable circular correlation robust, also for many circuits at once, each with its
+/// own S and offset. What an adversary gains is to guess an offset by evaluating E under a key that was also used
+/// for garbling; since each key is used for one tweak only, no more than the few queries of that tweak are tried per
+/// evaluation, so that p evaluations of E succeed with probability O(p / 2^128) per reuse of a key, rather than
+/// O(p C / 2^128) after C gates as with one fixed key. Random S keep the keys of C gates in many circuits apart: the
+/// expected number of keys hit more than a few times is negligible below C = 2^64. `docs/protocol-ot.md` says which
+/// statements here were checked against the paper's text.
+///
+/// # The tweak must not be reused
+/// Under one S, one tweak belongs to one gate half (or one OT). If two gates share a tweak and an active label, the
+/// difference of their table rows is free of the hash and can reveal the offset, and with it every wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Tccr {
+    start: Block,
+    // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `hash` rest on it.
+    backend: Backend,
+}
+
+impl Tccr {
+    /// The hash with start point `start`, on the fastest backend of this processor.
+    pub fn new(start: Block) -> Self {
+        Self { start, backend: Backend::best() }
+    }
+
+    /// The hash on a backend of choice.
+    ///
+    /// # Errors
+    /// [`BackendError::Unavailable`] if this processor lacks its instructions.
+    pub fn with_backend(start: Block, backend: Backend) -> Result<Self, BackendError> {
+        Ok(Self { start, backend: backend.checked()? })
+    }
+
+    /// Hashes `blocks` in place: group `g`, that is the `PER` blocks from `g * PER` on, under tweak `first_tweak + g`
+    /// (modulo 2^64).
+    ///
+    /// `PER` is 1 or 2: an evaluator hashes the one label it holds per tweak, a garbler both labels of the wire. Every
+    /// backend gives the same bytes. Fastest for 8 groups and more at a time; a slice that stays in the first cache
+    /// (16 to 256 groups) suits best.
+    ///
+    /// # Panics
+    /// If `blocks.len()` is not a multiple of `PER`, a mistake of the caller.
+    ///
+    /// # Example
+    /// ```
+    /// use xonn_run::block::{Block, Tccr};
+    ///
+    /// let hash = Tccr::new(Block::from(7));
+    /// let (zero, delta) = (Block::from(1 << 90), Block::from(3));
+    /// let mut both = [zero, zero ^ delta];
+    /// hash.hash::<2>(40, &mut both);
+    /// let mut active = [zero ^ delta];
+    /// hash.hash::<1>(40, &mut active);
+    /// assert_eq!(active[0], both[1]);
+    /// ```
+    pub fn hash<const PER: usize>(&self, first_tweak: u64, blocks: &mut [Block]) {
+        const { assert!(PER == 1 || PER == 2, "a tweak hashes one or two blocks") };
+        let len = blocks.len();
+        let (groups, rest) = blocks.as_chunks_mut::<PER>();
+        assert!(rest.is_empty(), "{len} blocks are not whole groups of {PER}");
+        match self.backend {
+            Backend::Portable => portable::hash(self.start, first_tweak, groups),
+            // SAFETY (all three): `self.backend` was found available on this processor when `self` was made.
+            #[cfg(target_arch = "x86_64")]
+            Backend::AesNi => unsafe { x86_64::hash_aes_ni(self.start, first_tweak, groups) },
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes256 => unsafe { x86_64::hash_vaes_256(self.start, first_tweak, groups) },
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes512 => unsafe { x86_64::hash_vaes_512(self.start, first_tweak, groups) },
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("no other backend is available on this architecture"),
+        }
+    }
+}
+
+/// `sigma(xL || xR) = (xL ^ xR) || xL`, xL being bits 64 to 127.
+///
+/// A linear orthomorphism: `x -> sigma(x)` and `x -> sigma(x) ^ x` are both bijections.
+#[inline(always)]
+pub(super) fn sigma(x: Block) -> Block {
+    let x = u128::from(x);
+    Block::from((x << 64) ^ (x & !u128::from(u64::MAX)) ^ (x >> 64))
+}
+
+#[cfg(test)]
+mod tests;

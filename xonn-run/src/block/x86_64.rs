@@ -1,0 +1,38 @@
+//! The kernels on the AES instructions of x86-64, written once for vectors of 1, 2 and 4 blocks.
+//!
+//! [`lanes`] says what a vector can do and implements it for AES-NI, VAES-256 and VAES-512; [`hash`] and [`counter`]
+//! are generic in it. The functions here are the only way in: each enables the instructions of one backend for the
+//! kernel that is inlined into it.
+
+mod counter;
+mod hash;
+mod lanes;
+
+use core::arch::x86_64::{__m128i, __m256i, __m512i};
+
+use super::Block;
+
+/// A kernel for each backend, as `fn` with the instructions that its vectors need.
+macro_rules! entry_points {
+    ($($hash:ident, $counter:ident: $vector:ty, $features:literal;)*) => {$(
+        /// Hashes `groups` in place, group `g` under the key `start ^ (first_tweak + g)`.
+        #[target_feature(enable = $features)]
+        pub(super) fn $hash<const PER: usize>(start: Block, first_tweak: u64, groups: &mut [[Block; PER]]) {
+            // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses.
+            unsafe { hash::groups::<$vector, PER>(start, first_tweak, groups) }
+        }
+
+        /// Fills `out` with the encryptions under `key` of the counters `first`, `first + 1`, ...
+        #[target_feature(enable = $features)]
+        pub(super) fn $counter(key: Block, first: u64, out: &mut [Block]) {
+            // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses.
+            unsafe { counter::fill::<$vector>(key, first, out) }
+        }
+    )*};
+}
+
+entry_points! {
+    hash_aes_ni, counter_aes_ni: __m128i, "aes,ssse3";
+    hash_vaes_256, counter_vaes_256: __m256i, "aes,ssse3,vaes,avx2";
+    hash_vaes_512, counter_vaes_512: __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
+}

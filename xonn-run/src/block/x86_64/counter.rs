@@ -1,0 +1,85 @@
+//! AES-128 in counter mode under one key.
+
+use core::arch::x86_64::{
+    __m128i, _mm_aesenclast_si128, _mm_set1_epi32, _mm_shuffle_epi8, _mm_slli_si128, _mm_xor_si128,
+};
+
+use super::super::Block;
+use super::hash::RCON;
+use super::lanes::Lanes;
+
+/// Vectors in flight: a round takes 3 to 5 cycles and one or two can start in each, so eight keep the units busy.
+const WIDE: usize = 8;
+
+/// Fills `out` with the encryptions under `key` of the counters `first`, `first + 1`, ... (modulo 2^64).
+///
+/// # Safety
+/// The instructions of `V` must be enabled in the caller, see [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn fill<V: Lanes>(key: Block, first: u64, out: &mut [Block]) {
+    // SAFETY: each pointer is to a slice or an array of at least the `batch` blocks that `encrypt` writes (`V::BLOCKS` is
+    // at most 4); the instructions are the caller's promise.
+    unsafe {
+        let mut keys = [V::splat(__m128i::load(&key)); 11];
+        for (to, from) in keys.iter_mut().zip(key_schedule(__m128i::load(&key))) {
+            *to = V::splat(from);
+        }
+        let batch = WIDE * V::BLOCKS;
+        let mut next = first;
+        let mut whole = out.chunks_exact_mut(batch);
+        for chunk in &mut whole {
+            encrypt::<V>(&keys, next, chunk.as_mut_ptr());
+            next = next.wrapping_add(batch as u64);
+        }
+        let rest = whole.into_remainder();
+        if !rest.is_empty() {
+            let mut padded = [Block::ZERO; WIDE * 4];
+            encrypt::<V>(&keys, next, padded.as_mut_ptr());
+            rest.copy_from_slice(&padded[..rest.len()]);
+        }
+    }
+}
+
+/// Writes the encryptions of `WIDE * V::BLOCKS` counters from `first` on.
+///
+/// # Safety
+/// That many blocks can be written at `to`, and the instructions of `V` are enabled in the caller.
+#[inline(always)]
+unsafe fn encrypt<V: Lanes>(keys: &[V; 11], first: u64, to: *mut Block) {
+    unsafe {
+        let mut states = [keys[0]; WIDE];
+        for (i, state) in states.iter_mut().enumerate() {
+            *state = state.xor(V::count_from(first.wrapping_add((i * V::BLOCKS) as u64)));
+        }
+        for &key in &keys[1..10] {
+            for state in &mut states {
+                *state = state.round(key);
+            }
+        }
+        for (i, state) in states.into_iter().enumerate() {
+            state.last_round(keys[10]).store(to.add(i * V::BLOCKS));
+        }
+    }
+}
+
+/// The eleven round keys of `key`, FIPS 197 §5.2.
+///
+/// # Safety
+/// SSSE3 and AES-NI are enabled in the caller.
+#[inline(always)]
+unsafe fn key_schedule(key: __m128i) -> [__m128i; 11] {
+    unsafe {
+        let mut keys = [key; 11];
+        for (round, rcon) in RCON.into_iter().enumerate() {
+            let key = keys[round];
+            // RotWord of word 3 in all four words: ShiftRows leaves equal words as they are, SubBytes is SubWord.
+            let rotated = _mm_shuffle_epi8(key, _mm_set1_epi32(0x0c0f_0e0d));
+            let change = _mm_aesenclast_si128(rotated, _mm_set1_epi32(rcon));
+            // Word i of the sum is the sum of words 0 to i.
+            let sum = _mm_xor_si128(key, _mm_slli_si128::<4>(key));
+            let sum = _mm_xor_si128(sum, _mm_slli_si128::<8>(sum));
+            keys[round + 1] = _mm_xor_si128(sum, change);
+        }
+        keys
+    }
+}

@@ -1,0 +1,204 @@
+//! The re-keyed hash: key schedule and rounds of AES-128 side by side, for 4 vectors of keys at a time.
+//!
+//! A new key per tweak makes the key schedule as dear as the encryption, so it decides the speed. It is computed
+//! word-sliced: vector `j` holds 32-bit word `j` of four times [`Lanes::BLOCKS`] keys, so that one round of it is one
+//! shuffle, one S-box layer and four XORs for all of them, plus eight unpacks that turn the words back into keys (a
+//! schedule of whole keys takes four S-box layers and twelve shuffles for as many). The S-box is that of `aesenclast`,
+//! so nothing is looked up in memory. Key schedule and encryption depend on each other only from key to round, which
+//! leaves the processor enough independent work to fill its pipes.
+
+use core::arch::x86_64::{__m128i, _mm_set_epi32, _mm_set_epi64x, _mm_set1_epi32};
+
+use super::super::Block;
+use super::lanes::Lanes;
+
+/// Vectors of keys in flight. Four, because a block has four words: the word-sliced keys are a 4 x 4 transpose.
+const KEYS: usize = 4;
+
+/// The round constants of the AES-128 key schedule, FIPS 197 §5.2.
+pub(super) const RCON: [i32; 10] = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36];
+
+/// Hashes `groups` in place, group `g` of `PER` in {1, 2} blocks under the key `start ^ (first_tweak + g)`.
+///
+/// # Safety
+/// The instructions of `V` must be enabled in the caller, see [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn groups<V: Lanes, const PER: usize>(
+    start: Block,
+    first_tweak: u64,
+    groups: &mut [[Block; PER]],
+) {
+    const { assert!(PER == 1 || PER == 2, "a tweak hashes one or two blocks") };
+    let batch = KEYS * V::BLOCKS;
+    let mut tweak = first_tweak;
+    let mut whole = groups.chunks_exact_mut(batch);
+    for chunk in &mut whole {
+        // SAFETY: `chunk` is `batch` groups; the instructions are the caller's promise.
+        unsafe { hash_batch::<V, PER>(start, tweak, chunk.as_mut_ptr().cast()) };
+        tweak = tweak.wrapping_add(batch as u64);
+    }
+    let rest = whole.into_remainder();
+    if rest.is_empty() {
+        return;
+    }
+    // The largest batch is 4 x 4 groups. What is left of it is hashed in a copy, filled up with zeros; a few groups, as
+    // in a circuit that goes gate by gate, take single blocks instead, of which a batch of four costs the least.
+    let mut padded = [[Block::ZERO; PER]; 16];
+    padded[..rest.len()].copy_from_slice(rest);
+    if rest.len() <= KEYS {
+        // SAFETY: `padded` has 16 groups, a batch of `__m128i` has 4; `Lanes` has every `V` enable SSSE3 and AES-NI.
+        unsafe { hash_batch::<__m128i, PER>(start, tweak, padded.as_mut_ptr().cast()) };
+    } else {
+        // SAFETY: `padded` has 16 groups, at least `batch`; the instructions are the caller's promise.
+        unsafe { hash_batch::<V, PER>(start, tweak, padded.as_mut_ptr().cast()) };
+    }
+    rest.copy_from_slice(&padded[..rest.len()]);
+}
+
+/// Hashes `KEYS * V::BLOCKS` groups of `PER` blocks in place.
+///
+/// # Safety
+/// That many groups can be read and written at `at`, and the instructions of `V` are enabled in the caller.
+#[inline(always)]
+unsafe fn hash_batch<V: Lanes, const PER: usize>(start: Block, first_tweak: u64, at: *mut Block) {
+    unsafe {
+        let start = V::splat(__m128i::load(&start));
+        let mut tweaks = [start; KEYS];
+        for (m, tweak) in tweaks.iter_mut().enumerate() {
+            *tweak = V::count_from(first_tweak.wrapping_add((m * V::BLOCKS) as u64));
+        }
+        // The start point is transposed once for all batches, and the tweaks have words 0 and 1 only, so that of the
+        // transpose of the keys little is left to do; words 2 and 3 are the same for all keys, and with them the first
+        // S-box layer.
+        let low = tweaks[0].low_words(tweaks[1]);
+        let high = tweaks[2].low_words(tweaks[3]);
+        let [w0, w1, w2, w3] = transpose([start; KEYS]);
+        let mut words = [w0.xor(low.low_halves(high)), w1.xor(low.high_halves(high)), w2, w3];
+
+        // `states[m][p]` is block `p` of the groups of `keys[m]`; only the first PER are used.
+        let mut inputs = [[start; 2]; KEYS];
+        for (m, input) in inputs.iter_mut().enumerate() {
+            *input = load_groups::<V, PER>(at.add(m * V::BLOCKS * PER));
+            for x in &mut input[..PER] {
+                *x = sigma(*x);
+            }
+        }
+        let mut states = inputs;
+        for (state, tweak) in states.iter_mut().zip(tweaks) {
+            for x in &mut state[..PER] {
+                *x = x.xor3(start, tweak);
+            }
+        }
+        for (round, rcon) in RCON.into_iter().enumerate() {
+            words = next_words(words, rcon);
+            let keys = transpose(words);
+            for (m, state) in states.iter_mut().enumerate() {
+                for (p, x) in state[..PER].iter_mut().enumerate() {
+                    *x = if round < 9 {
+                        x.round(keys[m])
+                    } else {
+                        // The feed-forward is folded into the last round key, so it costs no step of its own.
+                        x.last_round(keys[m].xor(inputs[m][p]))
+                    };
+                }
+            }
+        }
+        for (m, state) in states.into_iter().enumerate() {
+            store_groups::<V, PER>(state, at.add(m * V::BLOCKS * PER));
+        }
+    }
+}
+
+/// The blocks of `V::BLOCKS` groups, block `p` of each in vector `p`.
+#[inline(always)]
+unsafe fn load_groups<V: Lanes, const PER: usize>(at: *const Block) -> [V; 2] {
+    unsafe {
+        let first = V::load(at);
+        if PER == 1 {
+            return [first, first];
+        }
+        let (even, odd) = first.unzip(V::load(at.add(V::BLOCKS)));
+        [even, odd]
+    }
+}
+
+/// Undoes [`load_groups`].
+#[inline(always)]
+unsafe fn store_groups<V: Lanes, const PER: usize>([even, odd]: [V; 2], at: *mut Block) {
+    unsafe {
+        if PER == 1 {
+            return even.store(at);
+        }
+        let (first, second) = even.zip(odd);
+        first.store(at);
+        second.store(at.add(V::BLOCKS));
+    }
+}
+
+/// `sigma(xL || xR) = (xL ^ xR) || xL`, see `tccr.rs`.
+#[inline(always)]
+unsafe fn sigma<V: Lanes>(x: V) -> V {
+    unsafe {
+        let upper = V::splat(_mm_set_epi64x(-1, 0));
+        x.and_xor(upper, x.swap_halves())
+    }
+}
+
+/// Word `j` of block `l` of vector `m` becomes word `m` of block `l` of vector `j`; its own inverse.
+#[inline(always)]
+unsafe fn transpose<V: Lanes>([a, b, c, d]: [V; KEYS]) -> [V; KEYS] {
+    unsafe {
+        let (ab_low, ab_high) = (a.low_words(b), a.high_words(b));
+        let (cd_low, cd_high) = (c.low_words(d), c.high_words(d));
+        [
+            ab_low.low_halves(cd_low),
+            ab_low.high_halves(cd_low),
+            ab_high.low_halves(cd_high),
+            ab_high.high_halves(cd_high),
+        ]
+    }
+}
+
+/// One round of the key schedule on word-sliced keys, FIPS 197 §5.2:
+/// `w0 ^= SubWord(RotWord(w3)) ^ rcon`, then `w1 ^= w0`, `w2 ^= w1`, `w3 ^= w2`.
+#[inline(always)]
+unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -> [V; 4] {
+    unsafe {
+        let rotated = w3.shuffle(V::splat(rot_word_index()));
+        // ShiftRows of `last_round` is undone by the index, SubBytes is SubWord, and the round key is `rcon`.
+        let change = rotated.last_round(V::splat(_mm_set1_epi32(rcon)));
+        // The next round waits for word 3 alone, so that is not computed last, behind the other words: its four old
+        // words are summed while the S-box works. This takes a third off the longest path.
+        let last = w1.xor3(w2, w3).xor3(w0, change);
+        let w0 = w0.xor(change);
+        let w1 = w1.xor(w0);
+        [w0, w1, w1.xor(w2), last]
+    }
+}
+
+/// RotWord in each of four words, then the inverse of ShiftRows.
+///
+/// Byte `r` of word `c` is at `4 c + r`. ShiftRows moves `(r, c + r)` to `(r, c)`, and RotWord wants byte `r + 1` of word
+/// `c` at `(r, c)`; so the byte for `(r, c + r)` is `(r + 1, c)`, word and row numbers modulo 4.
+#[inline(always)]
+unsafe fn rot_word_index() -> __m128i {
+    const INDEX: [i32; 4] = {
+        let mut bytes = [[0u8; 4]; 4];
+        let mut c = 0;
+        while c < 4 {
+            let mut r = 0;
+            while r < 4 {
+                bytes[(c + r) % 4][r] = (4 * c + (r + 1) % 4) as u8;
+                r += 1;
+            }
+            c += 1;
+        }
+        [
+            i32::from_le_bytes(bytes[0]),
+            i32::from_le_bytes(bytes[1]),
+            i32::from_le_bytes(bytes[2]),
+            i32::from_le_bytes(bytes[3]),
+        ]
+    };
+    unsafe { _mm_set_epi32(INDEX[3], INDEX[2], INDEX[1], INDEX[0]) }
+}

@@ -1,0 +1,287 @@
+//! What the kernels need of a vector of blocks.
+
+use core::arch::x86_64::*;
+
+use super::super::Block;
+
+/// A vector of [`Lanes::BLOCKS`] blocks, lane 0 first in memory; every operation works on each block by itself.
+///
+/// # Safety
+/// Each method may be called only where the instructions of the implementing type are enabled: SSSE3 and AES-NI for
+/// `__m128i`, also AVX2 and VAES for `__m256i`, also AVX-512 F and BW for `__m512i`. All are `inline(always)`, so that
+/// they are compiled with the instructions of the function with `target_feature` that calls them.
+pub(super) trait Lanes: Copy {
+    /// Blocks in a vector: 1, 2 or 4.
+    const BLOCKS: usize;
+
+    /// The blocks from `from` on. The caller vouches that [`Self::BLOCKS`] blocks can be read there.
+    unsafe fn load(from: *const Block) -> Self;
+    /// Writes the blocks from `to` on. The caller vouches that [`Self::BLOCKS`] blocks can be written there.
+    unsafe fn store(self, to: *mut Block);
+    /// The same block in every lane.
+    unsafe fn splat(block: __m128i) -> Self;
+    /// The number `first + lane`, modulo 2^64, in every lane.
+    unsafe fn count_from(first: u64) -> Self;
+    /// `self ^ other`
+    unsafe fn xor(self, other: Self) -> Self;
+    /// `self ^ b ^ c`
+    unsafe fn xor3(self, b: Self, c: Self) -> Self;
+    /// `(self & mask) ^ c`
+    unsafe fn and_xor(self, mask: Self, c: Self) -> Self;
+    /// The halves of each block exchanged.
+    unsafe fn swap_halves(self) -> Self;
+    /// ShiftRows, SubBytes, MixColumns, then `^ key`.
+    unsafe fn round(self, key: Self) -> Self;
+    /// ShiftRows, SubBytes, then `^ key`.
+    unsafe fn last_round(self, key: Self) -> Self;
+    /// Byte `i` of the result is byte `index[i]` of `self`.
+    unsafe fn shuffle(self, index: Self) -> Self;
+    /// 32-bit words 0 and 1 of both blocks: `[self 0, other 0, self 1, other 1]`.
+    unsafe fn low_words(self, other: Self) -> Self;
+    /// 32-bit words 2 and 3 of both blocks: `[self 2, other 2, self 3, other 3]`.
+    unsafe fn high_words(self, other: Self) -> Self;
+    /// The lower halves of both blocks.
+    unsafe fn low_halves(self, other: Self) -> Self;
+    /// The upper halves of both blocks.
+    unsafe fn high_halves(self, other: Self) -> Self;
+    /// From the stream `self, other`: its blocks at even places, then those at odd places.
+    unsafe fn unzip(self, other: Self) -> (Self, Self);
+    /// Undoes [`Lanes::unzip`].
+    unsafe fn zip(self, other: Self) -> (Self, Self);
+}
+
+impl Lanes for __m128i {
+    const BLOCKS: usize = 1;
+
+    #[inline(always)]
+    unsafe fn load(from: *const Block) -> Self {
+        unsafe { _mm_loadu_si128(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut Block) {
+        unsafe { _mm_storeu_si128(to.cast(), self) }
+    }
+    #[inline(always)]
+    unsafe fn splat(block: __m128i) -> Self {
+        block
+    }
+    #[inline(always)]
+    unsafe fn count_from(first: u64) -> Self {
+        unsafe { _mm_set_epi64x(0, first as i64) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        unsafe { _mm_xor_si128(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor3(self, b: Self, c: Self) -> Self {
+        unsafe { _mm_xor_si128(_mm_xor_si128(self, b), c) }
+    }
+    #[inline(always)]
+    unsafe fn and_xor(self, mask: Self, c: Self) -> Self {
+        unsafe { _mm_xor_si128(_mm_and_si128(self, mask), c) }
+    }
+    #[inline(always)]
+    unsafe fn swap_halves(self) -> Self {
+        unsafe { _mm_shuffle_epi32::<0x4e>(self) }
+    }
+    #[inline(always)]
+    unsafe fn round(self, key: Self) -> Self {
+        unsafe { _mm_aesenc_si128(self, key) }
+    }
+    #[inline(always)]
+    unsafe fn last_round(self, key: Self) -> Self {
+        unsafe { _mm_aesenclast_si128(self, key) }
+    }
+    #[inline(always)]
+    unsafe fn shuffle(self, index: Self) -> Self {
+        unsafe { _mm_shuffle_epi8(self, index) }
+    }
+    #[inline(always)]
+    unsafe fn low_words(self, other: Self) -> Self {
+        unsafe { _mm_unpacklo_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn high_words(self, other: Self) -> Self {
+        unsafe { _mm_unpackhi_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn low_halves(self, other: Self) -> Self {
+        unsafe { _mm_unpacklo_epi64(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn high_halves(self, other: Self) -> Self {
+        unsafe { _mm_unpackhi_epi64(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn unzip(self, other: Self) -> (Self, Self) {
+        (self, other)
+    }
+    #[inline(always)]
+    unsafe fn zip(self, other: Self) -> (Self, Self) {
+        (self, other)
+    }
+}
+
+impl Lanes for __m256i {
+    const BLOCKS: usize = 2;
+
+    #[inline(always)]
+    unsafe fn load(from: *const Block) -> Self {
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut Block) {
+        unsafe { _mm256_storeu_si256(to.cast(), self) }
+    }
+    #[inline(always)]
+    unsafe fn splat(block: __m128i) -> Self {
+        unsafe { _mm256_broadcastsi128_si256(block) }
+    }
+    #[inline(always)]
+    unsafe fn count_from(first: u64) -> Self {
+        unsafe { _mm256_add_epi64(_mm256_set_epi64x(0, first as i64, 0, first as i64), _mm256_set_epi64x(0, 1, 0, 0)) }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        unsafe { _mm256_xor_si256(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor3(self, b: Self, c: Self) -> Self {
+        unsafe { _mm256_xor_si256(_mm256_xor_si256(self, b), c) }
+    }
+    #[inline(always)]
+    unsafe fn and_xor(self, mask: Self, c: Self) -> Self {
+        unsafe { _mm256_xor_si256(_mm256_and_si256(self, mask), c) }
+    }
+    #[inline(always)]
+    unsafe fn swap_halves(self) -> Self {
+        unsafe { _mm256_shuffle_epi32::<0x4e>(self) }
+    }
+    #[inline(always)]
+    unsafe fn round(self, key: Self) -> Self {
+        unsafe { _mm256_aesenc_epi128(self, key) }
+    }
+    #[inline(always)]
+    unsafe fn last_round(self, key: Self) -> Self {
+        unsafe { _mm256_aesenclast_epi128(self, key) }
+    }
+    #[inline(always)]
+    unsafe fn shuffle(self, index: Self) -> Self {
+        unsafe { _mm256_shuffle_epi8(self, index) }
+    }
+    #[inline(always)]
+    unsafe fn low_words(self, other: Self) -> Self {
+        unsafe { _mm256_unpacklo_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn high_words(self, other: Self) -> Self {
+        unsafe { _mm256_unpackhi_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn low_halves(self, other: Self) -> Self {
+        unsafe { _mm256_unpacklo_epi64(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn high_halves(self, other: Self) -> Self {
+        unsafe { _mm256_unpackhi_epi64(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn unzip(self, other: Self) -> (Self, Self) {
+        unsafe {
+            (_mm256_permute2x128_si256::<0x20>(self, other), _mm256_permute2x128_si256::<0x31>(self, other))
+        }
+    }
+    #[inline(always)]
+    unsafe fn zip(self, other: Self) -> (Self, Self) {
+        // With two lanes the permutation is its own inverse.
+        unsafe { self.unzip(other) }
+    }
+}
+
+impl Lanes for __m512i {
+    const BLOCKS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn load(from: *const Block) -> Self {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut Block) {
+        unsafe { _mm512_storeu_si512(to.cast(), self) }
+    }
+    #[inline(always)]
+    unsafe fn splat(block: __m128i) -> Self {
+        unsafe { _mm512_broadcast_i32x4(block) }
+    }
+    #[inline(always)]
+    unsafe fn count_from(first: u64) -> Self {
+        let n = first as i64;
+        unsafe {
+            _mm512_add_epi64(
+                _mm512_set_epi64(0, n, 0, n, 0, n, 0, n),
+                _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0),
+            )
+        }
+    }
+    #[inline(always)]
+    unsafe fn xor(self, other: Self) -> Self {
+        unsafe { _mm512_xor_si512(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor3(self, b: Self, c: Self) -> Self {
+        // 0x96 is the truth table of the XOR of three bits.
+        unsafe { _mm512_ternarylogic_epi64::<0x96>(self, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn and_xor(self, mask: Self, c: Self) -> Self {
+        // The truth table of (a & b) ^ c, read from a = b = c = 1 down.
+        unsafe { _mm512_ternarylogic_epi64::<0b0110_1010>(self, mask, c) }
+    }
+    #[inline(always)]
+    unsafe fn swap_halves(self) -> Self {
+        unsafe { _mm512_shuffle_epi32::<0x4e>(self) }
+    }
+    #[inline(always)]
+    unsafe fn round(self, key: Self) -> Self {
+        unsafe { _mm512_aesenc_epi128(self, key) }
+    }
+    #[inline(always)]
+    unsafe fn last_round(self, key: Self) -> Self {
+        unsafe { _mm512_aesenclast_epi128(self, key) }
+    }
+    #[inline(always)]
+    unsafe fn shuffle(self, index: Self) -> Self {
+        unsafe { _mm512_shuffle_epi8(self, index) }
+    }
+    #[inline(always)]
+    unsafe fn low_words(self, other: Self) -> Self {
+        unsafe { _mm512_unpacklo_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn high_words(self, other: Self) -> Self {
+        unsafe { _mm512_unpackhi_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn low_halves(self, other: Self) -> Self {
+        unsafe { _mm512_unpacklo_epi64(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn high_halves(self, other: Self) -> Self {
+        unsafe { _mm512_unpackhi_epi64(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn unzip(self, other: Self) -> (Self, Self) {
+        // Lanes are chosen by two bits each: 0b10_00_10_00 takes 0 and 2 of both, 0b11_01_11_01 takes 1 and 3.
+        unsafe { (_mm512_shuffle_i64x2::<0x88>(self, other), _mm512_shuffle_i64x2::<0xdd>(self, other)) }
+    }
+    #[inline(always)]
+    unsafe fn zip(self, other: Self) -> (Self, Self) {
+        // Eight 64-bit words from the sixteen of both: 0 to 7 are `self`, 8 to 15 are `other`.
+        unsafe {
+            let low = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);
+            let high = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
+            (_mm512_permutex2var_epi64(self, low, other), _mm512_permutex2var_epi64(self, high, other))
+        }
+    }
+}

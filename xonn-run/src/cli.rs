@@ -1,0 +1,77 @@
+//! The commands of `xonn-run`.
+
+mod bench;
+mod eval;
+mod infer;
+mod input;
+mod netlist;
+mod report;
+mod serve;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::session::Limits;
+
+/// Private predictions between two hosts: the server keeps its weights, the client keeps its input.
+#[derive(Parser)]
+#[command(name = "xonn-run", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Evaluate a package in the clear: the same answers as a private run
+    Eval(eval::Eval),
+    /// Serve private predictions of a model
+    Serve(serve::Serve),
+    /// Ask a server for private predictions
+    Infer(infer::Infer),
+    /// Garble a Bristol netlist for one evaluator
+    Garble(netlist::Garble),
+    /// Evaluate a Bristol netlist with a garbler
+    Evaluate(netlist::Evaluate),
+    /// Measure garbling, evaluation and hashing on this machine
+    Bench(bench::Bench),
+}
+
+/// Limits that every networked command shares.
+#[derive(Args, Clone, Copy)]
+struct Timeouts {
+    /// Longest time for one message, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+}
+
+impl Timeouts {
+    fn limits(self) -> Limits {
+        Limits { message: Duration::from_secs(self.timeout), ..Limits::default() }
+    }
+}
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Runs the command line; exit code 1 if the command fails, 2 for wrong usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Eval(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Infer(command) => command.run(),
+        Command::Garble(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Bench(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xonn-run: {}", report::sentence(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `xonn-run garble` and `xonn-run evaluate`: any Bristol netlist between two hosts.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Instant;
+
+use clap::Args;
+use xonn_circuits::bristol;
+
+use super::serve::listen;
+use super::{Outcome, Timeouts, report};
+use crate::garble::plan::{Plan, Role};
+use crate::net;
+use crate::session::server::{self, Model};
+use crate::session::{Circuit, client};
+
+/// The netlist and who holds which of its inputs; the same on both hosts.
+#[derive(Args)]
+struct Netlist {
+    /// The circuit, Bristol Fashion or the older Bristol format
+    #[arg(value_name = "F.txt")]
+    file: PathBuf,
+    /// Input groups that the garbler holds, counted from 0; the evaluator holds the others. Without it the garbler
+    /// holds group 0 if there are several groups, and nothing if there is one
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+    garbler_groups: Option<Vec<usize>>,
+    /// This host's input bits in wire order, as 0s and 1s, or as 0x and the hexadecimal digits of a number whose least
+    /// significant bit is the first wire
+    #[arg(long, value_name = "BITS", default_value = "")]
+    input: Bits,
+    #[command(flatten)]
+    timeouts: Timeouts,
+}
+
+/// Bits given on the command line.
+#[derive(Clone, Debug, PartialEq)]
+enum Bits {
+    Binary(Vec<bool>),
+    /// Least significant first; whole nibbles, so up to three leading zeros too many or any number too few.
+    Hex(Vec<bool>),
+}
+
+impl FromStr for Bits {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(hex) = text.strip_prefix("0x") {
+            let mut bits = Vec::with_capacity(4 * hex.len());
+            for digit in hex.chars().rev() {
+                let value = digit.to_digit(16).ok_or(format!("{digit:?} is not a hexadecimal digit"))?;
+                bits.extend((0..4).map(|i| value >> i & 1 == 1));
+            }
+            return Ok(Self::Hex(bits));
+        }
+        let bit = |c| match c {
+            '0' => Ok(false),
+            '1' => Ok(true),
+            other => Err(format!("{other:?} is not a bit, expected 0s and 1s, or 0x and hexadecimal digits")),
+        };
+        text.chars().map(bit).collect::<Result<_, _>>().map(Self::Binary)
+    }
+}
+
+impl Bits {
+    /// Just `count` bits, or an error: a hexadecimal number may leave out leading zeros or have a few too many.
+    fn exactly(&self, count: usize) -> Result<Vec<bool>, String> {
+        let found = match self {
+            Self::Binary(bits) if bits.len() == count => return Ok(bits.clone()),
+            Self::Hex(bits) if bits.iter().skip(count).all(|&bit| !bit) => {
+                let mut bits = bits.clone();
+                bits.resize(count, false);
+                return Ok(bits);
+            }
+            Self::Binary(bits) | Self::Hex(bits) => bits.len(),
+        };
+        Err(format!("--input has {found} bits, this host holds {count} input bits of the circuit"))
+    }
+}
+
+impl Netlist {
+    fn circuit(&self) -> Result<Circuit, Box<dyn std::error::Error>> {
+        let netlist = bristol::read_path(&self.file)?.netlist;
+        let groups = match &self.garbler_groups {
+            Some(groups) => groups.clone(),
+            None if netlist.inputs().len() > 1 => vec![0],
+            None => vec![],
+        };
+        let name = self.file.display();
+        Circuit::of_netlist(netlist, &groups).map_err(|e| format!("{name}: {e}").into())
+    }
+}
+
+#[derive(Args)]
+pub struct Garble {
+    #[command(flatten)]
+    netlist: Netlist,
+    /// Address to listen on for the evaluator; port 0 picks a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7071")]
+    listen: String,
+}
+
+impl Garble {
+    pub fn run(self) -> Outcome {
+        let circuit = self.netlist.circuit()?;
+        let secret = self.netlist.input.exactly(circuit.program.secret_bits() as usize)?;
+        let plan = Plan::new(&circuit.program, Role::Garbler);
+        let listener = listen(&self.listen)?;
+        println!("listening on {}", listener.local_addr()?);
+        let (stream, peer) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        let model = Model { circuit: &circuit, plan: &plan, secret: &secret };
+        let begin = Instant::now();
+        let served = server::serve(stream, &model, &self.netlist.timeouts.limits(), &mut net::fresh_rng())?;
+        eprintln!(
+            "{peer}: {} evaluations in {}, {}",
+            served.inferences,
+            report::time(begin.elapsed()),
+            report::traffic(served.traffic)
+        );
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub struct Evaluate {
+    #[command(flatten)]
+    netlist: Netlist,
+    /// Address of the garbler
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7071")]
+    connect: String,
+    /// Print the output as a hexadecimal number whose least significant bit is the first output wire
+    #[arg(long)]
+    hex: bool,
+}
+
+impl Evaluate {
+    pub fn run(self) -> Outcome {
+        let circuit = self.netlist.circuit()?;
+        let input = self.netlist.input.exactly(circuit.program.input_bits())?;
+        let plan = Plan::new(&circuit.program, Role::Evaluator);
+        let limits = self.netlist.timeouts.limits();
+        let mut rng = net::fresh_rng();
+        let stream = net::connect(&self.connect, limits.message)
+            .map_err(|e| format!("cannot connect to {}: {e}", self.connect))?;
+        let begin = Instant::now();
+        let mut session = client::greet(stream, circuit.digest, input.len(), &limits, &mut rng)?.start(&mut rng)?;
+        let output = session.infer(&plan, &input, &mut rng)?;
+        let traffic = session.finish()?;
+        println!("{}", if self.hex { hexadecimal(&output) } else { binary(&output) });
+        let ands = circuit.program.costs().total();
+        eprintln!(
+            "{} ANDs in {}, {}",
+            report::grouped(ands),
+            report::time(begin.elapsed()),
+            report::traffic(traffic)
+        );
+        Ok(())
+    }
+}
+
+fn binary(bits: &[bool]) -> String {
+    bits.iter().map(|&bit| if bit { '1' } else { '0' }).collect()
+}
+
+fn hexadecimal(bits: &[bool]) -> String {
+    let nibble = |bits: &[bool]| bits.iter().rev().fold(0, |n, &bit| n << 1 | u32::from(bit));
+    let digits = bits.chunks(4).rev().map(|bits| char::from_digit(nibble(bits), 16).expect("below 16"));
+    std::iter::once("0x".to_owned()).chain(digits.map(String::from)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_read_in_wire_order() {
+        let parse = |text: &str| text.parse::<Bits>();
+        assert_eq!(parse("0110").and_then(|b| b.exactly(4)), Ok(vec![false, true, true, false]));
+        assert_eq!(parse("0x6").and_then(|b| b.exactly(4)), Ok(vec![false, true, true, false]));
+        assert_eq!(parse("0x06").and_then(|b| b.exactly(3)), Ok(vec![false, true, true]));
+        assert_eq!(parse("0x1").and_then(|b| b.exactly(6)), Ok(vec![true, false, false, false, false, false]));
+        assert_eq!(parse("").and_then(|b| b.exactly(0)), Ok(vec![]));
+        assert!(parse("012").is_err() && parse("0xg").is_err());
+        assert!(parse("011").and_then(|b| b.exactly(4)).is_err());
+        assert!(parse("0xff").and_then(|b| b.exactly(7)).is_err());
+    }
+
+    #[test]
+    fn output_is_printed_in_wire_order_or_as_a_number() {
+        let bits = [false, true, true, false, true];
+        assert_eq!((binary(&bits).as_str(), hexadecimal(&bits).as_str()), ("01101", "0x16"));
+    }
+}

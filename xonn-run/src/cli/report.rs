@@ -1,0 +1,69 @@
+//! How figures and errors are put for people.
+
+use std::error::Error;
+use std::time::Duration;
+
+use crate::session::Traffic;
+
+/// An error with its causes, in one sentence.
+pub fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some errors print their cause themselves.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A number with thin groups of three digits, such as `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in a unit that reads well, decimal prefixes.
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..1_000 => format!("{n} B"),
+        1_000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.2} MB", n as f64 / 1e6),
+        _ => format!("{:.2} GB", n as f64 / 1e9),
+    }
+}
+
+/// A time in a unit that reads well.
+pub fn time(t: Duration) -> String {
+    if t.as_secs() >= 1 { format!("{:.2} s", t.as_secs_f64()) } else { format!("{:.1} ms", t.as_secs_f64() * 1e3) }
+}
+
+/// Traffic in one line, seen from the host that counted it.
+pub fn traffic(t: Traffic) -> String {
+    format!("{} sent, {} received, {} round trips", bytes(t.sent), bytes(t.received), t.round_trips)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(26_251_000), "26.25 MB");
+        assert_eq!(time(Duration::from_micros(1500)), "1.5 ms");
+        assert_eq!(time(Duration::from_millis(2345)), "2.35 s");
+    }
+}

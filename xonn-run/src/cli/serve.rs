@@ -1,0 +1,80 @@
+//! `xonn-run serve`.
+
+use std::error::Error;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use xonn_circuits::program::package::Package;
+use xonn_circuits::program::secret::Secret;
+
+use super::{Outcome, Timeouts, report};
+use crate::garble::plan::{Plan, Role};
+use crate::net::{self, Event, ServerOptions};
+use crate::session::server::Model;
+use crate::session::{Circuit, Limits};
+
+#[derive(Args)]
+pub struct Serve {
+    /// The package made by `xonn-compile build`
+    #[arg(value_name = "NAME.xonn")]
+    package: PathBuf,
+    /// The secret made with it: weights and thresholds, for this host only
+    #[arg(long, value_name = "NAME.secret")]
+    secret: PathBuf,
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7070")]
+    listen: String,
+    /// Connections served at the same time; more are turned away
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    max_connections: u16,
+    /// End after this many connections
+    #[arg(long, value_name = "N")]
+    connections: Option<u64>,
+    /// Longest wait for the next inference of a connected client, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    idle: u64,
+    #[command(flatten)]
+    timeouts: Timeouts,
+}
+
+impl Serve {
+    pub fn run(self) -> Outcome {
+        let package = Package::read(&self.package)?;
+        let secret = Secret::read(&self.secret, package.digest(), package.program().secret_bits())?;
+        let circuit = Circuit::of_package(&package);
+        let plan = Plan::new(&circuit.program, Role::Garbler);
+        let listener = listen(&self.listen)?;
+        println!("serving {} (digest {})", self.package.display(), package.digest());
+        println!("listening on {}", listener.local_addr()?);
+        let model = Model { circuit: &circuit, plan: &plan, secret: &secret.bits };
+        let limits = Limits { idle: Duration::from_secs(self.idle), ..self.timeouts.limits() };
+        let options =
+            ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
+        net::serve(&listener, &model, &options, log);
+        Ok(())
+    }
+}
+
+/// Binds an address, with an error that names it.
+pub fn listen(address: &str) -> Result<TcpListener, Box<dyn Error>> {
+    TcpListener::bind(address).map_err(|e| format!("cannot listen on {address}: {e}").into())
+}
+
+/// One line for each event on standard error.
+pub fn log(event: Event<'_>) {
+    match event {
+        Event::Ended { peer, result: Ok(served), elapsed } => eprintln!(
+            "{peer}: {} inferences in {}, {}",
+            served.inferences,
+            report::time(elapsed),
+            report::traffic(served.traffic)
+        ),
+        Event::Ended { peer, result: Err(error), elapsed } => {
+            eprintln!("{peer}: failed after {}: {}", report::time(elapsed), report::sentence(error));
+        }
+        Event::Full { peer } => eprintln!("{peer}: turned away, the server is full"),
+        Event::AcceptFailed { error } => eprintln!("a connection could not be accepted: {error}"),
+    }
+}

@@ -1,0 +1,34 @@
+//! Half-gates garbling [Zahur, Rosulek, Evans, EUROCRYPT 2015] of layered programs, with free XOR [Kolesnikov,
+//! Schneider, ICALP 2008] and point-and-permute [Beaver, Micali, Rogaway, STOC 1990].
+//!
+//! Nothing here does I/O or draws randomness of its own. A [`plan::Plan`] is what both hosts derive from the public program:
+//! the order of all ciphertexts, cut into segments of bounded size, and the tweak of every gate. The [`Garbler`] makes the
+//! ciphertexts of one segment after the other, the [`Evaluator`] consumes them in the same order; each holds the labels
+//! of live layers only.
+//!
+//! # Labels
+//! A wire's labels are `W0` (for 0) and `W1 = W0 ^ delta`; the least significant bit of `delta` is 1, so that of a label
+//! is its colour. The garbler holds every `W0`, the evaluator one label a wire, the *active* one.
+//!
+//! A wire whose value the garbler knows has active label 0 and `W0 = value * delta`. So the evaluator holds nothing for
+//! it, XOR with it is nothing at the evaluator, and it needs no ciphertext, no OT and no input label; see
+//! [`xonn_circuits::knowledge`].
+//!
+//! # Order
+//! Instances of a block are garbled [`plan::LANES`] at a time: gate by gate, and within a gate instance by instance. This
+//! order is part of the protocol; it does not depend on threads or instruction sets.
+
+mod evaluator;
+mod gather;
+mod garbler;
+pub mod plan;
+mod tape;
+
+pub use evaluator::{EvaluateError, Evaluator};
+pub use garbler::Garbler;
+
+/// First tweak of the hashes of output labels; gates count up from 0 and never come near.
+pub(crate) const OUTPUT_TWEAKS: u64 = 1 << 63;
+
+/// Bytes sent for each output bit: the hashes of both its labels.
+pub const DECODE_BYTES: usize = 32;

@@ -1,0 +1,149 @@
+//! What both hosts derive from the public program: the order of all ciphertexts, in segments, and every gate's tweak.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use xonn_circuits::knowledge::Class;
+use xonn_circuits::program::{Block as ProgramBlock, Program, Source};
+
+use super::tape::{PIECE_CIPHERTEXTS, Piece, Tape};
+pub use super::tape::Role;
+
+/// Instances garbled side by side. Part of the protocol: it fixes the order of ciphertexts.
+pub const LANES: usize = 16;
+
+/// A program as one host runs it.
+pub struct Plan<'p> {
+    pub(super) program: &'p Program,
+    pub(super) role: Role,
+    pub(super) layers: Vec<Vec<BlockPlan>>,
+    pub(super) last_use: Vec<usize>,
+    segments: Vec<Segment>,
+}
+
+/// How one block is run.
+pub(super) struct BlockPlan {
+    pub tape: Arc<Tape>,
+    /// For each template input: its port, and its offset from where the port begins for an instance.
+    pub inputs: Vec<(u32, u32)>,
+    /// For each template output: its offset in the layer's vector.
+    pub outputs: Vec<usize>,
+}
+
+/// Consecutive ciphertexts that are made, sent and consumed together: a few groups of [`LANES`] instances, or a piece of
+/// one group where a template is long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Segment {
+    pub layer: usize,
+    pub block: usize,
+    /// Instances, by their number in the block's grid.
+    pub instances: std::ops::Range<u64>,
+    /// Index into the tape's pieces, or `None` for the whole tape of every group.
+    pub piece: Option<usize>,
+    /// Tweak of the first ciphertext; they count up by one a ciphertext.
+    pub first_tweak: u64,
+    /// Number of ciphertexts.
+    pub ciphertexts: usize,
+}
+
+impl<'p> Plan<'p> {
+    /// Plans `program` for `role`.
+    #[must_use]
+    pub fn new(program: &'p Program, role: Role) -> Self {
+        let mut tapes: HashMap<(u32, Vec<bool>), Arc<Tape>> = HashMap::new();
+        let layers: Vec<Vec<BlockPlan>> = program
+            .layers()
+            .iter()
+            .map(|layer| {
+                layer.blocks.iter().map(|block| plan_block(program, block, role, &mut tapes)).collect()
+            })
+            .collect();
+        let segments = segments(program, &layers);
+        Self { program, role, layers, last_use: program.last_use(), segments }
+    }
+
+    /// The program planned.
+    #[must_use]
+    pub fn program(&self) -> &'p Program {
+        self.program
+    }
+
+    /// Ciphertexts of each segment, in order: what the evaluator expects to receive. Some are 0.
+    pub fn segment_lengths(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.segments.iter().map(|s| s.ciphertexts)
+    }
+
+    /// Ciphertexts of the whole program.
+    #[must_use]
+    pub fn ciphertexts(&self) -> u64 {
+        self.segment_lengths().map(|n| n as u64).sum()
+    }
+
+    /// The next segments from `first` on that may run side by side: of one layer, at most `most`, and a piece alone.
+    pub(super) fn batch(&self, first: usize, most: usize) -> &[Segment] {
+        let rest = self.segments.get(first..).unwrap_or_default();
+        let Some(head) = rest.first() else { return rest };
+        let together = |s: &&Segment| s.layer == head.layer && s.piece.is_none();
+        let length = rest.iter().take(most).take_while(together).count();
+        &rest[..length.max(1)]
+    }
+}
+
+fn plan_block(
+    program: &Program,
+    block: &ProgramBlock,
+    role: Role,
+    tapes: &mut HashMap<(u32, Vec<bool>), Arc<Tape>>,
+) -> BlockPlan {
+    let classes = block.input_classes();
+    let key = (block.template, classes.iter().map(|&c| c == Class::Garbler).collect());
+    let tape = tapes.entry(key).or_insert_with(|| Arc::new(Tape::new(program.template(block), &classes, role)));
+    let inputs = block.inputs.iter().enumerate().flat_map(|(port, p)| {
+        // Verified: a vector has at most 2^32 bits, so offsets within it fit.
+        p.map.inner_offsets().into_iter().map(move |offset| (port as u32, offset as u32))
+    });
+    BlockPlan { tape: Arc::clone(tape), inputs: inputs.collect(), outputs: block.output.inner_offsets() }
+}
+
+fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let mut tweak = 0u64;
+    for (layer, blocks) in layers.iter().enumerate() {
+        for (block, plan) in blocks.iter().enumerate() {
+            let total = program.layers()[layer].blocks[block].instances();
+            let mut push = |instances: std::ops::Range<u64>, piece: Option<usize>, per_instance: u64| {
+                let ciphertexts = per_instance * (instances.end - instances.start);
+                segments.push(Segment {
+                    layer,
+                    block,
+                    instances,
+                    piece,
+                    first_tweak: tweak,
+                    ciphertexts: ciphertexts as usize,
+                });
+                tweak += ciphertexts;
+            };
+            let pieces: &[Piece] = &plan.tape.pieces;
+            let whole_groups = (PIECE_CIPHERTEXTS / plan.tape.ciphertexts.max(1)).max(1).next_multiple_of(LANES as u64);
+            let step = if pieces.len() > 1 { LANES as u64 } else { whole_groups };
+            for first in (0..total).step_by(step as usize) {
+                let instances = first..total.min(first + step);
+                if let [only] = pieces {
+                    push(instances, None, only.ciphertexts);
+                } else {
+                    for (i, piece) in pieces.iter().enumerate() {
+                        push(instances.clone(), Some(i), piece.ciphertexts);
+                    }
+                }
+            }
+        }
+    }
+    segments
+}
+
+impl BlockPlan {
+    /// Whether the source of template input `input` is the garbler's secret.
+    pub fn source(&self, block: &ProgramBlock, port: u32) -> Source {
+        block.inputs[port as usize].source
+    }
+}

@@ -1,0 +1,64 @@
+//! The one choice there is: how many bits of the server's secret share a seed tree.
+
+use super::{COLUMNS, OtError};
+
+/// The most OTs of one extension: bounds what a peer can make this host allocate to about 0.6 GB.
+pub const MAX_COUNT: usize = 1 << 24;
+
+/// Parameters of the extension; both hosts must use the same, and a session fixes them in its hellos.
+///
+/// With `field_bits` = k the client sends 128 / k bits per OT, and both hosts generate 128 / k * 2^k bits per OT. k must
+/// divide 128 and be at most 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Params {
+    field_bits: usize,
+}
+
+impl Params {
+    /// Trees over the field with 2^`field_bits` elements.
+    ///
+    /// # Errors
+    /// [`OtError::FieldBits`] unless `field_bits` is 1, 2, 4 or 8.
+    pub fn new(field_bits: usize) -> Result<Self, OtError> {
+        match field_bits {
+            1 | 2 | 4 | 8 => Ok(Self { field_bits }),
+            found => Err(OtError::FieldBits { found }),
+        }
+    }
+
+    /// k: bits of the server's secret per tree.
+    pub fn field_bits(self) -> usize {
+        self.field_bits
+    }
+
+    /// 128 / k.
+    pub(super) fn trees(self) -> usize {
+        COLUMNS / self.field_bits
+    }
+
+    /// 2^k.
+    pub(super) fn leaves(self) -> usize {
+        1 << self.field_bits
+    }
+}
+
+impl Default for Params {
+    /// k = 4: 4 bytes per OT.
+    fn default() -> Self {
+        Self { field_bits: 4 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_divisors_of_128_up_to_8_are_taken() {
+        for k in 0..=200 {
+            assert_eq!(Params::new(k).is_ok(), k != 0 && k <= 8 && 128 % k == 0, "k = {k}");
+        }
+        let params = Params::new(8).unwrap();
+        assert_eq!((params.trees(), params.leaves(), params.field_bits()), (16, 256, 8));
+    }
+}

@@ -1,0 +1,230 @@
+//! Seed trees of which the server gets all leaves but one: a puncturable pseudorandom function.
+//!
+//! The client doubles a random root k times (Goldreich, Goldwasser, Micali) and offers, level by level, the sum of all
+//! left and the sum of all right children in one base OT. The server chooses, on each level, the side that its secret
+//! path does *not* take: with the nodes it already has it finds the one new sibling, and in the end every leaf but that at
+//! its secret D (Boyle et al., CCS 2019, the GGM construction; Roy, CRYPTO 2022, builds the small-field VOLE on it).
+//!
+//! A cheating client could offer sums that belong to no tree, and learn from the server's reaction where D is. So each
+//! leaf is hashed into the seed that is used and a check value of 32 bytes, and the client also sends the total of the
+//! check values of each tree and a digest of all of them. The server fills in the check value it lacks by the total and
+//! compares the digest, so that the client is bound to one set of seeds up to a guess of D. This is the malicious check
+//! of Boyle et al. as libOTe's `SmallFieldVole.cpp` has it: there too a leaf gives two blocks to check and one to use.
+//!
+//! Levels count from the root; level l decides bit k - 1 - l of the leaf's index. The server keeps its nodes by y = x + D
+//! rather than by x, so that the missing node is always number 0 and no address depends on D.
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::oracle::oracle;
+use super::{OtError, Params, SessionId};
+use crate::block::{Block, Prg};
+
+/// 32 bytes by which the client is bound to a leaf.
+type Check = [Block; 2];
+
+/// What the client sends about its trees, apart from the sums in the base OTs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    /// For each tree the sum of its check values.
+    pub(super) totals: Vec<Check>,
+    /// SHA-256 of all check values, by tree and then by leaf index x.
+    pub(super) digest: [u8; 32],
+}
+
+/// The client's trees.
+pub(super) struct Grown {
+    /// 128 / k trees of 2^k seeds, by leaf index x.
+    pub(super) seeds: Zeroizing<Vec<Block>>,
+    /// For base OT i, which is level l of tree t at i = t k + k - 1 - l: the sums of the left and the right children.
+    pub(super) sums: Zeroizing<Vec<[Block; 2]>>,
+    /// To be sent along.
+    pub(super) proof: Proof,
+}
+
+/// Grows one tree from each of `roots`.
+pub(super) fn grow(params: Params, session: &SessionId, roots: &[Block]) -> Grown {
+    let k = params.field_bits();
+    let mut seeds = Zeroizing::new(Vec::with_capacity(roots.len() * params.leaves()));
+    let mut sums = Zeroizing::new(vec![[Block::ZERO; 2]; roots.len() * k]);
+    let mut totals = Vec::with_capacity(roots.len());
+    let mut digest = Sha256::new();
+    for (tree, &root) in roots.iter().enumerate() {
+        let mut nodes = Zeroizing::new(vec![root]);
+        for level in 0..k {
+            let mut sum = [Block::ZERO; 2];
+            let mut children = Zeroizing::new(Vec::with_capacity(2 * nodes.len()));
+            for &node in nodes.iter() {
+                let [left, right] = double(node);
+                sum[0] ^= left;
+                sum[1] ^= right;
+                children.extend([left, right]);
+            }
+            sums[tree * k + k - 1 - level] = sum;
+            nodes = children;
+        }
+        let mut total = [Block::ZERO; 2];
+        for &leaf in nodes.iter() {
+            let (seed, check) = finish_leaf(session, tree, leaf);
+            seeds.push(seed);
+            add(&mut total, check);
+            digest.update(Block::as_bytes(&check));
+        }
+        totals.push(total);
+    }
+    Grown { seeds, sums, proof: Proof { totals, digest: digest.finalize().into() } }
+}
+
+/// The server's side: `keys[i]` is the sum it got from base OT i, that of the children off its path; `secret` are the bits
+/// of all D, bit i belonging to base OT i.
+///
+/// Returns 128 / k trees of 2^k seeds by y = x + D, seed 0 of each being unknown (all zero).
+///
+/// # Errors
+/// [`OtError::TreeCheck`] if the seeds are not those the client is bound to.
+pub(super) fn regrow(
+    params: Params,
+    session: &SessionId,
+    secret: &[bool],
+    keys: &[Block],
+    proof: &Proof,
+) -> Result<Zeroizing<Vec<Block>>, OtError> {
+    let k = params.field_bits();
+    let mut seeds = Zeroizing::new(Vec::with_capacity(params.trees() * params.leaves()));
+    let mut digest = Sha256::new();
+    let trees = secret.chunks_exact(k).zip(keys.chunks_exact(k)).zip(&proof.totals);
+    for (tree, ((secret, keys), &total)) in trees.enumerate() {
+        let mut nodes = Zeroizing::new(vec![Block::ZERO]);
+        for level in 0..k {
+            let (on_path, mut sibling) = (secret[k - 1 - level], keys[k - 1 - level]);
+            let mut children = Zeroizing::new(vec![Block::ZERO; 2]);
+            for &node in nodes.iter().skip(1) {
+                // By y the child on the side of the path comes first.
+                let [left, right] = double(node);
+                let exchange = (left ^ right).masked(on_path);
+                sibling ^= right ^ exchange;
+                children.extend([left ^ exchange, right ^ exchange]);
+            }
+            children[1] = sibling;
+            nodes = children;
+        }
+        let mut checks = Zeroizing::new(vec![total]);
+        seeds.push(Block::ZERO);
+        for &leaf in nodes.iter().skip(1) {
+            let (seed, check) = finish_leaf(session, tree, leaf);
+            seeds.push(seed);
+            add(&mut checks[0], check);
+            checks.push(check);
+        }
+        for (bit, &moved) in secret.iter().enumerate() {
+            exchange_along(&mut checks, bit, moved);
+        }
+        digest.update(Block::as_bytes(checks.as_flattened()));
+    }
+    let found: [u8; 32] = digest.finalize().into();
+    if !bool::from(found.ct_eq(&proof.digest)) {
+        return Err(OtError::TreeCheck);
+    }
+    Ok(seeds)
+}
+
+/// The children of a node: the first two blocks of its stream.
+fn double(node: Block) -> [Block; 2] {
+    let mut children = [Block::ZERO; 2];
+    Prg::new(node).fill(&mut children);
+    children
+}
+
+/// Of a leaf, the seed to use and the value to check. A random oracle, so that the check value binds the client to the
+/// leaf and tells nothing of the seed.
+fn finish_leaf(session: &SessionId, tree: usize, leaf: Block) -> (Block, Check) {
+    let mut hash = oracle("leaf", session, &[&(tree as u64).to_le_bytes(), &leaf.to_bytes()]);
+    let block = |at: usize| Block::from_bytes(core::array::from_fn(|i| hash[16 * at + i]));
+    let result = (block(0), [block(1), block(2)]);
+    hash.zeroize();
+    result
+}
+
+fn add(to: &mut Check, from: Check) {
+    to[0] ^= from[0];
+    to[1] ^= from[1];
+}
+
+/// Exchanges the values whose indices differ in `bit` alone, or does as much work and leaves them.
+fn exchange_along(values: &mut [Check], bit: usize, exchange: bool) {
+    for pair in values.chunks_exact_mut(2 << bit) {
+        let (zeros, ones) = pair.split_at_mut(1 << bit);
+        for (zero, one) in zeros.as_flattened_mut().iter_mut().zip(ones.as_flattened_mut()) {
+            let difference = (*zero ^ *one).masked(exchange);
+            *zero ^= difference;
+            *one ^= difference;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha12Rng;
+
+    use super::*;
+    use crate::ot::{COLUMNS, bits};
+
+    const SESSION: SessionId = [3; 32];
+
+    fn example(k: usize) -> (Params, Vec<bool>, Grown, Vec<Block>) {
+        let mut rng = ChaCha12Rng::seed_from_u64(k as u64);
+        let params = Params::new(k).unwrap();
+        let secret: Vec<bool> = bits(Block::random(&mut rng)).collect();
+        let roots: Vec<Block> = (0..params.trees()).map(|_| Block::random(&mut rng)).collect();
+        let grown = grow(params, &SESSION, &roots);
+        let keys = grown.sums.iter().zip(&secret).map(|(sums, &bit)| sums[usize::from(!bit)]).collect();
+        (params, secret, grown, keys)
+    }
+
+    #[test]
+    fn the_server_has_every_seed_but_one() {
+        for k in [1, 2, 4, 8] {
+            let (params, secret, grown, keys) = example(k);
+            assert_eq!(grown.sums.len(), COLUMNS);
+            let seeds = regrow(params, &SESSION, &secret, &keys, &grown.proof).unwrap();
+            for tree in 0..params.trees() {
+                let missing: usize = (0..k).map(|bit| usize::from(secret[tree * k + bit]) << bit).sum();
+                for y in 0..params.leaves() {
+                    let known = grown.seeds[tree * params.leaves() + (y ^ missing)];
+                    let expected = if y == 0 { Block::ZERO } else { known };
+                    assert_eq!(seeds[tree * params.leaves() + y], expected, "k = {k}, tree {tree}, y = {y}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_sum_on_the_servers_side_is_caught() {
+        for k in [1, 2, 4, 8] {
+            let (params, secret, grown, keys) = example(k);
+            for i in 0..keys.len() {
+                let mut keys = keys.clone();
+                keys[i] ^= Block::from(1 << (i % 128));
+                let result = regrow(params, &SESSION, &secret, &keys, &grown.proof);
+                assert_eq!(result.err(), Some(OtError::TreeCheck), "k = {k}, base OT {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_total_or_digest_is_caught() {
+        let (params, secret, grown, keys) = example(4);
+        for tree in 0..params.trees() {
+            let mut proof = grown.proof.clone();
+            proof.totals[tree][tree % 2] ^= Block::from(1);
+            assert_eq!(regrow(params, &SESSION, &secret, &keys, &proof).err(), Some(OtError::TreeCheck));
+        }
+        let mut proof = grown.proof.clone();
+        proof.digest[31] ^= 0x80;
+        assert_eq!(regrow(params, &SESSION, &secret, &keys, &proof).err(), Some(OtError::TreeCheck));
+        assert_eq!(regrow(params, &[4; 32], &secret, &keys, &grown.proof).err(), Some(OtError::TreeCheck));
+    }
+}

@@ -1,0 +1,76 @@
+//! Two hosts, one connection: the one place where garbling and OT meet a channel.
+//!
+//! [`server`] and [`client`] read like the protocol in `docs/protocol.md`: receive, step, send. What a peer may send is
+//! decided before it is read ([`msgs`]): every message has one kind that is expected and one length that follows from the
+//! public program, so nothing that a peer says sizes an allocation. Every message has a deadline.
+
+pub mod channel;
+pub mod client;
+pub mod error;
+pub mod msgs;
+pub mod server;
+
+pub use channel::{Channel, Traffic};
+pub use error::SessionError;
+
+use std::time::Duration;
+
+use xonn_circuits::netlist::Netlist;
+use xonn_circuits::program::package::{Digest, Package};
+use xonn_circuits::program::{Program, ProgramError};
+
+/// A program with the digest that both hosts compare.
+pub struct Circuit {
+    /// What is computed.
+    pub program: Program,
+    /// Names it.
+    pub digest: Digest,
+    /// The package's bytes, for clients that do not have it; none for a plain netlist.
+    pub package: Option<Vec<u8>>,
+}
+
+impl Circuit {
+    /// A package's program.
+    #[must_use]
+    pub fn of_package(package: &Package) -> Self {
+        Self {
+            program: package.program().clone(),
+            digest: package.digest(),
+            package: Some(package.bytes().to_vec()),
+        }
+    }
+
+    /// A plain netlist, the garbler holding `garbler_groups` of its input groups.
+    ///
+    /// # Errors
+    /// What [`Program::from_netlist`] refuses.
+    pub fn of_netlist(netlist: Netlist, garbler_groups: &[usize]) -> Result<Self, ProgramError> {
+        let mut name = b"xonn netlist".to_vec();
+        name.extend(netlist.digest());
+        name.extend(garbler_groups.iter().flat_map(|&g| (g as u64).to_le_bytes()));
+        let digest = Digest::of(&name);
+        Ok(Self { program: Program::from_netlist(netlist, garbler_groups)?, digest, package: None })
+    }
+}
+
+/// What a host grants a peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest time for one message, from the moment it is awaited until its last byte is there.
+    pub message: Duration,
+    /// Longest time that a server waits for the next inference on an open connection.
+    pub idle: Duration,
+    /// Most inferences on one connection.
+    pub inferences: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { message: Duration::from_secs(30), idle: Duration::from_secs(60), inferences: 1 << 20 }
+    }
+}
+
+/// Segments that are garbled, or evaluated, side by side: two for each thread of the pool.
+fn batch() -> usize {
+    2 * rayon::current_num_threads()
+}

@@ -1,0 +1,231 @@
+//! Framed messages with deadlines over a byte stream, counted.
+//!
+//! A frame is one byte of kind, four bytes of length (little endian), and the payload. The receiver names the kind and the
+//! length that it expects before it reads, so a frame that says otherwise is refused before anything is allocated.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::error::SessionError;
+use super::msgs::{self, Kind};
+use crate::block::Block;
+
+/// Bytes collected before they are handed to the stream.
+const BUFFER: usize = 1 << 16;
+
+/// Length of a frame's head.
+pub const HEAD: usize = 5;
+
+/// A byte stream whose reads and writes can be given a time limit.
+pub trait Transport: Send {
+    /// Reads some bytes, or fails with [`io::ErrorKind::TimedOut`] or `WouldBlock` after `limit`.
+    ///
+    /// # Errors
+    /// What the stream says.
+    fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize>;
+
+    /// Writes some bytes, with the same limit.
+    ///
+    /// # Errors
+    /// What the stream says.
+    fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize>;
+}
+
+impl Transport for TcpStream {
+    fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize> {
+        self.set_read_timeout(Some(limit))?;
+        self.read(buffer)
+    }
+
+    fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize> {
+        self.set_write_timeout(Some(limit))?;
+        self.write(bytes)
+    }
+}
+
+/// What went over a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize)]
+pub struct Traffic {
+    /// Bytes sent, frame heads included.
+    pub sent: u64,
+    /// Bytes received, frame heads included.
+    pub received: u64,
+    /// Times this host waited for an answer after having sent something.
+    pub round_trips: u64,
+}
+
+/// Framed messages over a transport.
+pub struct Channel<T> {
+    transport: T,
+    out: Vec<u8>,
+    traffic: Traffic,
+    sent_last: bool,
+    limit: Duration,
+}
+
+impl<T: Transport> Channel<T> {
+    /// A channel each of whose messages must be complete within `limit`.
+    pub fn new(transport: T, limit: Duration) -> Self {
+        Self { transport, out: Vec::new(), traffic: Traffic::default(), sent_last: false, limit }
+    }
+
+    /// What went over the channel so far.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Queues a message; it leaves when enough is queued or on [`Channel::flush`].
+    ///
+    /// # Errors
+    /// If the transport fails or is too slow.
+    pub fn send(&mut self, kind: Kind, payload: &[u8], doing: &'static str) -> Result<(), SessionError> {
+        let length = u32::try_from(payload.len()).expect("messages are shorter than 4 GiB: segments are bounded");
+        self.out.push(kind as u8);
+        self.out.extend(length.to_le_bytes());
+        self.traffic.sent += (HEAD + payload.len()) as u64;
+        if self.out.len() + payload.len() <= BUFFER {
+            self.out.extend(payload);
+            return Ok(());
+        }
+        self.flush(doing)?;
+        self.write_all(payload, doing)
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// If the transport fails or is too slow.
+    pub fn flush(&mut self, doing: &'static str) -> Result<(), SessionError> {
+        let out = std::mem::take(&mut self.out);
+        let result = self.write_all(&out, doing);
+        self.out = out;
+        self.out.clear();
+        result
+    }
+
+    fn write_all(&mut self, mut bytes: &[u8], doing: &'static str) -> Result<(), SessionError> {
+        let deadline = Instant::now() + self.limit;
+        self.sent_last |= !bytes.is_empty();
+        while !bytes.is_empty() {
+            let written = self.step(doing, deadline, |t, left| t.write_within(bytes, left))?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    /// Receives a message of one kind and just `length` bytes.
+    ///
+    /// # Errors
+    /// If another kind or length comes, the peer refuses, or the transport fails or is too slow.
+    pub fn receive(&mut self, kind: Kind, length: usize, doing: &'static str) -> Result<Vec<u8>, SessionError> {
+        let deadline = self.expect(kind, length, doing)?;
+        let mut payload = vec![0; length];
+        self.read_exact(&mut payload, doing, deadline)?;
+        Ok(payload)
+    }
+
+    /// Receives a message of one kind and just `count` blocks.
+    ///
+    /// # Errors
+    /// As [`Channel::receive`].
+    pub fn receive_blocks(&mut self, kind: Kind, count: usize, doing: &'static str) -> Result<Vec<Block>, SessionError> {
+        let deadline = self.expect(kind, count * Block::BYTES, doing)?;
+        let mut blocks = vec![Block::ZERO; count];
+        self.read_exact(Block::as_bytes_mut(&mut blocks), doing, deadline)?;
+        Ok(blocks)
+    }
+
+    /// Awaits the head of the next message for at most `idle` and returns its kind and length; the payload is to be read
+    /// with [`Channel::payload`].
+    ///
+    /// # Errors
+    /// If the transport fails, the peer is silent for too long, or the kind does not exist.
+    pub fn head(&mut self, idle: Duration, doing: &'static str) -> Result<(Kind, usize), SessionError> {
+        self.flush(doing)?;
+        let mut head = [0; HEAD];
+        self.read_exact(&mut head, doing, Instant::now() + idle)?;
+        if std::mem::take(&mut self.sent_last) {
+            self.traffic.round_trips += 1;
+        }
+        let [kind, length @ ..] = head;
+        let kind = Kind::from_byte(kind).ok_or_else(|| SessionError::Misbehaved {
+            doing,
+            reason: format!("there is no message of kind {kind}"),
+        })?;
+        Ok((kind, u32::from_le_bytes(length) as usize))
+    }
+
+    /// Reads the payload of a message whose head was read and whose length the caller has checked.
+    ///
+    /// # Errors
+    /// If the transport fails or is too slow.
+    pub fn payload(&mut self, length: usize, doing: &'static str) -> Result<Vec<u8>, SessionError> {
+        let mut payload = vec![0; length];
+        self.read_exact(&mut payload, doing, Instant::now() + self.limit)?;
+        Ok(payload)
+    }
+
+    /// The error that a peer's refusal means. Its text is bounded and stripped of control characters.
+    ///
+    /// # Errors
+    /// If the transport fails before the text is complete.
+    pub fn refusal(&mut self, length: usize, doing: &'static str) -> Result<SessionError, SessionError> {
+        let text = self.payload(length.min(msgs::MAX_REFUSAL), doing)?;
+        Ok(SessionError::Refused(msgs::printable(&text)))
+    }
+
+    /// Tells the peer why this host ends the session, if it may know; errors are of no interest any more.
+    pub fn refuse(&mut self, error: &SessionError) {
+        if let Some(text) = error.for_peer() {
+            let end = text.len().min(msgs::MAX_REFUSAL);
+            let _ = self.send(Kind::Refusal, &text.as_bytes()[..end], "refusing");
+            let _ = self.flush("refusing");
+        }
+    }
+
+    fn expect(&mut self, kind: Kind, length: usize, doing: &'static str) -> Result<Instant, SessionError> {
+        let deadline = Instant::now() + self.limit;
+        let (found, found_length) = self.head(self.limit, doing)?;
+        if found == Kind::Refusal {
+            return Err(self.refusal(found_length, doing)?);
+        }
+        if (found, found_length) != (kind, length) {
+            let reason = format!("{found:?} of {found_length} bytes, expected {kind:?} of {length} bytes");
+            return Err(SessionError::Misbehaved { doing, reason });
+        }
+        Ok(deadline)
+    }
+
+    fn read_exact(&mut self, mut buffer: &mut [u8], doing: &'static str, deadline: Instant) -> Result<(), SessionError> {
+        self.traffic.received += buffer.len() as u64;
+        while !buffer.is_empty() {
+            let read = self.step(doing, deadline, |t, left| t.read_within(buffer, left))?;
+            buffer = &mut buffer[read..];
+        }
+        Ok(())
+    }
+
+    /// One read or write before `deadline`; 0 bytes mean that the peer is gone.
+    fn step(
+        &mut self,
+        doing: &'static str,
+        deadline: Instant,
+        mut f: impl FnMut(&mut T, Duration) -> io::Result<usize>,
+    ) -> Result<usize, SessionError> {
+        let timed_out = SessionError::TimedOut { doing, seconds: self.limit.as_secs() };
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(timed_out);
+            }
+            return match f(&mut self.transport, left) {
+                Ok(0) => Err(SessionError::Transport { doing, source: io::ErrorKind::UnexpectedEof.into() }),
+                Ok(bytes) => Ok(bytes),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Err(timed_out),
+                Err(source) => Err(SessionError::Transport { doing, source }),
+            };
+        }
+    }
+}

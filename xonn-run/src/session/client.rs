@@ -1,0 +1,244 @@
+//! The client's side of a session: evaluator, receiver of oblivious transfer. `server.rs` mirrors it.
+
+use std::sync::mpsc;
+
+use rand::CryptoRng;
+use xonn_circuits::program::package::{Digest, Package};
+
+use super::channel::{Channel, Transport};
+use super::error::SessionError;
+use super::msgs::{self, ClientHello, Kind, ServerHello};
+use super::{Limits, Traffic, batch};
+use crate::block::{Block, Tccr};
+use crate::garble::Evaluator;
+use crate::garble::plan::Plan;
+use crate::ot;
+
+/// A connection on which the hellos have been exchanged.
+pub struct Greeted<T: Transport> {
+    channel: Channel<T>,
+    session: [u8; 32],
+    digest: Digest,
+}
+
+/// A connection that is ready for inferences.
+pub struct Session<T: Transport> {
+    channel: Channel<T>,
+    receiver: ot::Receiver,
+}
+
+/// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to.
+///
+/// # Errors
+/// [`SessionError::Refused`] with the server's reason if it serves another circuit, and the transport's errors.
+pub fn greet<T: Transport>(
+    transport: T,
+    circuit: Digest,
+    input_bits: usize,
+    limits: &Limits,
+    rng: &mut impl CryptoRng,
+) -> Result<Greeted<T>, SessionError> {
+    let input_bits = u32::try_from(input_bits)
+        .map_err(|_| SessionError::InputLength { found: input_bits, expected: u32::MAX as usize })?;
+    let hello = ClientHello::new(Some(circuit), input_bits, rng);
+    let (greeted, package_bytes) = exchange(transport, &hello, limits)?;
+    if greeted.digest != circuit || package_bytes != 0 {
+        return Err(greeted.end(SessionError::Mismatch(format!(
+            "the server serves the circuit with digest {}, this client has {circuit}",
+            greeted.digest
+        ))));
+    }
+    Ok(greeted)
+}
+
+/// Greets a server and receives the package that it serves. Which circuit that is, the server decides: the client's input
+/// stays private whatever it is, the answer is the server's word.
+///
+/// # Errors
+/// [`SessionError::Misbehaved`] if the package is not valid or not the announced one, and the transport's errors.
+pub fn greet_and_fetch<T: Transport>(
+    transport: T,
+    limits: &Limits,
+    rng: &mut impl CryptoRng,
+) -> Result<(Greeted<T>, Package), SessionError> {
+    let doing = "receiving the package";
+    let hello = ClientHello::new(None, 0, rng);
+    let (mut greeted, package_bytes) = exchange(transport, &hello, limits)?;
+    let mut bytes = Vec::new();
+    // The length is at most MAX_PACKAGE; memory grows with what really comes.
+    while (bytes.len() as u64) < package_bytes {
+        let part = (package_bytes - bytes.len() as u64).min(msgs::PACKAGE_PART as u64);
+        bytes.extend(greeted.channel.receive(Kind::Package, part as usize, doing)?);
+    }
+    let checked = Package::from_bytes(bytes, "the server's package").map_err(|e| chain(&e)).and_then(|package| {
+        let named = greeted.digest;
+        if package.digest() == named { Ok(package) } else { Err(format!("its digest is not {named}")) }
+    });
+    match checked {
+        Ok(package) => Ok((greeted, package)),
+        Err(reason) => Err(greeted.end(SessionError::Misbehaved { doing, reason })),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}
+
+fn exchange<T: Transport>(
+    transport: T,
+    hello: &ClientHello,
+    limits: &Limits,
+) -> Result<(Greeted<T>, u64), SessionError> {
+    let doing = "greeting";
+    let mut channel = Channel::new(transport, limits.message);
+    channel.send(Kind::ClientHello, &hello.encode(), doing)?;
+    let bytes = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing)?;
+    match ServerHello::decode(&bytes) {
+        Ok(answer) => {
+            let session = msgs::session_id(hello, &answer);
+            Ok((Greeted { channel, session, digest: answer.digest }, answer.package_bytes))
+        }
+        Err(error) => {
+            channel.refuse(&error);
+            Err(error)
+        }
+    }
+}
+
+impl<T: Transport> Greeted<T> {
+    /// The digest of the circuit that the server serves.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Ends the session because of `error`, tells the server, and gives the error back.
+    #[must_use]
+    pub fn end(mut self, error: SessionError) -> SessionError {
+        self.channel.refuse(&error);
+        error
+    }
+
+    /// Base OTs. The reply leaves together with the first inference.
+    ///
+    /// # Errors
+    /// [`SessionError::Ot`] if the server's message is not valid, and the transport's errors.
+    pub fn start(mut self, rng: &mut impl CryptoRng) -> Result<Session<T>, SessionError> {
+        match self.base_transfers(rng) {
+            Ok(receiver) => Ok(Session { channel: self.channel, receiver }),
+            Err(error) => Err(self.end(error)),
+        }
+    }
+
+    fn base_transfers(&mut self, rng: &mut impl CryptoRng) -> Result<ot::Receiver, SessionError> {
+        let doing = "setting up oblivious transfer";
+        let params = ot::Params::default();
+        let request = self.channel.receive(Kind::BaseRequest, ot::msgs::BaseRequest::byte_len(params), doing)?;
+        let request = ot::msgs::BaseRequest::decode(params, &request)?;
+        let (receiver, reply) = ot::ReceiverSetup::reply(params, self.session, rng, &request)?;
+        self.channel.send(Kind::BaseReply, &reply.encode(), doing)?;
+        Ok(receiver)
+    }
+}
+
+impl<T: Transport> Session<T> {
+    /// What went over the wire so far.
+    pub fn traffic(&self) -> Traffic {
+        self.channel.traffic()
+    }
+
+    /// One private inference; returns the output bits. After an error the session is over and the server is told.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn infer(
+        &mut self,
+        plan: &Plan<'_>,
+        input: &[bool],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<bool>, SessionError> {
+        let result = self.try_infer(plan, input, rng);
+        if let Err(error) = &result {
+            self.channel.refuse(error);
+        }
+        result
+    }
+
+    fn try_infer(
+        &mut self,
+        plan: &Plan<'_>,
+        input: &[bool],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<bool>, SessionError> {
+        let expected = plan.program().input_bits();
+        if input.len() != expected {
+            return Err(SessionError::InputLength { found: input.len(), expected });
+        }
+        let (choices, extend) = self.receiver.extend(rng, input)?;
+        self.channel.send(Kind::Extend, &extend.encode(), "sending oblivious choices")?;
+
+        let doing = "receiving the garbled circuit";
+        let length = Block::BYTES + ot::msgs::Correlate::byte_len(expected);
+        let message = self.channel.receive(Kind::Correlate, length, doing)?;
+        let (start, correlate) = message.split_first_chunk().expect("the length was checked");
+        let labels = choices.correlate(&ot::msgs::Correlate::decode(expected, correlate)?)?;
+        let mut evaluator = Evaluator::new(plan, Tccr::new(Block::from_bytes(*start)), labels);
+        // One thread receives, this one evaluates; the queue between them bounds the memory.
+        let channel = &mut self.channel;
+        std::thread::scope(|scope| {
+            let (queue, tables) = mpsc::sync_channel::<Vec<Block>>(batch());
+            let receiving = scope.spawn(move || {
+                for length in plan.segment_lengths().filter(|&length| length > 0) {
+                    let table = channel.receive_blocks(Kind::Tables, length, doing)?;
+                    if queue.send(table).is_err() {
+                        break; // the evaluation failed
+                    }
+                }
+                Ok::<_, SessionError>(())
+            });
+            let evaluated = evaluate_all(&mut evaluator, &tables);
+            drop(tables);
+            receiving.join().expect("receiving does not panic")?;
+            evaluated
+        })?;
+        let decoding =
+            self.channel.receive_blocks(Kind::Decoding, 2 * plan.program().output_bits(), doing)?;
+        Ok(evaluator.decode(&decoding)?)
+    }
+
+    /// Says goodbye.
+    ///
+    /// # Errors
+    /// If the transport fails.
+    pub fn finish(mut self) -> Result<Traffic, SessionError> {
+        self.channel.send(Kind::Bye, &[], "saying goodbye")?;
+        self.channel.flush("saying goodbye")?;
+        Ok(self.channel.traffic())
+    }
+}
+
+/// Evaluates all segments, taking tables from the queue; ends early, without an error, if the queue does.
+fn evaluate_all(
+    evaluator: &mut Evaluator<'_>,
+    tables: &mpsc::Receiver<Vec<Block>>,
+) -> Result<(), SessionError> {
+    loop {
+        let upcoming = evaluator.upcoming(batch());
+        if upcoming.is_empty() {
+            return Ok(());
+        }
+        let mut segments = Vec::with_capacity(upcoming.len());
+        for length in upcoming {
+            segments.push(match length {
+                0 => Vec::new(),
+                _ => match tables.recv() {
+                    Ok(table) => table,
+                    Err(mpsc::RecvError) => return Ok(()), // receiving failed and says why
+                },
+            });
+        }
+        evaluator.evaluate(&segments)?;
+    }
+}

@@ -1,0 +1,72 @@
+//! What can go wrong between two hosts, in four families: the transport, the peer, a mismatch, and ourselves.
+
+use std::io;
+
+use crate::garble::EvaluateError;
+use crate::ot::OtError;
+
+/// Why a session ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The connection broke.
+    #[error("connection lost while {doing}")]
+    Transport {
+        /// What this host was doing.
+        doing: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The peer did not finish a message in time.
+    #[error("the peer was too slow: {doing} took longer than {seconds} s")]
+    TimedOut {
+        /// What this host was doing.
+        doing: &'static str,
+        /// The limit.
+        seconds: u64,
+    },
+    /// The peer sent something that the protocol does not allow here.
+    #[error("peer misbehaved while {doing}: {reason}")]
+    Misbehaved {
+        /// What this host was doing.
+        doing: &'static str,
+        /// What was found, and what was expected.
+        reason: String,
+    },
+    /// The peer failed a step of oblivious transfer.
+    #[error("peer misbehaved in oblivious transfer")]
+    Ot(#[from] OtError),
+    /// The garbled circuit gave no valid output.
+    #[error("the evaluation failed")]
+    Evaluate(#[from] EvaluateError),
+    /// The two hosts do not agree on what they run.
+    #[error("mismatch: {0}")]
+    Mismatch(String),
+    /// The peer ended the session and said why.
+    #[error("the peer refused: {0}")]
+    Refused(String),
+    /// The caller's input does not fit the circuit.
+    #[error("the input has {found} bits, the circuit takes {expected}")]
+    InputLength {
+        /// Bits given.
+        found: usize,
+        /// Bits expected.
+        expected: usize,
+    },
+}
+
+impl SessionError {
+    /// What the peer may be told: mismatches and its own misbehaviour, never anything of our state.
+    #[must_use]
+    pub fn for_peer(&self) -> Option<String> {
+        match self {
+            Self::Mismatch(text) => Some(text.clone()),
+            Self::Misbehaved { doing, reason } => Some(format!("while {doing}: {reason}")),
+            Self::TimedOut { .. } => Some(self.to_string()),
+            Self::Ot(_) => Some("a check of oblivious transfer failed".into()),
+            Self::Evaluate(_) => Some("the garbled circuit gave no valid output".into()),
+            Self::InputLength { .. } => Some("the client's input does not fit the circuit".into()),
+            Self::Transport { .. } | Self::Refused(_) => None,
+        }
+    }
+}

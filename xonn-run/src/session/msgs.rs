@@ -1,0 +1,266 @@
+//! The messages of a session that are not oblivious transfer's own: kinds, hellos, refusals.
+
+use rand::CryptoRng;
+use sha2::{Digest as _, Sha256};
+use xonn_circuits::program::package::{Digest, MAX_PACKAGE};
+
+use super::error::SessionError;
+
+/// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
+pub const VERSION: u16 = 1;
+
+/// First bytes of a hello.
+const MAGIC: [u8; 4] = *b"XONN";
+
+/// Longest text of a refusal in bytes.
+pub const MAX_REFUSAL: usize = 512;
+
+/// Bytes of a package sent in one message.
+pub const PACKAGE_PART: usize = 1 << 20;
+
+/// The kind of a message, its frame's first byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// Client to server: [`ClientHello`].
+    ClientHello = 1,
+    /// Server to client: [`ServerHello`].
+    ServerHello = 2,
+    /// Server to client: part of the package.
+    Package = 3,
+    /// Server to client: base OT, first message.
+    BaseRequest = 4,
+    /// Client to server: base OT, second message.
+    BaseReply = 5,
+    /// Client to server: OT extension for one inference.
+    Extend = 6,
+    /// Server to client: start point of the hash (16 bytes) and OT corrections.
+    Correlate = 7,
+    /// Server to client: a segment of garbled tables.
+    Tables = 8,
+    /// Server to client: hashes of the output labels.
+    Decoding = 9,
+    /// Client to server: no more inferences.
+    Bye = 10,
+    /// Either way: the session is over, with a text for people.
+    Refusal = 255,
+}
+
+impl Kind {
+    /// The kind with this number, if there is one.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        use Kind::*;
+        [
+            ClientHello,
+            ServerHello,
+            Package,
+            BaseRequest,
+            BaseReply,
+            Extend,
+            Correlate,
+            Tables,
+            Decoding,
+            Bye,
+            Refusal,
+        ]
+        .into_iter()
+        .find(|&kind| kind as u8 == byte)
+    }
+}
+
+/// A client's first message: magic, version, whether it names a circuit, the circuit's digest, the bits of its input (0
+/// if it does not know the circuit yet), 32 random bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientHello {
+    /// The client's version.
+    pub version: u16,
+    /// The circuit that the client has, or none if it asks for the package.
+    pub wanted: Option<Digest>,
+    /// Bits of the client's input, 0 if unknown.
+    pub input_bits: u32,
+    /// Random.
+    pub nonce: [u8; 32],
+}
+
+/// A server's first message: magic, version, the circuit's digest, bytes of the package that follows, 32 random bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerHello {
+    /// The server's version.
+    pub version: u16,
+    /// The circuit that it serves.
+    pub digest: Digest,
+    /// Bytes of the package that follows; 0 if the client has it.
+    pub package_bytes: u64,
+    /// Random.
+    pub nonce: [u8; 32],
+}
+
+impl ClientHello {
+    /// Length in bytes.
+    pub const BYTES: usize = 4 + 2 + 1 + 32 + 4 + 32;
+
+    /// A hello of this version.
+    pub fn new(wanted: Option<Digest>, input_bits: u32, rng: &mut impl CryptoRng) -> Self {
+        Self { version: VERSION, wanted, input_bits, nonce: nonce(rng) }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = head(self.version);
+        bytes.push(self.wanted.is_some().into());
+        bytes.extend(self.wanted.map_or([0; 32], |d| d.0));
+        bytes.extend(self.input_bits.to_le_bytes());
+        bytes.extend(self.nonce);
+        bytes
+    }
+
+    /// Reads the bytes; the version is checked before anything else is looked at.
+    ///
+    /// # Errors
+    /// [`SessionError::Mismatch`] for another version, [`SessionError::Misbehaved`] for anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Self, SessionError> {
+        let doing = "reading the client's hello";
+        let mut fields = Fields::new(bytes, "client", doing)?;
+        let named = fields.take::<1>()?;
+        let digest = Digest(fields.take()?);
+        let wanted = match named {
+            [0] => None,
+            [1] => Some(digest),
+            [other] => {
+                let reason = format!("the flag for a digest is {other}, expected 0 or 1");
+                return Err(SessionError::Misbehaved { doing, reason });
+            }
+        };
+        let input_bits = u32::from_le_bytes(fields.take()?);
+        Ok(Self { version: VERSION, wanted, input_bits, nonce: fields.take()? })
+    }
+}
+
+impl ServerHello {
+    /// Length in bytes.
+    pub const BYTES: usize = 4 + 2 + 32 + 8 + 32;
+
+    /// A hello of this version.
+    pub fn new(digest: Digest, package_bytes: u64, rng: &mut impl CryptoRng) -> Self {
+        Self { version: VERSION, digest, package_bytes, nonce: nonce(rng) }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = head(self.version);
+        bytes.extend(self.digest.0);
+        bytes.extend(self.package_bytes.to_le_bytes());
+        bytes.extend(self.nonce);
+        bytes
+    }
+
+    /// Reads the bytes.
+    ///
+    /// # Errors
+    /// As [`ClientHello::decode`]; also for a package longer than any that is read.
+    pub fn decode(bytes: &[u8]) -> Result<Self, SessionError> {
+        let doing = "reading the server's hello";
+        let mut fields = Fields::new(bytes, "server", doing)?;
+        let digest = Digest(fields.take()?);
+        let package_bytes = u64::from_le_bytes(fields.take()?);
+        if package_bytes > MAX_PACKAGE {
+            let reason = format!("a package of {package_bytes} bytes, at most {MAX_PACKAGE} are read");
+            return Err(SessionError::Misbehaved { doing, reason });
+        }
+        Ok(Self { version: VERSION, digest, package_bytes, nonce: fields.take()? })
+    }
+}
+
+/// The session's id, to which oblivious transfer is bound: the hash of both hellos.
+#[must_use]
+pub fn session_id(client: &ClientHello, server: &ServerHello) -> [u8; 32] {
+    let mut hash = Sha256::new_with_prefix(b"xonn session");
+    hash.update(client.encode());
+    hash.update(server.encode());
+    hash.finalize().into()
+}
+
+/// A peer's text for people: no control characters, at most [`MAX_REFUSAL`] bytes.
+#[must_use]
+pub fn printable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&text[..text.len().min(MAX_REFUSAL)]);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn nonce(rng: &mut impl CryptoRng) -> [u8; 32] {
+    let mut nonce = [0; 32];
+    rng.fill_bytes(&mut nonce);
+    nonce
+}
+
+fn head(version: u16) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(version.to_le_bytes());
+    bytes
+}
+
+/// Fields of a hello, after its magic and version.
+struct Fields<'a> {
+    rest: &'a [u8],
+    doing: &'static str,
+}
+
+impl<'a> Fields<'a> {
+    fn new(bytes: &'a [u8], peer: &str, doing: &'static str) -> Result<Self, SessionError> {
+        let mut fields = Self { rest: bytes, doing };
+        if fields.take::<4>()? != MAGIC {
+            return Err(SessionError::Misbehaved { doing, reason: "it does not begin with XONN".into() });
+        }
+        let version = u16::from_le_bytes(fields.take()?);
+        if version != VERSION {
+            return Err(SessionError::Mismatch(format!(
+                "the {peer} speaks version {version} of the wire format, this side version {VERSION}"
+            )));
+        }
+        Ok(fields)
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], SessionError> {
+        let (field, rest) = self.rest.split_first_chunk().ok_or_else(|| SessionError::Misbehaved {
+            doing: self.doing,
+            reason: "it is too short".into(),
+        })?;
+        self.rest = rest;
+        Ok(*field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hellos_round_trip_and_mismatches_are_named() {
+        let mut rng = rand::rng();
+        for wanted in [None, Some(Digest([3; 32]))] {
+            let hello = ClientHello::new(wanted, 6272, &mut rng);
+            let bytes = hello.encode();
+            assert_eq!(bytes.len(), ClientHello::BYTES);
+            assert_eq!(ClientHello::decode(&bytes).expect("valid"), hello);
+            let mut newer = bytes.clone();
+            newer[4] = 9;
+            assert!(ClientHello::decode(&newer).expect_err("version").to_string().contains("version 9"));
+            for cut in 0..bytes.len() {
+                assert!(ClientHello::decode(&bytes[..cut]).is_err());
+            }
+        }
+        let hello = ServerHello::new(Digest([3; 32]), 17, &mut rng);
+        assert_eq!(ServerHello::decode(&hello.encode()).expect("valid"), hello);
+        let huge = ServerHello { package_bytes: u64::MAX, ..hello };
+        assert!(ServerHello::decode(&huge.encode()).is_err());
+    }
+
+    #[test]
+    fn a_peers_text_cannot_control_a_terminal() {
+        assert_eq!(printable(b"no\x1b[2J\nway\xff"), "no [2J way\u{fffd}");
+        assert!(printable(&[b'a'; 4 * MAX_REFUSAL]).len() <= MAX_REFUSAL);
+    }
+}

@@ -1,0 +1,173 @@
+//! The server's side of a session: garbler, sender of oblivious transfer. `client.rs` mirrors it.
+
+use std::sync::mpsc;
+
+use rand::CryptoRng;
+use zeroize::Zeroize;
+
+use super::channel::{Channel, Transport};
+use super::error::SessionError;
+use super::msgs::{self, ClientHello, Kind, ServerHello};
+use super::{Circuit, Limits, Traffic, batch};
+use crate::block::{Block, Tccr};
+use crate::garble::Garbler;
+use crate::garble::plan::Plan;
+use crate::ot;
+
+/// Batches of garbled segments that wait to be sent.
+const BATCHES_AHEAD: usize = 1;
+
+/// What a server brings to every session.
+pub struct Model<'p> {
+    /// What it serves.
+    pub circuit: &'p Circuit,
+    /// The circuit, planned for a garbler.
+    pub plan: &'p Plan<'p>,
+    /// The garbler's bits.
+    pub secret: &'p [bool],
+}
+
+/// How a session went.
+#[derive(Clone, Copy, Debug)]
+pub struct Served {
+    /// Inferences done.
+    pub inferences: u64,
+    /// What went over the wire.
+    pub traffic: Traffic,
+}
+
+/// Serves one client until it says goodbye. If the session fails the client is told what it may know.
+///
+/// # Errors
+/// [`SessionError`]: whatever ended the session before its goodbye.
+pub fn serve<T: Transport>(
+    transport: T,
+    model: &Model<'_>,
+    limits: &Limits,
+    rng: &mut (impl CryptoRng + Send),
+) -> Result<Served, SessionError> {
+    let mut channel = Channel::new(transport, limits.message);
+    let mut inferences = 0;
+    let result = session(&mut channel, model, limits, rng, &mut inferences);
+    if let Err(error) = &result {
+        channel.refuse(error);
+    }
+    result.map(|()| Served { inferences, traffic: channel.traffic() })
+}
+
+fn session<T: Transport>(
+    channel: &mut Channel<T>,
+    model: &Model<'_>,
+    limits: &Limits,
+    rng: &mut (impl CryptoRng + Send),
+    inferences: &mut u64,
+) -> Result<(), SessionError> {
+    let mut sender = set_up(channel, model, rng)?;
+    loop {
+        let count = model.plan.program().input_bits();
+        let expected = ot::msgs::Extend::byte_len(sender.params(), count);
+        match channel.head(limits.idle, "waiting for an inference")? {
+            (Kind::Bye, 0) => return Ok(()),
+            (Kind::Refusal, length) => return Err(channel.refusal(length, "waiting for an inference")?),
+            (Kind::Extend, length) if length == expected && *inferences < limits.inferences => {}
+            (Kind::Extend, length) if length == expected => {
+                let reason = format!("more than {} inferences on one connection", limits.inferences);
+                return Err(SessionError::Misbehaved { doing: "waiting for an inference", reason });
+            }
+            (kind, length) => {
+                let reason = format!("{kind:?} of {length} bytes, expected Extend of {expected} bytes or Bye");
+                return Err(SessionError::Misbehaved { doing: "waiting for an inference", reason });
+            }
+        }
+        let extend = channel.payload(expected, "receiving the client's oblivious choices")?;
+        infer(channel, model, &mut sender, &extend, rng)?;
+        *inferences += 1;
+    }
+}
+
+/// Hellos, the package if the client asks for it, base OTs.
+fn set_up<T: Transport>(
+    channel: &mut Channel<T>,
+    model: &Model<'_>,
+    rng: &mut impl CryptoRng,
+) -> Result<ot::Sender, SessionError> {
+    let doing = "greeting";
+    let hello = ClientHello::decode(&channel.receive(Kind::ClientHello, ClientHello::BYTES, doing)?)?;
+    let package = check_hello(&hello, model.circuit)?;
+    let answer = ServerHello::new(model.circuit.digest, package.len() as u64, rng);
+    let params = ot::Params::default();
+    let (setup, request) = ot::SenderSetup::start(params, msgs::session_id(&hello, &answer), rng);
+    channel.send(Kind::ServerHello, &answer.encode(), doing)?;
+    for part in package.chunks(msgs::PACKAGE_PART) {
+        channel.send(Kind::Package, part, "sending the package")?;
+    }
+    channel.send(Kind::BaseRequest, &request.encode(), doing)?;
+    let length = ot::msgs::BaseReply::byte_len(params);
+    let reply = channel.receive(Kind::BaseReply, length, "receiving the base oblivious transfers")?;
+    Ok(setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?)
+}
+
+/// The package to send, empty if the client has the circuit already.
+fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8], SessionError> {
+    let Some(wanted) = hello.wanted else {
+        return circuit.package.as_deref().ok_or_else(|| {
+            SessionError::Mismatch("the client asks for a package, this server garbles a plain netlist".into())
+        });
+    };
+    if wanted != circuit.digest {
+        return Err(SessionError::Mismatch(format!(
+            "the client has the circuit with digest {wanted}, the server serves {}; both need the same file",
+            circuit.digest
+        )));
+    }
+    let expected = circuit.program.input_bits();
+    if hello.input_bits as usize != expected {
+        return Err(SessionError::Mismatch(format!(
+            "the client's input has {} bits, the circuit takes {expected}",
+            hello.input_bits
+        )));
+    }
+    Ok(&[])
+}
+
+/// One inference: fresh delta, fresh start point, everything in one answer.
+fn infer<T: Transport>(
+    channel: &mut Channel<T>,
+    model: &Model<'_>,
+    sender: &mut ot::Sender,
+    extend: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<(), SessionError> {
+    let doing = "sending the garbled circuit";
+    let count = model.plan.program().input_bits();
+    let keys = sender.extend(count, &ot::msgs::Extend::decode(sender.params(), count, extend)?)?;
+    let mut delta = Block::random(rng).with_lsb_set();
+    let start = Block::random(rng);
+    let (labels, correlate) = keys.correlate(delta);
+    let mut message = start.to_bytes().to_vec();
+    message.extend(correlate.encode());
+    channel.send(Kind::Correlate, &message, doing)?;
+
+    let mut garbler = Garbler::new(model.plan, model.secret, delta, Tccr::new(start), labels);
+    delta.zeroize();
+    // One thread garbles, this one sends; the queue between them bounds the memory.
+    let decoding = std::thread::scope(|scope| {
+        let (queue, batches) = mpsc::sync_channel::<Vec<Vec<Block>>>(BATCHES_AHEAD);
+        let garbling = scope.spawn(move || {
+            loop {
+                let tables = garbler.garble(batch());
+                // The sending side hangs up if the connection fails; then nobody needs the rest.
+                if tables.is_empty() || queue.send(tables).is_err() {
+                    return garbler;
+                }
+            }
+        });
+        for table in batches.iter().flatten().filter(|table| !table.is_empty()) {
+            channel.send(Kind::Tables, Block::as_bytes(&table), doing)?;
+        }
+        let garbler = garbling.join().expect("garbling does not panic on a verified program");
+        Ok::<_, SessionError>(garbler.decoding())
+    })?;
+    channel.send(Kind::Decoding, Block::as_bytes(&decoding), doing)?;
+    channel.flush(doing)
+}
