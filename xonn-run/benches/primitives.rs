@@ -86,7 +86,8 @@ fn ot_extension(c: &mut Criterion) {
                     let mut total = Duration::ZERO;
                     for _ in 0..times {
                         let start = Instant::now();
-                        let (pending, extend) = receiver.extend(&mut rng, &choices).expect("the count is small");
+                        let (pending, extend) =
+                            receiver.extend(&mut rng, &choices).expect("the count is small");
                         total += start.elapsed();
                         let keys = sender.extend(count, &extend).expect("the client is honest");
                         let (_, correlate) = keys.correlate(Block::from(1));

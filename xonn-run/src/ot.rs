@@ -6,9 +6,9 @@
 //!
 //! | step | who | paper |
 //! |---|---|---|
-//! | [`base`](self) 128 base OTs on Ristretto | server receives by its 128-bit secret `s`, client sends | Masny, Rindal, "Endemic Oblivious Transfer", CCS 2019 |
+//! | 128 base OTs on Ristretto, `base` | server receives by its 128-bit secret `s`, client sends | Masny, Rindal, "Endemic Oblivious Transfer", CCS 2019 |
 //! | seed trees, `pprf` | client grows 128 / k trees of 2^k seeds, server gets all but one seed of each | Boyle et al., "Efficient Two-Round OT Extension", CCS 2019 |
-//! | extension | client sends corrections and a proof of their consistency | Roy, "SoftSpokenOT", CRYPTO 2022 |
+//! | `extension` | client sends corrections and a proof of their consistency | Roy, "SoftSpokenOT", CRYPTO 2022 |
 //! | labels | server sends one block per OT, which fits its own `delta` to the extension | correlated OT by derandomisation |
 //!
 //! `docs/protocol-ot.md` has the messages, bounds and bytes. Nothing here does I/O or reads a clock; randomness is passed

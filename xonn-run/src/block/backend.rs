@@ -59,7 +59,9 @@ impl Backend {
             Self::AesNi => is_x86_feature_detected!("aes") && is_x86_feature_detected!("ssse3"),
             #[cfg(target_arch = "x86_64")]
             Self::Vaes256 => {
-                Self::AesNi.is_available() && is_x86_feature_detected!("vaes") && is_x86_feature_detected!("avx2")
+                Self::AesNi.is_available()
+                    && is_x86_feature_detected!("vaes")
+                    && is_x86_feature_detected!("avx2")
             }
             #[cfg(target_arch = "x86_64")]
             Self::Vaes512 => {

@@ -60,7 +60,10 @@ impl Prg {
 
 impl fmt::Debug for Prg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prg").field("next", &self.next).field("backend", &self.backend).finish_non_exhaustive()
+        f.debug_struct("Prg")
+            .field("next", &self.next)
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
     }
 }
 

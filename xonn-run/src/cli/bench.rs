@@ -1,7 +1,7 @@
 //! `xonn-run bench`.
 
 use clap::Args;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use serde_json::json;
 
 use super::Outcome;
@@ -41,7 +41,7 @@ impl Bench {
 
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["", "AES", "threads", "garble", "evaluate"]);
+    table.set_header(["", "AES", "threads", "garble", "evaluate"]);
     for row in rows {
         table.add_row([
             row.what.clone(),

@@ -82,7 +82,12 @@ impl Receiver {
     }
 
     /// Step 3: the chosen key of each OT.
-    pub(super) fn keys(&self, session: &SessionId, choices: Block, replies: &[WirePoint]) -> Zeroizing<Vec<Block>> {
+    pub(super) fn keys(
+        &self,
+        session: &SessionId,
+        choices: Block,
+        replies: &[WirePoint],
+    ) -> Zeroizing<Vec<Block>> {
         let keys = bits(choices).zip(self.scalars.iter()).zip(replies).enumerate();
         let keys = keys.map(|(i, ((choice, scalar), reply))| {
             let own = RistrettoPoint::mul_base(scalar).compress();
@@ -167,10 +172,17 @@ mod tests {
         for (i, choice) in bits(choices).enumerate() {
             assert_eq!(keys[i], both[i][usize::from(choice)], "OT {i}");
             assert_ne!(keys[i], both[i][usize::from(!choice)], "OT {i}");
-            assert_eq!(pairs[i].map(|point| WirePoint::new(point.point)), pairs[i], "encodings follow the points");
+            assert_eq!(
+                pairs[i].map(|point| WirePoint::new(point.point)),
+                pairs[i],
+                "encodings follow the points"
+            );
         }
         let elsewhere = receiver.keys(&[2; 32], choices, &points);
-        assert!(keys.iter().zip(elsewhere.iter()).all(|(here, there)| here != there), "keys belong to a session");
+        assert!(
+            keys.iter().zip(elsewhere.iter()).all(|(here, there)| here != there),
+            "keys belong to a session"
+        );
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub enum OtError {
         expected: usize,
     },
     /// A message that was decoded for other parameters or another number of OTs.
-    #[error("oblivious transfer: {message} message for other parameters, it holds {found} {unit}, expected {expected}")]
+    #[error(
+        "oblivious transfer: {message} message for other parameters, it holds {found} {unit}, expected {expected}"
+    )]
     Shape {
         /// Which message.
         message: &'static str,
@@ -60,7 +62,9 @@ pub enum OtError {
     #[error("peer misbehaved in oblivious transfer: the seed trees fail their check, close the connection")]
     TreeCheck,
     /// The client's corrections do not stand for one choice per OT.
-    #[error("peer misbehaved in oblivious transfer: the extension fails its consistency check, close the connection")]
+    #[error(
+        "peer misbehaved in oblivious transfer: the extension fails its consistency check, close the connection"
+    )]
     ExtensionCheck,
     /// The sender was used after one of its checks failed.
     #[error("oblivious transfer: an earlier message on this connection was refused, open a new connection")]

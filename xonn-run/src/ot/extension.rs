@@ -53,7 +53,8 @@ impl Progress {
     ///
     /// Were the seeds left out, a cheating client could look for seeds under which wrong corrections pass.
     fn challenge(&mut self, count: usize, corrections: &[Block]) -> ColumnHash {
-        let parts: [&[u8]; 3] = [&self.transcript, &(count as u64).to_le_bytes(), Block::as_bytes(corrections)];
+        let parts: [&[u8]; 3] =
+            [&self.transcript, &(count as u64).to_le_bytes(), Block::as_bytes(corrections)];
         self.transcript = oracle("transcript of extension", &self.session, &parts);
         ColumnHash::new(oracle_block("challenge", &self.session, &[&self.transcript]))
     }

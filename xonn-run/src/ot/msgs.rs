@@ -201,7 +201,12 @@ fn check_length(message: &'static str, bytes: &[u8], expected: usize) -> Result<
     if found == expected { Ok(()) } else { Err(OtError::Length { message, found, expected }) }
 }
 
-fn check_shape(message: &'static str, unit: &'static str, found: usize, expected: usize) -> Result<(), OtError> {
+fn check_shape(
+    message: &'static str,
+    unit: &'static str,
+    found: usize,
+    expected: usize,
+) -> Result<(), OtError> {
     if found == expected { Ok(()) } else { Err(OtError::Shape { message, unit, found, expected }) }
 }
 

@@ -56,7 +56,8 @@ fn all_zeros_and_all_ones_are_choices_too() {
         let (mut sender, mut receiver) = set_up(Params::default(), &mut rng);
         let (pending, extend) = receiver.extend(&mut rng, &[choice; 200]).unwrap();
         let (zeros, correlate) = sender.extend(200, &extend).unwrap().correlate(Block::from(3));
-        let expected: Vec<Block> = zeros.into_iter().map(|zero| zero ^ Block::from(3).masked(choice)).collect();
+        let expected: Vec<Block> =
+            zeros.into_iter().map(|zero| zero ^ Block::from(3).masked(choice)).collect();
         assert_eq!(pending.correlate(&correlate).unwrap(), expected);
     }
 }
@@ -102,7 +103,9 @@ fn every_other_length_is_refused() {
         let error = Correlate::decode(3, &vec![0; length]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("peer misbehaved in oblivious transfer: correlation message of {length} bytes, expected 48")
+            format!(
+                "peer misbehaved in oblivious transfer: correlation message of {length} bytes, expected 48"
+            )
         );
     }
 }
@@ -138,7 +141,11 @@ fn a_damaged_extension_is_caught_wherever_the_damage_is() {
             damaged[at] ^= 1 << (at % 8);
             let mut sender = sender.clone();
             let damaged = Extend::decode(params, 5, &damaged).unwrap();
-            assert_eq!(sender.extend(5, &damaged).unwrap_err(), OtError::ExtensionCheck, "k = {k}, byte {at}");
+            assert_eq!(
+                sender.extend(5, &damaged).unwrap_err(),
+                OtError::ExtensionCheck,
+                "k = {k}, byte {at}"
+            );
             assert_eq!(sender.extend(5, &extend).unwrap_err(), OtError::Refused, "k = {k}, byte {at}");
         }
     }
@@ -256,7 +263,8 @@ fn the_bytes_on_the_wire_are_those_recorded() {
         digest.update(reply.encode());
         let mut sender = setup.finish(&reply).unwrap();
         for count in [129, 7] {
-            let (_, extend) = receiver.extend(&mut rng, &random_bits(&mut ChaCha12Rng::seed_from_u64(1), count)).unwrap();
+            let (_, extend) =
+                receiver.extend(&mut rng, &random_bits(&mut ChaCha12Rng::seed_from_u64(1), count)).unwrap();
             digest.update(extend.encode());
             let (zeros, correlate) = sender.extend(count, &extend).unwrap().correlate(Block::from(1));
             digest.update(correlate.encode());

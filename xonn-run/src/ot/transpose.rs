@@ -12,14 +12,20 @@ pub(super) fn rows(columns: &[Block], stride: usize, count: usize) -> Vec<Block>
     let mut rows = Vec::with_capacity(count.next_multiple_of(COLUMNS));
     let mut square = Square { low: [0; COLUMNS], high: [0; COLUMNS] };
     for j in 0..count.div_ceil(COLUMNS) {
-        for ((low, high), column) in square.low.iter_mut().zip(&mut square.high).zip(columns.chunks_exact(stride)) {
+        for ((low, high), column) in
+            square.low.iter_mut().zip(&mut square.high).zip(columns.chunks_exact(stride))
+        {
             let column = u128::from(column[j]);
             (*low, *high) = (column as u64, (column >> 64) as u64);
         }
         square.transpose();
-        rows.extend(square.low.iter().zip(&square.high).map(|(&low, &high)| {
-            Block::from(u128::from(low) | u128::from(high) << 64)
-        }));
+        rows.extend(
+            square
+                .low
+                .iter()
+                .zip(&square.high)
+                .map(|(&low, &high)| Block::from(u128::from(low) | u128::from(high) << 64)),
+        );
     }
     rows.truncate(count);
     rows
@@ -79,7 +85,11 @@ mod tests {
             assert_eq!(rows.len(), count);
             for (j, &row) in rows.iter().enumerate() {
                 for c in 0..COLUMNS {
-                    assert_eq!(bit(row, c), bit(columns[c * stride + j / 128], j % 128), "row {j}, column {c}");
+                    assert_eq!(
+                        bit(row, c),
+                        bit(columns[c * stride + j / 128], j % 128),
+                        "row {j}, column {c}"
+                    );
                 }
             }
         }

@@ -1,14 +1,18 @@
 //! Seeds to columns: the small-field VOLE of SoftSpokenOT, and the universal hash that checks it.
 //!
 //! Roy, "SoftSpokenOT", CRYPTO 2022, §3 (small-field VOLE) and §4 (subspace VOLE and its check). One tree of 2^k seeds
-//! gives, for each position j of a long vector, the bits r_x[j] of the seeds' streams. With the field elements x as bit
+//! gives, for each position j of a long vector, the bits `r_x[j]` of the seeds' streams. With the field elements x as bit
 //! strings of length k the client has
 //!
-//!     u[j] = sum over x of r_x[j],   v[j] = sum over x of x * r_x[j],
+//! ```text
+//! u[j] = sum over x of r_x[j],   v[j] = sum over x of x * r_x[j],
+//! ```
 //!
 //! and the server, who has all seeds but that at its secret D, has
 //!
-//!     w[j] = sum over x of (x + D) * r_x[j] = v[j] + D * u[j],
+//! ```text
+//! w[j] = sum over x of (x + D) * r_x[j] = v[j] + D * u[j],
+//! ```
 //!
 //! in which the missing seed has the factor 0. So with the server's seeds kept in the order of y = x + D both hosts run
 //! the same code. Only additions and factors from GF(2) occur: v and w are k columns of bits each.

@@ -42,11 +42,10 @@ pub fn greet<T: Transport>(
         .map_err(|_| SessionError::InputLength { found: input_bits, expected: u32::MAX as usize })?;
     let hello = ClientHello::new(Some(circuit), input_bits, rng);
     let (greeted, package_bytes) = exchange(transport, &hello, limits)?;
-    if greeted.digest != circuit || package_bytes != 0 {
-        return Err(greeted.end(SessionError::Mismatch(format!(
-            "the server serves the circuit with digest {}, this client has {circuit}",
-            greeted.digest
-        ))));
+    let served = greeted.digest;
+    if served != circuit || package_bytes != 0 {
+        let reason = format!("the server serves the circuit with digest {served}, this client has {circuit}");
+        return Err(greeted.end(SessionError::Mismatch(reason)));
     }
     Ok(greeted)
 }

@@ -158,9 +158,8 @@ fn half_a_group_is_a_mistake() {
 #[test]
 fn every_backend_generates_the_same_stream() {
     let seed = Block::from(0x0123_4567_89ab_cdef_u128 << 17);
-    let expected: Vec<Block> = (0..150_u128)
-        .map(|i| Block::from_bytes(reference_aes(seed.to_bytes(), i.to_le_bytes())))
-        .collect();
+    let expected: Vec<Block> =
+        (0..150_u128).map(|i| Block::from_bytes(reference_aes(seed.to_bytes(), i.to_le_bytes()))).collect();
     for backend in Backend::available() {
         let mut prg = Prg::with_backend(seed, backend).unwrap();
         let mut stream = vec![];

@@ -13,6 +13,8 @@ use super::super::Block;
 pub(super) trait Lanes: Copy {
     /// Blocks in a vector: 1, 2 or 4.
     const BLOCKS: usize;
+    /// Vector registers that the processor has of this width.
+    const REGISTERS: usize;
 
     /// The blocks from `from` on. The caller vouches that [`Self::BLOCKS`] blocks can be read there.
     unsafe fn load(from: *const Block) -> Self;
@@ -52,6 +54,7 @@ pub(super) trait Lanes: Copy {
 
 impl Lanes for __m128i {
     const BLOCKS: usize = 1;
+    const REGISTERS: usize = 16;
 
     #[inline(always)]
     unsafe fn load(from: *const Block) -> Self {
@@ -125,6 +128,7 @@ impl Lanes for __m128i {
 
 impl Lanes for __m256i {
     const BLOCKS: usize = 2;
+    const REGISTERS: usize = 16;
 
     #[inline(always)]
     unsafe fn load(from: *const Block) -> Self {
@@ -140,7 +144,12 @@ impl Lanes for __m256i {
     }
     #[inline(always)]
     unsafe fn count_from(first: u64) -> Self {
-        unsafe { _mm256_add_epi64(_mm256_set_epi64x(0, first as i64, 0, first as i64), _mm256_set_epi64x(0, 1, 0, 0)) }
+        unsafe {
+            _mm256_add_epi64(
+                _mm256_set_epi64x(0, first as i64, 0, first as i64),
+                _mm256_set_epi64x(0, 1, 0, 0),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn xor(self, other: Self) -> Self {
@@ -201,6 +210,7 @@ impl Lanes for __m256i {
 
 impl Lanes for __m512i {
     const BLOCKS: usize = 4;
+    const REGISTERS: usize = 32;
 
     #[inline(always)]
     unsafe fn load(from: *const Block) -> Self {

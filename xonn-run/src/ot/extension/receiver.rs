@@ -30,7 +30,8 @@ impl ReceiverSetup {
         let (points, keys) = base::reply(&session, &request.pairs, rng);
         let roots = Zeroizing::new((0..params.trees()).map(|_| Block::random(rng)).collect::<Vec<_>>());
         let grown = pprf::grow(params, &session, &roots);
-        let sums = grown.sums.iter().zip(keys.iter()).map(|(sums, keys)| [sums[0] ^ keys[0], sums[1] ^ keys[1]]);
+        let sums =
+            grown.sums.iter().zip(keys.iter()).map(|(sums, keys)| [sums[0] ^ keys[0], sums[1] ^ keys[1]]);
         let reply = BaseReply { points, sums: sums.collect(), proof: grown.proof };
         let progress = Progress::new(session, request, &reply);
         Ok((Receiver { params, seeds: grown.seeds, progress }, reply))

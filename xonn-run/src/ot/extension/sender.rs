@@ -25,7 +25,11 @@ impl SenderSetup {
     /// Draws the secret s and begins the base OTs, in which the server receives.
     ///
     /// In base OT i it chooses the opposite of bit i of s: the sum of those nodes that its path does not go through.
-    pub fn start<R: CryptoRng + ?Sized>(params: Params, session: SessionId, rng: &mut R) -> (Self, BaseRequest) {
+    pub fn start<R: CryptoRng + ?Sized>(
+        params: Params,
+        session: SessionId,
+        rng: &mut R,
+    ) -> (Self, BaseRequest) {
         let secret = Zeroizing::new(Block::random(rng));
         let (base, pairs) = base::Receiver::request(&session, opposite(*secret), rng);
         let request = BaseRequest { pairs };
@@ -96,7 +100,12 @@ impl Sender {
 }
 
 impl Ready {
-    fn extend(mut self, params: Params, count: usize, message: &Extend) -> Result<(Self, SenderKeys), OtError> {
+    fn extend(
+        mut self,
+        params: Params,
+        count: usize,
+        message: &Extend,
+    ) -> Result<(Self, SenderKeys), OtError> {
         check_count(count)?;
         message.check_shape(params, count)?;
         let (k, stride) = (params.field_bits(), Extend::stride(count));
@@ -175,7 +184,10 @@ impl fmt::Debug for SenderSetup {
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let refused = self.ready.is_none();
-        f.debug_struct("Sender").field("params", &self.params).field("refused", &refused).finish_non_exhaustive()
+        f.debug_struct("Sender")
+            .field("params", &self.params)
+            .field("refused", &refused)
+            .finish_non_exhaustive()
     }
 }
 

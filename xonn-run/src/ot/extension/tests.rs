@@ -38,10 +38,11 @@ fn cheat(receiver: &mut Receiver, choices: impl Fn(usize) -> Vec<Block>, guess: 
     let hash = receiver.progress.challenge(COUNT, &corrections);
     receiver.progress.advance(COUNT);
     let choices_hash = hash.hash(&choices(0));
-    let columns_digest = digest_of(columns.chunks(stride).zip(bits(guess)).enumerate().map(|(c, (column, bit))| {
-        let difference = hash.hash(&choices(c / k)) ^ choices_hash;
-        hash.hash(column) ^ difference.masked(bit)
-    }));
+    let columns_digest =
+        digest_of(columns.chunks(stride).zip(bits(guess)).enumerate().map(|(c, (column, bit))| {
+            let difference = hash.hash(&choices(c / k)) ^ choices_hash;
+            hash.hash(column) ^ difference.masked(bit)
+        }));
     Extend { corrections, choices_hash, columns_digest }
 }
 
@@ -81,7 +82,11 @@ fn other_choices_in_one_tree_pass_for_one_value_of_the_secret() {
                 })
                 .collect();
             // So the client is caught with probability 1 - 2^-k, and if not it knows these k bits and no more.
-            assert_eq!(passing, [u128::from(secret) >> (tree * k) & (values - 1)], "k = {k}, tree {tree}, bit {at}");
+            assert_eq!(
+                passing,
+                [u128::from(secret) >> (tree * k) & (values - 1)],
+                "k = {k}, tree {tree}, bit {at}"
+            );
         }
     }
 }

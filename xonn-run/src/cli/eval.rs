@@ -1,0 +1,54 @@
+//! `xonn-run eval`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use xonn_circuits::program::evaluate::evaluate;
+use xonn_circuits::program::package::Package;
+use xonn_circuits::program::secret::Secret;
+
+use super::Outcome;
+use super::input::{InputFiles, progress};
+
+#[derive(Args)]
+pub struct Eval {
+    /// The package made by `xonn-compile build`
+    #[arg(value_name = "NAME.xonn")]
+    package: PathBuf,
+    /// The secret made with it
+    #[arg(long, value_name = "NAME.secret")]
+    secret: PathBuf,
+    #[command(flatten)]
+    files: InputFiles,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Eval {
+    pub fn run(self) -> Outcome {
+        let package = Package::read(&self.package)?;
+        let program = package.program();
+        let secret = Secret::read(&self.secret, package.digest(), program.secret_bits())?;
+        let samples = self.files.samples(program.input())?;
+        let bar = progress(samples.len());
+        let mut predictions = Vec::with_capacity(samples.len());
+        for batch in samples.chunks(256) {
+            let inputs: Vec<_> = batch.iter().map(|s| s.bits.clone()).collect();
+            let outputs = evaluate(program, &secret.bits, &inputs)?;
+            predictions.extend(outputs.iter().map(|bits| program.output().decode(bits)));
+            bar.inc(batch.len() as u64);
+        }
+        bar.finish_and_clear();
+        self.files.write(&predictions)?;
+        let named = samples.iter().map(|s| &s.name).zip(&predictions);
+        if self.json {
+            let rows: Vec<_> = named.map(|(name, p)| json!({ "input": name, "prediction": p })).collect();
+            println!("{}", serde_json::to_string_pretty(&json!({ "predictions": rows }))?);
+        } else {
+            named.for_each(|(name, prediction)| println!("{name}: {prediction}"));
+        }
+        Ok(())
+    }
+}

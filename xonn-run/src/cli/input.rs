@@ -1,0 +1,95 @@
+//! The client's samples, from files to input bits; predictions to a file.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use xonn_circuits::data::{self, InputEncoding, write_npy};
+use xonn_circuits::program::Prediction;
+
+/// Samples to predict for.
+#[derive(Args)]
+pub struct InputFiles {
+    /// Samples: .npy, .npz (array x), .png or .csv; several files are taken one after the other
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    input: Vec<PathBuf>,
+    /// Use only the first N samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Write the predictions to this .npy file
+    #[arg(long, value_name = "P.npy")]
+    output: Option<PathBuf>,
+}
+
+/// One sample as the program takes it.
+pub struct Sample {
+    /// Where it came from: the file, with an index if the file holds several.
+    pub name: String,
+    /// The input bits.
+    pub bits: Vec<bool>,
+}
+
+impl InputFiles {
+    /// Reads and encodes all samples.
+    pub fn samples(&self, encoding: &InputEncoding) -> Result<Vec<Sample>, Box<dyn Error>> {
+        let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+        let limit = self.limit.map_or(usize::MAX, |n| n as usize);
+        let mut all = Vec::new();
+        for path in &self.input {
+            let file = path.display();
+            let x = data::load(path)?.x;
+            let samples = x.samples_of(&shape).map_err(|e| format!("{file}: {e}"))?;
+            let several = samples.count() > 1;
+            for (i, sample) in samples.iter().enumerate().take(limit - all.len()) {
+                let name = if several { format!("{file}[{i}]") } else { file.to_string() };
+                let mut bits = Vec::with_capacity(encoding.bit_count());
+                for value in sample.values() {
+                    let code = encoding.quantise(value).map_err(|e| format!("{name}: {e}"))?;
+                    bits.extend(encoding.bits_of(code));
+                }
+                all.push(Sample { name, bits });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Writes the predictions if a file was asked for: classes as int64 `[n]`, scores as float64 `[n, count]`, bits as
+    /// uint8 `[n, bits]`.
+    pub fn write(&self, predictions: &[Prediction]) -> Result<(), Box<dyn Error>> {
+        match &self.output {
+            Some(path) => write_predictions(path, predictions),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), Box<dyn Error>> {
+    let (mut classes, mut scores, mut bits) = (Vec::new(), Vec::<f64>::new(), Vec::<u8>::new());
+    for prediction in predictions {
+        match prediction {
+            Prediction::Class(class) => classes.push(i64::from(*class)),
+            Prediction::Scores(values) => scores.extend(values),
+            Prediction::Bits(values) => bits.extend(values),
+        }
+    }
+    let n = predictions.len();
+    if !scores.is_empty() {
+        write_npy(path, &scores, &[n, scores.len() / n])?;
+    } else if !bits.is_empty() {
+        write_npy(path, &bits, &[n, bits.len() / n])?;
+    } else {
+        write_npy(path, &classes, &[classes.len()])?;
+    }
+    Ok(())
+}
+
+/// A progress bar over samples, shown on a terminal only.
+pub fn progress(count: usize) -> indicatif::ProgressBar {
+    use std::io::IsTerminal;
+    if count < 2 || !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let style = indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} predictions, {eta} left")
+        .expect("the template is well formed");
+    indicatif::ProgressBar::new(count as u64).with_style(style)
+}
