@@ -79,8 +79,8 @@ pub enum BristolError {
         name: String,
         /// The line, counted from 1.
         line: u64,
-        /// The rule.
-        problem: Problem,
+        /// The rule; boxed, since errors are returned from everywhere and this one is large.
+        problem: Box<Problem>,
     },
     /// Writing failed.
     #[error("the circuit cannot be written")]
@@ -96,13 +96,17 @@ pub enum BristolError {
     )]
     ConstantWithoutInput,
     /// The classic header has room for two input groups.
-    #[error("the circuit has {found} input groups, the classic format holds at most 2; write it in Bristol Fashion")]
+    #[error(
+        "the circuit has {found} input groups, the classic format holds at most 2; write it in Bristol Fashion"
+    )]
     ClassicGroups {
         /// Input groups.
         found: usize,
     },
     /// The classic format has no EQ, EQW and MAND.
-    #[error("EQ, EQW and MAND gates were asked for, the classic format has none; write it in Bristol Fashion")]
+    #[error(
+        "EQ, EQW and MAND gates were asked for, the classic format has none; write it in Bristol Fashion"
+    )]
     ClassicExtended,
 }
 
@@ -274,6 +278,7 @@ pub enum Problem {
 /// [`BristolError`], with the path and the line; a compressed file (`.txt.zst`, `.txt.gz`) is refused by its first bytes.
 pub fn read_path(path: &Path) -> Result<Parsed, BristolError> {
     let name = path.display().to_string();
-    let file = std::fs::File::open(path).map_err(|source| BristolError::Read { name: name.clone(), source })?;
+    let file =
+        std::fs::File::open(path).map_err(|source| BristolError::Read { name: name.clone(), source })?;
     read(std::io::BufReader::with_capacity(1 << 16, file), &name)
 }

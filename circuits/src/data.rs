@@ -156,14 +156,6 @@ pub enum DataError {
         /// Cells of the first row.
         expected: usize,
     },
-    /// A table cannot be split into cells.
-    #[error("{name}: the table cannot be read")]
-    Table {
-        /// The file.
-        name: String,
-        /// Why.
-        source: csv::Error,
-    },
     /// The array does not hold samples of the shape asked for.
     #[error(
         "the data has shape {found:?}, expected {expected:?} for one sample, with the number of samples in front of it \

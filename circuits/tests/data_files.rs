@@ -81,7 +81,8 @@ fn every_integer_type_in_both_byte_orders() {
     assert_eq!(bytes, tensor(&[2, 1], Values::Bytes(vec![0, 255])));
     let bools = read(&described("|b1", false, "(3,)", &[0, 1, 1])).expect("bools");
     assert_eq!(bools, tensor(&[3], Values::Bytes(vec![0, 1, 1])));
-    let too_large = read(&described(">u8", false, "(1,)", &[0x80, 0, 0, 0, 0, 0, 0, 0])).expect_err("above i64");
+    let too_large =
+        read(&described(">u8", false, "(1,)", &[0x80, 0, 0, 0, 0, 0, 0, 0])).expect_err("above i64");
     assert!(too_large.to_string().contains("an integer above 2^63 - 1"), "{too_large}");
 }
 
@@ -108,7 +109,8 @@ fn every_float_type_keeps_its_value() {
 fn fortran_order_is_turned() {
     // Row-major 0..24 of shape [2, 3, 4], stored with the first axis fastest.
     let at = |i: u8, j: u8, k: u8| 12 * i + 4 * j + k;
-    let stored: Vec<u8> = (0..4).flat_map(|k| (0..3).flat_map(move |j| (0..2).map(move |i| at(i, j, k)))).collect();
+    let stored: Vec<u8> =
+        (0..4).flat_map(|k| (0..3).flat_map(move |j| (0..2).map(move |i| at(i, j, k)))).collect();
     let got = read(&described("|u1", true, "(2, 3, 4)", &stored)).expect("Fortran order");
     assert_eq!(got, tensor(&[2, 3, 4], Values::Bytes((0..24).collect())));
     // The oracle: npyz writes Fortran order by itself.
@@ -177,7 +179,10 @@ fn npy_headers_claim_without_effect() {
 fn what_is_no_array_of_numbers_is_refused_by_name() {
     for descr in ["|O", "<U5", "|S3", "<c8", "<M8[ns]", "|V4", "f4", "<f16", ""] {
         let error = read(&described(descr, false, "(1,)", &[0; 16])).expect_err(descr).to_string();
-        assert!(error.starts_with(&format!("test.npy: found dtype {descr:?}, expected an .npy file")), "{error}");
+        assert!(
+            error.starts_with(&format!("test.npy: found dtype {descr:?}, expected an .npy file")),
+            "{error}"
+        );
     }
     assert!(read(b"PK\x03\x04 not numpy").expect_err("zip").to_string().contains("does not start like one"));
     let version = read(b"\x93NUMPY\x09\x00\x01\x00{").expect_err("version 9").to_string();
@@ -219,7 +224,7 @@ fn damaged_archives_are_refused() {
         }
         // A flipped bit of the data is found by the archive's checksum.
         let mut damaged = whole.clone();
-        damaged[400] ^= 4;
+        damaged[200] ^= 4;
         assert!(read(&damaged).is_err());
         // Any byte changed: an error or the array, and no panic.
         for at in 0..whole.len() {
@@ -315,6 +320,7 @@ fn tables_are_read_with_and_without_heading() {
     let want = tensor(&[2, 3], Values::Integers(vec![1, 2, 3, 4, -5, 6]));
     assert_eq!(read("1,2,3\n4,-5,6\n"), want);
     assert_eq!(read("a,b,c\r\n1, 2 ,3\r\n\r\n4,-5,\"6\""), want);
+    assert_eq!(read("\u{feff}1,2,3\r\n4,-5,6\r\n"), want, "as spreadsheets save it");
     assert_eq!(read("# as np.savetxt writes it\n1,2,3\n4,-5,6"), want);
     assert_eq!(read("1\n2.5\n-1e-3\n"), tensor(&[3, 1], Values::Reals(vec![1.0, 2.5, -0.001])));
     let exact = read("9007199254740993\n");

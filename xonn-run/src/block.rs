@@ -6,9 +6,9 @@
 //! * [`Backend`]: which instructions compute them, chosen at run time; every backend gives the same bytes.
 //!
 //! # Invariants
-//! * `unsafe` occurs in two places: the two byte views below, and `x86_64.rs` with its folder. Every function that
-//!   leaves `block` is safe: lengths are checked by slices, and a value that selects an instruction set can be built
-//!   only after the processor was asked whether it has it.
+//! * `unsafe` occurs in the two byte views below, in `x86_64.rs` with its folder, and where `tccr.rs` and
+//!   `prg.rs` call that. Every function that leaves `block` is safe: lengths are those of slices, and a value
+//!   that selects an instruction set can be built only after the processor was asked whether it has it.
 //! * No branch and no memory address depends on the value of a block.
 
 mod backend;
@@ -31,9 +31,9 @@ use zeroize::DefaultIsZeroes;
 
 /// 128 bits, the width of a label and of the AES state.
 ///
-/// Bit `i` is bit `i % 8` (least significant first) of byte `i / 8`, so a block is also the little-endian number
-/// [`u128::from`] gives. Blocks are aligned to 16 bytes. Comparison takes the same time for all values, and `Debug`
-/// prints no bit, because most blocks are secret.
+/// Bit `i` is bit `i % 8` (least significant first) of byte `i / 8`, so a block is also the little-endian
+/// number [`u128::from`] gives. Blocks are aligned to 16 bytes. Comparison takes the same time for all
+/// values, and `Debug` prints no bit, because most blocks are secret.
 #[derive(Clone, Copy, Default)]
 #[repr(C, align(16))]
 pub struct Block([u8; 16]);
@@ -78,24 +78,28 @@ impl Block {
 
     /// This block if `bit` is 1, else zero: `delta.masked(label.lsb())`.
     ///
-    /// An arithmetic mask, with neither a branch nor a table, so that secret bits can select. It is not a volatile
-    /// barrier: `subtle` would force each mask through memory, which at 10^8 gates a second costs more than the AES.
+    /// An arithmetic mask, with neither a branch nor a table, so that secret bits can select. It is not a
+    /// volatile barrier: `subtle` would force each mask through memory, which at 10^8 gates a second costs
+    /// more than the AES.
     #[inline(always)]
     pub const fn masked(self, bit: bool) -> Self {
-        let mask = 0u128.wrapping_sub(bit as u128);
-        Self((u128::from_le_bytes(self.0) & mask).to_le_bytes())
+        // 64 bits at a time: a negated `u128` would be computed with a carry, and keep the compiler from vectors.
+        let half = (bit as u64).wrapping_neg() as u128;
+        Self((u128::from_le_bytes(self.0) & (half | half << 64)).to_le_bytes())
     }
 
     /// The bytes of `blocks` one after the other, for sending.
     pub fn as_bytes(blocks: &[Self]) -> &[u8] {
-        // SAFETY: `Block` is `repr(C)` over `[u8; 16]` with alignment 16, so its size is 16 and it has no padding; a slice of
-        // blocks is therefore `16 * len` initialised bytes, `u8` has alignment 1, and the borrow is carried over.
+        // SAFETY: `Block` is `repr(C)` over `[u8; 16]` with alignment 16, so its size is 16 and it has no
+        // padding; a slice of blocks is therefore `16 * len` initialised bytes, `u8` has alignment 1, and the
+        // borrow is carried over.
         unsafe { core::slice::from_raw_parts(blocks.as_ptr().cast(), core::mem::size_of_val(blocks)) }
     }
 
     /// The bytes of `blocks`, writable, for receiving in place.
     pub fn as_bytes_mut(blocks: &mut [Self]) -> &mut [u8] {
-        // SAFETY: as in `as_bytes`; besides, every byte pattern is a valid block, and the exclusive borrow is carried over.
+        // SAFETY: as in `as_bytes`; besides, every byte pattern is a valid block, and the exclusive borrow is
+        // carried over.
         unsafe { core::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), core::mem::size_of_val(blocks)) }
     }
 

@@ -1,8 +1,8 @@
 //! Correlated oblivious transfer: how the client gets the labels of its input bits and nothing else.
 //!
-//! The server garbles, so it holds two labels `label0` and `label0 ^ delta` for every input bit of the client. With one
-//! oblivious transfer (OT) per bit the client learns the label of its bit, and the server does not learn the bit. A
-//! few public-key OTs are extended to any number by symmetric cryptography:
+//! The server garbles, so it holds two labels `label0` and `label0 ^ delta` for every input bit of the
+//! client. With one oblivious transfer (OT) per bit the client learns the label of its bit, and the server
+//! does not learn the bit. A few public-key OTs are extended to any number by symmetric cryptography:
 //!
 //! | step | who | paper |
 //! |---|---|---|
@@ -11,13 +11,15 @@
 //! | `extension` | client sends corrections and a proof of their consistency | Roy, "SoftSpokenOT", CRYPTO 2022 |
 //! | labels | server sends one block per OT, which fits its own `delta` to the extension | correlated OT by derandomisation |
 //!
-//! `docs/protocol-ot.md` has the messages, bounds and bytes. Nothing here does I/O or reads a clock; randomness is passed
-//! in. The roles have mirrored files: `extension/sender.rs` (server) and `extension/receiver.rs` (client).
+//! `docs/protocol-ot.md` has the messages, bounds and bytes. Nothing here does I/O or reads a clock;
+//! randomness is passed in. The roles have mirrored files: `extension/sender.rs` (server) and
+//! `extension/receiver.rs` (client).
 //!
 //! # What is guaranteed
-//! A client that cheats learns no second label and is caught but with probability 2^-j if it guesses j bits of `s`; a
-//! failed check ends the [`Sender`] for good, because each failure tells a little of `s`. A server that cheats learns no
-//! bit of the client from these messages. Neither timing nor memory addresses depend on choices, `s` or `delta`.
+//! A client that cheats learns no second label and is caught but with probability 2^-j if it guesses j bits
+//! of `s`; a failed check ends the [`Sender`] for good, because each failure tells a little of `s`. A server
+//! that cheats learns no bit of the client from these messages. Neither timing nor memory addresses depend on
+//! choices, `s` or `delta`.
 //!
 //! # Example
 //! ```
@@ -62,8 +64,8 @@ pub use params::{MAX_COUNT, Params};
 
 /// What names one connection: a hash of everything both hosts said before the first message of this module.
 ///
-/// Every hash here takes it in, so that no message of one connection means anything in another one. It must be unique
-/// per connection, and both hosts must contribute randomness to it.
+/// Every hash here takes it in, so that no message of one connection means anything in another one. It must
+/// be unique per connection, and both hosts must contribute randomness to it.
 pub type SessionId = [u8; 32];
 
 /// Base OTs, and columns of the extension: the security parameter in bits.

@@ -77,7 +77,8 @@ fn word(input: &[u8]) -> IResult<&[u8], &[u8]> {
 pub(super) fn parse(line: &[u8], numbers: &mut Vec<u64>) -> Result<Option<Name>, Problem> {
     numbers.clear();
     let mut grammar = (blanks, fold_many0(number, || (), |(), n| numbers.push(n)));
-    let (rest, _) = grammar.parse(line).map_err(|_: nom::Err<nom::error::Error<&[u8]>>| problem(line, line))?;
+    let (rest, _) =
+        grammar.parse(line).map_err(|_: nom::Err<nom::error::Error<&[u8]>>| problem(line, line))?;
     let (rest, name) = match word(rest) {
         Ok((rest, word)) => (rest, Some(Name::of(word))),
         Err(_) => (rest, None),

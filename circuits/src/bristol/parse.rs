@@ -40,7 +40,8 @@ pub fn read(mut reader: impl BufRead, name: &str) -> Result<Parsed, BristolError
             return Err(BristolError::Compressed { name: name.into(), format, tool });
         }
     }
-    let mut lines = Lines { reader, name, line: Vec::new(), number: 0, bytes: 0, numbers: Vec::new(), gate: None };
+    let mut lines =
+        Lines { reader, name, line: Vec::new(), number: 0, bytes: 0, numbers: Vec::new(), gate: None };
     read_lines(&mut lines)
 }
 
@@ -100,7 +101,9 @@ fn read_lines<R: BufRead>(lines: &mut Lines<'_, R>) -> Result<Parsed, BristolErr
             NetlistError::TooManyBits { side, bits, wires } => {
                 lines.at(counts_line, Problem::TooManyBits { side, bits, wires })
             }
-            NetlistError::OutOfRange { wire, wires, .. } => lines.at(line, Problem::OutOfRange { wire, wires }),
+            NetlistError::OutOfRange { wire, wires, .. } => {
+                lines.at(line, Problem::OutOfRange { wire, wires })
+            }
             NetlistError::Undefined { wire, .. } => lines.at(line, Problem::Undefined { wire }),
             NetlistError::DefinedTwice { wire, .. } => lines.at(line, Problem::DefinedTwice { wire }),
             NetlistError::OutputUndefined { wire } => lines.at(line, Problem::OutputUndefined { wire }),
@@ -173,7 +176,7 @@ impl<R: BufRead> Lines<'_, R> {
 
 impl<R> Lines<'_, R> {
     fn at(&self, line: u64, problem: Problem) -> BristolError {
-        BristolError::Line { name: self.name.into(), line, problem }
+        BristolError::Line { name: self.name.into(), line, problem: Box::new(problem) }
     }
 
     /// An error at the current line; an empty file has a line 1 too.
@@ -205,7 +208,9 @@ impl<R> Lines<'_, R> {
             Some((&declared, bits)) if declared == bits.len() as u64 => {
                 bits.iter().map(|&n| self.to_u32_at(line, n)).collect()
             }
-            Some((&declared, bits)) => Err(self.at(line, Problem::Groups { side, declared, found: bits.len() })),
+            Some((&declared, bits)) => {
+                Err(self.at(line, Problem::Groups { side, declared, found: bits.len() }))
+            }
             None => Err(self.at(line, Problem::Groups { side, declared: 0, found: 0 })),
         }
     }
@@ -282,7 +287,12 @@ impl GateLines {
         let numbers = &lines.numbers;
         let (inputs, n) = counts(lines, gate)?;
         if n == 0 || inputs != n.saturating_mul(2) {
-            return Err(lines.here(Problem::Arity { gate, inputs, outputs: n, expected: "2n n, n at least 1" }));
+            return Err(lines.here(Problem::Arity {
+                gate,
+                inputs,
+                outputs: n,
+                expected: "2n n, n at least 1",
+            }));
         }
         check_length(lines, gate, n.saturating_mul(3).saturating_add(2))?;
         let n = numbers.len() / 3; // 3n + 2 numbers, just checked
@@ -290,10 +300,8 @@ impl GateLines {
         // The ANDs are done side by side: none may read what another one defines, although in a row they could.
         let mut outs = numbers[2 + 2 * n..].to_vec();
         outs.sort_unstable();
-        for i in 2..2 + 2 * n {
-            if outs.binary_search(&numbers[i]).is_ok() {
-                return Err(lines.here(Problem::Undefined { wire: lines.wire(i)?.0 }));
-            }
+        if let Some(at) = numbers[2..2 + 2 * n].iter().position(|wire| outs.binary_search(wire).is_ok()) {
+            return Err(lines.here(Problem::Undefined { wire: lines.wire(2 + at)?.0 }));
         }
         for i in 2..2 + n {
             let (a, b, out) = (lines.wire(i)?, lines.wire(i + n)?, lines.wire(i + 2 * n)?);
@@ -313,7 +321,11 @@ fn counts<R>(lines: &Lines<'_, R>, gate: &'static str) -> Result<(u64, u64), Bri
 
 fn check_length<R>(lines: &Lines<'_, R>, gate: &'static str, expected: u64) -> Result<(), BristolError> {
     let found = lines.numbers.len();
-    if found as u64 == expected { Ok(()) } else { Err(lines.here(Problem::GateNumbers { gate, found, expected })) }
+    if found as u64 == expected {
+        Ok(())
+    } else {
+        Err(lines.here(Problem::GateNumbers { gate, found, expected }))
+    }
 }
 
 /// The wires of a gate with one output and `arity` inputs: `N` is one more.

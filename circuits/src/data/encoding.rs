@@ -79,7 +79,9 @@ pub enum EncodingError {
         zero: i64,
     },
     /// The shape is too large.
-    #[error("the input encoding has shape {shape:?} of {bits} bits each, expected at most {MAX_BITS} bits together")]
+    #[error(
+        "the input encoding has shape {shape:?} of {bits} bits each, expected at most {MAX_BITS} bits together"
+    )]
     TooLarge {
         /// Declared shape.
         shape: Vec<u32>,

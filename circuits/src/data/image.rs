@@ -26,8 +26,7 @@ pub fn read(mut reader: impl BufRead + Seek, name: &str) -> Result<Tensor, DataE
 
     let mut decoder = Decoder::new(reader);
     decoder.set_transformations(Transformations::IDENTITY);
-    let mut image = decoder.read_info().map_err(png)?;
-    let info = image.info();
+    let info = decoder.read_header_info().map_err(png)?;
     let channels = match (info.color_type, info.bit_depth) {
         (ColorType::Grayscale, BitDepth::Eight) => 1,
         (ColorType::Rgb, BitDepth::Eight) => 3,
@@ -48,8 +47,14 @@ pub fn read(mut reader: impl BufRead + Seek, name: &str) -> Result<Tensor, DataE
     // Refused before anything is allocated: so many pixels cannot come out of so short a file.
     let most = packed.saturating_mul(MAX_RATIO);
     if bytes > most {
-        return Err(DataError::Length { name: name.into(), shape: shape.to_vec(), found: most, expected: bytes });
+        return Err(DataError::Length {
+            name: name.into(),
+            shape: shape.to_vec(),
+            found: most,
+            expected: bytes,
+        });
     }
+    let mut image = decoder.read_info().map_err(png)?;
     let mut pixels = vec![0; bytes as usize];
     image.next_frame(&mut pixels).map_err(png)?;
     let shape = shape.map(|side| side as usize).to_vec();

@@ -28,8 +28,7 @@ const MAX_HEADER: u64 = 1 << 16;
 /// Most axes; NumPy allows 64.
 const MAX_AXES: usize = 64;
 
-const SUPPORTED: &str =
-    "an .npy file of a bool, integer or floating-point dtype (u1 to u8, i1 to i8, f2 to f8), as np.save writes it";
+const SUPPORTED: &str = "an .npy file of a bool, integer or floating-point dtype (u1 to u8, i1 to i8, f2 to f8), as np.save writes it";
 
 /// Reads one array; `name` is for errors.
 ///
@@ -103,12 +102,17 @@ enum Entry {
 }
 
 /// A token and the white space after it.
-fn token<'t>(text: &'static str) -> impl Parser<&'t str, Output = &'t str, Error = nom::error::Error<&'t str>> {
+fn token<'t>(
+    text: &'static str,
+) -> impl Parser<&'t str, Output = &'t str, Error = nom::error::Error<&'t str>> {
     terminated(tag(text), multispace0)
 }
 
 fn string(input: &str) -> IResult<&str, &str> {
-    let quoted = alt((delimited(tag("'"), take_until("'"), tag("'")), delimited(tag("\""), take_until("\""), tag("\""))));
+    let quoted = alt((
+        delimited(tag("'"), take_until("'"), tag("'")),
+        delimited(tag("\""), take_until("\""), tag("\"")),
+    ));
     terminated(quoted, multispace0).parse(input)
 }
 
@@ -116,9 +120,9 @@ fn entry(input: &str) -> IResult<&str, Entry> {
     let (rest, key) = terminated(string, token(":")).parse(input)?;
     match key {
         "descr" => string.map(|s| Entry::Descr(s.into())).parse(rest),
-        "fortran_order" => {
-            alt((value(true, token("True")), value(false, token("False")))).map(Entry::FortranOrder).parse(rest)
-        }
+        "fortran_order" => alt((value(true, token("True")), value(false, token("False"))))
+            .map(Entry::FortranOrder)
+            .parse(rest),
         "shape" => {
             // Python 2 wrote some lengths as `3L`.
             let side = terminated(decimal, (opt(tag("L")), multispace0));
@@ -199,7 +203,11 @@ impl Dtype {
             return Some(Values::Bytes(data));
         }
         let words = data.chunks_exact(self.size).map(|chunk| {
-            if self.big_endian { chunk.iter().fold(0, |w, &b| w << 8 | u64::from(b)) } else { little_endian(chunk) }
+            if self.big_endian {
+                chunk.iter().fold(0, |w, &b| w << 8 | u64::from(b))
+            } else {
+                little_endian(chunk)
+            }
         });
         Some(match self.kind {
             Kind::Bool => Values::Bytes(data.iter().map(|&b| u8::from(b != 0)).collect()),
@@ -326,7 +334,11 @@ pub fn write_npy<T: NpyElement>(path: &Path, values: &[T], shape: &[usize]) -> R
 /// # Panics
 /// If the shape does not have as many elements as there are values.
 pub fn write_to<T: NpyElement>(mut writer: impl Write, values: &[T], shape: &[usize]) -> std::io::Result<()> {
-    assert_eq!(shape.iter().product::<usize>(), values.len(), "the shape has as many elements as there are values");
+    assert_eq!(
+        shape.iter().product::<usize>(),
+        values.len(),
+        "the shape has as many elements as there are values"
+    );
     let sides: String = shape.iter().map(|side| format!("{side}, ")).collect();
     // A tuple of one keeps its comma in Python.
     let sides = if shape.len() == 1 { sides.trim_end() } else { sides.trim_end_matches(", ") };
@@ -370,7 +382,10 @@ mod tests {
     #[test]
     fn headers_of_every_writer_are_read_and_no_others() {
         let shape = |text: &str| header(text).ok().map(|h| h.shape);
-        assert_eq!(shape("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n"), Some(vec![3, 4]));
+        assert_eq!(
+            shape("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n"),
+            Some(vec![3, 4])
+        );
         assert_eq!(shape("{\"shape\":(3,),\"descr\":\"<f4\",\"fortran_order\":True}"), Some(vec![3]));
         assert_eq!(shape("{'descr': '<f4', 'fortran_order': False, 'shape': (3L, 4L)}"), Some(vec![3, 4]));
         assert_eq!(shape("{'descr': '<f4', 'fortran_order': False, 'shape': ()}"), Some(vec![]));

@@ -173,7 +173,9 @@ mod tests {
 
     #[test]
     fn one_sample_or_several_in_any_equal_layout() {
-        let count = |found: &[usize], expected: &[usize]| counting(found).samples_of(expected).ok().map(|s| s.count());
+        let count = |found: &[usize], expected: &[usize]| {
+            counting(found).samples_of(expected).ok().map(|s| s.count())
+        };
         assert_eq!(count(&[4, 4], &[4, 4]), Some(1));
         assert_eq!(count(&[3, 4, 4], &[4, 4]), Some(3));
         assert_eq!(count(&[3, 4, 4, 1], &[4, 4]), Some(3));

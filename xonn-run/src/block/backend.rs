@@ -6,8 +6,8 @@ use core::str::FromStr;
 /// A set of instructions that computes AES; all give the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Backend {
-    /// The `aes` crate on any processor. It uses the AES instructions of x86-64 and AArch64 where it finds them, one
-    /// key schedule at a time, and constant-time bitsliced code elsewhere.
+    /// The `aes` crate on any processor. It uses the AES instructions of x86-64 and AArch64 where it finds
+    /// them, one key schedule at a time, and constant-time bitsliced code elsewhere.
     Portable,
     /// x86-64 AES-NI: one block per instruction.
     AesNi,

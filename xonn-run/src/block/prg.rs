@@ -10,14 +10,16 @@ use super::{Backend, BackendError, Block, portable};
 
 /// The stream `E(seed, 0), E(seed, 1), ...`, E being AES-128 and the counters little-endian 128-bit numbers.
 ///
-/// A pseudorandom generator if AES-128 is a pseudorandom permutation, up to the birthday bound: n blocks differ from
-/// uniform ones by at most n^2 / 2^129. Only the seed is held; the key schedule is computed in each [`Prg::fill`], so
-/// many generators with little to do cost little memory. The seed is wiped on drop and not printed.
+/// A pseudorandom generator if AES-128 is a pseudorandom permutation, up to the birthday bound: n blocks
+/// differ from uniform ones by at most n^2 / 2^129. Only the seed is held; the key schedule is computed in
+/// each [`Prg::fill`], so many generators with little to do cost little memory. The seed is wiped on drop and
+/// not printed.
 #[derive(Clone)]
 pub struct Prg {
     seed: Block,
     next: u64,
-    // Only ever a backend that this processor has: see `at` and `with_backend`. The calls in `fill` rest on it.
+    // Only ever a backend that this processor has: see `at` and `with_backend`. The calls in `fill` rest on
+    // it.
     backend: Backend,
 }
 

@@ -6,26 +6,30 @@ use super::{Backend, BackendError, Block, portable};
 
 /// MiTCCRH: `H(x, i) = E(S ^ i, sigma(x)) ^ sigma(x)`, E being AES-128 with key `S ^ i`.
 ///
-/// Guo, Katz, Wang, Weng and Yu, "Better Concrete Security for Half-Gates Garbling (in the Multi-Instance Setting)",
-/// CRYPTO 2020. `S` is a public start point drawn at random for each garbled circuit, the tweak `i` is added by XOR into
-/// its lower 64 bits, and `sigma(xL || xR) = (xL ^ xR) || xL` is a linear orthomorphism, xL being bits 64 to 127.
+/// Guo, Katz, Wang, Weng and Yu, "Better Concrete Security for Half-Gates Garbling (in the Multi-Instance
+/// Setting)", CRYPTO 2020. `S` is a public start point drawn at random for each garbled circuit, the tweak
+/// `i` is added by XOR into its lower 64 bits, and `sigma(xL || xR) = (xL ^ xR) || xL` is a linear
+/// orthomorphism, xL being bits 64 to 127.
 ///
 /// # Security
-/// In the ideal-cipher model H is tweakable circular correlation robust, also for many circuits at once, each with its
-/// own S and offset. What an adversary gains is to guess an offset by evaluating E under a key that was also used
-/// for garbling; since each key is used for one tweak only, no more than the few queries of that tweak are tried per
-/// evaluation, so that p evaluations of E succeed with probability O(p / 2^128) per reuse of a key, rather than
-/// O(p C / 2^128) after C gates as with one fixed key. Random S keep the keys of C gates in many circuits apart: the
-/// expected number of keys hit more than a few times is negligible below C = 2^64. `docs/protocol-ot.md` says which
-/// statements here were checked against the paper's text.
+/// Under one fixed key, an evaluator who garbled nothing learns all inputs of the garbler in time O(2^128 /
+/// C), C being the gates garbled under that key, in one circuit or in many (the paper's abstract): each
+/// evaluation of AES is a guess against all C gates at once. Here each key belongs to one tweak, so that an
+/// evaluation under it is a guess against the two halves at most that were hashed under it. With AES an ideal
+/// cipher, p evaluations find an offset with probability about 2 m p / 2^128, m being the most times that one
+/// key is used in all circuits together; the random S keep m a small constant as long as fewer than 2^64
+/// tweaks are used in all. That bound is recalled from the paper's theorem on MiTCCR security;
+/// `docs/protocol-ot.md` says what was checked against which text.
 ///
 /// # The tweak must not be reused
-/// Under one S, one tweak belongs to one gate half (or one OT). If two gates share a tweak and an active label, the
-/// difference of their table rows is free of the hash and can reveal the offset, and with it every wire.
+/// Under one S, one tweak belongs to one gate half (or one OT). If two gates share a tweak and an active
+/// label, the difference of their table rows is free of the hash and can reveal the offset, and with it every
+/// wire.
 #[derive(Clone, Copy, Debug)]
 pub struct Tccr {
     start: Block,
-    // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `hash` rest on it.
+    // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `hash` rest on
+    // it.
     backend: Backend,
 }
 
@@ -43,12 +47,12 @@ impl Tccr {
         Ok(Self { start, backend: backend.checked()? })
     }
 
-    /// Hashes `blocks` in place: group `g`, that is the `PER` blocks from `g * PER` on, under tweak `first_tweak + g`
-    /// (modulo 2^64).
+    /// Hashes `blocks` in place: group `g`, that is the `PER` blocks from `g * PER` on, under tweak
+    /// `first_tweak + g` (modulo 2^64).
     ///
-    /// `PER` is 1 or 2: an evaluator hashes the one label it holds per tweak, a garbler both labels of the wire. Every
-    /// backend gives the same bytes. Fastest for 8 groups and more at a time; a slice that stays in the first cache
-    /// (16 to 256 groups) suits best.
+    /// `PER` is 1 or 2: an evaluator hashes the one label it holds per tweak, a garbler both labels of the
+    /// wire. Every backend gives the same bytes. Fastest for 8 groups and more at a time; a slice that stays
+    /// in the first cache (16 to 256 groups) suits best.
     ///
     /// # Panics
     /// If `blocks.len()` is not a multiple of `PER`, a mistake of the caller.

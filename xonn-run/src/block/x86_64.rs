@@ -1,8 +1,8 @@
 //! The kernels on the AES instructions of x86-64, written once for vectors of 1, 2 and 4 blocks.
 //!
-//! [`lanes`] says what a vector can do and implements it for AES-NI, VAES-256 and VAES-512; [`hash`] and [`counter`]
-//! are generic in it. The functions here are the only way in: each enables the instructions of one backend for the
-//! kernel that is inlined into it.
+//! [`lanes`] says what a vector can do and implements it for AES-NI, VAES-256 and VAES-512; [`hash`] and
+//! [`counter`] are generic in it. The functions here are the only way in: each enables the instructions of
+//! one backend for the kernel that is inlined into it.
 
 mod counter;
 mod hash;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use xonn_circuits::knowledge::Class;
-use xonn_circuits::program::{Block as ProgramBlock, Program, Source};
+use xonn_circuits::program::{Block as ProgramBlock, Program};
 
 use super::tape::{PIECE_CIPHERTEXTS, Piece, Tape};
 pub use super::tape::Role;
@@ -141,9 +141,3 @@ fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
     segments
 }
 
-impl BlockPlan {
-    /// Whether the source of template input `input` is the garbler's secret.
-    pub fn source(&self, block: &ProgramBlock, port: u32) -> Source {
-        block.inputs[port as usize].source
-    }
-}

@@ -1,16 +1,19 @@
 //! 128 base OTs from Diffie-Hellman on Ristretto.
 //!
-//! Masny and Rindal, "Endemic Oblivious Transfer", CCS 2019: the two-message protocol from a key agreement and a random
-//! oracle H onto the group, here with a fresh key of the sender per OT. Written additively, for one OT with choice c:
+//! Masny and Rindal, "Endemic Oblivious Transfer", CCS 2019: the two-message protocol from a key agreement
+//! and a random oracle H onto the group, here with a fresh key of the sender per OT. Written additively, for
+//! one OT with choice c:
 //!
-//! 1. Receiver (server): draws a scalar a and a random point r_{1-c}, sets r_c = a G - H_c(r_{1-c}), sends r_0, r_1.
+//! 1. Receiver (server): draws a scalar a and a random point r_{1-c}, sets r_c = a G - H_c(r_{1-c}), sends
+//!    r_0, r_1.
 //! 2. Sender (client): draws y, sends Y = y G; its keys are KDF(y (r_b + H_b(r_{1-b}))) for b = 0, 1.
 //! 3. Receiver: its key is KDF(a Y).
 //!
-//! Both points of a pair are uniform whatever c is, so c is hidden without any assumption. The receiver cannot know
-//! the discrete logarithm of both r_b + H_b(r_{1-b}), each being shifted by a hash of the other point, so one key stays
-//! secret under the computational Diffie-Hellman assumption in the random-oracle model. "Endemic": a cheating party may
-//! choose the keys it learns; the seed trees, which are sent under these keys, do not mind.
+//! Both points of a pair are uniform whatever c is, so c is hidden without any assumption. The receiver
+//! cannot know the discrete logarithm of both r_b + H_b(r_{1-b}), each being shifted by a hash of the other
+//! point, so one key stays secret under the computational Diffie-Hellman assumption in the random-oracle
+//! model. "Endemic": a cheating party may choose the keys it learns; the seed trees, which are sent under
+//! these keys, do not mind.
 
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;

@@ -1,7 +1,7 @@
 //! The extension: 128 columns from the seed trees become any number of OTs.
 //!
-//! Roy, "SoftSpokenOT", CRYPTO 2022, with the repetition code over 128 / k trees. The steps have the same numbers in
-//! both files:
+//! Roy, "SoftSpokenOT", CRYPTO 2022, with the repetition code over 128 / k trees. The steps have the same
+//! numbers in both files:
 //!
 //! | step | receiver (client) | sender (server) |
 //! |---|---|---|
@@ -61,7 +61,8 @@ impl Progress {
 
     /// Leaves the streams and tweaks of `count` OTs behind; returns the first of the tweaks.
     ///
-    /// 2^24 OTs at a time exhaust 2^64 tweaks after 2^40 extensions, so neither number wraps in a connection's life.
+    /// 2^24 OTs at a time exhaust 2^64 tweaks after 2^40 extensions, so neither number wraps in a
+    /// connection's life.
     fn advance(&mut self, count: usize) -> u64 {
         let first = self.next_tweak;
         self.next_block += Extend::stride(count) as u64;

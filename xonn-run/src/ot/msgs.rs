@@ -1,8 +1,8 @@
 //! The messages, in the order in which they go over the wire, and their bytes.
 //!
-//! The length of each follows from public numbers by `byte_len`, so a host knows it before it reads or allocates.
-//! `decode` refuses every other length, and every encoding of a point but the canonical one. Numbers are little-endian,
-//! blocks are as [`Block::to_bytes`] has them.
+//! The length of each follows from public numbers by `byte_len`, so a host knows it before it reads or
+//! allocates. `decode` refuses every other length, and every encoding of a point but the canonical one.
+//! Numbers are little-endian, blocks are as [`Block::to_bytes`] has them.
 
 use super::base::WirePoint;
 use super::pprf::Proof;
@@ -49,9 +49,9 @@ impl BaseRequest {
 
 /// Message 2, client to server: step 2 of the base OTs, and the seed trees under their keys.
 ///
-/// Bytes: 128 points Y of 32 bytes; for each base OT the sums of left and of right children under their keys, 16 bytes
-/// each; for each tree the total of its check values, 32 bytes; the digest of the check values, 32 bytes. In all
-/// 8,224 + 4,096 / k.
+/// Bytes: 128 points Y of 32 bytes; for each base OT the sums of left and of right children under their keys,
+/// 16 bytes each; for each tree the total of its check values, 32 bytes; the digest of the check values, 32
+/// bytes. In all 8,224 + 4,096 / k.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseReply {
     pub(super) points: Vec<WirePoint>,
@@ -102,12 +102,12 @@ impl BaseReply {
     }
 }
 
-/// Message 3, client to server, for each extension: corrections that turn the trees' random sums into the choices, and
-/// the client's side of the consistency check.
+/// Message 3, client to server, for each extension: corrections that turn the trees' random sums into the
+/// choices, and the client's side of the consistency check.
 ///
-/// Bytes: for each of 128 / k trees the corrections of all OTs, one bit each, filled up to whole blocks, and 128 more
-/// that mask the check; then 16 bytes of the choices' hash and 32 of the digest of the columns' hashes. In all
-/// 48 + 2,048 / k * (1 + number of OTs / 128, rounded up).
+/// Bytes: for each of 128 / k trees the corrections of all OTs, one bit each, filled up to whole blocks, and
+/// 128 more that mask the check; then 16 bytes of the choices' hash and 32 of the digest of the columns'
+/// hashes. In all 48 + 2,048 / k * (1 + number of OTs / 128, rounded up).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extend {
     /// Tree after tree, [`Extend::stride`] blocks each.
@@ -159,7 +159,8 @@ impl Extend {
     }
 }
 
-/// Message 4, server to client, for each extension: for each OT the block that fits the server's own offset to it.
+/// Message 4, server to client, for each extension: for each OT the block that fits the server's own offset
+/// to it.
 ///
 /// Bytes: 16 for each OT.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The random oracle of this module: SHA-512 with a domain, the session and length-prefixed parts.
 
 use sha2::{Digest, Sha512};
+use zeroize::Zeroize;
 
 use super::SessionId;
 use crate::block::Block;
@@ -19,8 +20,11 @@ pub(super) fn oracle(domain: &str, session: &SessionId, parts: &[&[u8]]) -> [u8;
 
 /// The first 16 bytes of [`oracle`]'s.
 pub(super) fn oracle_block(domain: &str, session: &SessionId, parts: &[&[u8]]) -> Block {
-    let hash = oracle(domain, session, parts);
-    Block::from_bytes(core::array::from_fn(|i| hash[i]))
+    let mut hash = oracle(domain, session, parts);
+    let block = Block::from_bytes(core::array::from_fn(|i| hash[i]));
+    // Some of these are keys.
+    hash.zeroize();
+    block
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ pub const MAX_COUNT: usize = 1 << 24;
 
 /// Parameters of the extension; both hosts must use the same, and a session fixes them in its hellos.
 ///
-/// With `field_bits` = k the client sends 128 / k bits per OT, and both hosts generate 128 / k * 2^k bits per OT. k must
-/// divide 128 and be at most 8.
+/// With `field_bits` = k the client sends 128 / k bits per OT, and both hosts generate 128 / k * 2^k bits per
+/// OT. k must divide 128 and be at most 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     field_bits: usize,

@@ -1,18 +1,20 @@
 //! Seed trees of which the server gets all leaves but one: a puncturable pseudorandom function.
 //!
-//! The client doubles a random root k times (Goldreich, Goldwasser, Micali) and offers, level by level, the sum of all
-//! left and the sum of all right children in one base OT. The server chooses, on each level, the side that its secret
-//! path does *not* take: with the nodes it already has it finds the one new sibling, and in the end every leaf but that at
-//! its secret D (Boyle et al., CCS 2019, the GGM construction; Roy, CRYPTO 2022, builds the small-field VOLE on it).
+//! The client doubles a random root k times (Goldreich, Goldwasser, Micali) and offers, level by level, the
+//! sum of all left and the sum of all right children in one base OT. The server chooses, on each level, the
+//! side that its secret path does *not* take: with the nodes it already has it finds the one new sibling, and
+//! in the end every leaf but that at its secret D (Boyle et al., CCS 2019, the GGM construction; Roy, CRYPTO
+//! 2022, builds the small-field VOLE on it).
 //!
-//! A cheating client could offer sums that belong to no tree, and learn from the server's reaction where D is. So each
-//! leaf is hashed into the seed that is used and a check value of 32 bytes, and the client also sends the total of the
-//! check values of each tree and a digest of all of them. The server fills in the check value it lacks by the total and
-//! compares the digest, so that the client is bound to one set of seeds up to a guess of D. This is the malicious check
-//! of Boyle et al. as libOTe's `SmallFieldVole.cpp` has it: there too a leaf gives two blocks to check and one to use.
+//! A cheating client could offer sums that belong to no tree, and learn from the server's reaction where D
+//! is. So each leaf is hashed into the seed that is used and a check value of 32 bytes, and the client also
+//! sends the total of the check values of each tree and a digest of all of them. The server fills in the
+//! check value it lacks by the total and compares the digest, so that the client is bound to one set of seeds
+//! up to a guess of D. This is the malicious check of Boyle et al. as libOTe's `SmallFieldVole.cpp` has it:
+//! there too a leaf gives two blocks to check and one to use.
 //!
-//! Levels count from the root; level l decides bit k - 1 - l of the leaf's index. The server keeps its nodes by y = x + D
-//! rather than by x, so that the missing node is always number 0 and no address depends on D.
+//! Levels count from the root; level l decides bit k - 1 - l of the leaf's index. The server keeps its nodes
+//! by y = x + D rather than by x, so that the missing node is always number 0 and no address depends on D.
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -38,7 +40,8 @@ pub(super) struct Proof {
 pub(super) struct Grown {
     /// 128 / k trees of 2^k seeds, by leaf index x.
     pub(super) seeds: Zeroizing<Vec<Block>>,
-    /// For base OT i, which is level l of tree t at i = t k + k - 1 - l: the sums of the left and the right children.
+    /// For base OT i, which is level l of tree t at i = t k + k - 1 - l: the sums of the left and the right
+    /// children.
     pub(super) sums: Zeroizing<Vec<[Block; 2]>>,
     /// To be sent along.
     pub(super) proof: Proof,
@@ -77,8 +80,8 @@ pub(super) fn grow(params: Params, session: &SessionId, roots: &[Block]) -> Grow
     Grown { seeds, sums, proof: Proof { totals, digest: digest.finalize().into() } }
 }
 
-/// The server's side: `keys[i]` is the sum it got from base OT i, that of the children off its path; `secret` are the bits
-/// of all D, bit i belonging to base OT i.
+/// The server's side: `keys[i]` is the sum it got from base OT i, that of the children off its path; `secret`
+/// are the bits of all D, bit i belonging to base OT i.
 ///
 /// Returns 128 / k trees of 2^k seeds by y = x + D, seed 0 of each being unknown (all zero).
 ///
@@ -137,8 +140,8 @@ fn double(node: Block) -> [Block; 2] {
     children
 }
 
-/// Of a leaf, the seed to use and the value to check. A random oracle, so that the check value binds the client to the
-/// leaf and tells nothing of the seed.
+/// Of a leaf, the seed to use and the value to check. A random oracle, so that the check value binds the
+/// client to the leaf and tells nothing of the seed.
 fn finish_leaf(session: &SessionId, tree: usize, leaf: Block) -> (Block, Check) {
     let mut hash = oracle("leaf", session, &[&(tree as u64).to_le_bytes(), &leaf.to_bytes()]);
     let block = |at: usize| Block::from_bytes(core::array::from_fn(|i| hash[16 * at + i]));

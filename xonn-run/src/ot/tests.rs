@@ -163,8 +163,8 @@ fn a_replayed_or_reordered_extension_is_caught() {
     assert_eq!(sender.extend(10, &first).unwrap_err(), OtError::ExtensionCheck);
 }
 
-/// Damage in the base messages: an error when decoding, from the seed trees' check, or from the first extension, whose
-/// challenge takes in all of both messages.
+/// Damage in the base messages: an error when decoding, from the seed trees' check, or from the first
+/// extension, whose challenge takes in all of both messages.
 #[test]
 fn damaged_base_messages_never_end_in_labels() {
     let params = Params::new(8).unwrap();
@@ -215,7 +215,8 @@ fn other_sessions_and_parameters_do_not_fit() {
     assert_eq!(setup.finish(&reply).unwrap_err(), shape);
 }
 
-/// Nothing binds the server to its last message: a bit changed in it changes that bit of the label of a 1, no other.
+/// Nothing binds the server to its last message: a bit changed in it changes that bit of the label of a 1, no
+/// other.
 #[test]
 fn a_damaged_correlation_reaches_only_the_labels_it_is_for() {
     let mut rng = ChaCha12Rng::seed_from_u64(10);

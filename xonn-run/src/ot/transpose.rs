@@ -5,8 +5,8 @@ use crate::block::Block;
 
 /// The first `count` rows of a matrix whose column `c` is the blocks from `c * stride` on.
 ///
-/// Bit `c` of row `j` is bit `j % 128` of block `j / 128` of column `c`. `columns` holds 128 columns of `stride` blocks, and
-/// `count <= 128 * stride`.
+/// Bit `c` of row `j` is bit `j % 128` of block `j / 128` of column `c`. `columns` holds 128 columns of
+/// `stride` blocks, and `count <= 128 * stride`.
 pub(super) fn rows(columns: &[Block], stride: usize, count: usize) -> Vec<Block> {
     debug_assert!(columns.len() == COLUMNS * stride && count <= COLUMNS * stride);
     let mut rows = Vec::with_capacity(count.next_multiple_of(COLUMNS));
@@ -38,8 +38,9 @@ struct Square {
 }
 
 impl Square {
-    /// Swaps the off-diagonal quarters of the square, then those of each quarter, and so on down to single bits
-    /// (Warren, Hacker's Delight, §7-3). In halves of 64 bits, so that the compiler finds vectors in the inner loops.
+    /// Swaps the off-diagonal quarters of the square, then those of each quarter, and so on down to single
+    /// bits (Warren, Hacker's Delight, §7-3). In halves of 64 bits, so that the compiler finds vectors in the
+    /// inner loops.
     fn transpose(&mut self) {
         for (high, low) in self.high[..64].iter_mut().zip(&mut self.low[64..]) {
             core::mem::swap(high, low);

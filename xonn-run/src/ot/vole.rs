@@ -1,8 +1,8 @@
 //! Seeds to columns: the small-field VOLE of SoftSpokenOT, and the universal hash that checks it.
 //!
-//! Roy, "SoftSpokenOT", CRYPTO 2022, §3 (small-field VOLE) and §4 (subspace VOLE and its check). One tree of 2^k seeds
-//! gives, for each position j of a long vector, the bits `r_x[j]` of the seeds' streams. With the field elements x as bit
-//! strings of length k the client has
+//! Roy, "SoftSpokenOT", CRYPTO 2022, §3 (small-field VOLE) and §4 (subspace VOLE and its check). One tree of
+//! 2^k seeds gives, for each position j of a long vector, the bits `r_x[j]` of the seeds' streams. With the
+//! field elements x as bit strings of length k the client has
 //!
 //! ```text
 //! u[j] = sum over x of r_x[j],   v[j] = sum over x of x * r_x[j],
@@ -14,8 +14,8 @@
 //! w[j] = sum over x of (x + D) * r_x[j] = v[j] + D * u[j],
 //! ```
 //!
-//! in which the missing seed has the factor 0. So with the server's seeds kept in the order of y = x + D both hosts run
-//! the same code. Only additions and factors from GF(2) occur: v and w are k columns of bits each.
+//! in which the missing seed has the factor 0. So with the server's seeds kept in the order of y = x + D both
+//! hosts run the same code. Only additions and factors from GF(2) occur: v and w are k columns of bits each.
 
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
@@ -31,7 +31,8 @@ const MAX_FIELD_BITS: usize = 8;
 /// Expands one tree from block `first` of its streams on.
 ///
 /// * `seeds`: 2^k seeds, by x at the client, by y = x + D at the server (whose seed 0 counts for `sum` only).
-/// * `columns`: k columns of `sum.len()` blocks, overwritten; column b is the sum of the streams whose index has bit b.
+/// * `columns`: k columns of `sum.len()` blocks, overwritten; column b is the sum of the streams whose index
+///   has bit b.
 /// * `sum`: overwritten with the sum of all streams.
 pub(super) fn expand_tree(seeds: &[Block], first: u64, columns: &mut [Block], sum: &mut [Block]) {
     let stride = sum.len();
@@ -43,8 +44,9 @@ pub(super) fn expand_tree(seeds: &[Block], first: u64, columns: &mut [Block], su
         let stream = &mut stream[..sum.len()];
         for (index, &seed) in seeds.iter().enumerate() {
             Prg::at(seed, first + from as u64).fill(stream);
-            // The sums of subtrees whose right sibling is still to come are `open`. A stream that ends a right subtree of
-            // height `bit` has the subtree's sum added to it; that sum is all of a column that its index range adds to.
+            // The sums of subtrees whose right sibling is still to come are `open`. A stream that ends a
+            // right subtree of height `bit` has the subtree's sum added to it; that sum is all of a column
+            // that its index range adds to.
             let ended = (!index).trailing_zeros() as usize;
             for (bit, open) in open.iter().enumerate().take(ended) {
                 add(&mut columns[bit * stride + from..][..stream.len()], stream);
@@ -74,9 +76,9 @@ pub(super) fn add_masked(to: &mut [Block], from: &[Block], bit: bool) {
 
 /// The F_2-linear universal hash that the consistency check is made of.
 ///
-/// For a column of m blocks and a mask block: POLYVAL (RFC 8452) of the m blocks under the challenge, plus the mask.
-/// Two different columns collide for at most m of the 2^128 challenges; and as the mask is uniform, the hash of a
-/// column tells nothing of the m blocks.
+/// For a column of m blocks and a mask block: POLYVAL (RFC 8452) of the m blocks under the challenge, plus
+/// the mask. Two different columns collide for at most m of the 2^128 challenges; and as the mask is uniform,
+/// the hash of a column tells nothing of the m blocks.
 pub(super) struct ColumnHash(Polyval);
 
 impl ColumnHash {
@@ -143,7 +145,8 @@ mod tests {
 
     #[test]
     fn the_hash_is_polyval() {
-        // RFC 8452, appendix A: H, X_1, X_2 and POLYVAL(H, X_1, X_2), each byte string in the order of the RFC.
+        // RFC 8452, appendix A: H, X_1, X_2 and POLYVAL(H, X_1, X_2), each byte string in the order of the
+        // RFC.
         let bytes = |hex: u128| Block::from_bytes(hex.to_be_bytes());
         let hash = ColumnHash::new(bytes(0x25629347589242761d31f826ba4b757b));
         let (x1, x2) = (bytes(0x4f4f95668c83dfb6401762bb2d01a262), bytes(0xd1a24ddd2721d006bbe45f20d3c9f362));

@@ -77,7 +77,8 @@ fn the_reference_is_aes() {
 
 #[test]
 fn sigma_is_an_orthomorphism() {
-    // Linear by construction, so that a trivial kernel is all there is to show; both maps are checked on a basis.
+    // Linear by construction, so that a trivial kernel is all there is to show; both maps are checked on a
+    // basis.
     let rank = |map: fn(Block) -> Block| {
         let mut rows: Vec<u128> = (0..128).map(|bit| map(Block::from(1 << bit)).into()).collect();
         let mut rank = 0;
@@ -96,7 +97,8 @@ fn sigma_is_an_orthomorphism() {
     assert_eq!((rank(sigma), rank(|x| sigma(x) ^ x)), (128, 128));
 }
 
-/// Every backend, for every number of groups around its batch sizes and tweaks that wrap, equals the definition.
+/// Every backend, for every number of groups around its batch sizes and tweaks that wrap, equals the
+/// definition.
 fn check_all<const PER: usize>() {
     let mut rng = ChaCha12Rng::seed_from_u64(PER as u64);
     for groups in (0..=35).chain([47, 48, 64, 65, 257]) {

@@ -8,7 +8,8 @@ use super::super::Block;
 use super::hash::RCON;
 use super::lanes::Lanes;
 
-/// Vectors in flight: a round takes 3 to 5 cycles and one or two can start in each, so eight keep the units busy.
+/// Vectors in flight: a round takes 3 to 5 cycles and one or two can start in each, so eight keep the units
+/// busy.
 const WIDE: usize = 8;
 
 /// Fills `out` with the encryptions under `key` of the counters `first`, `first + 1`, ... (modulo 2^64).
@@ -17,8 +18,8 @@ const WIDE: usize = 8;
 /// The instructions of `V` must be enabled in the caller, see [`Lanes`].
 #[inline(always)]
 pub(super) unsafe fn fill<V: Lanes>(key: Block, first: u64, out: &mut [Block]) {
-    // SAFETY: each pointer is to a slice or an array of at least the `batch` blocks that `encrypt` writes (`V::BLOCKS` is
-    // at most 4); the instructions are the caller's promise.
+    // SAFETY: each pointer is to a slice or an array of at least the `batch` blocks that `encrypt` writes
+    // (`V::BLOCKS` is at most 4); the instructions are the caller's promise.
     unsafe {
         let mut keys = [V::splat(__m128i::load(&key)); 11];
         for (to, from) in keys.iter_mut().zip(key_schedule(__m128i::load(&key))) {
@@ -72,7 +73,8 @@ unsafe fn key_schedule(key: __m128i) -> [__m128i; 11] {
         let mut keys = [key; 11];
         for (round, rcon) in RCON.into_iter().enumerate() {
             let key = keys[round];
-            // RotWord of word 3 in all four words: ShiftRows leaves equal words as they are, SubBytes is SubWord.
+            // RotWord of word 3 in all four words: ShiftRows leaves equal words as they are, SubBytes is
+            // SubWord.
             let rotated = _mm_shuffle_epi8(key, _mm_set1_epi32(0x0c0f_0e0d));
             let change = _mm_aesenclast_si128(rotated, _mm_set1_epi32(rcon));
             // Word i of the sum is the sum of words 0 to i.

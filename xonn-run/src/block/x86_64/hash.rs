@@ -1,18 +1,20 @@
 //! The re-keyed hash: key schedule and rounds of AES-128 side by side, for 4 vectors of keys at a time.
 //!
-//! A new key per tweak makes the key schedule as dear as the encryption, so it decides the speed. It is computed
-//! word-sliced: vector `j` holds 32-bit word `j` of four times [`Lanes::BLOCKS`] keys, so that one round of it is one
-//! shuffle, one S-box layer and four XORs for all of them, plus eight unpacks that turn the words back into keys (a
-//! schedule of whole keys takes four S-box layers and twelve shuffles for as many). The S-box is that of `aesenclast`,
-//! so nothing is looked up in memory. Key schedule and encryption depend on each other only from key to round, which
-//! leaves the processor enough independent work to fill its pipes.
+//! A new key per tweak makes the key schedule as dear as the encryption, so it decides the speed. It is
+//! computed word-sliced: vector `j` holds 32-bit word `j` of four times [`Lanes::BLOCKS`] keys, so that one
+//! round of it is one shuffle, one S-box layer and four XORs for all of them, plus eight unpacks that turn
+//! the words back into keys (a schedule of whole keys takes four S-box layers and twelve shuffles for as
+//! many). The S-box is that of `aesenclast`, so nothing is looked up in memory. Key schedule and encryption
+//! depend on each other only from key to round, which leaves the processor enough independent work to fill
+//! its pipes.
 
 use core::arch::x86_64::{__m128i, _mm_set_epi32, _mm_set_epi64x, _mm_set1_epi32};
 
 use super::super::Block;
 use super::lanes::Lanes;
 
-/// Vectors of keys in flight. Four, because a block has four words: the word-sliced keys are a 4 x 4 transpose.
+/// Vectors of keys in flight. Four, because a block has four words: the word-sliced keys are a 4 x 4
+/// transpose.
 const KEYS: usize = 4;
 
 /// The round constants of the AES-128 key schedule, FIPS 197 §5.2.
@@ -31,8 +33,9 @@ pub(super) unsafe fn groups<V: Lanes, const PER: usize>(
     let batch = KEYS * V::BLOCKS;
     let mut tweak = first_tweak;
     let mut rest = groups;
-    // The key schedule is one long chain; two of them side by side are a tenth faster. They need 8 registers for words,
-    // 8 for states of one block, 16 for two; where these do not fit they are a quarter slower instead.
+    // The key schedule is one long chain; two of them side by side are a tenth faster. They need 8 registers
+    // for words, 8 for states of one block, 16 for two; where these do not fit they are a quarter slower
+    // instead.
     if PER == 1 || V::REGISTERS == 32 {
         let mut pairs = rest.chunks_exact_mut(2 * batch);
         for chunk in &mut pairs {
@@ -52,8 +55,9 @@ pub(super) unsafe fn groups<V: Lanes, const PER: usize>(
     if rest.is_empty() {
         return;
     }
-    // The largest batch is 4 x 4 groups. What is left of it is hashed in a copy, filled up with zeros; a few groups, as
-    // in a circuit that goes gate by gate, take single blocks instead, of which a batch costs the least.
+    // The largest batch is 4 x 4 groups. What is left of it is hashed in a copy, filled up with zeros; a few
+    // groups, as in a circuit that goes gate by gate, take single blocks instead, of which a batch costs the
+    // least.
     let mut padded = [[Block::ZERO; PER]; 16];
     padded[..rest.len()].copy_from_slice(rest);
     if rest.len() <= KEYS {
@@ -140,9 +144,9 @@ unsafe fn load_batch<V: Lanes, const PER: usize>(start: V, first_tweak: u64, at:
                 states[m][p] = inputs[m][p].xor3(start, tweaks[m]);
             }
         }
-        // The start point is transposed once for all batches, and the tweaks have words 0 and 1 only, so that of the
-        // transpose of the keys little is left to do; words 2 and 3 are the same for all keys, and with them the first
-        // S-box layer.
+        // The start point is transposed once for all batches, and the tweaks have words 0 and 1 only, so that
+        // of the transpose of the keys little is left to do; words 2 and 3 are the same for all keys, and
+        // with them the first S-box layer.
         let [w0, w1, w2, w3] = transpose([start; KEYS]);
         let low = tweaks[0].low_words(tweaks[1]);
         let high = tweaks[2].low_words(tweaks[3]);
@@ -209,8 +213,8 @@ unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -> [V; 4] {
         let rotated = w3.shuffle(V::splat(rot_word_index()));
         // ShiftRows of `last_round` is undone by the index, SubBytes is SubWord, and the round key is `rcon`.
         let change = rotated.last_round(V::splat(_mm_set1_epi32(rcon)));
-        // The next round waits for word 3 alone, so that is not computed last, behind the other words: its four old
-        // words are summed while the S-box works. This takes a third off the longest path.
+        // The next round waits for word 3 alone, so that is not computed last, behind the other words: its
+        // four old words are summed while the S-box works. This takes a third off the longest path.
         let last = w1.xor3(w2, w3).xor3(w0, change);
         let w0 = w0.xor(change);
         let w1 = w1.xor(w0);
@@ -220,8 +224,8 @@ unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -> [V; 4] {
 
 /// RotWord in each of four words, then the inverse of ShiftRows.
 ///
-/// Byte `r` of word `c` is at `4 c + r`. ShiftRows moves `(r, c + r)` to `(r, c)`, and RotWord wants byte `r + 1` of word
-/// `c` at `(r, c)`; so the byte for `(r, c + r)` is `(r + 1, c)`, word and row numbers modulo 4.
+/// Byte `r` of word `c` is at `4 c + r`. ShiftRows moves `(r, c + r)` to `(r, c)`, and RotWord wants byte `r
+/// + 1` of word `c` at `(r, c)`; so the byte for `(r, c + r)` is `(r + 1, c)`, word and row numbers modulo 4.
 #[inline(always)]
 unsafe fn rot_word_index() -> __m128i {
     const INDEX: [i32; 4] = {

@@ -4,12 +4,14 @@ use core::arch::x86_64::*;
 
 use super::super::Block;
 
-/// A vector of [`Lanes::BLOCKS`] blocks, lane 0 first in memory; every operation works on each block by itself.
+/// A vector of [`Lanes::BLOCKS`] blocks, lane 0 first in memory; every operation works on each block by
+/// itself.
 ///
 /// # Safety
-/// Each method may be called only where the instructions of the implementing type are enabled: SSSE3 and AES-NI for
-/// `__m128i`, also AVX2 and VAES for `__m256i`, also AVX-512 F and BW for `__m512i`. All are `inline(always)`, so that
-/// they are compiled with the instructions of the function with `target_feature` that calls them.
+/// Each method may be called only where the instructions of the implementing type are enabled: SSSE3 and
+/// AES-NI for `__m128i`, also AVX2 and VAES for `__m256i`, also AVX-512 F and BW for `__m512i`. All are
+/// `inline(always)`, so that they are compiled with the instructions of the function with `target_feature`
+/// that calls them.
 pub(super) trait Lanes: Copy {
     /// Blocks in a vector: 1, 2 or 4.
     const BLOCKS: usize;
@@ -282,7 +284,8 @@ impl Lanes for __m512i {
     }
     #[inline(always)]
     unsafe fn unzip(self, other: Self) -> (Self, Self) {
-        // Lanes are chosen by two bits each: 0b10_00_10_00 takes 0 and 2 of both, 0b11_01_11_01 takes 1 and 3.
+        // Lanes are chosen by two bits each: 0b10_00_10_00 takes 0 and 2 of both, 0b11_01_11_01 takes 1 and
+        // 3.
         unsafe { (_mm512_shuffle_i64x2::<0x88>(self, other), _mm512_shuffle_i64x2::<0xdd>(self, other)) }
     }
     #[inline(always)]

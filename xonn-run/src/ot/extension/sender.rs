@@ -1,4 +1,5 @@
-//! The server: it holds both labels. The steps are numbered in `extension.rs`; `receiver.rs` mirrors this file.
+//! The server: it holds both labels. The steps are numbered in `extension.rs`; `receiver.rs` mirrors this
+//! file.
 
 use core::fmt;
 
@@ -24,7 +25,8 @@ pub struct SenderSetup {
 impl SenderSetup {
     /// Draws the secret s and begins the base OTs, in which the server receives.
     ///
-    /// In base OT i it chooses the opposite of bit i of s: the sum of those nodes that its path does not go through.
+    /// In base OT i it chooses the opposite of bit i of s: the sum of those nodes that its path does not go
+    /// through.
     pub fn start<R: CryptoRng + ?Sized>(
         params: Params,
         session: SessionId,
@@ -59,7 +61,8 @@ impl SenderSetup {
 #[cfg_attr(test, derive(Clone))]
 pub struct Sender {
     params: Params,
-    /// Taken out for each extension and put back if it succeeds: after a failure there is no secret left to ask about.
+    /// Taken out for each extension and put back if it succeeds: after a failure there is no secret left to
+    /// ask about.
     pub(super) ready: Option<Ready>,
 }
 
@@ -89,9 +92,9 @@ impl Sender {
     /// Steps 1 to 5 for `count` OTs.
     ///
     /// # Errors
-    /// [`OtError::ExtensionCheck`] if the client's corrections are inconsistent: it cheats, and the connection must end.
-    /// [`OtError::Shape`] if `message` is for another number of OTs, [`OtError::TooMany`] for more than
-    /// [`crate::ot::MAX_COUNT`]. After any of these, [`OtError::Refused`].
+    /// [`OtError::ExtensionCheck`] if the client's corrections are inconsistent: it cheats, and the
+    /// connection must end. [`OtError::Shape`] if `message` is for another number of OTs,
+    /// [`OtError::TooMany`] for more than [`crate::ot::MAX_COUNT`]. After any of these, [`OtError::Refused`].
     pub fn extend(&mut self, count: usize, message: &Extend) -> Result<SenderKeys, OtError> {
         let (ready, keys) = self.ready.take().ok_or(OtError::Refused)?.extend(self.params, count, message)?;
         self.ready = Some(ready);
@@ -145,9 +148,11 @@ impl SenderKeys {
         self.rows.len()
     }
 
-    /// Step 6: the zero label of each OT, and what the client needs to have it with `delta` added where it chose 1.
+    /// Step 6: the zero label of each OT, and what the client needs to have it with `delta` added where it
+    /// chose 1.
     ///
-    /// Each OT is hashed under a tweak of its own, and with it used up, so that a fresh `delta` per inference is free.
+    /// Each OT is hashed under a tweak of its own, and with it used up, so that a fresh `delta` per inference
+    /// is free.
     pub fn correlate(self, delta: Block) -> (Vec<Block>, Correlate) {
         let mut labels = Vec::with_capacity(self.rows.len());
         let mut differences = Vec::with_capacity(self.rows.len());

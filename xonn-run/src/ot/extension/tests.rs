@@ -19,10 +19,11 @@ fn set_up(k: usize, seed: u64) -> (Sender, Receiver, ChaCha12Rng) {
     (setup.finish(&reply).unwrap(), receiver, rng)
 }
 
-/// A client whose choices in tree t are `choices(t)`, and which hopes that bits `guess` of s are the ones given.
+/// A client whose choices in tree t are `choices(t)`, and which hopes that bits `guess` of s are the ones
+/// given.
 ///
-/// It makes the best message there is: the hash of its choices in tree 0, and column hashes that are right if the guess
-/// is right in every tree whose choices differ from those of tree 0.
+/// It makes the best message there is: the hash of its choices in tree 0, and column hashes that are right if
+/// the guess is right in every tree whose choices differ from those of tree 0.
 fn cheat(receiver: &mut Receiver, choices: impl Fn(usize) -> Vec<Block>, guess: Block) -> Extend {
     let params = receiver.params();
     let (k, stride) = (params.field_bits(), Extend::stride(COUNT));
@@ -81,7 +82,8 @@ fn other_choices_in_one_tree_pass_for_one_value_of_the_secret() {
                     sender.clone().extend(COUNT, &cheat(&mut receiver, choices, guess)).is_ok()
                 })
                 .collect();
-            // So the client is caught with probability 1 - 2^-k, and if not it knows these k bits and no more.
+            // So the client is caught with probability 1 - 2^-k, and if not it knows these k bits and no
+            // more.
             assert_eq!(
                 passing,
                 [u128::from(secret) >> (tree * k) & (values - 1)],
