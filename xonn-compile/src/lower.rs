@@ -6,8 +6,8 @@
 //! An element of a tensor is an unsigned number `u` of a fixed width, standing for `step * u + lo` ([`Encoding`]). Bits
 //! (`+1`/`-1`) are the case `width 1, lo -1, step 2`, so that one lowering serves binary and integer layers.
 
-mod argmax;
 mod affine;
+mod argmax;
 mod linear;
 mod permute;
 mod secret;
@@ -15,10 +15,9 @@ mod template;
 mod threshold;
 
 use xonn_circuits::data::InputEncoding;
-use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::program::{Block, Layer, LayerInfo, OutputEncoding, Program, ProgramError, Source};
 
-use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, NodeId, Op, OutputSpec, Range};
+use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, NodeId, Op, Range};
 use secret::SecretBits;
 use template::Templates;
 
@@ -64,12 +63,6 @@ pub(crate) struct Encoding {
 impl Encoding {
     /// `+1` and `-1`.
     pub const BIT: Self = Self { width: 1, lo: -1, step: 2, top_inverted: false };
-
-    /// Unsigned numbers that count `range` in units of `step`.
-    pub fn of_range(range: Range, step: i64) -> Self {
-        let max = (range.hi - range.lo) / step;
-        Self { width: width_of(max as u64), lo: range.lo, step, top_inverted: false }
-    }
 
     /// Two's complement numbers of `width` bits.
     pub fn signed(width: usize) -> Self {
@@ -163,7 +156,6 @@ impl<'n> Lowering<'n> {
             Op::Threshold { cuts } => self.threshold(id, cuts)?,
             Op::Affine { scale, offset, bits } => affine::affine(self, id, scale, offset, *bits)?,
             Op::Permute { source } => permute::permute(self, id, source)?,
-            other => return Err(self.unsupported(id, format!("{} has no circuit yet", other.name()))),
         };
         self.tensors[id] = Some(tensor);
         Ok(())

@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! `xonn-compile`: Keras networks into Boolean programs.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xonn_compile::cli::main()
+}

@@ -5,7 +5,7 @@ use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
 use super::template::Shape;
-use super::{Encoding, Lowering, LowerError, Tensor};
+use super::{Encoding, LowerError, Lowering, Tensor};
 use crate::integer::{NodeId, Range};
 
 /// Lowers the affine map of node `id`; one `scale` and `offset` a channel, `|scale| < 2^(bits - 1)`.

@@ -4,11 +4,15 @@ use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::program::{Axis, Block, IndexMap, OutputEncoding, Port};
 
 use super::template::Shape;
-use super::{Encoding, Lowering, LowerError, Tensor};
+use super::{Encoding, LowerError, Lowering, Tensor};
 use crate::integer::{NodeId, OutputSpec};
 
 /// Adds what the output needs behind `tensor`, the last node's.
-pub(super) fn output(lowering: &mut Lowering<'_>, id: NodeId, tensor: &Tensor) -> Result<OutputEncoding, LowerError> {
+pub(super) fn output(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    tensor: &Tensor,
+) -> Result<OutputEncoding, LowerError> {
     match lowering.network.output {
         OutputSpec::Argmax { classes } => {
             if tensor.elements() != classes {
@@ -35,6 +39,5 @@ pub(super) fn output(lowering: &mut Lowering<'_>, id: NodeId, tensor: &Tensor) -
             lowering.push("argmax", classes, &[], encoding, vec![block]);
             Ok(OutputEncoding::Argmax { classes: classes as u32 })
         }
-        _ => Err(lowering.unsupported(id, "only the argmax output has a circuit yet".into())),
     }
 }

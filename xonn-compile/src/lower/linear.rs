@@ -14,7 +14,7 @@ use xonn_circuits::gadgets::popcount::{threshold_addend, width_of};
 use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
 use super::template::{Shape, sum_width};
-use super::{Encoding, Lowering, LowerError, Tensor};
+use super::{Encoding, LowerError, Lowering, Tensor};
 use crate::integer::{Cut, NodeId};
 
 /// Lowers the dense layer of node `id`, `weights` being `[unit][input]`, with a threshold behind it if `cuts` are given.
@@ -58,8 +58,7 @@ pub(super) fn dense(
             map: IndexMap { base, outer: vec![per_unit], inner: line(per_unit as usize) },
         },
     ];
-    let output =
-        IndexMap { base: 0, outer: vec![encoding.width as u64], inner: line(encoding.width) };
+    let output = IndexMap { base: 0, outer: vec![encoding.width as u64], inner: line(encoding.width) };
     let template = lowering.templates.get(&shape);
     let block = Block { template, grid: vec![units as u32], inputs, output };
     let kind = if cuts.is_some() { "dense + threshold" } else { "dense" };
@@ -80,7 +79,10 @@ impl Sum {
             return Err("it adds up no inputs".into());
         }
         if bits > 48 {
-            return Err(format!("sums of {} numbers of {} bits are too wide, at most 48 bits", self.n, self.x.width));
+            return Err(format!(
+                "sums of {} numbers of {} bits are too wide, at most 48 bits",
+                self.n, self.x.width
+            ));
         }
         Ok(())
     }
@@ -159,9 +161,8 @@ mod tests {
                 let u: Vec<i64> = (0..3).map(|i| i64::from(inputs / numbers.pow(i) % numbers)).collect();
                 for signs in 0..8u32 {
                     let negative = |i: usize| signs >> i & 1 == 1;
-                    let y: i64 = (0..3)
-                        .map(|i| (x.step * u[i] + x.lo) * if negative(i) { -1 } else { 1 })
-                        .sum();
+                    let y: i64 =
+                        (0..3).map(|i| (x.step * u[i] + x.lo) * if negative(i) { -1 } else { 1 }).sum();
                     let total: i64 = (0..3).map(|i| if negative(i) { x.max() - u[i] } else { u[i] }).sum();
                     let negatives = i64::from(signs.count_ones());
                     let stored = total + sum.correction(negatives);

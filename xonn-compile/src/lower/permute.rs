@@ -3,14 +3,18 @@
 use xonn_circuits::program::{Axis, Block, IndexMap, Port};
 
 use super::template::Shape;
-use super::{Lowering, LowerError, Tensor};
+use super::{LowerError, Lowering, Tensor};
 use crate::integer::NodeId;
 
 /// Lowers the permutation of node `id`: element `i` of the output is element `source[i]` of the input.
 ///
 /// The identity (any reshape, Flatten of channels last) adds no layer. Otherwise each run of equally spaced sources is
 /// one block of copies.
-pub(super) fn permute(lowering: &mut Lowering<'_>, id: NodeId, source: &[usize]) -> Result<Tensor, LowerError> {
+pub(super) fn permute(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    source: &[usize],
+) -> Result<Tensor, LowerError> {
     let x = lowering.input_of(id);
     let shape = lowering.network.nodes[id].shape.clone();
     if source.iter().enumerate().all(|(i, &s)| i == s) && source.len() == x.elements() {
@@ -23,7 +27,9 @@ pub(super) fn permute(lowering: &mut Lowering<'_>, id: NodeId, source: &[usize])
     let mut first = 0;
     while first < source.len() {
         let stride = source.get(first + 1).map_or(0, |&next| next.saturating_sub(source[first]));
-        let run = source[first..].windows(2).take_while(|pair| pair[1] == pair[0] + stride && stride > 0).count() + 1;
+        let run =
+            source[first..].windows(2).take_while(|pair| pair[1] == pair[0] + stride && stride > 0).count()
+                + 1;
         let at = |element: usize, stride: usize| IndexMap {
             base: (element * width) as u64,
             outer: vec![(stride * width) as u64],

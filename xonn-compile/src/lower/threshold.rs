@@ -4,7 +4,7 @@ use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
 use super::linear::Sum;
 use super::template::Shape;
-use super::{Encoding, Lowering, LowerError, Tensor};
+use super::{Encoding, LowerError, Lowering, Tensor};
 use crate::integer::{Cut, NodeId};
 
 /// Lowers the threshold of node `id`; `cuts` has one entry a channel, the last axis.
@@ -29,8 +29,7 @@ pub(super) fn threshold(lowering: &mut Lowering<'_>, id: NodeId, cuts: &[Cut]) -
             map: IndexMap { base, outer: vec![0, width as u64 + 1], inner: line(width + 1) },
         },
     ];
-    let template =
-        lowering.templates.get(&Shape::Threshold { width, top_inverted: x.encoding.top_inverted });
+    let template = lowering.templates.get(&Shape::Threshold { width, top_inverted: x.encoding.top_inverted });
     let block = Block {
         template,
         grid: vec![positions as u32, channels as u32],

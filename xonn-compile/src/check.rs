@@ -1,0 +1,194 @@
+//! Compares a compiled model with Keras's own outputs on real data.
+
+use serde::Serialize;
+use xonn_circuits::data::Dataset;
+
+use crate::integer::evaluate::Evaluated;
+use crate::integer::{IntegerNetwork, Op};
+
+/// What a check found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Samples checked.
+    pub samples: usize,
+    /// Correct predictions, if true labels are known.
+    pub correct: Option<usize>,
+    /// Predictions equal to Keras's, if Keras's outputs are known.
+    pub equal_to_keras: Option<usize>,
+    /// Every prediction that is not Keras's.
+    pub disagreements: Vec<Disagreement>,
+    /// How close sums came to their thresholds.
+    pub margins: Vec<Margin>,
+}
+
+/// A prediction that is not Keras's.
+#[derive(Clone, Debug, Serialize)]
+pub struct Disagreement {
+    /// Index of the sample.
+    pub sample: usize,
+    /// The class of the compiled model.
+    pub ours: usize,
+    /// Keras's class.
+    pub keras: usize,
+    /// By how much Keras's largest output exceeds its second largest, if its outputs were given.
+    pub keras_margin: Option<f64>,
+}
+
+/// The smallest distance of a sum from flipping its threshold.
+#[derive(Clone, Debug, Serialize)]
+pub struct Margin {
+    /// The layer whose sign it is.
+    pub layer: String,
+    /// Distance in units of the integer sum: 0 where the sum is the last that fires.
+    pub smallest: i64,
+}
+
+/// Why data cannot be checked with.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DataMismatch(String);
+
+/// Keras's side of the data: labels, or outputs a class.
+enum Keras {
+    Labels(Vec<usize>),
+    Outputs { classes: usize, values: Vec<f64> },
+}
+
+/// Compares predictions with what the data holds.
+///
+/// # Errors
+/// [`DataMismatch`] if `y` or `keras` does not fit the samples.
+pub fn compare(data: &Dataset, predictions: &[Evaluated]) -> Result<Report, DataMismatch> {
+    let samples = predictions.len();
+    let correct = match &data.y {
+        None => None,
+        Some(y) => {
+            let labels = labels(y, samples, "y")?;
+            Some(predictions.iter().zip(&labels).filter(|(p, label)| p.class == **label).count())
+        }
+    };
+    let keras = data.keras.as_ref().map(|keras| keras_side(keras, samples)).transpose()?;
+    let mut disagreements = Vec::new();
+    for (sample, prediction) in predictions.iter().enumerate() {
+        let Some(keras) = &keras else { break };
+        let (class, keras_margin) = keras.of(sample);
+        if class != prediction.class {
+            disagreements.push(Disagreement { sample, ours: prediction.class, keras: class, keras_margin });
+        }
+    }
+    let equal_to_keras = keras.map(|_| samples - disagreements.len());
+    Ok(Report { samples, correct, equal_to_keras, disagreements, margins: Vec::new() })
+}
+
+fn labels(
+    tensor: &xonn_circuits::data::Tensor,
+    samples: usize,
+    name: &str,
+) -> Result<Vec<usize>, DataMismatch> {
+    let values = tensor.values();
+    if values.len() != samples {
+        return Err(DataMismatch(format!("array {name} has {} labels for {samples} samples", values.len())));
+    }
+    let label = |i| values.integer(i).and_then(|v| usize::try_from(v).ok());
+    (0..samples)
+        .map(|i| {
+            label(i).ok_or_else(|| {
+                DataMismatch(format!(
+                    "array {name}: element {i} is {}, expected a class index",
+                    values.get(i)
+                ))
+            })
+        })
+        .collect()
+}
+
+fn keras_side(tensor: &xonn_circuits::data::Tensor, samples: usize) -> Result<Keras, DataMismatch> {
+    match *tensor.shape() {
+        [_] => Ok(Keras::Labels(labels(tensor, samples, "keras")?)),
+        [n, classes] if n == samples && classes > 0 => {
+            let values = (0..n * classes).map(|i| tensor.values().get(i)).collect();
+            Ok(Keras::Outputs { classes, values })
+        }
+        _ => Err(DataMismatch(format!(
+            "array keras has shape {:?}, expected [{samples}, classes] or [{samples}]",
+            tensor.shape()
+        ))),
+    }
+}
+
+impl Keras {
+    /// Keras's class of a sample, and its margin.
+    fn of(&self, sample: usize) -> (usize, Option<f64>) {
+        match self {
+            Self::Labels(labels) => (labels[sample], None),
+            Self::Outputs { classes, values } => {
+                let row = &values[sample * classes..][..*classes];
+                // np.argmax: the first of the largest.
+                let best =
+                    (0..*classes).reduce(|best, i| if row[i] > row[best] { i } else { best }).unwrap_or(0);
+                let second =
+                    (0..*classes).filter(|&i| i != best).map(|i| row[i]).fold(f64::NEG_INFINITY, f64::max);
+                (best, Some(row[best] - second))
+            }
+        }
+    }
+}
+
+/// The smallest margins before each threshold over `samples`.
+#[must_use]
+pub fn margins(network: &IntegerNetwork, samples: &[Vec<i64>]) -> Vec<Margin> {
+    use rayon::prelude::*;
+    let thresholds: Vec<usize> =
+        (0..network.nodes.len()).filter(|&i| matches!(network.nodes[i].op, Op::Threshold { .. })).collect();
+    let smallest = samples
+        .par_iter()
+        .map(|q| {
+            let tensors = network.tensors(q);
+            thresholds.iter().map(|&node| margin(network, node, &tensors)).collect::<Vec<i64>>()
+        })
+        .reduce(
+            || vec![i64::MAX; thresholds.len()],
+            |a, b| a.iter().zip(&b).map(|(a, b)| *a.min(b)).collect(),
+        );
+    thresholds
+        .iter()
+        .zip(smallest)
+        .map(|(&node, smallest)| Margin { layer: network.nodes[node].name.clone(), smallest })
+        .collect()
+}
+
+fn margin(network: &IntegerNetwork, node: usize, tensors: &[Vec<i64>]) -> i64 {
+    let Op::Threshold { cuts } = &network.nodes[node].op else { return i64::MAX };
+    let read = &tensors[network.nodes[node].inputs[0]];
+    let distance = |(i, &y): (usize, &i64)| {
+        let cut = cuts[i % cuts.len()];
+        // Steps to the nearest sum that decides otherwise, less one.
+        let beyond = if cut.rising { y - cut.at } else { cut.at - y };
+        if beyond >= 0 { beyond } else { -beyond - 1 }
+    };
+    read.iter().enumerate().map(distance).min().unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xonn_circuits::data::{Tensor, Values};
+
+    #[test]
+    fn disagreements_are_listed_with_keras_margin() {
+        let predictions: Vec<Evaluated> =
+            [2, 0, 1].iter().map(|&class| Evaluated { class, scores: vec![] }).collect();
+        let reals = |shape: Vec<usize>, v: Vec<f64>| Tensor::new(shape, Values::Reals(v)).expect("fits");
+        let data = Dataset {
+            x: reals(vec![3], vec![0.0; 3]),
+            y: Some(Tensor::new(vec![3], Values::Integers(vec![2, 1, 1])).expect("fits")),
+            keras: Some(reals(vec![3, 3], vec![0.1, 0.2, 0.7, 0.4, 0.4, 0.2, 0.5, 0.25, 0.25])),
+        };
+        let report = compare(&data, &predictions).expect("fits");
+        assert_eq!((report.correct, report.equal_to_keras), (Some(2), Some(2)));
+        let [one] = report.disagreements.as_slice() else { panic!("one disagreement") };
+        assert_eq!((one.sample, one.ours, one.keras, one.keras_margin), (2, 1, 0, Some(0.25)));
+        let wrong = Dataset { keras: Some(reals(vec![2, 3], vec![0.0; 6])), ..data };
+        assert!(compare(&wrong, &predictions).is_err());
+    }
+}

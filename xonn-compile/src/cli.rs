@@ -1,0 +1,67 @@
+//! The commands of `xonn-compile`.
+
+mod build;
+mod check;
+mod flatten;
+mod inspect;
+mod model;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Compiles trained Keras networks into Boolean circuits for private prediction.
+#[derive(Parser)]
+#[command(name = "xonn-compile", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compile a Keras model into a package and its secret
+    Build(build::Build),
+    /// Show what a model, a package or a netlist costs, layer by layer
+    Inspect(inspect::Inspect),
+    /// Compare the compiled model with Keras's own outputs
+    Check(check::Check),
+    /// Write a package as one flat Bristol Fashion netlist
+    Flatten(flatten::Flatten),
+}
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Runs the command line; exit code 1 if the command fails, 2 for wrong usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Build(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Flatten(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xonn-compile: {}", sentence(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error with its causes, in one sentence.
+fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some errors print their cause themselves.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,143 @@
+//! `xonn-compile check`.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::Args;
+use rayon::prelude::*;
+use xonn_circuits::data::{self, Dataset, InputEncoding};
+use xonn_circuits::program::evaluate::evaluate;
+use xonn_circuits::program::{Prediction, Program};
+
+use super::Outcome;
+use super::model::{ModelOptions, print_notes, progress};
+use crate::check::{self, Report};
+use crate::integer::evaluate::Evaluated;
+use crate::lower::{self, Lowered};
+
+#[derive(Args)]
+pub struct Check {
+    /// The Keras model: .h5 or .keras
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    #[command(flatten)]
+    options: ModelOptions,
+    /// Samples x, optional true labels y, optional Keras outputs keras
+    #[arg(long, value_name = "D.npz")]
+    data: PathBuf,
+    /// Write the report as JSON
+    #[arg(short, long, value_name = "REPORT.json")]
+    output: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Disagreements printed; the report file lists all.
+const SHOWN: usize = 20;
+
+impl Check {
+    pub fn run(self) -> Outcome {
+        let compiled = self.options.compile(&self.model)?;
+        if !self.json {
+            print_notes(&compiled.notes);
+        }
+        let network = &compiled.network;
+        let lowered = lower::lower(network).map_err(|e| format!("{}: {e}", self.model.display()))?;
+        let data = data::load(&self.data)?;
+        let samples =
+            quantised(&data, lowered.program.input()).map_err(|e| format!("{}: {e}", self.data.display()))?;
+
+        // The integer network is the reference; the circuit must give the same on every sample.
+        let reference = network.evaluate(&samples)?;
+        let circuit = through_circuit(&lowered, &samples)?;
+        if let Some(sample) = (0..samples.len()).find(|&i| circuit[i] != reference[i].class) {
+            return Err(format!(
+                "sample {sample}: the circuit gives class {}, the integer network {}; this is a bug of the compiler",
+                circuit[sample], reference[sample].class
+            )
+            .into());
+        }
+        let predictions: Vec<Evaluated> = reference;
+        let mut report = check::compare(&data, &predictions)?;
+        report.margins = check::margins(network, &samples);
+        let json = serde_json::to_string_pretty(&report)?;
+        if let Some(path) = &self.output {
+            std::fs::write(path, &json).map_err(|e| format!("{}: cannot be written: {e}", path.display()))?;
+        }
+        if self.json {
+            println!("{json}")
+        } else {
+            print(&report)
+        }
+        if report.disagreements.is_empty() {
+            Ok(())
+        } else {
+            let (n, of) = (report.disagreements.len(), report.samples);
+            Err(format!("{n} of {of} predictions are not Keras's").into())
+        }
+    }
+}
+
+/// The data as the client would send it.
+fn quantised(data: &Dataset, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, Box<dyn Error>> {
+    let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+    let samples = data.x.samples_of(&shape)?;
+    let mut all = Vec::with_capacity(samples.count());
+    for (i, sample) in samples.iter().enumerate() {
+        let codes: Result<Vec<i64>, _> = sample.values().map(|x| encoding.quantise(x)).collect();
+        all.push(codes.map_err(|e| format!("sample {i}: {e}"))?);
+    }
+    Ok(all)
+}
+
+/// The classes that the circuit gives.
+fn through_circuit(lowered: &Lowered, samples: &[Vec<i64>]) -> Result<Vec<usize>, Box<dyn Error>> {
+    let Lowered { program, secret } = lowered;
+    let bar = progress(samples.len() as u64, "checking");
+    let batches: Vec<Vec<usize>> = samples
+        .par_chunks(256)
+        .map(|batch| {
+            let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| program.input().bits_of(q)).collect();
+            let inputs: Vec<Vec<bool>> = batch.iter().map(bits).collect();
+            let outputs = evaluate(program, secret, &inputs)?;
+            bar.inc(batch.len() as u64);
+            outputs
+                .iter()
+                .map(|bits| class(program, bits))
+                .collect::<Result<Vec<_>, Box<dyn Error + Send + Sync>>>()
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())?;
+    bar.finish_and_clear();
+    Ok(batches.concat())
+}
+
+fn class(program: &Program, bits: &[bool]) -> Result<usize, Box<dyn Error + Send + Sync>> {
+    match program.output().decode(bits) {
+        Prediction::Class(class) => Ok(class as usize),
+        _ => Err("the program's output is no class".into()),
+    }
+}
+
+fn print(report: &Report) {
+    let share =
+        |n: usize| format!("{n} of {} ({:.2} %)", report.samples, 100.0 * n as f64 / report.samples as f64);
+    println!("circuit = integer network on all {} samples", report.samples);
+    if let Some(correct) = report.correct {
+        println!("correct: {}", share(correct));
+    }
+    if let Some(equal) = report.equal_to_keras {
+        println!("equal to Keras: {}", share(equal));
+    }
+    for margin in &report.margins {
+        println!("smallest margin before the sign of {}: {}", margin.layer, margin.smallest);
+    }
+    for d in report.disagreements.iter().take(SHOWN) {
+        let margin = d.keras_margin.map_or(String::new(), |m| format!(" (its margin is {m:.2e})"));
+        println!("sample {}: {}, Keras says {}{margin}", d.sample, d.ours, d.keras);
+    }
+    if report.disagreements.len() > SHOWN {
+        println!("and {} more, -o REPORT.json lists all", report.disagreements.len() - SHOWN);
+    }
+}

@@ -1,0 +1,47 @@
+//! `xonn-compile flatten`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use xonn_circuits::program::Program;
+use xonn_circuits::program::flatten::flatten;
+use xonn_circuits::program::package::Package;
+
+use super::Outcome;
+use super::model::progress;
+use crate::inspect::grouped;
+
+#[derive(Args)]
+pub struct Flatten {
+    /// The package
+    #[arg(value_name = "NAME.xonn")]
+    package: PathBuf,
+    /// The Bristol Fashion file to write: party 0 holds the secret bits, party 1 the input
+    #[arg(short, long, value_name = "F.txt")]
+    output: PathBuf,
+}
+
+impl Flatten {
+    pub fn run(self) -> Outcome {
+        write(Package::read(&self.package)?.program(), &self.output)
+    }
+}
+
+/// Writes `program` as a flat netlist and says what was written.
+pub fn write(program: &Program, path: &Path) -> Outcome {
+    let cannot = |e: std::io::Error| format!("{}: cannot be written: {e}", path.display());
+    let file = File::create(path).map_err(cannot)?;
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
+    let bar = progress(1, "flattening");
+    let flat = flatten(program, &mut out, |written, of| {
+        bar.set_length(of);
+        bar.set_position(written);
+    })
+    .map_err(|e| format!("{}: {e}", path.display()))?;
+    out.flush().map_err(cannot)?;
+    bar.finish_and_clear();
+    println!("{}: {} gates, {} of them AND", path.display(), grouped(flat.gates), grouped(flat.and));
+    Ok(())
+}

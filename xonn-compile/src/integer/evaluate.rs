@@ -1,0 +1,87 @@
+//! The integer network in the clear: the reference that circuits are compared with.
+
+use rayon::prelude::*;
+
+use super::{IntegerNetwork, Kind, Op, OutputSpec};
+
+/// An input of the wrong length or out of range.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("sample {sample}: {reason}")]
+pub struct InputError {
+    /// Index of the sample.
+    pub sample: usize,
+    /// What was found and what was expected.
+    pub reason: String,
+}
+
+/// What a network gives for one sample.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Evaluated {
+    /// The class, the lowest one if scores tie.
+    pub class: usize,
+    /// The last tensor.
+    pub scores: Vec<i64>,
+}
+
+impl IntegerNetwork {
+    /// Evaluates any number of samples, in parallel; each is the input's `q` in row-major order.
+    ///
+    /// # Errors
+    /// [`InputError`] for the first sample of the wrong length or with a number out of the input's range.
+    pub fn evaluate(&self, samples: &[Vec<i64>]) -> Result<Vec<Evaluated>, InputError> {
+        let range = self.input.range();
+        let length: usize = self.input.shape.iter().product();
+        for (sample, q) in samples.iter().enumerate() {
+            if q.len() != length {
+                let reason = format!("{} numbers, expected {length}", q.len());
+                return Err(InputError { sample, reason });
+            }
+            if let Some(q) = q.iter().find(|&&q| q < range.lo || q > range.hi) {
+                let reason = format!("{q} is out of range, expected {} to {}", range.lo, range.hi);
+                return Err(InputError { sample, reason });
+            }
+        }
+        Ok(samples.par_iter().map(|q| self.output(&self.tensors(q))).collect())
+    }
+
+    /// Every node's tensor for one sample; bits are `+1` and `-1`.
+    #[must_use]
+    pub fn tensors(&self, q: &[i64]) -> Vec<Vec<i64>> {
+        let mut tensors: Vec<Vec<i64>> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let read = node.inputs.first().map_or(q, |&i| tensors[i].as_slice());
+            let tensor = match &node.op {
+                Op::Input => q.to_vec(),
+                // Twice the sum over positive weights, less the sum of all.
+                Op::Dense { weights, .. } => {
+                    let all: i64 = read.iter().sum();
+                    let positive =
+                        |w: &[bool]| w.iter().zip(read).map(|(&w, &x)| if w { x } else { 0 }).sum::<i64>();
+                    weights.chunks(read.len()).map(|w| 2 * positive(w) - all).collect()
+                }
+                Op::Threshold { cuts } => {
+                    let fires = read.iter().enumerate().map(|(i, &y)| cuts[i % cuts.len()].fires(y));
+                    fires.map(|bit| if bit { 1 } else { -1 }).collect()
+                }
+                Op::Affine { scale, offset, .. } => {
+                    let channel = |i: usize| (scale[i % scale.len()], offset[i % offset.len()]);
+                    read.iter().enumerate().map(|(i, &y)| channel(i).0 * y + channel(i).1).collect()
+                }
+                Op::Permute { source } => source.iter().map(|&s| read[s]).collect(),
+            };
+            debug_assert!(match node.kind {
+                Kind::Bit => tensor.iter().all(|&v| v.abs() == 1),
+                Kind::Int(range) => tensor.iter().all(|&v| range.lo <= v && v <= range.hi),
+            });
+            tensors.push(tensor);
+        }
+        tensors
+    }
+
+    fn output(&self, tensors: &[Vec<i64>]) -> Evaluated {
+        let scores = tensors.last().cloned().unwrap_or_default();
+        let OutputSpec::Argmax { .. } = self.output;
+        let class = (0..scores.len()).reduce(|best, i| if scores[i] > scores[best] { i } else { best });
+        Evaluated { class: class.unwrap_or(0), scores }
+    }
+}
