@@ -57,7 +57,12 @@ pub fn build(
                 nodes.push(read);
             }
             // Behind a refused layer shapes are not known, so they may not be blamed.
-            Err(Trouble::Broken(_)) if !shapes_known => nodes.push(read),
+            Err(Trouble::Misfit(_) | Trouble::Broken(_)) if !shapes_known => nodes.push(read),
+            Err(Trouble::Misfit(reason)) => {
+                refusals.push(refuse(reason));
+                shapes_known = false;
+                nodes.push(read);
+            }
             Err(Trouble::Broken(error)) => return Err(*error),
         }
     }
@@ -92,6 +97,8 @@ fn input_shape(config: &Value) -> Result<Vec<usize>, String> {
 enum Trouble {
     /// Not supported; all reasons at once.
     Refused(Vec<String>),
+    /// It does not fit the shape that it reads.
+    Misfit(String),
     /// Missing or malformed weights.
     Broken(Box<KerasError>),
 }
@@ -146,8 +153,8 @@ impl Builder<'_> {
             }
             "BatchNormalization" => self.batch_norm(layer, weights, read),
             "Activation" => self.activation(&layer.name, &config["activation"], read),
-            "Softmax" => Ok(self.graph.add(&layer.name, Op::Softmax, read)?),
-            "Flatten" => Ok(self.graph.add(&layer.name, Op::Flatten, read)?),
+            "Softmax" => self.add(&layer.name, Op::Softmax, read),
+            "Flatten" => self.add(&layer.name, Op::Flatten, read),
             "Rescaling" => {
                 let number = |key: &str| {
                     let value = config[key].as_f64().filter(|v| v.is_finite());
@@ -161,18 +168,22 @@ impl Builder<'_> {
                     read,
                 )?)
             }
-            class if NO_OPS.contains(&class) => Ok(self.graph.add(&layer.name, Op::Identity, read)?),
+            class if NO_OPS.contains(&class) => self.add(&layer.name, Op::Identity, read),
             class => match quantizer::parse(&Value::from(class), &self.options.custom) {
-                Ok(quantizer) => Ok(self.quantize(&layer.name, quantizer, read)?),
+                Ok(quantizer) => self.quantize(&layer.name, quantizer, read),
                 Err(_) => Err(unsupported_class(layer).into()),
             },
         }
     }
 
-    fn quantize(&mut self, name: &str, quantizer: Quantizer, read: NodeIndex) -> Result<NodeIndex, String> {
+    fn add(&mut self, name: &str, op: Op, read: NodeIndex) -> Built<NodeIndex> {
+        self.graph.add(name, op, read).map_err(Trouble::Misfit)
+    }
+
+    fn quantize(&mut self, name: &str, quantizer: Quantizer, read: NodeIndex) -> Built<NodeIndex> {
         match quantizer {
             Quantizer::Identity => Ok(read),
-            Quantizer::Sign => self.graph.add(name, Op::Sign, read),
+            Quantizer::Sign => self.add(name, Op::Sign, read),
         }
     }
 
@@ -180,10 +191,10 @@ impl Builder<'_> {
         match activation {
             Value::Null => Ok(read),
             Value::String(known) if known == "linear" => Ok(read),
-            Value::String(known) if known == "softmax" => Ok(self.graph.add(name, Op::Softmax, read)?),
+            Value::String(known) if known == "softmax" => self.add(name, Op::Softmax, read),
             other => {
                 let quantizer = quantizer::parse(other, &self.options.custom)?;
-                Ok(self.quantize(name, quantizer, read)?)
+                self.quantize(name, quantizer, read)
             }
         }
     }
@@ -202,9 +213,9 @@ impl Builder<'_> {
             units.ok_or_else(|| format!("units is {}, expected 1 to {MAX_UNITS}", config["units"]))? as usize;
         let [inputs] = self.graph.layer(read).shape[..] else {
             let shape = &self.graph.layer(read).shape;
-            return Err(
-                format!("it reads shape {shape:?}, expected a vector; put a Flatten before it").into()
-            );
+            return Err(Trouble::Misfit(format!(
+                "it reads shape {shape:?}, expected a vector; put a Flatten before it"
+            )));
         };
         let use_bias = config["use_bias"].as_bool().unwrap_or(true);
         let mut taken = Taken { weights: weights.into_iter(), layer: &layer.name, file: self.file };
@@ -220,7 +231,7 @@ impl Builder<'_> {
             .into());
         }
         let read = self.quantize(&layer.name, input_quantizer, read)?;
-        let dense = self.graph.add(&layer.name, Op::Dense { kernel, units, bias }, read)?;
+        let dense = self.add(&layer.name, Op::Dense { kernel, units, bias }, read)?;
         self.activation(&layer.name, &config["activation"], dense)
     }
 
@@ -259,7 +270,7 @@ impl Builder<'_> {
             })));
         }
         let norm = BatchNorm { gamma, beta, mean, variance, epsilon };
-        Ok(self.graph.add(&layer.name, Op::BatchNorm(norm), read)?)
+        self.add(&layer.name, Op::BatchNorm(norm), read)
     }
 }
 

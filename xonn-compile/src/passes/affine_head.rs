@@ -17,11 +17,13 @@ pub(super) struct Head {
     pub range: Range,
 }
 
-/// Folds the float steps behind the last sum; nothing is left to do if they are the same rising line for all classes.
+/// Folds the float steps behind the last sum, whose values are `range.lo`, `range.lo + step`, ...; nothing is left to do if
+/// there are no steps.
 pub(super) fn fold(
     f: &FloatFn,
     classes: usize,
     range: Range,
+    step: i64,
     bits: u32,
     notes: &mut Vec<String>,
 ) -> Result<Option<Head>, String> {
@@ -55,34 +57,40 @@ pub(super) fn fold(
     let scale: Vec<i64> = lines.iter().map(|(a, _)| (a / unit).round() as i64).collect();
     let offset: Vec<i64> =
         lines.iter().map(|(_, b)| (((b - top) / unit).round() as i64).max(never)).collect();
-    notes.push(order_note(f, &scale, &offset, range));
+    notes.push(order_note(f, &scale, &offset, range, step));
     let op = Op::Affine { scale, offset, bits };
     Ok(Some(Head { op, range: Range { lo: -span + never, hi: span } }))
 }
 
 /// Compares the order of all (class, value) pairs in float32 and in fixed point.
-fn order_note(f: &FloatFn, scale: &[i64], offset: &[i64], range: Range) -> String {
-    let values = range.hi - range.lo + 1;
+fn order_note(f: &FloatFn, scale: &[i64], offset: &[i64], range: Range, step: i64) -> String {
+    let values = (range.hi - range.lo) / step + 1;
     if values.saturating_mul(scale.len() as i64) > MAX_CHECKED {
         return format!("the head's fixed point is not checked pair by pair, it has {values} values a class");
     }
     let mut pairs: Vec<(f32, i64)> = (0..scale.len())
-        .flat_map(|c| (range.lo..=range.hi).map(move |y| (f.apply(c, y), scale[c] * y + offset[c])))
+        .flat_map(|c| (0..values).map(move |i| (c, range.lo + i * step)))
+        .map(|(c, y)| (f.apply(c, y), scale[c] * y + offset[c]))
         .collect();
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     // Neighbours in the order of floats whose integers go the other way, or tie where the floats do not.
-    let differ = pairs.windows(2).filter(|w| (w[0].0 < w[1].0) != (w[0].1 < w[1].1));
-    let margins: Vec<f32> = differ.map(|w| w[1].0 - w[0].0).collect();
-    if margins.is_empty() {
-        format!("the head's fixed point orders all {} scores as Keras's float32 does", pairs.len())
-    } else {
-        let widest = margins.iter().copied().fold(0.0, f32::max);
-        format!(
-            "the head's fixed point orders {} of {} neighbouring scores unlike Keras's float32, all within {widest:.1e} of \
-             each other; --head-bits raises its precision",
-            margins.len(),
-            pairs.len() - 1
-        )
+    let unlike = |w: &&[(f32, i64)]| w[0].0 < w[1].0 && w[0].1 >= w[1].1;
+    let margins: Vec<f32> = pairs.windows(2).filter(unlike).map(|w| w[1].0 - w[0].0).collect();
+    let ties = pairs.windows(2).filter(|w| w[0].0 == w[1].0 && w[0].1 != w[1].1).count();
+    let pairs = pairs.len();
+    match (margins.iter().copied().reduce(f32::max), ties) {
+        (None, 0) => {
+            format!("the head's fixed point orders all {pairs} possible scores as Keras's float32 does")
+        }
+        (None, _) => format!(
+            "the head's fixed point orders all {pairs} possible scores as Keras's float32 does, and tells apart {ties} pairs \
+             that tie in float32 by rounding"
+        ),
+        (Some(widest), _) => format!(
+            "the head's fixed point orders {} of {pairs} possible scores unlike Keras's float32, where they are within \
+             {widest:.1e} of each other; --head-bits raises its precision",
+            margins.len()
+        ),
     }
 }
 
@@ -113,7 +121,7 @@ mod tests {
             (vec![1e-20, 1.0, 1.0], vec![3.0, -1e6, 0.0]),
         ] {
             let (f, n) = head(&gamma, &beta);
-            let head = fold(&f, n, range, 24, &mut Vec::new()).expect("finite").expect("not the identity");
+            let head = fold(&f, n, range, 1, 24, &mut Vec::new()).expect("finite").expect("not the identity");
             let Op::Affine { scale, offset, .. } = head.op else { panic!("a head is affine") };
             for y in 0..33i64.pow(3) {
                 let y: Vec<i64> = (0..3).map(|c| y / 33i64.pow(c) % 33 - 16).collect();
@@ -141,7 +149,7 @@ mod tests {
             .iter()
             .map(|(gamma, beta)| {
                 let (f, n) = head(gamma, beta);
-                fold(&f, n, range, 16, &mut Vec::new()).expect("finite").expect("not the identity").range
+                fold(&f, n, range, 1, 16, &mut Vec::new()).expect("finite").expect("not the identity").range
             })
             .collect();
         assert_eq!(ranges[0], ranges[1]);

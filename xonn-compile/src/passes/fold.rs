@@ -189,7 +189,10 @@ impl Fold<'_> {
             return refuse("the model has no layer that computes anything".into());
         }
         let pending = std::mem::take(&mut self.pending);
-        if let Some(head) = affine_head::fold(&pending, classes, range, options.head_bits, self.notes)
+        // A sum of bits is odd or even as its fan-in is.
+        let of_bits = self.last().inputs.first().is_some_and(|&read| self.nodes[read].kind == Kind::Bit);
+        let step = if of_bits && matches!(self.last().op, Op::Dense { .. }) { 2 } else { 1 };
+        if let Some(head) = affine_head::fold(&pending, classes, range, step, options.head_bits, self.notes)
             .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?
         {
             self.push(layer, head.op, shape, Kind::Int(head.range));

@@ -1,0 +1,37 @@
+//! What several tests need.
+
+use std::path::{Path, PathBuf};
+
+use xonn_circuits::data::{self, Dataset};
+use xonn_compile::integer::IntegerNetwork;
+use xonn_compile::keras::{self, ReadOptions};
+use xonn_compile::passes::{self, Options};
+
+/// A test model.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+/// Options under which every supported fixture can be read.
+pub fn options() -> ReadOptions {
+    ReadOptions { custom: [("bnn>sign".to_owned(), "ste_sign".to_owned())].into() }
+}
+
+/// Reads and compiles a model down to integers.
+pub fn compile(path: &Path) -> Result<IntegerNetwork, Box<dyn std::error::Error>> {
+    let graph = keras::read(path, &options())?;
+    Ok(passes::run(&graph, &Options::default())?.network)
+}
+
+/// A sample file's arrays, and its samples as integers.
+pub fn samples(path: &Path, shape: &[usize]) -> (Dataset, Vec<Vec<i64>>) {
+    let data = data::load(path).expect("the samples are readable");
+    let q = data
+        .x
+        .samples_of(shape)
+        .expect("the samples fit the model")
+        .iter()
+        .map(|sample| sample.values().map(|x| x as i64).collect())
+        .collect();
+    (data, q)
+}

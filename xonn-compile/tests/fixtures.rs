@@ -1,0 +1,107 @@
+//! Every supported test model gives Keras's labels: as integers, as a program, and as a flat Bristol Fashion netlist.
+
+mod common;
+
+use common::{compile, fixture, samples};
+use xonn_circuits::bristol;
+use xonn_circuits::eval::evaluate_bits;
+use xonn_circuits::program::evaluate::evaluate;
+use xonn_circuits::program::flatten::flatten;
+use xonn_circuits::program::package::Package;
+use xonn_circuits::program::{OutputEncoding, Prediction};
+use xonn_compile::check;
+use xonn_compile::lower::lower;
+
+/// Models and the samples that belong to them.
+const MODELS: [(&str, &str); 15] = [
+    ("tiny_mlp.h5", "tiny_mlp.npz"),
+    ("tiny_mlp.keras", "tiny_mlp.npz"),
+    ("tiny_mlp_deflated.keras", "tiny_mlp.npz"),
+    ("twin_a.h5", "twin_a.npz"),
+    ("twin_b.h5", "twin_b.npz"),
+    ("bare_norm.h5", "bare_norm.npz"),
+    ("bare_norm.keras", "bare_norm.npz"),
+    ("no_head_norm.h5", "no_head_norm.npz"),
+    ("functional.h5", "functional.npz"),
+    ("functional.keras", "functional.npz"),
+    ("stock_dense.h5", "stock_dense.npz"),
+    ("stock_dense.keras", "stock_dense.npz"),
+    ("quantized_scope.h5", "quantized_scope.npz"),
+    ("keras3_stock.h5", "keras3_stock.npz"),
+    ("keras3_stock.keras", "keras3_stock.npz"),
+];
+
+#[test]
+fn labels_are_keras_labels_at_every_stage() {
+    for (model, data) in MODELS {
+        let network = compile(&fixture(model)).unwrap_or_else(|e| panic!("{model}: {e}"));
+        let (data, q) = samples(&fixture(data), &network.input.shape);
+        let reference = network.evaluate(&q).expect("in range");
+        let report = check::compare(&data, &reference).expect("the data fits");
+        assert_eq!(report.equal_to_keras, Some(64), "{model}: {:?}", report.disagreements);
+
+        let lowered = lower(&network).expect("it has a circuit");
+        let package = Package::new(&lowered.program).expect("it can be packed");
+        let program = package.program();
+        assert_eq!(*program.output(), OutputEncoding::Argmax { classes: 4 });
+        let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| program.input().bits_of(q)).collect::<Vec<bool>>();
+        let inputs: Vec<Vec<bool>> = q.iter().map(bits).collect();
+        let outputs = evaluate(program, &lowered.secret, &inputs).expect("the lengths fit");
+
+        let mut text = Vec::new();
+        let flat = flatten(program, &mut text, |_, _| ()).expect("it can be written");
+        let netlist = bristol::read(&text[..], model).expect("what is written is valid").netlist;
+        assert_eq!(netlist.inputs(), [lowered.secret.len() as u32, inputs[0].len() as u32]);
+        assert_eq!((netlist.stats().and, netlist.gates().len() as u64), (flat.and, flat.gates));
+        assert_eq!(flat.and, program.costs().total());
+
+        for (sample, (output, want)) in outputs.iter().zip(&reference).enumerate() {
+            assert_eq!(
+                program.output().decode(output),
+                Prediction::Class(want.class as u32),
+                "{model}, {sample}"
+            );
+            if sample % 8 == 0 {
+                let all: Vec<bool> = lowered.secret.iter().chain(&inputs[sample]).copied().collect();
+                assert_eq!(&evaluate_bits(&netlist, &all), output, "{model}, flat, sample {sample}");
+            }
+        }
+    }
+}
+
+#[test]
+fn other_weights_give_the_same_public_bytes() {
+    let build = |name: &str| {
+        let lowered = lower(&compile(&fixture(name)).expect("it compiles")).expect("it has a circuit");
+        (Package::new(&lowered.program).expect("it can be packed").bytes().to_vec(), lowered.secret)
+    };
+    let (bytes, secret) = build("tiny_mlp.h5");
+    for twin in ["twin_a.h5", "twin_b.h5", "tiny_mlp.keras", "quantized_scope.h5"] {
+        let (other_bytes, other_secret) = build(twin);
+        assert!(bytes == other_bytes, "{twin}: the public file depends on the weights");
+        assert_eq!(secret == other_secret, twin == "tiny_mlp.keras", "{twin}");
+    }
+    // Another architecture is another file.
+    assert!(bytes != build("no_head_norm.h5").0);
+}
+
+#[test]
+fn a_package_is_read_as_it_was_written_and_damage_is_noticed() {
+    let lowered = lower(&compile(&fixture("tiny_mlp.h5")).expect("it compiles")).expect("it has a circuit");
+    let package = Package::new(&lowered.program).expect("it can be packed");
+    let again = Package::from_bytes(package.bytes().to_vec(), "again").expect("it can be read");
+    assert_eq!((again.digest(), again.program()), (package.digest(), package.program()));
+    let bytes = package.bytes();
+    let mut still_valid = 0;
+    for at in (0..bytes.len()).step_by(7) {
+        let mut damaged = bytes.to_vec();
+        damaged[at] ^= 1 << (at % 8);
+        // Some bytes of a zip archive mean nothing (times, attributes): then the program is the same one.
+        if let Ok(read) = Package::from_bytes(damaged, "damaged") {
+            assert_eq!((read.digest(), read.program()), (package.digest(), package.program()), "byte {at}");
+            still_valid += 1;
+        }
+        assert!(Package::from_bytes(bytes[..at].to_vec(), "cut").is_err(), "cut at {at}");
+    }
+    assert!(still_valid < bytes.len() / 7 / 4, "{still_valid} damaged packages were read");
+}

@@ -1,0 +1,156 @@
+//! Bad model files: one sentence naming file and layer, never a crash.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{fixture, options};
+use xonn_compile::keras;
+use xonn_compile::passes::{self, Options};
+
+fn error_of(bytes: Vec<u8>) -> String {
+    match keras::read_bytes(bytes, "model", &options()) {
+        Ok(_) => panic!("the model must be refused"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn bytes(name: &str) -> Vec<u8> {
+    std::fs::read(fixture(name)).expect("the fixture is readable")
+}
+
+#[test]
+fn missing_file() {
+    let error = keras::read(&fixture("nowhere.h5"), &options()).expect_err("missing").to_string();
+    assert!(error.contains("nowhere.h5") && error.contains("cannot be read"), "{error}");
+}
+
+#[test]
+fn not_hdf5_and_not_zip() {
+    for text in [&b"hello"[..], b"", b"\x89HDF\r\n", b"PK\x03\x04 but no archive"] {
+        let error = error_of(text.to_vec());
+        assert!(error.contains("not a Keras model"), "{error}");
+    }
+}
+
+#[test]
+fn truncated_hdf5() {
+    let whole = bytes("tiny_mlp.h5");
+    for cut in [16, 100, whole.len() / 2, whole.len() - 1] {
+        let error = error_of(whole[..cut].to_vec());
+        assert!(error.contains("damaged HDF5") || error.contains("not a Keras model"), "{error}");
+    }
+}
+
+#[test]
+fn nan_weights_and_negative_variance() {
+    let error = error_of(bytes("nan_weights.keras"));
+    assert!(error.contains("quant_dense_1") && error.contains("kernel") && error.contains("NaN"), "{error}");
+    let error = error_of(bytes("negative_variance.h5"));
+    assert!(error.contains("batch_normalization") && error.contains("-3"), "{error}");
+}
+
+#[test]
+fn unsupported_layers_are_all_named_and_nothing_is_blamed_on_them() {
+    for file in ["unsupported_lstm.h5", "unsupported_lstm.keras"] {
+        let error = error_of(bytes(file));
+        assert!(error.contains("recurrent") && error.contains("LSTM"), "{error}");
+        assert!(!error.contains("dense"), "{error}");
+    }
+}
+
+#[test]
+fn unknown_functions_say_how_to_name_them() {
+    let graph = keras::read(&fixture("keras3_stock.keras"), &Default::default());
+    let error = graph.expect_err("bnn>sign is not known").to_string();
+    assert!(error.contains("bnn>sign") && error.contains("--custom"), "{error}");
+}
+
+/// Replaces text of equal length inside of a file.
+fn edited(name: &str, from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len(), "offsets in the file must stay");
+    let mut bytes = bytes(name);
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).expect("the text is in the file");
+    bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
+#[test]
+fn wrong_and_missing_weights() {
+    let error = error_of(edited("tiny_mlp.h5", "\"units\": 16", "\"units\": 17"));
+    assert!(
+        error.contains("quant_dense") && error.contains("[12, 16]") && error.contains("[12, 17]"),
+        "{error}"
+    );
+    let error = error_of(edited("tiny_mlp.h5", "\"use_bias\": false", "\"use_bias\": true "));
+    assert!(error.contains("no weight bias"), "{error}");
+}
+
+#[test]
+fn wrong_shapes_dtypes_and_classes() {
+    for (from, to, expected) in [
+        ("[null, 12]", "[null, 13]", "[13, 16]"),
+        ("[null, 12]", "[null, -2]", "-2"),
+        ("[null, 12]", "[nu{}, 12]", "not valid JSON"),
+        ("\"dtype\": \"float32\"", "\"dtype\": \"float16\"", "float16"),
+        ("\"axis\": [1]", "\"axis\": [2]", "axis"),
+        ("Sequential", "Sequentiel", "Sequentiel"),
+        ("\"SteSign\"", "\"SteSogn\"", "SteSogn"),
+        ("\"softmax\"", "\"softsax\"", "softsax"),
+    ] {
+        let error = error_of(edited("tiny_mlp.h5", from, to));
+        assert!(error.contains(expected), "{from} -> {to}: {error}");
+        assert!(error.starts_with("model"), "it names the file: {error}");
+    }
+}
+
+#[test]
+fn a_float_kernel_is_refused_with_what_to_do() {
+    // 1.0f32 and -1.0f32 of a stock kernel become other numbers.
+    let mut bytes = bytes("stock_dense.h5");
+    let ones = [1.0f32, 1.0].map(f32::to_le_bytes).concat();
+    let at = bytes.windows(8).position(|w| w == ones).expect("two weights of +1");
+    bytes[at..at + 4].copy_from_slice(&0.25f32.to_le_bytes());
+    let error = error_of(bytes);
+    assert!(
+        error.contains("not binary") && error.contains("0.25") && error.contains("QuantDense"),
+        "{error}"
+    );
+}
+
+/// Thousands of damaged files: a graph or an error, in time, never a panic.
+#[test]
+fn damaged_files_never_panic() {
+    let mut state = 7u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut refused = 0;
+    for name in ["tiny_mlp.h5", "functional.keras", "keras3_stock.keras", "tiny_mlp_deflated.keras"] {
+        let whole = bytes(name);
+        for _ in 0..600 {
+            let mut damaged = whole.clone();
+            for _ in 0..1 + random(4) {
+                let at = random(damaged.len());
+                damaged[at] = match random(3) {
+                    0 => damaged[at] ^ 1 << random(8),
+                    1 => 0xff,
+                    _ => random(256) as u8,
+                };
+            }
+            if random(8) == 0 {
+                damaged.truncate(random(whole.len()));
+            }
+            let begin = Instant::now();
+            match keras::read_bytes(damaged, name, &options()) {
+                // What can still be read goes on through the passes.
+                Ok(graph) => drop(passes::run(&graph, &Options::default())),
+                Err(_) => refused += 1,
+            }
+            // A guard against hangs, far above what a slow machine needs for 40 kB.
+            assert!(begin.elapsed() < Duration::from_secs(20), "{name}");
+        }
+    }
+    assert!(refused > 400, "{refused} of 2400 damaged files were refused");
+}
