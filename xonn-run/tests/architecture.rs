@@ -1,0 +1,76 @@
+//! The invariants of `docs/architecture.md` that can be read off the sources.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            all.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(&path).expect("readable");
+            all.push((path, text));
+        }
+    }
+    all
+}
+
+/// The part of a source file that is not a test or a comment.
+fn code(text: &str) -> String {
+    let body = text.split("#[cfg(test)]").next().unwrap_or_default();
+    body.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn garbling_and_oblivious_transfer_do_no_io_and_draw_nothing_of_their_own() {
+    let src = root().join("xonn-run/src");
+    for room in ["garble", "ot"] {
+        let files = sources(&src.join(room));
+        assert!(files.len() >= 5, "{room} has been moved: this test looks at nothing");
+        for (path, text) in files {
+            if path.ends_with("tests.rs") {
+                continue;
+            }
+            for forbidden in ["std::io", "std::net", "std::fs", "std::time", "rand::rng", "from_os_rng", "println!"] {
+                assert!(!code(&text).contains(forbidden), "{} uses {forbidden}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_in_block_only() {
+    let mut seen = 0;
+    for krate in ["circuits", "xonn-compile", "xonn-run"] {
+        for (path, text) in sources(&root().join(krate).join("src")) {
+            let in_block = path.components().any(|c| c.as_os_str() == "block") || path.ends_with("src/block.rs");
+            let uses = code(&text).lines().any(|l| l.contains("unsafe ") && !l.contains("unsafe_code"));
+            seen += usize::from(uses);
+            assert!(in_block || !uses, "{} has unsafe code", path.display());
+        }
+    }
+    assert!(seen > 0, "this test finds no unsafe code at all, not even where it is");
+}
+
+#[test]
+fn the_crates_meet_only_in_circuits() {
+    let manifest = |krate: &str| {
+        std::fs::read_to_string(root().join(krate).join("Cargo.toml")).expect("every crate has a manifest")
+    };
+    let ours = |krate: &str| {
+        let text = manifest(krate);
+        let names = ["xonn-circuits", "xonn-compile", "xonn-run"];
+        names
+            .into_iter()
+            .filter(|name| text.lines().any(|line| line.starts_with(&format!("{name}."))))
+            .collect::<Vec<_>>()
+    };
+    assert!(ours("circuits").is_empty());
+    assert_eq!(ours("xonn-compile"), ["xonn-circuits"]);
+    assert_eq!(ours("xonn-run"), ["xonn-circuits"]);
+}
