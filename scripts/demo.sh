@@ -43,6 +43,6 @@ cat "$out/serve.err"
 bold '5. The same in the clear'
 run xonn-run eval "$out/bm1.xonn" --secret "$out/bm1.secret" --input models/bm1/samples/*.png --output "$out/clear.npy" >/dev/null
 cmp "$out/private.npy" "$out/clear.npy"
-right=$(sed -n 's/^.*digit_\([0-9]\)_.*: \1$/&/p' "$out/infer.log" | wc -l)
-total=$(grep -c 'digit_' "$out/infer.log")
+right=$(sed -n 's/^models.*digit_\([0-9]\)_.*: \1$/&/p' "$out/infer.log" | wc -l)
+total=$(grep -c '^models/' "$out/infer.log")
 echo "private and clear predictions are the same; $right of $total drawn digits are recognised"

@@ -60,6 +60,19 @@ pub enum EncodingError {
         /// Code of 0.
         zero: i64,
     },
+    /// A model that takes whole numbers is given another one.
+    #[error(
+        "the value {value} is not a whole number, this model takes whole numbers from {lowest} to {highest}: give the data as it \
+         was before it was scaled, or build the model with --input-scale"
+    )]
+    NotWhole {
+        /// The value.
+        value: f64,
+        /// Smallest value that has a code.
+        lowest: f64,
+        /// Largest value that has a code.
+        highest: f64,
+    },
     /// The width is not supported.
     #[error("the input encoding has {bits} bits a number, expected 1 to {MAX_WIDTH}")]
     Width {
@@ -140,16 +153,20 @@ impl InputEncoding {
         self.scale * (q.saturating_sub(self.zero)) as f64
     }
 
-    /// The code of `x`: `round(x / scale) + zero`, halves away from 0. Exact for integers when `scale` is 1.
+    /// The code of `x`: `round(x / scale) + zero`, halves away from 0. Where `scale` is 1 only whole numbers have codes: pixels
+    /// scaled to 0..1 would all become 0 or 1 otherwise.
     ///
     /// # Errors
-    /// [`EncodingError::NotFinite`] and [`EncodingError::OutOfRange`]: values are never clipped, since a clipped pixel
-    /// would be predicted from without a word.
+    /// [`EncodingError::NotFinite`], [`EncodingError::NotWhole`] and [`EncodingError::OutOfRange`]: values are never
+    /// clipped, since a clipped pixel would be predicted from without a word.
     pub fn quantise(&self, x: f64) -> Result<i64, EncodingError> {
         let codes = self.codes();
         let (lowest, highest) = (self.value_of(*codes.start()), self.value_of(*codes.end()));
         if !x.is_finite() {
             return Err(EncodingError::NotFinite { value: x, lowest, highest });
+        }
+        if self.scale == 1.0 && x.fract() != 0.0 {
+            return Err(EncodingError::NotWhole { value: x, lowest, highest });
         }
         // Up to 2^53 both summands and the sum are exact; beyond it the code is out of range by far.
         let code = (x / self.scale).round() + self.zero as f64;
