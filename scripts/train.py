@@ -70,8 +70,8 @@ class Recipe:
     batch: int
     learning_rate: float
     augmentation: Augmentation
-    # Passes over the un-augmented training set that set BatchNorm's moving averages at the end.
-    calibration_passes: int
+    # Whether BatchNorm's moving averages are set from the un-augmented training set at the end.
+    calibrate: bool
     # 0 trains on the labels; a positive number trains on the outputs of a float network of our own
     # ("teacher", trained first on the same images) softened by this temperature.
     teacher_temperature: float = 0.0
@@ -124,11 +124,13 @@ ARCHITECTURES: dict[str, Architecture] = {
         dataset="mnist",
         build=lambda activation: binary_mlp(784, [128, 128, 10], activation),
         recipe=Recipe(
-            epochs=60,
+            epochs=120,
             batch=256,
             learning_rate=1e-2,
-            augmentation=Augmentation(shift=1.0),
-            calibration_passes=1,
+            augmentation=Augmentation(shift=1.0, rotation=5.0, scale=0.05),
+            calibrate=True,
+            teacher_temperature=1.0,
+            teacher_epochs=20,
         ),
     ),
 }
@@ -136,6 +138,11 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 # --------------------------------------------------------------------------------------------------
 # Training
+
+
+def silence_tensorflow() -> None:
+    """Drop the remarks on models that are saved or loaded uncompiled: ours are, on purpose."""
+    tf.get_logger().setLevel("ERROR")
 
 
 def make_deterministic(seed: int) -> None:
@@ -250,7 +257,7 @@ def teacher_network(inputs: int, classes: int) -> tf.keras.Model:
     layers = tf.keras.layers
     model = tf.keras.Sequential([tf.keras.Input((inputs,))])
     for _ in range(2):
-        model.add(layers.Dense(1024, use_bias=False))
+        model.add(layers.Dense(512, use_bias=False))
         model.add(layers.BatchNormalization())
         model.add(layers.ReLU())
         model.add(layers.Dropout(0.3))
@@ -258,14 +265,12 @@ def teacher_network(inputs: int, classes: int) -> tf.keras.Model:
     return model
 
 
-def calibrate_batch_norm(model: tf.keras.Model, x: np.ndarray, passes: int) -> None:
+def calibrate_batch_norm(model: tf.keras.Model, x: np.ndarray) -> None:
     """Set BatchNorm's moving averages to the statistics of the un-augmented training images.
 
     The averages left by training lag behind the last weights and describe augmented images.  Layer
     by layer, because each layer's statistics depend on the signs that the layers before it give.
     """
-    if passes == 0:
-        return
     values = x.astype(np.float32)
     for layer in model.layers:
         if isinstance(layer, tf.keras.layers.BatchNormalization):
@@ -292,7 +297,8 @@ def train(architecture: Architecture, data: Dataset, recipe: Recipe, seed: int) 
     fit(model, batches, steps, recipe.epochs, recipe.learning_rate, "binary network")
     exported = architecture.build(EXPORTED)
     exported.set_weights(model.get_weights())
-    calibrate_batch_norm(exported, x, recipe.calibration_passes)
+    if recipe.calibrate:
+        calibrate_batch_norm(exported, x)
     return exported
 
 
@@ -411,6 +417,7 @@ def run(arguments: argparse.Namespace) -> None:
     recipe = architecture.recipe
     if arguments.epochs is not None:
         recipe = replace(recipe, epochs=arguments.epochs)
+    silence_tensorflow()
     make_deterministic(arguments.seed)
     if arguments.validation:
         validate(architecture, data, recipe, arguments.validation, arguments.seed)

@@ -151,8 +151,10 @@ impl Builder {
 
         // The first mention of a gate's wire as an output takes the output's number, later mentions are copies.
         let mut seen = vec![false; self.wires as usize];
-        let first_mention: Vec<bool> =
-            listed.iter().map(|w| !std::mem::replace(&mut seen[w.index()], true) && w.0 >= input_bits).collect();
+        let first_mention: Vec<bool> = listed
+            .iter()
+            .map(|w| !std::mem::replace(&mut seen[w.index()], true) && w.0 >= input_bits)
+            .collect();
         let live_gates = self.gates.iter().filter(|g| live[g.out().index()]).count() as u32;
         let copies = first_mention.iter().filter(|&&first| !first).count() as u32;
         let wires = input_bits + live_gates + copies;

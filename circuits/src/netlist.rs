@@ -203,7 +203,12 @@ impl Netlist {
     ///
     /// # Errors
     /// The first rule broken, with the gate's index.
-    pub fn from_parts(wires: u32, inputs: Vec<u32>, outputs: Vec<u32>, gates: Gates) -> Result<Self, NetlistError> {
+    pub fn from_parts(
+        wires: u32,
+        inputs: Vec<u32>,
+        outputs: Vec<u32>,
+        gates: Gates,
+    ) -> Result<Self, NetlistError> {
         verify::verify(wires, &inputs, &outputs, &gates)?;
         Ok(Self { wires, inputs, outputs, gates })
     }

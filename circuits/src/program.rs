@@ -172,7 +172,8 @@ impl Program {
             bits: bits.into(),
             blocks: vec![Block { template: 0, grid: vec![], inputs, output }],
         };
-        let input = InputEncoding { shape: vec![input_bits as u32], bits: 1, signed: false, scale: 1.0, zero: 0 };
+        let input =
+            InputEncoding { shape: vec![input_bits as u32], bits: 1, signed: false, scale: 1.0, zero: 0 };
         Self::new(input, OutputEncoding::Bits, secret_bits, vec![netlist], vec![layer])
     }
 
@@ -243,7 +244,8 @@ impl Program {
     pub fn layer_costs(&self, layer: &Layer) -> AndCosts {
         let mut costs = AndCosts::default();
         for block in &layer.blocks {
-            costs += knowledge::and_costs(self.template(block), &block.input_classes()).times(block.instances());
+            costs +=
+                knowledge::and_costs(self.template(block), &block.input_classes()).times(block.instances());
         }
         costs
     }

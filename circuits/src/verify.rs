@@ -61,7 +61,9 @@ impl NetlistError {
     #[must_use]
     pub fn gate(&self) -> Option<usize> {
         match *self {
-            Self::OutOfRange { gate, .. } | Self::Undefined { gate, .. } | Self::DefinedTwice { gate, .. } => Some(gate),
+            Self::OutOfRange { gate, .. }
+            | Self::Undefined { gate, .. }
+            | Self::DefinedTwice { gate, .. } => Some(gate),
             Self::TooManyBits { .. } | Self::OutputUndefined { .. } => None,
         }
     }
@@ -172,7 +174,10 @@ mod tests {
         assert_eq!(check(3, &[2], &[u32::MAX, 9], &[]).map_err(|e| e.gate()), Err(None));
         assert_eq!(check(3, &[2], &[1], &[and(0, 9, 2)]), Err(E::OutOfRange { gate: 0, wire: 9, wires: 3 }));
         assert_eq!(check(3, &[2], &[1], &[and(0, 1, 3)]), Err(E::OutOfRange { gate: 0, wire: 3, wires: 3 }));
-        assert_eq!(check(4, &[2], &[1], &[and(0, 3, 2), and(0, 1, 3)]), Err(E::Undefined { gate: 0, wire: 3 }));
+        assert_eq!(
+            check(4, &[2], &[1], &[and(0, 3, 2), and(0, 1, 3)]),
+            Err(E::Undefined { gate: 0, wire: 3 })
+        );
         assert_eq!(check(3, &[2], &[1], &[and(0, 2, 2)]), Err(E::Undefined { gate: 0, wire: 2 }));
         assert_eq!(check(3, &[2], &[1], &[and(0, 1, 1)]), Err(E::DefinedTwice { gate: 0, wire: 1 }));
         assert_eq!(check(4, &[2], &[2], &[and(0, 1, 2)]), Err(E::OutputUndefined { wire: 3 }));

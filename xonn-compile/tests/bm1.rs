@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use common::compile;
 use xonn_circuits::data;
 use xonn_circuits::program::evaluate::evaluate;
+use xonn_circuits::program::package::Package;
 use xonn_compile::lower::lower;
 
 fn root() -> PathBuf {
@@ -53,6 +54,16 @@ fn both_files_give_keras_labels_on_all_test_images() {
         secrets.push(lowered.secret);
     }
     assert!(secrets[0] == secrets[1], "both files hold the same weights");
+}
+
+/// The package in `models/` is what the compiler makes of the model, byte for byte.
+#[test]
+fn the_bundled_package_is_up_to_date() {
+    let network = compile(&root().join("models/bm1/model.h5")).expect("it compiles");
+    let package =
+        Package::new(&lower(&network).expect("it has a circuit").program).expect("it can be packed");
+    let bundled = std::fs::read(root().join("models/bm1/bm1.xonn")).expect("readable");
+    assert!(package.bytes() == bundled, "build models/bm1/model.h5 again with -o models/bm1/bm1.xonn");
 }
 
 /// Gate counts of BM1, layer by layer, at their closed forms.

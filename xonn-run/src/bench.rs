@@ -71,12 +71,8 @@ pub fn binary_layer(fan_in: u32) -> Program {
         inputs: vec![input, secret(0, n), secret(n, width)],
         output: IndexMap { base: 0, outer: vec![1], inner: axis(1) },
     };
-    let info = LayerInfo {
-        name: "1_dense".into(),
-        kind: "dense + threshold".into(),
-        shape: vec![NEURONS],
-        fan_in,
-    };
+    let info =
+        LayerInfo { name: "1_dense".into(), kind: "dense + threshold".into(), shape: vec![NEURONS], fan_in };
     Program::new(
         InputEncoding { shape: vec![fan_in], bits: 1, signed: false, scale: 1.0, zero: 0 },
         OutputEncoding::Bits,
@@ -102,21 +98,20 @@ pub fn measure(what: &str, program: &Program, backend: Backend) -> Row {
         let delta = Block::random(&mut rng).with_lsb_set();
         let hash = Tccr::with_backend(Block::random(&mut rng), backend).expect("the backend is available");
         let labels: Vec<Block> = (0..program.input_bits()).map(|_| Block::random(&mut rng)).collect();
-        let (tables, decoding, garbled) = pool.install(|| {
-            let mut garbler = Garbler::new(&garbling, &secret, delta, hash, labels.clone());
+        let begin_garbling = || Garbler::new(&garbling, &secret, delta, hash, labels.clone());
+        // Timed once with the tables dropped as a server drops them once they are sent, then again to keep them.
+        garble.push(pool.install(|| {
+            let mut garbler = begin_garbling();
             let begin = Instant::now();
-            let mut tables = Vec::new();
-            loop {
-                let batch = garbler.garble(1);
-                if batch.is_empty() {
-                    break;
-                }
-                tables.push(batch);
-            }
-            (tables, garbler.decoding(), begin.elapsed())
-        });
+            while !black_box(garbler.garble(1)).is_empty() {}
+            begin.elapsed()
+        }));
+        let mut garbler = begin_garbling();
+        let tables: Vec<_> =
+            std::iter::from_fn(|| Some(garbler.garble(1)).filter(|batch| !batch.is_empty())).collect();
+        let decoding = garbler.decoding();
         let evaluated = pool.install(|| {
-            let mut evaluator = Evaluator::new(&evaluation, hash, labels);
+            let mut evaluator = Evaluator::new(&evaluation, hash, labels.clone());
             let begin = Instant::now();
             for batch in &tables {
                 evaluator.evaluate(batch).expect("the tables are of this plan");
@@ -124,7 +119,6 @@ pub fn measure(what: &str, program: &Program, backend: Backend) -> Row {
             black_box(evaluator.decode(&decoding).expect("the labels are of this garbling"));
             begin.elapsed()
         });
-        garble.push(garbled);
         evaluate.push(evaluated);
     }
     let ands = program.costs().total() as f64;
@@ -144,7 +138,8 @@ pub fn measure(what: &str, program: &Program, backend: Backend) -> Row {
 /// If the backend is not available.
 #[must_use]
 pub fn measure_hash(backend: Backend) -> Row {
-    let hash = Tccr::with_backend(Block::random(&mut rand::rng()), backend).expect("the backend is available");
+    let hash =
+        Tccr::with_backend(Block::random(&mut rand::rng()), backend).expect("the backend is available");
     let mut blocks = [Block::ZERO; 64];
     const CALLS: u64 = 20_000;
     let mut rate = |per: usize| {

@@ -33,9 +33,9 @@
 
 #![deny(unsafe_code)]
 
+pub mod bench;
 #[allow(unsafe_code)] // the only module with unsafe code; see its invariants
 pub mod block;
-pub mod bench;
 pub mod cli;
 pub mod garble;
 pub mod net;

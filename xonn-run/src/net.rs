@@ -113,8 +113,11 @@ fn hang_up(stream: TcpStream, refused: bool) {
         let deadline = Instant::now() + Duration::from_millis(500);
         let mut rest = [0; 4096];
         let mut stream = stream;
-        while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            if stream.set_read_timeout(Some(left)).is_err() || !matches!(io::Read::read(&mut stream, &mut rest), Ok(1..)) {
+        while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        {
+            if stream.set_read_timeout(Some(left)).is_err()
+                || !matches!(io::Read::read(&mut stream, &mut rest), Ok(1..))
+            {
                 break;
             }
         }

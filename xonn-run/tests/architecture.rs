@@ -36,7 +36,9 @@ fn garbling_and_oblivious_transfer_do_no_io_and_draw_nothing_of_their_own() {
             if path.ends_with("tests.rs") {
                 continue;
             }
-            for forbidden in ["std::io", "std::net", "std::fs", "std::time", "rand::rng", "from_os_rng", "println!"] {
+            for forbidden in
+                ["std::io", "std::net", "std::fs", "std::time", "rand::rng", "from_os_rng", "println!"]
+            {
                 assert!(!code(&text).contains(forbidden), "{} uses {forbidden}", path.display());
             }
         }
@@ -48,7 +50,8 @@ fn unsafe_code_is_in_block_only() {
     let mut seen = 0;
     for krate in ["circuits", "xonn-compile", "xonn-run"] {
         for (path, text) in sources(&root().join(krate).join("src")) {
-            let in_block = path.components().any(|c| c.as_os_str() == "block") || path.ends_with("src/block.rs");
+            let in_block =
+                path.components().any(|c| c.as_os_str() == "block") || path.ends_with("src/block.rs");
             let uses = code(&text).lines().any(|l| l.contains("unsafe ") && !l.contains("unsafe_code"));
             seen += usize::from(uses);
             assert!(in_block || !uses, "{} has unsafe code", path.display());

@@ -93,7 +93,8 @@ mod tests {
                 assert_eq!(netlist.stats().and, argmax_cost(n, width), "{n} numbers");
                 let mut state = 1u64;
                 for _ in 0..600 {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    state =
+                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     let raw = state >> 20;
                     let value = |i: usize| {
                         let v = (raw >> (3 * i) & 7) as i64;

@@ -65,7 +65,11 @@ mod tests {
                         let offset = ov - sign_correction(x_bits, shift, f_bits);
                         input.extend(bits((offset & mask) as u64, width));
                         let want = (fv * (xv << shift) + ov) & mask;
-                        assert_eq!(number(&run(&netlist, &input)) as i64, want, "{fv} * ({xv} << {shift}) + {ov}");
+                        assert_eq!(
+                            number(&run(&netlist, &input)) as i64,
+                            want,
+                            "{fv} * ({xv} << {shift}) + {ov}"
+                        );
                     }
                 }
             }

@@ -21,7 +21,11 @@ pub struct LengthError {
 ///
 /// # Errors
 /// [`LengthError`] if the secret or an input does not have the program's number of bits.
-pub fn evaluate(program: &Program, secret: &[bool], inputs: &[Vec<bool>]) -> Result<Vec<Vec<bool>>, LengthError> {
+pub fn evaluate(
+    program: &Program,
+    secret: &[bool],
+    inputs: &[Vec<bool>],
+) -> Result<Vec<Vec<bool>>, LengthError> {
     let length = |what, found, expected| {
         if found == expected { Ok(()) } else { Err(LengthError { what, found, expected }) }
     };
@@ -30,9 +34,10 @@ pub fn evaluate(program: &Program, secret: &[bool], inputs: &[Vec<bool>]) -> Res
     let mut outputs = Vec::with_capacity(inputs.len());
     for batch in inputs.chunks(LANES) {
         let out = evaluate_batch(program, secret, &transpose(batch, program.input_bits()));
-        outputs.extend((0..batch.len()).map(|i| {
-            out.iter().map(|lanes| lanes[i / 64] >> (i % 64) & 1 == 1).collect::<Vec<bool>>()
-        }));
+        outputs.extend(
+            (0..batch.len())
+                .map(|i| out.iter().map(|lanes| lanes[i / 64] >> (i % 64) & 1 == 1).collect::<Vec<bool>>()),
+        );
     }
     Ok(outputs)
 }

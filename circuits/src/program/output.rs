@@ -41,7 +41,9 @@ impl OutputEncoding {
     pub(super) fn expected_bits(&self) -> Option<u64> {
         match *self {
             Self::Bits => None,
-            Self::Argmax { classes } => Some(crate::gadgets::popcount::width_of(u64::from(classes).max(1) - 1) as u64),
+            Self::Argmax { classes } => {
+                Some(crate::gadgets::popcount::width_of(u64::from(classes).max(1) - 1) as u64)
+            }
             Self::Scores { count, bits, .. } => Some(u64::from(count) * u64::from(bits)),
             Self::Sign => Some(1),
         }

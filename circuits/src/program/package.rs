@@ -110,7 +110,9 @@ pub enum PackageError {
         reason: String,
     },
     /// The package is of another version.
-    #[error("{name}: package version {found}, this program reads version {expected}; build the package again")]
+    #[error(
+        "{name}: package version {found}, this program reads version {expected}; build the package again"
+    )]
     Version {
         /// The file.
         name: String,

@@ -49,7 +49,9 @@ pub enum SecretError {
         reason: String,
     },
     /// The secret belongs to another package.
-    #[error("{path}: belongs to the package with digest {found}, expected {expected}; build package and secret together")]
+    #[error(
+        "{path}: belongs to the package with digest {found}, expected {expected}; build package and secret together"
+    )]
     OtherPackage {
         /// The file.
         path: String,
@@ -69,9 +71,11 @@ impl Secret {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(self.digest.0);
         bytes.extend((self.bits.len() as u64).to_le_bytes());
-        bytes.extend(self.bits.chunks(8).map(|byte| {
-            byte.iter().enumerate().fold(0u8, |b, (i, &bit)| b | u8::from(bit) << i)
-        }));
+        bytes.extend(
+            self.bits
+                .chunks(8)
+                .map(|byte| byte.iter().enumerate().fold(0u8, |b, (i, &bit)| b | u8::from(bit) << i)),
+        );
         let check = Sha256::digest(&bytes);
         bytes.extend(check);
         // A file that exists keeps its mode when it is opened for writing, so an old one is removed first.
@@ -92,8 +96,7 @@ impl Secret {
     /// [`SecretError`]: unreadable, malformed, or of another package.
     pub fn read(path: &Path, package: Digest, bits: u64) -> Result<Self, SecretError> {
         let name = path.display().to_string();
-        let bytes =
-            std::fs::read(path).map_err(|source| SecretError::Io { path: name.clone(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| SecretError::Io { path: name.clone(), source })?;
         let malformed = |reason: String| SecretError::Malformed { path: name.clone(), reason };
         if bytes.len() < HEADER + 32 || !bytes.starts_with(MAGIC) {
             return Err(malformed("not a secret file".into()));
@@ -132,10 +135,7 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&path).expect("it exists").permissions().mode() & 0o777, 0o600);
         }
-        assert!(matches!(
-            Secret::read(&path, Digest([8; 32]), 77),
-            Err(SecretError::OtherPackage { .. })
-        ));
+        assert!(matches!(Secret::read(&path, Digest([8; 32]), 77), Err(SecretError::OtherPackage { .. })));
         assert!(matches!(Secret::read(&path, Digest([7; 32]), 78), Err(SecretError::Malformed { .. })));
         let bytes = std::fs::read(&path).expect("read");
         for i in 0..bytes.len() {

@@ -119,10 +119,9 @@ fn verify_layer(program: &Program, index: usize, layer: &Layer) -> Result<(), Pr
 }
 
 fn verify_block(program: &Program, index: usize, layer: &Layer, block: &Block) -> Result<(), String> {
-    let template = program
-        .templates
-        .get(block.template as usize)
-        .ok_or_else(|| format!("template {} of {} does not exist", block.template, program.templates.len()))?;
+    let template = program.templates.get(block.template as usize).ok_or_else(|| {
+        format!("template {} of {} does not exist", block.template, program.templates.len())
+    })?;
     let instances = block.grid.iter().try_fold(1u64, |n, &axis| n.checked_mul(axis.into()));
     match instances {
         Some(1..=MAX_INSTANCES) => {}
@@ -136,7 +135,9 @@ fn verify_block(program: &Program, index: usize, layer: &Layer, block: &Block) -
             Source::Layer(l) if (l as usize) < index => {
                 (format!("layer {l}"), program.layers[l as usize].bits)
             }
-            Source::Layer(l) => return Err(format!("reads layer {l}, expected an earlier layer than {index}")),
+            Source::Layer(l) => {
+                return Err(format!("reads layer {l}, expected an earlier layer than {index}"));
+            }
         };
         bits += verify_map(&port.map, &block.grid, &what, length, template.input_bits() as u64)?;
     }

@@ -31,7 +31,12 @@ impl Bench {
         let processor = bench::processor();
         if self.json {
             let version = env!("CARGO_PKG_VERSION");
-            println!("{}", serde_json::to_string_pretty(&json!({ "processor": processor, "version": version, "rows": rows }))?);
+            println!(
+                "{}",
+                serde_json::to_string_pretty(
+                    &json!({ "processor": processor, "version": version, "rows": rows })
+                )?
+            );
         } else {
             println!("{processor}, in memory, median of 7 runs, million ANDs a second\n{}", table(&rows));
         }

@@ -39,7 +39,8 @@ impl Infer {
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
-        let samples = at_hand.as_ref().map(|package| self.files.samples(package.program().input())).transpose()?;
+        let samples =
+            at_hand.as_ref().map(|package| self.files.samples(package.program().input())).transpose()?;
 
         let begin = Instant::now();
         let stream = net::connect(&self.server, limits.message)

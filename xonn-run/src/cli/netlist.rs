@@ -143,7 +143,8 @@ impl Evaluate {
         let stream = net::connect(&self.connect, limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.connect))?;
         let begin = Instant::now();
-        let mut session = client::greet(stream, circuit.digest, input.len(), &limits, &mut rng)?.start(&mut rng)?;
+        let mut session =
+            client::greet(stream, circuit.digest, input.len(), &limits, &mut rng)?.start(&mut rng)?;
         let output = session.infer(&plan, &input, &mut rng)?;
         let traffic = session.finish()?;
         println!("{}", if self.hex { hexadecimal(&output) } else { binary(&output) });
@@ -178,7 +179,10 @@ mod tests {
         assert_eq!(parse("0110").and_then(|b| b.exactly(4)), Ok(vec![false, true, true, false]));
         assert_eq!(parse("0x6").and_then(|b| b.exactly(4)), Ok(vec![false, true, true, false]));
         assert_eq!(parse("0x06").and_then(|b| b.exactly(3)), Ok(vec![false, true, true]));
-        assert_eq!(parse("0x1").and_then(|b| b.exactly(6)), Ok(vec![true, false, false, false, false, false]));
+        assert_eq!(
+            parse("0x1").and_then(|b| b.exactly(6)),
+            Ok(vec![true, false, false, false, false, false])
+        );
         assert_eq!(parse("").and_then(|b| b.exactly(0)), Ok(vec![]));
         assert!(parse("012").is_err() && parse("0xg").is_err());
         assert!(parse("011").and_then(|b| b.exactly(4)).is_err());

@@ -45,7 +45,11 @@ pub fn bytes(n: u64) -> String {
 
 /// A time in a unit that reads well.
 pub fn time(t: Duration) -> String {
-    if t.as_secs() >= 1 { format!("{:.2} s", t.as_secs_f64()) } else { format!("{:.1} ms", t.as_secs_f64() * 1e3) }
+    if t.as_secs() >= 1 {
+        format!("{:.2} s", t.as_secs_f64())
+    } else {
+        format!("{:.1} ms", t.as_secs_f64() * 1e3)
+    }
 }
 
 /// Traffic in one line, seen from the host that counted it.

@@ -50,8 +50,7 @@ impl Serve {
         println!("listening on {}", listener.local_addr()?);
         let model = Model { circuit: &circuit, plan: &plan, secret: &secret.bits };
         let limits = Limits { idle: Duration::from_secs(self.idle), ..self.timeouts.limits() };
-        let options =
-            ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
+        let options = ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
         net::serve(&listener, &model, &options, log);
         Ok(())
     }

@@ -14,7 +14,9 @@ use crate::block::{Block, Tccr};
 #[non_exhaustive]
 pub enum EvaluateError {
     /// The output label is none of the two that the garbler announced.
-    #[error("output bit {bit}: the label is neither of the garbler's two, so tables or labels were damaged or forged on the way")]
+    #[error(
+        "output bit {bit}: the label is neither of the garbler's two, so tables or labels were damaged or forged on the way"
+    )]
     WrongLabel {
         /// The output bit.
         bit: usize,
@@ -109,11 +111,13 @@ impl<'p> Evaluator<'p> {
         length("the decoding", decoding.len(), 2 * active.len())?;
         self.hash.hash::<1>(OUTPUT_TWEAKS, &mut active);
         let (pairs, _) = decoding.as_chunks::<2>();
-        let read = |(bit, (label, [zero, one])): (usize, (&Block, &[Block; 2]))| match (label == zero, label == one) {
-            (true, false) => Ok(false),
-            (false, true) => Ok(true),
-            _ => Err(EvaluateError::WrongLabel { bit }),
-        };
+        let read =
+            |(bit, (label, [zero, one])): (usize, (&Block, &[Block; 2]))| match (label == zero, label == one)
+            {
+                (true, false) => Ok(false),
+                (false, true) => Ok(true),
+                _ => Err(EvaluateError::WrongLabel { bit }),
+            };
         active.iter().zip(pairs).enumerate().map(read).collect()
     }
 
@@ -130,7 +134,8 @@ impl<'p> Evaluator<'p> {
             let mut read = 0;
             for first in segment.instances.clone().step_by(LANES) {
                 let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
-                read += self.run(segment, first, lanes, ops.clone(), &mut slots, (tables, read), &mut outputs);
+                read +=
+                    self.run(segment, first, lanes, ops.clone(), &mut slots, (tables, read), &mut outputs);
             }
         }
         outputs
@@ -202,7 +207,9 @@ impl<'p> Evaluator<'p> {
                 }
                 Op::Store { output, a } => store(output, labels[a as usize]),
                 // What the garbler or everybody knows has active label 0.
-                Op::StoreBit { output, .. } | Op::StoreConst { output, .. } => store(output, [Block::ZERO; L]),
+                Op::StoreBit { output, .. } | Op::StoreConst { output, .. } => {
+                    store(output, [Block::ZERO; L])
+                }
                 Op::Flip { .. }
                 | Op::XorBit { .. }
                 | Op::BitLoad { .. }

@@ -80,7 +80,8 @@ impl<T: Transport> Channel<T> {
     /// # Errors
     /// If the transport fails or is too slow.
     pub fn send(&mut self, kind: Kind, payload: &[u8], doing: &'static str) -> Result<(), SessionError> {
-        let length = u32::try_from(payload.len()).expect("messages are shorter than 4 GiB: segments are bounded");
+        let length =
+            u32::try_from(payload.len()).expect("messages are shorter than 4 GiB: segments are bounded");
         self.out.push(kind as u8);
         self.out.extend(length.to_le_bytes());
         self.traffic.sent += (HEAD + payload.len()) as u64;
@@ -118,7 +119,12 @@ impl<T: Transport> Channel<T> {
     ///
     /// # Errors
     /// If another kind or length comes, the peer refuses, or the transport fails or is too slow.
-    pub fn receive(&mut self, kind: Kind, length: usize, doing: &'static str) -> Result<Vec<u8>, SessionError> {
+    pub fn receive(
+        &mut self,
+        kind: Kind,
+        length: usize,
+        doing: &'static str,
+    ) -> Result<Vec<u8>, SessionError> {
         let deadline = self.expect(kind, length, doing)?;
         let mut payload = vec![0; length];
         self.read_exact(&mut payload, doing, deadline)?;
@@ -129,7 +135,12 @@ impl<T: Transport> Channel<T> {
     ///
     /// # Errors
     /// As [`Channel::receive`].
-    pub fn receive_blocks(&mut self, kind: Kind, count: usize, doing: &'static str) -> Result<Vec<Block>, SessionError> {
+    pub fn receive_blocks(
+        &mut self,
+        kind: Kind,
+        count: usize,
+        doing: &'static str,
+    ) -> Result<Vec<Block>, SessionError> {
         let deadline = self.expect(kind, count * Block::BYTES, doing)?;
         let mut blocks = vec![Block::ZERO; count];
         self.read_exact(Block::as_bytes_mut(&mut blocks), doing, deadline)?;
@@ -197,7 +208,12 @@ impl<T: Transport> Channel<T> {
         Ok(deadline)
     }
 
-    fn read_exact(&mut self, mut buffer: &mut [u8], doing: &'static str, deadline: Instant) -> Result<(), SessionError> {
+    fn read_exact(
+        &mut self,
+        mut buffer: &mut [u8],
+        doing: &'static str,
+        deadline: Instant,
+    ) -> Result<(), SessionError> {
         self.traffic.received += buffer.len() as u64;
         while !buffer.is_empty() {
             let read = self.step(doing, deadline, |t, left| t.read_within(buffer, left))?;
@@ -223,7 +239,9 @@ impl<T: Transport> Channel<T> {
                 Ok(0) => Err(SessionError::Transport { doing, source: io::ErrorKind::UnexpectedEof.into() }),
                 Ok(bytes) => Ok(bytes),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Err(timed_out),
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    Err(timed_out)
+                }
                 Err(source) => Err(SessionError::Transport { doing, source }),
             };
         }

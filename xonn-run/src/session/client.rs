@@ -69,10 +69,11 @@ pub fn greet_and_fetch<T: Transport>(
         let part = (package_bytes - bytes.len() as u64).min(msgs::PACKAGE_PART as u64);
         bytes.extend(greeted.channel.receive(Kind::Package, part as usize, doing)?);
     }
-    let checked = Package::from_bytes(bytes, "the server's package").map_err(|e| chain(&e)).and_then(|package| {
-        let named = greeted.digest;
-        if package.digest() == named { Ok(package) } else { Err(format!("its digest is not {named}")) }
-    });
+    let checked =
+        Package::from_bytes(bytes, "the server's package").map_err(|e| chain(&e)).and_then(|package| {
+            let named = greeted.digest;
+            if package.digest() == named { Ok(package) } else { Err(format!("its digest is not {named}")) }
+        });
     match checked {
         Ok(package) => Ok((greeted, package)),
         Err(reason) => Err(greeted.end(SessionError::Misbehaved { doing, reason })),
@@ -134,7 +135,8 @@ impl<T: Transport> Greeted<T> {
     fn base_transfers(&mut self, rng: &mut impl CryptoRng) -> Result<ot::Receiver, SessionError> {
         let doing = "setting up oblivious transfer";
         let params = ot::Params::default();
-        let request = self.channel.receive(Kind::BaseRequest, ot::msgs::BaseRequest::byte_len(params), doing)?;
+        let request =
+            self.channel.receive(Kind::BaseRequest, ot::msgs::BaseRequest::byte_len(params), doing)?;
         let request = ot::msgs::BaseRequest::decode(params, &request)?;
         let (receiver, reply) = ot::ReceiverSetup::reply(params, self.session, rng, &request)?;
         self.channel.send(Kind::BaseReply, &reply.encode(), doing)?;

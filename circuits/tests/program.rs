@@ -1,0 +1,151 @@
+//! Programs: every rule is enforced, and a flat netlist computes what the program computes.
+
+use proptest::prelude::*;
+use xonn_circuits::bristol;
+use xonn_circuits::builder::Builder;
+use xonn_circuits::data::InputEncoding;
+use xonn_circuits::eval::evaluate_bits;
+use xonn_circuits::netlist::Netlist;
+use xonn_circuits::program::evaluate::{LengthError, evaluate};
+use xonn_circuits::program::flatten::flatten;
+use xonn_circuits::program::package::Package;
+use xonn_circuits::program::{
+    Axis, Block, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Program, ProgramError, Source,
+};
+
+fn axis(extent: u32, stride: u64) -> Axis {
+    Axis { extent, stride }
+}
+
+fn map(base: u64, outer: &[u64], inner: &[Axis]) -> IndexMap {
+    IndexMap { base, outer: outer.to_vec(), inner: inner.to_vec() }
+}
+
+/// `(a ^ key) & b` of two data bits and a secret bit, and the same for a constant and a copy.
+fn template() -> Netlist {
+    let mut b = Builder::new();
+    let (x, key) = (b.input(2), b.input(1));
+    let masked = b.xor(x[0], key[0]);
+    let y = b.and(masked, x[1]);
+    let one = b.constant(true);
+    b.finish(&[vec![y, x[0], one]])
+}
+
+/// A 3x4 image, 2x1 windows with stride 1: six instances a filter, two filters with a key each; then all 36 bits through
+/// a second layer of pairs.
+fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
+    let input = InputEncoding { shape: vec![3, 4], bits: 1, signed: false, scale: 1.0, zero: 0 };
+    let window = Block {
+        template: 0,
+        grid: vec![2, 4, 2],
+        inputs: vec![
+            Port { source: Source::Input, map: map(0, &[4, 1, 0], &[axis(2, 4)]) },
+            Port { source: Source::Secret, map: map(0, &[0, 0, 1], &[axis(1, 0)]) },
+        ],
+        output: map(0, &[24, 6, 3], &[axis(3, 1)]),
+    };
+    let pairs = Block {
+        template: 0,
+        grid: vec![24],
+        inputs: vec![
+            Port { source: Source::Layer(0), map: map(0, &[2], &[axis(2, 1)]) },
+            Port { source: Source::Secret, map: map(2, &[0], &[axis(1, 0)]) },
+        ],
+        output: map(0, &[3], &[axis(3, 1)]),
+    };
+    let layer = |bits, block| Layer { info: LayerInfo::default(), bits, blocks: vec![block] };
+    (input, 3, vec![template()], vec![layer(48, window), layer(72, pairs)])
+}
+
+fn program() -> Program {
+    let (input, secret, templates, layers) = parts();
+    Program::new(input, OutputEncoding::Bits, secret, templates, layers).expect("it obeys every rule")
+}
+
+/// What the program computes, written out.
+fn model(secret: &[bool], x: &[bool]) -> Vec<bool> {
+    let cell = |a: bool, b: bool, key: bool| [(a ^ key) & b, a, true];
+    let mut first = Vec::new();
+    for row in 0..2 {
+        for column in 0..4 {
+            for &key in &secret[..2] {
+                first.extend(cell(x[4 * row + column], x[4 * (row + 1) + column], key));
+            }
+        }
+    }
+    first.chunks(2).flat_map(|pair| cell(pair[0], pair[1], secret[2])).collect()
+}
+
+proptest! {
+    #[test]
+    fn program_package_and_flat_netlist_agree(secret in prop::collection::vec(any::<bool>(), 3), x in prop::collection::vec(any::<bool>(), 12)) {
+        let want = model(&secret, &x);
+        let program = program();
+        prop_assert_eq!(&evaluate(&program, &secret, std::slice::from_ref(&x)).expect("lengths fit")[0], &want);
+        let package = Package::new(&program).expect("it can be packed");
+        let read = Package::from_bytes(package.bytes().to_vec(), "test").expect("it can be read");
+        prop_assert_eq!(&evaluate(read.program(), &secret, std::slice::from_ref(&x)).expect("lengths fit")[0], &want);
+        for program in [&program, read.program()] {
+            let mut text = Vec::new();
+            let flat = flatten(program, &mut text, |_, _| ()).expect("it can be written");
+            let netlist = bristol::read(&text[..], "flat").expect("it is valid").netlist;
+            prop_assert_eq!((netlist.gates().len() as u64, u64::from(netlist.wires())), (flat.gates, flat.wires));
+            let all: Vec<bool> = secret.iter().chain(&x).copied().collect();
+            prop_assert_eq!(&evaluate_bits(&netlist, &all), &want);
+        }
+    }
+}
+
+#[test]
+fn more_samples_than_lanes_are_told_apart() {
+    let inputs: Vec<Vec<bool>> =
+        (0..600usize).map(|i| (0..12).map(|k| i * 2654435761 >> (k + 7) & 1 == 1).collect()).collect();
+    let secret = [true, false, true];
+    let outputs = evaluate(&program(), &secret, &inputs).expect("lengths fit");
+    assert!(outputs.iter().zip(&inputs).all(|(out, x)| *out == model(&secret, x)));
+    let error = evaluate(&program(), &secret[..2], &inputs).expect_err("too short");
+    assert_eq!(error, LengthError { what: "secret", found: 2, expected: 3 });
+}
+
+/// Breaks the valid program in one place and gives the error.
+fn broken(change: impl FnOnce(&mut InputEncoding, &mut Vec<Layer>)) -> ProgramError {
+    let (mut input, secret, templates, mut layers) = parts();
+    change(&mut input, &mut layers);
+    Program::new(input, OutputEncoding::Bits, secret, templates, layers).expect_err("it breaks a rule")
+}
+
+#[test]
+fn every_rule_is_enforced() {
+    assert_eq!(broken(|_, layers| layers.clear()), ProgramError::NoLayers);
+    assert!(matches!(broken(|input, _| input.scale = f64::NAN), ProgramError::Input { .. }));
+    assert!(matches!(broken(|_, l| l[0].bits = 1 << 40), ProgramError::TooLong { .. }));
+    assert!(matches!(broken(|_, l| l[0].bits = 49), ProgramError::Coverage { layer: 0, bit: 48, times: 0 }));
+    let twice = broken(|_, l| l[1].blocks[0].output.outer[0] = 2);
+    assert!(matches!(twice, ProgramError::Coverage { layer: 1, times: 2, .. }), "{twice}");
+    for (what, change) in [
+        ("template", (|l: &mut Vec<Layer>| l[0].blocks[0].template = 1) as fn(&mut Vec<Layer>)),
+        ("instances", |l| l[0].blocks[0].grid = vec![2, 0, 2]),
+        ("instances", |l| l[0].blocks[0].grid = vec![u32::MAX, u32::MAX, u32::MAX]),
+        ("outer strides", |l| l[0].blocks[0].grid = vec![2, 4]),
+        ("earlier layer", |l| l[0].blocks[0].inputs[0].source = Source::Layer(0)),
+        ("earlier layer", |l| l[1].blocks[0].inputs[0].source = Source::Layer(7)),
+        ("reaches bit 12 of the input", |l| l[0].blocks[0].inputs[0].map.base = 1),
+        ("reaches bit", |l| l[1].blocks[0].inputs[1].map.base = 3),
+        ("overflows", |l| l[0].blocks[0].inputs[0].map.outer[0] = u64::MAX),
+        ("the ports bring 2 bits", |l| drop(l[0].blocks[0].inputs.pop())),
+        ("must enumerate", |l| l[0].blocks[0].inputs[0].map.inner = vec![axis(0, 1)]),
+        ("must enumerate", |l| l[0].blocks[0].inputs[0].map.inner = vec![axis(u32::MAX, 1); 3]),
+        ("the output map takes 2 bits", |l| l[0].blocks[0].output.inner = vec![axis(2, 1)]),
+        ("reaches bit", |l| l[0].blocks[0].output.base = 1),
+    ] {
+        let error = broken(|_, layers| change(layers)).to_string();
+        assert!(error.contains(what), "{what}: {error}");
+    }
+    let (input, secret, templates, layers) = parts();
+    let wrong = Program::new(input, OutputEncoding::Argmax { classes: 10 }, secret, templates, layers);
+    assert_eq!(wrong.expect_err("72 bits are no index"), ProgramError::Output { expected: 4, found: 72 });
+    assert!(matches!(
+        Program::from_netlist(template(), &[2]),
+        Err(ProgramError::NoSuchGroup { group: 2, groups: 2 })
+    ));
+}
