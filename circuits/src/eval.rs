@@ -69,7 +69,7 @@ mod tests {
         let out = evaluate_lanes(&netlist, &inputs, &mut Vec::new());
         for lane in 0..LANES {
             let bit = |v: &Lanes| v[lane / 64] >> (lane % 64) & 1 == 1;
-            let x: Vec<bool> = (0..3).map(|k| lane % 8 >> k & 1 == 1).collect();
+            let x: Vec<bool> = (0..3).map(|k| (lane % 8) >> k & 1 == 1).collect();
             let want = (x[0] ^ x[1]) & x[2];
             assert_eq!((bit(&out[0]), bit(&out[1])), (want, !want));
         }

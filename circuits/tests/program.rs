@@ -99,7 +99,7 @@ proptest! {
 #[test]
 fn more_samples_than_lanes_are_told_apart() {
     let inputs: Vec<Vec<bool>> =
-        (0..600usize).map(|i| (0..12).map(|k| i * 2654435761 >> (k + 7) & 1 == 1).collect()).collect();
+        (0..600usize).map(|i| (0..12).map(|k| (i * 2654435761) >> (k + 7) & 1 == 1).collect()).collect();
     let secret = [true, false, true];
     let outputs = evaluate(&program(), &secret, &inputs).expect("lengths fit");
     assert!(outputs.iter().zip(&inputs).all(|(out, x)| *out == model(&secret, x)));

@@ -1,4 +1,4 @@
-//! Keras files: whatever form a model was saved in, read into a [`LayerGraph`](crate::graph::LayerGraph).
+//! Keras files: whatever form a model was saved in, read into a [`LayerGraph`].
 //!
 //! Containers ([`hdf5`], zip), the configuration ([`config`]), weights ([`weights`]) and layers ([`layers`]) are read
 //! apart, since they come in every combination. Nothing in a file is trusted: sizes are bounded before anything is

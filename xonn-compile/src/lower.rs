@@ -3,7 +3,7 @@
 //! One file an operation. What an operation *is* decides the template and the geometry; the model's weights decide only
 //! secret bits, so that two models of one architecture get the same program.
 //!
-//! An element of a tensor is an unsigned number `u` of a fixed width, standing for `step * u + lo` ([`Encoding`]). Bits
+//! An element of a tensor is an unsigned number `u` of a fixed width, standing for `step * u + lo` (`Encoding`). Bits
 //! (`+1`/`-1`) are the case `width 1, lo -1, step 2`, so that one lowering serves binary and integer layers.
 
 mod affine;

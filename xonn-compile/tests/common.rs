@@ -1,5 +1,7 @@
 //! What several tests need.
 
+#![allow(dead_code)] // each test binary uses a part of this
+
 use std::path::{Path, PathBuf};
 
 use xonn_circuits::data::{self, Dataset};

@@ -41,7 +41,7 @@ const NEURONS: u32 = 1024;
 /// Runs of which the median counts.
 const RUNS: usize = 7;
 
-/// A layer of binary neurons: [`NEURONS`] times XNOR, popcount, secret threshold.
+/// A layer of binary neurons: 1024 times XNOR, popcount, secret threshold.
 ///
 /// # Panics
 /// If `fan_in` is 0.

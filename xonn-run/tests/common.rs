@@ -18,7 +18,8 @@ pub fn bits(seed: u64, count: usize) -> Vec<bool> {
 /// Random netlists with three input groups, every gate kind, and outputs of every class.
 pub fn arbitrary_netlist() -> impl Strategy<Value = Netlist> {
     let groups = prop::collection::vec(1usize..6, 3);
-    let gates = prop::collection::vec((0u8..8, any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..80);
+    let gates =
+        prop::collection::vec((0u8..8, any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..80);
     let outputs = prop::collection::vec(any::<prop::sample::Index>(), 1..8);
     (groups, gates, outputs).prop_map(|(groups, gates, outputs)| {
         let mut b = Builder::new();

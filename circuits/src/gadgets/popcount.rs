@@ -65,7 +65,7 @@ pub fn threshold_cost(n: u64, bits: u32) -> u64 {
     let (mut carries, mut total) = (0u64, 0u64);
     for k in 0..width_of(max) {
         let fresh = if k < bits as usize { n } else { 0 };
-        carries = (fresh + carries + 1) / 2;
+        carries = (fresh + carries).div_ceil(2);
         total += carries;
     }
     total
