@@ -19,8 +19,8 @@
 //! order is part of the protocol; it does not depend on threads or instruction sets.
 
 mod evaluator;
-mod gather;
 mod garbler;
+mod gather;
 pub mod plan;
 mod tape;
 

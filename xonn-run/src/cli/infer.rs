@@ -39,7 +39,8 @@ impl Infer {
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
-        let samples = at_hand.as_ref().map(|package| self.files.samples(package.program().input())).transpose()?;
+        let samples =
+            at_hand.as_ref().map(|package| self.files.samples(package.program().input())).transpose()?;
 
         let begin = Instant::now();
         let stream = net::connect(&self.server, limits.message)
@@ -79,7 +80,7 @@ impl Infer {
             times.push(begin.elapsed());
             let prediction = program.output().decode(&output);
             if !self.json {
-                bar.suspend(|| println!("{}: {prediction}", sample.name));
+                bar.suspend(|| report::say(format_args!("{}: {prediction}", sample.name)))?;
             }
             predictions.push(prediction);
             bar.inc(1);
@@ -107,16 +108,16 @@ impl Infer {
                 "inference_ms_median": each.as_secs_f64() * 1e3,
                 "total_ms": total.as_secs_f64() * 1e3,
             });
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            report::say(serde_json::to_string_pretty(&report)?)?;
         } else {
-            eprintln!(
+            report::log(format_args!(
                 "{} predictions, {} ANDs each; {}; set-up {}, each prediction {} (median)",
                 predictions.len(),
                 report::grouped(costs.total()),
                 report::traffic(traffic),
                 report::time(set_up),
                 report::time(each),
-            );
+            ));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::{Outcome, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::session::server::{self, Model};
-use crate::session::{Circuit, client};
+use crate::session::{Circuit, Limits, client};
 
 /// The netlist and who holds which of its inputs; the same on both hosts.
 #[derive(Args)]
@@ -105,18 +105,20 @@ impl Garble {
         let secret = self.netlist.input.exactly(circuit.program.secret_bits() as usize)?;
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let listener = listen(&self.listen)?;
-        println!("listening on {}", listener.local_addr()?);
+        report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let (stream, peer) = listener.accept()?;
         stream.set_nodelay(true)?;
         let model = Model { circuit: &circuit, plan: &plan, secret: &secret };
         let begin = Instant::now();
-        let served = server::serve(stream, &model, &self.netlist.timeouts.limits(), &mut net::fresh_rng())?;
-        eprintln!(
+        // Each further evaluation would tell the evaluator more about this host's input.
+        let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
+        let served = server::serve(stream, &model, &limits, &mut net::fresh_rng())?;
+        report::log(format_args!(
             "{peer}: {} evaluations in {}, {}",
             served.inferences,
             report::time(begin.elapsed()),
             report::traffic(served.traffic)
-        );
+        ));
         Ok(())
     }
 }
@@ -143,17 +145,18 @@ impl Evaluate {
         let stream = net::connect(&self.connect, limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.connect))?;
         let begin = Instant::now();
-        let mut session = client::greet(stream, circuit.digest, input.len(), &limits, &mut rng)?.start(&mut rng)?;
+        let mut session =
+            client::greet(stream, circuit.digest, input.len(), &limits, &mut rng)?.start(&mut rng)?;
         let output = session.infer(&plan, &input, &mut rng)?;
         let traffic = session.finish()?;
-        println!("{}", if self.hex { hexadecimal(&output) } else { binary(&output) });
+        report::say(if self.hex { hexadecimal(&output) } else { binary(&output) })?;
         let ands = circuit.program.costs().total();
-        eprintln!(
+        report::log(format_args!(
             "{} ANDs in {}, {}",
             report::grouped(ands),
             report::time(begin.elapsed()),
             report::traffic(traffic)
-        );
+        ));
         Ok(())
     }
 }
@@ -178,7 +181,10 @@ mod tests {
         assert_eq!(parse("0110").and_then(|b| b.exactly(4)), Ok(vec![false, true, true, false]));
         assert_eq!(parse("0x6").and_then(|b| b.exactly(4)), Ok(vec![false, true, true, false]));
         assert_eq!(parse("0x06").and_then(|b| b.exactly(3)), Ok(vec![false, true, true]));
-        assert_eq!(parse("0x1").and_then(|b| b.exactly(6)), Ok(vec![true, false, false, false, false, false]));
+        assert_eq!(
+            parse("0x1").and_then(|b| b.exactly(6)),
+            Ok(vec![true, false, false, false, false, false])
+        );
         assert_eq!(parse("").and_then(|b| b.exactly(0)), Ok(vec![]));
         assert!(parse("012").is_err() && parse("0xg").is_err());
         assert!(parse("011").and_then(|b| b.exactly(4)).is_err());

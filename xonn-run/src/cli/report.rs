@@ -1,9 +1,21 @@
 //! How figures and errors are put for people.
 
 use std::error::Error;
+use std::fmt::Display;
+use std::io::Write;
 use std::time::Duration;
 
 use crate::session::Traffic;
+
+/// Writes a line to standard output; unlike `println!` it gives an error, not a panic, when nobody reads any more.
+pub fn say(line: impl Display) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{line}").map_err(|e| format!("standard output: cannot be written: {e}"))
+}
+
+/// Writes a line to standard error. If nobody reads it, it is lost: a server must not end because its log does.
+pub fn log(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// An error with its causes, in one sentence.
 pub fn sentence(error: &dyn Error) -> String {
@@ -25,7 +37,7 @@ pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -45,7 +57,11 @@ pub fn bytes(n: u64) -> String {
 
 /// A time in a unit that reads well.
 pub fn time(t: Duration) -> String {
-    if t.as_secs() >= 1 { format!("{:.2} s", t.as_secs_f64()) } else { format!("{:.1} ms", t.as_secs_f64() * 1e3) }
+    if t.as_secs() >= 1 {
+        format!("{:.2} s", t.as_secs_f64())
+    } else {
+        format!("{:.1} ms", t.as_secs_f64() * 1e3)
+    }
 }
 
 /// Traffic in one line, seen from the host that counted it.

@@ -1,7 +1,7 @@
 //! The evaluator: consumes the ciphertexts, segment by segment. `garbler.rs` mirrors it step by step.
 
 use rayon::prelude::*;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
@@ -14,7 +14,9 @@ use crate::block::{Block, Tccr};
 #[non_exhaustive]
 pub enum EvaluateError {
     /// The output label is none of the two that the garbler announced.
-    #[error("output bit {bit}: the label is neither of the garbler's two, so tables or labels were damaged or forged on the way")]
+    #[error(
+        "output bit {bit}: the label is neither of the garbler's two, so tables or labels were damaged or forged on the way"
+    )]
     WrongLabel {
         /// The output bit.
         bit: usize,
@@ -77,7 +79,7 @@ impl<'p> Evaluator<'p> {
             length("a segment of garbled tables", table.len(), segment.ciphertexts)?;
         }
         let Some(first) = batch.first() else { return Ok(()) };
-        let made: Vec<Vec<Block>> = match first.piece {
+        let made: Vec<Zeroizing<Vec<Block>>> = match first.piece {
             Some(piece) => vec![self.evaluate_piece(first, piece, &tables[0])],
             None => {
                 let pairs = batch.par_iter().zip(tables);
@@ -109,18 +111,20 @@ impl<'p> Evaluator<'p> {
         length("the decoding", decoding.len(), 2 * active.len())?;
         self.hash.hash::<1>(OUTPUT_TWEAKS, &mut active);
         let (pairs, _) = decoding.as_chunks::<2>();
-        let read = |(bit, (label, [zero, one])): (usize, (&Block, &[Block; 2]))| match (label == zero, label == one) {
-            (true, false) => Ok(false),
-            (false, true) => Ok(true),
-            _ => Err(EvaluateError::WrongLabel { bit }),
-        };
+        let read =
+            |(bit, (label, [zero, one])): (usize, (&Block, &[Block; 2]))| match (label == zero, label == one)
+            {
+                (true, false) => Ok(false),
+                (false, true) => Ok(true),
+                _ => Err(EvaluateError::WrongLabel { bit }),
+            };
         active.iter().zip(pairs).enumerate().map(read).collect()
     }
 
     /// Evaluates whole groups; returns output labels.
-    fn evaluate_groups(&self, segment: &Segment, tables: &[Block]) -> Vec<Block> {
+    fn evaluate_groups(&self, segment: &Segment, tables: &[Block]) -> Zeroizing<Vec<Block>> {
         let tape = &self.plan.layers[segment.layer][segment.block].tape;
-        let mut outputs = Vec::new();
+        let mut outputs = self.room_for(segment);
         let ops = 0..tape.ops.len();
         if segment.instances.end - segment.instances.start == 1 {
             let mut slots = Slots::<1>::default();
@@ -130,18 +134,19 @@ impl<'p> Evaluator<'p> {
             let mut read = 0;
             for first in segment.instances.clone().step_by(LANES) {
                 let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
-                read += self.run(segment, first, lanes, ops.clone(), &mut slots, (tables, read), &mut outputs);
+                read +=
+                    self.run(segment, first, lanes, ops.clone(), &mut slots, (tables, read), &mut outputs);
             }
         }
         outputs
     }
 
     /// Evaluates a piece of one group, whose slots live on from piece to piece.
-    fn evaluate_piece(&mut self, segment: &Segment, piece: usize, tables: &[Block]) -> Vec<Block> {
+    fn evaluate_piece(&mut self, segment: &Segment, piece: usize, tables: &[Block]) -> Zeroizing<Vec<Block>> {
         let ops = self.plan.layers[segment.layer][segment.block].tape.pieces[piece].ops.clone();
         let first = segment.instances.start;
         let lanes = (segment.instances.end - first) as usize;
-        let mut outputs = Vec::new();
+        let mut outputs = self.room_for(segment);
         if lanes == 1 {
             let mut slots = std::mem::take(&mut self.one);
             self.run(segment, first, 1, ops, &mut slots, (tables, 0), &mut outputs);
@@ -152,6 +157,13 @@ impl<'p> Evaluator<'p> {
             self.many = slots;
         }
         outputs
+    }
+
+    /// Output labels of a segment, none yet, with room for all: a vector that grows leaves copies of labels behind.
+    fn room_for(&self, segment: &Segment) -> Zeroizing<Vec<Block>> {
+        let tape = &self.plan.layers[segment.layer][segment.block].tape;
+        let outputs = (segment.instances.end - segment.instances.start) as usize * tape.outputs as usize;
+        Zeroizing::new(Vec::with_capacity(outputs))
     }
 
     /// Runs part of a tape on `lanes <= L` instances from `first` on, with the ciphertexts of a segment from an index on;
@@ -202,7 +214,9 @@ impl<'p> Evaluator<'p> {
                 }
                 Op::Store { output, a } => store(output, labels[a as usize]),
                 // What the garbler or everybody knows has active label 0.
-                Op::StoreBit { output, .. } | Op::StoreConst { output, .. } => store(output, [Block::ZERO; L]),
+                Op::StoreBit { output, .. } | Op::StoreConst { output, .. } => {
+                    store(output, [Block::ZERO; L])
+                }
                 Op::Flip { .. }
                 | Op::XorBit { .. }
                 | Op::BitLoad { .. }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use xonn_circuits::knowledge::Class;
 use xonn_circuits::program::{Block as ProgramBlock, Program};
 
-use super::tape::{PIECE_CIPHERTEXTS, Piece, Tape};
 pub use super::tape::Role;
+use super::tape::{PIECE_CIPHERTEXTS, Piece, Tape};
 
 /// Instances garbled side by side. Part of the protocol: it fixes the order of ciphertexts.
 pub const LANES: usize = 16;
@@ -97,7 +97,8 @@ fn plan_block(
 ) -> BlockPlan {
     let classes = block.input_classes();
     let key = (block.template, classes.iter().map(|&c| c == Class::Garbler).collect());
-    let tape = tapes.entry(key).or_insert_with(|| Arc::new(Tape::new(program.template(block), &classes, role)));
+    let tape =
+        tapes.entry(key).or_insert_with(|| Arc::new(Tape::new(program.template(block), &classes, role)));
     let inputs = block.inputs.iter().enumerate().flat_map(|(port, p)| {
         // Verified: a vector has at most 2^32 bits, so offsets within it fit.
         p.map.inner_offsets().into_iter().map(move |offset| (port as u32, offset as u32))
@@ -124,7 +125,8 @@ fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
                 tweak += ciphertexts;
             };
             let pieces: &[Piece] = &plan.tape.pieces;
-            let whole_groups = (PIECE_CIPHERTEXTS / plan.tape.ciphertexts.max(1)).max(1).next_multiple_of(LANES as u64);
+            let whole_groups =
+                (PIECE_CIPHERTEXTS / plan.tape.ciphertexts.max(1)).max(1).next_multiple_of(LANES as u64);
             let step = if pieces.len() > 1 { LANES as u64 } else { whole_groups };
             for first in (0..total).step_by(step as usize) {
                 let instances = first..total.min(first + step);
@@ -140,4 +142,3 @@ fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
     }
     segments
 }
-

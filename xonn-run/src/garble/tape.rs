@@ -213,8 +213,14 @@ impl Emitter {
         }
         let mut labels = Slots::new(label_use);
         let mut bits = Slots::new(bit_use);
-        let mut tape =
-            Tape { ops: Vec::with_capacity(self.ops.len()), label_slots: 0, bit_slots: 0, ciphertexts: 0, outputs, pieces: vec![] };
+        let mut tape = Tape {
+            ops: Vec::with_capacity(self.ops.len()),
+            label_slots: 0,
+            bit_slots: 0,
+            ciphertexts: 0,
+            outputs,
+            pieces: vec![],
+        };
         let mut piece = Piece { ops: 0..0, ciphertexts: 0 };
         for (at, &op) in self.ops.iter().enumerate() {
             tape.ops.push(op.placed(at, &mut labels, &mut bits, self.role));
@@ -254,7 +260,9 @@ impl Op {
             Op::BitXor { a, b, .. } | Op::BitAnd { a, b, .. } => (none, [Some(a), Some(b)]),
             Op::BitFlip { a, .. } => (none, [Some(a), None]),
             Op::StoreBit { bit, .. } if role == Role::Garbler => (none, [Some(bit), None]),
-            Op::StoreBit { .. } | Op::StoreConst { .. } | Op::Load { .. } | Op::BitLoad { .. } => (none, none),
+            Op::StoreBit { .. } | Op::StoreConst { .. } | Op::Load { .. } | Op::BitLoad { .. } => {
+                (none, none)
+            }
         }
     }
 

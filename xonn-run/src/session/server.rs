@@ -71,11 +71,12 @@ fn session<T: Transport>(
             (Kind::Refusal, length) => return Err(channel.refusal(length, "waiting for an inference")?),
             (Kind::Extend, length) if length == expected && *inferences < limits.inferences => {}
             (Kind::Extend, length) if length == expected => {
-                let reason = format!("more than {} inferences on one connection", limits.inferences);
+                let reason = format!("an inference too many, a connection is granted {}", limits.inferences);
                 return Err(SessionError::Misbehaved { doing: "waiting for an inference", reason });
             }
             (kind, length) => {
-                let reason = format!("{kind:?} of {length} bytes, expected Extend of {expected} bytes or Bye");
+                let reason =
+                    format!("{kind:?} of {length} bytes, expected Extend of {expected} bytes or Bye");
                 return Err(SessionError::Misbehaved { doing: "waiting for an inference", reason });
             }
         }
@@ -111,7 +112,9 @@ fn set_up<T: Transport>(
 fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8], SessionError> {
     let Some(wanted) = hello.wanted else {
         return circuit.package.as_deref().ok_or_else(|| {
-            SessionError::Mismatch("the client asks for a package, this server garbles a plain netlist".into())
+            SessionError::Mismatch(
+                "the client asks for a package, this server garbles a plain netlist".into(),
+            )
         });
     };
     if wanted != circuit.digest {
