@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("xonn-run: {}", report::sentence(error.as_ref()));
+            report::log(format_args!("xonn-run: {}", report::sentence(error.as_ref())));
             ExitCode::FAILURE
         }
     }

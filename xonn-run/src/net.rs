@@ -11,12 +11,15 @@ use rand_chacha::ChaCha20Rng;
 use crate::session::server::{self, Model, Served};
 use crate::session::{Channel, Limits, SessionError};
 
+/// Clients that are being turned away at the same time; beyond that they are hung up on without a word.
+const TURNING_AWAY: usize = 16;
+
 /// How a server accepts clients.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerOptions {
     /// What each client is granted.
     pub limits: Limits,
-    /// Connections served at the same time; more are refused.
+    /// Connections served at the same time; more are turned away.
     pub at_once: usize,
     /// Connections after which the server ends, or none.
     pub total: Option<u64>,
@@ -54,7 +57,7 @@ pub fn serve(
     options: &ServerOptions,
     report: impl Fn(Event<'_>) + Sync,
 ) {
-    let busy = AtomicUsize::new(0);
+    let (busy, leaving) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let report = &report;
     let mut accepted = 0;
     std::thread::scope(|scope| {
@@ -68,26 +71,43 @@ pub fn serve(
                     continue;
                 }
             };
-            if busy.load(Ordering::Relaxed) >= options.at_once {
-                turn_away(stream);
+            let thread = std::thread::Builder::new();
+            let started = if let Some(place) = Place::take(&busy, options.at_once) {
+                accepted += 1;
+                thread.spawn_scoped(scope, move || {
+                    let begin = Instant::now();
+                    let result = serve_one(stream, model, &options.limits);
+                    drop(place);
+                    report(Event::Ended { peer, result: &result, elapsed: begin.elapsed() });
+                })
+            } else {
                 report(Event::Full { peer });
-                continue;
+                // On a thread too: a client that does not listen must not keep others waiting.
+                let Some(place) = Place::take(&leaving, TURNING_AWAY) else { continue };
+                thread.spawn_scoped(scope, move || {
+                    turn_away(stream);
+                    drop(place);
+                })
+            };
+            if let Err(error) = started {
+                report(Event::AcceptFailed { error: &error });
             }
-            accepted += 1;
-            busy.fetch_add(1, Ordering::Relaxed);
-            let busy = &busy;
-            scope.spawn(move || {
-                let _place = Place(busy);
-                let begin = Instant::now();
-                let result = serve_one(stream, model, &options.limits);
-                report(Event::Ended { peer, result: &result, elapsed: begin.elapsed() });
-            });
         }
     });
 }
 
-/// A place among the connections served at the same time, given back even if a session's thread should panic.
+/// A place among the connections served at the same time, given back when dropped, even if a session's thread panics.
 struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    /// A place if fewer than `most` are taken. Only the accepting thread takes places, so none is taken in between.
+    fn take(taken: &'a AtomicUsize, most: usize) -> Option<Self> {
+        (taken.load(Ordering::Relaxed) < most).then(|| {
+            taken.fetch_add(1, Ordering::Relaxed);
+            Self(taken)
+        })
+    }
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
@@ -97,31 +117,8 @@ impl Drop for Place<'_> {
 
 fn serve_one(stream: TcpStream, model: &Model<'_>, limits: &Limits) -> Result<Served, SessionError> {
     let doing = "accepting a connection";
-    let transport = |source| SessionError::Transport { doing, source };
-    stream.set_nodelay(true).map_err(transport)?;
-    let closing = stream.try_clone().map_err(transport)?;
-    let result = server::serve(stream, model, limits, &mut fresh_rng());
-    hang_up(closing, result.is_err());
-    result
-}
-
-/// Ends a connection. After a refusal what the peer still sends is read for a moment: closing with unread bytes would
-/// reset the connection, and the peer would never see the reason.
-fn hang_up(stream: TcpStream, refused: bool) {
-    let _ = stream.shutdown(std::net::Shutdown::Write);
-    if refused {
-        let deadline = Instant::now() + Duration::from_millis(500);
-        let mut rest = [0; 4096];
-        let mut stream = stream;
-        while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-        {
-            if stream.set_read_timeout(Some(left)).is_err()
-                || !matches!(io::Read::read(&mut stream, &mut rest), Ok(1..))
-            {
-                break;
-            }
-        }
-    }
+    stream.set_nodelay(true).map_err(|source| SessionError::Transport { doing, source })?;
+    server::serve(stream, model, limits, &mut fresh_rng())
 }
 
 fn turn_away(stream: TcpStream) {

@@ -4,7 +4,7 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table};
 use serde_json::json;
 
-use super::Outcome;
+use super::{Outcome, report};
 use crate::bench::{self, Row};
 use crate::block::Backend;
 
@@ -31,14 +31,11 @@ impl Bench {
         let processor = bench::processor();
         if self.json {
             let version = env!("CARGO_PKG_VERSION");
-            println!(
-                "{}",
-                serde_json::to_string_pretty(
-                    &json!({ "processor": processor, "version": version, "rows": rows })
-                )?
-            );
+            let report = json!({ "processor": processor, "version": version, "rows": rows });
+            report::say(serde_json::to_string_pretty(&report)?)?;
         } else {
-            println!("{processor}, in memory, median of 7 runs, million ANDs a second\n{}", table(&rows));
+            report::say(format_args!("{processor}, in memory, median of 7 runs, million ANDs a second"))?;
+            report::say(table(&rows))?;
         }
         Ok(())
     }

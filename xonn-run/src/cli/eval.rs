@@ -8,8 +8,8 @@ use xonn_circuits::program::evaluate::evaluate;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
 
-use super::Outcome;
 use super::input::{InputFiles, progress};
+use super::{Outcome, report};
 
 #[derive(Args)]
 pub struct Eval {
@@ -45,9 +45,11 @@ impl Eval {
         let named = samples.iter().map(|s| &s.name).zip(&predictions);
         if self.json {
             let rows: Vec<_> = named.map(|(name, p)| json!({ "input": name, "prediction": p })).collect();
-            println!("{}", serde_json::to_string_pretty(&json!({ "predictions": rows }))?);
+            report::say(serde_json::to_string_pretty(&json!({ "predictions": rows }))?)?;
         } else {
-            named.for_each(|(name, prediction)| println!("{name}: {prediction}"));
+            for (name, prediction) in named {
+                report::say(format_args!("{name}: {prediction}"))?;
+            }
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Infer {
             times.push(begin.elapsed());
             let prediction = program.output().decode(&output);
             if !self.json {
-                bar.suspend(|| println!("{}: {prediction}", sample.name));
+                bar.suspend(|| report::say(format_args!("{}: {prediction}", sample.name)))?;
             }
             predictions.push(prediction);
             bar.inc(1);
@@ -108,16 +108,16 @@ impl Infer {
                 "inference_ms_median": each.as_secs_f64() * 1e3,
                 "total_ms": total.as_secs_f64() * 1e3,
             });
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            report::say(serde_json::to_string_pretty(&report)?)?;
         } else {
-            eprintln!(
+            report::log(format_args!(
                 "{} predictions, {} ANDs each; {}; set-up {}, each prediction {} (median)",
                 predictions.len(),
                 report::grouped(costs.total()),
                 report::traffic(traffic),
                 report::time(set_up),
                 report::time(each),
-            );
+            ));
         }
         Ok(())
     }

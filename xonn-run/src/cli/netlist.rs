@@ -12,7 +12,7 @@ use super::{Outcome, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::session::server::{self, Model};
-use crate::session::{Circuit, client};
+use crate::session::{Circuit, Limits, client};
 
 /// The netlist and who holds which of its inputs; the same on both hosts.
 #[derive(Args)]
@@ -105,18 +105,20 @@ impl Garble {
         let secret = self.netlist.input.exactly(circuit.program.secret_bits() as usize)?;
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let listener = listen(&self.listen)?;
-        println!("listening on {}", listener.local_addr()?);
+        report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let (stream, peer) = listener.accept()?;
         stream.set_nodelay(true)?;
         let model = Model { circuit: &circuit, plan: &plan, secret: &secret };
         let begin = Instant::now();
-        let served = server::serve(stream, &model, &self.netlist.timeouts.limits(), &mut net::fresh_rng())?;
-        eprintln!(
+        // Each further evaluation would tell the evaluator more about this host's input.
+        let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
+        let served = server::serve(stream, &model, &limits, &mut net::fresh_rng())?;
+        report::log(format_args!(
             "{peer}: {} evaluations in {}, {}",
             served.inferences,
             report::time(begin.elapsed()),
             report::traffic(served.traffic)
-        );
+        ));
         Ok(())
     }
 }
@@ -147,14 +149,14 @@ impl Evaluate {
             client::greet(stream, circuit.digest, input.len(), &limits, &mut rng)?.start(&mut rng)?;
         let output = session.infer(&plan, &input, &mut rng)?;
         let traffic = session.finish()?;
-        println!("{}", if self.hex { hexadecimal(&output) } else { binary(&output) });
+        report::say(if self.hex { hexadecimal(&output) } else { binary(&output) })?;
         let ands = circuit.program.costs().total();
-        eprintln!(
+        report::log(format_args!(
             "{} ANDs in {}, {}",
             report::grouped(ands),
             report::time(begin.elapsed()),
             report::traffic(traffic)
-        );
+        ));
         Ok(())
     }
 }

@@ -1,9 +1,21 @@
 //! How figures and errors are put for people.
 
 use std::error::Error;
+use std::fmt::Display;
+use std::io::Write;
 use std::time::Duration;
 
 use crate::session::Traffic;
+
+/// Writes a line to standard output; unlike `println!` it gives an error, not a panic, when nobody reads any more.
+pub fn say(line: impl Display) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{line}").map_err(|e| format!("standard output: cannot be written: {e}"))
+}
+
+/// Writes a line to standard error. If nobody reads it, it is lost: a server must not end because its log does.
+pub fn log(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// An error with its causes, in one sentence.
 pub fn sentence(error: &dyn Error) -> String {

@@ -46,12 +46,12 @@ impl Serve {
         let circuit = Circuit::of_package(&package);
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let listener = listen(&self.listen)?;
-        println!("serving {} (digest {})", self.package.display(), package.digest());
-        println!("listening on {}", listener.local_addr()?);
+        report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
+        report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let model = Model { circuit: &circuit, plan: &plan, secret: &secret.bits };
         let limits = Limits { idle: Duration::from_secs(self.idle), ..self.timeouts.limits() };
         let options = ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
-        net::serve(&listener, &model, &options, log);
+        net::serve(&listener, &model, &options, |event| report::log(describe(&event)));
         Ok(())
     }
 }
@@ -61,19 +61,19 @@ pub fn listen(address: &str) -> Result<TcpListener, Box<dyn Error>> {
     TcpListener::bind(address).map_err(|e| format!("cannot listen on {address}: {e}").into())
 }
 
-/// One line for each event on standard error.
-pub fn log(event: Event<'_>) {
+/// One line for each event.
+fn describe(event: &Event<'_>) -> String {
     match event {
-        Event::Ended { peer, result: Ok(served), elapsed } => eprintln!(
+        Event::Ended { peer, result: Ok(served), elapsed } => format!(
             "{peer}: {} inferences in {}, {}",
             served.inferences,
-            report::time(elapsed),
+            report::time(*elapsed),
             report::traffic(served.traffic)
         ),
         Event::Ended { peer, result: Err(error), elapsed } => {
-            eprintln!("{peer}: failed after {}: {}", report::time(elapsed), report::sentence(error));
+            format!("{peer}: failed after {}: {}", report::time(*elapsed), report::sentence(error))
         }
-        Event::Full { peer } => eprintln!("{peer}: turned away, the server is full"),
-        Event::AcceptFailed { error } => eprintln!("a connection could not be accepted: {error}"),
+        Event::Full { peer } => format!("{peer}: turned away, the server is full"),
+        Event::AcceptFailed { error } => format!("a connection could not be accepted: {error}"),
     }
 }

@@ -1,7 +1,7 @@
 //! The evaluator: consumes the ciphertexts, segment by segment. `garbler.rs` mirrors it step by step.
 
 use rayon::prelude::*;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
@@ -79,7 +79,7 @@ impl<'p> Evaluator<'p> {
             length("a segment of garbled tables", table.len(), segment.ciphertexts)?;
         }
         let Some(first) = batch.first() else { return Ok(()) };
-        let made: Vec<Vec<Block>> = match first.piece {
+        let made: Vec<Zeroizing<Vec<Block>>> = match first.piece {
             Some(piece) => vec![self.evaluate_piece(first, piece, &tables[0])],
             None => {
                 let pairs = batch.par_iter().zip(tables);
@@ -122,9 +122,9 @@ impl<'p> Evaluator<'p> {
     }
 
     /// Evaluates whole groups; returns output labels.
-    fn evaluate_groups(&self, segment: &Segment, tables: &[Block]) -> Vec<Block> {
+    fn evaluate_groups(&self, segment: &Segment, tables: &[Block]) -> Zeroizing<Vec<Block>> {
         let tape = &self.plan.layers[segment.layer][segment.block].tape;
-        let mut outputs = Vec::new();
+        let mut outputs = self.room_for(segment);
         let ops = 0..tape.ops.len();
         if segment.instances.end - segment.instances.start == 1 {
             let mut slots = Slots::<1>::default();
@@ -142,11 +142,11 @@ impl<'p> Evaluator<'p> {
     }
 
     /// Evaluates a piece of one group, whose slots live on from piece to piece.
-    fn evaluate_piece(&mut self, segment: &Segment, piece: usize, tables: &[Block]) -> Vec<Block> {
+    fn evaluate_piece(&mut self, segment: &Segment, piece: usize, tables: &[Block]) -> Zeroizing<Vec<Block>> {
         let ops = self.plan.layers[segment.layer][segment.block].tape.pieces[piece].ops.clone();
         let first = segment.instances.start;
         let lanes = (segment.instances.end - first) as usize;
-        let mut outputs = Vec::new();
+        let mut outputs = self.room_for(segment);
         if lanes == 1 {
             let mut slots = std::mem::take(&mut self.one);
             self.run(segment, first, 1, ops, &mut slots, (tables, 0), &mut outputs);
@@ -157,6 +157,13 @@ impl<'p> Evaluator<'p> {
             self.many = slots;
         }
         outputs
+    }
+
+    /// Output labels of a segment, none yet, with room for all: a vector that grows leaves copies of labels behind.
+    fn room_for(&self, segment: &Segment) -> Zeroizing<Vec<Block>> {
+        let tape = &self.plan.layers[segment.layer][segment.block].tape;
+        let outputs = (segment.instances.end - segment.instances.start) as usize * tape.outputs as usize;
+        Zeroizing::new(Vec::with_capacity(outputs))
     }
 
     /// Runs part of a tape on `lanes <= L` instances from `first` on, with the ciphertexts of a segment from an index on;

@@ -1,7 +1,7 @@
 //! The garbler: makes the ciphertexts, segment by segment. `evaluator.rs` mirrors it step by step.
 
 use rayon::prelude::*;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
@@ -46,7 +46,7 @@ impl<'p> Garbler<'p> {
     pub fn garble(&mut self, most: usize) -> Vec<Vec<Block>> {
         let batch = self.plan.batch(self.next, most);
         let Some(first) = batch.first() else { return Vec::new() };
-        let made: Vec<(Vec<Block>, Vec<Block>)> = match first.piece {
+        let made: Vec<Made> = match first.piece {
             Some(piece) => vec![self.garble_piece(first, piece)],
             None => batch.par_iter().map(|segment| self.garble_groups(segment)).collect(),
         };
@@ -72,16 +72,19 @@ impl<'p> Garbler<'p> {
     #[must_use]
     pub fn decoding(self) -> Vec<Block> {
         assert!(self.plan.batch(self.next, 1).is_empty(), "decoding comes after the last segment");
-        let mut both: Vec<Block> = self.vectors.output().iter().flat_map(|&w| [w, w ^ self.delta]).collect();
+        let output = self.vectors.output();
+        let mut both = vec![Block::ZERO; 2 * output.len()]; // as long as it gets, so that no copy of a label is left behind
+        for (pair, &w) in both.as_chunks_mut::<2>().0.iter_mut().zip(output) {
+            *pair = [w, w ^ self.delta];
+        }
         self.hash.hash::<2>(OUTPUT_TWEAKS, &mut both);
         both
     }
 
     /// Garbles whole groups; returns ciphertexts and output labels.
-    fn garble_groups(&self, segment: &Segment) -> (Vec<Block>, Vec<Block>) {
+    fn garble_groups(&self, segment: &Segment) -> Made {
         let tape = &self.plan.layers[segment.layer][segment.block].tape;
-        let mut tables = Vec::with_capacity(segment.ciphertexts);
-        let mut outputs = Vec::new();
+        let (mut tables, mut outputs) = self.room_for(segment);
         let ops = 0..tape.ops.len();
         if segment.instances.end - segment.instances.start == 1 {
             let mut slots = Slots::<1>::default();
@@ -97,11 +100,11 @@ impl<'p> Garbler<'p> {
     }
 
     /// Garbles a piece of one group, whose slots live on from piece to piece.
-    fn garble_piece(&mut self, segment: &Segment, piece: usize) -> (Vec<Block>, Vec<Block>) {
+    fn garble_piece(&mut self, segment: &Segment, piece: usize) -> Made {
         let ops = self.plan.layers[segment.layer][segment.block].tape.pieces[piece].ops.clone();
         let first = segment.instances.start;
         let lanes = (segment.instances.end - first) as usize;
-        let (mut tables, mut outputs) = (Vec::with_capacity(segment.ciphertexts), Vec::new());
+        let (mut tables, mut outputs) = self.room_for(segment);
         if lanes == 1 {
             let mut slots = std::mem::take(&mut self.one);
             self.run(segment, first, 1, ops, &mut slots, &mut tables, &mut outputs);
@@ -112,6 +115,13 @@ impl<'p> Garbler<'p> {
             self.many = slots;
         }
         (tables, outputs)
+    }
+
+    /// What a segment makes, empty, with room for all of it: a vector that grows leaves copies of labels behind.
+    fn room_for(&self, segment: &Segment) -> Made {
+        let tape = &self.plan.layers[segment.layer][segment.block].tape;
+        let outputs = (segment.instances.end - segment.instances.start) as usize * tape.outputs as usize;
+        (Vec::with_capacity(segment.ciphertexts), Zeroizing::new(Vec::with_capacity(outputs)))
     }
 
     /// Runs part of a tape on `lanes <= L` instances from `first` on.
@@ -222,6 +232,9 @@ impl<'p> Garbler<'p> {
         out
     }
 }
+
+/// Ciphertexts and output labels of a segment; the labels are wiped when dropped.
+type Made = (Vec<Block>, Zeroizing<Vec<Block>>);
 
 impl Drop for Garbler<'_> {
     fn drop(&mut self) {

@@ -4,7 +4,7 @@
 //! length that it expects before it reads, so a frame that says otherwise is refused before anything is allocated.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::error::SessionError;
@@ -16,6 +16,9 @@ const BUFFER: usize = 1 << 16;
 
 /// Length of a frame's head.
 pub const HEAD: usize = 5;
+
+/// Longest time that a refusal may take to be sent, and then to be taken notice of.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// A byte stream whose reads and writes can be given a time limit.
 pub trait Transport: Send {
@@ -30,6 +33,9 @@ pub trait Transport: Send {
     /// # Errors
     /// What the stream says.
     fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize>;
+
+    /// Ends the stream so that the peer still gets the last words, in at most `limit`.
+    fn hang_up(&mut self, limit: Duration);
 }
 
 impl Transport for TcpStream {
@@ -41,6 +47,20 @@ impl Transport for TcpStream {
     fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize> {
         self.set_write_timeout(Some(limit))?;
         self.write(bytes)
+    }
+
+    /// What the peer still sends is read and thrown away: closing with unread bytes resets the connection, and with it
+    /// what the peer has not read yet.
+    fn hang_up(&mut self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let mut rest = [0; 4096];
+        let _ = self.shutdown(Shutdown::Write); // the connection may be gone already, which is as good
+        while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        {
+            if !matches!(self.read_within(&mut rest, left), Ok(1..)) {
+                break;
+            }
+        }
     }
 }
 
@@ -106,7 +126,7 @@ impl<T: Transport> Channel<T> {
     }
 
     fn write_all(&mut self, mut bytes: &[u8], doing: &'static str) -> Result<(), SessionError> {
-        let deadline = Instant::now() + self.limit;
+        let deadline = Deadline::after(self.limit);
         self.sent_last |= !bytes.is_empty();
         while !bytes.is_empty() {
             let written = self.step(doing, deadline, |t, left| t.write_within(bytes, left))?;
@@ -155,7 +175,7 @@ impl<T: Transport> Channel<T> {
     pub fn head(&mut self, idle: Duration, doing: &'static str) -> Result<(Kind, usize), SessionError> {
         self.flush(doing)?;
         let mut head = [0; HEAD];
-        self.read_exact(&mut head, doing, Instant::now() + idle)?;
+        self.read_exact(&mut head, doing, Deadline::after(idle))?;
         if std::mem::take(&mut self.sent_last) {
             self.traffic.round_trips += 1;
         }
@@ -173,11 +193,11 @@ impl<T: Transport> Channel<T> {
     /// If the transport fails or is too slow.
     pub fn payload(&mut self, length: usize, doing: &'static str) -> Result<Vec<u8>, SessionError> {
         let mut payload = vec![0; length];
-        self.read_exact(&mut payload, doing, Instant::now() + self.limit)?;
+        self.read_exact(&mut payload, doing, Deadline::after(self.limit))?;
         Ok(payload)
     }
 
-    /// The error that a peer's refusal means. Its text is bounded and stripped of control characters.
+    /// The error that a peer's refusal means. Its text is bounded and cannot control a terminal.
     ///
     /// # Errors
     /// If the transport fails before the text is complete.
@@ -186,17 +206,22 @@ impl<T: Transport> Channel<T> {
         Ok(SessionError::Refused(msgs::printable(&text)))
     }
 
-    /// Tells the peer why this host ends the session, if it may know; errors are of no interest any more.
+    /// Tells the peer why this host ends the session, if it may know, and hangs up; errors are of no interest any more.
+    ///
+    /// A peer that does not listen delays this host by a second at most, whatever the limit for a message is.
     pub fn refuse(&mut self, error: &SessionError) {
         if let Some(text) = error.for_peer() {
             let end = text.len().min(msgs::MAX_REFUSAL);
-            let _ = self.send(Kind::Refusal, &text.as_bytes()[..end], "refusing");
-            let _ = self.flush("refusing");
+            self.limit = self.limit.min(LINGER);
+            let sent = self.send(Kind::Refusal, &text.as_bytes()[..end], "refusing");
+            if sent.and_then(|()| self.flush("refusing")).is_ok() {
+                self.transport.hang_up(self.limit);
+            }
         }
     }
 
-    fn expect(&mut self, kind: Kind, length: usize, doing: &'static str) -> Result<Instant, SessionError> {
-        let deadline = Instant::now() + self.limit;
+    fn expect(&mut self, kind: Kind, length: usize, doing: &'static str) -> Result<Deadline, SessionError> {
+        let deadline = Deadline::after(self.limit);
         let (found, found_length) = self.head(self.limit, doing)?;
         if found == Kind::Refusal {
             return Err(self.refusal(found_length, doing)?);
@@ -212,11 +237,11 @@ impl<T: Transport> Channel<T> {
         &mut self,
         mut buffer: &mut [u8],
         doing: &'static str,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<(), SessionError> {
-        self.traffic.received += buffer.len() as u64;
         while !buffer.is_empty() {
             let read = self.step(doing, deadline, |t, left| t.read_within(buffer, left))?;
+            self.traffic.received += read as u64;
             buffer = &mut buffer[read..];
         }
         Ok(())
@@ -226,12 +251,12 @@ impl<T: Transport> Channel<T> {
     fn step(
         &mut self,
         doing: &'static str,
-        deadline: Instant,
+        deadline: Deadline,
         mut f: impl FnMut(&mut T, Duration) -> io::Result<usize>,
     ) -> Result<usize, SessionError> {
-        let timed_out = SessionError::TimedOut { doing, seconds: self.limit.as_secs() };
+        let timed_out = SessionError::TimedOut { doing, limit: deadline.limit };
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.at.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(timed_out);
             }
@@ -245,5 +270,18 @@ impl<T: Transport> Channel<T> {
                 Err(source) => Err(SessionError::Transport { doing, source }),
             };
         }
+    }
+}
+
+/// When a message must be complete.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn after(limit: Duration) -> Self {
+        Self { at: Instant::now() + limit, limit }
     }
 }

@@ -43,15 +43,21 @@ pub fn greet<T: Transport>(
     let hello = ClientHello::new(Some(circuit), input_bits, rng);
     let (greeted, package_bytes) = exchange(transport, &hello, limits)?;
     let served = greeted.digest;
-    if served != circuit || package_bytes != 0 {
+    if served != circuit {
         let reason = format!("the server serves the circuit with digest {served}, this client has {circuit}");
         return Err(greeted.end(SessionError::Mismatch(reason)));
+    }
+    if package_bytes != 0 {
+        let reason = format!(
+            "a package of {package_bytes} bytes follows, expected none: this client did not ask for it"
+        );
+        return Err(greeted.end(SessionError::Misbehaved { doing: "greeting", reason }));
     }
     Ok(greeted)
 }
 
-/// Greets a server and receives the package that it serves. Which circuit that is, the server decides: the client's input
-/// stays private whatever it is, the answer is the server's word.
+/// Greets a server and receives the package that it serves. Which circuit that is, the server decides: the answer is the
+/// server's word.
 ///
 /// # Errors
 /// [`SessionError::Misbehaved`] if the package is not valid or not the announced one, and the transport's errors.
@@ -63,21 +69,43 @@ pub fn greet_and_fetch<T: Transport>(
     let doing = "receiving the package";
     let hello = ClientHello::new(None, 0, rng);
     let (mut greeted, package_bytes) = exchange(transport, &hello, limits)?;
-    let mut bytes = Vec::new();
-    // The length is at most MAX_PACKAGE; memory grows with what really comes.
-    while (bytes.len() as u64) < package_bytes {
-        let part = (package_bytes - bytes.len() as u64).min(msgs::PACKAGE_PART as u64);
-        bytes.extend(greeted.channel.receive(Kind::Package, part as usize, doing)?);
-    }
+    let bytes = match fetch(&mut greeted.channel, package_bytes, doing) {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(greeted.end(error)),
+    };
     let checked =
         Package::from_bytes(bytes, "the server's package").map_err(|e| chain(&e)).and_then(|package| {
             let named = greeted.digest;
-            if package.digest() == named { Ok(package) } else { Err(format!("its digest is not {named}")) }
+            let found = package.digest();
+            if found == named {
+                Ok(package)
+            } else {
+                Err(format!("its digest is {found}, the server announced {named}"))
+            }
         });
     match checked {
         Ok(package) => Ok((greeted, package)),
-        Err(reason) => Err(greeted.end(SessionError::Misbehaved { doing, reason })),
+        Err(reason) => {
+            // The names in it are the server's.
+            let reason = msgs::printable(reason.as_bytes());
+            Err(greeted.end(SessionError::Misbehaved { doing, reason }))
+        }
     }
+}
+
+/// The package's bytes, of which there are at most [`xonn_circuits::program::package::MAX_PACKAGE`]; memory grows with
+/// what really comes.
+fn fetch<T: Transport>(
+    channel: &mut Channel<T>,
+    length: u64,
+    doing: &'static str,
+) -> Result<Vec<u8>, SessionError> {
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < length {
+        let part = (length - bytes.len() as u64).min(msgs::PACKAGE_PART as u64);
+        bytes.extend(channel.receive(Kind::Package, part as usize, doing)?);
+    }
+    Ok(bytes)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -95,8 +123,8 @@ fn exchange<T: Transport>(
     let doing = "greeting";
     let mut channel = Channel::new(transport, limits.message);
     channel.send(Kind::ClientHello, &hello.encode(), doing)?;
-    let bytes = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing)?;
-    match ServerHello::decode(&bytes) {
+    let bytes = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing);
+    match bytes.and_then(|bytes| ServerHello::decode(&bytes)) {
         Ok(answer) => {
             let session = msgs::session_id(hello, &answer);
             Ok((Greeted { channel, session, digest: answer.digest }, answer.package_bytes))
@@ -152,6 +180,9 @@ impl<T: Transport> Session<T> {
 
     /// One private inference; returns the output bits. After an error the session is over and the server is told.
     ///
+    /// It is not told that the output was invalid: it sees the goodbye that it would see after a valid one. A server that
+    /// garbles one label of an input bit wrongly would otherwise learn the bit from the complaint.
+    ///
     /// # Errors
     /// [`SessionError`].
     pub fn infer(
@@ -161,8 +192,12 @@ impl<T: Transport> Session<T> {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
         let result = self.try_infer(plan, input, rng);
-        if let Err(error) = &result {
-            self.channel.refuse(error);
+        match &result {
+            Ok(_) => {}
+            Err(SessionError::Evaluate(_)) => {
+                let _ = self.goodbye(); // the failed evaluation is what there is to report
+            }
+            Err(error) => self.channel.refuse(error),
         }
         result
     }
@@ -214,9 +249,13 @@ impl<T: Transport> Session<T> {
     /// # Errors
     /// If the transport fails.
     pub fn finish(mut self) -> Result<Traffic, SessionError> {
-        self.channel.send(Kind::Bye, &[], "saying goodbye")?;
-        self.channel.flush("saying goodbye")?;
+        self.goodbye()?;
         Ok(self.channel.traffic())
+    }
+
+    fn goodbye(&mut self) -> Result<(), SessionError> {
+        self.channel.send(Kind::Bye, &[], "saying goodbye")?;
+        self.channel.flush("saying goodbye")
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong between two hosts, in four families: the transport, the peer, a mismatch, and ourselves.
 
 use std::io;
+use std::time::Duration;
 
 use crate::garble::EvaluateError;
 use crate::ot::OtError;
@@ -18,12 +19,12 @@ pub enum SessionError {
         source: io::Error,
     },
     /// The peer did not finish a message in time.
-    #[error("the peer was too slow: {doing} took longer than {seconds} s")]
+    #[error("the peer was too slow: {doing} took longer than {limit:?}")]
     TimedOut {
         /// What this host was doing.
         doing: &'static str,
         /// The limit.
-        seconds: u64,
+        limit: Duration,
     },
     /// The peer sent something that the protocol does not allow here.
     #[error("peer misbehaved while {doing}: {reason}")]
@@ -34,7 +35,7 @@ pub enum SessionError {
         reason: String,
     },
     /// The peer failed a step of oblivious transfer.
-    #[error("peer misbehaved in oblivious transfer")]
+    #[error(transparent)]
     Ot(#[from] OtError),
     /// The garbled circuit gave no valid output.
     #[error("the evaluation failed")]
@@ -62,11 +63,11 @@ impl SessionError {
         match self {
             Self::Mismatch(text) => Some(text.clone()),
             Self::Misbehaved { doing, reason } => Some(format!("while {doing}: {reason}")),
-            Self::TimedOut { .. } => Some(self.to_string()),
+            Self::TimedOut { doing, limit } => Some(format!("{doing} took longer than {limit:?}")),
             Self::Ot(_) => Some("a check of oblivious transfer failed".into()),
-            Self::Evaluate(_) => Some("the garbled circuit gave no valid output".into()),
             Self::InputLength { .. } => Some("the client's input does not fit the circuit".into()),
-            Self::Transport { .. } | Self::Refused(_) => None,
+            // Whether an evaluation fails can depend on the client's input, if the server garbled wrongly on purpose.
+            Self::Transport { .. } | Self::Refused(_) | Self::Evaluate(_) => None,
         }
     }
 }

@@ -183,11 +183,16 @@ pub fn session_id(client: &ClientHello, server: &ServerHello) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// A peer's text for people: no control characters, at most [`MAX_REFUSAL`] bytes.
+/// A peer's text for people: one line of the first [`MAX_REFUSAL`] bytes, without control characters and without those
+/// that reorder or hide text.
 #[must_use]
 pub fn printable(text: &[u8]) -> String {
+    if text.is_empty() {
+        return "no reason given".into();
+    }
+    let unseen = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}');
     let text = String::from_utf8_lossy(&text[..text.len().min(MAX_REFUSAL)]);
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || unseen(c) { ' ' } else { c }).collect()
 }
 
 fn nonce(rng: &mut impl CryptoRng) -> [u8; 32] {
@@ -261,6 +266,8 @@ mod tests {
     #[test]
     fn a_peers_text_cannot_control_a_terminal() {
         assert_eq!(printable(b"no\x1b[2J\nway\xff"), "no [2J way\u{fffd}");
+        assert_eq!(printable("a\u{202e}b\u{2028}c\u{200b}d".as_bytes()), "a b c d");
+        assert_eq!(printable(b""), "no reason given");
         assert!(printable(&[b'a'; 4 * MAX_REFUSAL]).len() <= MAX_REFUSAL);
     }
 }

@@ -71,7 +71,7 @@ fn session<T: Transport>(
             (Kind::Refusal, length) => return Err(channel.refusal(length, "waiting for an inference")?),
             (Kind::Extend, length) if length == expected && *inferences < limits.inferences => {}
             (Kind::Extend, length) if length == expected => {
-                let reason = format!("more than {} inferences on one connection", limits.inferences);
+                let reason = format!("an inference too many, a connection is granted {}", limits.inferences);
                 return Err(SessionError::Misbehaved { doing: "waiting for an inference", reason });
             }
             (kind, length) => {

@@ -1,0 +1,92 @@
+//! Two hosts in one process: right answers, bytes to the last one, and what damage, hostile peers and mismatches do.
+
+#[path = "session/damage.rs"]
+mod damage;
+#[path = "session/fixture.rs"]
+mod fixture;
+#[path = "session/hostile.rs"]
+mod hostile;
+#[path = "session/mismatch.rs"]
+mod mismatch;
+#[path = "session/serving.rs"]
+mod serving;
+#[path = "session/steps.rs"]
+mod steps;
+#[path = "session/wire.rs"]
+mod wire;
+
+use fixture::{WIDTH, addition, neurons};
+use xonn_run::session::Limits;
+
+#[test]
+fn answers_are_those_of_the_clear_with_and_without_the_package() {
+    for (fixture, fetch) in
+        [(addition(), false), (neurons(9), false), (neurons(9), true), (neurons(128), true)]
+    {
+        let outcome = fixture.converse(None, &Limits::default(), fetch);
+        let answers = outcome.client.expect("nothing is wrong");
+        assert_eq!(answers.outputs, fixture.wants);
+        let served = outcome.server.expect("nothing is wrong");
+        assert_eq!(served.inferences, fixture.inputs.len() as u64);
+        assert_eq!(
+            (served.traffic.sent, served.traffic.received),
+            (answers.traffic.received, answers.traffic.sent)
+        );
+    }
+}
+
+/// The messages of `docs/protocol.md`, added up: heads of 5 bytes, base OTs on 128 pairs of points, 4 bytes of OT
+/// corrections and 16 of labels for each input bit, 16 a ciphertext, 32 an output bit.
+#[test]
+fn bytes_and_round_trips_are_those_of_the_closed_form() {
+    let mut fixture = addition();
+    let head = 5;
+    // The lowest AND has an operand that the garbler knows: one half gate; the others are two.
+    let ciphertexts = 1 + 2 * (WIDTH - 1);
+    let corrections = 32 * 16 * (WIDTH.div_ceil(128) + 1);
+    let all = fixture.inputs.clone();
+    for count in 1..=all.len() {
+        fixture.inputs = all[..count].to_vec();
+        let outcome = fixture.converse(None, &Limits::default(), false);
+        let traffic = outcome.client.expect("nothing is wrong").traffic;
+        let to_client = (head + 78)
+            + (head + 128 * 2 * 32)
+            + count * ((head + 16 + 16 * WIDTH) + (head + 16 * ciphertexts) + (head + 32 * (WIDTH + 1)));
+        let to_server = (head + 75)
+            + (head + 128 * (32 + 2 * 16) + 32 * 32 + 32)
+            + count * (head + corrections + 16 + 32)
+            + head;
+        assert_eq!((traffic.received, traffic.sent), (to_client as u64, to_server as u64));
+        assert_eq!((outcome.to_client.len(), outcome.to_server.len()), (to_client, to_server));
+        assert_eq!(
+            traffic.round_trips,
+            1 + count as u64,
+            "two for the first inference, one for each further one"
+        );
+    }
+}
+
+#[test]
+fn the_package_comes_once_and_costs_its_own_bytes() {
+    let fixture = neurons(9);
+    let package = fixture.circuit.package.as_ref().expect("neurons are packaged").len();
+    let (with, without) =
+        (fixture.converse(None, &Limits::default(), true), fixture.converse(None, &Limits::default(), false));
+    assert_eq!(with.to_client.len(), without.to_client.len() + 5 + package);
+    assert_eq!(with.to_server.len(), without.to_server.len());
+    let trips = |o: fixture::Outcome| o.client.expect("nothing is wrong").traffic.round_trips;
+    assert_eq!(trips(with), trips(without), "the package travels with the hello");
+}
+
+/// No bytes of one session are of use in another: what depends on secrets is drawn anew each time.
+#[test]
+fn the_same_question_twice_is_answered_by_other_bytes() {
+    let mut fixture = addition();
+    fixture.inputs = vec![fixture.inputs[0].clone(); 2];
+    let sent = fixture.converse(None, &Limits::default(), false).to_client;
+    let each = (5 + 16 + 16 * WIDTH) + (5 + 16 * (1 + 2 * (WIDTH - 1))) + (5 + 32 * (WIDTH + 1));
+    let (first, second) = sent[sent.len() - 2 * each..].split_at(each);
+    let equal = first.chunks(16).zip(second.chunks(16)).filter(|(a, b)| a == b).count();
+    assert_eq!(first[..5], second[..5], "the same head");
+    assert_eq!(equal, 0, "no block of labels, tables or hashes comes twice");
+}

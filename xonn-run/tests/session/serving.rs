@@ -1,0 +1,155 @@
+//! `net::serve` over TCP: several clients, bad ones among them.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use xonn_run::garble::plan::{Plan, Role};
+use xonn_run::net::{self, Event, ServerOptions};
+use xonn_run::session::server::Model;
+use xonn_run::session::{Limits, SessionError};
+
+use crate::fixture::{Fixture, neurons};
+use crate::hostile::{client_hello, frame};
+
+/// Runs `clients` against a server of `fixture` that ends after `total` connections; gives what the server told its
+/// operator, one line a client.
+fn with_server(
+    fixture: &Fixture,
+    limits: Limits,
+    at_once: usize,
+    total: u64,
+    clients: impl FnOnce(&str) + Send,
+) -> Vec<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let plan = Plan::new(&fixture.circuit.program, Role::Garbler);
+    let model = Model { circuit: &fixture.circuit, plan: &plan, secret: &fixture.secret };
+    let events = Mutex::new(Vec::new());
+    let report = |event: Event<'_>| {
+        let line = match event {
+            Event::Ended { result: Ok(served), .. } => format!("{} inferences", served.inferences),
+            Event::Ended { result: Err(error), .. } => error.to_string(),
+            Event::Full { .. } => "full".into(),
+            Event::AcceptFailed { error } => format!("accept failed: {error}"),
+        };
+        events.lock().expect("no holder panics").push(line);
+    };
+    let options = ServerOptions { limits, at_once, total: Some(total) };
+    std::thread::scope(|scope| {
+        scope.spawn(|| net::serve(&listener, &model, &options, report));
+        clients(&address);
+    });
+    events.into_inner().expect("no holder panics")
+}
+
+fn connect(address: &str) -> TcpStream {
+    net::connect(address, Duration::from_secs(5)).expect("the server listens")
+}
+
+#[test]
+fn several_connections_one_after_the_other_and_at_the_same_time() {
+    let fixture = neurons(9);
+    let check = |address: &str, fetch: bool| {
+        let ask = if fetch { Fixture::fetch_and_ask } else { Fixture::ask };
+        let answers = ask(&fixture, connect(address), &Limits::default()).expect("nothing is wrong");
+        assert_eq!(answers.outputs, fixture.wants);
+    };
+    let events = with_server(&fixture, Limits::default(), 16, 6, |address| {
+        check(address, false);
+        check(address, true);
+        std::thread::scope(|scope| {
+            for i in 0..4 {
+                scope.spawn(move || check(address, i % 2 == 0));
+            }
+        });
+    });
+    assert_eq!(events, ["3 inferences"; 6]);
+}
+
+/// Garbage, silence, a hang-up in the middle, and a client that never reads, beside a good client that asks all the time.
+#[test]
+fn bad_clients_do_not_disturb_a_good_one() {
+    let fixture = neurons(9);
+    // The message limit holds for the good client too, on a machine that may be busy; the bad ones are held up by it.
+    let limits = Limits { message: Duration::from_secs(2), ..Limits::default() };
+    let hello = frame(1, &client_hello(Some(fixture.circuit.digest), 9));
+    let events = with_server(&fixture, limits, 16, 6, |address| {
+        let mut garbage = connect(address);
+        garbage.write_all(&[0x5a; 4096]).expect("sent");
+        let silent = connect(address);
+        let mut gone = connect(address);
+        gone.write_all(&hello).expect("sent");
+        gone.shutdown(Shutdown::Write).expect("shut down");
+        let mut stuck = connect(address);
+        stuck.write_all(&hello).expect("sent");
+        for _ in 0..2 {
+            let answers =
+                fixture.ask(connect(address), &Limits::default()).expect("the others do not matter");
+            assert_eq!(answers.outputs, fixture.wants);
+        }
+        // The bad ones are told, even if they have sent what was never read.
+        let mut text = Vec::new();
+        garbage.read_to_end(&mut text).expect("the connection is ended, not reset");
+        assert_eq!(text[0], 255);
+        assert!(String::from_utf8_lossy(&text).contains("there is no message of kind 90"));
+        drop((silent, stuck));
+    });
+    let count = |part: &str| events.iter().filter(|e| e.contains(part)).count();
+    assert_eq!((events.len(), count("3 inferences"), count("kind 90")), (6, 2, 1), "{events:?}");
+    let lost = count("connection lost while") + count("the peer was too slow");
+    assert_eq!(lost, 3, "{events:?}");
+}
+
+#[test]
+fn a_full_server_says_so_and_has_room_again_later() {
+    let fixture = neurons(2);
+    let events = with_server(&fixture, Limits::default(), 2, 3, |address| {
+        let held = [connect(address), connect(address)];
+        // The first two may still be on their way to their threads, but they were accepted in order.
+        for fetch in [false, true] {
+            let ask = if fetch { Fixture::fetch_and_ask } else { Fixture::ask };
+            match ask(&fixture, connect(address), &Limits::default()) {
+                Err(SessionError::Refused(text)) => assert!(text.contains("the server is full"), "{text}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(held);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let answers = loop {
+            match fixture.ask(connect(address), &Limits::default()) {
+                Ok(answers) => break answers,
+                Err(SessionError::Refused(_)) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10)); // the server has yet to notice that two have left
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(answers.outputs, fixture.wants);
+    });
+    let full = events.iter().filter(|e| *e == "full").count();
+    assert!(full >= 2, "{events:?}");
+    assert_eq!(events.len() - full, 3, "{events:?}");
+    assert!(events.contains(&"3 inferences".to_owned()));
+}
+
+/// Clients that are turned away and do not listen must not keep the server from accepting others.
+#[test]
+fn turning_away_does_not_hold_up_the_door() {
+    let fixture = neurons(2);
+    with_server(&fixture, Limits::default(), 1, 2, |address| {
+        let held = connect(address);
+        let begin = Instant::now();
+        let crowd: Vec<TcpStream> = (0..20).map(|_| connect(address)).collect();
+        let refused = fixture.ask(connect(address), &Limits::default());
+        assert!(refused.is_err());
+        assert!(begin.elapsed() < Duration::from_secs(3), "20 clients were turned away one after the other");
+        drop((held, crowd));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while fixture.ask(connect(address), &Limits::default()).is_err() {
+            assert!(Instant::now() < deadline, "there is no room again");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+}

@@ -1,0 +1,97 @@
+//! The built program, run as the user runs it.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+
+fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xonn-run"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end.
+pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
+    command(arguments).output().expect("the program starts")
+}
+
+/// Standard output of a command that must succeed.
+pub fn run_ok<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// What a command that must fail says: one sentence on one line, and nothing on standard output.
+pub fn run_failing<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> String {
+    failure(&run(arguments))
+}
+
+fn failure(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let sentence = text.strip_prefix("xonn-run: ").unwrap_or_else(|| panic!("{text:?} names the program"));
+    let sentence = sentence.strip_suffix('\n').expect("a whole line");
+    assert!(!sentence.contains('\n') && !sentence.ends_with('.'), "{sentence:?} is not one sentence");
+    sentence.to_owned()
+}
+
+/// A command that listens; killed when dropped.
+pub struct Listening {
+    child: Child,
+    /// Where it listens.
+    pub address: String,
+    rest: Option<JoinHandle<String>>,
+}
+
+impl Listening {
+    /// Starts a command and waits until it says where it listens.
+    pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut child = command(arguments).spawn().expect("the program starts");
+        let mut stderr = child.stderr.take().expect("piped");
+        // Read all the time, so that the command never waits for somebody to take its log.
+        let rest = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).expect("text");
+            text
+        });
+        let mut listening = Self { child, address: String::new(), rest: Some(rest) };
+        let stdout = BufReader::new(listening.child.stdout.take().expect("piped"));
+        let found = stdout
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|l| Some(l.strip_prefix("listening on ")?.to_owned()));
+        match found {
+            Some(address) => listening.address = address,
+            None => panic!("it does not listen: {}", listening.log()),
+        }
+        listening
+    }
+
+    /// Waits for its end; its log if it succeeded.
+    pub fn finish(mut self) -> String {
+        let status = self.child.wait().expect("a child of ours");
+        let log = self.log();
+        assert!(status.success(), "{log}");
+        log
+    }
+
+    /// Waits for its end; the one sentence of its failure.
+    pub fn fail(mut self) -> String {
+        let status = self.child.wait().expect("a child of ours");
+        failure(&Output { status, stdout: Vec::new(), stderr: self.log().into_bytes() })
+    }
+
+    fn log(&mut self) -> String {
+        self.rest.take().map(|rest| rest.join().expect("no panic")).unwrap_or_default()
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // It may have ended by itself, and then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
