@@ -1,92 +1,117 @@
-//! The layer graph: a model's layers as typed operations with shapes and float weights, in a `petgraph` DAG.
+//! The layer graph: what a Keras file says, as a DAG of typed operations on float32 tensors.
 //!
-//! It holds what Keras computes, not yet what a circuit computes. Shapes leave out the batch axis; channels are last.
+//! A node is one *call* of a Keras layer: a shared layer is several nodes with the same weights, a nested model is
+//! spliced in, and an activation or quantiser that Keras hides inside a layer is a node of its own. Tensors are
+//! row-major, without the batch axis, channels last.
 
+pub mod array;
 pub mod op;
 pub mod print;
+pub mod quantizer;
+pub mod shape;
+pub mod verify;
 
-pub use op::{BatchNorm, Op};
 use petgraph::Direction;
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::algo::toposort;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::EdgeRef;
 
-/// One layer, or one of the steps that a Keras layer does one after the other.
-#[derive(Clone, Debug)]
+pub use array::Array;
+pub use op::{BatchNorm, Conv, Function, LayerOp, Padding, Pool};
+pub use quantizer::Quantizer;
+pub use verify::GraphError;
+
+/// One call of a layer.
+#[derive(Clone, PartialEq, Debug)]
 pub struct Layer {
-    /// The Keras layer's name.
+    /// The Keras layer's name, for messages; `outer/inner` inside nested models.
     pub name: String,
+    /// Its class in the file, for messages.
+    pub class: String,
     /// What it does.
-    pub op: Op,
-    /// Shape of its output.
+    pub op: LayerOp,
+    /// Shape of its tensor without the batch axis; empty until `infer_shapes` has run.
     pub shape: Vec<usize>,
 }
 
-/// A model.
-#[derive(Clone, Debug)]
+/// A DAG of layers; an edge's weight is the position among the target's inputs.
+#[derive(Clone, Debug, Default)]
 pub struct LayerGraph {
-    graph: DiGraph<Layer, ()>,
-    input: NodeIndex,
-    output: NodeIndex,
+    /// The nodes and edges.
+    pub graph: StableDiGraph<Layer, usize>,
+    /// The model's inputs, in the order of the file.
+    pub inputs: Vec<NodeIndex>,
+    /// The model's output; of several one was chosen by name.
+    pub output: NodeIndex,
 }
 
 impl LayerGraph {
-    /// A graph of one input.
-    #[must_use]
-    pub fn new(name: &str, shape: Vec<usize>) -> Self {
-        let mut graph = DiGraph::new();
-        let input = graph.add_node(Layer { name: name.into(), op: Op::Input, shape });
-        Self { graph, input, output: input }
+    /// Adds a layer that reads `inputs`, in this order.
+    pub fn add(&mut self, name: &str, class: &str, op: LayerOp, inputs: &[NodeIndex]) -> NodeIndex {
+        let layer = Layer { name: name.into(), class: class.into(), op, shape: Vec::new() };
+        let node = self.graph.add_node(layer);
+        for (position, &input) in inputs.iter().enumerate() {
+            self.graph.add_edge(input, node, position);
+        }
+        node
     }
 
-    /// Adds an operation that reads `input`, and makes it the output.
+    /// What `node` reads, in order.
+    #[must_use]
+    pub fn inputs_of(&self, node: NodeIndex) -> Vec<NodeIndex> {
+        let mut edges: Vec<_> = self
+            .graph
+            .edges_directed(node, Direction::Incoming)
+            .map(|edge| (*edge.weight(), edge.source()))
+            .collect();
+        edges.sort_unstable();
+        edges.into_iter().map(|(_, source)| source).collect()
+    }
+
+    /// Who reads `node`.
+    #[must_use]
+    pub fn readers_of(&self, node: NodeIndex) -> Vec<NodeIndex> {
+        self.graph.neighbors_directed(node, Direction::Outgoing).collect()
+    }
+
+    /// All nodes, each after what it reads.
     ///
     /// # Errors
-    /// The reason if the operation does not fit the shape that it reads.
-    pub fn add(&mut self, name: &str, op: Op, input: NodeIndex) -> Result<NodeIndex, String> {
-        let shape = op.output_shape(&self.graph[input].shape)?;
-        let node = self.graph.add_node(Layer { name: name.into(), op, shape });
-        self.graph.add_edge(input, node, ());
-        self.output = node;
-        Ok(node)
+    /// [`GraphError::Cycle`] naming a layer on a cycle.
+    pub fn order(&self) -> Result<Vec<NodeIndex>, GraphError> {
+        toposort(&self.graph, None)
+            .map_err(|cycle| GraphError::Cycle { layer: self.graph[cycle.node_id()].name.clone() })
     }
 
-    /// Makes `node` the output.
-    pub fn set_output(&mut self, node: NodeIndex) {
-        self.output = node;
-    }
-
-    /// The input's node.
-    #[must_use]
-    pub fn input(&self) -> NodeIndex {
-        self.input
-    }
-
-    /// The output's node.
-    #[must_use]
-    pub fn output(&self) -> NodeIndex {
-        self.output
-    }
-
-    /// A layer.
-    #[must_use]
-    pub fn layer(&self, node: NodeIndex) -> &Layer {
-        &self.graph[node]
-    }
-
-    /// The node that `node` reads, none for the input.
-    #[must_use]
-    pub fn read_by(&self, node: NodeIndex) -> Option<NodeIndex> {
-        self.graph.neighbors_directed(node, Direction::Incoming).next()
-    }
-
-    /// The layers that lead from the input to the output, in order.
+    /// Removes `node`, which has one input: its readers, and the model's output, take that input instead.
     ///
-    /// Every operation so far reads one tensor, so this is the whole of what is computed; layers on branches that the
-    /// output does not depend on are left out.
-    #[must_use]
-    pub fn path(&self) -> Vec<NodeIndex> {
-        let mut path: Vec<NodeIndex> =
-            std::iter::successors(Some(self.output), |&n| self.read_by(n)).collect();
-        path.reverse();
-        path
+    /// Does nothing to a node without an input.
+    pub fn bypass(&mut self, node: NodeIndex) {
+        let Some(&input) = self.inputs_of(node).first() else { return };
+        let edges: Vec<_> = self
+            .graph
+            .edges_directed(node, Direction::Outgoing)
+            .map(|edge| (edge.target(), *edge.weight()))
+            .collect();
+        for (reader, position) in edges {
+            self.graph.add_edge(input, reader, position);
+        }
+        if self.output == node {
+            self.output = input;
+        }
+        self.graph.remove_node(node);
+    }
+
+    /// Removes everything that the output does not depend on, except inputs.
+    pub fn retain_ancestors_of_output(&mut self) {
+        let mut needed = std::collections::HashSet::new();
+        let mut stack = vec![self.output];
+        while let Some(node) = stack.pop() {
+            if needed.insert(node) {
+                stack.extend(self.graph.neighbors_directed(node, Direction::Incoming));
+            }
+        }
+        let inputs = self.inputs.clone();
+        self.graph.retain_nodes(|_, node| needed.contains(&node) || inputs.contains(&node));
     }
 }

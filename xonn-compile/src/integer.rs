@@ -6,6 +6,10 @@
 //! Tensors are row-major with the channel last.
 
 pub mod evaluate;
+pub mod window;
+
+pub use evaluate::{Evaluated, InputError};
+pub use window::Window2d;
 
 /// Index of a node, and of the tensor it makes.
 pub type NodeId = usize;
@@ -37,6 +41,12 @@ pub struct InputSpec {
 }
 
 impl InputSpec {
+    /// Raw numbers as they are: `bits` bits without a sign, one unit being 1.
+    #[must_use]
+    pub fn unsigned(shape: Vec<usize>, bits: u32) -> Self {
+        Self { shape, bits, signed: false, scale: 1.0, zero: 0 }
+    }
+
     /// The smallest and the largest `q`.
     #[must_use]
     pub fn range(&self) -> Range {
@@ -63,6 +73,20 @@ pub struct Node {
     pub kind: Kind,
 }
 
+impl Node {
+    /// Number of elements of the node's tensor.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Length of the last axis.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+}
+
 /// What a tensor's values are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -72,6 +96,17 @@ pub enum Kind {
     Int(Range),
 }
 
+impl Kind {
+    /// The smallest and the largest value; a bit is `-1` or `+1`.
+    #[must_use]
+    pub fn range(self) -> Range {
+        match self {
+            Self::Bit => Range { lo: -1, hi: 1 },
+            Self::Int(range) => range,
+        }
+    }
+}
+
 /// A range of integers, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
@@ -79,6 +114,14 @@ pub struct Range {
     pub lo: i64,
     /// Largest.
     pub hi: i64,
+}
+
+impl Range {
+    /// The largest absolute value.
+    #[must_use]
+    pub fn magnitude(self) -> i64 {
+        self.hi.max(-self.lo)
+    }
 }
 
 /// An operation on integers.
@@ -93,6 +136,36 @@ pub enum Op {
         weights: Vec<bool>,
         /// Number of outputs.
         units: usize,
+    },
+    /// `y = step * x + offset` with public numbers: what turns the client's `q` into the integers that are added up.
+    Recode {
+        /// At least 1.
+        step: i64,
+        /// Value of `x = 0`.
+        offset: i64,
+    },
+    /// `y[row, column, filter] = sum(weight * x)` over the window of each position, weights `+1` (true) or `-1`.
+    Conv2d {
+        /// `[filter][kernel row][kernel column][channel]`, the channels being those of the filter's group.
+        weights: Vec<bool>,
+        /// Number of filters; filter `f` reads group `f / (filters / groups)` of the channels.
+        filters: usize,
+        /// Into how many equal runs of neighbours the input channels are cut; 1 for an ordinary convolution.
+        groups: usize,
+        /// Input size, kernel, stride, padding.
+        window: Window2d,
+        /// What stands outside of the image.
+        pad: Pad,
+    },
+    /// The largest value of each window and channel; what is outside of the image never wins.
+    MaxPool2d {
+        /// Input size, kernel, stride, padding.
+        window: Window2d,
+    },
+    /// The sum of each window and channel; what is outside of the image adds nothing.
+    SumPool2d {
+        /// Input size, kernel, stride, padding.
+        window: Window2d,
     },
     /// An integer becomes a bit, by one cut a channel.
     Threshold {
@@ -121,12 +194,25 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Input => "input",
+            Self::Recode { .. } => "recode",
             Self::Dense { .. } => "dense",
+            Self::Conv2d { .. } => "conv2d",
+            Self::MaxPool2d { .. } => "max_pool2d",
+            Self::SumPool2d { .. } => "sum_pool2d",
             Self::Threshold { .. } => "threshold",
             Self::Affine { .. } => "scale",
             Self::Permute { .. } => "permute",
         }
     }
+}
+
+/// What a convolution reads outside of its image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pad {
+    /// Nothing: these taps are dropped, so border positions add up fewer numbers (Keras's zero padding).
+    Drop,
+    /// `+1` (true) or `-1` (larq's `pad_values`); only where the input is bits.
+    Bit(bool),
 }
 
 /// Where a channel fires.
@@ -155,4 +241,6 @@ pub enum OutputSpec {
         /// Number of elements.
         classes: usize,
     },
+    /// One bit: whether the only element, a [`Kind::Bit`], is `+1`.
+    Sign,
 }

@@ -8,11 +8,14 @@
 
 mod affine;
 mod argmax;
+mod conv;
 mod linear;
 mod permute;
+mod pool;
 mod secret;
 mod template;
 mod threshold;
+mod window;
 
 use xonn_circuits::data::InputEncoding;
 use xonn_circuits::program::{Block, Layer, LayerInfo, OutputEncoding, Program, ProgramError, Source};
@@ -139,6 +142,9 @@ fn input_encoding(input: &InputSpec) -> InputEncoding {
 
 impl<'n> Lowering<'n> {
     fn node(&mut self, id: NodeId) -> Result<(), LowerError> {
+        if self.is_fused(id) {
+            return Ok(());
+        }
         let node = &self.network.nodes[id];
         let tensor = match &node.op {
             Op::Input => {
@@ -150,10 +156,20 @@ impl<'n> Lowering<'n> {
                 };
                 Tensor { source: Source::Input, encoding, shape: node.shape.clone() }
             }
-            // A linear layer whose only reader is a threshold is lowered together with it.
-            Op::Dense { .. } if self.only_reader_is_threshold(id) => return Ok(()),
-            Op::Dense { weights, units } => linear::dense(self, id, weights, *units, None)?,
+            // Other public numbers for the same bits.
+            &Op::Recode { step, offset } => {
+                let x = self.input_of(id);
+                let encoding = Encoding {
+                    lo: step * x.encoding.lo + offset,
+                    step: step * x.encoding.step,
+                    ..x.encoding
+                };
+                Tensor { encoding, ..x }
+            }
+            Op::Dense { .. } | Op::Conv2d { .. } => self.linear(id, None)?,
             Op::Threshold { cuts } => self.threshold(id, cuts)?,
+            Op::MaxPool2d { window } => pool::max_pool(self, id, window)?,
+            Op::SumPool2d { window } => pool::sum_pool(self, id, window)?,
             Op::Affine { scale, offset, bits } => affine::affine(self, id, scale, offset, *bits)?,
             Op::Permute { source } => permute::permute(self, id, source)?,
         };
@@ -161,19 +177,57 @@ impl<'n> Lowering<'n> {
         Ok(())
     }
 
-    fn threshold(&mut self, id: NodeId, cuts: &[Cut]) -> Result<Tensor, LowerError> {
-        let read = self.network.nodes[id].inputs[0];
-        match &self.network.nodes[read].op {
-            Op::Dense { weights, units } if self.tensors[read].is_none() => {
-                linear::dense(self, read, weights, *units, Some(cuts))
+    /// A layer that adds up, with the threshold behind it if that is lowered together.
+    fn linear(&mut self, id: NodeId, cuts: Option<&[Cut]>) -> Result<Tensor, LowerError> {
+        match &self.network.nodes[id].op {
+            Op::Dense { weights, units } => linear::dense(self, id, weights, *units, cuts),
+            Op::Conv2d { weights, filters, groups, window, pad } => {
+                let kernels = conv::Kernels { weights, filters: *filters, groups: *groups, pad: *pad };
+                conv::conv2d(self, id, &kernels, window, cuts)
             }
-            _ => threshold::threshold(self, id, cuts),
+            other => Err(self.unsupported(id, format!("{} adds up nothing", other.name()))),
         }
     }
 
-    fn only_reader_is_threshold(&self, id: NodeId) -> bool {
-        let mut readers = self.network.nodes.iter().filter(|n| n.inputs.contains(&id));
-        matches!((readers.next(), readers.next()), (Some(n), None) if matches!(n.op, Op::Threshold { .. }))
+    fn threshold(&mut self, id: NodeId, cuts: &[Cut]) -> Result<Tensor, LowerError> {
+        let read = self.network.nodes[id].inputs[0];
+        if !self.is_fused(read) {
+            return threshold::threshold(self, id, cuts);
+        }
+        match &self.network.nodes[read].op {
+            // The largest sum passes a rising cut if any does, and a falling one if all do.
+            Op::MaxPool2d { window } => {
+                let bits = self.linear(self.network.nodes[read].inputs[0], Some(cuts))?;
+                pool::pool_bits(self, read, &bits, window, cuts)
+            }
+            _ => self.linear(read, Some(cuts)),
+        }
+    }
+
+    /// Whether a node is lowered together with the threshold behind it: a sum, or a maximum of sums, that nothing else
+    /// reads.
+    fn is_fused(&self, id: NodeId) -> bool {
+        let node = &self.network.nodes[id];
+        let Some(reader) = self.only_reader(id) else { return false };
+        match (&node.op, &self.network.nodes[reader].op) {
+            (Op::Dense { .. } | Op::Conv2d { .. }, Op::Threshold { cuts }) => {
+                node.channels() % cuts.len() == 0
+            }
+            (Op::Conv2d { .. }, Op::MaxPool2d { .. }) => self.is_fused(reader),
+            (Op::MaxPool2d { .. }, Op::Threshold { cuts }) => {
+                let read = node.inputs[0];
+                node.channels() == cuts.len()
+                    && matches!(self.network.nodes[read].op, Op::Conv2d { .. })
+                    && self.only_reader(read) == Some(id)
+            }
+            _ => false,
+        }
+    }
+
+    fn only_reader(&self, id: NodeId) -> Option<NodeId> {
+        let mut readers =
+            (id + 1..self.network.nodes.len()).filter(|&n| self.network.nodes[n].inputs.contains(&id));
+        readers.next().filter(|_| readers.next().is_none())
     }
 
     /// The tensor of the first input of node `id`.

@@ -4,7 +4,10 @@ pub mod affine_head;
 pub mod drop_no_ops;
 pub mod float_fn;
 pub mod fold;
+pub mod fold_padding;
+pub mod infer_shapes;
 pub mod input;
+pub mod sign_before_pool;
 
 use crate::graph::LayerGraph;
 use crate::integer::IntegerNetwork;
@@ -35,7 +38,7 @@ pub struct Compiled {
 }
 
 /// Why a graph has no integer network.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PassError {
     /// A layer does something that has no integer form where it stands.
@@ -52,20 +55,34 @@ pub enum PassError {
         /// What was found, what was expected, what to do.
         reason: String,
     },
+    /// The graph breaks a rule.
+    #[error(transparent)]
+    Graph(#[from] crate::graph::GraphError),
 }
 
-/// Runs the passes:
-///
-/// 1. [`drop_no_ops`]: dropout and the final softmax go, so that a layer's reader is the layer that matters.
-/// 2. [`input`]: a Rescaling layer at the input becomes part of the first layer's float function.
-/// 3. [`fold`]: linear layers become integer sums, everything float between a sum and a sign becomes one cut a channel.
-/// 4. [`affine_head`]: what is float behind the last sum becomes fixed point, or nothing.
+/// A rewrite of the layer graph; notes are for the user.
+pub type Rewrite = fn(&mut LayerGraph, &mut Vec<String>) -> Result<(), PassError>;
+
+/// The rewrites of the layer graph, in order. Each leaves a graph that passes [`LayerGraph::verify`] and computes the same
+/// prediction.
+pub const PIPELINE: &[(&str, Rewrite)] = &[
+    ("infer_shapes", infer_shapes::run),         // first: the others look at shapes
+    ("drop_no_ops", drop_no_ops::run),           // so that a layer's reader is the layer that matters
+    ("sign_before_pool", sign_before_pool::run), // bits are cheaper to pool than sums
+    ("fold_padding", fold_padding::run),         // after signs have moved: a border of zeros is none of bits
+    ("infer_shapes", infer_shapes::run),         // again, for layers that were moved
+];
+
+/// Runs [`PIPELINE`], then [`fold`]s what is left into integers.
 ///
 /// # Errors
 /// [`PassError`] naming the layer.
 pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError> {
     let mut notes = Vec::new();
-    let graph = drop_no_ops::run(graph, &mut notes);
+    let mut graph = graph.clone();
+    for (_, rewrite) in PIPELINE {
+        rewrite(&mut graph, &mut notes)?;
+    }
     let network = fold::run(&graph, options, &mut notes)?;
     Ok(Compiled { network, notes })
 }

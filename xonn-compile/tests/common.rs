@@ -16,7 +16,7 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// Options under which every supported fixture can be read.
 pub fn options() -> ReadOptions {
-    ReadOptions { custom: [("bnn>sign".to_owned(), "ste_sign".to_owned())].into() }
+    ReadOptions { custom: [("bnn>sign".to_owned(), "ste_sign".to_owned())].into(), ..ReadOptions::default() }
 }
 
 /// Reads and compiles a model down to integers.

@@ -29,6 +29,12 @@ pub struct ModelOptions {
     /// JSON file that says what custom quantizers and activations are, such as {"my_sign": "ste_sign"}
     #[arg(long, value_name = "MAP.json")]
     custom: Option<PathBuf>,
+    /// The weights, where the model file holds the configuration only (.json)
+    #[arg(long, value_name = "W.h5")]
+    weights: Option<PathBuf>,
+    /// The layer whose output is the prediction, for models with several outputs
+    #[arg(long, value_name = "LAYER")]
+    output_layer: Option<String>,
 }
 
 impl ModelOptions {
@@ -44,7 +50,10 @@ impl ModelOptions {
                 })?
             }
         };
-        let graph = keras::read(path, &ReadOptions { custom })?;
+        let graph = keras::read(
+            path,
+            &ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() },
+        )?;
         let options = passes::Options {
             input: InputOptions {
                 bits: self.input_bits,

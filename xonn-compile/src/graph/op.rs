@@ -1,142 +1,267 @@
-//! What a layer does, in Keras's own terms.
+//! The typed operations of a layer graph.
 
-/// An operation on one tensor.
+use std::sync::Arc;
+
+use super::{Array, Quantizer};
+
+/// What a layer computes.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
-pub enum Op {
-    /// The model's input.
-    Input,
-    /// `y = x kernel + bias` on vectors.
-    Dense {
-        /// `[input][unit]`, after the kernel quantiser: `+1` or `-1`.
-        kernel: Vec<f32>,
-        /// Number of outputs.
-        units: usize,
-        /// One a unit.
-        bias: Option<Vec<f32>>,
+pub enum LayerOp {
+    /// A model input of this shape.
+    Input {
+        /// Without the batch axis.
+        shape: Vec<usize>,
     },
-    /// Batch normalisation over the last axis.
+    /// `y = x * kernel + bias` over the last axis.
+    Dense {
+        /// `[input, unit]`, already quantised.
+        kernel: Arc<Array>,
+        /// One a unit.
+        bias: Option<Arc<Array>>,
+        /// Whether the quantiser scales each unit by a number that depends on its weights, so that the scale is secret.
+        secret_scale: bool,
+    },
+    /// A 2D convolution; 1D ones have height 1.
+    Conv2d {
+        /// `[kernel row, kernel column, input channel of the group, filter]`, already quantised.
+        kernel: Arc<Array>,
+        /// One a filter.
+        bias: Option<Arc<Array>>,
+        /// Stride, dilation, padding, groups.
+        conv: Conv,
+        /// As in [`LayerOp::Dense`].
+        secret_scale: bool,
+    },
+    /// A 2D convolution of each channel by itself.
+    DepthwiseConv2d {
+        /// `[kernel row, kernel column, channel, multiplier]`, already quantised.
+        kernel: Arc<Array>,
+        /// One an output channel (`channel * multiplier + m`).
+        bias: Option<Arc<Array>>,
+        /// Stride, dilation, padding; `groups` is 1 and not used.
+        conv: Conv,
+        /// As in [`LayerOp::Dense`].
+        secret_scale: bool,
+    },
+    /// Batch normalisation with its moving statistics.
     BatchNorm(BatchNorm),
-    /// `+1` for `x >= 0`, else `-1`.
-    Sign,
-    /// `x * scale + offset`.
+    /// `y = x * scale + offset`: Keras's `Rescaling`.
     Rescale {
         /// Factor.
         scale: f32,
-        /// Summand.
+        /// Offset.
         offset: f32,
     },
-    /// All axes into one, the last varying fastest.
-    Flatten,
-    /// Nothing at prediction time: dropout and its like.
-    Identity,
-    /// Softmax over the last axis: monotone, so the largest score stays the largest.
-    Softmax,
+    /// `y = (x - mean) / deviation`, by channel or (one element) for all: Keras's `Normalization`.
+    Normalize {
+        /// Subtracted.
+        mean: Arc<Array>,
+        /// Divided by; positive.
+        deviation: Arc<Array>,
+    },
+    /// A quantiser on activations.
+    Quantize(Quantizer),
+    /// Any other function of one element (softmax: of the last axis).
+    Function(Function),
+    /// The largest element of each window.
+    MaxPool2d(Pool),
+    /// The mean of each window's real elements.
+    AveragePool2d(Pool),
+    /// The same elements in another shape (one axis may be `None`: whatever is left); `None` flattens.
+    Reshape {
+        /// Target without the batch axis.
+        target: Option<Vec<Option<usize>>>,
+    },
+    /// Axis `i` of the output is axis `axes[i]` of the input.
+    Transpose {
+        /// A permutation of the axes, without the batch axis, from 0.
+        axes: Vec<usize>,
+    },
+    /// A border around the image.
+    Pad2d {
+        /// Rows and columns added: `[[top, bottom], [left, right]]`.
+        border: [[usize; 2]; 2],
+        /// The number there.
+        value: f32,
+    },
+    /// The sum of all inputs.
+    Add,
+    /// All inputs along the last axis.
+    Concatenate,
+    /// What does nothing in inference.
+    NoOp,
 }
 
-/// Parameters of a batch normalisation, one a channel.
-#[derive(Clone, PartialEq, Debug)]
-pub struct BatchNorm {
-    /// Scale, 1 where the layer has none.
-    pub gamma: Vec<f32>,
-    /// Offset, 0 where the layer has none.
-    pub beta: Vec<f32>,
-    /// Moving mean.
-    pub mean: Vec<f32>,
-    /// Moving variance, not negative.
-    pub variance: Vec<f32>,
-    /// Added to the variance.
-    pub epsilon: f32,
-}
-
-impl BatchNorm {
-    /// `rsqrt(variance + epsilon) * gamma`, the slope of a channel, in float32 in Keras's order of operations.
-    #[must_use]
-    pub fn slope(&self, channel: usize) -> f32 {
-        (self.variance[channel] + self.epsilon).sqrt().recip() * self.gamma[channel]
-    }
-
-    /// `beta - mean * slope`, what a channel gives for 0.
-    #[must_use]
-    pub fn offset(&self, channel: usize) -> f32 {
-        self.beta[channel] - self.mean[channel] * self.slope(channel)
-    }
-
-    /// `x * slope + offset`, each step rounded to float32: `tf.nn.batch_normalization`, which Keras uses for all but
-    /// four-dimensional tensors.
-    #[must_use]
-    pub fn apply(&self, channel: usize, x: f32) -> f32 {
-        x * self.slope(channel) + self.offset(channel)
-    }
-}
-
-impl Op {
-    /// The operation's name.
+impl LayerOp {
+    /// The operation's name, for messages and the text form.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Input => "input",
+            Self::Input { .. } => "input",
             Self::Dense { .. } => "dense",
+            Self::Conv2d { .. } => "conv2d",
+            Self::DepthwiseConv2d { .. } => "depthwise_conv2d",
             Self::BatchNorm(_) => "batch_norm",
-            Self::Sign => "sign",
             Self::Rescale { .. } => "rescale",
-            Self::Flatten => "flatten",
-            Self::Identity => "identity",
-            Self::Softmax => "softmax",
+            Self::Normalize { .. } => "normalize",
+            Self::Quantize(_) => "quantize",
+            Self::Function(_) => "function",
+            Self::MaxPool2d(_) => "max_pool2d",
+            Self::AveragePool2d(_) => "average_pool2d",
+            Self::Reshape { .. } => "reshape",
+            Self::Transpose { .. } => "transpose",
+            Self::Pad2d { .. } => "pad2d",
+            Self::Add => "add",
+            Self::Concatenate => "concatenate",
+            Self::NoOp => "no_op",
         }
     }
+}
 
-    /// Shape of the output, given the input's.
-    ///
-    /// # Errors
-    /// What does not fit.
-    pub fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
-        let channels = input.last().copied().unwrap_or(1);
-        match self {
-            Self::Dense { kernel, units, .. } => {
-                let [inputs] = input else {
-                    return Err(format!(
-                        "it reads shape {input:?}, expected a vector; put a Flatten before it"
-                    ));
-                };
-                if kernel.len() != inputs * units {
-                    return Err(format!(
-                        "its kernel has {} weights for {inputs} inputs and {units} units",
-                        kernel.len()
-                    ));
-                }
-                Ok(vec![*units])
-            }
-            Self::BatchNorm(norm) if norm.mean.len() != channels => {
-                Err(format!("it normalises {} channels, its input has {channels}", norm.mean.len()))
-            }
-            Self::Flatten => Ok(vec![input.iter().product()]),
-            _ => Ok(input.to_vec()),
-        }
-    }
+/// The hyperparameters of a convolution.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Conv {
+    /// Rows and columns between neighbouring outputs.
+    pub stride: [usize; 2],
+    /// Rows and columns between neighbouring taps.
+    pub dilation: [usize; 2],
+    /// What stands outside of the image.
+    pub padding: Padding,
+    /// The number read there: 0 in Keras, any in larq (`pad_values`, put in after the input quantiser).
+    pub pad_value: f32,
+    /// Into how many runs the input channels are cut.
+    pub groups: usize,
+}
 
-    /// What the operation computes for one sample, in float32: slow and obvious, the reference for passes.
+/// How far windows reach over the edge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Padding {
+    /// Not at all.
+    Valid,
+    /// So far that a stride of 1 keeps the size; the smaller half in front.
+    Same,
+    /// All in front (1D).
+    Causal,
+    /// As said: `[[top, bottom], [left, right]]`.
+    Explicit([[usize; 2]; 2]),
+}
+
+/// The window of a pooling layer.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Pool {
+    /// A sliding window.
+    Window {
+        /// Rows and columns of the window.
+        size: [usize; 2],
+        /// Rows and columns between neighbouring outputs.
+        stride: [usize; 2],
+        /// What happens at the edge.
+        padding: Padding,
+    },
+    /// The whole image; the output keeps its two axes of length 1 if `keep_axes`.
+    Global {
+        /// `keepdims` of the Keras layer.
+        keep_axes: bool,
+    },
+}
+
+/// Batch normalisation over the last axis; every array has one element a channel.
+#[derive(Clone, PartialEq, Debug)]
+pub struct BatchNorm {
+    /// Factor, 1 if absent.
+    pub gamma: Option<Arc<Array>>,
+    /// Offset, 0 if absent.
+    pub beta: Option<Arc<Array>>,
+    /// Moving mean.
+    pub mean: Arc<Array>,
+    /// Moving variance, not negative.
+    pub variance: Arc<Array>,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// Whether TensorFlow's fused kernel computes it, in another order of operations: Keras 2 on images.
+    pub fused: bool,
+}
+
+impl BatchNorm {
+    /// `1 / sqrt(variance + epsilon)`, times gamma if there is one.
     #[must_use]
-    pub fn reference(&self, x: &[f32]) -> Vec<f32> {
+    pub fn factor(&self, channel: usize) -> f32 {
+        let inverse = 1.0 / (self.variance.data[channel] + self.epsilon).sqrt();
+        self.gamma.as_ref().map_or(inverse, |gamma| inverse * gamma.data[channel])
+    }
+
+    /// What TensorFlow computes in float32, in its order: `x * factor + (beta - mean * factor)`
+    /// (`tf.nn.batch_normalization`), or fused `(x - mean) * factor + beta`.
+    #[must_use]
+    pub fn apply(&self, channel: usize, x: f32) -> f32 {
+        let factor = self.factor(channel);
+        let mean = self.mean.data[channel];
+        let beta = self.beta.as_ref().map(|beta| beta.data[channel]);
+        if self.fused {
+            (x - mean) * factor + beta.unwrap_or(0.0)
+        } else {
+            x * factor + beta.map_or(-mean * factor, |beta| beta - mean * factor)
+        }
+    }
+
+    /// Slope and offset as real numbers: [`BatchNorm::apply`] but for its roundings.
+    #[must_use]
+    pub fn line(&self, channel: usize) -> (f64, f64) {
+        let factor = f64::from(self.factor(channel));
+        let beta = self.beta.as_ref().map_or(0.0, |beta| f64::from(beta.data[channel]));
+        (factor, beta - f64::from(self.mean.data[channel]) * factor)
+    }
+}
+
+/// A function of an activation.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Function {
+    /// `exp(x) / sum(exp)` over the last axis.
+    Softmax,
+    /// `log(softmax)`.
+    LogSoftmax,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `clip(slope * x + 0.5, 0, 1)`: slope 0.2 in Keras 2, 1/6 in Keras 3.
+    HardSigmoid {
+        /// Slope at 0.
+        slope: f32,
+    },
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `clip(x, -1, 1)`.
+    HardTanh,
+    /// `x` above 0, `slope * x` below, at most `max`.
+    Relu {
+        /// Slope below 0, not negative.
+        slope: f32,
+        /// Upper limit.
+        max: Option<f32>,
+    },
+}
+
+impl Function {
+    /// The function of one element; softmax, which needs all of them, gives `x`, whose order it keeps.
+    #[must_use]
+    pub fn apply(self, x: f32) -> f32 {
         match self {
-            Self::Dense { kernel, units, bias } => (0..*units)
-                .map(|unit| {
-                    let sum: f32 = x.iter().enumerate().map(|(i, &x)| x * kernel[i * units + unit]).sum();
-                    sum + bias.as_ref().map_or(0.0, |bias| bias[unit])
-                })
-                .collect(),
-            Self::BatchNorm(norm) => {
-                x.iter().enumerate().map(|(i, &x)| norm.apply(i % norm.mean.len(), x)).collect()
-            }
-            Self::Sign => x.iter().map(|&x| if x >= 0.0 { 1.0 } else { -1.0 }).collect(),
-            Self::Rescale { scale, offset } => x.iter().map(|&x| x * scale + offset).collect(),
-            Self::Input | Self::Flatten | Self::Identity => x.to_vec(),
-            Self::Softmax => {
-                let top = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let all: Vec<f32> = x.iter().map(|&x| (x - top).exp()).collect();
-                let sum: f32 = all.iter().sum();
-                all.iter().map(|x| x / sum).collect()
+            Self::Softmax | Self::LogSoftmax => x,
+            Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Self::HardSigmoid { slope } => (slope * x + 0.5).clamp(0.0, 1.0),
+            Self::Tanh => x.tanh(),
+            Self::HardTanh => x.clamp(-1.0, 1.0),
+            Self::Relu { slope, max } => {
+                let y = if x >= 0.0 { x } else { slope * x };
+                max.map_or(y, |max| y.min(max))
             }
         }
+    }
+
+    /// Whether larger inputs give strictly larger outputs, so that an argmax may read the input instead.
+    #[must_use]
+    pub fn keeps_order(self) -> bool {
+        matches!(self, Self::Softmax | Self::LogSoftmax | Self::Sigmoid | Self::Tanh)
     }
 }

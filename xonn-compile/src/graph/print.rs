@@ -2,32 +2,46 @@
 
 use std::fmt;
 
-use super::{LayerGraph, Op};
+use petgraph::stable_graph::NodeIndex;
+
+use super::{LayerGraph, LayerOp};
 
 impl fmt::Display for LayerGraph {
-    /// One line a layer, in order: name, operation, output shape, and what its weights are.
+    /// One line a layer, in topological order: `%id = operation(%inputs) "name" [shape], details`; the output is starred.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for node in self.path() {
-            let layer = self.layer(node);
-            write!(f, "{}: {} {:?}", layer.name, layer.op.name(), layer.shape)?;
-            match &layer.op {
-                Op::Dense { kernel, bias, .. } => {
-                    let positive = kernel.iter().filter(|&&w| w > 0.0).count();
-                    write!(f, ", {positive} of {} weights +1", kernel.len())?;
-                    if bias.is_some() {
-                        f.write_str(", bias")?;
-                    }
-                }
-                Op::BatchNorm(norm) => {
-                    let falling = norm.gamma.iter().filter(|&&g| g < 0.0).count();
-                    let constant = norm.gamma.iter().filter(|&&g| g == 0.0).count();
-                    write!(f, ", epsilon {}, gamma < 0: {falling}, = 0: {constant}", norm.epsilon)?;
-                }
-                Op::Rescale { scale, offset } => write!(f, ", x * {scale} + {offset}")?,
-                _ => {}
-            }
+        let Ok(order) = self.order() else { return f.write_str("a graph with a cycle\n") };
+        let id = |node: NodeIndex| order.iter().position(|&n| n == node).unwrap_or(usize::MAX);
+        for &node in &order {
+            let layer = &self.graph[node];
+            let inputs: Vec<String> = self.inputs_of(node).into_iter().map(|n| format!("%{}", id(n))).collect();
+            let star = if node == self.output { "*" } else { "" };
+            write!(f, "%{}{star} = {}({}) {:?} {:?}", id(node), layer.op.name(), inputs.join(", "), layer.name, layer.shape)?;
+            details(&layer.op, f)?;
             writeln!(f)?;
         }
         Ok(())
+    }
+}
+
+fn details(op: &LayerOp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match op {
+        LayerOp::Dense { kernel, bias, .. } => {
+            write!(f, ", kernel {:?}", kernel.shape)?;
+            bias.as_ref().map_or(Ok(()), |_| f.write_str(", bias"))
+        }
+        LayerOp::Conv2d { kernel, bias, conv, .. } | LayerOp::DepthwiseConv2d { kernel, bias, conv, .. } => {
+            write!(f, ", kernel {:?}, stride {:?}, {:?}", kernel.shape, conv.stride, conv.padding)?;
+            bias.as_ref().map_or(Ok(()), |_| f.write_str(", bias"))
+        }
+        LayerOp::BatchNorm(norm) => {
+            let gamma = norm.gamma.as_ref().map_or(&[][..], |gamma| &gamma.data);
+            let (falling, constant) =
+                (gamma.iter().filter(|&&g| g < 0.0).count(), gamma.iter().filter(|&&g| g == 0.0).count());
+            write!(f, ", epsilon {}, gamma < 0: {falling}, = 0: {constant}", norm.epsilon)
+        }
+        LayerOp::Rescale { scale, offset } => write!(f, ", x * {scale} + {offset}"),
+        LayerOp::Quantize(quantizer) => write!(f, ", {quantizer:?}"),
+        LayerOp::Function(function) => write!(f, ", {function:?}"),
+        _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{IntegerNetwork, Kind, Op, OutputSpec};
+use super::{IntegerNetwork, Kind, Op, OutputSpec, Pad, Window2d};
 
 /// An input of the wrong length or out of range.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -55,10 +55,15 @@ impl IntegerNetwork {
                 // Twice the sum over positive weights, less the sum of all.
                 Op::Dense { weights, .. } => {
                     let all: i64 = read.iter().sum();
-                    let positive =
-                        |w: &[bool]| w.iter().zip(read).map(|(&w, &x)| if w { x } else { 0 }).sum::<i64>();
+                    let positive = |w: &[bool]| w.iter().zip(read).map(|(&w, &x)| if w { x } else { 0 }).sum::<i64>();
                     weights.chunks(read.len()).map(|w| 2 * positive(w) - all).collect()
                 }
+                &Op::Recode { step, offset } => read.iter().map(|&x| step * x + offset).collect(),
+                Op::Conv2d { weights, filters, groups, window, pad } => {
+                    convolve(read, weights, [*filters, *groups], window, *pad)
+                }
+                Op::MaxPool2d { window } => pool(read, window, |a, b| a.max(b)),
+                Op::SumPool2d { window } => pool(read, window, |a, b| a + b),
                 Op::Threshold { cuts } => {
                     let fires = read.iter().enumerate().map(|(i, &y)| cuts[i % cuts.len()].fires(y));
                     fires.map(|bit| if bit { 1 } else { -1 }).collect()
@@ -80,8 +85,54 @@ impl IntegerNetwork {
 
     fn output(&self, tensors: &[Vec<i64>]) -> Evaluated {
         let scores = tensors.last().cloned().unwrap_or_default();
-        let OutputSpec::Argmax { .. } = self.output;
-        let class = (0..scores.len()).reduce(|best, i| if scores[i] > scores[best] { i } else { best });
-        Evaluated { class: class.unwrap_or(0), scores }
+        let class = match self.output {
+            OutputSpec::Argmax { .. } => {
+                (0..scores.len()).reduce(|best, i| if scores[i] > scores[best] { i } else { best }).unwrap_or(0)
+            }
+            OutputSpec::Sign => usize::from(scores.first().is_some_and(|&bit| bit > 0)),
+        };
+        Evaluated { class, scores }
     }
+}
+
+/// `[row, column, filter]` sums over each window of `x`, an image of the window's input size.
+fn convolve(x: &[i64], weights: &[bool], [filters, groups]: [usize; 2], window: &Window2d, pad: Pad) -> Vec<i64> {
+    let all_channels = window.input[2];
+    let (channels, per_group) = (all_channels / groups, filters / groups);
+    let kernel_size = window.kernel[0] * window.kernel[1] * channels;
+    let signed = |positive: bool, x: i64| if positive { x } else { -x };
+    let mut y = Vec::with_capacity(window.output[0] * window.output[1] * filters);
+    for position in window.positions() {
+        let taps: Vec<Option<usize>> = window.taps(position).collect();
+        for (filter, kernel) in weights.chunks(kernel_size).enumerate() {
+            let first = filter / per_group * channels;
+            let mut sum = 0;
+            for (tap, weights) in taps.iter().zip(kernel.chunks(channels)) {
+                sum += match (tap, pad) {
+                    (Some(pixel), _) => {
+                        let x = &x[pixel * all_channels + first..][..channels];
+                        weights.iter().zip(x).map(|(&w, &x)| signed(w, x)).sum::<i64>()
+                    }
+                    (None, Pad::Drop) => 0,
+                    (None, Pad::Bit(bit)) => weights.iter().map(|&w| signed(w == bit, 1)).sum(),
+                };
+            }
+            y.push(sum);
+        }
+    }
+    y
+}
+
+/// `[row, column, channel]`, each window of `x` put together by `f`; what is outside of the image takes no part.
+fn pool(x: &[i64], window: &Window2d, f: impl Fn(i64, i64) -> i64) -> Vec<i64> {
+    let channels = window.input[2];
+    let mut y = Vec::with_capacity(window.output[0] * window.output[1] * channels);
+    for position in window.positions() {
+        let taps: Vec<usize> = window.taps(position).flatten().collect();
+        y.extend((0..channels).map(|channel| {
+            let values = taps.iter().map(|pixel| x[pixel * channels + channel]);
+            values.reduce(&f).unwrap_or(0)
+        }));
+    }
+    y
 }

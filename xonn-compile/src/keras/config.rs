@@ -1,21 +1,30 @@
-//! The model's configuration: layers with their classes, names and connections, from Keras 2 and Keras 3 JSON.
+//! The model's configuration: layers with their classes, names and calls, from Keras 2 and Keras 3 JSON.
+//!
+//! A layer may be called several times (shared layers) and may be a whole model (nested models). Every reference to a
+//! tensor is resolved here to a layer and the number of its call, and the calls are put into topological order.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::inbound::{self, RawCall, RawRef};
+use super::quantizer::CustomNames;
 use super::KerasError;
 
-/// Most layers of a model.
-const MAX_LAYERS: usize = 4096;
+/// Most layers of a model, and most calls of layers.
+const MAX_LAYERS: usize = 1 << 14;
 
 /// A model as configured.
 #[derive(Clone, Debug)]
 pub struct ModelConfig {
-    /// The layers, each after all layers that it reads.
+    /// The layers, in the order of the file.
     pub layers: Vec<LayerConfig>,
-    /// Index of the layer that gives the output.
-    pub output: usize,
+    /// All calls of layers, each after those that it reads.
+    pub order: Vec<TensorRef>,
+    /// The input layers, in the order of the model's arguments.
+    pub inputs: Vec<usize>,
+    /// The tensors that the model returns.
+    pub outputs: Vec<TensorRef>,
 }
 
 /// A layer as configured.
@@ -23,28 +32,59 @@ pub struct ModelConfig {
 pub struct LayerConfig {
     /// Class name without package, such as `QuantDense`.
     pub class: String,
+    /// The class that it is taken for: the custom map's meaning of its name, or else the class itself.
+    pub kind: String,
     /// The name that Keras registered the class under, such as `bnn>BinaryDense`, if it gave one.
     pub registered: Option<String>,
     /// Layer name.
     pub name: String,
     /// The `config` object.
     pub config: Value,
-    /// Indices of the layers read; none for an input.
-    pub inputs: Vec<usize>,
-    /// The layer's place among the configured layers, which names its weights in `.keras` files.
-    pub position: usize,
+    /// Its calls.
+    pub calls: Vec<Call>,
+    /// The layers of a nested model.
+    pub nested: Option<Box<ModelConfig>>,
+}
+
+/// One call of a layer.
+#[derive(Clone, Default, Debug)]
+pub struct Call {
+    /// The tensors read.
+    pub reads: Vec<TensorRef>,
+    /// Arguments that are no tensors but mean something, as text; such calls are refused.
+    pub extra: Option<String>,
+}
+
+/// The result of one call of a layer; models return one tensor or, by `tensor`, several.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TensorRef {
+    /// Index of the layer.
+    pub layer: usize,
+    /// Number of its call.
+    pub call: usize,
+    /// Which of the call's results.
+    pub tensor: usize,
 }
 
 /// Reads the configuration.
 ///
+/// * `custom`: what the user's own class names mean.
+///
 /// # Errors
 /// [`KerasError::Config`].
-pub fn parse(json: &Value, file: &str) -> Result<ModelConfig, KerasError> {
-    Parser { file }.model(json)
+pub fn parse(json: &Value, file: &str, custom: &CustomNames) -> Result<ModelConfig, KerasError> {
+    Parser { file, custom }.model(json, "the model")
+}
+
+/// Whether a class is a model of layers.
+#[must_use]
+pub fn is_model(class: &str) -> bool {
+    matches!(class, "Sequential" | "Functional" | "Model")
 }
 
 struct Parser<'a> {
     file: &'a str,
+    custom: &'a CustomNames,
 }
 
 impl Parser<'_> {
@@ -52,14 +92,14 @@ impl Parser<'_> {
         KerasError::Config { file: self.file.into(), reason }
     }
 
-    fn model(&self, json: &Value) -> Result<ModelConfig, KerasError> {
+    fn model(&self, json: &Value, what: &str) -> Result<ModelConfig, KerasError> {
         let class = json["class_name"].as_str().unwrap_or_default();
         match class {
             "Sequential" => self.sequential(&json["config"]),
             "Functional" | "Model" => self.functional(&json["config"]),
-            _ => {
-                Err(self.error(format!("the model is of class {class:?}, expected Sequential or Functional")))
-            }
+            _ => Err(self.error(format!(
+                "{what} is of class {class:?}, expected Sequential or Functional; rebuild it with the functional API"
+            ))),
         }
     }
 
@@ -71,7 +111,13 @@ impl Parser<'_> {
         let name = name.ok_or_else(|| self.error(format!("layer {position} ({class}) has no name")))?;
         let class = class.rsplit('>').next().unwrap_or(class).to_owned();
         let registered = json["registered_name"].as_str().map(str::to_owned);
-        Ok(LayerConfig { class, registered, name: name.into(), config, inputs: vec![], position })
+        let nested = match is_model(&class) {
+            true => Some(Box::new(self.model(json, &format!("layer {name:?}"))?)),
+            false => None,
+        };
+        let meaning = registered.as_ref().and_then(|name| self.custom.get(name)).or_else(|| self.custom.get(&class));
+        let kind = meaning.unwrap_or(&class).clone();
+        Ok(LayerConfig { class, kind, registered, name: name.into(), config, calls: vec![], nested })
     }
 
     fn layers(&self, list: &Value) -> Result<Vec<LayerConfig>, KerasError> {
@@ -83,7 +129,7 @@ impl Parser<'_> {
             list.iter().enumerate().map(|(i, json)| self.layer(json, i)).collect::<Result<_, _>>()?;
         let mut names = HashSet::new();
         match layers.iter().find(|layer| !names.insert(&layer.name)) {
-            Some(twice) => Err(self.error(format!("two layers have the name {:?}", twice.name))),
+            Some(twice) => Err(self.error(format!("two layers have the name {:?}, expected unique names", twice.name))),
             None => Ok(layers),
         }
     }
@@ -93,30 +139,33 @@ impl Parser<'_> {
         // Keras before 2.2.3 saved the bare list.
         let list = if config.is_array() { config } else { &config["layers"] };
         let mut layers = self.layers(list)?;
-        if layers[0].class != "InputLayer" {
-            let shape =
-                ["batch_input_shape", "batch_shape"].into_iter().find_map(|key| layers[0].config.get(key));
-            let shape = match shape {
-                Some(shape) => shape.clone(),
-                None => config.get("build_input_shape").cloned().ok_or_else(|| {
-                    self.error("the input shape is not known; build the model before it is saved".into())
-                })?,
-            };
+        let first = if layers[0].class == "InputLayer" {
+            0
+        } else {
+            let own = input_shape_of(&layers[0]);
+            let shape = own.or_else(|| config.get("build_input_shape")).cloned().unwrap_or(Value::Null);
+            // Behind the others, so that the layers keep their places in the file.
             let input = LayerConfig {
                 class: "InputLayer".into(),
+                kind: "InputLayer".into(),
                 registered: None,
                 name: "input".into(),
                 config: serde_json::json!({ "batch_input_shape": shape }),
-                inputs: vec![],
-                position: usize::MAX,
+                calls: vec![],
+                nested: None,
             };
-            layers.insert(0, input);
+            layers.push(input);
+            layers.len() - 1
+        };
+        let mut order = vec![TensorRef { layer: first, call: 0, tensor: 0 }];
+        layers[first].calls = vec![Call::default()];
+        for layer in (0..layers.len()).filter(|&i| i != first) {
+            let read = order[order.len() - 1];
+            layers[layer].calls = vec![Call { reads: vec![read], extra: None }];
+            order.push(TensorRef { layer, call: 0, tensor: 0 });
         }
-        for (i, layer) in layers.iter_mut().enumerate().skip(1) {
-            layer.inputs = vec![i - 1];
-        }
-        let output = layers.len() - 1;
-        Ok(ModelConfig { layers, output })
+        let outputs = vec![order[order.len() - 1]];
+        Ok(ModelConfig { layers, order, inputs: vec![first], outputs })
     }
 
     fn functional(&self, config: &Value) -> Result<ModelConfig, KerasError> {
@@ -124,115 +173,122 @@ impl Parser<'_> {
         let mut layers = self.layers(list)?;
         let index: HashMap<String, usize> =
             layers.iter().enumerate().map(|(i, layer)| (layer.name.clone(), i)).collect();
-        let find = |name: &str, of: &str| {
-            index
-                .get(name)
-                .copied()
-                .ok_or_else(|| self.error(format!("{of} reads the layer {name:?}, which does not exist")))
-        };
-        for (i, layer) in layers.iter_mut().enumerate() {
+        let mut raw: Vec<Vec<RawCall>> = Vec::with_capacity(layers.len());
+        for (i, layer) in layers.iter().enumerate() {
             let nodes = list[i]["inbound_nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
-            if nodes.len() > 1 {
-                return Err(self.error(format!(
-                    "layer {:?} is called {} times, shared layers are not supported yet",
-                    layer.name,
-                    nodes.len()
-                )));
+            let calls = nodes.iter().map(inbound::call).collect::<Result<Vec<_>, _>>();
+            let mut calls = calls.map_err(|reason| self.error(format!("layer {:?}: {reason}", layer.name)))?;
+            // Keras 3 gives an input layer a call without arguments, Keras 2 none.
+            if layer.class == "InputLayer" {
+                calls = vec![RawCall::default()];
             }
-            for node in nodes {
-                let mut names = Vec::new();
-                tensors(node, &mut names);
-                layer.inputs = names
-                    .iter()
-                    .map(|name| find(name, &format!("layer {:?}", layer.name)))
-                    .collect::<Result<_, _>>()?;
-            }
+            raw.push(calls);
         }
-        let mut outputs = Vec::new();
-        match &config["output_layers"] {
-            // Keras 3 with one output: ["name", 0, 0].
-            Value::Array(flat) if flat.first().is_some_and(Value::is_string) => {
-                outputs.extend(flat[0].as_str().map(str::to_owned));
-            }
-            other => tensors(other, &mut outputs),
+        if raw.iter().map(Vec::len).sum::<usize>() > MAX_LAYERS {
+            return Err(self.error(format!("more than {MAX_LAYERS} calls of layers")));
         }
-        let [output] = outputs.as_slice() else {
-            return Err(
-                self.error(format!("the model has {} outputs {outputs:?}, expected 1", outputs.len()))
-            );
-        };
-        let output = find(output, "the model's output")?;
-        self.sort(layers, output)
+        let tensors = |key: &str| inbound::tensors(&config[key]).map_err(|r| self.error(format!("{key}: {r}")));
+        let (inputs, outputs) = (tensors("input_layers")?, tensors("output_layers")?);
+        let references = raw.iter().flatten().flat_map(|call| &call.reads).chain(&outputs);
+        let from_0 = references.filter(|r| r.node == 0).map(|r| r.layer.as_str()).collect();
+        let resolver = Resolver { index: &index, layers: &layers, raw: &raw, from_0 };
+        let resolve = |r: &RawRef, of: &str| resolver.resolve(r).map_err(|reason| self.error(format!("{of} {reason}")));
+        let mut calls: Vec<Vec<Call>> = Vec::with_capacity(layers.len());
+        for (layer, raw) in layers.iter().zip(&raw) {
+            let of = format!("layer {:?}", layer.name);
+            let resolved = raw.iter().map(|call| {
+                let reads = call.reads.iter().map(|r| resolve(r, &of)).collect::<Result<_, _>>()?;
+                Ok(Call { reads, extra: call.extra.clone() })
+            });
+            calls.push(resolved.collect::<Result<_, KerasError>>()?);
+        }
+        let inputs: Vec<usize> =
+            inputs.iter().map(|r| Ok(resolve(r, "the model's input")?.layer)).collect::<Result<_, KerasError>>()?;
+        let outputs: Vec<TensorRef> =
+            outputs.iter().map(|r| resolve(r, "the model's output")).collect::<Result<_, KerasError>>()?;
+        if inputs.is_empty() || outputs.is_empty() {
+            return Err(self.error("the model has no inputs or no outputs, expected at least one of each".into()));
+        }
+        for (layer, calls) in layers.iter_mut().zip(calls) {
+            layer.calls = calls;
+        }
+        let order = self.order(&layers)?;
+        Ok(ModelConfig { layers, order, inputs, outputs })
     }
 
-    /// Puts the layers that the output needs into topological order.
-    fn sort(&self, layers: Vec<LayerConfig>, output: usize) -> Result<ModelConfig, KerasError> {
-        // Depth-first with an explicit stack: a hostile file may be deep, and may have cycles.
-        #[derive(Clone, Copy, PartialEq)]
-        enum Mark {
-            New,
-            Open,
-            Done,
+    /// Puts all calls into topological order (Kahn), in time linear in their number.
+    fn order(&self, layers: &[LayerConfig]) -> Result<Vec<TensorRef>, KerasError> {
+        let mut first = Vec::with_capacity(layers.len());
+        let mut calls = Vec::new();
+        for (layer, config) in layers.iter().enumerate() {
+            first.push(calls.len());
+            calls.extend((0..config.calls.len()).map(|call| TensorRef { layer, call, tensor: 0 }));
         }
-        let mut mark = vec![Mark::New; layers.len()];
-        let mut order = Vec::new();
-        let mut stack = vec![(output, 0usize)];
-        mark[output] = Mark::Open;
-        while let Some((at, next)) = stack.pop() {
-            match layers[at].inputs.get(next) {
-                None => {
-                    mark[at] = Mark::Done;
-                    order.push(at);
-                }
-                Some(&read) => {
-                    stack.push((at, next + 1));
-                    match mark[read] {
-                        Mark::New => {
-                            mark[read] = Mark::Open;
-                            stack.push((read, 0));
-                        }
-                        Mark::Open => {
-                            return Err(
-                                self.error(format!("layer {:?} depends on itself", layers[read].name))
-                            );
-                        }
-                        Mark::Done => {}
-                    }
+        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); calls.len()];
+        let mut missing = vec![0usize; calls.len()];
+        for (id, call) in calls.iter().enumerate() {
+            for read in &layers[call.layer].calls[call.call].reads {
+                readers[first[read.layer] + read.call].push(id);
+                missing[id] += 1;
+            }
+        }
+        let mut ready: Vec<usize> = (0..calls.len()).rev().filter(|&id| missing[id] == 0).collect();
+        let mut order = Vec::with_capacity(calls.len());
+        while let Some(id) = ready.pop() {
+            order.push(calls[id]);
+            for &reader in &readers[id] {
+                missing[reader] -= 1;
+                if missing[reader] == 0 {
+                    ready.push(reader);
                 }
             }
         }
-        let place: HashMap<usize, usize> = order.iter().enumerate().map(|(new, &old)| (old, new)).collect();
-        let sorted = order
-            .iter()
-            .map(|&old| {
-                let mut layer = layers[old].clone();
-                layer.inputs.iter_mut().for_each(|read| *read = place[read]);
-                layer
-            })
-            .collect();
-        Ok(ModelConfig { layers: sorted, output: place[&output] })
+        match (0..calls.len()).find(|&id| missing[id] > 0) {
+            Some(id) => Err(self.error(format!(
+                "layer {:?} depends on itself, expected connections without a cycle",
+                layers[calls[id].layer].name
+            ))),
+            None => Ok(order),
+        }
     }
 }
 
-/// The layer names in `inbound_nodes` or `output_layers`: Keras 2 `["name", 0, 0, ...]`, Keras 3 `__keras_tensor__`.
-fn tensors(json: &Value, names: &mut Vec<String>) {
-    match json {
-        Value::Array(list) => match list.first() {
-            Some(Value::String(name)) => names.push(name.clone()),
-            _ => list.iter().for_each(|item| tensors(item, names)),
-        },
-        Value::Object(object) => {
-            if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") {
-                let name = json["config"]["keras_history"][0].as_str();
-                names.extend(name.map(str::to_owned));
-            } else {
-                ["args", "kwargs"]
-                    .iter()
-                    .filter_map(|key| object.get(*key))
-                    .for_each(|part| tensors(part, names));
-            }
+/// The shape that a first layer declares, also one that is inside of nested models.
+fn input_shape_of(layer: &LayerConfig) -> Option<&Value> {
+    let own = ["batch_input_shape", "batch_shape"].into_iter().find_map(|key| layer.config.get(key));
+    own.filter(|shape| !shape.is_null()).or_else(|| {
+        let nested = layer.nested.as_ref()?;
+        let first = nested.layers.get(*nested.inputs.first()?)?;
+        ["batch_input_shape", "batch_shape"].into_iter().find_map(|key| first.config.get(key))
+    })
+}
+
+/// Finds the layer and call that a reference in the file means.
+struct Resolver<'a> {
+    index: &'a HashMap<String, usize>,
+    layers: &'a [LayerConfig],
+    raw: &'a [Vec<RawCall>],
+    /// Layers whose call 0 is referred to.
+    from_0: HashSet<&'a str>,
+}
+
+impl Resolver<'_> {
+    fn resolve(&self, r: &RawRef) -> Result<TensorRef, String> {
+        let layer = *self
+            .index
+            .get(&r.layer)
+            .ok_or_else(|| format!("reads the layer {:?}, which does not exist", r.layer))?;
+        let calls = self.raw[layer].len();
+        // Keras 2 counts a nested model's own construction as its call 0, Keras 3 does not.
+        let shift = usize::from(self.layers[layer].nested.is_some() && r.keras2 && !self.from_0.contains(r.layer.as_str()));
+        let call = r.node.checked_sub(shift).filter(|&call| call < calls).ok_or_else(|| {
+            format!("reads call {} of the layer {:?}, which has {calls} calls", r.node, r.layer)
+        })?;
+        let results = self.layers[layer].nested.as_ref().map_or(1, |nested| nested.outputs.len());
+        if r.tensor >= results {
+            return Err(format!("reads result {} of the layer {:?}, which has {results}", r.tensor, r.layer));
         }
-        _ => {}
+        Ok(TensorRef { layer, call, tensor: r.tensor })
     }
 }
 
@@ -242,51 +298,77 @@ mod tests {
     use serde_json::json;
 
     fn functional(layers: Value, output: Value) -> Result<ModelConfig, KerasError> {
-        parse(
-            &json!({ "class_name": "Functional", "config": { "layers": layers, "output_layers": output } }),
-            "m",
-        )
+        let config = json!({ "layers": layers, "input_layers": [["a", 0, 0]], "output_layers": output });
+        parse(&json!({ "class_name": "Functional", "config": config }), "m", &CustomNames::new())
     }
 
     fn layer(name: &str, reads: Value) -> Value {
         json!({ "class_name": "Dense", "name": name, "config": { "name": name }, "inbound_nodes": reads })
     }
 
+    fn input(name: &str) -> Value {
+        json!({ "class_name": "InputLayer", "name": name, "config": { "name": name }, "inbound_nodes": [] })
+    }
+
+    fn names(model: &ModelConfig) -> Vec<&str> {
+        model.order.iter().map(|call| model.layers[call.layer].name.as_str()).collect()
+    }
+
     #[test]
     fn both_forms_of_connections_are_read_in_topological_order() {
         let tensor = |name: &str| json!({ "class_name": "__keras_tensor__", "config": { "keras_history": [name, 0, 0] } });
-        let keras2 = functional(
-            json!([
-                layer("b", json!([[["a", 0, 0, {}]]])),
-                layer("a", json!([])),
-                layer("unused", json!([]))
-            ]),
-            json!([["b", 0, 0]]),
-        );
+        let keras2 = functional(json!([layer("b", json!([[["a", 0, 0, {}]]])), input("a")]), json!([["b", 0, 0]]));
         let keras3 = functional(
-            json!([layer("b", json!([{ "args": [[tensor("a")]], "kwargs": {} }])), layer("a", json!([]))]),
+            json!([layer("b", json!([{ "args": [[tensor("a")]], "kwargs": {} }])), input("a")]),
             json!(["b", 0, 0]),
         );
         for model in [keras2, keras3] {
-            let model = model.expect("valid");
-            let names: Vec<_> = model.layers.iter().map(|l| l.name.as_str()).collect();
-            assert_eq!((names.as_slice(), model.output), (&["a", "b"][..], 1));
-            assert_eq!(model.layers[1].inputs, [0]);
+            let model = model.unwrap();
+            assert_eq!(names(&model), ["a", "b"]);
+            assert_eq!(model.layers[0].calls[0].reads, [TensorRef { layer: 1, call: 0, tensor: 0 }]);
+            assert_eq!(model.outputs, [TensorRef { layer: 0, call: 0, tensor: 0 }]);
         }
     }
 
     #[test]
+    fn shared_layers_have_several_calls() {
+        let model = functional(
+            json!([input("a"), layer("s", json!([[["a", 0, 0, {}]], [["s", 0, 0, {}]]]))]),
+            json!([["s", 1, 0]]),
+        )
+        .unwrap();
+        assert_eq!(names(&model), ["a", "s", "s"]);
+        assert_eq!(model.outputs[0].call, 1);
+    }
+
+    #[test]
+    fn nested_models_count_calls_by_version() {
+        let nested = |reads: Value| {
+            let inner = json!([{ "class_name": "Dense", "config": { "name": "d", "batch_input_shape": [null, 3] } }]);
+            json!({ "class_name": "Sequential", "name": "n", "config": { "layers": inner }, "inbound_nodes": reads })
+        };
+        let keras2 = functional(json!([input("a"), nested(json!([[["a", 0, 0, {}]]]))]), json!([["n", 1, 0]])).unwrap();
+        assert_eq!(keras2.outputs[0].call, 0);
+        let tensor = json!({ "class_name": "__keras_tensor__", "config": { "keras_history": ["a", 0, 0] } });
+        let call = json!([{ "args": [tensor], "kwargs": {} }]);
+        let keras3 = functional(json!([input("a"), nested(call)]), json!(["n", 0, 0])).unwrap();
+        assert_eq!(keras3.outputs[0].call, 0);
+    }
+
+    #[test]
     fn malformed_graphs_are_refused() {
-        let reason = |model: Result<ModelConfig, KerasError>| model.expect_err("malformed").to_string();
-        let cycle = json!([layer("a", json!([[["b", 0, 0, {}]]])), layer("b", json!([[["a", 0, 0, {}]]]))]);
+        let reason = |model: Result<ModelConfig, KerasError>| model.unwrap_err().to_string();
+        let cycle = json!([input("a"), layer("b", json!([[["c", 0, 0, {}]]])), layer("c", json!([[["b", 0, 0, {}]]]))]);
         assert!(reason(functional(cycle, json!([["b", 0, 0]]))).contains("depends on itself"));
-        let twice = json!([layer("a", json!([])), layer("a", json!([]))]);
-        assert!(reason(functional(twice, json!([["a", 0, 0]]))).contains("two layers"));
-        let dangling = json!([layer("a", json!([[["nowhere", 0, 0, {}]]]))]);
-        assert!(reason(functional(dangling, json!([["a", 0, 0]]))).contains("nowhere"));
+        let twice = json!([input("a"), input("a")]);
+        assert!(reason(functional(twice, json!([["a", 0, 0]]))).contains("two layers have the name \"a\""));
+        let dangling = json!([input("a"), layer("b", json!([[["nowhere", 0, 0, {}]]]))]);
+        assert!(reason(functional(dangling, json!([["b", 0, 0]]))).contains("nowhere"));
+        let uncalled = json!([input("a"), layer("b", json!([[["a", 1, 0, {}]]]))]);
+        assert!(reason(functional(uncalled, json!([["b", 0, 0]]))).contains("call 1 of the layer \"a\""));
         assert!(reason(functional(json!([]), json!([]))).contains("0 layers"));
-        let two = json!([layer("a", json!([])), layer("b", json!([]))]);
-        assert!(reason(functional(two, json!([["a", 0, 0], ["b", 0, 0]]))).contains("2 outputs"));
-        assert!(reason(parse(&json!({ "class_name": "Subclassed" }), "m")).contains("Subclassed"));
+        assert!(reason(functional(json!([input("a")]), json!([]))).contains("no outputs"));
+        assert!(reason(parse(&json!({ "class_name": "Subclassed" }), "m", &CustomNames::new())).contains("Subclassed"));
+        assert!(reason(parse(&json!({ "class_name": "Sequential", "config": 3 }), "m", &CustomNames::new())).contains("no list of layers"));
     }
 }

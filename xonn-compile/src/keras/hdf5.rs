@@ -1,20 +1,22 @@
 //! The HDF5 container behind a small trait, so that another reader can be put in its place.
 
+use std::cell::Cell;
+
 use hdf5_reader::{Datatype, Hdf5File, OpenOptions};
 
 use super::KerasError;
+use crate::graph::Array;
 
 /// Most elements of one weight.
-const MAX_ELEMENTS: u64 = 1 << 28;
+const MAX_ELEMENTS: u64 = 1 << 26;
 
-/// An array of numbers, row-major.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Array {
-    /// Length of each axis.
-    pub shape: Vec<usize>,
-    /// The values as Keras computes with them.
-    pub values: Vec<f32>,
-}
+/// Bytes that all weights together may hold for each byte of the file, and on top of that: deflate cannot reach more
+/// than about 1000, and repeated values in real weights stay far below.
+const MAX_EXPANSION: u64 = 100;
+const MIN_BUDGET: u64 = 32 << 20;
+
+/// Most names of a list of layers or weights.
+const MAX_NAMES: u64 = 1 << 20;
 
 /// What a reader of HDF5 files must give.
 pub trait Container {
@@ -53,6 +55,8 @@ pub trait Container {
 pub struct Hdf5 {
     file: Hdf5File,
     name: String,
+    /// Bytes of weights that may still be read.
+    budget: Cell<u64>,
 }
 
 impl Hdf5 {
@@ -69,13 +73,15 @@ impl Hdf5 {
     pub fn open(bytes: Vec<u8>, name: &str) -> Result<Self, KerasError> {
         let damaged = |reason: String| KerasError::Hdf5 { file: name.into(), reason };
         if let Some((found, declared)) = length_mismatch(&bytes) {
-            return Err(damaged(format!(
-                "it has {found} bytes where its header declares {declared}: it is cut short"
-            )));
+            return Err(damaged(format!("it has {found} bytes where its header declares {declared}: it is cut short")));
         }
-        let options = OpenOptions::default().with_max_read_bytes(MAX_ELEMENTS as usize * 8);
+        let budget = (bytes.len() as u64).saturating_mul(MAX_EXPANSION).saturating_add(MIN_BUDGET);
+        let options = OpenOptions::default()
+            .with_max_read_bytes(MAX_ELEMENTS as usize * 8)
+            .with_max_chunk_bytes(64 << 20)
+            .with_max_object_header_bytes(16 << 20);
         let file = Hdf5File::from_vec_with_options(bytes, options).map_err(|e| damaged(e.to_string()))?;
-        Ok(Self { file, name: name.into() })
+        Ok(Self { file, name: name.into(), budget: Cell::new(budget) })
     }
 
     fn damaged(&self, reason: impl std::fmt::Display) -> KerasError {
@@ -106,17 +112,17 @@ impl Hdf5 {
         if attribute.shape.contains(&0) {
             return Ok(Some(Vec::new()));
         }
-        let strings =
-            attribute.read_strings().map_err(|e| self.damaged(format!("{group}, attribute {name}: {e}")))?;
+        if attribute.num_elements().is_ok_and(|n| n > MAX_NAMES) {
+            return Err(self.damaged(format!("{group}, attribute {name}: more than {MAX_NAMES} strings")));
+        }
+        let strings = attribute.read_strings().map_err(|e| self.damaged(format!("{group}, attribute {name}: {e}")))?;
         Ok(Some(strings))
     }
 }
 
 impl Container for Hdf5 {
     fn string_attribute(&self, group: &str, name: &str) -> Result<Option<String>, KerasError> {
-        Ok(self
-            .strings(group, name)?
-            .and_then(|mut strings| (!strings.is_empty()).then(|| strings.swap_remove(0))))
+        Ok(self.strings(group, name)?.and_then(|mut strings| (!strings.is_empty()).then(|| strings.swap_remove(0))))
     }
 
     fn strings_attribute(&self, group: &str, name: &str) -> Result<Option<Vec<String>>, KerasError> {
@@ -147,21 +153,30 @@ impl Container for Hdf5 {
         let at = |reason: &dyn std::fmt::Display| self.damaged(format!("dataset {path}: {reason}"));
         let dataset = self.file.dataset(path).map_err(|e| at(&e))?;
         let count = dataset.num_elements().map_err(|e| at(&e))?;
-        if count > MAX_ELEMENTS {
-            return Err(at(&format!("{count} elements, at most {MAX_ELEMENTS} are read")));
-        }
+        let bytes = dataset.raw_byte_len().map_err(|e| at(&e))? as u64;
+        let Some(budget) = self.budget.get().checked_sub(bytes).filter(|_| count <= MAX_ELEMENTS) else {
+            return Err(at(&format!("{bytes} bytes of numbers are too many for a file of this size")));
+        };
+        self.budget.set(budget);
         let shape = dataset.shape().iter().map(|&n| n as usize).collect();
+        let brain_float = dataset.raw_datatype().is_ok_and(|raw| is_brain_float(&raw));
         let bytes = dataset.read_raw_bytes().map_err(|e| at(&e))?;
-        let values = convert(&bytes, dataset.dtype()).map_err(|e| at(&e))?;
-        if values.len() as u64 != count {
-            return Err(at(&format!("{} elements, its shape declares {count}", values.len())));
+        let data = convert(&bytes, dataset.dtype(), brain_float).map_err(|e| at(&e))?;
+        if data.len() as u64 != count {
+            return Err(at(&format!("{} numbers, its shape declares {count}", data.len())));
         }
-        Ok(Array { shape, values })
+        Ok(Array { shape, data })
     }
 }
 
+/// Whether an HDF5 floating-point type has 8 bits of exponent: the size of the exponent is byte 13 of the datatype
+/// message (4 bytes class and flags, 4 size, 2 bit offset, 2 precision, 1 exponent location).
+fn is_brain_float(raw: &[u8]) -> bool {
+    raw.first().is_some_and(|class| class & 15 == 1) && raw.get(13) == Some(&8)
+}
+
 /// Numbers as f32, the precision in which Keras computes.
-fn convert(bytes: &[u8], dtype: &Datatype) -> Result<Vec<f32>, String> {
+fn convert(bytes: &[u8], dtype: &Datatype, brain_float: bool) -> Result<Vec<f32>, String> {
     fn each<const N: usize>(bytes: &[u8], swap: bool, f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         let (whole, _) = bytes.as_chunks::<N>();
         whole
@@ -176,17 +191,15 @@ fn convert(bytes: &[u8], dtype: &Datatype) -> Result<Vec<f32>, String> {
             .collect()
     }
     let swap = |order: &hdf5_reader::ByteOrder| *order == hdf5_reader::ByteOrder::BigEndian;
+    let brain = |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16);
     Ok(match dtype {
-        Datatype::FloatingPoint { size: 2, byte_order } => {
-            each(bytes, swap(byte_order), |b| half(u16::from_le_bytes(b)))
-        }
+        Datatype::FloatingPoint { size: 2, byte_order } if brain_float => each(bytes, swap(byte_order), brain),
+        Datatype::FloatingPoint { size: 2, byte_order } => each(bytes, swap(byte_order), |b| half(u16::from_le_bytes(b))),
         Datatype::FloatingPoint { size: 4, byte_order } => each(bytes, swap(byte_order), f32::from_le_bytes),
         Datatype::FloatingPoint { size: 8, byte_order } => {
             each(bytes, swap(byte_order), |b| f64::from_le_bytes(b) as f32)
         }
-        Datatype::FixedPoint { size: 1, signed: true, .. } => {
-            each(bytes, false, |b: [u8; 1]| f32::from(b[0] as i8))
-        }
+        Datatype::FixedPoint { size: 1, signed: true, .. } => each(bytes, false, |b: [u8; 1]| f32::from(b[0] as i8)),
         Datatype::FixedPoint { size: 1, .. } => each(bytes, false, |b: [u8; 1]| f32::from(b[0])),
         Datatype::FixedPoint { size: 2, signed: true, byte_order } => {
             each(bytes, swap(byte_order), |b| f32::from(i16::from_le_bytes(b)))
@@ -197,15 +210,18 @@ fn convert(bytes: &[u8], dtype: &Datatype) -> Result<Vec<f32>, String> {
         Datatype::FixedPoint { size: 8, signed: true, byte_order } => {
             each(bytes, swap(byte_order), |b| i64::from_le_bytes(b) as f32)
         }
+        Datatype::FixedPoint { size: 2, byte_order, .. } => {
+            each(bytes, swap(byte_order), |b| f32::from(u16::from_le_bytes(b)))
+        }
+        Datatype::FixedPoint { size: 4, byte_order, .. } => {
+            each(bytes, swap(byte_order), |b| u32::from_le_bytes(b) as f32)
+        }
+        Datatype::FixedPoint { size: 8, byte_order, .. } => {
+            each(bytes, swap(byte_order), |b| u64::from_le_bytes(b) as f32)
+        }
         // bfloat16: h5py stores it as opaque pairs of bytes, little endian.
-        Datatype::Opaque { size: 2, .. } => {
-            each(bytes, false, |b: [u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
-        }
-        other => {
-            return Err(format!(
-                "type {other:?} is not read, expected float16, bfloat16, float32, float64 or int"
-            ));
-        }
+        Datatype::Opaque { size: 2, .. } => each(bytes, false, brain),
+        other => return Err(format!("type {other:?} is not read, expected float16, bfloat16, float32, float64 or int")),
     })
 }
 
@@ -257,13 +273,7 @@ mod tests {
 
     #[test]
     fn halves_are_exact() {
-        for (bits, value) in [
-            (0x3c00, 1.0),
-            (0xbc00, -1.0),
-            (0x3555, 0.333_251_95),
-            (0x0001, 5.960_464_5e-8),
-            (0x7bff, 65504.0),
-        ] {
+        for (bits, value) in [(0x3c00, 1.0), (0xbc00, -1.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)] {
             assert_eq!(half(bits), value);
         }
         assert!(half(0x7e00).is_nan());
@@ -275,12 +285,12 @@ mod tests {
     fn numbers_of_every_type_and_order() {
         let float = |size, byte_order| Datatype::FloatingPoint { size, byte_order };
         use hdf5_reader::ByteOrder::{BigEndian, LittleEndian};
-        assert_eq!(convert(&1.5f64.to_be_bytes(), &float(8, BigEndian)), Ok(vec![1.5]));
-        assert_eq!(convert(&1.5f32.to_le_bytes(), &float(4, LittleEndian)), Ok(vec![1.5]));
-        assert_eq!(convert(&[0x3c, 0x00], &float(2, BigEndian)), Ok(vec![1.0]));
-        assert_eq!(convert(&[0xc0, 0x3f], &Datatype::Opaque { size: 2, tag: String::new() }), Ok(vec![1.5]));
+        assert_eq!(convert(&1.5f64.to_be_bytes(), &float(8, BigEndian), false), Ok(vec![1.5]));
+        assert_eq!(convert(&1.5f32.to_le_bytes(), &float(4, LittleEndian), false), Ok(vec![1.5]));
+        assert_eq!(convert(&[0x3c, 0x00], &float(2, BigEndian), false), Ok(vec![1.0]));
+        assert_eq!(convert(&[0xc0, 0x3f], &Datatype::Opaque { size: 2, tag: String::new() }, false), Ok(vec![1.5]));
         let i8s = Datatype::FixedPoint { size: 1, signed: true, byte_order: LittleEndian };
-        assert_eq!(convert(&[255, 1], &i8s), Ok(vec![-1.0, 1.0]));
-        assert!(convert(&[0; 4], &Datatype::Opaque { size: 4, tag: String::new() }).is_err());
+        assert_eq!(convert(&[255, 1], &i8s, false), Ok(vec![-1.0, 1.0]));
+        assert!(convert(&[0; 4], &Datatype::Opaque { size: 4, tag: String::new() }, false).is_err());
     }
 }

@@ -1,111 +1,98 @@
 //! Layers from their configuration and weights: what is understood becomes graph operations, the rest refusals.
+//!
+//! What Keras does in one layer may be several operations here: input quantiser, kernel, activation. Layers with
+//! `channels_first` stand between two transpositions, 1D layers between two reshapes, so that every operation sees
+//! `[height, width, channels]`.
 
-use petgraph::graph::NodeIndex;
+mod combine;
+mod linear;
+mod norm;
+mod pool;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use petgraph::stable_graph::NodeIndex;
 use serde_json::Value;
 
-use super::config::{LayerConfig, ModelConfig};
-use super::hdf5::Array;
-use super::quantizer::{self, Quantizer};
-use super::weights::Weights;
+use super::config::{LayerConfig, ModelConfig, TensorRef};
+use super::fields::Fields;
+use super::inbound::brief;
+use super::quantizer::{self, Activation};
+use super::weights::{Weights, join};
 use super::{KerasError, ReadOptions, Refusal};
-use crate::graph::{BatchNorm, LayerGraph, Op};
+use crate::graph::{Array, LayerGraph, LayerOp, Quantizer, shape};
 
-/// Largest number of elements of a tensor.
-const MAX_ELEMENTS: usize = 1 << 24;
+/// Most operations of a graph; nested models that are called several times multiply.
+const MAX_NODES: usize = 1 << 15;
 
-/// Most units of a dense layer.
-const MAX_UNITS: u64 = 1 << 20;
+/// Deepest nesting of models.
+const MAX_DEPTH: usize = 16;
+
+/// Where a graph comes from.
+pub(super) struct Origin<'a> {
+    /// The file, for messages.
+    pub file: &'a str,
+    /// Major version of the Keras that wrote it.
+    pub keras: u32,
+    /// The user's part.
+    pub options: &'a ReadOptions,
+}
 
 /// Builds the graph of a model.
 ///
 /// # Errors
 /// [`KerasError::Refused`] with every refusal, or the first missing or malformed weight.
-pub fn build(
-    model: &ModelConfig,
-    mut weights: Weights,
-    file: &str,
-    options: &ReadOptions,
-) -> Result<LayerGraph, KerasError> {
-    let inputs: Vec<&LayerConfig> = model.layers.iter().filter(|l| l.class == "InputLayer").collect();
-    let [input] = inputs.as_slice() else {
-        let reason = format!("the model has {} inputs, expected 1", inputs.len());
-        return Err(KerasError::Config { file: file.into(), reason });
+pub(super) fn build(model: &ModelConfig, weights: &Weights, origin: Origin<'_>) -> Result<LayerGraph, KerasError> {
+    let file = origin.file.to_owned();
+    let mut builder = Builder {
+        graph: LayerGraph::default(),
+        weights,
+        arrays: HashMap::new(),
+        origin,
+        refusals: Vec::new(),
+        broken: None,
     };
-    let shape =
-        input_shape(&input.config).map_err(|reason| KerasError::Config { file: file.into(), reason })?;
-    let mut builder = Builder { graph: LayerGraph::new(&input.name, shape), options, file };
-    let mut refusals = Vec::new();
-    // The node of each layer; a refused layer passes its input on, so that all refusals are found at once.
-    let mut nodes: Vec<NodeIndex> = Vec::new();
-    let mut shapes_known = true;
-    for layer in &model.layers {
-        let read = layer.inputs.first().map_or(builder.graph.input(), |&i| nodes[i]);
-        let refuse = |reason| Refusal { layer: layer.name.clone(), class: layer.class.clone(), reason };
-        if layer.inputs.len() > 1 {
-            refusals.push(refuse(format!(
-                "it reads {} tensors, layers that join branches are not supported yet",
-                layer.inputs.len()
-            )));
-            nodes.push(read);
-            continue;
-        }
-        match builder.layer(layer, weights.take(&layer.name), read) {
-            Ok(node) => nodes.push(node),
-            Err(Trouble::Refused(reasons)) => {
-                refusals.extend(reasons.into_iter().map(refuse));
-                shapes_known = false;
-                nodes.push(read);
-            }
-            // Behind a refused layer shapes are not known, so they may not be blamed.
-            Err(Trouble::Misfit(_) | Trouble::Broken(_)) if !shapes_known => nodes.push(read),
-            Err(Trouble::Misfit(reason)) => {
-                refusals.push(refuse(reason));
-                shapes_known = false;
-                nodes.push(read);
-            }
-            Err(Trouble::Broken(error)) => return Err(*error),
-        }
+    let outputs = builder.model(model, "", None, 0)?;
+    if !builder.refusals.is_empty() {
+        return Err(KerasError::Refused { file, refusals: builder.refusals });
     }
-    if refusals.is_empty() {
-        builder.graph.set_output(nodes[model.output]);
-        Ok(builder.graph)
-    } else {
-        Err(KerasError::Refused { file: file.into(), refusals })
+    if let Some(broken) = builder.broken {
+        return Err(broken);
     }
+    let output = choose_output(model, &outputs, &builder.origin)?;
+    let mut graph = builder.graph;
+    graph.output = output;
+    graph.retain_ancestors_of_output();
+    graph.verify().map_err(|e| KerasError::Config { file: file.clone(), reason: e.to_string() })?;
+    Ok(graph)
 }
 
-fn input_shape(config: &Value) -> Result<Vec<usize>, String> {
-    let shape = ["batch_input_shape", "batch_shape"].into_iter().find_map(|key| config[key].as_array());
-    let shape = shape.ok_or("the input layer has no shape")?;
-    let mut axes = Vec::new();
-    for axis in shape.iter().skip(1) {
-        let length = axis.as_u64().filter(|&n| n > 0 && n <= MAX_ELEMENTS as u64).ok_or_else(|| {
-            format!(
-                "the input has shape {}, expected a known length for each axis",
-                Value::from(shape.clone())
-            )
-        })?;
-        axes.push(length as usize);
-    }
-    match axes.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)) {
-        Some(elements) if elements <= MAX_ELEMENTS && !axes.is_empty() => Ok(axes),
-        _ => Err(format!("the input has shape {axes:?}, expected 1 to {MAX_ELEMENTS} elements")),
+/// The output that the user named, or the only one.
+fn choose_output(model: &ModelConfig, outputs: &[NodeIndex], origin: &Origin<'_>) -> Result<NodeIndex, KerasError> {
+    let names: Vec<&str> = model.outputs.iter().map(|r| model.layers[r.layer].name.as_str()).collect();
+    let error = |reason: String| Err(KerasError::Config { file: origin.file.into(), reason });
+    match &origin.options.output {
+        Some(name) => match names.iter().position(|n| n == name) {
+            Some(i) => Ok(outputs[i]),
+            None => error(format!("no output is named {name:?}, expected one of {names:?}")),
+        },
+        None if outputs.len() == 1 => Ok(outputs[0]),
+        None => error(format!("the model has the outputs {names:?}, expected the name of one of them")),
     }
 }
 
 /// Why a layer could not be built.
 enum Trouble {
-    /// Not supported; all reasons at once.
-    Refused(Vec<String>),
-    /// It does not fit the shape that it reads.
-    Misfit(String),
+    /// Not supported.
+    Refused(String),
     /// Missing or malformed weights.
     Broken(Box<KerasError>),
 }
 
 impl From<String> for Trouble {
     fn from(reason: String) -> Self {
-        Self::Refused(vec![reason])
+        Self::Refused(reason)
     }
 }
 
@@ -113,219 +100,266 @@ type Built<T> = Result<T, Trouble>;
 
 struct Builder<'a> {
     graph: LayerGraph,
-    options: &'a ReadOptions,
-    file: &'a str,
+    weights: &'a Weights,
+    /// Weights as they are computed with, by path and role, so that calls of a shared layer share them.
+    arrays: HashMap<(String, &'static str), Arc<Array>>,
+    origin: Origin<'a>,
+    refusals: Vec<Refusal>,
+    /// The first missing or malformed weight.
+    broken: Option<KerasError>,
 }
 
-/// Classes that do nothing at prediction time.
-const NO_OPS: [&str; 8] = [
-    "Dropout",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "GaussianDropout",
-    "GaussianNoise",
-    "AlphaDropout",
-    "ActivityRegularization",
-    "Identity",
-];
+/// One call of a layer that is being built.
+struct Layer<'c> {
+    config: &'c LayerConfig,
+    /// Its name within nested models.
+    path: String,
+    reads: Vec<NodeIndex>,
+}
+
+impl<'c> Layer<'c> {
+    fn fields(&self) -> Fields<'c> {
+        Fields(&self.config.config)
+    }
+
+    fn only_read(&self) -> Built<NodeIndex> {
+        match self.reads[..] {
+            [read] => Ok(read),
+            _ => Err(format!("it reads {} tensors, expected 1", self.reads.len()).into()),
+        }
+    }
+}
 
 impl Builder<'_> {
-    fn layer(
+    /// Adds all layers of a model and gives its outputs; `arguments` are the tensors that a nested model is called with.
+    fn model(
         &mut self,
-        layer: &LayerConfig,
-        weights: Vec<(String, Array)>,
-        read: NodeIndex,
-    ) -> Built<NodeIndex> {
-        let config = &layer.config;
-        check_dtype(&config["dtype"])?;
-        match layer.class.as_str() {
-            "InputLayer" => Ok(self.graph.input()),
-            "Dense" => self.dense(layer, weights, read, Quantizer::Identity, Quantizer::Identity),
-            "QuantDense" => {
-                let input = quantizer::parse(&config["input_quantizer"], &self.options.custom);
-                let kernel = quantizer::parse(&config["kernel_quantizer"], &self.options.custom);
-                let both: Vec<String> =
-                    [&input, &kernel].into_iter().filter_map(|q| q.clone().err()).collect();
-                match (input, kernel) {
-                    (Ok(input), Ok(kernel)) => self.dense(layer, weights, read, input, kernel),
-                    _ => Err(Trouble::Refused(both)),
+        model: &ModelConfig,
+        outer: &str,
+        arguments: Option<&[NodeIndex]>,
+        depth: usize,
+    ) -> Result<Vec<NodeIndex>, KerasError> {
+        let config_error = |reason: String| KerasError::Config { file: self.origin.file.into(), reason };
+        if depth > MAX_DEPTH {
+            return Err(config_error(format!("models are nested more than {MAX_DEPTH} deep")));
+        }
+        if let Some(arguments) = arguments.filter(|arguments| arguments.len() != model.inputs.len()) {
+            let reason = format!("model {outer:?} is called with {} tensors, expected {}", arguments.len(), model.inputs.len());
+            return Err(config_error(reason));
+        }
+        // A refused layer gives what it reads, so that all refusals are found at once; such tensors have no shape.
+        let mut results: HashMap<(usize, usize), Vec<NodeIndex>> = HashMap::new();
+        for &TensorRef { layer, call, .. } in &model.order {
+            let config = &model.layers[layer];
+            let path = join(outer, &config.name);
+            if self.graph.graph.node_count() > MAX_NODES {
+                let reason = format!("more than {MAX_NODES} operations with all nested models written out");
+                return Err(KerasError::Config { file: self.origin.file.into(), reason });
+            }
+            let reads: Vec<NodeIndex> = config.calls[call]
+                .reads
+                .iter()
+                .map(|r| results[&(r.layer, r.call)][r.tensor])
+                .collect();
+            let argument = arguments.and_then(|a| Some(a[model.inputs.iter().position(|&input| input == layer)?]));
+            let made = match (&config.nested, argument) {
+                (_, Some(argument)) => vec![argument],
+                (Some(nested), None) => self.model(nested, &path, Some(&reads), depth + 1)?,
+                (None, None) => {
+                    let layer = Layer { config, path, reads };
+                    vec![self.layer_or_refusal(&layer, call)]
+                }
+            };
+            results.insert((layer, call), made);
+        }
+        Ok(model.outputs.iter().map(|r| results[&(r.layer, r.call)][r.tensor]).collect())
+    }
+
+    fn layer_or_refusal(&mut self, layer: &Layer<'_>, call: usize) -> NodeIndex {
+        let extra = layer.config.calls[call].extra.as_ref().map(|extra| {
+            format!("it is called with the argument {extra}, expected tensors only, as in inference")
+        });
+        let built = match extra {
+            Some(reason) => Err(Trouble::Refused(reason)),
+            None => layer.fields().check_dtype().map_err(Trouble::Refused).and_then(|()| self.layer(layer)),
+        };
+        match built {
+            Ok(node) => return node,
+            Err(Trouble::Refused(reason)) => {
+                let refusal = Refusal { layer: layer.path.clone(), class: layer.config.class.clone(), reason };
+                if !self.refusals.contains(&refusal) {
+                    self.refusals.push(refusal);
                 }
             }
-            "BatchNormalization" => self.batch_norm(layer, weights, read),
-            "Activation" => self.activation(&layer.name, &config["activation"], read),
-            "Softmax" => self.add(&layer.name, Op::Softmax, read),
-            "Flatten" => self.add(&layer.name, Op::Flatten, read),
-            "Rescaling" => {
-                let number = |key: &str| {
-                    let value = config[key].as_f64().filter(|v| v.is_finite());
-                    value
-                        .map(|v| v as f32)
-                        .ok_or_else(|| format!("{key} is {}, expected one number", config[key]))
-                };
-                Ok(self.graph.add(
-                    &layer.name,
-                    Op::Rescale { scale: number("scale")?, offset: number("offset")? },
-                    read,
-                )?)
+            Err(Trouble::Broken(error)) => {
+                self.broken.get_or_insert(*error);
             }
-            class if NO_OPS.contains(&class) => self.add(&layer.name, Op::Identity, read),
-            class => match quantizer::parse(&Value::from(class), &self.options.custom) {
-                Ok(quantizer) => self.quantize(&layer.name, quantizer, read),
-                Err(_) => Err(unsupported_class(layer).into()),
+        }
+        // Without a shape, so that nothing behind it is blamed.
+        self.graph.add(&layer.path, &layer.config.class, LayerOp::NoOp, &[])
+    }
+
+    fn layer(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let fields = layer.fields();
+        match layer.config.kind.as_str() {
+            "InputLayer" => self.input(layer),
+            "Dense" | "QuantDense" | "QDense" | "BinaryDense" => self.dense(layer),
+            "Conv1D" | "QuantConv1D" | "QConv1D" | "BinaryConv1D" | "Convolution1D" => self.conv(layer, 1),
+            "Conv2D" | "QuantConv2D" | "QConv2D" | "BinaryConv2D" | "Convolution2D" => self.conv(layer, 2),
+            "DepthwiseConv2D" | "QuantDepthwiseConv2D" | "QDepthwiseConv2D" => self.depthwise_conv(layer),
+            "SeparableConv1D" | "QuantSeparableConv1D" => self.separable_conv(layer, 1),
+            "SeparableConv2D" | "QuantSeparableConv2D" => self.separable_conv(layer, 2),
+            "BatchNormalization" => self.batch_norm(layer),
+            "Normalization" => self.normalization(layer),
+            "Rescaling" => {
+                let (scale, offset) = (fields.number("scale", None)? as f32, fields.number("offset", Some(0.0))? as f32);
+                self.push(layer, LayerOp::Rescale { scale, offset })
+            }
+            "Activation" | "QActivation" => {
+                let read = layer.only_read()?;
+                self.activation(layer, fields.get("activation"), read)
+            }
+            "Softmax" => self.softmax(layer),
+            "ReLU" => self.relu(layer),
+            "LeakyReLU" => self.leaky_relu(layer),
+            "MaxPooling1D" | "MaxPool1D" => self.pool(layer, 1, LayerOp::MaxPool2d),
+            "MaxPooling2D" | "MaxPool2D" => self.pool(layer, 2, LayerOp::MaxPool2d),
+            "AveragePooling1D" | "AvgPool1D" => self.pool(layer, 1, LayerOp::AveragePool2d),
+            "AveragePooling2D" | "AvgPool2D" => self.pool(layer, 2, LayerOp::AveragePool2d),
+            "GlobalMaxPooling1D" | "GlobalMaxPool1D" => self.global_pool(layer, 1, LayerOp::MaxPool2d),
+            "GlobalMaxPooling2D" | "GlobalMaxPool2D" => self.global_pool(layer, 2, LayerOp::MaxPool2d),
+            "GlobalAveragePooling1D" | "GlobalAvgPool1D" => self.global_pool(layer, 1, LayerOp::AveragePool2d),
+            "GlobalAveragePooling2D" | "GlobalAvgPool2D" => self.global_pool(layer, 2, LayerOp::AveragePool2d),
+            "ZeroPadding1D" => self.zero_padding(layer, 1),
+            "ZeroPadding2D" => self.zero_padding(layer, 2),
+            "Flatten" => self.flatten(layer),
+            "Reshape" => self.reshape(layer),
+            "Permute" => self.permute(layer),
+            "Add" => self.push(layer, LayerOp::Add),
+            "Concatenate" => self.concatenate(layer),
+            "Dropout" | "SpatialDropout1D" | "SpatialDropout2D" | "GaussianDropout" | "GaussianNoise" | "AlphaDropout"
+            | "ActivityRegularization" | "Identity" => self.push(layer, LayerOp::NoOp),
+            kind => match quantizer::layer(kind, &layer.config.config, self.origin.keras)? {
+                Some(activation) => {
+                    let read = layer.only_read()?;
+                    self.apply(layer, activation, read)
+                }
+                None => Err(unsupported_class(layer.config).into()),
             },
         }
     }
 
-    fn add(&mut self, name: &str, op: Op, read: NodeIndex) -> Built<NodeIndex> {
-        self.graph.add(name, op, read).map_err(Trouble::Misfit)
+    fn input(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let config = &layer.config.config;
+        let list = ["batch_input_shape", "batch_shape"].into_iter().find_map(|key| config[key].as_array());
+        let list = list.ok_or_else(|| "its shape is not known; build the model before it is saved".to_owned())?;
+        let axes = list.iter().skip(1).map(|axis| axis.as_u64().and_then(|n| usize::try_from(n).ok()));
+        let shape: Vec<usize> = axes.collect::<Option<_>>().ok_or_else(|| {
+            format!("its shape is {}, expected a known length for each axis but the batch", brief(&Value::from(list.clone())))
+        })?;
+        let node = self.add(layer, LayerOp::Input { shape }, &[])?;
+        self.graph.inputs.push(node);
+        Ok(node)
     }
 
-    fn quantize(&mut self, name: &str, quantizer: Quantizer, read: NodeIndex) -> Built<NodeIndex> {
-        match quantizer {
-            Quantizer::Identity => Ok(read),
-            Quantizer::Sign => self.add(name, Op::Sign, read),
-        }
-    }
-
-    fn activation(&mut self, name: &str, activation: &Value, read: NodeIndex) -> Built<NodeIndex> {
-        match activation {
-            Value::Null => Ok(read),
-            Value::String(known) if known == "linear" => Ok(read),
-            Value::String(known) if known == "softmax" => self.add(name, Op::Softmax, read),
-            other => {
-                let quantizer = quantizer::parse(other, &self.options.custom)?;
-                self.quantize(name, quantizer, read)
+    /// Adds an operation that reads `reads`, with its shape.
+    fn add(&mut self, layer: &Layer<'_>, op: LayerOp, reads: &[NodeIndex]) -> Built<NodeIndex> {
+        let known = reads.iter().all(|&read| self.shape(read).is_some());
+        if let LayerOp::Add | LayerOp::Concatenate = op {
+            if reads.is_empty() {
+                return Err("it reads no tensors, expected at least 1".to_owned().into());
             }
         }
+        let node = self.graph.add(&layer.path, &layer.config.class, op, reads);
+        if known {
+            let inputs: Vec<&[usize]> = reads.iter().map(|&read| self.graph.graph[read].shape.as_slice()).collect();
+            let inferred = shape::infer(&self.graph.graph[node], &inputs)?;
+            self.graph.graph[node].shape = inferred;
+        }
+        Ok(node)
     }
 
-    fn dense(
-        &mut self,
-        layer: &LayerConfig,
-        weights: Vec<(String, Array)>,
-        read: NodeIndex,
-        input_quantizer: Quantizer,
-        kernel_quantizer: Quantizer,
-    ) -> Built<NodeIndex> {
-        let config = &layer.config;
-        let units = config["units"].as_u64().filter(|n| (1..=MAX_UNITS).contains(n));
-        let units =
-            units.ok_or_else(|| format!("units is {}, expected 1 to {MAX_UNITS}", config["units"]))? as usize;
-        let [inputs] = self.graph.layer(read).shape[..] else {
-            let shape = &self.graph.layer(read).shape;
-            return Err(Trouble::Misfit(format!(
-                "it reads shape {shape:?}, expected a vector; put a Flatten before it"
-            )));
-        };
-        let use_bias = config["use_bias"].as_bool().unwrap_or(true);
-        let mut taken = Taken { weights: weights.into_iter(), layer: &layer.name, file: self.file };
-        let latent = taken.next("kernel", &[inputs, units])?;
-        let bias = if use_bias { Some(taken.next("bias", &[units])?) } else { None };
-        let kernel: Vec<f32> = latent.iter().map(|&w| kernel_quantizer.apply(w)).collect();
-        if let Some(at) = kernel.iter().position(|w| w.abs() != 1.0) {
-            return Err(format!(
-                "its kernel is not binary: element {at} is {}, expected +1 or -1; use larq's QuantDense with \
-                 kernel_quantizer=\"ste_sign\", or save the binarised kernel",
-                kernel[at]
-            )
-            .into());
+    /// Adds an operation that reads what the layer reads; all but joining ones read one tensor.
+    fn push(&mut self, layer: &Layer<'_>, op: LayerOp) -> Built<NodeIndex> {
+        if !matches!(op, LayerOp::Add | LayerOp::Concatenate) {
+            layer.only_read()?;
         }
-        let read = self.quantize(&layer.name, input_quantizer, read)?;
-        let dense = self.add(&layer.name, Op::Dense { kernel, units, bias }, read)?;
-        self.activation(&layer.name, &config["activation"], dense)
+        self.add(layer, op, &layer.reads)
     }
 
-    fn batch_norm(
-        &mut self,
-        layer: &LayerConfig,
-        weights: Vec<(String, Array)>,
-        read: NodeIndex,
-    ) -> Built<NodeIndex> {
-        let config = &layer.config;
-        let shape = self.graph.layer(read).shape.clone();
-        let axis = match &config["axis"] {
-            Value::Array(list) if list.len() == 1 => list[0].as_i64(),
-            other => other.as_i64(),
-        };
-        // Axes count the batch; -1 is the last.
-        if axis.is_none_or(|axis| axis != -1 && axis != shape.len() as i64) {
-            return Err(format!("axis {}, expected the last axis", config["axis"]).into());
-        }
-        let epsilon = config["epsilon"].as_f64().unwrap_or(1e-3) as f32;
-        let flag = |key: &str| config[key].as_bool().unwrap_or(true);
-        let channels = shape.last().copied().unwrap_or(1);
-        let mut taken = Taken { weights: weights.into_iter(), layer: &layer.name, file: self.file };
-        let one = &[channels];
-        let gamma = if flag("scale") { taken.next("gamma", one)? } else { vec![1.0; channels] };
-        let beta = if flag("center") { taken.next("beta", one)? } else { vec![0.0; channels] };
-        let (mean, variance) = (taken.next("moving_mean", one)?, taken.next("moving_variance", one)?);
-        if let Some(index) = variance.iter().position(|&v| v < 0.0 || v + epsilon <= 0.0) {
-            return Err(Trouble::Broken(Box::new(KerasError::WeightValue {
-                file: self.file.into(),
-                layer: layer.name.clone(),
-                weight: "moving_variance".into(),
-                index,
-                value: variance[index],
-                expected: "a number that is not negative, and positive with epsilon added",
-            })));
-        }
-        let norm = BatchNorm { gamma, beta, mean, variance, epsilon };
-        self.add(&layer.name, Op::BatchNorm(norm), read)
+    /// A tensor's shape; `None` behind a refused layer.
+    fn shape(&self, node: NodeIndex) -> Option<&[usize]> {
+        let shape = self.graph.graph[node].shape.as_slice();
+        (!shape.is_empty()).then_some(shape)
     }
+
+    fn activation(&mut self, layer: &Layer<'_>, json: &Value, read: NodeIndex) -> Built<NodeIndex> {
+        let activation = quantizer::activation(json, &self.origin.options.custom, self.origin.keras)?;
+        self.apply(layer, activation, read)
+    }
+
+    fn apply(&mut self, layer: &Layer<'_>, activation: Activation, read: NodeIndex) -> Built<NodeIndex> {
+        match activation {
+            Activation::Quantize(Quantizer::Identity) => Ok(read),
+            Activation::Quantize(quantizer) => self.add(layer, LayerOp::Quantize(quantizer), &[read]),
+            Activation::Function(function) => self.add(layer, LayerOp::Function(function), &[read]),
+        }
+    }
+
+    /// A layer's weights with the names in `roles`, in Keras's order: finite arrays, by role or, where the file has
+    /// numbers only, by place.
+    fn weights(&mut self, layer: &Layer<'_>, roles: &[&'static str]) -> Built<Vec<Arc<Array>>> {
+        let found = self.weights.of(&layer.path);
+        // Names of the user's own classes may be others; then the places count.
+        let by_name = roles.iter().all(|role| found.iter().any(|(name, _)| name == role));
+        roles
+            .iter()
+            .enumerate()
+            .map(|(i, &role)| {
+                if let Some(array) = self.arrays.get(&(layer.path.clone(), role)) {
+                    return Ok(Arc::clone(array));
+                }
+                let own = match by_name {
+                    true => found.iter().find(|(name, _)| name == role),
+                    false if found.len() == roles.len() => found.get(i),
+                    false => None,
+                };
+                let file = self.origin.file.to_owned();
+                let (_, array) = own.ok_or_else(|| {
+                    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+                    let found = format!("found {names:?}, expected {roles:?}");
+                    broken(KerasError::MissingWeight { file: file.clone(), layer: layer.path.clone(), weight: role.into(), found })
+                })?;
+                let negative = role.ends_with("variance");
+                let bad = |x: &f32| !x.is_finite() || (negative && *x < 0.0);
+                if let Some(index) = array.data.iter().position(bad) {
+                    return Err(broken(KerasError::WeightValue {
+                        file,
+                        layer: layer.path.clone(),
+                        weight: role.into(),
+                        index,
+                        value: array.data[index],
+                        expected: if negative { "a finite number that is not negative" } else { "a finite number" },
+                    }));
+                }
+                let array = Arc::new(array.clone());
+                self.arrays.insert((layer.path.clone(), role), Arc::clone(&array));
+                Ok(array)
+            })
+            .collect()
+    }
+}
+
+fn broken(error: KerasError) -> Trouble {
+    Trouble::Broken(Box::new(error))
 }
 
 fn unsupported_class(layer: &LayerConfig) -> String {
     let registered = layer.registered.as_deref().filter(|name| *name != layer.class);
-    let name = registered.map_or(String::new(), |name| format!(" (registered as {name})"));
-    format!("layers of class {}{name} are not supported", layer.class)
-}
-
-/// Models that compute in another precision round differently, so their cuts would be others.
-fn check_dtype(dtype: &Value) -> Result<(), String> {
-    let name = match dtype {
-        Value::Null => return Ok(()),
-        Value::String(name) => Some(name.as_str()),
-        policy => policy["config"]["name"].as_str(),
-    };
-    match name {
-        Some("float32") => Ok(()),
-        _ => Err(format!("dtype {dtype}, expected float32")),
-    }
-}
-
-/// A layer's weights, taken in the order in which Keras saves them.
-struct Taken<'a> {
-    weights: std::vec::IntoIter<(String, Array)>,
-    layer: &'a str,
-    file: &'a str,
-}
-
-impl Taken<'_> {
-    fn next(&mut self, weight: &str, expected: &[usize]) -> Built<Vec<f32>> {
-        let broken = |error| Err(Trouble::Broken(Box::new(error)));
-        let (file, layer, weight) = (self.file.to_owned(), self.layer.to_owned(), weight.to_owned());
-        let found = match self.weights.next() {
-            // Whole-model files name their weights, numbered ones do not.
-            Some((name, array)) if name == weight || name.bytes().all(|b| b.is_ascii_digit()) => array,
-            Some((name, _)) => {
-                let found = format!("found {name:?} in its place");
-                return broken(KerasError::MissingWeight { file, layer, weight, found });
-            }
-            None => {
-                let found = "found none".into();
-                return broken(KerasError::MissingWeight { file, layer, weight, found });
-            }
-        };
-        if found.shape != expected {
-            let (found, expected) = (found.shape, expected.to_vec());
-            return broken(KerasError::WeightShape { file, layer, weight, found, expected });
-        }
-        match found.values.iter().position(|v| !v.is_finite()) {
-            Some(index) => {
-                let (value, expected) = (found.values[index], "a finite number");
-                broken(KerasError::WeightValue { file, layer, weight, index, value, expected })
-            }
-            None => Ok(found.values),
-        }
-    }
+    let name = registered.map_or(String::new(), |name| format!(" (registered as {name:?})"));
+    let kind = &layer.kind;
+    format!(
+        "layers of class {kind:?}{name} are not supported; if it is a class of your own that does what a known one does, \
+         say so with --custom map.json holding {{\"{kind}\": \"QuantDense\"}}"
+    )
 }

@@ -1,79 +1,232 @@
-//! Quantisers by their own definition; what is not implemented is refused by name.
+//! Quantisers and activations as configurations name them; what is not implemented is refused by name.
+//!
+//! The names of Larq, QKeras and BinaryNet are built in, with their own meaning each ([`Quantizer`] has the table).
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// What users say their own names mean: `{"my_sign": "ste_sign"}`.
+use super::inbound::brief;
+use crate::graph::{Function, Quantizer};
+
+/// What users say their own names mean: `{"my_sign": "ste_sign", "MyDense": "QuantDense"}`.
 pub type CustomNames = HashMap<String, String>;
 
-/// What a quantiser or sign activation does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Quantizer {
-    /// Leaves values as they are.
-    Identity,
-    /// `+1` for `x >= 0`, else `-1`; also `-0.0` and denormals give `+1`.
-    Sign,
+/// What an activation field or layer does.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Activation {
+    /// A quantiser.
+    Quantize(Quantizer),
+    /// Any other function.
+    Function(Function),
 }
 
-/// Reads a quantiser from its configuration: `null`, a name, or an object with a class or function name.
+/// A name with the arguments that came with it.
+struct Named<'a> {
+    name: &'a str,
+    config: &'a Value,
+    /// Whether the configuration is of a class or function of the user's own, which built-in names do not mean.
+    own: bool,
+}
+
+/// Reads an activation: `null`, a name, or an object with a class or function name.
 ///
 /// # Errors
 /// The reason why it is refused.
-pub fn parse(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
-    let name = match json {
-        Value::Null => return Ok(Quantizer::Identity),
-        Value::String(name) => name.as_str(),
-        Value::Object(object) if object.get("class_name").and_then(Value::as_str) == Some("function") => {
-            object.get("config").and_then(Value::as_str).ok_or("a function without a name")?
-        }
-        Value::Object(object) => {
-            object.get("class_name").and_then(Value::as_str).ok_or("a quantizer without a class name")?
-        }
-        other => return Err(format!("quantizer {other}, expected a name or an object")),
-    };
-    by_name(name, custom)
+pub fn activation(json: &Value, custom: &CustomNames, keras: u32) -> Result<Activation, String> {
+    let named = named(json)?;
+    let Some(named) = named else { return Ok(Activation::Quantize(Quantizer::Identity)) };
+    let meaning = meaning(&named, custom)?;
+    if let Some(function) = function(&meaning, keras) {
+        return Ok(Activation::Function(function));
+    }
+    let quantizer = known(&meaning, named.config, Place::Activation)?;
+    match quantizer {
+        Some(quantizer) => Ok(Activation::Quantize(quantizer)),
+        None => Err(unknown("activation", named.name)),
+    }
 }
 
-fn by_name(name: &str, custom: &CustomNames) -> Result<Quantizer, String> {
-    if let Some(meaning) = custom.get(name) {
-        return known(meaning).ok_or_else(|| {
-            format!("the custom map says that {name:?} is {meaning:?}, which is not a known quantizer")
-        });
+/// Reads the quantiser of a kernel.
+///
+/// # Errors
+/// The reason why it is refused.
+pub fn kernel(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
+    let Some(named) = named(json)? else { return Ok(Quantizer::Identity) };
+    let meaning = meaning(&named, custom)?;
+    known(&meaning, named.config, Place::Kernel)?.ok_or_else(|| unknown("quantizer", named.name))
+}
+
+/// Reads the quantiser of a layer's input.
+///
+/// # Errors
+/// The reason why it is refused.
+pub fn input(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
+    let Some(named) = named(json)? else { return Ok(Quantizer::Identity) };
+    let meaning = meaning(&named, custom)?;
+    known(&meaning, named.config, Place::Activation)?.ok_or_else(|| unknown("quantizer", named.name))
+}
+
+/// Whether a layer class is itself a quantiser or function (`SteSign()` used as a layer).
+///
+/// # Errors
+/// The reason if it is one that is refused.
+pub fn layer(class: &str, config: &Value, keras: u32) -> Result<Option<Activation>, String> {
+    if let Some(function) = function(class, keras) {
+        return Ok(Some(Activation::Function(function)));
     }
-    known(name).ok_or_else(|| {
-        format!(
-            "quantizer or activation {name:?} is not supported, expected ste_sign, approx_sign or swish_sign; if it is \
-             a sign function of your own, say so with --custom map.json holding {{\"{name}\": \"ste_sign\"}}"
-        )
+    Ok(known(class, config, Place::Activation)?.map(Activation::Quantize))
+}
+
+fn named(json: &Value) -> Result<Option<Named<'_>>, String> {
+    let bad = || format!("{}, expected a name or an object with a class_name", brief(json));
+    match json {
+        Value::Null => Ok(None),
+        Value::String(name) => Ok(Some(Named { name, config: &Value::Null, own: false })),
+        Value::Object(object) => {
+            let class = object.get("class_name").and_then(Value::as_str).ok_or_else(bad)?;
+            let config = object.get("config").unwrap_or(&Value::Null);
+            match class {
+                // A function: its name stands in the place of a configuration.
+                "function" => {
+                    let name = config.as_str().ok_or_else(bad)?;
+                    Ok(Some(Named { name, config: &Value::Null, own: name.contains('>') }))
+                }
+                // A layer that holds an activation, such as Activation(SteSign()) inside of a field.
+                "Activation" => named(&config["activation"]),
+                _ => Ok(Some(Named { name: class, config, own: false })),
+            }
+        }
+        _ => Err(bad()),
+    }
+}
+
+/// The name after the custom map.
+///
+/// A name with a package (`bnn>sign`) is the user's own. Where its last part is no library's sign, the map must say what
+/// it is; `bnn>sign` itself is taken as a sign with `sign(0) = +1` only if the map says so.
+fn meaning(named: &Named<'_>, custom: &CustomNames) -> Result<String, String> {
+    let short = named.name.rsplit('>').next().unwrap_or(named.name);
+    if let Some(meaning) = custom.get(named.name).or_else(|| custom.get(short)) {
+        return Ok(meaning.clone());
+    }
+    if named.own && !is_distinct(short) {
+        return Err(unknown("function", named.name));
+    }
+    Ok(short.to_owned())
+}
+
+/// Names that only one library uses, so that a user's own registration under another package means the same.
+fn is_distinct(name: &str) -> bool {
+    matches!(name, "ste_sign" | "approx_sign" | "swish_sign" | "ste_heaviside" | "binary_tanh")
+}
+
+fn unknown(what: &str, name: &str) -> String {
+    format!(
+        "{what} {name:?} is not supported; if it is a function of your own, say what it means with --custom map.json \
+         holding {{\"{name}\": \"ste_sign\"}} (+1 from 0 upwards), \"binary_tanh\" (-1 at 0) or \"ste_heaviside\" (0 and 1)"
+    )
+}
+
+fn function(name: &str, keras: u32) -> Option<Function> {
+    Some(match name {
+        "softmax" => Function::Softmax,
+        "log_softmax" => Function::LogSoftmax,
+        "sigmoid" => Function::Sigmoid,
+        "hard_sigmoid" if keras >= 3 => Function::HardSigmoid { slope: 1.0 / 6.0 },
+        "hard_sigmoid" => Function::HardSigmoid { slope: 0.2 },
+        "tanh" => Function::Tanh,
+        "hard_tanh" | "HardTanh" => Function::HardTanh,
+        "relu" => Function::Relu { slope: 0.0, max: None },
+        "relu6" => Function::Relu { slope: 0.0, max: Some(6.0) },
+        "leaky_relu" => Function::Relu { slope: 0.2, max: None },
+        _ => return None,
     })
 }
 
-fn known(name: &str) -> Option<Quantizer> {
-    match name {
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Activation,
+    Kernel,
+}
+
+/// A built-in quantiser; `None` if the name is none.
+fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, String> {
+    let only = |here: Place, quantizer: Quantizer, why: &str| match place == here {
+        true => Ok(Some(quantizer)),
+        false => Err(format!("quantizer {name:?} {why}")),
+    };
+    // QKeras also writes calls as text: "binary(alpha=1)".
+    let (base, arguments) = match name.split_once('(') {
+        Some((base, rest)) => (base, Some(rest.trim_end_matches(')'))),
+        None => (name, None),
+    };
+    match base {
         // larq/quantizers.py: all three compute math.sign, which is +1 at 0; they differ in their gradients only.
-        "SteSign" | "ste_sign" | "ApproxSign" | "approx_sign" | "SwishSign" | "swish_sign" => {
-            Some(Quantizer::Sign)
-        }
-        "linear" => Some(Quantizer::Identity),
-        _ => None,
+        "SteSign" | "ste_sign" | "ApproxSign" | "approx_sign" | "SwishSign" | "swish_sign" => Ok(Some(Quantizer::Sign)),
+        "MagnitudeAwareSign" | "magnitude_aware_sign" => only(
+            Place::Kernel,
+            Quantizer::MagnitudeAwareSign,
+            "scales activations by the batch's mean, expected ste_sign on activations",
+        ),
+        "SteHeaviside" | "ste_heaviside" => only(
+            Place::Activation,
+            Quantizer::Heaviside,
+            "gives kernels of 0 and 1, expected kernels of +-1",
+        ),
+        "DoReFa" | "dorefa" | "dorefa_quantizer" | "DoReFaQuantizer" => dorefa(config, place).map(Some),
+        "NoOp" | "no_op" | "NoOpQuantizer" | "linear" => Ok(Some(Quantizer::Identity)),
+        "SteTern" | "ste_tern" => Err(format!("quantizer {name:?} is ternary, expected a binary one such as ste_sign")),
+        "binary" => qkeras_binary(config, arguments, place).map(Some),
+        "binary_tanh" | "binary_tanh_unit" => Ok(Some(Quantizer::BinaryTanh { h: 1.0 })),
+        "sign" if place == Place::Activation => Ok(Some(Quantizer::Ternary)),
+        _ => Ok(None),
     }
 }
 
-impl Quantizer {
-    /// Applies it to a latent weight. Idempotent, so that files saved quantised and latent files give the same.
-    #[must_use]
-    pub fn apply(self, x: f32) -> f32 {
-        match self {
-            Self::Identity => x,
-            Self::Sign => {
-                if x >= 0.0 {
-                    1.0
-                } else {
-                    -1.0
-                }
+fn dorefa(config: &Value, place: Place) -> Result<Quantizer, String> {
+    let bits = config["k_bit"].as_i64().unwrap_or(2);
+    if bits != 1 {
+        return Err(format!("DoReFa with {bits} bits, expected k_bit 1"));
+    }
+    match (config["mode"].as_str().unwrap_or("activations"), place) {
+        ("weights", Place::Kernel) => Ok(Quantizer::DoReFaWeight),
+        ("activations", Place::Activation) => Ok(Quantizer::DoReFaActivation),
+        (mode, _) => Err(format!("DoReFa in mode {mode:?} at this place, expected weights on kernels and activations on inputs")),
+    }
+}
+
+/// QKeras `binary(use_01, alpha)`.
+fn qkeras_binary(config: &Value, arguments: Option<&str>, place: Place) -> Result<Quantizer, String> {
+    let mut use_01 = config["use_01"].as_bool().unwrap_or(false);
+    let mut alpha = config["alpha"].clone();
+    for argument in arguments.unwrap_or_default().split(',').map(str::trim).filter(|a| !a.is_empty()) {
+        let (key, value) = argument.split_once('=').unwrap_or(("", argument));
+        match (key.trim(), value.trim()) {
+            ("alpha", value) => {
+                let text = value.trim_matches(['"', '\'']);
+                alpha = text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from);
             }
+            ("use_01", value) => use_01 = value == "True" || value == "1",
+            _ => return Err(format!("QKeras binary with the argument {argument:?}, expected alpha or use_01")),
         }
+    }
+    let scale = match &alpha {
+        Value::Null => 1.0,
+        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN) as f32,
+        Value::String(text) if place == Place::Kernel && !use_01 && (text == "auto" || text == "auto_po2") => {
+            return Ok(Quantizer::FittedSign { power_of_two: text == "auto_po2" });
+        }
+        Value::String(text) if text == "None" => 1.0,
+        other => return Err(format!("QKeras binary with alpha {}, expected a number", brief(other))),
+    };
+    if !(scale.is_finite() && scale > 0.0) {
+        return Err(format!("QKeras binary with alpha {scale}, expected a positive number"));
+    }
+    match (use_01, place) {
+        (true, Place::Kernel) => Err("QKeras binary with use_01 gives kernels of 0 and 1, expected use_01=False".into()),
+        (true, Place::Activation) => Ok(Quantizer::TwoValues { low: 0.0, high: scale }),
+        (false, _) => Ok(Quantizer::TwoValues { low: -scale, high: scale }),
     }
 }
 
@@ -82,25 +235,52 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn forms_and_names() {
-        let none = CustomNames::new();
-        assert_eq!(parse(&Value::Null, &none), Ok(Quantizer::Identity));
-        assert_eq!(parse(&json!("ste_sign"), &none), Ok(Quantizer::Sign));
-        assert_eq!(parse(&json!({ "class_name": "ApproxSign", "config": {} }), &none), Ok(Quantizer::Sign));
-        let function =
-            json!({ "class_name": "function", "config": "bnn>sign", "registered_name": "function" });
-        assert!(parse(&function, &none).expect_err("unknown").contains("bnn>sign"));
-        let custom = CustomNames::from([("bnn>sign".into(), "ste_sign".into())]);
-        assert_eq!(parse(&function, &custom), Ok(Quantizer::Sign));
-        let wrong = CustomNames::from([("f".into(), "nonsense".into())]);
-        assert!(parse(&json!("f"), &wrong).expect_err("unknown").contains("nonsense"));
+    fn act(json: Value) -> Result<Activation, String> {
+        activation(&json, &CustomNames::new(), 2)
     }
 
     #[test]
-    fn sign_is_plus_one_at_zero() {
-        for (x, want) in [(0.0, 1.0), (-0.0, 1.0), (1e-45, 1.0), (-1e-45, -1.0), (3.0, 1.0), (-2.0, -1.0)] {
-            assert_eq!(Quantizer::Sign.apply(x), want);
+    fn forms_and_names() {
+        let sign = Ok(Activation::Quantize(Quantizer::Sign));
+        assert_eq!(act(Value::Null), Ok(Activation::Quantize(Quantizer::Identity)));
+        assert_eq!(act(json!("ste_sign")), sign);
+        assert_eq!(act(json!({ "class_name": "ApproxSign", "config": {} })), sign);
+        assert_eq!(act(json!({ "class_name": "larq>SwishSign", "config": {} })), sign);
+        assert_eq!(act(json!("sign")), Ok(Activation::Quantize(Quantizer::Ternary)));
+        assert_eq!(act(json!("hard_sigmoid")), Ok(Activation::Function(Function::HardSigmoid { slope: 0.2 })));
+        assert!(act(json!("gelu")).unwrap_err().contains("\"gelu\""));
+        assert!(act(json!(3)).is_err());
+    }
+
+    #[test]
+    fn own_functions_need_the_custom_map() {
+        let function = json!({ "class_name": "function", "config": "bnn>sign", "registered_name": "function" });
+        assert!(act(function.clone()).unwrap_err().contains("bnn>sign"));
+        for key in ["bnn>sign", "sign"] {
+            let custom = CustomNames::from([(key.into(), "ste_sign".into())]);
+            assert_eq!(activation(&function, &custom, 3), Ok(Activation::Quantize(Quantizer::Sign)));
         }
+        let wrong = CustomNames::from([("f".into(), "nonsense".into())]);
+        assert!(activation(&json!("f"), &wrong, 3).is_err());
+    }
+
+    #[test]
+    fn qkeras_binary_by_its_arguments() {
+        let q = |json: Value| kernel(&json, &CustomNames::new());
+        let dict = |alpha: Value| json!({ "class_name": "binary", "config": { "use_01": false, "alpha": alpha } });
+        assert_eq!(q(dict(json!("auto_po2"))), Ok(Quantizer::FittedSign { power_of_two: true }));
+        assert_eq!(q(dict(json!(0.5))), Ok(Quantizer::TwoValues { low: -0.5, high: 0.5 }));
+        assert_eq!(act(json!("binary(alpha=1)")), Ok(Activation::Quantize(Quantizer::TwoValues { low: -1.0, high: 1.0 })));
+        assert!(q(dict(json!(-1.0))).is_err());
+        assert!(q(json!({ "class_name": "binary", "config": { "use_01": true, "alpha": 1.0 } })).is_err());
+    }
+
+    #[test]
+    fn dorefa_needs_one_bit_and_its_place() {
+        let q = |bits: u32, mode: &str| json!({ "class_name": "DoReFa", "config": { "k_bit": bits, "mode": mode } });
+        assert_eq!(kernel(&q(1, "weights"), &CustomNames::new()), Ok(Quantizer::DoReFaWeight));
+        assert_eq!(act(q(1, "activations")), Ok(Activation::Quantize(Quantizer::DoReFaActivation)));
+        assert!(act(q(2, "activations")).unwrap_err().contains("2 bits"));
+        assert!(act(q(1, "weights")).is_err());
     }
 }

@@ -1,10 +1,14 @@
-//! Weights by layer, from both layouts: named (whole-model `.h5`) and numbered (`model.weights.h5`).
+//! Weights by layer, from both layouts: named (whole-model `.h5`, legacy `save_weights`) and numbered (`model.weights.h5`).
+//!
+//! Layers of nested models have the path `outer/inner`. A layer's weights carry the name of their role (`kernel`,
+//! `gamma`, ...) where the file has one, or else their number.
 
 use std::collections::HashMap;
 
 use super::KerasError;
-use super::config::ModelConfig;
-use super::hdf5::{Array, Container};
+use super::config::{LayerConfig, ModelConfig};
+use super::hdf5::Container;
+use crate::graph::Array;
 
 /// Every layer's weights, in the order in which Keras saves them.
 #[derive(Default, Debug)]
@@ -12,103 +16,219 @@ pub struct Weights {
     by_layer: HashMap<String, Vec<(String, Array)>>,
 }
 
-/// Names of the root group of numbered weights, newest first.
+/// Names of the root group of numbered weights: Keras 2.15 and 3, before that 2.12 to 2.14.
 const ROOTS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
 
+/// The weights that layers of a class have, in Keras's order: trainable ones, then those that are not.
+fn roles(class: &str) -> &'static [&'static str] {
+    let class = class.strip_prefix("Quant").or_else(|| class.strip_prefix('Q')).unwrap_or(class);
+    match class.strip_prefix("Binary").unwrap_or(class) {
+        "Dense" | "Conv1D" | "Conv2D" | "Convolution1D" | "Convolution2D" => &["kernel", "bias"],
+        "DepthwiseConv2D" => &["depthwise_kernel", "bias"],
+        "SeparableConv1D" | "SeparableConv2D" => &["depthwise_kernel", "pointwise_kernel", "bias"],
+        "BatchNormalization" => &["gamma", "beta", "moving_mean", "moving_variance"],
+        "Normalization" => &["mean", "variance", "count"],
+        _ => &[],
+    }
+}
+
+/// Whether a layer of this class owns weights that are read.
+fn is_weighted(layer: &LayerConfig) -> bool {
+    layer.nested.is_some() || !roles(&layer.kind).is_empty()
+}
+
 impl Weights {
-    /// Reads `model_weights/<layer>` of a whole-model file, following each layer's `weight_names`: the inner paths are not
-    /// predictable.
+    /// Reads whichever layout the file has.
     ///
     /// # Errors
     /// [`KerasError`].
-    pub fn legacy(h5: &impl Container, file: &str) -> Result<Self, KerasError> {
-        let root = "/model_weights";
-        let layers = h5.strings_attribute(root, "layer_names")?.ok_or_else(|| KerasError::NotAModel {
+    pub fn read(h5: &impl Container, model: &ModelConfig, file: &str) -> Result<Self, KerasError> {
+        for root in ["/model_weights", "/"] {
+            if let Some(layers) = h5.strings_attribute(root, "layer_names")? {
+                return Self::named(h5, root.trim_end_matches('/'), layers, model, file);
+            }
+        }
+        let mut weights = Self::default();
+        if weights.numbered(h5, "", model, "", file)? {
+            return Ok(weights);
+        }
+        Err(KerasError::NotAModel {
             file: file.into(),
-            reason: "it holds a model_config but no model_weights".into(),
-        })?;
-        let mut by_layer = HashMap::new();
-        for layer in layers {
+            reason: format!("no weights: it has neither an attribute layer_names nor one of the groups {ROOTS:?}"),
+        })
+    }
+
+    /// Reads `<root>/<layer>`, following each layer's `weight_names`: the inner paths are not predictable.
+    fn named(
+        h5: &impl Container,
+        root: &str,
+        names: Vec<String>,
+        model: &ModelConfig,
+        file: &str,
+    ) -> Result<Self, KerasError> {
+        let mut weights = Self::default();
+        let configured: HashMap<&str, &LayerConfig> = model.layers.iter().map(|l| (l.name.as_str(), l)).collect();
+        for layer in names {
+            // Weights of layers that are not configured, such as optimiser slots, are nobody's.
+            let Some(config) = configured.get(layer.as_str()) else { continue };
             let group = format!("{root}/{layer}");
-            let names = h5.strings_attribute(&group, "weight_names")?.unwrap_or_default();
             let mut arrays = Vec::new();
-            for name in names {
+            for name in h5.strings_attribute(&group, "weight_names")?.unwrap_or_default() {
                 let array = h5.array(&format!("{group}/{name}")).map_err(|e| KerasError::MissingWeight {
                     file: file.into(),
                     layer: layer.clone(),
                     weight: name.clone(),
                     found: e.to_string(),
                 })?;
-                arrays.push((short(&name), array));
+                arrays.push(Some((name, array)));
             }
-            by_layer.insert(layer, arrays);
+            match &config.nested {
+                Some(nested) => weights.distribute(nested, &layer, arrays),
+                None => {
+                    let arrays = arrays.into_iter().flatten().map(|(name, array)| (role(&name).to_owned(), array));
+                    weights.by_layer.insert(layer, arrays.collect());
+                }
+            }
         }
-        Ok(Self { by_layer })
+        Ok(weights)
     }
 
-    /// Reads `layers/<class>_<k>/vars/<i>`: the k-th configured layer of a class has the group with the k-th smallest
-    /// suffix. Where the group names its layer, that is a cross-check.
-    ///
-    /// # Errors
-    /// [`KerasError`].
-    pub fn numbered(h5: &impl Container, model: &ModelConfig, file: &str) -> Result<Self, KerasError> {
-        let not = |reason: String| KerasError::NotAModel { file: file.into(), reason };
-        let mut root = None;
+    /// Gives the flat list of a nested model's weights to its layers: by the layer's name where the weight's path has
+    /// it, and what is left in order, which is the layers' order for each role.
+    fn distribute(&mut self, model: &ModelConfig, path: &str, mut arrays: Vec<Option<(String, Array)>>) {
+        let mut leaves = Vec::new();
+        collect_leaves(model, path, &mut leaves);
+        let mut found: Vec<Vec<Option<(String, Array)>>> = Vec::new();
+        for (_, layer) in &leaves {
+            let take = |wanted: &&str| {
+                let is = |name: &str| role(name) == *wanted && name.split('/').any(|part| part == layer.name);
+                arrays.iter_mut().find(|a| a.as_ref().is_some_and(|(name, _)| is(name))).and_then(Option::take)
+            };
+            found.push(roles(&layer.kind).iter().map(take).collect());
+        }
+        for ((path, layer), mut taken) in leaves.into_iter().zip(found) {
+            // A layer found by name has all its weights; one without any was renamed by the graph.
+            if taken.iter().all(Option::is_none) {
+                for (slot, wanted) in taken.iter_mut().zip(roles(&layer.kind)) {
+                    if has_role(layer, wanted) {
+                        let next = arrays.iter_mut().find(|a| a.as_ref().is_some_and(|(name, _)| role(name) == *wanted));
+                        *slot = next.and_then(Option::take);
+                    }
+                }
+            }
+            let taken = taken.into_iter().flatten().map(|(name, array)| (role(&name).to_owned(), array)).collect();
+            self.by_layer.insert(path, taken);
+        }
+    }
+
+    /// Reads `<root>/<class>_<k>/vars/<i>`: the k-th configured layer of a class has the group with the k-th smallest
+    /// suffix. Where the group names its layer, that is a cross-check. Says whether there is a root group.
+    fn numbered(
+        &mut self,
+        h5: &impl Container,
+        above: &str,
+        model: &ModelConfig,
+        path: &str,
+        file: &str,
+    ) -> Result<bool, KerasError> {
+        let config = |reason: String| KerasError::Config { file: file.into(), reason };
+        let mut found = None;
         for name in ROOTS {
-            if let Some(groups) = h5.groups(name)? {
-                root = Some((name, groups));
+            let root = format!("{above}/{name}");
+            if let Some(groups) = h5.groups(&root)? {
+                found = Some((root, groups));
                 break;
             }
         }
-        let (root, groups) =
-            root.ok_or_else(|| not(format!("its weights have none of the groups {ROOTS:?}")))?;
-
-        // The order of the configuration counts, not the topological one.
-        let mut configured: Vec<_> = model.layers.iter().filter(|l| l.position != usize::MAX).collect();
-        configured.sort_by_key(|l| l.position);
-        let mut by_class: HashMap<String, Vec<&str>> = HashMap::new();
-        for layer in &configured {
-            by_class.entry(snake_case(&layer.class)).or_default().push(&layer.name);
+        let Some((root, groups)) = found else { return Ok(false) };
+        let mut by_class: HashMap<String, Vec<&LayerConfig>> = HashMap::new();
+        for layer in model.layers.iter().filter(|layer| is_weighted(layer)) {
+            by_class.entry(snake_case(&layer.class)).or_default().push(layer);
         }
-        let mut by_layer = HashMap::new();
         for (class, layers) in by_class {
-            let mut numbered: Vec<(u32, &String)> =
-                groups.iter().filter_map(|group| Some((suffix(group, &class)?, group))).collect();
+            // Keras 2 wrote "Model" into files whose objects are of class Functional.
+            let group_class = if class == "model" { "functional" } else { &class };
+            let mut numbered: Vec<(u32, &String)> = groups
+                .iter()
+                .filter_map(|group| Some((suffix(group, &class).or_else(|| suffix(group, group_class))?, group)))
+                .collect();
             numbered.sort();
+            if numbered.len() != layers.len() {
+                return Err(config(format!(
+                    "{} layers of class {} are configured but {root} holds weights of {}",
+                    layers.len(),
+                    layers[0].class,
+                    numbered.len()
+                )));
+            }
             for (layer, (_, group)) in layers.iter().zip(&numbered) {
-                let arrays = numbered_arrays(h5, &format!("{root}/{group}/vars"), layer, file)?;
-                by_layer.insert((*layer).to_owned(), arrays);
+                let path = join(path, &layer.name);
+                let group = format!("{root}/{group}");
+                match &layer.nested {
+                    Some(nested) => {
+                        self.numbered(h5, &group, nested, &path, file)?;
+                    }
+                    None => {
+                        let vars = format!("{group}/vars");
+                        if let Some(named) = h5.string_attribute(&vars, "name")?.filter(|named| *named != layer.name) {
+                            return Err(config(format!(
+                                "the weights in {vars} belong to layer {named:?}, expected {:?}",
+                                layer.name
+                            )));
+                        }
+                        self.by_layer.insert(path, numbered_arrays(h5, &vars)?);
+                    }
+                }
             }
         }
-        Ok(Self { by_layer })
+        Ok(true)
     }
 
-    /// Takes a layer's weights, empty if it has none.
-    pub fn take(&mut self, layer: &str) -> Vec<(String, Array)> {
-        self.by_layer.remove(layer).unwrap_or_default()
+    /// A layer's weights, empty if it has none.
+    #[must_use]
+    pub fn of(&self, path: &str) -> &[(String, Array)] {
+        self.by_layer.get(path).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-fn numbered_arrays(
-    h5: &impl Container,
-    vars: &str,
-    layer: &str,
-    file: &str,
-) -> Result<Vec<(String, Array)>, KerasError> {
-    let Some(names) = h5.datasets(vars)? else { return Ok(Vec::new()) };
-    if let Some(named) = h5.string_attribute(vars, "name")?.filter(|named| named != layer) {
-        let reason = format!("the weights in {vars} belong to layer {named:?}, expected {layer:?}");
-        return Err(KerasError::Config { file: file.into(), reason });
+/// The path of a layer inside of a model.
+#[must_use]
+pub fn join(outer: &str, name: &str) -> String {
+    if outer.is_empty() { name.into() } else { format!("{outer}/{name}") }
+}
+
+fn collect_leaves<'m>(model: &'m ModelConfig, path: &str, leaves: &mut Vec<(String, &'m LayerConfig)>) {
+    for layer in &model.layers {
+        let path = join(path, &layer.name);
+        match &layer.nested {
+            Some(nested) => collect_leaves(nested, &path, leaves),
+            None => leaves.push((path, layer)),
+        }
     }
+}
+
+/// Whether the layer's configuration says that it has this weight.
+fn has_role(layer: &LayerConfig, role: &str) -> bool {
+    let flag = match role {
+        "bias" => "use_bias",
+        "gamma" => "scale",
+        "beta" => "center",
+        _ => return true,
+    };
+    layer.config[flag].as_bool().unwrap_or(true)
+}
+
+fn numbered_arrays(h5: &impl Container, vars: &str) -> Result<Vec<(String, Array)>, KerasError> {
+    let Some(names) = h5.datasets(vars)? else { return Ok(Vec::new()) };
     let mut numbers: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
     numbers.sort_unstable();
     numbers.iter().map(|i| Ok((i.to_string(), h5.array(&format!("{vars}/{i}"))?))).collect()
 }
 
 /// `kernel` of `dense/kernel:0`.
-fn short(name: &str) -> String {
+fn role(name: &str) -> &str {
     let last = name.rsplit('/').next().unwrap_or(name);
-    last.split(':').next().unwrap_or(last).to_owned()
+    last.split(':').next().unwrap_or(last)
 }
 
 /// The number behind a class's group name: 0 for the bare name.
@@ -138,6 +258,7 @@ fn snake_case(class: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn class_names_become_group_names() {
@@ -161,6 +282,38 @@ mod tests {
         assert_eq!(suffix("dense_10", "dense"), Some(10));
         assert_eq!(suffix("dense_layer", "dense"), None);
         assert_eq!(suffix("denser", "dense"), None);
-        assert_eq!(short("bn1/bn1_1/beta:0"), "beta");
+        assert_eq!(role("bn1/bn1_1/beta:0"), "beta");
+    }
+
+    /// Keras lists a nested model's trainable weights first; names may be those of the graph.
+    #[test]
+    fn nested_weights_find_their_layers() {
+        let inner = json!([
+            { "class_name": "Dense", "config": { "name": "sd", "use_bias": false, "batch_input_shape": [null, 2] } },
+            { "class_name": "BatchNormalization", "config": { "name": "bn", "scale": false } },
+            { "class_name": "Dense", "config": { "name": "se", "use_bias": false } }
+        ]);
+        let model = super::super::config::parse(
+            &json!({ "class_name": "Sequential", "config": { "layers": inner } }),
+            "m",
+            &Default::default(),
+        )
+        .unwrap();
+        let list = |names: &[&str]| -> Vec<Option<(String, Array)>> {
+            names.iter().enumerate().map(|(i, n)| Some((n.to_string(), Array::vector(vec![i as f32])))).collect()
+        };
+        for names in [
+            ["sd/kernel:0", "bn/beta:0", "se/kernel:0", "bn/moving_mean:0", "bn/moving_variance:0"],
+            ["sd_1/kernel:0", "bn_1/beta:0", "se_1/kernel:0", "bn_1/moving_mean:0", "bn_1/moving_variance:0"],
+        ] {
+            let mut weights = Weights::default();
+            weights.distribute(&model, "n", list(&names));
+            let of = |layer: &str| -> Vec<(&str, f32)> {
+                weights.of(layer).iter().map(|(name, array)| (name.as_str(), array.data[0])).collect()
+            };
+            assert_eq!(of("n/sd"), [("kernel", 0.0)]);
+            assert_eq!(of("n/bn"), [("beta", 1.0), ("moving_mean", 3.0), ("moving_variance", 4.0)]);
+            assert_eq!(of("n/se"), [("kernel", 2.0)]);
+        }
     }
 }

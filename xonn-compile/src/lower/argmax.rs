@@ -39,5 +39,19 @@ pub(super) fn output(
             lowering.push("argmax", classes, &[], encoding, vec![block]);
             Ok(OutputEncoding::Argmax { classes: classes as u32 })
         }
+        OutputSpec::Sign => {
+            // A layer of its own, because the output is the last layer's vector and the bit may be older than that.
+            let template = lowering.templates.get(&Shape::Copy { width: 1 });
+            let map = || IndexMap { base: 0, outer: vec![], inner: vec![Axis { extent: 1, stride: 1 }] };
+            let inputs = vec![Port { source: tensor.source, map: map() }];
+            lowering.push(
+                "sign",
+                0,
+                &[],
+                Encoding::BIT,
+                vec![Block { template, grid: vec![], inputs, output: map() }],
+            );
+            Ok(OutputEncoding::Sign)
+        }
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    fn check(self) -> Result<(), String> {
+    pub fn check(self) -> Result<(), String> {
         let bits = self.x.width + width_of(self.n as u64);
         if self.n == 0 {
             return Err("it adds up no inputs".into());
@@ -113,7 +113,7 @@ impl Sum {
         if shift >= 0 { shift * (self.n as i64 - negatives) } else { -shift * negatives }
     }
 
-    fn correction_width(self) -> usize {
+    pub fn correction_width(self) -> usize {
         width_of(self.shift().unsigned_abs() * self.n as u64)
     }
 
@@ -129,7 +129,7 @@ impl Sum {
         Encoding { width: width_of(self.max() as u64), lo, step: self.x.step, top_inverted: false }
     }
 
-    fn shape(self) -> Shape {
+    pub fn shape(self) -> Shape {
         Shape::LinearSum {
             n: self.n,
             width: self.x.width,

@@ -6,6 +6,7 @@ use xonn_circuits::builder::Builder;
 use xonn_circuits::gadgets::adder::Columns;
 use xonn_circuits::gadgets::argmax::argmax;
 use xonn_circuits::gadgets::multiply::multiply_add;
+use xonn_circuits::gadgets::pool::or_pool;
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::netlist::{Netlist, WireId};
 
@@ -18,6 +19,12 @@ pub(crate) enum Shape {
     LinearThreshold { n: usize, width: usize, top_inverted: bool },
     /// `n` numbers of `width` bits, `n` sign bits, a correction of `correction` bits: the sum in `out` bits.
     LinearSum { n: usize, width: usize, top_inverted: bool, correction: usize, out: usize },
+    /// `n` numbers of `width` bits: their sum.
+    Sum { n: usize, width: usize, top_inverted: bool },
+    /// `n` bits: their OR.
+    Or { n: usize },
+    /// `n` bits, a flip: their OR between two flips, which is their AND where the flip is 1.
+    FlippedOr { n: usize },
     /// A number, an addend of the same width, a flip: fires or not, flipped.
     Threshold { width: usize, top_inverted: bool },
     /// A number, a factor, an offset: `factor * (number << shift) + offset` in as many bits as the offset.
@@ -77,6 +84,27 @@ fn build(shape: &Shape) -> Netlist {
             correction.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
             let sum = columns.sum(out);
             b.finish(&[sum])
+        }
+        Shape::Sum { n, width, top_inverted } => {
+            let x = b.input(n * width);
+            let mut columns = Columns::new(&mut b);
+            for x in x.chunks(width) {
+                let x = offset_form(columns.builder(), x, top_inverted);
+                x.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+            }
+            let sum = columns.sum(sum_width(n, width));
+            b.finish(&[sum])
+        }
+        Shape::Or { n } => {
+            let x = b.input(n);
+            let any =
+                x.into_iter().reduce(|any, bit| b.or(any, bit)).expect("a window reads at least one bit");
+            b.finish(&[vec![any]])
+        }
+        Shape::FlippedOr { n } => {
+            let (x, flip) = (b.input(n), b.input(1));
+            let pooled = or_pool(&mut b, &x, flip[0]);
+            b.finish(&[vec![pooled]])
         }
         Shape::Threshold { width, top_inverted } => {
             let (x, addend, flip) = (b.input(width), b.input(width), b.input(1));

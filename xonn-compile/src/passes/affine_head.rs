@@ -8,41 +8,45 @@
 use super::float_fn::FloatFn;
 use crate::integer::{Op, Range};
 
-/// Most (class, value) pairs for which the order is checked.
-const MAX_CHECKED: i64 = 1 << 22;
+/// Most (class, value) pairs whose order is compared with Keras's.
+const MAX_COMPARED: i64 = 1 << 22;
 
 /// A folded head.
+#[derive(Debug)]
 pub(super) struct Head {
     pub op: Op,
     pub range: Range,
 }
 
-/// Folds the float steps behind the last sum, whose values are `range.lo`, `range.lo + step`, ...; nothing is left to do if
-/// there are no steps.
+/// Folds the float steps behind the last sum; nothing is left to do if they are none.
+///
+/// * `range`: of the sums `y`.
+/// * `bits`: of a scale, with its sign.
+///
+/// # Errors
+/// The reason, if a score is not finite, is no line in `y`, or the scores get too wide.
 pub(super) fn fold(
     f: &FloatFn,
     classes: usize,
     range: Range,
-    step: i64,
     bits: u32,
     notes: &mut Vec<String>,
 ) -> Result<Option<Head>, String> {
-    let lines: Vec<(f64, f64)> = (0..classes).map(|c| f.line(c)).collect();
-    if lines.iter().any(|(a, b)| !a.is_finite() || !b.is_finite()) {
-        return Err("a score is not finite, expected finite weights".into());
-    }
     if f.is_identity() {
         return Ok(None);
+    }
+    let lines: Option<Vec<(f64, f64)>> = (0..classes).map(|c| f.as_line(c)).collect();
+    let lines = lines.ok_or("a function that is no line is applied to the scores, expected softmax, sigmoid or none")?;
+    if lines.iter().any(|(a, b)| !a.is_finite() || !b.is_finite()) {
+        return Err("a score is not finite, expected finite weights".into());
     }
     if !(8..=32).contains(&bits) {
         return Err(format!("--head-bits {bits}, expected 8 to 32"));
     }
     let largest_scale = (1i64 << (bits - 1)) - 1;
-    let most = range.lo.abs().max(range.hi.abs());
+    let most = range.magnitude();
     let Some(span) = largest_scale.checked_mul(most).filter(|&span| span < 1 << 58) else {
-        return Err(format!(
-            "scores of up to {most} with {bits} bits of scale are too wide, lower --head-bits"
-        ));
+        return Err(format!("scores of up to {most} with {bits} bits of scale are too wide, lower --head-bits"));
     };
     let slope = lines.iter().map(|(a, _)| a.abs()).fold(0.0, f64::max);
     let top = lines.iter().map(|(_, b)| *b).fold(f64::NEG_INFINITY, f64::max);
@@ -55,59 +59,141 @@ pub(super) fn fold(
     };
     let never = -(2 * span + 1);
     let scale: Vec<i64> = lines.iter().map(|(a, _)| (a / unit).round() as i64).collect();
-    let offset: Vec<i64> =
-        lines.iter().map(|(_, b)| (((b - top) / unit).round() as i64).max(never)).collect();
-    notes.push(order_note(f, &scale, &offset, range, step));
+    let offset: Vec<i64> = lines.iter().map(|(_, b)| (((b - top) / unit).round() as i64).max(never)).collect();
+    notes.push(order_note(f, &scale, &offset, range));
     let op = Op::Affine { scale, offset, bits };
     Ok(Some(Head { op, range: Range { lo: -span + never, hi: span } }))
 }
 
-/// Compares the order of all (class, value) pairs in float32 and in fixed point.
-fn order_note(f: &FloatFn, scale: &[i64], offset: &[i64], range: Range, step: i64) -> String {
-    let values = (range.hi - range.lo) / step + 1;
-    if values.saturating_mul(scale.len() as i64) > MAX_CHECKED {
-        return format!("the head's fixed point is not checked pair by pair, it has {values} values a class");
+/// A score of one class at one value of its sum.
+#[derive(Clone, Copy)]
+struct Score {
+    class: usize,
+    float: f32,
+    fixed: i64,
+}
+
+/// How the order of all scores of different classes differs between float32 and fixed point.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Comparison {
+    /// Pairs of scores of different classes.
+    pairs: u64,
+    /// Those that float32 and fixed point order differently (also: one ties them and the other does not).
+    differ: u64,
+    /// Largest difference in float32 of such a pair.
+    margin: f32,
+}
+
+fn order_note(f: &FloatFn, scale: &[i64], offset: &[i64], range: Range) -> String {
+    let values = range.hi - range.lo + 1;
+    if values.saturating_mul(scale.len() as i64) > MAX_COMPARED {
+        return format!("head_order: not compared, a class has {values} possible sums");
     }
-    let mut pairs: Vec<(f32, i64)> = (0..scale.len())
-        .flat_map(|c| (0..values).map(move |i| (c, range.lo + i * step)))
-        .map(|(c, y)| (f.apply(c, y), scale[c] * y + offset[c]))
-        .collect();
-    pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    // Neighbours in the order of floats whose integers go the other way, or tie where the floats do not.
-    let unlike = |w: &&[(f32, i64)]| w[0].0 < w[1].0 && w[0].1 >= w[1].1;
-    let margins: Vec<f32> = pairs.windows(2).filter(unlike).map(|w| w[1].0 - w[0].0).collect();
-    let ties = pairs.windows(2).filter(|w| w[0].0 == w[1].0 && w[0].1 != w[1].1).count();
-    let pairs = pairs.len();
-    match (margins.iter().copied().reduce(f32::max), ties) {
-        (None, 0) => {
-            format!("the head's fixed point orders all {pairs} possible scores as Keras's float32 does")
-        }
-        (None, _) => format!(
-            "the head's fixed point orders all {pairs} possible scores as Keras's float32 does, and tells apart {ties} pairs \
-             that tie in float32 by rounding"
-        ),
-        (Some(widest), _) => format!(
-            "the head's fixed point orders {} of {pairs} possible scores unlike Keras's float32, where they are within \
-             {widest:.1e} of each other; --head-bits raises its precision",
-            margins.len()
+    let score = |class, y| Score { class, float: f.apply(class, y), fixed: scale[class] * y + offset[class] };
+    let scores = (0..scale.len()).flat_map(|class| (range.lo..=range.hi).map(move |y| score(class, y))).collect();
+    match compare(scores, scale.len()) {
+        Comparison { differ: 0, .. } => "head_order: exact".into(),
+        Comparison { pairs, differ, margin } => format!(
+            "head_order: {differ} of {pairs} pairs differ, largest float margin among them {margin:.1e}; more --head-bits \
+             bring them closer"
         ),
     }
 }
 
+/// Counts by sorting and a Fenwick tree, in `n log n`.
+fn compare(mut scores: Vec<Score>, classes: usize) -> Comparison {
+    // Ranks of the fixed-point scores, equal ones sharing theirs.
+    let mut fixed: Vec<i64> = scores.iter().map(|s| s.fixed).collect();
+    fixed.sort_unstable();
+    fixed.dedup();
+    let rank = |s: &Score| fixed.partition_point(|&f| f < s.fixed);
+    // In float order, those of one tie from large to small fixed scores: then a pair differs exactly if the later one
+    // has a smaller or equal rank, unless both tie in both.
+    scores.sort_by(|a, b| a.float.total_cmp(&b.float).then(b.fixed.cmp(&a.fixed)));
+    let all = discordant(scores.iter().map(&rank), fixed.len());
+    let mut pairs = (scores.len() as u64 * (scores.len() as u64 - 1)) / 2;
+    let mut differ = all - ties_in_both(&scores, None);
+    for class in 0..classes {
+        let own: Vec<Score> = scores.iter().filter(|s| s.class == class).copied().collect();
+        pairs -= (own.len() as u64 * own.len().saturating_sub(1) as u64) / 2;
+        differ -= discordant(own.iter().map(&rank), fixed.len()) - ties_in_both(&own, Some(class));
+    }
+    Comparison { pairs, differ, margin: if differ == 0 { 0.0 } else { widest(scores) } }
+}
+
+/// Pairs `i < j` with `rank[i] >= rank[j]`.
+fn discordant(ranks: impl Iterator<Item = usize>, size: usize) -> u64 {
+    let mut tree = vec![0u64; size + 1];
+    let (mut seen, mut total) = (0, 0);
+    for rank in ranks {
+        // Ranks below `rank` seen so far.
+        let (mut i, mut below) = (rank, 0);
+        while i > 0 {
+            below += tree[i];
+            i &= i - 1;
+        }
+        total += seen - below;
+        seen += 1;
+        let mut i = rank + 1;
+        while i <= size {
+            tree[i] += 1;
+            i += i & i.wrapping_neg();
+        }
+    }
+    total
+}
+
+/// Pairs that are equal in float32 and in fixed point; `scores` are sorted, so that these stand together.
+fn ties_in_both(scores: &[Score], class: Option<usize>) -> u64 {
+    let same = |a: &Score, b: &Score| a.float == b.float && a.fixed == b.fixed;
+    debug_assert!(class.is_none_or(|class| scores.iter().all(|s| s.class == class)));
+    scores.chunk_by(same).map(|run| run.len() as u64 * (run.len() as u64 - 1) / 2).sum()
+}
+
+/// The largest float difference of a pair of classes whose fixed scores go the other way.
+fn widest(mut scores: Vec<Score>) -> f32 {
+    // Among equal fixed-point scores the largest float comes first, so that it is compared with the others.
+    scores.sort_by(|a, b| a.fixed.cmp(&b.fixed).then(b.float.total_cmp(&a.float)));
+    // The largest float so far, and the largest of another class.
+    let mut best: [Option<Score>; 2] = [None, None];
+    let mut widest = 0.0f32;
+    for score in scores {
+        if let Some(other) = best.iter().flatten().find(|b| b.class != score.class) {
+            widest = widest.max(other.float - score.float);
+        }
+        match best[0] {
+            Some(top) if top.class == score.class => {
+                if score.float > top.float {
+                    best[0] = Some(score);
+                }
+            }
+            Some(top) if score.float > top.float => best = [Some(score), Some(top)],
+            Some(_) if best[1].is_none_or(|b| score.float > b.float) => best[1] = Some(score),
+            Some(_) => {}
+            None => best[0] = Some(score),
+        }
+    }
+    widest
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::graph::BatchNorm;
+    use crate::graph::{Array, BatchNorm};
 
     fn head(gamma: &[f32], beta: &[f32]) -> (FloatFn, usize) {
         let n = gamma.len();
+        let vector = |data: Vec<f32>| Arc::new(Array::vector(data));
         let mut f = FloatFn::default();
-        f.norm(BatchNorm {
-            gamma: gamma.to_vec(),
-            beta: beta.to_vec(),
-            mean: (0..n).map(|i| i as f32 * 0.7 - 2.0).collect(),
-            variance: (0..n).map(|i| 3.0 + i as f32).collect(),
+        f.norm(&BatchNorm {
+            gamma: Some(vector(gamma.to_vec())),
+            beta: Some(vector(beta.to_vec())),
+            mean: vector((0..n).map(|i| i as f32 * 0.7 - 2.0).collect()),
+            variance: vector((0..n).map(|i| 3.0 + i as f32).collect()),
             epsilon: 1e-3,
+            fused: false,
         });
         (f, n)
     }
@@ -121,22 +207,17 @@ mod tests {
             (vec![1e-20, 1.0, 1.0], vec![3.0, -1e6, 0.0]),
         ] {
             let (f, n) = head(&gamma, &beta);
-            let head = fold(&f, n, range, 1, 24, &mut Vec::new()).expect("finite").expect("not the identity");
+            let head = fold(&f, n, range, 24, &mut Vec::new()).unwrap().unwrap();
             let Op::Affine { scale, offset, .. } = head.op else { panic!("a head is affine") };
             for y in 0..33i64.pow(3) {
                 let y: Vec<i64> = (0..3).map(|c| y / 33i64.pow(c) % 33 - 16).collect();
                 let float: Vec<f32> = (0..3).map(|c| f.apply(c, y[c])).collect();
                 let fixed: Vec<i64> = (0..3).map(|c| scale[c] * y[c] + offset[c]).collect();
                 assert!(fixed.iter().all(|&s| head.range.lo <= s && s <= head.range.hi));
-                let best =
-                    |v: &dyn Fn(usize, usize) -> bool| (0..3).reduce(|a, b| if v(b, a) { b } else { a });
+                let best = |v: &dyn Fn(usize, usize) -> bool| (0..3).reduce(|a, b| if v(b, a) { b } else { a });
                 let by_float = best(&|b, a| float[b] > float[a]);
                 let by_fixed = best(&|b, a| fixed[b] > fixed[a]);
-                let tie = float
-                    .iter()
-                    .filter(|&&s| s >= float.iter().copied().fold(f32::MIN, f32::max) - 1e-5)
-                    .count()
-                    > 1;
+                let tie = float.iter().filter(|&&s| s >= float.iter().copied().fold(f32::MIN, f32::max) - 1e-5).count() > 1;
                 assert!(by_float == by_fixed || tie, "{y:?}: {float:?} {fixed:?}");
             }
         }
@@ -149,9 +230,44 @@ mod tests {
             .iter()
             .map(|(gamma, beta)| {
                 let (f, n) = head(gamma, beta);
-                fold(&f, n, range, 1, 16, &mut Vec::new()).expect("finite").expect("not the identity").range
+                fold(&f, n, range, 16, &mut Vec::new()).unwrap().unwrap().range
             })
             .collect();
         assert_eq!(ranges[0], ranges[1]);
+    }
+
+    /// The count against the definition, pair by pair.
+    #[test]
+    fn order_is_compared_as_defined() {
+        let mut state = 1u32;
+        let mut random = |n: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % n
+        };
+        for _ in 0..200 {
+            let scores: Vec<Score> = (0..12)
+                .map(|_| Score { class: random(3) as usize, float: random(6) as f32, fixed: i64::from(random(6)) })
+                .collect();
+            let mut want = Comparison { pairs: 0, differ: 0, margin: 0.0 };
+            for (i, a) in scores.iter().enumerate() {
+                for b in scores[..i].iter().filter(|b| b.class != a.class) {
+                    want.pairs += 1;
+                    if a.float.total_cmp(&b.float) != a.fixed.cmp(&b.fixed) {
+                        want.differ += 1;
+                        want.margin = want.margin.max((a.float - b.float).abs());
+                    }
+                }
+            }
+            assert_eq!(compare(scores, 3), want);
+        }
+    }
+
+    #[test]
+    fn heads_that_do_not_fit_are_refused() {
+        let (f, n) = head(&[1.0, 2.0], &[0.0, 0.0]);
+        let wide = Range { lo: -(1 << 40), hi: 1 << 40 };
+        assert!(fold(&f, n, wide, 24, &mut Vec::new()).unwrap_err().contains("too wide"));
+        assert!(fold(&f, n, Range { lo: -3, hi: 3 }, 3, &mut Vec::new()).unwrap_err().contains("--head-bits 3"));
+        assert!(fold(&FloatFn::default(), n, wide, 24, &mut Vec::new()).unwrap().is_none());
     }
 }

@@ -1,51 +1,56 @@
 //! Drops layers that do not change the prediction.
 //!
 //! Before: ... Dropout ... BatchNorm, Softmax     After: ... BatchNorm
-//! Softmax is monotone, so the largest score stays the largest; it is dropped at the end only.
+//! A function that keeps the order is dropped at the output only: the largest score stays the largest.
 
-use crate::graph::{LayerGraph, Op};
+use super::PassError;
+use crate::graph::{Function, LayerGraph, LayerOp};
 
 /// Runs the pass; tells the user what changed the meaning of the scores.
-pub fn run(graph: &LayerGraph, notes: &mut Vec<String>) -> LayerGraph {
-    let path = graph.path();
-    let input = graph.layer(graph.input());
-    let mut kept = LayerGraph::new(&input.name, input.shape.clone());
-    let mut last = kept.input();
-    for &node in &path[1..] {
-        let layer = graph.layer(node);
-        match &layer.op {
-            Op::Identity => {}
-            Op::Softmax if node == graph.output() => {
-                notes.push(format!(
-                    "layer {:?}: the final softmax is dropped, it does not change which class is largest",
-                    layer.name
-                ));
-            }
-            op => {
-                last = kept
-                    .add(&layer.name, op.clone(), last)
-                    .expect("shapes were checked when the graph was made")
-            }
+///
+/// # Errors
+/// None of its own.
+pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassError> {
+    for node in graph.order()? {
+        if graph.graph[node].op == LayerOp::NoOp {
+            graph.bypass(node);
         }
     }
-    kept.set_output(last);
-    kept
+    while let LayerOp::Function(function) = graph.graph[graph.output].op {
+        if !function.keeps_order() {
+            break;
+        }
+        let layer = &graph.graph[graph.output];
+        let mut note = format!("layer {:?}: the final {function:?} is dropped, it keeps the order of the scores", layer.name);
+        if matches!(function, Function::Sigmoid | Function::Tanh) && layer.shape.last() != Some(&1) {
+            note.push_str(" (Keras's own float32 scores may tie where they saturate)");
+        }
+        notes.push(note);
+        graph.bypass(graph.output);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Quantizer;
 
     #[test]
     fn only_the_last_softmax_goes() {
-        let mut graph = LayerGraph::new("in", vec![3]);
-        let mut at = graph.input();
-        for op in [Op::Identity, Op::Softmax, Op::Sign, Op::Identity, Op::Softmax] {
-            at = graph.add("x", op, at).expect("fits");
+        let mut graph = LayerGraph::default();
+        let softmax = LayerOp::Function(Function::Softmax);
+        let ops = [LayerOp::NoOp, softmax.clone(), LayerOp::Quantize(Quantizer::Sign), softmax, LayerOp::NoOp];
+        let mut last = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![3] }, &[]);
+        graph.inputs = vec![last];
+        for op in ops {
+            last = graph.add("x", "X", op, &[last]);
         }
+        graph.output = last;
         let mut notes = Vec::new();
-        let kept = run(&graph, &mut notes);
-        let ops: Vec<_> = kept.path().iter().map(|&n| kept.layer(n).op.name()).collect();
-        assert_eq!((ops.as_slice(), notes.len()), (&["input", "softmax", "sign"][..], 1));
+        run(&mut graph, &mut notes).unwrap();
+        graph.verify().unwrap();
+        let ops: Vec<_> = graph.order().unwrap().iter().map(|&n| graph.graph[n].op.name()).collect();
+        assert_eq!((ops.as_slice(), notes.len()), (&["input", "function", "quantize"][..], 1));
     }
 }

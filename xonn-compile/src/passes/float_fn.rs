@@ -1,114 +1,223 @@
-//! The float computation between an integer sum and a sign, and where it changes sign.
+//! The float computation between an integer and the next sign, and where it crosses an edge.
 
-use crate::graph::BatchNorm;
+use std::sync::Arc;
+
+use crate::graph::{Array, BatchNorm, Function, Quantizer};
 use crate::integer::{Cut, Range};
 
-/// Float32 steps on one integer tensor, in Keras's order, channel by channel.
-#[derive(Clone, Default, Debug)]
+/// What a real tensor is in terms of an integer one: a line, rounded to float32 once, then float32 steps in Keras's order.
+///
+/// Elements are taken by channel: element `i` (row-major) of the tensor belongs to channel `i % period`. Whether
+/// channels differ at all is told by the architecture, never by the weights.
+#[derive(Clone, PartialEq, Debug)]
 pub struct FloatFn {
+    /// `scale * y + offset`, one for all or one a channel.
+    line: Vec<(f64, f64)>,
     steps: Vec<Step>,
+    /// The channel of each element where elements were moved.
+    channels: Option<Arc<Vec<usize>>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 enum Step {
-    /// `scale * (y - shift)`, the input's scale; exact integers before the one rounding to float32.
-    Input {
-        scale: f64,
-        shift: Vec<f64>,
-    },
-    Bias(Vec<f32>),
+    Bias(Arc<Array>),
     Norm(BatchNorm),
+    Rescale { scale: f32, offset: f32 },
+    Normalize { mean: Arc<Array>, deviation: Arc<Array> },
+    Function(Function),
+}
+
+impl Default for FloatFn {
+    /// The integer itself.
+    fn default() -> Self {
+        Self::line(vec![(1.0, 0.0)])
+    }
 }
 
 impl FloatFn {
-    /// Appends the input's scale: `x = scale * q + offset` summed with weights whose sum is `weight_sum[channel]`.
-    pub fn input(&mut self, scale: f64, offset: f64, weight_sum: &[i64]) {
-        let shift = weight_sum.iter().map(|&sum| -offset / scale * sum as f64).collect();
-        self.steps.push(Step::Input { scale, shift });
+    /// `scale * y + offset`, one pair for all channels or one each.
+    #[must_use]
+    pub fn line(line: Vec<(f64, f64)>) -> Self {
+        Self { line, steps: Vec::new(), channels: None }
     }
 
     /// Appends a bias.
-    pub fn bias(&mut self, bias: Vec<f32>) {
-        self.steps.push(Step::Bias(bias));
+    pub fn bias(&mut self, bias: &Arc<Array>) {
+        self.steps.push(Step::Bias(Arc::clone(bias)));
     }
 
     /// Appends a batch normalisation.
-    pub fn norm(&mut self, norm: BatchNorm) {
-        self.steps.push(Step::Norm(norm));
+    pub fn norm(&mut self, norm: &BatchNorm) {
+        self.steps.push(Step::Norm(norm.clone()));
+    }
+
+    /// Appends `x * scale + offset`.
+    pub fn rescale(&mut self, scale: f32, offset: f32) {
+        self.steps.push(Step::Rescale { scale, offset });
+    }
+
+    /// Appends `(x - mean) / deviation`.
+    pub fn normalize(&mut self, mean: &Arc<Array>, deviation: &Arc<Array>) {
+        self.steps.push(Step::Normalize { mean: Arc::clone(mean), deviation: Arc::clone(deviation) });
+    }
+
+    /// Appends a function that does not fall.
+    pub fn function(&mut self, function: Function) {
+        self.steps.push(Step::Function(function));
+    }
+
+    /// Moves elements: element `i` was element `source[i]`.
+    pub fn permute(&mut self, source: &[usize]) {
+        if self.period() > 1 {
+            self.channels = Some(Arc::new(source.iter().map(|&i| self.channel(i)).collect()));
+        }
+    }
+
+    /// Divides the integer by `count` before anything else: the mean of `count` numbers in terms of their sum.
+    pub fn mean_of(&mut self, count: usize) {
+        self.line.iter_mut().for_each(|(scale, _)| *scale /= count as f64);
     }
 
     /// Whether nothing is computed.
     #[must_use]
     pub fn is_identity(&self) -> bool {
-        self.steps.is_empty()
+        self.steps.is_empty() && self.line == [(1.0, 0.0)]
     }
 
-    /// What Keras computes for the integer `y`, in float32.
+    /// After how many elements the functions repeat.
     #[must_use]
-    pub fn apply(&self, channel: usize, y: i64) -> f32 {
-        let mut x = y as f32;
-        for step in &self.steps {
-            x = match step {
-                Step::Input { scale, shift } => (scale * (y as f64 - shift[channel])) as f32,
-                Step::Bias(bias) => x + bias[channel],
-                Step::Norm(norm) => norm.apply(channel, x),
-            };
+    pub fn period(&self) -> usize {
+        match &self.channels {
+            Some(channels) => channels.len(),
+            None => self.steps.iter().map(Step::channels).fold(self.line.len(), usize::max),
         }
-        x
     }
 
-    /// Slope and offset in double precision: `apply(y) = slope * y + offset` up to rounding.
+    fn channel(&self, element: usize) -> usize {
+        match &self.channels {
+            Some(channels) => channels[element % channels.len()],
+            None => element % self.period(),
+        }
+    }
+
+    /// What Keras computes in float32 where the integer is `y`.
     #[must_use]
-    pub fn line(&self, channel: usize) -> (f64, f64) {
-        let (mut slope, mut offset) = (1.0f64, 0.0f64);
-        for step in &self.steps {
-            match step {
-                Step::Input { scale, shift } => {
-                    (slope, offset) = (slope * scale, scale * (offset - shift[channel]))
-                }
-                Step::Bias(bias) => offset += f64::from(bias[channel]),
-                Step::Norm(norm) => {
-                    // The float32 parameters are what Keras multiplies by.
-                    let a = f64::from(norm.slope(channel));
-                    (slope, offset) = (slope * a, offset * a + f64::from(norm.offset(channel)));
-                }
-            }
-        }
-        (slope, offset)
+    pub fn apply(&self, element: usize, y: i64) -> f32 {
+        let channel = self.channel(element);
+        let (scale, offset) = self.line[channel % self.line.len()];
+        let x = (scale * y as f64 + offset) as f32;
+        self.steps.iter().fold(x, |x, step| step.apply(channel, x))
     }
 
-    /// Where `apply(y) >= 0` over the integers of `range`, found by asking the float function itself.
+    /// Slope and offset as real numbers: [`FloatFn::apply`] but for its roundings; `None` if it is no line.
+    #[must_use]
+    pub fn as_line(&self, element: usize) -> Option<(f64, f64)> {
+        let channel = self.channel(element);
+        self.steps.iter().try_fold(self.line[channel % self.line.len()], |(slope, offset), step| {
+            let (a, b) = step.line(channel)?;
+            Some((slope * a, offset * a + b))
+        })
+    }
+
+    /// The line if it is the same for all channels of every model of this architecture.
+    #[must_use]
+    pub fn common_line(&self) -> Option<(f64, f64)> {
+        if self.period() == 1 { self.as_line(0) } else { None }
+    }
+
+    /// Whether it is the same for all channels and rises whatever the weights are, so that a maximum commutes with it.
+    #[must_use]
+    pub fn rises(&self) -> bool {
+        let steps = self.steps.iter().all(|step| match step {
+            Step::Norm(_) => false,
+            Step::Rescale { scale, .. } => *scale > 0.0,
+            Step::Bias(_) | Step::Normalize { .. } | Step::Function(_) => true,
+        });
+        steps && self.line.iter().all(|(scale, _)| *scale > 0.0)
+    }
+
+    /// Where the quantised value is the larger of its two, over the integers of `range`.
     ///
     /// Every step is monotone and stays so in float32 (a product with a constant and a sum with a constant round
-    /// monotonically), so one edge is enough and bisection finds it: no rounding case is left to argue about.
+    /// monotonically), so one edge is enough. It is found by bisection of the float function itself: no rounding case is
+    /// left to argue about.
     ///
     /// # Errors
-    /// The value if the function gives no number at an end of the range.
-    pub fn cut(&self, channel: usize, range: Range) -> Result<Cut, f32> {
-        let fires = |y: i64| self.apply(channel, y) >= 0.0;
-        for end in [range.lo, range.hi] {
-            let value = self.apply(channel, end);
-            if !value.is_finite() {
-                return Err(value);
-            }
+    /// The value if the function gives no finite number at an end of the range.
+    pub fn cut(&self, element: usize, range: Range, quantizer: Quantizer) -> Result<Cut, f32> {
+        let high = quantizer.values().map_or(1.0, |[_, high]| high);
+        self.edge(element, range, |x| quantizer.apply(x) == high)
+    }
+
+    /// The integers of `range` for which the function gives exactly 0, as the first and the one after the last.
+    ///
+    /// # Errors
+    /// As [`FloatFn::cut`].
+    pub fn zeros(&self, element: usize, range: Range) -> Result<std::ops::Range<i64>, f32> {
+        let integers = |cut: Cut| if cut.rising { cut.at..range.hi + 1 } else { range.lo..cut.at + 1 };
+        let above = integers(self.edge(element, range, |x| x > 0.0)?);
+        let from = integers(self.edge(element, range, |x| x >= 0.0)?);
+        // The first holds the second, and they share an end unless the second is empty.
+        Ok(match (above.is_empty(), from.start < above.start) {
+            (true, _) => from,
+            (false, true) => from.start..above.start,
+            (false, false) => above.end..from.end,
+        })
+    }
+
+    /// Where `fires(apply(y))` holds, `fires` being true from some number upwards.
+    fn edge(&self, element: usize, range: Range, fires: impl Fn(f32) -> bool) -> Result<Cut, f32> {
+        let ends = [range.lo, range.hi].map(|y| self.apply(element, y));
+        if let Some(value) = ends.into_iter().find(|value| !value.is_finite()) {
+            return Err(value);
         }
-        let rising = self.line(channel).0 >= 0.0;
-        if rising {
-            // The smallest y that fires, hi + 1 if none does.
+        let fires = |y: i64| fires(self.apply(element, y));
+        // The smallest y from which on `holds`, hi + 1 if there is none.
+        let first = |holds: &dyn Fn(i64) -> bool| {
             let (mut low, mut high) = (range.lo, range.hi + 1);
             while low < high {
                 let middle = low + (high - low) / 2;
-                if fires(middle) { high = middle } else { low = middle + 1 }
+                if holds(middle) { high = middle } else { low = middle + 1 }
             }
-            Ok(Cut { rising, at: low })
+            low
+        };
+        if fires(range.lo) && !fires(range.hi) {
+            Ok(Cut { rising: false, at: first(&|y| !fires(y)) - 1 })
         } else {
-            // The largest y that fires, lo - 1 if none does.
-            let (mut low, mut high) = (range.lo - 1, range.hi);
-            while low < high {
-                let middle = high - (high - low) / 2;
-                if fires(middle) { low = middle } else { high = middle - 1 }
-            }
-            Ok(Cut { rising, at: low })
+            Ok(Cut { rising: true, at: first(&fires) })
+        }
+    }
+}
+
+impl Step {
+    fn channels(&self) -> usize {
+        match self {
+            Self::Bias(bias) => bias.data.len(),
+            Self::Norm(norm) => norm.mean.data.len(),
+            Self::Normalize { mean, deviation } => mean.data.len().max(deviation.data.len()),
+            Self::Rescale { .. } | Self::Function(_) => 1,
+        }
+    }
+
+    fn apply(&self, channel: usize, x: f32) -> f32 {
+        let of = |array: &Array| array.data[channel % array.data.len()];
+        match self {
+            Self::Bias(bias) => x + of(bias),
+            Self::Norm(norm) => norm.apply(channel % norm.mean.data.len(), x),
+            Self::Rescale { scale, offset } => x * scale + offset,
+            Self::Normalize { mean, deviation } => (x - of(mean)) / of(deviation),
+            Self::Function(function) => function.apply(x),
+        }
+    }
+
+    fn line(&self, channel: usize) -> Option<(f64, f64)> {
+        let of = |array: &Array| f64::from(array.data[channel % array.data.len()]);
+        match self {
+            Self::Bias(bias) => Some((1.0, of(bias))),
+            Self::Norm(norm) => Some(norm.line(channel % norm.mean.data.len())),
+            Self::Rescale { scale, offset } => Some((f64::from(*scale), f64::from(*offset))),
+            Self::Normalize { mean, deviation } => Some((1.0 / of(deviation), -of(mean) / of(deviation))),
+            Self::Function(_) => None,
         }
     }
 }
@@ -117,66 +226,101 @@ impl FloatFn {
 mod tests {
     use super::*;
 
-    fn norm(gamma: f32, beta: f32, mean: f32, variance: f32, epsilon: f32) -> BatchNorm {
+    fn vector(x: f32) -> Arc<Array> {
+        Arc::new(Array::vector(vec![x]))
+    }
+
+    fn norm(gamma: f32, beta: f32, mean: f32, variance: f32, epsilon: f32, fused: bool) -> BatchNorm {
         BatchNorm {
-            gamma: vec![gamma],
-            beta: vec![beta],
-            mean: vec![mean],
-            variance: vec![variance],
+            gamma: Some(vector(gamma)),
+            beta: Some(vector(beta)),
+            mean: vector(mean),
+            variance: vector(variance),
             epsilon,
+            fused,
         }
     }
 
-    /// Every integer of the range agrees with the float layer, for every sign and size of gamma.
+    /// Every integer of the range agrees with the float layer, for every sign and size of gamma and every quantiser.
     #[test]
     fn cuts_agree_with_the_float_layer_on_every_integer() {
         let range = Range { lo: -784, hi: 784 };
+        let quantizers =
+            [Quantizer::Sign, Quantizer::Heaviside, Quantizer::DoReFaActivation, Quantizer::BinaryTanh { h: 1.0 }];
+        let mut crossings = 0;
         for gamma in [1.0f32, -1.0, 0.0, -0.0, 1e-30, -1e-30, 0.37, -12.5] {
             for beta in [0.0f32, 0.3, -0.3, 1e-30, 40.0, -40.0] {
                 for mean in [0.0f32, 3.0, -17.25, 900.0] {
                     for (variance, epsilon) in [(0.0f32, 1e-3f32), (255.3, 1e-3), (1e6, 0.01), (0.0, 1e-12)] {
-                        let mut f = FloatFn::default();
-                        f.bias(vec![0.125]);
-                        f.norm(norm(gamma, beta, mean, variance, epsilon));
-                        let cut = f.cut(0, range).expect("finite");
-                        for y in range.lo..=range.hi {
-                            assert_eq!(
-                                cut.fires(y),
-                                f.apply(0, y) >= 0.0,
-                                "gamma {gamma} beta {beta} mean {mean} y {y}"
-                            );
+                        for (fused, quantizer) in [false, true].into_iter().flat_map(|f| quantizers.map(|q| (f, q))) {
+                            let mut f = FloatFn::default();
+                            f.bias(&vector(0.125));
+                            f.norm(&norm(gamma, beta, mean, variance, epsilon, fused));
+                            let cut = f.cut(0, range, quantizer).unwrap();
+                            for y in range.lo..=range.hi {
+                                let want = quantizer.apply(f.apply(0, y)) == quantizer.values().unwrap()[1];
+                                assert_eq!(cut.fires(y), want, "gamma {gamma} beta {beta} mean {mean} y {y} {quantizer:?}");
+                            }
+                            crossings += u32::from(cut.fires(range.lo) != cut.fires(range.hi));
                         }
                     }
                 }
             }
         }
+        assert!(crossings > 500, "the cases must have edges, found {crossings}");
     }
 
     #[test]
     fn a_tie_at_the_mean_fires_for_either_sign_of_gamma() {
-        for gamma in [0.7f32, -0.7] {
+        for (gamma, fused) in [(0.7f32, true), (-0.7, true), (0.7, false), (-0.7, false)] {
             let mut f = FloatFn::default();
-            f.norm(norm(gamma, 0.0, 5.0, 2.0, 1e-3));
-            assert!(
-                f.cut(0, Range { lo: -10, hi: 10 }).expect("finite").fires(5),
-                "x == mean gives exactly 0, so +1"
-            );
+            f.norm(&norm(gamma, 0.0, 5.0, 2.0, 1e-3, fused));
+            let cut = f.cut(0, Range { lo: -10, hi: 10 }, Quantizer::Sign).unwrap();
+            assert!(cut.fires(5), "x == mean gives exactly 0, so +1");
         }
+    }
+
+    #[test]
+    fn zeros_are_the_integers_that_give_exactly_0() {
+        let range = Range { lo: -9, hi: 9 };
+        for gamma in [0.5f32, -0.5] {
+            let mut f = FloatFn::default();
+            f.norm(&norm(gamma, 0.0, 5.0, 2.0, 1e-3, false));
+            assert_eq!(f.zeros(0, range), Ok(5..6));
+            f.bias(&vector(0.25));
+            assert!(f.zeros(0, range).unwrap().is_empty());
+        }
+        let mut constant = FloatFn::default();
+        constant.norm(&norm(0.0, 0.0, 5.0, 2.0, 1e-3, false));
+        assert_eq!(constant.zeros(0, range), Ok(-9..10));
     }
 
     #[test]
     fn overflow_is_an_error() {
         let mut f = FloatFn::default();
-        f.norm(norm(f32::MAX, 0.0, 0.0, 0.0, 1e-3));
-        assert!(f.cut(0, Range { lo: -9, hi: 9 }).is_err());
+        f.norm(&norm(f32::MAX, 0.0, 0.0, 0.0, 1e-3, false));
+        assert!(f.cut(0, Range { lo: -9, hi: 9 }, Quantizer::Sign).is_err());
     }
 
     #[test]
-    fn the_inputs_scale_and_zero_move_the_edge() {
-        // x = 0.5 * q - 10, three weights that sum to 1: y_float = 0.5 * y - 10.
-        let mut f = FloatFn::default();
-        f.input(0.5, -10.0, &[1]);
-        let cut = f.cut(0, Range { lo: -100, hi: 100 }).expect("finite");
-        assert_eq!(cut, Cut { rising: true, at: 20 });
+    fn moved_elements_keep_their_channel() {
+        let mut f = FloatFn::line(vec![(1.0, 0.0), (1.0, 10.0)]);
+        // [2 positions][2 channels] to [2 channels][2 positions].
+        f.permute(&[0, 2, 1, 3]);
+        let offsets: Vec<f32> = (0..4).map(|i| f.apply(i, 0)).collect();
+        assert_eq!((offsets.as_slice(), f.period()), (&[0.0, 0.0, 10.0, 10.0][..], 4));
+        f.permute(&[3, 0, 1, 2]);
+        assert_eq!((0..4).map(|i| f.apply(i, 1)).collect::<Vec<_>>(), [11.0, 1.0, 1.0, 11.0]);
+    }
+
+    #[test]
+    fn lines_compose() {
+        let mut f = FloatFn::line(vec![(0.5, -10.0)]);
+        f.rescale(2.0, 1.0);
+        f.normalize(&vector(1.0), &vector(4.0));
+        assert_eq!(f.common_line(), Some((0.25, -5.0)));
+        assert_eq!(f.apply(0, 40), 5.0);
+        f.function(Function::HardTanh);
+        assert_eq!((f.as_line(0), f.apply(0, 40)), (None, 1.0));
     }
 }

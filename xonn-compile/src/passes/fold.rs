@@ -2,201 +2,272 @@
 //!
 //! Before: Dense, bias, BatchNorm, Sign     After: Dense, Threshold { cuts }
 //! Leaves: no float. Cuts are found by asking the float32 layer itself ([`FloatFn::cut`]).
+//!
+//! Every tensor is kept as an integer tensor and a [`FloatFn`] that says which real numbers these integers stand for.
+//! Quantisers, poolings and the output consume the function; linear layers need one that is the same line for all
+//! elements, `x = a t + b`, since `sum(w x) = a sum(w t) + b sum(w)`.
+
+mod linear;
+mod pool;
+
+use petgraph::stable_graph::NodeIndex;
+use std::collections::HashMap;
 
 use super::float_fn::FloatFn;
 use super::{Options, PassError, affine_head};
-use crate::graph::{Layer, LayerGraph, Op as LayerOp};
-use crate::integer::{IntegerNetwork, Kind, Node, Op, OutputSpec, Range};
-
-/// Largest sum that float32 holds exactly, so that Keras's own sums are exact too.
-const EXACT: i64 = 1 << 24;
+use crate::graph::{Function, Layer, LayerGraph, LayerOp, Quantizer};
+use crate::integer::{Cut, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
 
 /// Runs the pass.
+///
+/// # Errors
+/// [`PassError`] naming the layer.
 pub(super) fn run(
     graph: &LayerGraph,
     options: &Options,
     notes: &mut Vec<String>,
 ) -> Result<IntegerNetwork, PassError> {
-    let path = graph.path();
-    let first = graph.layer(path[0]);
-    let spec = options.input.spec(&first.shape, notes)?;
-    let range = spec.range();
-    let input = Node {
-        name: first.name.clone(),
-        op: Op::Input,
-        inputs: vec![],
-        shape: first.shape.clone(),
-        kind: Kind::Int(range),
+    let used: Vec<NodeIndex> = graph
+        .inputs
+        .iter()
+        .copied()
+        .filter(|&input| input == graph.output || !graph.readers_of(input).is_empty())
+        .collect();
+    let [input] = used[..] else {
+        let names: Vec<&str> = used.iter().map(|&input| graph.graph[input].name.as_str()).collect();
+        let reason = format!("the model reads the inputs {names:?}, expected 1");
+        return Err(PassError::Input { reason });
     };
-    let (scale, offset) = (spec.scale, -spec.scale * spec.zero as f64);
-    let mut fold = Fold {
-        nodes: vec![input],
-        pending: FloatFn::default(),
-        input: (scale != 1.0 || offset != 0.0).then_some((scale, offset)),
-        notes,
-    };
-    for &node in &path[1..] {
-        fold.layer(graph.layer(node))?;
+    let spec = options.input.spec(&graph.graph[input].shape, notes)?;
+    let mut fold = Fold { nodes: Vec::new(), values: HashMap::new(), notes };
+    for node in graph.order()? {
+        if graph.graph[node].shape.is_empty() || (!used.contains(&node) && graph.inputs.contains(&node)) {
+            continue;
+        }
+        let layer = &graph.graph[node];
+        let value = match layer.op {
+            LayerOp::Input { .. } => {
+                let kind = Kind::Int(spec.range());
+                let f = FloatFn::line(vec![(spec.scale, -spec.scale * spec.zero as f64)]);
+                let id = fold.push(layer, Op::Input, &[], layer.shape.clone(), kind);
+                Value { node: id, f, parity: None }
+            }
+            _ => {
+                let reads: Vec<Value> =
+                    graph.inputs_of(node).iter().map(|read| fold.values[read].clone()).collect();
+                fold.layer(layer, reads)
+                    .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?
+            }
+        };
+        fold.values.insert(node, value);
     }
-    let output = fold.head(options, graph.layer(graph.output()))?;
-    let network = IntegerNetwork { input: spec, nodes: fold.nodes, output };
-    Ok(network)
+    let layer = &graph.graph[graph.output];
+    let output = fold
+        .head(options, layer, graph.output)
+        .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?;
+    Ok(IntegerNetwork { input: spec, nodes: fold.nodes, output })
+}
+
+/// A real tensor: integers and what they stand for.
+#[derive(Clone, Debug)]
+struct Value {
+    /// The integer tensor.
+    node: NodeId,
+    /// The real numbers.
+    f: FloatFn,
+    /// `Some(p)` if all values are known to be `p` modulo 2.
+    parity: Option<i64>,
 }
 
 struct Fold<'a> {
     nodes: Vec<Node>,
-    /// Float steps on the last node's integers.
-    pending: FloatFn,
-    /// `x = scale * q + offset` while the last node is the input and that is not the identity.
-    input: Option<(f64, f64)>,
+    values: HashMap<NodeIndex, Value>,
     notes: &'a mut Vec<String>,
 }
 
 impl Fold<'_> {
-    fn last(&self) -> &Node {
-        &self.nodes[self.nodes.len() - 1]
+    fn push(&mut self, layer: &Layer, op: Op, reads: &[NodeId], shape: Vec<usize>, kind: Kind) -> NodeId {
+        self.nodes.push(Node { name: layer.name.clone(), op, inputs: reads.to_vec(), shape, kind });
+        self.nodes.len() - 1
     }
 
-    fn push(&mut self, layer: &Layer, op: Op, shape: Vec<usize>, kind: Kind) {
-        let inputs = vec![self.nodes.len() - 1];
-        self.nodes.push(Node { name: layer.name.clone(), op, inputs, shape, kind });
+    fn kind(&self, value: &Value) -> Kind {
+        self.nodes[value.node].kind
     }
 
-    fn layer(&mut self, layer: &Layer) -> Result<(), PassError> {
-        let refuse = |reason: String| Err(PassError::Layer { layer: layer.name.clone(), reason });
-        let at_input = self.nodes.len() == 1;
+    fn layer(&mut self, layer: &Layer, mut reads: Vec<Value>) -> Result<Value, String> {
+        let read = match reads.len() {
+            1 => reads.remove(0),
+            n => return Err(format!("{} of {n} tensors is not supported yet", layer.op.name())),
+        };
+        let mut value = read;
         match &layer.op {
-            LayerOp::Rescale { scale, offset } if at_input && self.pending.is_identity() => {
-                // x * scale + offset on what the client's encoding already scales.
-                let (s, o) = self.input.unwrap_or((1.0, 0.0));
-                let (scale, offset) = (f64::from(*scale), f64::from(*offset));
-                if scale <= 0.0 {
-                    return refuse(format!("a scale of {scale} at the input, expected a positive number"));
-                }
-                self.input = Some((s * scale, o * scale + offset));
+            LayerOp::Dense { .. } | LayerOp::Conv2d { .. } | LayerOp::DepthwiseConv2d { .. } => {
+                return self.linear(layer, &value);
             }
-            LayerOp::Dense { kernel, units, bias } => self.dense(layer, kernel, *units, bias.as_ref())?,
-            LayerOp::BatchNorm(norm) if !at_input => match self.last().kind {
-                Kind::Int(_) => self.pending.norm(norm.clone()),
-                Kind::Bit => {
-                    return refuse(
-                        "a BatchNormalization of bits, expected one between a layer and its sign".into(),
-                    );
-                }
-            },
-            LayerOp::Sign => self.sign(layer)?,
-            LayerOp::Flatten => {
-                if self.pending.is_identity() && self.input.is_none() {
-                    // Row-major with channels last: the elements keep their order.
-                    let elements = self.last().shape.iter().product();
-                    let kind = self.last().kind;
-                    self.push(
-                        layer,
-                        Op::Permute { source: (0..elements).collect() },
-                        layer.shape.clone(),
-                        kind,
-                    );
-                } else {
-                    return refuse(
-                        "a Flatten between a layer and its sign, expected it behind the sign".into(),
-                    );
-                }
+            LayerOp::MaxPool2d(pool) => return self.max_pool(layer, &value, pool),
+            LayerOp::AveragePool2d(pool) => return self.average_pool(layer, &value, pool),
+            LayerOp::Quantize(quantizer) => return self.quantize(layer, &value, *quantizer),
+            LayerOp::BatchNorm(norm) => value.f.norm(norm),
+            LayerOp::Rescale { scale, offset } => value.f.rescale(*scale, *offset),
+            LayerOp::Normalize { mean, deviation } => value.f.normalize(mean, deviation),
+            LayerOp::Function(Function::Softmax | Function::LogSoftmax) => {
+                return Err("a softmax inside of the network has no integer form, expected one at the end".into());
             }
-            other => return refuse(format!("{} is not supported at this place", other.name())),
+            LayerOp::Function(function) => value.f.function(*function),
+            LayerOp::NoOp => {}
+            LayerOp::Add => {} // of one tensor
+            LayerOp::Concatenate => {}
+            LayerOp::Reshape { .. } => {
+                let elements = layer.shape.iter().product();
+                return Ok(self.permute(layer, value, (0..elements).collect()));
+            }
+            LayerOp::Transpose { axes } => {
+                let source = transposition(&self.nodes[value.node].shape, axes);
+                return Ok(self.permute(layer, value, source));
+            }
+            LayerOp::Pad2d { .. } => {
+                return Err("a border of zeros is supported in front of convolutions with valid padding only".into());
+            }
+            LayerOp::Input { .. } => return Err("an input reads nothing".into()),
         }
-        Ok(())
+        Ok(value)
     }
 
-    fn dense(
-        &mut self,
-        layer: &Layer,
-        kernel: &[f32],
-        units: usize,
-        bias: Option<&Vec<f32>>,
-    ) -> Result<(), PassError> {
-        let refuse = |reason: String| Err(PassError::Layer { layer: layer.name.clone(), reason });
-        if !self.pending.is_identity() {
-            return refuse("it reads real numbers, expected a sign activation before it".into());
+    fn permute(&mut self, layer: &Layer, mut value: Value, source: Vec<usize>) -> Value {
+        if source.iter().enumerate().any(|(i, &s)| i != s) {
+            value.f.permute(&source);
         }
-        let n = kernel.len() / units;
-        let range = match self.last().kind {
-            Kind::Bit => Range { lo: -1, hi: 1 },
-            Kind::Int(range) => range,
+        let kind = self.kind(&value);
+        value.node = self.push(layer, Op::Permute { source }, &[value.node], layer.shape.clone(), kind);
+        value
+    }
+
+    /// A quantiser: bits, and the line from bits to its two values.
+    fn quantize(&mut self, layer: &Layer, value: &Value, quantizer: Quantizer) -> Result<Value, String> {
+        let Some([low, high]) = quantizer.values() else {
+            return Err(format!("{quantizer:?} on activations, expected a quantiser with two values"));
         };
-        let most = n as i64 * range.lo.abs().max(range.hi.abs());
-        if most > EXACT {
-            self.notes.push(format!(
-                "layer {:?}: sums up to {most} are not exact in Keras's float32, so single predictions may differ where a \
-                 sum is within rounding of a threshold",
-                layer.name
-            ));
+        let (low, high) = (f64::from(low), f64::from(high));
+        let f = FloatFn::line(vec![((high - low) / 2.0, (high + low) / 2.0)]);
+        let shape = self.nodes[value.node].shape.clone();
+        // The sign of +1 and -1 is itself.
+        let is_sign = matches!(quantizer, Quantizer::Sign | Quantizer::Ternary | Quantizer::BinaryTanh { .. });
+        if self.kind(value) == Kind::Bit && value.f.is_identity() && is_sign {
+            return Ok(Value { node: value.node, f, parity: Some(1) });
         }
-        // Keras has [input][unit].
-        let weights: Vec<bool> =
-            (0..units).flat_map(|unit| (0..n).map(move |i| kernel[i * units + unit] > 0.0)).collect();
-        if let Some((scale, offset)) = self.input.take() {
-            let sums: Vec<i64> = weights
-                .chunks(n)
-                .map(|w| w.iter().map(|&positive| if positive { 1 } else { -1 }).sum())
-                .collect();
-            self.pending.input(scale, offset, &sums);
-        }
-        self.push(layer, Op::Dense { weights, units }, vec![units], Kind::Int(Range { lo: -most, hi: most }));
-        if let Some(bias) = bias {
-            self.pending.bias(bias.clone());
-        }
-        Ok(())
+        let range = self.kind(value).range();
+        let cuts = self.cuts(value, range, &shape, quantizer)?;
+        let node = self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit);
+        Ok(Value { node, f, parity: Some(1) })
     }
 
-    fn sign(&mut self, layer: &Layer) -> Result<(), PassError> {
-        let Kind::Int(range) = self.last().kind else { return Ok(()) }; // the sign of +1 and -1 is itself
-        let shape = self.last().shape.clone();
+    /// One cut for each element until they repeat, but at least one for each of the last axis.
+    fn cuts(
+        &self,
+        value: &Value,
+        range: Range,
+        shape: &[usize],
+        quantizer: Quantizer,
+    ) -> Result<Vec<Cut>, String> {
+        let elements: usize = shape.iter().product();
         let channels = shape.last().copied().unwrap_or(1);
-        if let Some((scale, offset)) = self.input.take() {
-            self.pending.input(scale, offset, &vec![1; channels]);
+        let period = value.f.period();
+        let count = if channels % period == 0 { channels } else { period };
+        if count == 0 || !elements.is_multiple_of(count) {
+            return Err(format!("{period} channels of numbers in a tensor of shape {shape:?}, expected whole repetitions"));
         }
-        let pending = std::mem::take(&mut self.pending);
-        let cuts = (0..channels)
-            .map(|channel| {
-                pending.cut(channel, range).map_err(|value| PassError::Layer {
-                    layer: layer.name.clone(),
-                    reason: format!(
-                        "channel {channel} is {value} at the end of its range, expected finite numbers"
-                    ),
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        self.push(layer, Op::Threshold { cuts }, shape, Kind::Bit);
-        Ok(())
+        let overflow = |element: usize| {
+            move |x: f32| format!("channel {element} is {x} at the end of its range, expected finite numbers")
+        };
+        let distinct = (0..period).map(|element| {
+            if quantizer == Quantizer::Ternary {
+                let zeros = value.f.zeros(element, range).map_err(overflow(element))?;
+                let met = |y: &i64| value.parity.is_none_or(|parity| (y - parity) % 2 == 0);
+                if let Some(y) = zeros.take(2).find(met) {
+                    return Err(format!(
+                        "its sign gives 0 where the sum of channel {element} is {y}, expected +1 or -1; use a sign that is +1 \
+                         at 0, such as larq's ste_sign"
+                    ));
+                }
+            }
+            value.f.cut(element, range, quantizer).map_err(overflow(element))
+        });
+        let distinct: Vec<Cut> = distinct.collect::<Result<_, String>>()?;
+        Ok((0..count).map(|i| distinct[i % period]).collect())
     }
 
-    /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point.
-    fn head(&mut self, options: &Options, layer: &Layer) -> Result<OutputSpec, PassError> {
-        let refuse = |reason: String| Err(PassError::Layer { layer: layer.name.clone(), reason });
-        let shape = self.last().shape.clone();
-        let classes = match shape.as_slice() {
-            [classes] if *classes >= 2 => *classes,
-            _ => {
-                return refuse(format!(
-                    "the model's output has shape {shape:?}, expected a vector of at least 2 scores"
-                ));
+    /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point, or for a
+    /// single unit whether it is above 0.
+    fn head(&mut self, options: &Options, layer: &Layer, output: NodeIndex) -> Result<OutputSpec, String> {
+        let value = self.values.get(&output).cloned().ok_or("the model's output is none of its layers")?;
+        let node = &self.nodes[value.node];
+        if matches!(node.op, Op::Input) {
+            return Err("the model has no layer that computes anything".into());
+        }
+        let shape = node.shape.clone();
+        let elements: usize = shape.iter().product();
+        if shape.last() != Some(&elements) {
+            return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
+        }
+        let kind = node.kind;
+        if elements == 1 {
+            let last = if kind == Kind::Bit && value.f.common_line().is_some_and(|(a, _)| a > 0.0) {
+                value.node
+            } else {
+                // sigmoid(x) > 0.5 and tanh(x) > 0 exactly where x > 0.
+                let cuts = self.cuts(&value, kind.range(), &shape, Quantizer::Heaviside)?;
+                self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit)
+            };
+            self.must_be_last(layer, last);
+            return Ok(OutputSpec::Sign);
+        }
+        // A common rising line keeps the order.
+        let same_order = value.f.common_line().is_some_and(|(a, _)| a > 0.0 && value.f.rises());
+        if same_order {
+            self.must_be_last(layer, value.node);
+        } else {
+            match affine_head::fold(&value.f, elements, kind.range(), options.head_bits, self.notes)? {
+                Some(head) => {
+                    self.push(layer, head.op, &[value.node], shape, Kind::Int(head.range));
+                }
+                None => self.must_be_last(layer, value.node),
             }
-        };
-        let Kind::Int(range) = self.last().kind else {
-            return Ok(OutputSpec::Argmax { classes });
-        };
-        if self.nodes.len() == 1 {
-            return refuse("the model has no layer that computes anything".into());
         }
-        let pending = std::mem::take(&mut self.pending);
-        // A sum of bits is odd or even as its fan-in is.
-        let of_bits = self.last().inputs.first().is_some_and(|&read| self.nodes[read].kind == Kind::Bit);
-        let step = if of_bits && matches!(self.last().op, Op::Dense { .. }) { 2 } else { 1 };
-        if let Some(head) = affine_head::fold(&pending, classes, range, step, options.head_bits, self.notes)
-            .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?
-        {
-            self.push(layer, head.op, shape, Kind::Int(head.range));
+        Ok(OutputSpec::Argmax { classes: elements })
+    }
+
+    /// The output is the last node; where other branches came later, it is repeated there.
+    fn must_be_last(&mut self, layer: &Layer, node: NodeId) {
+        if node + 1 != self.nodes.len() {
+            let (shape, kind) = (self.nodes[node].shape.clone(), self.nodes[node].kind);
+            let source = (0..shape.iter().product()).collect();
+            self.push(layer, Op::Permute { source }, &[node], shape, kind);
         }
-        Ok(OutputSpec::Argmax { classes })
+    }
+}
+
+/// For each element of the transposed tensor, in row-major order, the element of the tensor of shape `from` that it is.
+fn transposition(from: &[usize], axes: &[usize]) -> Vec<usize> {
+    let stride = |axis: usize| from[axis + 1..].iter().product::<usize>();
+    let mut source = vec![0];
+    for &axis in axes {
+        let step = stride(axis);
+        source = source.iter().flat_map(|&base| (0..from[axis]).map(move |i| base + i * step)).collect();
+    }
+    source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transpositions_by_hand() {
+        // [2, 3] to [3, 2].
+        assert_eq!(transposition(&[2, 3], &[1, 0]), [0, 3, 1, 4, 2, 5]);
+        // Channels of [2 channels, 1 row, 2 columns] go last.
+        assert_eq!(transposition(&[2, 1, 2], &[1, 2, 0]), [0, 2, 1, 3]);
+        assert_eq!(transposition(&[2, 3, 4], &[0, 1, 2]), (0..24).collect::<Vec<_>>());
     }
 }

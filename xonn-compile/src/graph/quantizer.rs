@@ -1,0 +1,174 @@
+//! Quantisers, each by its own measured definition.
+//!
+//! | quantiser | on activations | on kernels | at 0 |
+//! |---|---|---|---|
+//! | larq `SteSign`, `ApproxSign`, `SwishSign` | -1, +1 | -1, +1 | +1, -0.0 too |
+//! | larq `MagnitudeAwareSign` | depends on the batch: refused | `s * -1, +1`, `s` the mean of the absolute values over all axes but the last | +1 |
+//! | larq `SteHeaviside` | 0, 1 | refused | 0 |
+//! | larq `DoReFa` with 1 bit | 0, 1 (1 above 0.5) | -1, +1 | 0; -1 |
+//! | QKeras `binary` | `-s, +s`, or 0 and `s` | the same | +1 |
+//! | QKeras and BinaryNet `binary_tanh` | -1, +1 | `H * -1, +1` | -1 |
+//! | TensorFlow and Keras `sign` | -1, 0, +1 | must not meet 0 | 0 |
+//!
+//! Kernels are saved as latent floats, so a kernel's quantiser is always applied; it changes nothing on a kernel that
+//! was saved quantised.
+
+use super::Array;
+
+/// Maps real numbers to two (or with [`Quantizer::Ternary`] three) values.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Quantizer {
+    /// `+1` from 0 upwards.
+    Sign,
+    /// [`Quantizer::Sign`] times the mean magnitude of the channel.
+    MagnitudeAwareSign,
+    /// 1 above 0, else 0.
+    Heaviside,
+    /// 1 above 0.5, else 0: DoReFa's activations at 1 bit.
+    DoReFaActivation,
+    /// `2 * round(tanh(x) / (2 * max|tanh|) + 0.5) - 1`: DoReFa's weights at 1 bit.
+    DoReFaWeight,
+    /// `low` below 0, `high` from 0 upwards: QKeras `binary`.
+    TwoValues {
+        /// The value below 0.
+        low: f32,
+        /// The value from 0 upwards.
+        high: f32,
+    },
+    /// QKeras `binary` with `alpha` `auto` or `auto_po2`: signs times a scale fitted to the channel, see
+    /// [`Quantizer::kernel`].
+    FittedSign {
+        /// Whether the scale is rounded to a power of two.
+        power_of_two: bool,
+    },
+    /// `h * (2 * round(clip(x / (2 h) + 0.5, 0, 1)) - 1)`: BinaryNet's `binary_tanh`.
+    BinaryTanh {
+        /// The scale `H`; 1 for activations.
+        h: f32,
+    },
+    /// -1, 0, +1.
+    Ternary,
+    /// Leaves numbers as they are: larq's `NoOp`.
+    Identity,
+}
+
+impl Quantizer {
+    /// What the quantiser makes of an activation.
+    ///
+    /// Quantisers that depend on a whole kernel ([`Quantizer::MagnitudeAwareSign`], [`Quantizer::FittedSign`],
+    /// [`Quantizer::DoReFaWeight`]) have no meaning here and are refused when a model is read; they give the sign.
+    #[must_use]
+    pub fn apply(self, x: f32) -> f32 {
+        let two = |fires: bool, low: f32, high: f32| if fires { high } else { low };
+        match self {
+            Self::Sign | Self::MagnitudeAwareSign | Self::FittedSign { .. } | Self::DoReFaWeight => {
+                two(x >= 0.0, -1.0, 1.0)
+            }
+            Self::Heaviside => two(x > 0.0, 0.0, 1.0),
+            Self::DoReFaActivation => x.clamp(0.0, 1.0).round_ties_even(),
+            Self::TwoValues { low, high } => two(x >= 0.0, low, high),
+            Self::BinaryTanh { h } => {
+                h * (2.0 * (0.5 * (x / h) + 0.5).clamp(0.0, 1.0).round_ties_even() - 1.0)
+            }
+            Self::Ternary => two(x == 0.0, two(x > 0.0, -1.0, 1.0), 0.0),
+            Self::Identity => x,
+        }
+    }
+
+    /// The two values of an activation; `None` for quantisers with another number of them.
+    #[must_use]
+    pub fn values(self) -> Option<[f32; 2]> {
+        match self {
+            Self::Sign => Some([-1.0, 1.0]),
+            Self::Heaviside | Self::DoReFaActivation => Some([0.0, 1.0]),
+            Self::TwoValues { low, high } => Some([low, high]),
+            Self::BinaryTanh { h } => Some([-h, h]),
+            // Its third value is met or not, which is for whoever knows the numbers to say.
+            Self::Ternary => Some([-1.0, 1.0]),
+            _ => None,
+        }
+    }
+
+    /// Whether the quantiser may stand on activations.
+    #[must_use]
+    pub fn is_for_activations(self) -> bool {
+        self.values().is_some() || self == Self::Identity
+    }
+
+    /// Whether kernels get a scale that depends on the weights.
+    #[must_use]
+    pub fn scales_by_weights(self) -> bool {
+        matches!(self, Self::MagnitudeAwareSign | Self::FittedSign { .. })
+    }
+
+    /// The quantised kernel; its last axis is the output channel.
+    #[must_use]
+    pub fn kernel(self, kernel: &Array) -> Array {
+        let channels = kernel.last_axis().max(1);
+        let count = (kernel.data.len() / channels) as f32;
+        let per_channel = |scale: &dyn Fn(&[f32]) -> f32| -> Vec<f32> {
+            let scales: Vec<f32> = (0..channels)
+                .map(|c| scale(&kernel.data.iter().skip(c).step_by(channels).copied().collect::<Vec<_>>()))
+                .collect();
+            let signs = kernel.data.iter().enumerate();
+            signs.map(|(i, &w)| if w >= 0.0 { scales[i % channels] } else { -scales[i % channels] }).collect()
+        };
+        let data = match self {
+            Self::MagnitudeAwareSign => {
+                per_channel(&|w| (w.iter().map(|w| f64::from(w.abs())).sum::<f64>() / f64::from(count)) as f32)
+            }
+            Self::FittedSign { power_of_two } => per_channel(&|w| fitted_scale(w, power_of_two)),
+            Self::DoReFaWeight => {
+                let limit = kernel.data.iter().fold(0.0f32, |m, w| m.max(w.tanh().abs()));
+                let rounded = |w: f32| (w.tanh() / (2.0 * limit) + 0.5).round_ties_even();
+                kernel.data.iter().map(|&w| if limit > 0.0 { 2.0 * rounded(w) - 1.0 } else { -1.0 }).collect()
+            }
+            _ => kernel.data.iter().map(|&w| self.apply(w)).collect(),
+        };
+        Array { shape: kernel.shape.clone(), data }
+    }
+}
+
+/// QKeras's least-squares scale of signs: `mean(|w|)`, or the nearest power of two after five rounds of refinement.
+///
+/// For signs the refinement has converged after the first round: the scale of `sign(w)` is `mean(w * sign(w))`, and its
+/// rounding does not change the signs.
+fn fitted_scale(w: &[f32], power_of_two: bool) -> f32 {
+    let mean = (w.iter().map(|w| f64::from(w.abs())).sum::<f64>() / w.len().max(1) as f64) as f32;
+    if power_of_two { (mean + 1e-7).log2().round_ties_even().exp2() } else { mean }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_at_zero_and_beside_it() {
+        let signs = |q: Quantizer| [-0.0, 0.0, 1e-40, -1e-3, 0.5, 0.6].map(|x| q.apply(x));
+        assert_eq!(signs(Quantizer::Sign), [1.0, 1.0, 1.0, -1.0, 1.0, 1.0]);
+        assert_eq!(signs(Quantizer::Heaviside), [0.0, 0.0, 1.0, 0.0, 1.0, 1.0]);
+        assert_eq!(signs(Quantizer::DoReFaActivation), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(signs(Quantizer::BinaryTanh { h: 1.0 }), [-1.0, -1.0, -1.0, -1.0, 1.0, 1.0]);
+        assert_eq!(signs(Quantizer::Ternary), [0.0, 0.0, 1.0, -1.0, 1.0, 1.0]);
+    }
+
+    /// Half even: numbers below the rounding of 0.5 still give -1.
+    #[test]
+    fn binary_tanh_is_minus_one_just_above_zero() {
+        let q = Quantizer::BinaryTanh { h: 1.0 };
+        assert_eq!(q.apply(5e-8), -1.0);
+        assert_eq!(q.apply(2e-7), 1.0);
+        assert_eq!(Quantizer::BinaryTanh { h: 0.13 }.apply(-0.02), -0.13);
+    }
+
+    #[test]
+    fn kernels_keep_their_scale_by_channel() {
+        let kernel = Array { shape: vec![2, 2], data: vec![0.5, -1.0, -1.5, 0.0] };
+        assert_eq!(Quantizer::MagnitudeAwareSign.kernel(&kernel).data, [1.0, -0.5, -1.0, 0.5]);
+        assert_eq!(Quantizer::FittedSign { power_of_two: true }.kernel(&kernel).data, [1.0, -0.5, -1.0, 0.5]);
+        assert_eq!(Quantizer::DoReFaWeight.kernel(&kernel).data, [1.0, -1.0, -1.0, -1.0]);
+        let quantised = Quantizer::MagnitudeAwareSign.kernel(&kernel);
+        assert_eq!(Quantizer::MagnitudeAwareSign.kernel(&quantised), quantised);
+    }
+}

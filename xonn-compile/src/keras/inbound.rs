@@ -1,0 +1,158 @@
+//! `inbound_nodes`, `input_layers` and `output_layers`: how a file says which tensors a layer reads.
+//!
+//! | writer | a call |
+//! |---|---|
+//! | Keras 2 | `[["conv", 0, 0, {}], ["input_1", 0, 0, {}]]`, the numbers being call and result |
+//! | Keras 3 | `{"args": [{"class_name": "__keras_tensor__", "config": {"keras_history": ["conv", 0, 0]}}], "kwargs": {}}` |
+
+use serde_json::Value;
+
+/// A call as the file has it.
+#[derive(Clone, Default, Debug)]
+pub struct RawCall {
+    /// The tensors among the arguments.
+    pub reads: Vec<RawRef>,
+    /// The other arguments, if any of them means something.
+    pub extra: Option<String>,
+}
+
+/// A tensor as the file names it.
+#[derive(Clone, Debug)]
+pub struct RawRef {
+    /// The layer's name.
+    pub layer: String,
+    /// Its call, counted as the writer counts.
+    pub node: usize,
+    /// Which result.
+    pub tensor: usize,
+    /// Whether Keras 2 wrote it.
+    pub keras2: bool,
+}
+
+/// Reads one element of `inbound_nodes`.
+///
+/// # Errors
+/// What is malformed.
+pub fn call(json: &Value) -> Result<RawCall, String> {
+    let mut call = RawCall::default();
+    match json {
+        Value::Array(list) => {
+            // A single tensor may stand without the list around it.
+            let flat = list.first().is_some_and(Value::is_string);
+            let tensors = if flat { std::slice::from_ref(json) } else { list.as_slice() };
+            for tensor in tensors {
+                call.reads.push(history(tensor, true)?);
+                if let Some(arguments) = tensor.get(3).and_then(Value::as_object) {
+                    call.note(arguments.iter().map(|(key, value)| (Some(key.as_str()), value)));
+                }
+            }
+        }
+        Value::Object(object) => {
+            let args = object.get("args").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            for arg in args {
+                call.argument(None, arg)?;
+            }
+            if let Some(kwargs) = object.get("kwargs").and_then(Value::as_object) {
+                for (key, arg) in kwargs {
+                    call.argument(Some(key), arg)?;
+                }
+            }
+        }
+        other => return Err(format!("a call is {}, expected a list or an object", brief(other))),
+    }
+    Ok(call)
+}
+
+impl RawCall {
+    fn argument(&mut self, key: Option<&str>, arg: &Value) -> Result<(), String> {
+        match arg {
+            Value::Object(object) if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") => {
+                self.reads.push(history(&arg["config"]["keras_history"], false)?);
+            }
+            Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
+                for item in list {
+                    self.argument(key, item)?;
+                }
+            }
+            other => self.note(std::iter::once((key, other))),
+        }
+        Ok(())
+    }
+
+    /// Keeps arguments that change what a layer computes. `training` and `mask` are those of ordinary calls when they
+    /// are false or absent.
+    fn note<'v>(&mut self, arguments: impl Iterator<Item = (Option<&'v str>, &'v Value)>) {
+        for (key, value) in arguments {
+            let harmless = value.is_null() || (key == Some("training") && value == &Value::Bool(false));
+            if !harmless && self.extra.is_none() {
+                let text = brief(value);
+                self.extra = Some(key.map_or(text.clone(), |key| format!("{key}={text}")));
+            }
+        }
+    }
+}
+
+/// Reads `input_layers` or `output_layers`: a list of tensors, or one tensor.
+///
+/// # Errors
+/// What is malformed.
+pub fn tensors(json: &Value) -> Result<Vec<RawRef>, String> {
+    match json {
+        Value::Array(list) if list.first().is_some_and(Value::is_string) => Ok(vec![history(json, true)?]),
+        Value::Array(list) => list.iter().map(|item| history(item, true)).collect(),
+        Value::Object(_) => Err("a dictionary, expected a list; save the model with lists of inputs and outputs".into()),
+        other => Err(format!("{}, expected a list", brief(other))),
+    }
+}
+
+/// `["name", call, result]`.
+fn history(json: &Value, keras2: bool) -> Result<RawRef, String> {
+    let number = |i: usize| json.get(i).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+    match (json.get(0).and_then(Value::as_str), number(1), number(2)) {
+        (Some(layer), Some(node), Some(tensor)) => Ok(RawRef { layer: layer.into(), node, tensor, keras2 }),
+        _ => Err(format!("a tensor is {}, expected [name, call, result]", brief(json))),
+    }
+}
+
+/// JSON, cut to what fits into a message.
+pub fn brief(json: &Value) -> String {
+    let text = json.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn arguments_that_matter_are_kept() {
+        let extra = |json: Value| call(&json).unwrap().extra;
+        assert_eq!(extra(json!([["a", 0, 0, {}]])), None);
+        assert_eq!(extra(json!([["a", 0, 0, { "training": false, "mask": null }]])), None);
+        assert_eq!(extra(json!([["a", 0, 0, { "training": true }]])).as_deref(), Some("training=true"));
+        let tensor = json!({ "class_name": "__keras_tensor__", "config": { "keras_history": ["a", 0, 0] } });
+        assert_eq!(extra(json!({ "args": [tensor, 0.5], "kwargs": {} })).as_deref(), Some("0.5"));
+        assert_eq!(extra(json!({ "args": [[tensor, tensor]], "kwargs": { "training": null } })), None);
+    }
+
+    #[test]
+    fn several_tensors_keep_their_order() {
+        let two = call(&json!([["x", 0, 0, {}], ["y", 2, 1, {}]])).unwrap();
+        let seen: Vec<_> = two.reads.iter().map(|r| (r.layer.as_str(), r.node, r.tensor)).collect();
+        assert_eq!(seen, [("x", 0, 0), ("y", 2, 1)]);
+        assert_eq!(call(&json!(["x", 0, 0, {}])).unwrap().reads.len(), 1);
+        assert!(call(&json!([["x", -1, 0]])).is_err());
+        assert!(call(&json!(7)).is_err());
+    }
+
+    #[test]
+    fn outputs_may_be_flat() {
+        assert_eq!(tensors(&json!(["a", 0, 0])).unwrap().len(), 1);
+        assert_eq!(tensors(&json!([["a", 0, 0], ["b", 0, 0]])).unwrap().len(), 2);
+        assert!(tensors(&json!({ "x": ["a", 0, 0] })).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! Layers that move elements: Flatten, Reshape, Permute, Concatenate.
+
+use petgraph::stable_graph::NodeIndex;
+use serde_json::Value;
+
+use super::{Builder, Built, Layer};
+use crate::graph::LayerOp;
+
+impl Builder<'_> {
+    /// Row-major; with `channels_first` in its own configuration Flatten moves the channels to the end before.
+    pub(super) fn flatten(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let mut read = layer.only_read()?;
+        let rank = self.shape(read).map_or(1, <[usize]>::len);
+        if layer.fields().channels_first()? && rank > 1 {
+            let axes: Vec<usize> = (1..rank).chain([0]).collect();
+            read = self.transposed(layer, read, &axes)?;
+        }
+        self.add(layer, LayerOp::Reshape { target: None }, &[read])
+    }
+
+    pub(super) fn reshape(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let json = layer.fields().get("target_shape");
+        let axis = |axis: &Value| match axis.as_i64() {
+            Some(-1) => Some(None),
+            Some(n) if n > 0 => usize::try_from(n).ok().map(Some),
+            _ => None,
+        };
+        let target = json.as_array().and_then(|list| list.iter().map(axis).collect::<Option<Vec<_>>>());
+        let target = target.ok_or_else(|| format!("target_shape is {json}, expected a list of lengths"))?;
+        self.push(layer, LayerOp::Reshape { target: Some(target) })
+    }
+
+    /// Keras counts axes from 1.
+    pub(super) fn permute(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let json = layer.fields().get("dims");
+        let axis = |axis: &Value| axis.as_u64()?.checked_sub(1).and_then(|n| usize::try_from(n).ok());
+        let axes = json.as_array().and_then(|list| list.iter().map(axis).collect::<Option<Vec<_>>>());
+        let axes = axes.ok_or_else(|| format!("dims is {json}, expected a list of axes from 1"))?;
+        self.push(layer, LayerOp::Transpose { axes })
+    }
+
+    pub(super) fn concatenate(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let axis = match layer.fields().get("axis") {
+            Value::Null => -1,
+            json => json.as_i64().unwrap_or(0),
+        };
+        let rank = layer.reads.first().and_then(|&read| self.shape(read)).map(|shape| shape.len() as i64);
+        if axis != -1 && rank.is_some_and(|rank| axis != rank) {
+            return Err(format!("axis is {axis}, expected the last").into());
+        }
+        self.push(layer, LayerOp::Concatenate)
+    }
+}

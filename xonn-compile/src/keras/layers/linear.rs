@@ -1,0 +1,195 @@
+//! Dense layers and convolutions of Keras, Larq, QKeras and BinaryNet: they differ in where the kernel's quantiser is.
+
+use std::sync::Arc;
+
+use petgraph::stable_graph::NodeIndex;
+use serde_json::Value;
+
+use super::{Builder, Built, Layer, broken};
+use crate::graph::{Array, Conv, LayerOp, Padding, Quantizer};
+use crate::keras::KerasError;
+use crate::keras::fields::Fields;
+use crate::keras::quantizer::{self, Activation};
+
+impl Builder<'_> {
+    pub(super) fn dense(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let read = self.quantized_input(layer)?;
+        let quantizer = self.kernel_quantizer(layer, "kernel_quantizer")?;
+        let (mut arrays, bias) = self.kernels(layer, &[("kernel", quantizer)])?;
+        let units = layer.fields().count("units", None)?;
+        let inputs = self.shape(read).and_then(|shape| shape.last().copied());
+        self.check_shape(layer, "kernel", &arrays[0], &[inputs, Some(units)])?;
+        self.check_bias(layer, bias.as_deref(), units)?;
+        let dense = self.add(layer, LayerOp::Dense { kernel: arrays.remove(0), bias, secret_scale: quantizer.scales_by_weights() }, &[read])?;
+        self.activation(layer, layer.fields().get("activation"), dense)
+    }
+
+    /// A convolution over `axes` image axes.
+    pub(super) fn conv(&mut self, layer: &Layer<'_>, axes: usize) -> Built<NodeIndex> {
+        let fields = layer.fields();
+        let quantizer = self.kernel_quantizer(layer, "kernel_quantizer")?;
+        let conv = Conv { groups: fields.count("groups", Some(1))?, ..conv(fields, axes)? };
+        let (mut arrays, bias) = self.kernels(layer, &[("kernel", quantizer)])?;
+        let kernel = with_rows(arrays.remove(0), axes);
+        let ([rows, columns], filters) = (fields.sizes("kernel_size", axes, None)?, fields.count("filters", None)?);
+        self.check_shape(layer, "kernel", &kernel, &[Some(rows), Some(columns), None, Some(filters)])?;
+        self.check_bias(layer, bias.as_deref(), filters)?;
+        let secret_scale = quantizer.scales_by_weights();
+        self.around_image(layer, axes, |builder, read| {
+            builder.add(layer, LayerOp::Conv2d { kernel, bias, conv, secret_scale }, &[read])
+        })
+    }
+
+    pub(super) fn depthwise_conv(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let quantizer = self.kernel_quantizer(layer, "depthwise_quantizer")?;
+        let conv = conv(layer.fields(), 2)?;
+        let (mut arrays, bias) = self.kernels(layer, &[("depthwise_kernel", quantizer)])?;
+        let kernel = arrays.remove(0);
+        let [rows, columns] = layer.fields().sizes("kernel_size", 2, None)?;
+        let multiplier = layer.fields().count("depth_multiplier", Some(1))?;
+        self.check_shape(layer, "depthwise_kernel", &kernel, &[Some(rows), Some(columns), None, Some(multiplier)])?;
+        let secret_scale = quantizer.scales_by_weights();
+        self.around_image(layer, 2, |builder, read| {
+            builder.add(layer, LayerOp::DepthwiseConv2d { kernel, bias, conv, secret_scale }, &[read])
+        })
+    }
+
+    /// A depthwise convolution whose sums go, not binarised, into a 1x1 convolution.
+    pub(super) fn separable_conv(&mut self, layer: &Layer<'_>, axes: usize) -> Built<NodeIndex> {
+        let depthwise = self.kernel_quantizer(layer, "depthwise_quantizer")?;
+        let pointwise = self.kernel_quantizer(layer, "pointwise_quantizer")?;
+        let conv = conv(layer.fields(), axes)?;
+        let wanted = [("depthwise_kernel", depthwise), ("pointwise_kernel", pointwise)];
+        let (mut arrays, bias) = self.kernels(layer, &wanted)?;
+        let secret = wanted.map(|(_, quantizer)| quantizer.scales_by_weights());
+        let pointwise = with_rows(arrays.remove(1), axes);
+        let depthwise = with_rows(arrays.remove(0), axes);
+        let fields = layer.fields();
+        let ([rows, columns], filters) = (fields.sizes("kernel_size", axes, None)?, fields.count("filters", None)?);
+        let multiplier = fields.count("depth_multiplier", Some(1))?;
+        self.check_shape(layer, "depthwise_kernel", &depthwise, &[Some(rows), Some(columns), None, Some(multiplier)])?;
+        self.check_shape(layer, "pointwise_kernel", &pointwise, &[Some(1), Some(1), None, Some(filters)])?;
+        self.check_bias(layer, bias.as_deref(), filters)?;
+        self.around_image(layer, axes, |builder, read| {
+            let sums = LayerOp::DepthwiseConv2d { kernel: depthwise, bias: None, conv, secret_scale: secret[0] };
+            let sums = builder.add(layer, sums, &[read])?;
+            let one = Conv { stride: [1, 1], dilation: [1, 1], padding: Padding::Valid, pad_value: 0.0, groups: 1 };
+            builder.add(layer, LayerOp::Conv2d { kernel: pointwise, bias, conv: one, secret_scale: secret[1] }, &[sums])
+        })
+    }
+
+    /// Input quantiser, then `body` on an image with channels last, then the activation.
+    fn around_image(
+        &mut self,
+        layer: &Layer<'_>,
+        axes: usize,
+        body: impl FnOnce(&mut Self, NodeIndex) -> Built<NodeIndex>,
+    ) -> Built<NodeIndex> {
+        let first = layer.fields().channels_first()?;
+        let read = self.quantized_input(layer)?;
+        let image = self.to_image(layer, read, axes, first)?;
+        let made = body(self, image)?;
+        let made = self.from_image(layer, made, axes, first)?;
+        self.activation(layer, layer.fields().get("activation"), made)
+    }
+
+    /// Larq's `input_quantizer` in front of the layer; `null` and other libraries have none.
+    fn quantized_input(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let read = layer.only_read()?;
+        let quantizer = quantizer::input(layer.fields().get("input_quantizer"), &self.origin.options.custom)?;
+        self.apply(layer, Activation::Quantize(quantizer), read)
+    }
+
+    /// How the latent kernel is quantised.
+    fn kernel_quantizer(&self, layer: &Layer<'_>, key: &str) -> Result<Quantizer, String> {
+        let fields = layer.fields();
+        if layer.config.kind.starts_with("Binary") {
+            return Ok(Quantizer::BinaryTanh { h: self.binary_net_scale(layer)? });
+        }
+        if let bias @ (Value::Object(_) | Value::String(_)) = fields.get("bias_quantizer") {
+            if fields.flag("use_bias", true)? {
+                return Err(format!("bias_quantizer is {}, expected null", crate::keras::inbound::brief(bias)));
+            }
+        }
+        quantizer::kernel(fields.get(key), &self.origin.options.custom)
+    }
+
+    /// BinaryNet's `H`: a number, or `Glorot`, `sqrt(1.5 / (fan in + fan out))`.
+    fn binary_net_scale(&self, layer: &Layer<'_>) -> Result<f32, String> {
+        match layer.fields().get("H") {
+            Value::String(text) if text == "Glorot" => {
+                let weights = self.weights.of(&layer.path);
+                let shape = weights.iter().map(|(_, a)| a.shape.as_slice()).find(|shape| shape.len() >= 2);
+                let [taps @ .., inputs, outputs] = shape.ok_or("H is Glorot and there is no kernel to take it from")?
+                else {
+                    return Err("H is Glorot and the kernel has fewer than two axes".into());
+                };
+                let taps: usize = taps.iter().product();
+                Ok((1.5 / (taps as f64 * (*inputs as f64 + *outputs as f64))).sqrt() as f32)
+            }
+            _ => {
+                let h = layer.fields().number("H", Some(1.0))? as f32;
+                if h > 0.0 { Ok(h) } else { Err(format!("H is {h}, expected a positive number or Glorot")) }
+            }
+        }
+    }
+
+    /// Refuses a weight whose shape is not the configured one; `None` stands for a length that is checked elsewhere.
+    fn check_shape(&self, layer: &Layer<'_>, weight: &str, array: &Array, expected: &[Option<usize>]) -> Built<()> {
+        let fits = |(found, expected): (&usize, &Option<usize>)| expected.is_none_or(|e| e == *found);
+        if array.shape.len() == expected.len() && array.shape.iter().zip(expected).all(fits) {
+            return Ok(());
+        }
+        let found = array.shape.clone();
+        let expected = expected.iter().enumerate().map(|(i, e)| e.or(found.get(i).copied()).unwrap_or(1)).collect();
+        Err(broken(KerasError::WeightShape {
+            file: self.origin.file.to_owned(),
+            layer: layer.path.clone(),
+            weight: weight.into(),
+            found,
+            expected,
+        }))
+    }
+
+    fn check_bias(&self, layer: &Layer<'_>, bias: Option<&Array>, outputs: usize) -> Built<()> {
+        bias.map_or(Ok(()), |bias| self.check_shape(layer, "bias", bias, &[Some(outputs)]))
+    }
+
+    /// The quantised kernels and the bias.
+    fn kernels(
+        &mut self,
+        layer: &Layer<'_>,
+        wanted: &[(&'static str, Quantizer)],
+    ) -> Built<(Vec<Arc<Array>>, Option<Arc<Array>>)> {
+        let mut roles: Vec<&'static str> = wanted.iter().map(|(role, _)| *role).collect();
+        let use_bias = layer.fields().flag("use_bias", true)?;
+        roles.extend(use_bias.then_some("bias"));
+        let mut arrays = self.weights(layer, &roles)?;
+        let bias = if use_bias { arrays.pop() } else { None };
+        let kernels = arrays.iter().zip(wanted).map(|(kernel, (_, quantizer))| match quantizer {
+            Quantizer::Identity => Arc::clone(kernel),
+            quantizer => Arc::new(quantizer.kernel(kernel)),
+        });
+        Ok((kernels.collect(), bias))
+    }
+}
+
+/// The hyperparameters that all convolutions share.
+fn conv(fields: Fields<'_>, axes: usize) -> Result<Conv, String> {
+    Ok(Conv {
+        stride: fields.sizes("strides", axes, Some([1, 1]))?,
+        dilation: fields.sizes("dilation_rate", axes, Some([1, 1]))?,
+        padding: fields.padding(axes)?,
+        pad_value: fields.number("pad_values", Some(0.0))? as f32,
+        groups: 1,
+    })
+}
+
+/// A 1D kernel as one of a single row.
+fn with_rows(kernel: Arc<Array>, axes: usize) -> Arc<Array> {
+    if axes == 2 {
+        return kernel;
+    }
+    let shape = [1].iter().chain(&kernel.shape).copied().collect();
+    Arc::new(Array { shape, data: kernel.data.clone() })
+}
