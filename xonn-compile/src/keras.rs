@@ -1,4 +1,4 @@
-//! Keras files: whatever form a model was saved in, read into a [`LayerGraph`](crate::graph::LayerGraph).
+//! Keras files: whatever form a model was saved in, read into a [`LayerGraph`].
 //!
 //! | first bytes | what it is | read |
 //! |---|---|---|
@@ -6,7 +6,7 @@
 //! | `PK` | `.keras` archive: `config.json`, `model.weights.h5` | configuration and weights |
 //! | `{` | `model.to_json()` | configuration; weights from a second file, numbered or named |
 //!
-//! Containers ([`hdf5`], zip), the configuration ([`config`]), weights ([`weights`]) and layers ([`layers`]) are read
+//! Containers ([`hdf5`], zip), the configuration ([`config`]), weights ([`weights`]) and layers (`layers`) are read
 //! apart, since they come in every combination. Nothing in a file is trusted: sizes are bounded before anything is
 //! allocated, and what is not understood is refused by name, all refusals of a model at once.
 
@@ -98,7 +98,10 @@ pub fn read_bytes(
         }
         (None, Some(h5)) => (h5, file),
         (None, None) => {
-            return Err(not_a_model(file, "it holds the configuration only; give its weights with --weights".into()));
+            return Err(not_a_model(
+                file,
+                "it holds the configuration only; give its weights with --weights".into(),
+            ));
         }
     };
     let weights = weights::Weights::read(h5, &model, weights_file)?;
@@ -139,7 +142,10 @@ fn open(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<Sourc
 fn open_whole_model(bytes: Vec<u8>, file: &str) -> Result<Source, KerasError> {
     let h5 = Hdf5::open(bytes, file)?;
     let text = h5.string_attribute("/", "model_config")?.ok_or_else(|| {
-        not_a_model(file, "it has no model_config, only weights; save the whole model with model.save()".into())
+        not_a_model(
+            file,
+            "it has no model_config, only weights; save the whole model with model.save()".into(),
+        )
     })?;
     let config = parse_json(text.as_bytes(), file)?;
     let version = h5.string_attribute("/", "keras_version")?;
@@ -150,18 +156,24 @@ fn open_whole_model(bytes: Vec<u8>, file: &str) -> Result<Source, KerasError> {
 fn open_zip(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<Source, KerasError> {
     let not = |reason: String| not_a_model(file, reason);
     let longest = (bytes.len() as u64).saturating_mul(MAX_EXPANSION).saturating_add(MIN_ENTRY).min(MAX_FILE);
-    let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| not(format!("the archive is damaged: {e}")))?;
+    let mut zip =
+        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| not(format!("the archive is damaged: {e}")))?;
     let has = |zip: &zip::ZipArchive<_>, name: &str| zip.index_for_name(name).is_some();
     let sharded_weights = has(&zip, "model.weights.json") && !has(&zip, "model.weights.h5");
     let mut entry = |name: &str, max: u64| -> Result<Vec<u8>, KerasError> {
         let entry = zip.by_name(name).map_err(|e| not(format!("entry {name}: {e}")))?;
         let mut bytes = Vec::new();
         entry.take(max + 1).read_to_end(&mut bytes).map_err(|e| not(format!("entry {name}: {e}")))?;
-        if bytes.len() as u64 > max { Err(not(format!("entry {name} is longer than {max} bytes"))) } else { Ok(bytes) }
+        if bytes.len() as u64 > max {
+            Err(not(format!("entry {name} is longer than {max} bytes")))
+        } else {
+            Ok(bytes)
+        }
     };
     let config = parse_json(&entry("config.json", MAX_CONFIG.min(longest))?, file)?;
     // Keras writes it; nothing depends on it but the order of operations of one layer.
-    let metadata = entry("metadata.json", 1 << 20).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    let metadata =
+        entry("metadata.json", 1 << 20).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
     let version = metadata.as_ref().and_then(|m| m["keras_version"].as_str());
     let keras = major_version(version, &config);
     if weights_are_elsewhere {
@@ -187,7 +199,8 @@ fn open_weights(bytes: &[u8], file: &str) -> Result<Hdf5, KerasError> {
 fn sharded(file: &str) -> KerasError {
     not_a_model(
         file,
-        "its weights are split into several files (max_shard_size); save them as one file with model.save()".into(),
+        "its weights are split into several files (max_shard_size); save them as one file with model.save()"
+            .into(),
     )
 }
 

@@ -211,7 +211,7 @@ impl<'n> Lowering<'n> {
         let Some(reader) = self.only_reader(id) else { return false };
         match (&node.op, &self.network.nodes[reader].op) {
             (Op::Dense { .. } | Op::Conv2d { .. }, Op::Threshold { cuts }) => {
-                node.channels() % cuts.len() == 0
+                node.channels().is_multiple_of(cuts.len())
             }
             (Op::Conv2d { .. }, Op::MaxPool2d { .. }) => self.is_fused(reader),
             (Op::MaxPool2d { .. }, Op::Threshold { cuts }) => {

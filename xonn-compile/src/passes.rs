@@ -66,11 +66,11 @@ pub type Rewrite = fn(&mut LayerGraph, &mut Vec<String>) -> Result<(), PassError
 /// The rewrites of the layer graph, in order. Each leaves a graph that passes [`LayerGraph::verify`] and computes the same
 /// prediction.
 pub const PIPELINE: &[(&str, Rewrite)] = &[
-    ("infer_shapes", infer_shapes::run),         // first: the others look at shapes
-    ("drop_no_ops", drop_no_ops::run),           // so that a layer's reader is the layer that matters
+    ("infer_shapes", infer_shapes::run), // first: the others look at shapes
+    ("drop_no_ops", drop_no_ops::run),   // so that a layer's reader is the layer that matters
     ("sign_before_pool", sign_before_pool::run), // bits are cheaper to pool than sums
-    ("fold_padding", fold_padding::run),         // after signs have moved: a border of zeros is none of bits
-    ("infer_shapes", infer_shapes::run),         // again, for layers that were moved
+    ("fold_padding", fold_padding::run), // after signs have moved: a border of zeros is none of bits
+    ("infer_shapes", infer_shapes::run), // again, for layers that were moved
 ];
 
 /// Runs [`PIPELINE`], then [`fold`]s what is left into integers.

@@ -18,8 +18,8 @@ use crate::bristol::{self, BristolError};
 /// Longest `manifest.json` that is read.
 const MAX_MANIFEST: u64 = 64 << 20;
 
-/// Longest template file that is read.
-const MAX_TEMPLATE: u64 = 512 << 20;
+/// Longest text of all templates together that is read.
+const MAX_TEMPLATES_TEXT: u64 = 512 << 20;
 
 /// Longest package that is read.
 pub const MAX_PACKAGE: u64 = 256 << 20;
@@ -218,8 +218,10 @@ impl Package {
             return Err(not(format!("more than {MAX_TEMPLATES} templates")));
         }
         let mut templates = Vec::new();
+        let mut left = MAX_TEMPLATES_TEXT;
         for entry in &manifest.templates {
-            let text = unzipped(&mut zip, &entry.file, MAX_TEMPLATE).map_err(not)?;
+            let text = unzipped(&mut zip, &entry.file, left).map_err(not)?;
+            left -= text.len() as u64;
             if Digest::of(&text) != entry.sha256 {
                 return Err(PackageError::Damaged { name: name.into(), entry: entry.file.clone() });
             }

@@ -5,6 +5,12 @@ use super::{Block, IndexMap, Layer, Program, Source};
 /// Longest vector of bits a program may have: 2^26, which is 1 GiB of labels.
 pub const MAX_BITS: u64 = 1 << 26;
 
+/// Most bits of all layers together: 2^28.
+const MAX_ALL_BITS: u64 = 1 << 28;
+
+/// Most input bits: as many as one extension of oblivious transfer gives.
+const MAX_INPUT_BITS: u64 = 1 << 24;
+
 /// Most instances of a block.
 const MAX_INSTANCES: u64 = 1 << 26;
 
@@ -82,8 +88,10 @@ pub(super) fn verify(program: &Program) -> Result<(), ProgramError> {
         if bits <= max { Ok(()) } else { Err(ProgramError::TooLong { what, bits, max }) }
     };
     program.output.check().map_err(|reason| ProgramError::OutputEncoding { reason })?;
-    within("the input".into(), program.input.bit_count() as u64, MAX_BITS)?;
+    within("the input".into(), program.input.bit_count() as u64, MAX_INPUT_BITS)?;
     within("the secret".into(), program.secret_bits, 1 << 32)?;
+    let all = program.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.bits));
+    within("the program".into(), all, MAX_ALL_BITS)?;
     for (i, layer) in program.layers.iter().enumerate() {
         within(format!("layer {i}"), layer.bits, MAX_BITS)?;
         verify_layer(program, i, layer)?;

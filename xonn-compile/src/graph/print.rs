@@ -13,9 +13,18 @@ impl fmt::Display for LayerGraph {
         let id = |node: NodeIndex| order.iter().position(|&n| n == node).unwrap_or(usize::MAX);
         for &node in &order {
             let layer = &self.graph[node];
-            let inputs: Vec<String> = self.inputs_of(node).into_iter().map(|n| format!("%{}", id(n))).collect();
+            let inputs: Vec<String> =
+                self.inputs_of(node).into_iter().map(|n| format!("%{}", id(n))).collect();
             let star = if node == self.output { "*" } else { "" };
-            write!(f, "%{}{star} = {}({}) {:?} {:?}", id(node), layer.op.name(), inputs.join(", "), layer.name, layer.shape)?;
+            write!(
+                f,
+                "%{}{star} = {}({}) {:?} {:?}",
+                id(node),
+                layer.op.name(),
+                inputs.join(", "),
+                layer.name,
+                layer.shape
+            )?;
             details(&layer.op, f)?;
             writeln!(f)?;
         }

@@ -115,9 +115,9 @@ impl Quantizer {
             signs.map(|(i, &w)| if w >= 0.0 { scales[i % channels] } else { -scales[i % channels] }).collect()
         };
         let data = match self {
-            Self::MagnitudeAwareSign => {
-                per_channel(&|w| (w.iter().map(|w| f64::from(w.abs())).sum::<f64>() / f64::from(count)) as f32)
-            }
+            Self::MagnitudeAwareSign => per_channel(&|w| {
+                (w.iter().map(|w| f64::from(w.abs())).sum::<f64>() / f64::from(count)) as f32
+            }),
             Self::FittedSign { power_of_two } => per_channel(&|w| fitted_scale(w, power_of_two)),
             Self::DoReFaWeight => {
                 let limit = kernel.data.iter().fold(0.0f32, |m, w| m.max(w.tanh().abs()));

@@ -85,11 +85,17 @@ pub fn infer(layer: &Layer, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             vec![image[0] + border[0][0] + border[0][1], image[1] + border[1][0] + border[1][1], image[2]]
         }
         LayerOp::Add => match inputs.iter().find(|shape| **shape != first) {
-            Some(other) => return Err(format!("it adds tensors of shapes {first:?} and {other:?}, expected equal shapes")),
+            Some(other) => {
+                return Err(format!(
+                    "it adds tensors of shapes {first:?} and {other:?}, expected equal shapes"
+                ));
+            }
             None => first.to_vec(),
         },
         LayerOp::Concatenate => concatenate(inputs)?,
-        LayerOp::Rescale { .. } | LayerOp::Quantize(_) | LayerOp::Function(_) | LayerOp::NoOp => first.to_vec(),
+        LayerOp::Rescale { .. } | LayerOp::Quantize(_) | LayerOp::Function(_) | LayerOp::NoOp => {
+            first.to_vec()
+        }
     };
     elements(&shape)?;
     Ok(shape)
@@ -119,7 +125,9 @@ fn dense(input: &[usize], kernel: &Array, bias: Option<&Array>) -> Result<Vec<us
 }
 
 fn image(shape: &[usize]) -> Result<[usize; 3], String> {
-    shape.try_into().map_err(|_| format!("it reads a tensor of shape {shape:?}, expected [height, width, channels]"))
+    shape
+        .try_into()
+        .map_err(|_| format!("it reads a tensor of shape {shape:?}, expected [height, width, channels]"))
 }
 
 fn concatenate(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
@@ -127,8 +135,12 @@ fn concatenate(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         Some((_, leading)) => (inputs[0], leading),
         None => return Err("it joins scalars, expected tensors with a channel axis".into()),
     };
-    if let Some(other) = inputs.iter().find(|shape| shape.split_last().is_none_or(|(_, lead)| lead != leading)) {
-        return Err(format!("it joins tensors of shapes {first:?} and {other:?}, expected the same but for the last axis"));
+    if let Some(other) =
+        inputs.iter().find(|shape| shape.split_last().is_none_or(|(_, lead)| lead != leading))
+    {
+        return Err(format!(
+            "it joins tensors of shapes {first:?} and {other:?}, expected the same but for the last axis"
+        ));
     }
     let channels = inputs.iter().filter_map(|shape| shape.last()).sum();
     Ok(leading.iter().copied().chain([channels]).collect())
@@ -184,7 +196,9 @@ fn window(
     for axis in 0..2 {
         let (n, k, s, d) = (input[axis], kernel[axis], stride[axis], dilation[axis]);
         if [k, s, d].iter().any(|&x| x == 0 || x > MAX_ELEMENTS) {
-            return Err(format!("a kernel of {kernel:?} with stride {stride:?} and dilation {dilation:?}, expected at least 1"));
+            return Err(format!(
+                "a kernel of {kernel:?} with stride {stride:?} and dilation {dilation:?}, expected at least 1"
+            ));
         }
         // At most 2^52, for k and d are bounded.
         let reach = (k - 1) * d + 1;
@@ -200,7 +214,9 @@ fn window(
             Padding::Explicit(border) => {
                 let padded = border[axis][0] + n + border[axis][1];
                 if padded < reach {
-                    return Err(format!("its window reaches over {reach} numbers, the padded image has {padded}"));
+                    return Err(format!(
+                        "its window reaches over {reach} numbers, the padded image has {padded}"
+                    ));
                 }
                 pad_low[axis] = border[axis][0];
                 output[axis] = (padded - reach) / s + 1;

@@ -71,8 +71,11 @@ impl LayerGraph {
                 return Err(GraphError::Inputs { layer, op, found: positions.len(), expected });
             }
             for (weight, array) in weights(&layer.op) {
-                check(array, weight == "variance")
-                    .map_err(|problem| GraphError::Weight { layer: layer.name.clone(), weight, problem })?;
+                check(array, weight == "variance").map_err(|problem| GraphError::Weight {
+                    layer: layer.name.clone(),
+                    weight,
+                    problem,
+                })?;
             }
         }
         Ok(())
@@ -84,7 +87,9 @@ fn weights(op: &LayerOp) -> Vec<(&'static str, &Array)> {
     let pairs: Vec<(&'static str, Option<&Array>)> = match op {
         LayerOp::Dense { kernel, bias, .. }
         | LayerOp::Conv2d { kernel, bias, .. }
-        | LayerOp::DepthwiseConv2d { kernel, bias, .. } => vec![("kernel", Some(kernel)), ("bias", bias.as_deref())],
+        | LayerOp::DepthwiseConv2d { kernel, bias, .. } => {
+            vec![("kernel", Some(kernel)), ("bias", bias.as_deref())]
+        }
         LayerOp::BatchNorm(norm) => vec![
             ("gamma", norm.gamma.as_deref()),
             ("beta", norm.beta.as_deref()),
@@ -100,7 +105,11 @@ fn weights(op: &LayerOp) -> Vec<(&'static str, &Array)> {
 fn check(array: &Array, not_negative: bool) -> Result<(), String> {
     let expected: usize = array.shape.iter().product();
     if array.data.len() != expected {
-        return Err(format!("has {} elements, expected {expected} for shape {:?}", array.data.len(), array.shape));
+        return Err(format!(
+            "has {} elements, expected {expected} for shape {:?}",
+            array.data.len(),
+            array.shape
+        ));
     }
     if let Some(i) = array.data.iter().position(|x| !x.is_finite()) {
         return Err(format!("is {} at element {i}, expected finite numbers", array.data[i]));
@@ -121,7 +130,8 @@ mod tests {
         let mut graph = LayerGraph::default();
         let input = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![2] }, &[]);
         let kernel = Arc::new(Array { shape: vec![2, 1], data: vec![1.0, -1.0] });
-        graph.output = graph.add("fc", "Dense", LayerOp::Dense { kernel, bias: None, secret_scale: false }, &[input]);
+        graph.output =
+            graph.add("fc", "Dense", LayerOp::Dense { kernel, bias: None, secret_scale: false }, &[input]);
         graph.inputs = vec![input];
         graph
     }

@@ -55,7 +55,8 @@ impl IntegerNetwork {
                 // Twice the sum over positive weights, less the sum of all.
                 Op::Dense { weights, .. } => {
                     let all: i64 = read.iter().sum();
-                    let positive = |w: &[bool]| w.iter().zip(read).map(|(&w, &x)| if w { x } else { 0 }).sum::<i64>();
+                    let positive =
+                        |w: &[bool]| w.iter().zip(read).map(|(&w, &x)| if w { x } else { 0 }).sum::<i64>();
                     weights.chunks(read.len()).map(|w| 2 * positive(w) - all).collect()
                 }
                 &Op::Recode { step, offset } => read.iter().map(|&x| step * x + offset).collect(),
@@ -86,9 +87,9 @@ impl IntegerNetwork {
     fn output(&self, tensors: &[Vec<i64>]) -> Evaluated {
         let scores = tensors.last().cloned().unwrap_or_default();
         let class = match self.output {
-            OutputSpec::Argmax { .. } => {
-                (0..scores.len()).reduce(|best, i| if scores[i] > scores[best] { i } else { best }).unwrap_or(0)
-            }
+            OutputSpec::Argmax { .. } => (0..scores.len())
+                .reduce(|best, i| if scores[i] > scores[best] { i } else { best })
+                .unwrap_or(0),
             OutputSpec::Sign => usize::from(scores.first().is_some_and(|&bit| bit > 0)),
         };
         Evaluated { class, scores }
@@ -96,7 +97,13 @@ impl IntegerNetwork {
 }
 
 /// `[row, column, filter]` sums over each window of `x`, an image of the window's input size.
-fn convolve(x: &[i64], weights: &[bool], [filters, groups]: [usize; 2], window: &Window2d, pad: Pad) -> Vec<i64> {
+fn convolve(
+    x: &[i64],
+    weights: &[bool],
+    [filters, groups]: [usize; 2],
+    window: &Window2d,
+    pad: Pad,
+) -> Vec<i64> {
     let all_channels = window.input[2];
     let (channels, per_group) = (all_channels / groups, filters / groups);
     let kernel_size = window.kernel[0] * window.kernel[1] * channels;

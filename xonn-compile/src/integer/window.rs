@@ -50,7 +50,8 @@ impl Window2d {
     #[must_use]
     pub fn is_padded(&self) -> bool {
         (0..2).any(|a| {
-            let last = (self.output[a].max(1) - 1) * self.stride[a] + (self.kernel[a].max(1) - 1) * self.dilation[a];
+            let last =
+                (self.output[a].max(1) - 1) * self.stride[a] + (self.kernel[a].max(1) - 1) * self.dilation[a];
             self.pad_low[a] > 0 || last >= self.input[a] + self.pad_low[a]
         })
     }

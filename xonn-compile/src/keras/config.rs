@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::KerasError;
 use super::inbound::{self, RawCall, RawRef};
 use super::quantizer::CustomNames;
-use super::KerasError;
 
 /// Most layers of a model, and most calls of layers.
 const MAX_LAYERS: usize = 1 << 14;
@@ -115,7 +115,8 @@ impl Parser<'_> {
             true => Some(Box::new(self.model(json, &format!("layer {name:?}"))?)),
             false => None,
         };
-        let meaning = registered.as_ref().and_then(|name| self.custom.get(name)).or_else(|| self.custom.get(&class));
+        let meaning =
+            registered.as_ref().and_then(|name| self.custom.get(name)).or_else(|| self.custom.get(&class));
         let kind = meaning.unwrap_or(&class).clone();
         Ok(LayerConfig { class, kind, registered, name: name.into(), config, calls: vec![], nested })
     }
@@ -129,7 +130,9 @@ impl Parser<'_> {
             list.iter().enumerate().map(|(i, json)| self.layer(json, i)).collect::<Result<_, _>>()?;
         let mut names = HashSet::new();
         match layers.iter().find(|layer| !names.insert(&layer.name)) {
-            Some(twice) => Err(self.error(format!("two layers have the name {:?}, expected unique names", twice.name))),
+            Some(twice) => {
+                Err(self.error(format!("two layers have the name {:?}, expected unique names", twice.name)))
+            }
             None => Ok(layers),
         }
     }
@@ -177,7 +180,8 @@ impl Parser<'_> {
         for (i, layer) in layers.iter().enumerate() {
             let nodes = list[i]["inbound_nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
             let calls = nodes.iter().map(inbound::call).collect::<Result<Vec<_>, _>>();
-            let mut calls = calls.map_err(|reason| self.error(format!("layer {:?}: {reason}", layer.name)))?;
+            let mut calls =
+                calls.map_err(|reason| self.error(format!("layer {:?}: {reason}", layer.name)))?;
             // Keras 3 gives an input layer a call without arguments, Keras 2 none.
             if layer.class == "InputLayer" {
                 calls = vec![RawCall::default()];
@@ -187,12 +191,14 @@ impl Parser<'_> {
         if raw.iter().map(Vec::len).sum::<usize>() > MAX_LAYERS {
             return Err(self.error(format!("more than {MAX_LAYERS} calls of layers")));
         }
-        let tensors = |key: &str| inbound::tensors(&config[key]).map_err(|r| self.error(format!("{key}: {r}")));
+        let tensors =
+            |key: &str| inbound::tensors(&config[key]).map_err(|r| self.error(format!("{key}: {r}")));
         let (inputs, outputs) = (tensors("input_layers")?, tensors("output_layers")?);
         let references = raw.iter().flatten().flat_map(|call| &call.reads).chain(&outputs);
         let from_0 = references.filter(|r| r.node == 0).map(|r| r.layer.as_str()).collect();
         let resolver = Resolver { index: &index, layers: &layers, raw: &raw, from_0 };
-        let resolve = |r: &RawRef, of: &str| resolver.resolve(r).map_err(|reason| self.error(format!("{of} {reason}")));
+        let resolve =
+            |r: &RawRef, of: &str| resolver.resolve(r).map_err(|reason| self.error(format!("{of} {reason}")));
         let mut calls: Vec<Vec<Call>> = Vec::with_capacity(layers.len());
         for (layer, raw) in layers.iter().zip(&raw) {
             let of = format!("layer {:?}", layer.name);
@@ -202,12 +208,16 @@ impl Parser<'_> {
             });
             calls.push(resolved.collect::<Result<_, KerasError>>()?);
         }
-        let inputs: Vec<usize> =
-            inputs.iter().map(|r| Ok(resolve(r, "the model's input")?.layer)).collect::<Result<_, KerasError>>()?;
+        let inputs: Vec<usize> = inputs
+            .iter()
+            .map(|r| Ok(resolve(r, "the model's input")?.layer))
+            .collect::<Result<_, KerasError>>()?;
         let outputs: Vec<TensorRef> =
             outputs.iter().map(|r| resolve(r, "the model's output")).collect::<Result<_, KerasError>>()?;
         if inputs.is_empty() || outputs.is_empty() {
-            return Err(self.error("the model has no inputs or no outputs, expected at least one of each".into()));
+            return Err(
+                self.error("the model has no inputs or no outputs, expected at least one of each".into())
+            );
         }
         for (layer, calls) in layers.iter_mut().zip(calls) {
             layer.calls = calls;
@@ -280,7 +290,9 @@ impl Resolver<'_> {
             .ok_or_else(|| format!("reads the layer {:?}, which does not exist", r.layer))?;
         let calls = self.raw[layer].len();
         // Keras 2 counts a nested model's own construction as its call 0, Keras 3 does not.
-        let shift = usize::from(self.layers[layer].nested.is_some() && r.keras2 && !self.from_0.contains(r.layer.as_str()));
+        let shift = usize::from(
+            self.layers[layer].nested.is_some() && r.keras2 && !self.from_0.contains(r.layer.as_str()),
+        );
         let call = r.node.checked_sub(shift).filter(|&call| call < calls).ok_or_else(|| {
             format!("reads call {} of the layer {:?}, which has {calls} calls", r.node, r.layer)
         })?;
@@ -317,7 +329,8 @@ mod tests {
     #[test]
     fn both_forms_of_connections_are_read_in_topological_order() {
         let tensor = |name: &str| json!({ "class_name": "__keras_tensor__", "config": { "keras_history": [name, 0, 0] } });
-        let keras2 = functional(json!([layer("b", json!([[["a", 0, 0, {}]]])), input("a")]), json!([["b", 0, 0]]));
+        let keras2 =
+            functional(json!([layer("b", json!([[["a", 0, 0, {}]]])), input("a")]), json!([["b", 0, 0]]));
         let keras3 = functional(
             json!([layer("b", json!([{ "args": [[tensor("a")]], "kwargs": {} }])), input("a")]),
             json!(["b", 0, 0]),
@@ -344,10 +357,13 @@ mod tests {
     #[test]
     fn nested_models_count_calls_by_version() {
         let nested = |reads: Value| {
-            let inner = json!([{ "class_name": "Dense", "config": { "name": "d", "batch_input_shape": [null, 3] } }]);
+            let inner =
+                json!([{ "class_name": "Dense", "config": { "name": "d", "batch_input_shape": [null, 3] } }]);
             json!({ "class_name": "Sequential", "name": "n", "config": { "layers": inner }, "inbound_nodes": reads })
         };
-        let keras2 = functional(json!([input("a"), nested(json!([[["a", 0, 0, {}]]]))]), json!([["n", 1, 0]])).unwrap();
+        let keras2 =
+            functional(json!([input("a"), nested(json!([[["a", 0, 0, {}]]]))]), json!([["n", 1, 0]]))
+                .unwrap();
         assert_eq!(keras2.outputs[0].call, 0);
         let tensor = json!({ "class_name": "__keras_tensor__", "config": { "keras_history": ["a", 0, 0] } });
         let call = json!([{ "args": [tensor], "kwargs": {} }]);
@@ -358,7 +374,11 @@ mod tests {
     #[test]
     fn malformed_graphs_are_refused() {
         let reason = |model: Result<ModelConfig, KerasError>| model.unwrap_err().to_string();
-        let cycle = json!([input("a"), layer("b", json!([[["c", 0, 0, {}]]])), layer("c", json!([[["b", 0, 0, {}]]]))]);
+        let cycle = json!([
+            input("a"),
+            layer("b", json!([[["c", 0, 0, {}]]])),
+            layer("c", json!([[["b", 0, 0, {}]]]))
+        ]);
         assert!(reason(functional(cycle, json!([["b", 0, 0]]))).contains("depends on itself"));
         let twice = json!([input("a"), input("a")]);
         assert!(reason(functional(twice, json!([["a", 0, 0]]))).contains("two layers have the name \"a\""));
@@ -368,7 +388,13 @@ mod tests {
         assert!(reason(functional(uncalled, json!([["b", 0, 0]]))).contains("call 1 of the layer \"a\""));
         assert!(reason(functional(json!([]), json!([]))).contains("0 layers"));
         assert!(reason(functional(json!([input("a")]), json!([]))).contains("no outputs"));
-        assert!(reason(parse(&json!({ "class_name": "Subclassed" }), "m", &CustomNames::new())).contains("Subclassed"));
-        assert!(reason(parse(&json!({ "class_name": "Sequential", "config": 3 }), "m", &CustomNames::new())).contains("no list of layers"));
+        assert!(
+            reason(parse(&json!({ "class_name": "Subclassed" }), "m", &CustomNames::new()))
+                .contains("Subclassed")
+        );
+        assert!(
+            reason(parse(&json!({ "class_name": "Sequential", "config": 3 }), "m", &CustomNames::new()))
+                .contains("no list of layers")
+        );
     }
 }

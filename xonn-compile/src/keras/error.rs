@@ -56,7 +56,9 @@ pub enum KerasError {
         reason: String,
     },
     /// A layer's weights are missing.
-    #[error("{file}: layer {layer:?} has no weight {weight}, {found}; save the model after it was built or trained")]
+    #[error(
+        "{file}: layer {layer:?} has no weight {weight}, {found}; save the model after it was built or trained"
+    )]
     MissingWeight {
         /// The file.
         file: String,

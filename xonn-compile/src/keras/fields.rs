@@ -80,7 +80,9 @@ impl<'a> Fields<'a> {
             None | Some("valid") => Ok(Padding::Valid),
             Some("same") => Ok(Padding::Same),
             Some("causal") if axes == 1 => Ok(Padding::Causal),
-            _ => Err(self.wrong("padding", if axes == 1 { "valid, same or causal" } else { "valid or same" })),
+            _ => {
+                Err(self.wrong("padding", if axes == 1 { "valid, same or causal" } else { "valid or same" }))
+            }
         }
     }
 
@@ -135,7 +137,8 @@ mod tests {
 
     #[test]
     fn precisions_other_than_float32_are_refused() {
-        let policy = |name: &str| json!({ "dtype": { "class_name": "DTypePolicy", "config": { "name": name } } });
+        let policy =
+            |name: &str| json!({ "dtype": { "class_name": "DTypePolicy", "config": { "name": name } } });
         assert_eq!(Fields(&policy("float32")).check_dtype(), Ok(()));
         assert_eq!(Fields(&json!({ "dtype": "float32" })).check_dtype(), Ok(()));
         assert!(Fields(&policy("mixed_bfloat16")).check_dtype().unwrap_err().contains("float32"));

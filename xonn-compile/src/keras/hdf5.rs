@@ -73,7 +73,9 @@ impl Hdf5 {
     pub fn open(bytes: Vec<u8>, name: &str) -> Result<Self, KerasError> {
         let damaged = |reason: String| KerasError::Hdf5 { file: name.into(), reason };
         if let Some((found, declared)) = length_mismatch(&bytes) {
-            return Err(damaged(format!("it has {found} bytes where its header declares {declared}: it is cut short")));
+            return Err(damaged(format!(
+                "it has {found} bytes where its header declares {declared}: it is cut short"
+            )));
         }
         let budget = (bytes.len() as u64).saturating_mul(MAX_EXPANSION).saturating_add(MIN_BUDGET);
         let options = OpenOptions::default()
@@ -115,14 +117,17 @@ impl Hdf5 {
         if attribute.num_elements().is_ok_and(|n| n > MAX_NAMES) {
             return Err(self.damaged(format!("{group}, attribute {name}: more than {MAX_NAMES} strings")));
         }
-        let strings = attribute.read_strings().map_err(|e| self.damaged(format!("{group}, attribute {name}: {e}")))?;
+        let strings =
+            attribute.read_strings().map_err(|e| self.damaged(format!("{group}, attribute {name}: {e}")))?;
         Ok(Some(strings))
     }
 }
 
 impl Container for Hdf5 {
     fn string_attribute(&self, group: &str, name: &str) -> Result<Option<String>, KerasError> {
-        Ok(self.strings(group, name)?.and_then(|mut strings| (!strings.is_empty()).then(|| strings.swap_remove(0))))
+        Ok(self
+            .strings(group, name)?
+            .and_then(|mut strings| (!strings.is_empty()).then(|| strings.swap_remove(0))))
     }
 
     fn strings_attribute(&self, group: &str, name: &str) -> Result<Option<Vec<String>>, KerasError> {
@@ -193,13 +198,19 @@ fn convert(bytes: &[u8], dtype: &Datatype, brain_float: bool) -> Result<Vec<f32>
     let swap = |order: &hdf5_reader::ByteOrder| *order == hdf5_reader::ByteOrder::BigEndian;
     let brain = |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16);
     Ok(match dtype {
-        Datatype::FloatingPoint { size: 2, byte_order } if brain_float => each(bytes, swap(byte_order), brain),
-        Datatype::FloatingPoint { size: 2, byte_order } => each(bytes, swap(byte_order), |b| half(u16::from_le_bytes(b))),
+        Datatype::FloatingPoint { size: 2, byte_order } if brain_float => {
+            each(bytes, swap(byte_order), brain)
+        }
+        Datatype::FloatingPoint { size: 2, byte_order } => {
+            each(bytes, swap(byte_order), |b| half(u16::from_le_bytes(b)))
+        }
         Datatype::FloatingPoint { size: 4, byte_order } => each(bytes, swap(byte_order), f32::from_le_bytes),
         Datatype::FloatingPoint { size: 8, byte_order } => {
             each(bytes, swap(byte_order), |b| f64::from_le_bytes(b) as f32)
         }
-        Datatype::FixedPoint { size: 1, signed: true, .. } => each(bytes, false, |b: [u8; 1]| f32::from(b[0] as i8)),
+        Datatype::FixedPoint { size: 1, signed: true, .. } => {
+            each(bytes, false, |b: [u8; 1]| f32::from(b[0] as i8))
+        }
         Datatype::FixedPoint { size: 1, .. } => each(bytes, false, |b: [u8; 1]| f32::from(b[0])),
         Datatype::FixedPoint { size: 2, signed: true, byte_order } => {
             each(bytes, swap(byte_order), |b| f32::from(i16::from_le_bytes(b)))
@@ -221,7 +232,11 @@ fn convert(bytes: &[u8], dtype: &Datatype, brain_float: bool) -> Result<Vec<f32>
         }
         // bfloat16: h5py stores it as opaque pairs of bytes, little endian.
         Datatype::Opaque { size: 2, .. } => each(bytes, false, brain),
-        other => return Err(format!("type {other:?} is not read, expected float16, bfloat16, float32, float64 or int")),
+        other => {
+            return Err(format!(
+                "type {other:?} is not read, expected float16, bfloat16, float32, float64 or int"
+            ));
+        }
     })
 }
 
@@ -273,7 +288,13 @@ mod tests {
 
     #[test]
     fn halves_are_exact() {
-        for (bits, value) in [(0x3c00, 1.0), (0xbc00, -1.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x7bff, 65504.0)] {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xbc00, -1.0),
+            (0x3555, 0.333_251_95),
+            (0x0001, 5.960_464_5e-8),
+            (0x7bff, 65504.0),
+        ] {
             assert_eq!(half(bits), value);
         }
         assert!(half(0x7e00).is_nan());
@@ -288,7 +309,10 @@ mod tests {
         assert_eq!(convert(&1.5f64.to_be_bytes(), &float(8, BigEndian), false), Ok(vec![1.5]));
         assert_eq!(convert(&1.5f32.to_le_bytes(), &float(4, LittleEndian), false), Ok(vec![1.5]));
         assert_eq!(convert(&[0x3c, 0x00], &float(2, BigEndian), false), Ok(vec![1.0]));
-        assert_eq!(convert(&[0xc0, 0x3f], &Datatype::Opaque { size: 2, tag: String::new() }, false), Ok(vec![1.5]));
+        assert_eq!(
+            convert(&[0xc0, 0x3f], &Datatype::Opaque { size: 2, tag: String::new() }, false),
+            Ok(vec![1.5])
+        );
         let i8s = Datatype::FixedPoint { size: 1, signed: true, byte_order: LittleEndian };
         assert_eq!(convert(&[255, 1], &i8s, false), Ok(vec![-1.0, 1.0]));
         assert!(convert(&[0; 4], &Datatype::Opaque { size: 4, tag: String::new() }, false).is_err());

@@ -66,7 +66,9 @@ pub fn call(json: &Value) -> Result<RawCall, String> {
 impl RawCall {
     fn argument(&mut self, key: Option<&str>, arg: &Value) -> Result<(), String> {
         match arg {
-            Value::Object(object) if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") => {
+            Value::Object(object)
+                if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") =>
+            {
                 self.reads.push(history(&arg["config"]["keras_history"], false)?);
             }
             Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
@@ -100,7 +102,9 @@ pub fn tensors(json: &Value) -> Result<Vec<RawRef>, String> {
     match json {
         Value::Array(list) if list.first().is_some_and(Value::is_string) => Ok(vec![history(json, true)?]),
         Value::Array(list) => list.iter().map(|item| history(item, true)).collect(),
-        Value::Object(_) => Err("a dictionary, expected a list; save the model with lists of inputs and outputs".into()),
+        Value::Object(_) => {
+            Err("a dictionary, expected a list; save the model with lists of inputs and outputs".into())
+        }
         other => Err(format!("{}, expected a list", brief(other))),
     }
 }

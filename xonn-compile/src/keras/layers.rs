@@ -43,7 +43,11 @@ pub(super) struct Origin<'a> {
 ///
 /// # Errors
 /// [`KerasError::Refused`] with every refusal, or the first missing or malformed weight.
-pub(super) fn build(model: &ModelConfig, weights: &Weights, origin: Origin<'_>) -> Result<LayerGraph, KerasError> {
+pub(super) fn build(
+    model: &ModelConfig,
+    weights: &Weights,
+    origin: Origin<'_>,
+) -> Result<LayerGraph, KerasError> {
     let file = origin.file.to_owned();
     let mut builder = Builder {
         graph: LayerGraph::default(),
@@ -69,7 +73,11 @@ pub(super) fn build(model: &ModelConfig, weights: &Weights, origin: Origin<'_>) 
 }
 
 /// The output that the user named, or the only one.
-fn choose_output(model: &ModelConfig, outputs: &[NodeIndex], origin: &Origin<'_>) -> Result<NodeIndex, KerasError> {
+fn choose_output(
+    model: &ModelConfig,
+    outputs: &[NodeIndex],
+    origin: &Origin<'_>,
+) -> Result<NodeIndex, KerasError> {
     let names: Vec<&str> = model.outputs.iter().map(|r| model.layers[r.layer].name.as_str()).collect();
     let error = |reason: String| Err(KerasError::Config { file: origin.file.into(), reason });
     match &origin.options.output {
@@ -144,7 +152,11 @@ impl Builder<'_> {
             return Err(config_error(format!("models are nested more than {MAX_DEPTH} deep")));
         }
         if let Some(arguments) = arguments.filter(|arguments| arguments.len() != model.inputs.len()) {
-            let reason = format!("model {outer:?} is called with {} tensors, expected {}", arguments.len(), model.inputs.len());
+            let reason = format!(
+                "model {outer:?} is called with {} tensors, expected {}",
+                arguments.len(),
+                model.inputs.len()
+            );
             return Err(config_error(reason));
         }
         // A refused layer gives what it reads, so that all refusals are found at once; such tensors have no shape.
@@ -156,12 +168,10 @@ impl Builder<'_> {
                 let reason = format!("more than {MAX_NODES} operations with all nested models written out");
                 return Err(KerasError::Config { file: self.origin.file.into(), reason });
             }
-            let reads: Vec<NodeIndex> = config.calls[call]
-                .reads
-                .iter()
-                .map(|r| results[&(r.layer, r.call)][r.tensor])
-                .collect();
-            let argument = arguments.and_then(|a| Some(a[model.inputs.iter().position(|&input| input == layer)?]));
+            let reads: Vec<NodeIndex> =
+                config.calls[call].reads.iter().map(|r| results[&(r.layer, r.call)][r.tensor]).collect();
+            let argument =
+                arguments.and_then(|a| Some(a[model.inputs.iter().position(|&input| input == layer)?]));
             let made = match (&config.nested, argument) {
                 (_, Some(argument)) => vec![argument],
                 (Some(nested), None) => self.model(nested, &path, Some(&reads), depth + 1)?,
@@ -186,7 +196,8 @@ impl Builder<'_> {
         match built {
             Ok(node) => return node,
             Err(Trouble::Refused(reason)) => {
-                let refusal = Refusal { layer: layer.path.clone(), class: layer.config.class.clone(), reason };
+                let refusal =
+                    Refusal { layer: layer.path.clone(), class: layer.config.class.clone(), reason };
                 if !self.refusals.contains(&refusal) {
                     self.refusals.push(refusal);
                 }
@@ -212,7 +223,8 @@ impl Builder<'_> {
             "BatchNormalization" => self.batch_norm(layer),
             "Normalization" => self.normalization(layer),
             "Rescaling" => {
-                let (scale, offset) = (fields.number("scale", None)? as f32, fields.number("offset", Some(0.0))? as f32);
+                let (scale, offset) =
+                    (fields.number("scale", None)? as f32, fields.number("offset", Some(0.0))? as f32);
                 self.push(layer, LayerOp::Rescale { scale, offset })
             }
             "Activation" | "QActivation" => {
@@ -228,8 +240,12 @@ impl Builder<'_> {
             "AveragePooling2D" | "AvgPool2D" => self.pool(layer, 2, LayerOp::AveragePool2d),
             "GlobalMaxPooling1D" | "GlobalMaxPool1D" => self.global_pool(layer, 1, LayerOp::MaxPool2d),
             "GlobalMaxPooling2D" | "GlobalMaxPool2D" => self.global_pool(layer, 2, LayerOp::MaxPool2d),
-            "GlobalAveragePooling1D" | "GlobalAvgPool1D" => self.global_pool(layer, 1, LayerOp::AveragePool2d),
-            "GlobalAveragePooling2D" | "GlobalAvgPool2D" => self.global_pool(layer, 2, LayerOp::AveragePool2d),
+            "GlobalAveragePooling1D" | "GlobalAvgPool1D" => {
+                self.global_pool(layer, 1, LayerOp::AveragePool2d)
+            }
+            "GlobalAveragePooling2D" | "GlobalAvgPool2D" => {
+                self.global_pool(layer, 2, LayerOp::AveragePool2d)
+            }
             "ZeroPadding1D" => self.zero_padding(layer, 1),
             "ZeroPadding2D" => self.zero_padding(layer, 2),
             "Flatten" => self.flatten(layer),
@@ -237,8 +253,14 @@ impl Builder<'_> {
             "Permute" => self.permute(layer),
             "Add" => self.push(layer, LayerOp::Add),
             "Concatenate" => self.concatenate(layer),
-            "Dropout" | "SpatialDropout1D" | "SpatialDropout2D" | "GaussianDropout" | "GaussianNoise" | "AlphaDropout"
-            | "ActivityRegularization" | "Identity" => self.push(layer, LayerOp::NoOp),
+            "Dropout"
+            | "SpatialDropout1D"
+            | "SpatialDropout2D"
+            | "GaussianDropout"
+            | "GaussianNoise"
+            | "AlphaDropout"
+            | "ActivityRegularization"
+            | "Identity" => self.push(layer, LayerOp::NoOp),
             kind => match quantizer::layer(kind, &layer.config.config, self.origin.keras)? {
                 Some(activation) => {
                     let read = layer.only_read()?;
@@ -252,10 +274,14 @@ impl Builder<'_> {
     fn input(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let config = &layer.config.config;
         let list = ["batch_input_shape", "batch_shape"].into_iter().find_map(|key| config[key].as_array());
-        let list = list.ok_or_else(|| "its shape is not known; build the model before it is saved".to_owned())?;
+        let list =
+            list.ok_or_else(|| "its shape is not known; build the model before it is saved".to_owned())?;
         let axes = list.iter().skip(1).map(|axis| axis.as_u64().and_then(|n| usize::try_from(n).ok()));
         let shape: Vec<usize> = axes.collect::<Option<_>>().ok_or_else(|| {
-            format!("its shape is {}, expected a known length for each axis but the batch", brief(&Value::from(list.clone())))
+            format!(
+                "its shape is {}, expected a known length for each axis but the batch",
+                brief(&Value::from(list.clone()))
+            )
         })?;
         let node = self.add(layer, LayerOp::Input { shape }, &[])?;
         self.graph.inputs.push(node);
@@ -265,14 +291,15 @@ impl Builder<'_> {
     /// Adds an operation that reads `reads`, with its shape.
     fn add(&mut self, layer: &Layer<'_>, op: LayerOp, reads: &[NodeIndex]) -> Built<NodeIndex> {
         let known = reads.iter().all(|&read| self.shape(read).is_some());
-        if let LayerOp::Add | LayerOp::Concatenate = op {
-            if reads.is_empty() {
-                return Err("it reads no tensors, expected at least 1".to_owned().into());
-            }
+        if let LayerOp::Add | LayerOp::Concatenate = op
+            && reads.is_empty()
+        {
+            return Err("it reads no tensors, expected at least 1".to_owned().into());
         }
         let node = self.graph.add(&layer.path, &layer.config.class, op, reads);
         if known {
-            let inputs: Vec<&[usize]> = reads.iter().map(|&read| self.graph.graph[read].shape.as_slice()).collect();
+            let inputs: Vec<&[usize]> =
+                reads.iter().map(|&read| self.graph.graph[read].shape.as_slice()).collect();
             let inferred = shape::infer(&self.graph.graph[node], &inputs)?;
             self.graph.graph[node].shape = inferred;
         }
@@ -328,7 +355,13 @@ impl Builder<'_> {
                 let (_, array) = own.ok_or_else(|| {
                     let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
                     let found = format!("found {names:?}, expected {roles:?}");
-                    broken(KerasError::MissingWeight { file: file.clone(), layer: layer.path.clone(), weight: role.into(), found })
+                    let missing = roles.iter().find(|role| !names.contains(role)).unwrap_or(&role);
+                    broken(KerasError::MissingWeight {
+                        file: file.clone(),
+                        layer: layer.path.clone(),
+                        weight: (*missing).into(),
+                        found,
+                    })
                 })?;
                 let negative = role.ends_with("variance");
                 let bad = |x: &f32| !x.is_finite() || (negative && *x < 0.0);
@@ -339,7 +372,11 @@ impl Builder<'_> {
                         weight: role.into(),
                         index,
                         value: array.data[index],
-                        expected: if negative { "a finite number that is not negative" } else { "a finite number" },
+                        expected: if negative {
+                            "a finite number that is not negative"
+                        } else {
+                            "a finite number"
+                        },
                     }));
                 }
                 let array = Arc::new(array.clone());

@@ -163,20 +163,22 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
     };
     match base {
         // larq/quantizers.py: all three compute math.sign, which is +1 at 0; they differ in their gradients only.
-        "SteSign" | "ste_sign" | "ApproxSign" | "approx_sign" | "SwishSign" | "swish_sign" => Ok(Some(Quantizer::Sign)),
+        "SteSign" | "ste_sign" | "ApproxSign" | "approx_sign" | "SwishSign" | "swish_sign" => {
+            Ok(Some(Quantizer::Sign))
+        }
         "MagnitudeAwareSign" | "magnitude_aware_sign" => only(
             Place::Kernel,
             Quantizer::MagnitudeAwareSign,
             "scales activations by the batch's mean, expected ste_sign on activations",
         ),
-        "SteHeaviside" | "ste_heaviside" => only(
-            Place::Activation,
-            Quantizer::Heaviside,
-            "gives kernels of 0 and 1, expected kernels of +-1",
-        ),
+        "SteHeaviside" | "ste_heaviside" => {
+            only(Place::Activation, Quantizer::Heaviside, "gives kernels of 0 and 1, expected kernels of +-1")
+        }
         "DoReFa" | "dorefa" | "dorefa_quantizer" | "DoReFaQuantizer" => dorefa(config, place).map(Some),
         "NoOp" | "no_op" | "NoOpQuantizer" | "linear" => Ok(Some(Quantizer::Identity)),
-        "SteTern" | "ste_tern" => Err(format!("quantizer {name:?} is ternary, expected a binary one such as ste_sign")),
+        "SteTern" | "ste_tern" => {
+            Err(format!("quantizer {name:?} is ternary, expected a binary one such as ste_sign"))
+        }
         "binary" => qkeras_binary(config, arguments, place).map(Some),
         "binary_tanh" | "binary_tanh_unit" => Ok(Some(Quantizer::BinaryTanh { h: 1.0 })),
         "sign" if place == Place::Activation => Ok(Some(Quantizer::Ternary)),
@@ -192,7 +194,9 @@ fn dorefa(config: &Value, place: Place) -> Result<Quantizer, String> {
     match (config["mode"].as_str().unwrap_or("activations"), place) {
         ("weights", Place::Kernel) => Ok(Quantizer::DoReFaWeight),
         ("activations", Place::Activation) => Ok(Quantizer::DoReFaActivation),
-        (mode, _) => Err(format!("DoReFa in mode {mode:?} at this place, expected weights on kernels and activations on inputs")),
+        (mode, _) => Err(format!(
+            "DoReFa in mode {mode:?} at this place, expected weights on kernels and activations on inputs"
+        )),
     }
 }
 
@@ -208,13 +212,19 @@ fn qkeras_binary(config: &Value, arguments: Option<&str>, place: Place) -> Resul
                 alpha = text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from);
             }
             ("use_01", value) => use_01 = value == "True" || value == "1",
-            _ => return Err(format!("QKeras binary with the argument {argument:?}, expected alpha or use_01")),
+            _ => {
+                return Err(format!(
+                    "QKeras binary with the argument {argument:?}, expected alpha or use_01"
+                ));
+            }
         }
     }
     let scale = match &alpha {
         Value::Null => 1.0,
         Value::Number(number) => number.as_f64().unwrap_or(f64::NAN) as f32,
-        Value::String(text) if place == Place::Kernel && !use_01 && (text == "auto" || text == "auto_po2") => {
+        Value::String(text)
+            if place == Place::Kernel && !use_01 && (text == "auto" || text == "auto_po2") =>
+        {
             return Ok(Quantizer::FittedSign { power_of_two: text == "auto_po2" });
         }
         Value::String(text) if text == "None" => 1.0,
@@ -224,7 +234,9 @@ fn qkeras_binary(config: &Value, arguments: Option<&str>, place: Place) -> Resul
         return Err(format!("QKeras binary with alpha {scale}, expected a positive number"));
     }
     match (use_01, place) {
-        (true, Place::Kernel) => Err("QKeras binary with use_01 gives kernels of 0 and 1, expected use_01=False".into()),
+        (true, Place::Kernel) => {
+            Err("QKeras binary with use_01 gives kernels of 0 and 1, expected use_01=False".into())
+        }
         (true, Place::Activation) => Ok(Quantizer::TwoValues { low: 0.0, high: scale }),
         (false, _) => Ok(Quantizer::TwoValues { low: -scale, high: scale }),
     }
@@ -247,14 +259,18 @@ mod tests {
         assert_eq!(act(json!({ "class_name": "ApproxSign", "config": {} })), sign);
         assert_eq!(act(json!({ "class_name": "larq>SwishSign", "config": {} })), sign);
         assert_eq!(act(json!("sign")), Ok(Activation::Quantize(Quantizer::Ternary)));
-        assert_eq!(act(json!("hard_sigmoid")), Ok(Activation::Function(Function::HardSigmoid { slope: 0.2 })));
+        assert_eq!(
+            act(json!("hard_sigmoid")),
+            Ok(Activation::Function(Function::HardSigmoid { slope: 0.2 }))
+        );
         assert!(act(json!("gelu")).unwrap_err().contains("\"gelu\""));
         assert!(act(json!(3)).is_err());
     }
 
     #[test]
     fn own_functions_need_the_custom_map() {
-        let function = json!({ "class_name": "function", "config": "bnn>sign", "registered_name": "function" });
+        let function =
+            json!({ "class_name": "function", "config": "bnn>sign", "registered_name": "function" });
         assert!(act(function.clone()).unwrap_err().contains("bnn>sign"));
         for key in ["bnn>sign", "sign"] {
             let custom = CustomNames::from([(key.into(), "ste_sign".into())]);
@@ -267,10 +283,14 @@ mod tests {
     #[test]
     fn qkeras_binary_by_its_arguments() {
         let q = |json: Value| kernel(&json, &CustomNames::new());
-        let dict = |alpha: Value| json!({ "class_name": "binary", "config": { "use_01": false, "alpha": alpha } });
+        let dict =
+            |alpha: Value| json!({ "class_name": "binary", "config": { "use_01": false, "alpha": alpha } });
         assert_eq!(q(dict(json!("auto_po2"))), Ok(Quantizer::FittedSign { power_of_two: true }));
         assert_eq!(q(dict(json!(0.5))), Ok(Quantizer::TwoValues { low: -0.5, high: 0.5 }));
-        assert_eq!(act(json!("binary(alpha=1)")), Ok(Activation::Quantize(Quantizer::TwoValues { low: -1.0, high: 1.0 })));
+        assert_eq!(
+            act(json!("binary(alpha=1)")),
+            Ok(Activation::Quantize(Quantizer::TwoValues { low: -1.0, high: 1.0 }))
+        );
         assert!(q(dict(json!(-1.0))).is_err());
         assert!(q(json!({ "class_name": "binary", "config": { "use_01": true, "alpha": 1.0 } })).is_err());
     }

@@ -54,7 +54,9 @@ impl Weights {
         }
         Err(KerasError::NotAModel {
             file: file.into(),
-            reason: format!("no weights: it has neither an attribute layer_names nor one of the groups {ROOTS:?}"),
+            reason: format!(
+                "no weights: it has neither an attribute layer_names nor one of the groups {ROOTS:?}"
+            ),
         })
     }
 
@@ -67,7 +69,8 @@ impl Weights {
         file: &str,
     ) -> Result<Self, KerasError> {
         let mut weights = Self::default();
-        let configured: HashMap<&str, &LayerConfig> = model.layers.iter().map(|l| (l.name.as_str(), l)).collect();
+        let configured: HashMap<&str, &LayerConfig> =
+            model.layers.iter().map(|l| (l.name.as_str(), l)).collect();
         for layer in names {
             // Weights of layers that are not configured, such as optimiser slots, are nobody's.
             let Some(config) = configured.get(layer.as_str()) else { continue };
@@ -85,7 +88,8 @@ impl Weights {
             match &config.nested {
                 Some(nested) => weights.distribute(nested, &layer, arrays),
                 None => {
-                    let arrays = arrays.into_iter().flatten().map(|(name, array)| (role(&name).to_owned(), array));
+                    let arrays =
+                        arrays.into_iter().flatten().map(|(name, array)| (role(&name).to_owned(), array));
                     weights.by_layer.insert(layer, arrays.collect());
                 }
             }
@@ -102,7 +106,10 @@ impl Weights {
         for (_, layer) in &leaves {
             let take = |wanted: &&str| {
                 let is = |name: &str| role(name) == *wanted && name.split('/').any(|part| part == layer.name);
-                arrays.iter_mut().find(|a| a.as_ref().is_some_and(|(name, _)| is(name))).and_then(Option::take)
+                arrays
+                    .iter_mut()
+                    .find(|a| a.as_ref().is_some_and(|(name, _)| is(name)))
+                    .and_then(Option::take)
             };
             found.push(roles(&layer.kind).iter().map(take).collect());
         }
@@ -111,12 +118,15 @@ impl Weights {
             if taken.iter().all(Option::is_none) {
                 for (slot, wanted) in taken.iter_mut().zip(roles(&layer.kind)) {
                     if has_role(layer, wanted) {
-                        let next = arrays.iter_mut().find(|a| a.as_ref().is_some_and(|(name, _)| role(name) == *wanted));
+                        let next = arrays
+                            .iter_mut()
+                            .find(|a| a.as_ref().is_some_and(|(name, _)| role(name) == *wanted));
                         *slot = next.and_then(Option::take);
                     }
                 }
             }
-            let taken = taken.into_iter().flatten().map(|(name, array)| (role(&name).to_owned(), array)).collect();
+            let taken =
+                taken.into_iter().flatten().map(|(name, array)| (role(&name).to_owned(), array)).collect();
             self.by_layer.insert(path, taken);
         }
     }
@@ -150,7 +160,9 @@ impl Weights {
             let group_class = if class == "model" { "functional" } else { &class };
             let mut numbered: Vec<(u32, &String)> = groups
                 .iter()
-                .filter_map(|group| Some((suffix(group, &class).or_else(|| suffix(group, group_class))?, group)))
+                .filter_map(|group| {
+                    Some((suffix(group, &class).or_else(|| suffix(group, group_class))?, group))
+                })
                 .collect();
             numbered.sort();
             if numbered.len() != layers.len() {
@@ -170,7 +182,9 @@ impl Weights {
                     }
                     None => {
                         let vars = format!("{group}/vars");
-                        if let Some(named) = h5.string_attribute(&vars, "name")?.filter(|named| *named != layer.name) {
+                        if let Some(named) =
+                            h5.string_attribute(&vars, "name")?.filter(|named| *named != layer.name)
+                        {
                             return Err(config(format!(
                                 "the weights in {vars} belong to layer {named:?}, expected {:?}",
                                 layer.name
@@ -300,7 +314,11 @@ mod tests {
         )
         .unwrap();
         let list = |names: &[&str]| -> Vec<Option<(String, Array)>> {
-            names.iter().enumerate().map(|(i, n)| Some((n.to_string(), Array::vector(vec![i as f32])))).collect()
+            names
+                .iter()
+                .enumerate()
+                .map(|(i, n)| Some((n.to_string(), Array::vector(vec![i as f32]))))
+                .collect()
         };
         for names in [
             ["sd/kernel:0", "bn/beta:0", "se/kernel:0", "bn/moving_mean:0", "bn/moving_variance:0"],

@@ -31,12 +31,12 @@ impl Class {
     /// `channels` elements.
     pub fn reads(&self, window: &Window2d, channels: usize) -> (u64, [u64; 2]) {
         let pixel = [window.input[1] * channels, channels];
-        let mut base = 0;
-        for a in 0..2 {
+        let axis = |a: usize| {
             let padded = self.positions[a].start * window.stride[a] + self.taps[a].start * window.dilation[a];
             // Without taps nothing is read, and the position may lie in the padding.
-            base += padded.saturating_sub(window.pad_low[a]) * pixel[a];
-        }
+            padded.saturating_sub(window.pad_low[a]) * pixel[a]
+        };
+        let base = axis(0) + axis(1);
         (base as u64, [0, 1].map(|a| (window.stride[a] * pixel[a]) as u64))
     }
 

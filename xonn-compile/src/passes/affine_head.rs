@@ -29,6 +29,7 @@ pub(super) fn fold(
     f: &FloatFn,
     classes: usize,
     range: Range,
+    parity: Option<i64>,
     bits: u32,
     notes: &mut Vec<String>,
 ) -> Result<Option<Head>, String> {
@@ -36,7 +37,8 @@ pub(super) fn fold(
         return Ok(None);
     }
     let lines: Option<Vec<(f64, f64)>> = (0..classes).map(|c| f.as_line(c)).collect();
-    let lines = lines.ok_or("a function that is no line is applied to the scores, expected softmax, sigmoid or none")?;
+    let lines = lines
+        .ok_or("a function that is no line is applied to the scores, expected softmax, sigmoid or none")?;
     if lines.iter().any(|(a, b)| !a.is_finite() || !b.is_finite()) {
         return Err("a score is not finite, expected finite weights".into());
     }
@@ -46,7 +48,9 @@ pub(super) fn fold(
     let largest_scale = (1i64 << (bits - 1)) - 1;
     let most = range.magnitude();
     let Some(span) = largest_scale.checked_mul(most).filter(|&span| span < 1 << 58) else {
-        return Err(format!("scores of up to {most} with {bits} bits of scale are too wide, lower --head-bits"));
+        return Err(format!(
+            "scores of up to {most} with {bits} bits of scale are too wide, lower --head-bits"
+        ));
     };
     let slope = lines.iter().map(|(a, _)| a.abs()).fold(0.0, f64::max);
     let top = lines.iter().map(|(_, b)| *b).fold(f64::NEG_INFINITY, f64::max);
@@ -59,8 +63,9 @@ pub(super) fn fold(
     };
     let never = -(2 * span + 1);
     let scale: Vec<i64> = lines.iter().map(|(a, _)| (a / unit).round() as i64).collect();
-    let offset: Vec<i64> = lines.iter().map(|(_, b)| (((b - top) / unit).round() as i64).max(never)).collect();
-    notes.push(order_note(f, &scale, &offset, range));
+    let offset: Vec<i64> =
+        lines.iter().map(|(_, b)| (((b - top) / unit).round() as i64).max(never)).collect();
+    notes.push(order_note(f, &scale, &offset, range, parity));
     let op = Op::Affine { scale, offset, bits };
     Ok(Some(Head { op, range: Range { lo: -span + never, hi: span } }))
 }
@@ -84,20 +89,29 @@ struct Comparison {
     margin: f32,
 }
 
-fn order_note(f: &FloatFn, scale: &[i64], offset: &[i64], range: Range) -> String {
+fn order_note(f: &FloatFn, scale: &[i64], offset: &[i64], range: Range, parity: Option<i64>) -> String {
     let values = range.hi - range.lo + 1;
     if values.saturating_mul(scale.len() as i64) > MAX_COMPARED {
         return format!("head_order: not compared, a class has {values} possible sums");
     }
     let score = |class, y| Score { class, float: f.apply(class, y), fixed: scale[class] * y + offset[class] };
-    let scores = (0..scale.len()).flat_map(|class| (range.lo..=range.hi).map(move |y| score(class, y))).collect();
+    let scores =
+        (0..scale.len()).flat_map(|class| possible(range, parity).map(move |y| score(class, y))).collect();
     match compare(scores, scale.len()) {
         Comparison { differ: 0, .. } => "head_order: exact".into(),
+        Comparison { pairs, differ, margin: 0.0 } => format!(
+            "head_order: exact but for {differ} of {pairs} pairs that tie in float32 and not in fixed point"
+        ),
         Comparison { pairs, differ, margin } => format!(
             "head_order: {differ} of {pairs} pairs differ, largest float margin among them {margin:.1e}; more --head-bits \
              bring them closer"
         ),
     }
+}
+
+/// The sums that can occur: all, or every second one.
+fn possible(range: Range, parity: Option<i64>) -> impl Iterator<Item = i64> {
+    (range.lo..=range.hi).filter(move |y| parity.is_none_or(|parity| y.rem_euclid(2) == parity.rem_euclid(2)))
 }
 
 /// Counts by sorting and a Fenwick tree, in `n log n`.
@@ -207,17 +221,22 @@ mod tests {
             (vec![1e-20, 1.0, 1.0], vec![3.0, -1e6, 0.0]),
         ] {
             let (f, n) = head(&gamma, &beta);
-            let head = fold(&f, n, range, 24, &mut Vec::new()).unwrap().unwrap();
+            let head = fold(&f, n, range, None, 24, &mut Vec::new()).unwrap().unwrap();
             let Op::Affine { scale, offset, .. } = head.op else { panic!("a head is affine") };
             for y in 0..33i64.pow(3) {
                 let y: Vec<i64> = (0..3).map(|c| y / 33i64.pow(c) % 33 - 16).collect();
                 let float: Vec<f32> = (0..3).map(|c| f.apply(c, y[c])).collect();
                 let fixed: Vec<i64> = (0..3).map(|c| scale[c] * y[c] + offset[c]).collect();
                 assert!(fixed.iter().all(|&s| head.range.lo <= s && s <= head.range.hi));
-                let best = |v: &dyn Fn(usize, usize) -> bool| (0..3).reduce(|a, b| if v(b, a) { b } else { a });
+                let best =
+                    |v: &dyn Fn(usize, usize) -> bool| (0..3).reduce(|a, b| if v(b, a) { b } else { a });
                 let by_float = best(&|b, a| float[b] > float[a]);
                 let by_fixed = best(&|b, a| fixed[b] > fixed[a]);
-                let tie = float.iter().filter(|&&s| s >= float.iter().copied().fold(f32::MIN, f32::max) - 1e-5).count() > 1;
+                let tie = float
+                    .iter()
+                    .filter(|&&s| s >= float.iter().copied().fold(f32::MIN, f32::max) - 1e-5)
+                    .count()
+                    > 1;
                 assert!(by_float == by_fixed || tie, "{y:?}: {float:?} {fixed:?}");
             }
         }
@@ -230,7 +249,7 @@ mod tests {
             .iter()
             .map(|(gamma, beta)| {
                 let (f, n) = head(gamma, beta);
-                fold(&f, n, range, 16, &mut Vec::new()).unwrap().unwrap().range
+                fold(&f, n, range, None, 16, &mut Vec::new()).unwrap().unwrap().range
             })
             .collect();
         assert_eq!(ranges[0], ranges[1]);
@@ -246,7 +265,11 @@ mod tests {
         };
         for _ in 0..200 {
             let scores: Vec<Score> = (0..12)
-                .map(|_| Score { class: random(3) as usize, float: random(6) as f32, fixed: i64::from(random(6)) })
+                .map(|_| Score {
+                    class: random(3) as usize,
+                    float: random(6) as f32,
+                    fixed: i64::from(random(6)),
+                })
                 .collect();
             let mut want = Comparison { pairs: 0, differ: 0, margin: 0.0 };
             for (i, a) in scores.iter().enumerate() {
@@ -266,8 +289,12 @@ mod tests {
     fn heads_that_do_not_fit_are_refused() {
         let (f, n) = head(&[1.0, 2.0], &[0.0, 0.0]);
         let wide = Range { lo: -(1 << 40), hi: 1 << 40 };
-        assert!(fold(&f, n, wide, 24, &mut Vec::new()).unwrap_err().contains("too wide"));
-        assert!(fold(&f, n, Range { lo: -3, hi: 3 }, 3, &mut Vec::new()).unwrap_err().contains("--head-bits 3"));
-        assert!(fold(&FloatFn::default(), n, wide, 24, &mut Vec::new()).unwrap().is_none());
+        assert!(fold(&f, n, wide, None, 24, &mut Vec::new()).unwrap_err().contains("too wide"));
+        assert!(
+            fold(&f, n, Range { lo: -3, hi: 3 }, None, 3, &mut Vec::new())
+                .unwrap_err()
+                .contains("--head-bits 3")
+        );
+        assert!(fold(&FloatFn::default(), n, wide, None, 24, &mut Vec::new()).unwrap().is_none());
     }
 }

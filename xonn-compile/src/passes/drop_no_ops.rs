@@ -21,7 +21,10 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
             break;
         }
         let layer = &graph.graph[graph.output];
-        let mut note = format!("layer {:?}: the final {function:?} is dropped, it keeps the order of the scores", layer.name);
+        let mut note = format!(
+            "layer {:?}: the final {function:?} is dropped, it keeps the order of the scores",
+            layer.name
+        );
         if matches!(function, Function::Sigmoid | Function::Tanh) && layer.shape.last() != Some(&1) {
             note.push_str(" (Keras's own float32 scores may tie where they saturate)");
         }
@@ -40,7 +43,8 @@ mod tests {
     fn only_the_last_softmax_goes() {
         let mut graph = LayerGraph::default();
         let softmax = LayerOp::Function(Function::Softmax);
-        let ops = [LayerOp::NoOp, softmax.clone(), LayerOp::Quantize(Quantizer::Sign), softmax, LayerOp::NoOp];
+        let ops =
+            [LayerOp::NoOp, softmax.clone(), LayerOp::Quantize(Quantizer::Sign), softmax, LayerOp::NoOp];
         let mut last = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![3] }, &[]);
         graph.inputs = vec![last];
         for op in ops {

@@ -245,21 +245,31 @@ mod tests {
     #[test]
     fn cuts_agree_with_the_float_layer_on_every_integer() {
         let range = Range { lo: -784, hi: 784 };
-        let quantizers =
-            [Quantizer::Sign, Quantizer::Heaviside, Quantizer::DoReFaActivation, Quantizer::BinaryTanh { h: 1.0 }];
+        let quantizers = [
+            Quantizer::Sign,
+            Quantizer::Heaviside,
+            Quantizer::DoReFaActivation,
+            Quantizer::BinaryTanh { h: 1.0 },
+        ];
         let mut crossings = 0;
         for gamma in [1.0f32, -1.0, 0.0, -0.0, 1e-30, -1e-30, 0.37, -12.5] {
             for beta in [0.0f32, 0.3, -0.3, 1e-30, 40.0, -40.0] {
                 for mean in [0.0f32, 3.0, -17.25, 900.0] {
                     for (variance, epsilon) in [(0.0f32, 1e-3f32), (255.3, 1e-3), (1e6, 0.01), (0.0, 1e-12)] {
-                        for (fused, quantizer) in [false, true].into_iter().flat_map(|f| quantizers.map(|q| (f, q))) {
+                        for (fused, quantizer) in
+                            [false, true].into_iter().flat_map(|f| quantizers.map(|q| (f, q)))
+                        {
                             let mut f = FloatFn::default();
                             f.bias(&vector(0.125));
                             f.norm(&norm(gamma, beta, mean, variance, epsilon, fused));
                             let cut = f.cut(0, range, quantizer).unwrap();
                             for y in range.lo..=range.hi {
                                 let want = quantizer.apply(f.apply(0, y)) == quantizer.values().unwrap()[1];
-                                assert_eq!(cut.fires(y), want, "gamma {gamma} beta {beta} mean {mean} y {y} {quantizer:?}");
+                                assert_eq!(
+                                    cut.fires(y),
+                                    want,
+                                    "gamma {gamma} beta {beta} mean {mean} y {y} {quantizer:?}"
+                                );
                             }
                             crossings += u32::from(cut.fires(range.lo) != cut.fires(range.hi));
                         }

@@ -112,7 +112,9 @@ impl Fold<'_> {
             LayerOp::Rescale { scale, offset } => value.f.rescale(*scale, *offset),
             LayerOp::Normalize { mean, deviation } => value.f.normalize(mean, deviation),
             LayerOp::Function(Function::Softmax | Function::LogSoftmax) => {
-                return Err("a softmax inside of the network has no integer form, expected one at the end".into());
+                return Err(
+                    "a softmax inside of the network has no integer form, expected one at the end".into()
+                );
             }
             LayerOp::Function(function) => value.f.function(*function),
             LayerOp::NoOp => {}
@@ -127,7 +129,9 @@ impl Fold<'_> {
                 return Ok(self.permute(layer, value, source));
             }
             LayerOp::Pad2d { .. } => {
-                return Err("a border of zeros is supported in front of convolutions with valid padding only".into());
+                return Err(
+                    "a border of zeros is supported in front of convolutions with valid padding only".into(),
+                );
             }
             LayerOp::Input { .. } => return Err("an input reads nothing".into()),
         }
@@ -152,7 +156,8 @@ impl Fold<'_> {
         let f = FloatFn::line(vec![((high - low) / 2.0, (high + low) / 2.0)]);
         let shape = self.nodes[value.node].shape.clone();
         // The sign of +1 and -1 is itself.
-        let is_sign = matches!(quantizer, Quantizer::Sign | Quantizer::Ternary | Quantizer::BinaryTanh { .. });
+        let is_sign =
+            matches!(quantizer, Quantizer::Sign | Quantizer::Ternary | Quantizer::BinaryTanh { .. });
         if self.kind(value) == Kind::Bit && value.f.is_identity() && is_sign {
             return Ok(Value { node: value.node, f, parity: Some(1) });
         }
@@ -175,7 +180,9 @@ impl Fold<'_> {
         let period = value.f.period();
         let count = if channels % period == 0 { channels } else { period };
         if count == 0 || !elements.is_multiple_of(count) {
-            return Err(format!("{period} channels of numbers in a tensor of shape {shape:?}, expected whole repetitions"));
+            return Err(format!(
+                "{period} channels of numbers in a tensor of shape {shape:?}, expected whole repetitions"
+            ));
         }
         let overflow = |element: usize| {
             move |x: f32| format!("channel {element} is {x} at the end of its range, expected finite numbers")
@@ -227,7 +234,14 @@ impl Fold<'_> {
         if same_order {
             self.must_be_last(layer, value.node);
         } else {
-            match affine_head::fold(&value.f, elements, kind.range(), options.head_bits, self.notes)? {
+            match affine_head::fold(
+                &value.f,
+                elements,
+                kind.range(),
+                value.parity,
+                options.head_bits,
+                self.notes,
+            )? {
                 Some(head) => {
                     self.push(layer, head.op, &[value.node], shape, Kind::Int(head.range));
                 }

@@ -26,11 +26,16 @@ pub fn run(graph: &mut LayerGraph, _notes: &mut Vec<String>) -> Result<(), PassE
             last = reader;
         }
         let readers = graph.readers_of(last);
-        if graph.output == last || readers.is_empty() || !readers.iter().all(|&reader| takes_border(graph, reader)) {
+        if graph.output == last
+            || readers.is_empty()
+            || !readers.iter().all(|&reader| takes_border(graph, reader))
+        {
             continue;
         }
         for reader in readers {
-            if let LayerOp::Conv2d { conv, .. } | LayerOp::DepthwiseConv2d { conv, .. } = &mut graph.graph[reader].op {
+            if let LayerOp::Conv2d { conv, .. } | LayerOp::DepthwiseConv2d { conv, .. } =
+                &mut graph.graph[reader].op
+            {
                 conv.padding = Padding::Explicit(border);
                 conv.pad_value = value;
             }
@@ -60,7 +65,12 @@ mod tests {
         for (sign, value) in [(true, 1.0), (false, 0.0)] {
             let mut graph = LayerGraph::default();
             let input = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![3, 3, 1] }, &[]);
-            let mut last = graph.add("p", "ZeroPadding2D", LayerOp::Pad2d { border: [[1, 2], [0, 1]], value: 0.0 }, &[input]);
+            let mut last = graph.add(
+                "p",
+                "ZeroPadding2D",
+                LayerOp::Pad2d { border: [[1, 2], [0, 1]], value: 0.0 },
+                &[input],
+            );
             if sign {
                 last = graph.add("s", "SteSign", LayerOp::Quantize(Quantizer::Sign), &[last]);
             }

@@ -15,7 +15,10 @@ use crate::graph::{LayerGraph, LayerOp, Quantizer};
 pub fn run(graph: &mut LayerGraph, _notes: &mut Vec<String>) -> Result<(), PassError> {
     // Against the order, so that a quantiser behind two poolings moves in front of both.
     for node in graph.order()?.into_iter().rev() {
-        while matches!(graph.graph[node].op, LayerOp::MaxPool2d(_) | LayerOp::Reshape { .. } | LayerOp::Transpose { .. }) {
+        while matches!(
+            graph.graph[node].op,
+            LayerOp::MaxPool2d(_) | LayerOp::Reshape { .. } | LayerOp::Transpose { .. }
+        ) {
             let Some(quantizer) = common_quantizer(graph, node) else { break };
             move_in_front(graph, node, quantizer);
         }
@@ -46,7 +49,8 @@ fn move_in_front(graph: &mut LayerGraph, pool: NodeIndex, quantizers: Vec<NodeIn
     let read = graph.inputs_of(pool)[0];
     moved.shape = graph.graph[read].shape.clone();
     let moved = graph.graph.add_node(moved);
-    let edges: Vec<_> = graph.graph.edges_connecting(read, pool).map(|edge| petgraph::visit::EdgeRef::id(&edge)).collect();
+    let edges: Vec<_> =
+        graph.graph.edges_connecting(read, pool).map(|edge| petgraph::visit::EdgeRef::id(&edge)).collect();
     for edge in edges {
         graph.graph.remove_edge(edge);
     }

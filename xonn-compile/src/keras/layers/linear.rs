@@ -11,6 +11,9 @@ use crate::keras::KerasError;
 use crate::keras::fields::Fields;
 use crate::keras::quantizer::{self, Activation};
 
+/// Quantised kernels, and the bias if there is one.
+type KernelsAndBias = (Vec<Arc<Array>>, Option<Arc<Array>>);
+
 impl Builder<'_> {
     pub(super) fn dense(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let read = self.quantized_input(layer)?;
@@ -20,7 +23,11 @@ impl Builder<'_> {
         let inputs = self.shape(read).and_then(|shape| shape.last().copied());
         self.check_shape(layer, "kernel", &arrays[0], &[inputs, Some(units)])?;
         self.check_bias(layer, bias.as_deref(), units)?;
-        let dense = self.add(layer, LayerOp::Dense { kernel: arrays.remove(0), bias, secret_scale: quantizer.scales_by_weights() }, &[read])?;
+        let dense = self.add(
+            layer,
+            LayerOp::Dense { kernel: arrays.remove(0), bias, secret_scale: quantizer.scales_by_weights() },
+            &[read],
+        )?;
         self.activation(layer, layer.fields().get("activation"), dense)
     }
 
@@ -31,7 +38,8 @@ impl Builder<'_> {
         let conv = Conv { groups: fields.count("groups", Some(1))?, ..conv(fields, axes)? };
         let (mut arrays, bias) = self.kernels(layer, &[("kernel", quantizer)])?;
         let kernel = with_rows(arrays.remove(0), axes);
-        let ([rows, columns], filters) = (fields.sizes("kernel_size", axes, None)?, fields.count("filters", None)?);
+        let ([rows, columns], filters) =
+            (fields.sizes("kernel_size", axes, None)?, fields.count("filters", None)?);
         self.check_shape(layer, "kernel", &kernel, &[Some(rows), Some(columns), None, Some(filters)])?;
         self.check_bias(layer, bias.as_deref(), filters)?;
         let secret_scale = quantizer.scales_by_weights();
@@ -47,7 +55,12 @@ impl Builder<'_> {
         let kernel = arrays.remove(0);
         let [rows, columns] = layer.fields().sizes("kernel_size", 2, None)?;
         let multiplier = layer.fields().count("depth_multiplier", Some(1))?;
-        self.check_shape(layer, "depthwise_kernel", &kernel, &[Some(rows), Some(columns), None, Some(multiplier)])?;
+        self.check_shape(
+            layer,
+            "depthwise_kernel",
+            &kernel,
+            &[Some(rows), Some(columns), None, Some(multiplier)],
+        )?;
         let secret_scale = quantizer.scales_by_weights();
         self.around_image(layer, 2, |builder, read| {
             builder.add(layer, LayerOp::DepthwiseConv2d { kernel, bias, conv, secret_scale }, &[read])
@@ -65,16 +78,28 @@ impl Builder<'_> {
         let pointwise = with_rows(arrays.remove(1), axes);
         let depthwise = with_rows(arrays.remove(0), axes);
         let fields = layer.fields();
-        let ([rows, columns], filters) = (fields.sizes("kernel_size", axes, None)?, fields.count("filters", None)?);
+        let ([rows, columns], filters) =
+            (fields.sizes("kernel_size", axes, None)?, fields.count("filters", None)?);
         let multiplier = fields.count("depth_multiplier", Some(1))?;
-        self.check_shape(layer, "depthwise_kernel", &depthwise, &[Some(rows), Some(columns), None, Some(multiplier)])?;
+        self.check_shape(
+            layer,
+            "depthwise_kernel",
+            &depthwise,
+            &[Some(rows), Some(columns), None, Some(multiplier)],
+        )?;
         self.check_shape(layer, "pointwise_kernel", &pointwise, &[Some(1), Some(1), None, Some(filters)])?;
         self.check_bias(layer, bias.as_deref(), filters)?;
         self.around_image(layer, axes, |builder, read| {
-            let sums = LayerOp::DepthwiseConv2d { kernel: depthwise, bias: None, conv, secret_scale: secret[0] };
+            let sums =
+                LayerOp::DepthwiseConv2d { kernel: depthwise, bias: None, conv, secret_scale: secret[0] };
             let sums = builder.add(layer, sums, &[read])?;
-            let one = Conv { stride: [1, 1], dilation: [1, 1], padding: Padding::Valid, pad_value: 0.0, groups: 1 };
-            builder.add(layer, LayerOp::Conv2d { kernel: pointwise, bias, conv: one, secret_scale: secret[1] }, &[sums])
+            let one =
+                Conv { stride: [1, 1], dilation: [1, 1], padding: Padding::Valid, pad_value: 0.0, groups: 1 };
+            builder.add(
+                layer,
+                LayerOp::Conv2d { kernel: pointwise, bias, conv: one, secret_scale: secret[1] },
+                &[sums],
+            )
         })
     }
 
@@ -87,9 +112,9 @@ impl Builder<'_> {
     ) -> Built<NodeIndex> {
         let first = layer.fields().channels_first()?;
         let read = self.quantized_input(layer)?;
-        let image = self.to_image(layer, read, axes, first)?;
+        let image = self.as_image(layer, read, axes, first)?;
         let made = body(self, image)?;
-        let made = self.from_image(layer, made, axes, first)?;
+        let made = self.in_layer_order(layer, made, axes, first)?;
         self.activation(layer, layer.fields().get("activation"), made)
     }
 
@@ -106,10 +131,10 @@ impl Builder<'_> {
         if layer.config.kind.starts_with("Binary") {
             return Ok(Quantizer::BinaryTanh { h: self.binary_net_scale(layer)? });
         }
-        if let bias @ (Value::Object(_) | Value::String(_)) = fields.get("bias_quantizer") {
-            if fields.flag("use_bias", true)? {
-                return Err(format!("bias_quantizer is {}, expected null", crate::keras::inbound::brief(bias)));
-            }
+        if let bias @ (Value::Object(_) | Value::String(_)) = fields.get("bias_quantizer")
+            && fields.flag("use_bias", true)?
+        {
+            return Err(format!("bias_quantizer is {}, expected null", crate::keras::inbound::brief(bias)));
         }
         quantizer::kernel(fields.get(key), &self.origin.options.custom)
     }
@@ -120,7 +145,8 @@ impl Builder<'_> {
             Value::String(text) if text == "Glorot" => {
                 let weights = self.weights.of(&layer.path);
                 let shape = weights.iter().map(|(_, a)| a.shape.as_slice()).find(|shape| shape.len() >= 2);
-                let [taps @ .., inputs, outputs] = shape.ok_or("H is Glorot and there is no kernel to take it from")?
+                let [taps @ .., inputs, outputs] =
+                    shape.ok_or("H is Glorot and there is no kernel to take it from")?
                 else {
                     return Err("H is Glorot and the kernel has fewer than two axes".into());
                 };
@@ -135,13 +161,20 @@ impl Builder<'_> {
     }
 
     /// Refuses a weight whose shape is not the configured one; `None` stands for a length that is checked elsewhere.
-    fn check_shape(&self, layer: &Layer<'_>, weight: &str, array: &Array, expected: &[Option<usize>]) -> Built<()> {
+    fn check_shape(
+        &self,
+        layer: &Layer<'_>,
+        weight: &str,
+        array: &Array,
+        expected: &[Option<usize>],
+    ) -> Built<()> {
         let fits = |(found, expected): (&usize, &Option<usize>)| expected.is_none_or(|e| e == *found);
         if array.shape.len() == expected.len() && array.shape.iter().zip(expected).all(fits) {
             return Ok(());
         }
         let found = array.shape.clone();
-        let expected = expected.iter().enumerate().map(|(i, e)| e.or(found.get(i).copied()).unwrap_or(1)).collect();
+        let expected =
+            expected.iter().enumerate().map(|(i, e)| e.or(found.get(i).copied()).unwrap_or(1)).collect();
         Err(broken(KerasError::WeightShape {
             file: self.origin.file.to_owned(),
             layer: layer.path.clone(),
@@ -156,11 +189,7 @@ impl Builder<'_> {
     }
 
     /// The quantised kernels and the bias.
-    fn kernels(
-        &mut self,
-        layer: &Layer<'_>,
-        wanted: &[(&'static str, Quantizer)],
-    ) -> Built<(Vec<Arc<Array>>, Option<Arc<Array>>)> {
+    fn kernels(&mut self, layer: &Layer<'_>, wanted: &[(&'static str, Quantizer)]) -> Built<KernelsAndBias> {
         let mut roles: Vec<&'static str> = wanted.iter().map(|(role, _)| *role).collect();
         let use_bias = layer.fields().flag("use_bias", true)?;
         roles.extend(use_bias.then_some("bias"));

@@ -71,7 +71,10 @@ impl Builder<'_> {
             other => other.as_i64(),
         };
         let given = |key: &str| -> Option<Arc<Array>> {
-            let json = ["input_", ""].iter().map(|prefix| fields.get(&format!("{prefix}{key}"))).find(|v| !v.is_null())?;
+            let json = ["input_", ""]
+                .iter()
+                .map(|prefix| fields.get(&format!("{prefix}{key}")))
+                .find(|v| !v.is_null())?;
             let mut numbers = Vec::new();
             flatten_numbers(json, &mut numbers).then(|| Arc::new(Array::vector(numbers)))
         };
@@ -79,7 +82,8 @@ impl Builder<'_> {
             (Some(mean), Some(variance)) => (mean, variance),
             _ => {
                 let found = self.weights.of(&layer.path).len();
-                let roles: &[&'static str] = if found == 2 { &["mean", "variance"] } else { &["mean", "variance", "count"] };
+                let roles: &[&'static str] =
+                    if found == 2 { &["mean", "variance"] } else { &["mean", "variance", "count"] };
                 let arrays = self.weights(layer, roles)?;
                 (Arc::clone(&arrays[0]), Arc::clone(&arrays[1]))
             }
@@ -89,8 +93,14 @@ impl Builder<'_> {
         if mean.data.len() > 1 && axis.is_some_and(|axis| axis != -1 && axis != rank) {
             return Err(format!("axis is {}, expected the last", fields.get("axis")).into());
         }
-        if variance.data.iter().chain(&mean.data).any(|v| !v.is_finite()) || variance.data.iter().any(|&v| v < 0.0) {
-            return Err("its mean or variance is not finite or the variance negative, expected adapted statistics".to_owned().into());
+        if variance.data.iter().chain(&mean.data).any(|v| !v.is_finite())
+            || variance.data.iter().any(|&v| v < 0.0)
+        {
+            return Err(
+                "its mean or variance is not finite or the variance negative, expected adapted statistics"
+                    .to_owned()
+                    .into(),
+            );
         }
         // keras.backend.epsilon()
         let deviation = variance.data.iter().map(|v| v.sqrt().max(1e-7)).collect();
@@ -135,7 +145,9 @@ impl Builder<'_> {
 
     fn push_relu(&mut self, layer: &Layer<'_>, slope: f32, max: Option<f32>) -> Built<NodeIndex> {
         if slope < 0.0 || max.is_some_and(|max| max < 0.0) {
-            return Err(Trouble::Refused(format!("slope {slope} and maximum {max:?}, expected no negative numbers")));
+            return Err(Trouble::Refused(format!(
+                "slope {slope} and maximum {max:?}, expected no negative numbers"
+            )));
         }
         self.push(layer, LayerOp::Function(Function::Relu { slope, max }))
     }

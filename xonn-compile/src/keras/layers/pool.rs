@@ -7,7 +7,12 @@ use super::{Builder, Built, Layer};
 use crate::graph::{LayerOp, Pool};
 
 impl Builder<'_> {
-    pub(super) fn pool(&mut self, layer: &Layer<'_>, axes: usize, op: fn(Pool) -> LayerOp) -> Built<NodeIndex> {
+    pub(super) fn pool(
+        &mut self,
+        layer: &Layer<'_>,
+        axes: usize,
+        op: fn(Pool) -> LayerOp,
+    ) -> Built<NodeIndex> {
         let fields = layer.fields();
         let size = fields.sizes("pool_size", axes, Some([if axes == 1 { 1 } else { 2 }, 2]))?;
         let stride = fields.sizes("strides", axes, Some(size))?;
@@ -15,13 +20,18 @@ impl Builder<'_> {
         self.image_op(layer, axes, op(pool))
     }
 
-    pub(super) fn global_pool(&mut self, layer: &Layer<'_>, axes: usize, op: fn(Pool) -> LayerOp) -> Built<NodeIndex> {
+    pub(super) fn global_pool(
+        &mut self,
+        layer: &Layer<'_>,
+        axes: usize,
+        op: fn(Pool) -> LayerOp,
+    ) -> Built<NodeIndex> {
         let keep_axes = layer.fields().flag("keepdims", false)?;
         if keep_axes {
             return self.image_op(layer, axes, op(Pool::Global { keep_axes }));
         }
         let read = layer.only_read()?;
-        let image = self.to_image(layer, read, axes, layer.fields().channels_first()?)?;
+        let image = self.as_image(layer, read, axes, layer.fields().channels_first()?)?;
         self.add(layer, op(Pool::Global { keep_axes }), &[image])
     }
 
@@ -35,23 +45,26 @@ impl Builder<'_> {
         };
         let border = match (axes, json) {
             (1, json) => pair(json).map(|columns| [[0, 0], columns]),
-            (_, Value::Array(list)) if list.len() == 2 => pair(&list[0]).zip(pair(&list[1])).map(|(r, c)| [r, c]),
+            (_, Value::Array(list)) if list.len() == 2 => {
+                pair(&list[0]).zip(pair(&list[1])).map(|(r, c)| [r, c])
+            }
             (_, json) => number(json).map(|n| [[n, n], [n, n]]),
         };
-        let border = border.ok_or_else(|| format!("padding is {json}, expected numbers of rows and columns"))?;
+        let border =
+            border.ok_or_else(|| format!("padding is {json}, expected numbers of rows and columns"))?;
         self.image_op(layer, axes, LayerOp::Pad2d { border, value: 0.0 })
     }
 
     fn image_op(&mut self, layer: &Layer<'_>, axes: usize, op: LayerOp) -> Built<NodeIndex> {
         let first = layer.fields().channels_first()?;
         let read = layer.only_read()?;
-        let image = self.to_image(layer, read, axes, first)?;
+        let image = self.as_image(layer, read, axes, first)?;
         let made = self.add(layer, op, &[image])?;
-        self.from_image(layer, made, axes, first)
+        self.in_layer_order(layer, made, axes, first)
     }
 
     /// `node` as `[height, width, channels]`.
-    pub(super) fn to_image(
+    pub(super) fn as_image(
         &mut self,
         layer: &Layer<'_>,
         node: NodeIndex,
@@ -72,7 +85,7 @@ impl Builder<'_> {
     }
 
     /// The way back from [`Builder::to_image`].
-    pub(super) fn from_image(
+    pub(super) fn in_layer_order(
         &mut self,
         layer: &Layer<'_>,
         node: NodeIndex,
@@ -80,7 +93,9 @@ impl Builder<'_> {
         channels_first: bool,
     ) -> Built<NodeIndex> {
         let node = match (axes, self.shape(node)) {
-            (1, Some(&[1, columns, channels])) => self.reshaped(layer, node, vec![Some(columns), Some(channels)])?,
+            (1, Some(&[1, columns, channels])) => {
+                self.reshaped(layer, node, vec![Some(columns), Some(channels)])?
+            }
             _ => node,
         };
         let first: &[usize] = if axes == 1 { &[1, 0] } else { &[2, 0, 1] };
@@ -88,14 +103,24 @@ impl Builder<'_> {
     }
 
     /// `node` with its axes in another order; nothing is added for the same order.
-    pub(super) fn transposed(&mut self, layer: &Layer<'_>, node: NodeIndex, axes: &[usize]) -> Built<NodeIndex> {
+    pub(super) fn transposed(
+        &mut self,
+        layer: &Layer<'_>,
+        node: NodeIndex,
+        axes: &[usize],
+    ) -> Built<NodeIndex> {
         if axes.iter().enumerate().all(|(i, &axis)| i == axis) {
             return Ok(node);
         }
         self.add(layer, LayerOp::Transpose { axes: axes.to_vec() }, &[node])
     }
 
-    fn reshaped(&mut self, layer: &Layer<'_>, node: NodeIndex, target: Vec<Option<usize>>) -> Built<NodeIndex> {
+    fn reshaped(
+        &mut self,
+        layer: &Layer<'_>,
+        node: NodeIndex,
+        target: Vec<Option<usize>>,
+    ) -> Built<NodeIndex> {
         self.add(layer, LayerOp::Reshape { target: Some(target) }, &[node])
     }
 }

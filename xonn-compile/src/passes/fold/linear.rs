@@ -59,7 +59,9 @@ impl Fold<'_> {
                 Ok(Value { node, f: with_bias(f, bias.as_ref()), parity })
             }
             LayerOp::Conv2d { kernel, bias, conv, secret_scale } => {
-                let [rows, columns, depth, filters] = kernel.shape[..] else { return Err("a kernel without four axes".into()) };
+                let [rows, columns, depth, filters] = kernel.shape[..] else {
+                    return Err("a kernel without four axes".into());
+                };
                 let signs = Signs::new(kernel, filters, *secret_scale, |filter, i| i * filters + filter)?;
                 let fan_in = rows * columns * depth;
                 self.conv(layer, input, signs, kernel, conv, conv.groups, fan_in, bias.as_ref())
@@ -114,13 +116,18 @@ impl Fold<'_> {
             return match t {
                 1.0 => Ok(Pad::Bit(true)),
                 -1.0 => Ok(Pad::Bit(false)),
-                _ => Err(format!("padding with {value} is none of the two values that it reads, expected one of them or 0")),
+                _ => Err(format!(
+                    "padding with {value} is none of the two values that it reads, expected one of them or 0"
+                )),
             };
         }
         // t' = m t - m t_pad is an integer that is 0 at the padding, for a small m such as 2 in x = q / 127.5 - 1.
-        let whole = |m: &i64| (*m as f64 * t - (*m as f64 * t).round()).abs() < 1e-6 && (*m as f64 * t).abs() < 1e9;
+        let whole =
+            |m: &i64| (*m as f64 * t - (*m as f64 * t).round()).abs() < 1e-6 && (*m as f64 * t).abs() < 1e9;
         let step = (1..=16).find(whole).ok_or_else(|| {
-            format!("padding with {value} is {t} in units of the input, expected an integer or a simple fraction")
+            format!(
+                "padding with {value} is {t} in units of the input, expected an integer or a simple fraction"
+            )
         })?;
         let offset = -(step as f64 * t).round() as i64;
         let Range { lo, hi } = input.kind.range();
@@ -134,7 +141,14 @@ impl Fold<'_> {
     }
 
     /// The line of the sums; tells the user where Keras's own float32 sums round.
-    fn sums(&mut self, layer: &Layer, input: &Input, fan_in: usize, signs: &Signs, bias: Option<&Array>) -> FloatFn {
+    fn sums(
+        &mut self,
+        layer: &Layer,
+        input: &Input,
+        fan_in: usize,
+        signs: &Signs,
+        bias: Option<&Array>,
+    ) -> FloatFn {
         let (a, b) = input.line;
         let most = (fan_in as i64).saturating_mul(input.kind.range().magnitude());
         let whole = |x: f64| x == 0.0 || x.abs().log2().fract() == 0.0;
@@ -162,8 +176,11 @@ impl Fold<'_> {
     }
 
     fn sum_kind(&self, layer: &Layer, input: &Input, fan_in: usize) -> Result<Kind, String> {
-        let most = (fan_in as i64).checked_mul(input.kind.range().magnitude()).filter(|&most| most <= LARGEST);
-        let most = most.ok_or_else(|| format!("{} sums are larger than {LARGEST}, lower the input's bits", layer.name))?;
+        let most =
+            (fan_in as i64).checked_mul(input.kind.range().magnitude()).filter(|&most| most <= LARGEST);
+        let most = most.ok_or_else(|| {
+            format!("{} sums are larger than {LARGEST}, lower the input's bits", layer.name)
+        })?;
         Ok(Kind::Int(Range { lo: -most, hi: most }))
     }
 }

@@ -19,16 +19,25 @@ impl Fold<'_> {
     }
 
     /// The mean as a sum, its division joining the float steps.
-    pub(super) fn average_pool(&mut self, layer: &Layer, value: &Value, pool: &Pool) -> Result<Value, String> {
+    pub(super) fn average_pool(
+        &mut self,
+        layer: &Layer,
+        value: &Value,
+        pool: &Pool,
+    ) -> Result<Value, String> {
         let window = shape::pool_window(&self.nodes[value.node].shape, pool)?;
         let count = window.kernel[0] * window.kernel[1];
         if reads_padding(&window) {
-            return Err("average pooling over the edge divides by other numbers there, expected padding valid".into());
+            return Err(
+                "average pooling over the edge divides by other numbers there, expected padding valid".into(),
+            );
         }
         let elements: usize = layer.shape.iter().product();
         let is_line = (0..value.f.period().min(elements)).all(|i| value.f.as_line(i).is_some());
         if !is_line {
-            return Err("it averages the results of a function, expected a sign or no function in front of it".into());
+            return Err(
+                "it averages the results of a function, expected a sign or no function in front of it".into(),
+            );
         }
         if !value.f.is_identity() {
             self.notes.push(format!(
