@@ -7,4 +7,5 @@ pub mod gadgets;
 pub mod knowledge;
 pub mod netlist;
 pub mod program;
+pub mod text;
 pub mod verify;

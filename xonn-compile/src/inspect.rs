@@ -5,6 +5,7 @@ use serde::Serialize;
 use xonn_circuits::knowledge::AndCosts;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::program::Program;
+use xonn_circuits::text::grouped;
 
 /// One row of the table.
 #[derive(Clone, Debug, Serialize)]
@@ -150,18 +151,4 @@ pub fn netlist_summary(netlist: &Netlist) -> String {
         s.and_depth,
         grouped(32 * s.and),
     )
-}
-
-/// A number with groups of three digits.
-#[must_use]
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

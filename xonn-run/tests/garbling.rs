@@ -4,9 +4,10 @@ mod common;
 
 use common::{arbitrary_netlist, bits};
 use proptest::prelude::*;
+use xonn_circuits::bristol;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::eval::evaluate_bits;
-use xonn_circuits::program::{Program, evaluate::evaluate};
+use xonn_circuits::program::{Program, evaluate::evaluate, flatten::flatten};
 use xonn_run::bench::binary_layer;
 use xonn_run::block::{Block, Tccr};
 use xonn_run::garble::plan::{Plan, Role};
@@ -80,6 +81,23 @@ fn layers_of_many_instances_agree_with_plaintext_whatever_the_batch() {
         for most in [1, 2, 7, 1000] {
             assert_eq!(run(&program, &secret, &input, most, |_, _| ()).expect("untouched"), want);
         }
+    }
+}
+
+/// The flat file of a program, read again, garbles to the program's answers.
+#[test]
+fn a_flattened_program_garbles_to_the_same_answers() {
+    let program = binary_layer(9);
+    let mut text = Vec::new();
+    flatten(&program, &mut text, |_, _| ()).expect("it can be written");
+    let netlist = bristol::read(&text[..], "flat").expect("it is valid").netlist;
+    let flat = Program::from_netlist(netlist, &[0]).expect("valid");
+    assert_eq!(flat.costs(), program.costs());
+    for seed in 0..3 {
+        let (secret, input) =
+            (bits(seed, program.secret_bits() as usize), bits(seed + 9, program.input_bits()));
+        let want = run(&program, &secret, &input, 2, |_, _| ()).expect("untouched");
+        assert_eq!(run(&flat, &secret, &input, 2, |_, _| ()).expect("untouched"), want);
     }
 }
 

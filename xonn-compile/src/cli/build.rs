@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
+use xonn_circuits::text::grouped;
 
 use super::model::{ModelOptions, print_notes};
 use super::{Outcome, flatten};
-use crate::inspect::grouped;
 use crate::lower;
 
 #[derive(Args)]

@@ -8,10 +8,10 @@ use clap::Args;
 use xonn_circuits::program::Program;
 use xonn_circuits::program::flatten::flatten;
 use xonn_circuits::program::package::Package;
+use xonn_circuits::text::grouped;
 
 use super::Outcome;
 use super::model::progress;
-use crate::inspect::grouped;
 
 #[derive(Args)]
 pub struct Flatten {

@@ -1,9 +1,10 @@
 //! How figures and errors are put for people.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::io::Write;
 use std::time::Duration;
+
+pub use xonn_circuits::text::{grouped, sentence};
 
 use crate::session::Traffic;
 
@@ -15,34 +16,6 @@ pub fn say(line: impl Display) -> Result<(), String> {
 /// Writes a line to standard error. If nobody reads it, it is lost: a server must not end because its log does.
 pub fn log(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// An error with its causes, in one sentence.
-pub fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // Some errors print their cause themselves.
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// A number with thin groups of three digits, such as `1,234,567`.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Bytes in a unit that reads well, decimal prefixes.
@@ -75,8 +48,6 @@ mod tests {
 
     #[test]
     fn figures_read_well() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(26_251_000), "26.25 MB");
         assert_eq!(time(Duration::from_micros(1500)), "1.5 ms");
