@@ -51,7 +51,15 @@ pub struct DataMismatch(String);
 /// Keras's side of the data: labels, or outputs a class.
 enum Keras {
     Labels(Vec<usize>),
-    Outputs { classes: usize, values: Vec<f64> },
+    Outputs {
+        classes: usize,
+        values: Vec<f64>,
+    },
+    /// The outputs of a single unit, and above which number they mean class 1.
+    Unit {
+        values: Vec<f64>,
+        above: f64,
+    },
 }
 
 /// Compares predictions with what the data holds.
@@ -105,6 +113,12 @@ fn labels(
 fn keras_side(tensor: &xonn_circuits::data::Tensor, samples: usize) -> Result<Keras, DataMismatch> {
     match *tensor.shape() {
         [_] => Ok(Keras::Labels(labels(tensor, samples, "keras")?)),
+        [n, 1] if n == samples => {
+            let values: Vec<f64> = (0..n).map(|i| tensor.values().get(i)).collect();
+            // A sigmoid's outputs are probabilities; any other unit decides by its sign.
+            let above = if values.iter().all(|p| (0.0..=1.0).contains(p)) { 0.5 } else { 0.0 };
+            Ok(Keras::Unit { values, above })
+        }
         [n, classes] if n == samples && classes > 0 => {
             let values = (0..n * classes).map(|i| tensor.values().get(i)).collect();
             Ok(Keras::Outputs { classes, values })
@@ -121,6 +135,10 @@ impl Keras {
     fn of(&self, sample: usize) -> (usize, Option<f64>) {
         match self {
             Self::Labels(labels) => (labels[sample], None),
+            Self::Unit { values, above } => {
+                let distance = values[sample] - above;
+                (usize::from(distance > 0.0), Some(distance.abs()))
+            }
             Self::Outputs { classes, values } => {
                 let row = &values[sample * classes..][..*classes];
                 // np.argmax: the first of the largest.
@@ -190,5 +208,15 @@ mod tests {
         assert_eq!((one.sample, one.ours, one.keras, one.keras_margin), (2, 1, 0, Some(0.25)));
         let wrong = Dataset { keras: Some(reals(vec![2, 3], vec![0.0; 6])), ..data };
         assert!(compare(&wrong, &predictions).is_err());
+    }
+
+    /// A sigmoid decides at 0.5, a unit without one at 0; 0.5 itself is class 0, as `p > 0.5` says.
+    #[test]
+    fn a_single_unit_is_no_argmax() {
+        for (outputs, classes) in [([0.2, 0.5, 0.9], [0, 0, 1]), ([-3.0, 0.4, 2.0], [0, 1, 1])] {
+            let tensor = Tensor::new(vec![3, 1], Values::Reals(outputs.to_vec())).expect("fits");
+            let keras = keras_side(&tensor, 3).expect("fits");
+            assert_eq!([0, 1, 2].map(|sample| keras.of(sample).0), classes);
+        }
     }
 }

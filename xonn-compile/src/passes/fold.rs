@@ -50,7 +50,7 @@ pub(super) fn run(
                 let kind = Kind::Int(spec.range());
                 let f = FloatFn::line(vec![(spec.scale, -spec.scale * spec.zero as f64)]);
                 let id = fold.push(layer, Op::Input, &[], layer.shape.clone(), kind);
-                Value { node: id, f, parity: None }
+                Value { node: id, f, parity: None, shape: layer.shape.clone() }
             }
             _ => {
                 let reads: Vec<Value> =
@@ -77,6 +77,9 @@ struct Value {
     f: FloatFn,
     /// `Some(p)` if all values are known to be `p` modulo 2.
     parity: Option<i64>,
+    /// The tensor's shape. The integer tensor has the same elements in the same order, but maybe in another shape:
+    /// reshapes wait until something looks at the shape, so that a sum and its sign stay together.
+    shape: Vec<usize>,
 }
 
 struct Fold<'a> {
@@ -125,7 +128,7 @@ impl Fold<'_> {
                 return Ok(self.permute(layer, value, (0..elements).collect()));
             }
             LayerOp::Transpose { axes } => {
-                let source = transposition(&self.nodes[value.node].shape, axes);
+                let source = transposition(&value.shape, axes);
                 return Ok(self.permute(layer, value, source));
             }
             LayerOp::Pad2d { .. } => {
@@ -141,10 +144,21 @@ impl Fold<'_> {
     fn permute(&mut self, layer: &Layer, mut value: Value, source: Vec<usize>) -> Value {
         if source.iter().enumerate().any(|(i, &s)| i != s) {
             value.f.permute(&source);
+            let kind = self.kind(&value);
+            value.node = self.push(layer, Op::Permute { source }, &[value.node], layer.shape.clone(), kind);
         }
-        let kind = self.kind(&value);
-        value.node = self.push(layer, Op::Permute { source }, &[value.node], layer.shape.clone(), kind);
+        value.shape.clone_from(&layer.shape);
         value
+    }
+
+    /// The integer tensor of `value`, in its shape.
+    fn shaped(&mut self, layer: &Layer, value: &Value) -> NodeId {
+        if self.nodes[value.node].shape == value.shape {
+            return value.node;
+        }
+        let source = (0..value.shape.iter().product()).collect();
+        let kind = self.kind(value);
+        self.push(layer, Op::Permute { source }, &[value.node], value.shape.clone(), kind)
     }
 
     /// A quantiser: bits, and the line from bits to its two values.
@@ -159,12 +173,12 @@ impl Fold<'_> {
         let is_sign =
             matches!(quantizer, Quantizer::Sign | Quantizer::Ternary | Quantizer::BinaryTanh { .. });
         if self.kind(value) == Kind::Bit && value.f.is_identity() && is_sign {
-            return Ok(Value { node: value.node, f, parity: Some(1) });
+            return Ok(Value { node: value.node, f, parity: Some(1), shape: value.shape.clone() });
         }
         let range = self.kind(value).range();
         let cuts = self.cuts(value, range, &shape, quantizer)?;
         let node = self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit);
-        Ok(Value { node, f, parity: Some(1) })
+        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone() })
     }
 
     /// One cut for each element until they repeat, but at least one for each of the last axis.
@@ -207,17 +221,18 @@ impl Fold<'_> {
     /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point, or for a
     /// single unit whether it is above 0.
     fn head(&mut self, options: &Options, layer: &Layer, output: NodeIndex) -> Result<OutputSpec, String> {
-        let value = self.values.get(&output).cloned().ok_or("the model's output is none of its layers")?;
-        let node = &self.nodes[value.node];
-        if matches!(node.op, Op::Input) {
+        let mut value =
+            self.values.get(&output).cloned().ok_or("the model's output is none of its layers")?;
+        if matches!(self.nodes[value.node].op, Op::Input) {
             return Err("the model has no layer that computes anything".into());
         }
-        let shape = node.shape.clone();
+        let shape = value.shape.clone();
         let elements: usize = shape.iter().product();
         if shape.last() != Some(&elements) {
             return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
         }
-        let kind = node.kind;
+        let kind = self.kind(&value);
+        value.node = self.shaped(layer, &value);
         if elements == 1 {
             let last = if kind == Kind::Bit && value.f.common_line().is_some_and(|(a, _)| a > 0.0) {
                 value.node

@@ -38,14 +38,15 @@ impl Fold<'_> {
             "it reads real numbers that are not binarised, expected a sign between it and the normalisation or function \
              before it",
         )?;
-        let input = Input { node: value.node, kind: self.kind(value), line, parity: value.parity };
+        let node = self.shaped(layer, value);
+        let input = Input { node, kind: self.kind(value), line, parity: value.parity };
         match &layer.op {
             LayerOp::Dense { kernel, bias, secret_scale } => {
                 let (fan_in, units) = (kernel.shape[0], kernel.shape[1]);
                 let signs = Signs::new(kernel, units, *secret_scale, |unit, i| i * units + unit)?;
                 let parity = (input.parity == Some(1)).then_some(fan_in as i64 % 2);
                 let leading: usize = layer.shape[..layer.shape.len() - 1].iter().product();
-                let f = self.sums(layer, &input, fan_in, &signs, bias.as_deref());
+                let f = self.sums(layer, &input, fan_in, &signs);
                 let kind = self.sum_kind(layer, &input, fan_in)?;
                 let op = if leading == 1 {
                     Op::Dense { weights: signs.weights, units }
@@ -56,7 +57,7 @@ impl Fold<'_> {
                     Op::Conv2d { weights: signs.weights, filters: units, groups: 1, window, pad: Pad::Drop }
                 };
                 let node = self.push(layer, op, &[input.node], layer.shape.clone(), kind);
-                Ok(Value { node, f: with_bias(f, bias.as_ref()), parity })
+                Ok(Value { node, f: with_bias(f, bias.as_ref()), parity, shape: layer.shape.clone() })
             }
             LayerOp::Conv2d { kernel, bias, conv, secret_scale } => {
                 let [rows, columns, depth, filters] = kernel.shape[..] else {
@@ -96,12 +97,12 @@ impl Fold<'_> {
         let padded = window.is_padded();
         let pad = if padded { self.pad(layer, &mut input, f64::from(conv.pad_value))? } else { Pad::Drop };
         let parity = (input.parity == Some(1) && !(padded && pad == Pad::Drop)).then_some(fan_in as i64 % 2);
-        let f = self.sums(layer, &input, fan_in, &signs, bias.map(|b| &**b));
+        let f = self.sums(layer, &input, fan_in, &signs);
         let kind = self.sum_kind(layer, &input, fan_in)?;
         let filters = signs.sums.len();
         let op = Op::Conv2d { weights: signs.weights, filters, groups, window, pad };
         let node = self.push(layer, op, &[input.node], layer.shape.clone(), kind);
-        Ok(Value { node, f: with_bias(f, bias), parity })
+        Ok(Value { node, f: with_bias(f, bias), parity, shape: layer.shape.clone() })
     }
 
     /// The integer that stands for the padding `x = value`: dropped taps if it is 0, a bit, or the input recoded so that
@@ -122,8 +123,11 @@ impl Fold<'_> {
             };
         }
         // t' = m t - m t_pad is an integer that is 0 at the padding, for a small m such as 2 in x = q / 127.5 - 1.
-        let whole =
-            |m: &i64| (*m as f64 * t - (*m as f64 * t).round()).abs() < 1e-6 && (*m as f64 * t).abs() < 1e9;
+        // Keras's scale is a float32, so t is a fraction only up to that precision.
+        let whole = |m: &i64| {
+            let multiple = *m as f64 * t;
+            multiple.abs() < 1e6 && (multiple - multiple.round()).abs() <= 2e-7 * multiple.abs().max(1.0)
+        };
         let step = (1..=16).find(whole).ok_or_else(|| {
             format!(
                 "padding with {value} is {t} in units of the input, expected an integer or a simple fraction"
@@ -141,14 +145,7 @@ impl Fold<'_> {
     }
 
     /// The line of the sums; tells the user where Keras's own float32 sums round.
-    fn sums(
-        &mut self,
-        layer: &Layer,
-        input: &Input,
-        fan_in: usize,
-        signs: &Signs,
-        bias: Option<&Array>,
-    ) -> FloatFn {
+    fn sums(&mut self, layer: &Layer, input: &Input, fan_in: usize, signs: &Signs) -> FloatFn {
         let (a, b) = input.line;
         let most = (fan_in as i64).saturating_mul(input.kind.range().magnitude());
         let whole = |x: f64| x == 0.0 || x.abs().log2().fract() == 0.0;
@@ -165,7 +162,6 @@ impl Fold<'_> {
                 layer.name
             ));
         }
-        let _ = bias;
         let count = if b == 0.0 { signs.scales.len() } else { signs.sums.len() };
         let line = |channel: usize| {
             let scale = signs.scales[channel % signs.scales.len()];

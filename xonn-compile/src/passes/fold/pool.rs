@@ -12,10 +12,11 @@ impl Fold<'_> {
                         pooling in front of the normalisation"
                 .into());
         }
-        let window = shape::pool_window(&self.nodes[value.node].shape, pool)?;
+        let window = shape::pool_window(&value.shape, pool)?;
         let kind = self.kind(value);
-        let node = self.push(layer, Op::MaxPool2d { window }, &[value.node], layer.shape.clone(), kind);
-        Ok(Value { node, f: value.f.clone(), parity: value.parity })
+        let read = self.shaped(layer, value);
+        let node = self.push(layer, Op::MaxPool2d { window }, &[read], layer.shape.clone(), kind);
+        Ok(Value { node, f: value.f.clone(), parity: value.parity, shape: layer.shape.clone() })
     }
 
     /// The mean as a sum, its division joining the float steps.
@@ -25,7 +26,7 @@ impl Fold<'_> {
         value: &Value,
         pool: &Pool,
     ) -> Result<Value, String> {
-        let window = shape::pool_window(&self.nodes[value.node].shape, pool)?;
+        let window = shape::pool_window(&value.shape, pool)?;
         let count = window.kernel[0] * window.kernel[1];
         if reads_padding(&window) {
             return Err(
@@ -47,11 +48,12 @@ impl Fold<'_> {
         }
         let Range { lo, hi } = self.kind(value).range();
         let kind = Kind::Int(Range { lo: lo * count as i64, hi: hi * count as i64 });
-        let node = self.push(layer, Op::SumPool2d { window }, &[value.node], layer.shape.clone(), kind);
+        let read = self.shaped(layer, value);
+        let node = self.push(layer, Op::SumPool2d { window }, &[read], layer.shape.clone(), kind);
         let mut f = value.f.clone();
         f.mean_of(count);
         let parity = value.parity.map(|parity| parity * count as i64 % 2);
-        Ok(Value { node, f, parity })
+        Ok(Value { node, f, parity, shape: layer.shape.clone() })
     }
 }
 

@@ -1,0 +1,99 @@
+//! What folding makes of layer graphs that are written by hand.
+
+use std::sync::Arc;
+
+use xonn_compile::graph::{Array, BatchNorm, Conv, LayerGraph, LayerOp, Padding, Quantizer};
+use xonn_compile::integer::{Op, Pad, Range};
+use xonn_compile::passes::{self, Options};
+
+fn ones(shape: &[usize]) -> Arc<Array> {
+    Arc::new(Array { shape: shape.to_vec(), data: vec![1.0; shape.iter().product()] })
+}
+
+fn conv(kernel: &[usize], padding: Padding) -> LayerOp {
+    let conv = Conv { stride: [1, 1], dilation: [1, 1], padding, pad_value: 0.0, groups: 1 };
+    LayerOp::Conv2d { kernel: ones(kernel), bias: None, conv, secret_scale: false }
+}
+
+fn chain(shape: &[usize], ops: Vec<LayerOp>) -> LayerGraph {
+    let mut graph = LayerGraph::default();
+    let mut last = graph.add("in", "InputLayer", LayerOp::Input { shape: shape.to_vec() }, &[]);
+    graph.inputs = vec![last];
+    for (i, op) in ops.into_iter().enumerate() {
+        last = graph.add(&format!("l{i}"), "Layer", op, &[last]);
+    }
+    graph.output = last;
+    graph
+}
+
+fn reshape(target: Option<&[usize]>) -> LayerOp {
+    LayerOp::Reshape { target: target.map(|axes| axes.iter().copied().map(Some).collect()) }
+}
+
+/// A 1D convolution stands between two reshapes; its sums must still meet their sign directly, for only then can border
+/// positions with fewer inputs be compared.
+#[test]
+fn a_reshape_does_not_part_a_sum_from_its_sign() {
+    let norm = BatchNorm {
+        gamma: None,
+        beta: None,
+        mean: Arc::new(Array::vector(vec![100.0, 300.0])),
+        variance: Arc::new(Array::vector(vec![1.0, 1.0])),
+        epsilon: 1e-3,
+        fused: false,
+    };
+    let ops = vec![
+        reshape(Some(&[1, 4, 1])),
+        conv(&[1, 3, 1, 2], Padding::Causal),
+        reshape(Some(&[4, 2])),
+        LayerOp::BatchNorm(norm),
+        LayerOp::Quantize(Quantizer::Sign),
+        reshape(None),
+        LayerOp::Dense { kernel: ones(&[8, 3]), bias: None, secret_scale: false },
+    ];
+    let network = passes::run(&chain(&[4, 1], ops), &Options::default()).unwrap().network;
+    let names: Vec<&str> = network.nodes.iter().map(|node| node.op.name()).collect();
+    let at = names.iter().position(|&name| name == "threshold").unwrap();
+    assert_eq!((names[at - 1], network.nodes[at].inputs.as_slice()), ("conv2d", &[at - 1][..]), "{names:?}");
+    // Sums of the last three inputs: 50, 150, 250, 350; bits of channel 0 from 100, of channel 1 from 300.
+    let tensors = network.tensors(&[50, 100, 100, 150]);
+    assert_eq!(tensors[at], [-1, -1, 1, -1, 1, -1, 1, 1]);
+}
+
+/// With `x = q / 127.5 - 1` a border of zeros is q = 127.5: sums are of `2 q - 255`, for which it is 0.
+#[test]
+fn zeros_around_a_shifted_input_are_dropped_taps() {
+    let ops = vec![
+        LayerOp::Rescale { scale: (1.0f64 / 127.5) as f32, offset: -1.0 },
+        conv(&[3, 3, 1, 1], Padding::Same),
+        LayerOp::Quantize(Quantizer::Sign),
+        reshape(None),
+        LayerOp::Dense { kernel: ones(&[4, 2]), bias: None, secret_scale: false },
+    ];
+    let network = passes::run(&chain(&[2, 2, 1], ops), &Options::default()).unwrap().network;
+    let recode = network.nodes.iter().position(|node| matches!(node.op, Op::Recode { .. })).unwrap();
+    assert_eq!(network.nodes[recode].op, Op::Recode { step: 2, offset: -255 });
+    assert_eq!(network.nodes[recode].kind.range(), Range { lo: -255, hi: 255 });
+    assert!(matches!(network.nodes[recode + 1].op, Op::Conv2d { pad: Pad::Drop, .. }));
+    // All four windows hold the whole image: x sums to (255 + 0 + 128 + 127) / 127.5 - 4 = 0, which fires.
+    for (q, bit) in [([255, 0, 128, 127], 1), ([255, 0, 127, 127], -1)] {
+        assert_eq!(network.tensors(&q)[recode + 2], [bit; 4]);
+    }
+}
+
+/// A sign that gives 0 at 0 is refused only where a sum can meet 0.
+#[test]
+fn a_ternary_sign_needs_sums_that_are_never_0() {
+    let network = |fan_in: usize| {
+        let ops = vec![
+            LayerOp::Quantize(Quantizer::Sign),
+            LayerOp::Dense { kernel: ones(&[fan_in, 3]), bias: None, secret_scale: false },
+            LayerOp::Quantize(Quantizer::Ternary),
+            LayerOp::Dense { kernel: ones(&[3, 2]), bias: None, secret_scale: false },
+        ];
+        passes::run(&chain(&[fan_in], ops), &Options::default())
+    };
+    assert!(network(5).is_ok(), "an odd number of +-1 never sums to 0");
+    let error = network(4).unwrap_err().to_string();
+    assert!(error.contains("layer \"l2\"") && error.contains("ste_sign"), "{error}");
+}
