@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn real_numbers_are_spread_over_the_bits() {
         let InputOptions { bits, scale, zero, .. } =
-            of(vec![-1.234567, 0.1, 2.345678], Some(10)).expect("fits");
+            of(vec![-1.234567, 0.1002003, 2.345678], Some(10)).expect("fits");
         let (scale, zero) = (scale.expect("set"), zero.expect("set") as f64);
         assert_eq!(bits, Some(10));
-        for x in [-1.234567, 0.1, 2.345678] {
+        for x in [-1.234567, 0.1002003, 2.345678] {
             let q = (x / scale).round() + zero;
             assert!((0.0..1024.0).contains(&q) && (scale * (q - zero) - x).abs() <= scale / 2.0 + 1e-12);
         }

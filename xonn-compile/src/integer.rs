@@ -183,6 +183,11 @@ pub enum Op {
         /// Bits of a scale, public.
         bits: u32,
     },
+    /// `y = floor(x / 2^bits)`: the lowest bits are dropped.
+    Truncate {
+        /// At least 1.
+        bits: u32,
+    },
     /// The sum of all inputs, element by element.
     Add,
     /// All inputs along the last axis.
@@ -207,6 +212,7 @@ impl Op {
             Self::SumPool2d { .. } => "sum_pool2d",
             Self::Threshold { .. } => "threshold",
             Self::Affine { .. } => "scale",
+            Self::Truncate { .. } => "truncate",
             Self::Add => "add",
             Self::Concatenate => "concatenate",
             Self::Permute { .. } => "permute",

@@ -173,6 +173,7 @@ impl<'n> Lowering<'n> {
             Op::MaxPool2d { window } => pool::max_pool(self, id, window)?,
             Op::SumPool2d { window } => pool::sum_pool(self, id, window)?,
             Op::Affine { scale, offset, bits } => affine::affine(self, id, scale, offset, *bits)?,
+            &Op::Truncate { bits } => encoding::truncate(self, id, bits as usize),
             Op::Add => encoding::add(self, id)?,
             Op::Concatenate => encoding::concatenate(self, id)?,
             Op::Permute { source } => permute::permute(self, id, source)?,

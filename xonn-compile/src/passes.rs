@@ -48,7 +48,7 @@ impl Default for Options {
             weight_bits: 16,
             scale_bits: 24,
             output: OutputMode::Argmax,
-            score_bits: 16,
+            score_bits: 20,
         }
     }
 }

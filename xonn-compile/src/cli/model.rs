@@ -51,7 +51,7 @@ pub struct ModelOptions {
     #[arg(long = "output", value_name = "MODE", default_value = "argmax")]
     output_mode: OutputArg,
     /// Binary digits of a score behind the point
-    #[arg(long, value_name = "B", default_value_t = 16)]
+    #[arg(long, value_name = "B", default_value_t = 20)]
     score_bits: u32,
     /// Bits of the fixed-point scales where scores are real numbers
     #[arg(long, value_name = "B", default_value_t = 24)]

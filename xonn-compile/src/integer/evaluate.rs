@@ -67,6 +67,7 @@ impl IntegerNetwork {
                     let channel = |i: usize| (scale[i % scale.len()], offset[i % offset.len()]);
                     read.iter().enumerate().map(|(i, &y)| channel(i).0 * y + channel(i).1).collect()
                 }
+                &Op::Truncate { bits } => read.iter().map(|&x| x >> bits).collect(),
                 Op::Add => {
                     let inputs: Vec<&[i64]> = node.inputs.iter().map(|&i| tensors[i].as_slice()).collect();
                     (0..read.len()).map(|i| inputs.iter().map(|x| x[i]).sum()).collect()

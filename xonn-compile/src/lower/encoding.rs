@@ -46,8 +46,25 @@ pub(super) fn add(lowering: &mut Lowering<'_>, id: NodeId) -> Result<Tensor, Low
         lowering.unsupported(id, "a sum of several tensors is wider than 60 bits, lower --scale-bits".into())
     })?;
     let encoding = Encoding { width: width_of(largest).max(1), lo, step, top_inverted: false };
-    let shape_of = Shape::Add { terms, constant: 0, out: encoding.width };
+    let shape_of = Shape::Add { terms, constant: 0, drop: 0, out: encoding.width };
     Ok(elementwise(lowering, "add", &tensors, shape_of, &shape, encoding))
+}
+
+/// The tensor that node `id` reads without its lowest bits: an addition of a public number at most.
+pub(super) fn truncate(lowering: &mut Lowering<'_>, id: NodeId, bits: usize) -> Tensor {
+    let x = lowering.input_of(id);
+    // A multiple of what is dropped, so that the numbers are shifted by a whole one.
+    let low = lowering.range_of(lowering.network.nodes[id].inputs[0]).lo.min(x.encoding.lo) >> bits;
+    let lo = low << bits;
+    let Encoding { width, step, top_inverted, .. } = x.encoding;
+    let term = Term { width, top_inverted, factor: step as u64 };
+    let largest = x.encoding.max() * step + x.encoding.lo - lo;
+    let out = width_of(largest as u64).max(bits + 1);
+    let constant = (x.encoding.lo - lo) as u64;
+    let template = Shape::Add { terms: vec![term], constant, drop: bits, out };
+    let encoding = Encoding { width: out - bits, lo: low, step: 1, top_inverted: false };
+    let shape = lowering.network.nodes[id].shape.clone();
+    elementwise(lowering, "truncate", &[x], template, &shape, encoding)
 }
 
 /// The tensors that node `id` reads, along the last axis.
@@ -74,7 +91,7 @@ pub(super) fn concatenate(lowering: &mut Lowering<'_>, id: NodeId) -> Result<Ten
             Shape::Copy { width }
         } else {
             let term = Term { width: w, top_inverted: x.encoding.top_inverted, factor: placing.factor };
-            Shape::Add { terms: vec![term], constant: placing.constant, out: width }
+            Shape::Add { terms: vec![term], constant: placing.constant, drop: 0, out: width }
         };
         let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
         let read = IndexMap { base: 0, outer: vec![(own * w) as u64, w as u64], inner: line(w) };
@@ -98,7 +115,7 @@ pub(super) fn twos_complement(lowering: &mut Lowering<'_>, x: &Tensor, width: us
     let Encoding { lo, step, .. } = x.encoding;
     // Offset numbers have lo added back, modulo 2^width.
     let term = Term { width: x.encoding.width, top_inverted: x.encoding.top_inverted, factor: step as u64 };
-    let template = Shape::Add { terms: vec![term], constant: lo as u64, out: width };
+    let template = Shape::Add { terms: vec![term], constant: lo as u64, drop: 0, out: width };
     elementwise(lowering, "scores", std::slice::from_ref(x), template, &x.shape, Encoding::signed(width))
 }
 

@@ -95,9 +95,9 @@ impl Sum {
         if self.n == 0 {
             return Err("it adds up no inputs".into());
         }
-        if bits > 48 {
+        if bits > 60 {
             return Err(format!(
-                "sums of {} numbers of {} bits are too wide, at most 48 bits",
+                "sums of {} numbers of {} bits are too wide, at most 60 bits",
                 self.n, self.x.width
             ));
         }

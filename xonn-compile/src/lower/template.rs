@@ -32,8 +32,9 @@ pub(crate) enum Shape {
     },
     /// `n` numbers of `width` bits: their sum, placed, in `out` bits.
     Sum { n: usize, width: usize, top_inverted: bool, placing: Placing, out: usize },
-    /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`.
-    Add { terms: Vec<Term>, constant: u64, out: usize },
+    /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`, without its `drop` lowest
+    /// bits.
+    Add { terms: Vec<Term>, constant: u64, drop: usize, out: usize },
     /// `n` numbers of `width` bits: the largest.
     Max { n: usize, width: usize, top_inverted: bool },
     /// `n` bits: their OR.
@@ -131,7 +132,7 @@ fn build(shape: &Shape) -> Netlist {
             let sum = placed(columns, placing, out);
             b.finish(&[sum])
         }
-        Shape::Add { ref terms, constant, out } => {
+        Shape::Add { ref terms, constant, drop, out } => {
             let numbers: Vec<Vec<WireId>> = terms.iter().map(|term| b.input(term.width)).collect();
             let mut columns = Columns::new(&mut b);
             for (number, term) in numbers.iter().zip(terms) {
@@ -140,7 +141,7 @@ fn build(shape: &Shape) -> Netlist {
             }
             add_constant(&mut columns, constant, out);
             let sum = columns.sum(out);
-            b.finish(&[sum])
+            b.finish(&[sum[drop..].to_vec()])
         }
         Shape::Max { n, width, top_inverted } => {
             let numbers: Vec<Vec<WireId>> = (0..n).map(|_| b.input(width)).collect();

@@ -187,6 +187,14 @@ impl FloatFn {
         if self.public && steps { self.common_line() } else { None }
     }
 
+    /// The slope if all channels of every model of this architecture share it and only their offsets differ.
+    #[must_use]
+    pub fn common_slope(&self) -> Option<f64> {
+        let base = matches!(&self.base, Base::Line(line) if line.len() == 1);
+        let steps = self.steps.iter().all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. }));
+        if base && steps { self.as_line(0).map(|(slope, _)| slope) } else { None }
+    }
+
     /// Whether it is the same for all channels and rises whatever the weights are, so that a maximum commutes with it.
     #[must_use]
     pub fn rises(&self) -> bool {

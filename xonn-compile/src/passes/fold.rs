@@ -309,6 +309,9 @@ impl Fold<'_> {
         if shape.last() != Some(&elements) {
             return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
         }
+        if value.f.period() > 1 && self.lines(&value).is_ok() {
+            value = self.narrow(layer, &value)?;
+        }
         let kind = self.kind(&value);
         value.node = self.shaped(layer, &value);
         if options.output == OutputMode::Scores {
@@ -326,6 +329,17 @@ impl Fold<'_> {
             return Ok(OutputSpec::Sign);
         }
         // A common rising line keeps the order.
+        let biased = value.f.period() > 1 && value.f.common_slope().is_some_and(|slope| slope > 0.0);
+        if biased {
+            let Range { lo, hi } = kind.range();
+            let digits = affine_head::bias_digits(kind.range().magnitude());
+            let range = Range { lo: lo << digits, hi: hi << digits };
+            let head = affine_head::fold_biases(&value.f, elements, range, digits, value.parity, self.notes)?;
+            let op = Op::Recode { step: 1 << digits, offset: 0 };
+            let shifted = self.push(layer, op, &[value.node], shape.clone(), Kind::Int(range));
+            self.push(layer, head.op, &[shifted], shape, Kind::Int(head.range));
+            return Ok(OutputSpec::Argmax { classes: elements });
+        }
         let same_order = value.f.common_line().is_some_and(|(a, _)| a > 0.0 && value.f.rises());
         if same_order {
             self.must_be_last(layer, value.node);

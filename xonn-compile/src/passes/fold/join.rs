@@ -11,6 +11,18 @@ const LARGEST_RATIO: f64 = 4096.0;
 /// Bits of a scale that the first branch of a residual stream leaves for steeper ones that join it later.
 const HEADROOM: u32 = 6;
 
+/// Bits of a real number that is computed with further.
+const MOST_BITS: u32 = 32;
+
+/// Where the offsets of a tensor in fixed point go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offsets {
+    /// They stay with the float steps, exact.
+    Float,
+    /// Into the integers, for operations that compare or add elements of different offsets.
+    Integer,
+}
+
 impl Fold<'_> {
     /// The sum of several tensors: exact where their units are public and multiples of one, else in fixed point.
     pub(super) fn add(&mut self, layer: &Layer, reads: Vec<Value>) -> Result<Value, String> {
@@ -35,7 +47,7 @@ impl Fold<'_> {
         let mut offsets = vec![0.0];
         let (mut nodes, mut range) = (Vec::new(), Range { lo: 0, hi: 0 });
         for read in reads {
-            let scaled = self.fixed_point(layer, &read, Some(unit))?;
+            let scaled = self.fixed_point(layer, &read, Some(unit), Offsets::Float)?;
             let lines = self.lines(&scaled)?;
             let period = [offsets.len(), lines.len()].into_iter().max().unwrap_or(1);
             let whole = channels.is_multiple_of(offsets.len()) && channels.is_multiple_of(lines.len());
@@ -127,20 +139,25 @@ impl Fold<'_> {
         })
     }
 
-    /// The tensor with one slope for all elements: integers `round(slope / unit) * t`, offsets staying with the float steps.
-    /// Tensors that have the slope already are left alone.
+    /// The tensor with one slope for all elements: integers `round(slope / unit) * t`. Tensors that have the slope already
+    /// are left alone.
     pub(super) fn fixed_point(
         &mut self,
         layer: &Layer,
         value: &Value,
         unit: Option<f64>,
+        offsets: Offsets,
     ) -> Result<Value, String> {
+        let same = |unit| self.lines(value).map(|lines| lines.iter().all(|(slope, _)| *slope == unit));
+        if let (true, Some(unit), Offsets::Float) = (value.fixed, unit, offsets)
+            && same(unit)?
+        {
+            return Ok(value.clone());
+        }
+        let value = &self.narrow(layer, value)?;
         let lines = self.lines(value)?;
         let steepest = lines.iter().map(|(slope, _)| slope.abs()).fold(0.0, f64::max);
         let unit = unit.unwrap_or_else(|| self.unit(steepest));
-        if value.fixed && lines.iter().all(|(slope, _)| *slope == unit) {
-            return Ok(value.clone());
-        }
         let bits = self.options.scale_bits;
         if !(12..=32).contains(&bits) {
             return Err(format!("--scale-bits {bits}, expected 12 to 32"));
@@ -162,12 +179,42 @@ impl Fold<'_> {
             layer.name,
             unit * largest as f64 / 2.0
         ));
-        let offset = vec![0; scale.len()];
         let shape = self.nodes[value.node].shape.clone();
+        let (offset, largest, rest) = match offsets {
+            Offsets::Float => (vec![0; scale.len()], span, lines.iter().map(|(_, offset)| *offset).collect()),
+            Offsets::Integer => {
+                let offset: Vec<i64> =
+                    lines.iter().map(|(_, offset)| (offset / unit).round() as i64).collect();
+                if offset.iter().any(|offset| offset.abs() > span) {
+                    return Err(format!(
+                        "an offset is larger than all sums together, which does not fit {bits} bits of --scale-bits"
+                    ));
+                }
+                (offset, 2 * span, vec![0.0])
+            }
+        };
         let op = Op::Affine { scale, offset, bits };
-        let node = self.push(layer, op, &[value.node], shape, Kind::Int(Range { lo: -span, hi: span }));
-        let f = FloatFn::secret_line(lines.iter().map(|(_, offset)| (unit, *offset)).collect());
+        let kind = Kind::Int(Range { lo: -largest, hi: largest });
+        let node = self.push(layer, op, &[value.node], shape, kind);
+        let f = FloatFn::secret_line(rest.into_iter().map(|offset| (unit, offset)).collect());
         Ok(Value { node, f, parity: None, shape: value.shape.clone(), fixed: true })
+    }
+
+    /// The tensor with at most [`MOST_BITS`] bits: finer numbers lose their lowest ones, which is far below what their own
+    /// weights were rounded by.
+    pub(super) fn narrow(&mut self, layer: &Layer, value: &Value) -> Result<Value, String> {
+        let Range { lo, hi } = self.kind(value).range();
+        let width = 64 - (hi - lo).leading_zeros();
+        let Some(bits) = width.checked_sub(MOST_BITS).filter(|&bits| bits > 0) else {
+            return Ok(value.clone());
+        };
+        let dropped = (1i64 << bits) as f64;
+        // The middle of the numbers that look the same now.
+        let line = |(slope, offset): (f64, f64)| (slope * dropped, offset + slope * (dropped - 1.0) / 2.0);
+        let f = FloatFn::secret_line(self.lines(value)?.into_iter().map(line).collect());
+        let (shape, kind) = (self.nodes[value.node].shape.clone(), Range { lo: lo >> bits, hi: hi >> bits });
+        let node = self.push(layer, Op::Truncate { bits }, &[value.node], shape, Kind::Int(kind));
+        Ok(Value { node, f, parity: None, shape: value.shape.clone(), fixed: false })
     }
 
     /// The unit of fixed point for slopes up to `steepest`.

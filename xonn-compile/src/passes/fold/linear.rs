@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::join::Offsets;
 use super::kernel::{Weights, integer_weights};
 use super::{Fold, Value};
 use crate::graph::{Array, Conv, Layer, LayerOp, Padding, shape};
@@ -17,7 +18,7 @@ use crate::passes::float_fn::FloatFn;
 const EXACT: i64 = 1 << 24;
 
 /// Largest sum at all.
-const LARGEST: i64 = 1 << 46;
+const LARGEST: i64 = 1 << 56;
 
 /// A layer that adds up; input `i` of output `o` has the weight `kernel[i * outputs + o]`.
 struct Linear<'a> {
@@ -42,6 +43,7 @@ struct Input {
 impl Fold<'_> {
     pub(super) fn linear(&mut self, layer: &Layer, value: &Value) -> Result<Value, String> {
         let linear = Linear::of(layer, &value.shape)?;
+        let value = &if self.lines(value).is_ok() { self.narrow(layer, value)? } else { value.clone() };
         match value.f.common_line() {
             Some(line) => {
                 let node = self.shaped(layer, value);
@@ -83,7 +85,7 @@ impl Fold<'_> {
         let mut value = value.clone();
         if !by_channel {
             // Slopes differ by position: numbers of one slope first.
-            value = self.fixed_point(layer, &value, None)?;
+            value = self.fixed_point(layer, &value, None, Offsets::Float)?;
         }
         let lines = self.lines(&value)?;
         let node = self.shaped(layer, &value);

@@ -1,5 +1,6 @@
 //! Poolings of integers and bits.
 
+use super::join::Offsets;
 use super::{Fold, Value};
 use crate::graph::{Layer, Pool, shape};
 use crate::integer::{Kind, Op, Range};
@@ -9,17 +10,14 @@ impl Fold<'_> {
     /// The maximum commutes with what rises; anything else must have been moved behind by `sign_before_pool`.
     pub(super) fn max_pool(&mut self, layer: &Layer, value: &Value, pool: &Pool) -> Result<Value, String> {
         let scaled;
-        let value = if value.f.rises() {
+        let channels = value.shape.last().copied().unwrap_or(1);
+        let by_channel = channels.is_multiple_of(value.f.period());
+        let value = if value.f.rises() && by_channel {
             value
         } else {
-            // A line may fall: fixed point turns it round, and its offset must be that of the whole window.
-            let channels = value.shape.last().copied().unwrap_or(1);
-            if !channels.is_multiple_of(value.f.period()) {
-                return Err(
-                    "it pools numbers that are scaled by position, expected one scale a channel".into()
-                );
-            }
-            scaled = self.fixed_point(layer, value, None)?;
+            // A line may fall: fixed point turns it round. Offsets that a window does not share join the numbers.
+            let offsets = if by_channel { Offsets::Float } else { Offsets::Integer };
+            scaled = self.fixed_point(layer, value, None, offsets)?;
             &scaled
         };
         let window = shape::pool_window(&value.shape, pool)?;
@@ -37,6 +35,14 @@ impl Fold<'_> {
         pool: &Pool,
     ) -> Result<Value, String> {
         let window = shape::pool_window(&value.shape, pool)?;
+        let channels = value.shape.last().copied().unwrap_or(1);
+        let scaled;
+        let value = if channels.is_multiple_of(value.f.period()) {
+            value
+        } else {
+            scaled = self.fixed_point(layer, value, None, Offsets::Integer)?;
+            &scaled
+        };
         let lines = self.lines(value)?;
         if !value.f.is_identity() {
             self.notes.push(format!(
@@ -44,7 +50,6 @@ impl Fold<'_> {
                 layer.name
             ));
         }
-        let channels = value.shape.last().copied().unwrap_or(1);
         let counts: Vec<usize> =
             window.positions().map(|position| window.taps(position).flatten().count()).collect();
         let most = counts.iter().copied().max().unwrap_or(1);
@@ -55,7 +60,7 @@ impl Fold<'_> {
         let uniform = counts.iter().all(|&count| count == most);
         let f = match (uniform, value.f.clone().mean_of(most)) {
             (true, Some(f)) => f,
-            _ if channels.is_multiple_of(lines.len()) => {
+            _ => {
                 // Windows over the edge have fewer elements.
                 let mean = |count: usize, channel: usize| {
                     let (slope, offset) = lines[channel % lines.len()];
@@ -69,11 +74,6 @@ impl Fold<'_> {
                 } else {
                     FloatFn::secret_line(lines)
                 }
-            }
-            _ => {
-                return Err(
-                    "it averages numbers that are scaled by position, expected one scale a channel".into()
-                );
             }
         };
         let parity = value.parity.filter(|_| uniform).map(|parity| parity * most as i64 % 2);
