@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::keras::{self, ReadOptions};
+use crate::graph::LayerGraph;
+use crate::keras::{self, KerasError, ReadOptions};
 use crate::passes::{self, Compiled, InputOptions};
 
 /// How a model is to be understood.
@@ -40,6 +41,12 @@ pub struct ModelOptions {
 impl ModelOptions {
     /// Reads and compiles a model.
     pub fn compile(&self, path: &Path) -> Result<Compiled, Box<dyn Error>> {
+        let graph = self.read(path)??;
+        passes::run(&graph, &self.passes()).map_err(|e| format!("{}: {e}", path.display()).into())
+    }
+
+    /// Reads a model: outside, what is wrong with the options; inside, what is wrong with the model.
+    pub fn read(&self, path: &Path) -> Result<Result<LayerGraph, KerasError>, Box<dyn Error>> {
         let custom = match &self.custom {
             None => Default::default(),
             Some(map) => {
@@ -50,11 +57,14 @@ impl ModelOptions {
                 })?
             }
         };
-        let graph = keras::read(
-            path,
-            &ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() },
-        )?;
-        let options = passes::Options {
+        let options =
+            ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() };
+        Ok(keras::read(path, &options))
+    }
+
+    /// What the passes are to know.
+    pub fn passes(&self) -> passes::Options {
+        passes::Options {
             input: InputOptions {
                 bits: self.input_bits,
                 signed: self.input_signed,
@@ -62,8 +72,7 @@ impl ModelOptions {
                 zero: self.input_zero,
             },
             head_bits: self.head_bits,
-        };
-        passes::run(&graph, &options).map_err(|e| format!("{}: {e}", path.display()).into())
+        }
     }
 }
 

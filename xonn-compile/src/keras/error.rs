@@ -9,7 +9,9 @@ pub struct Refusal {
     pub layer: String,
     /// Its class.
     pub class: String,
-    /// What is not supported, what was expected, what to do.
+    /// The field of its configuration, or its weight, if the refusal is about one.
+    pub attribute: Option<String>,
+    /// What is not supported, what was expected; what to do.
     pub reason: String,
 }
 

@@ -196,8 +196,12 @@ impl Builder<'_> {
         match built {
             Ok(node) => return node,
             Err(Trouble::Refused(reason)) => {
-                let refusal =
-                    Refusal { layer: layer.path.clone(), class: layer.config.class.clone(), reason };
+                let refusal = Refusal {
+                    layer: layer.path.clone(),
+                    class: layer.config.class.clone(),
+                    attribute: None,
+                    reason,
+                };
                 if !self.refusals.contains(&refusal) {
                     self.refusals.push(refusal);
                 }
