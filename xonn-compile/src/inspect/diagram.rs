@@ -42,6 +42,8 @@ pub enum Role {
     Costly,
     /// A layer or gate that costs nothing.
     Free,
+    /// A layer whose cost shows in the layers around it.
+    Other,
     /// What the client learns.
     Output,
 }
@@ -112,8 +114,11 @@ impl Diagram {
             let shape: Vec<String> = layer.shape.iter().map(usize::to_string).collect();
             let role = match layer.op.name() {
                 "input" => Role::Input,
-                "reshape" | "transpose" | "no_op" | "concatenate" | "rescale" => Role::Free,
-                _ => Role::Costly,
+                "dense" | "conv2d" | "depthwise_conv2d" | "max_pool2d" | "average_pool2d" | "add" => {
+                    Role::Costly
+                }
+                "reshape" | "transpose" | "no_op" | "concatenate" => Role::Free,
+                _ => Role::Other,
             };
             let detail = format!("{} \u{b7} {}", layer.op.name(), shape.join("x"));
             let place = diagram.node(&layer.name, detail, role);

@@ -17,6 +17,7 @@ pub fn dot(diagram: &Diagram) -> String {
             Role::Output => "shape=doubleoctagon",
             Role::Costly => "style=bold",
             Role::Free => "style=dashed",
+            Role::Other => "style=solid",
         };
         let label = match node.detail.as_str() {
             "" => quoted(&node.title),

@@ -35,16 +35,17 @@ pub fn escape(text: &str) -> String {
 /// The whole page.
 #[must_use]
 pub fn html(report: &Report) -> String {
-    let file = escape(&report.file);
+    let name = report.file.rsplit('/').next().unwrap_or(&report.file);
+    let (name, file) = (escape(name), escape(&report.file));
     let mut page = Page(String::new());
     page.add(format_args!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{file}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{name}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n\
          <svg class=\"defs\" aria-hidden=\"true\"><defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" \
          markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/></marker></defs></svg>\n\
-         <main>\n<h1>{file}</h1>\n"
+         <main>\n<h1>{name}</h1>\n"
     ));
     let kind = match report.kind {
         FileKind::Model => "Keras model",
@@ -55,7 +56,7 @@ pub fn html(report: &Report) -> String {
         .digest
         .as_ref()
         .map_or(String::new(), |digest| format!(", SHA-256 <code>{}</code>", escape(digest)));
-    page.add(format_args!("<p class=\"soft\">{kind}{digest}</p>\n"));
+    page.add(format_args!("<p class=\"soft\">{kind} <code>{file}</code>{digest}</p>\n"));
     if !report.problems.is_empty() {
         page.problems(&report.problems);
     }
@@ -133,7 +134,7 @@ impl Page {
             (grouped(costs.secret_bits), "secret bits (server)"),
         ];
         tiles.extend(costs.total.bound_ratio.map(|r| (format!("{r:.3}"), "ANDs / least, binary layers")));
-        tiles.extend(estimate.map(|e| (duration(e.total_ms), "an inference, first network below")));
+        tiles.extend(estimate.map(|e| (duration(e.total_ms), "an inference")));
         self.tiles(&tiles);
     }
 

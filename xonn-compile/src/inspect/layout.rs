@@ -15,8 +15,10 @@ const RANK_GAP: f64 = 32.0;
 const DUMMY: f64 = 16.0;
 /// Space between columns, in which arrows go up again.
 const GUTTER: f64 = 64.0;
-/// Longest graph that stays one column, and the ranks of a column of longer ones.
-const RANKS: usize = 14;
+/// Ranks of a column, if the graph needs no more than [`COLUMNS`] of them.
+const RANKS: usize = 8;
+/// Most columns.
+const COLUMNS: usize = 4;
 /// Most boxes and pieces of arrows that are laid out.
 const MAX_ITEMS: usize = 4000;
 
@@ -159,11 +161,8 @@ fn place(items: &mut [Item], ranks: &[Vec<usize>]) {
 
 /// Cuts the ranks into columns and writes down every position.
 fn draw(items: &mut [Item], ranks: &[Vec<usize>], boxes: usize, ways: &[Vec<usize>]) -> Layout {
-    let per_column = if ranks.len() <= RANKS + 4 {
-        ranks.len()
-    } else {
-        ranks.len().div_ceil(ranks.len().div_ceil(RANKS))
-    };
+    let columns = ranks.len().div_ceil(RANKS).min(COLUMNS);
+    let per_column = ranks.len().div_ceil(columns);
     let mut x0 = 0.0;
     let mut right = 0.0f64;
     for column in ranks.chunks(per_column) {

@@ -7,8 +7,8 @@ use super::diagram::Role;
 use super::html::escape;
 use super::layout::{HEIGHT, Layout, Step, WIDTH, layout};
 
-/// Characters of a box's text that fit into it.
-const FITS: usize = 27;
+/// Characters of a box's title, and of its smaller second line, that fit into it.
+const FITS: [usize; 2] = [23, 28];
 
 /// `diagram` as an `<svg>` element in its natural size; `None` if it is too large to be readable.
 #[must_use]
@@ -26,6 +26,7 @@ pub fn svg(diagram: &Diagram) -> Option<String> {
             Role::Input | Role::Output => "end",
             Role::Costly => "costly",
             Role::Free => "free",
+            Role::Other => "other",
         };
         let radius = if class == "end" { HEIGHT / 2.0 } else { 6.0 };
         let (left, top) = (x - WIDTH / 2.0, y - HEIGHT / 2.0);
@@ -38,14 +39,14 @@ pub fn svg(diagram: &Diagram) -> Option<String> {
             escape(&node.title),
             escape(&node.detail),
             if one_line { y + 4.5 } else { y - 3.0 },
-            escape(&cut(&node.title)),
+            escape(&cut(&node.title, FITS[0])),
         );
         if !one_line {
             let _ = write!(
                 out,
                 "<text class=\"small\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
                 y + 13.0,
-                escape(&cut(&node.detail))
+                escape(&cut(&node.detail, FITS[1]))
             );
         }
         out.push_str("</g>\n");
@@ -75,12 +76,12 @@ fn arrows(out: &mut String, layout: &Layout) {
 }
 
 /// The text, cut where the box ends.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(FITS) {
+fn cut(text: &str, fits: usize) -> String {
+    match text.char_indices().nth(fits) {
         None => text.into(),
         // The end tells more than the beginning of `block_3/conv_2`.
         Some(_) => {
-            let skip = text.chars().count() - (FITS - 1);
+            let skip = text.chars().count() - (fits - 1);
             format!("\u{2026}{}", text.chars().skip(skip).collect::<String>())
         }
     }
@@ -92,8 +93,8 @@ mod tests {
 
     #[test]
     fn long_names_keep_their_end() {
-        assert_eq!(cut("conv"), "conv");
-        let long = cut(&format!("{}/tail", "x".repeat(50)));
-        assert!(long.starts_with('\u{2026}') && long.ends_with("/tail") && long.chars().count() == FITS);
+        assert_eq!(cut("conv", 23), "conv");
+        let long = cut(&format!("{}/tail", "x".repeat(50)), 23);
+        assert!(long.starts_with('\u{2026}') && long.ends_with("/tail") && long.chars().count() == 23);
     }
 }
