@@ -11,6 +11,7 @@ use super::Outcome;
 use super::model::ModelOptions;
 use crate::inspect::network::AND_RATE;
 use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
+use crate::keras::KerasError;
 use crate::{lower, passes};
 
 #[derive(Args)]
@@ -127,6 +128,7 @@ impl Inspect {
         let mut report = self.report(FileKind::Model);
         let graph = match self.options.read(&self.file)? {
             Ok(graph) => graph,
+            Err(error @ KerasError::Io { .. }) => return Err(error.into()),
             Err(error) => {
                 report.problems = Problem::of_reading(&error);
                 return Ok(report);

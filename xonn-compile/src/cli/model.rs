@@ -30,7 +30,7 @@ pub struct ModelOptions {
     /// JSON file that says what custom quantizers and activations are, such as {"my_sign": "ste_sign"}
     #[arg(long, value_name = "MAP.json")]
     custom: Option<PathBuf>,
-    /// The weights, where the model file holds the configuration only (.json)
+    /// The weights, where the model file holds the configuration only (.json): .h5, or the .weights.json of several files
     #[arg(long, value_name = "W.h5")]
     weights: Option<PathBuf>,
     /// The layer whose output is the prediction, for models with several outputs

@@ -39,10 +39,7 @@ impl Problem {
     /// The problems that kept a file from being read.
     #[must_use]
     pub fn of_reading(error: &KerasError) -> Vec<Self> {
-        match error {
-            KerasError::Refused { refusals, .. } => refusals.iter().map(Self::of_refusal).collect(),
-            other => vec![Self::of_text(Stage::Read, "", &xonn_circuits::text::sentence(other))],
-        }
+        error.refusals().iter().map(Self::of_refusal).collect()
     }
 
     /// The problem that kept a model from becoming integers.

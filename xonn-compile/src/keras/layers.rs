@@ -8,6 +8,7 @@ mod combine;
 mod linear;
 mod norm;
 mod pool;
+mod survey;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,34 +40,44 @@ pub(super) struct Origin<'a> {
     pub options: &'a ReadOptions,
 }
 
-/// Builds the graph of a model.
+/// Builds the graph of a model; with what is wrong with the weights as a whole, if they could not be read.
 ///
 /// # Errors
-/// [`KerasError::Refused`] with every refusal, or the first missing or malformed weight.
+/// [`KerasError::Refused`] with everything that is wrong; the error itself if it is one about a weight.
 pub(super) fn build(
     model: &ModelConfig,
-    weights: &Weights,
+    weights: Result<Weights, KerasError>,
     origin: Origin<'_>,
 ) -> Result<LayerGraph, KerasError> {
     let file = origin.file.to_owned();
+    let (weights, unread) = match weights {
+        Ok(weights) => (weights, None),
+        Err(error) => (Weights::default(), Some(error)),
+    };
     let mut builder = Builder {
         graph: LayerGraph::default(),
-        weights,
+        weights: &weights,
+        weights_are_known: unread.is_none(),
         arrays: HashMap::new(),
         origin,
         refusals: Vec::new(),
-        broken: None,
+        broken: unread,
     };
+    if let Some(error) = &builder.broken {
+        builder.refusals = error.refusals();
+    }
     let outputs = builder.model(model, "", None, 0)?;
-    if !builder.refusals.is_empty() {
-        return Err(KerasError::Refused { file, refusals: builder.refusals });
+    let output = choose_output(model, &outputs, &builder.origin);
+    if let (Err(error), false) = (&output, builder.refusals.is_empty()) {
+        builder.refusals.extend(error.refusals());
     }
-    if let Some(broken) = builder.broken {
-        return Err(broken);
+    match (builder.refusals.len(), builder.broken) {
+        (0, _) => {}
+        (1, Some(broken)) => return Err(broken),
+        _ => return Err(KerasError::Refused { file, refusals: builder.refusals }),
     }
-    let output = choose_output(model, &outputs, &builder.origin)?;
     let mut graph = builder.graph;
-    graph.output = output;
+    graph.output = output?;
     graph.retain_ancestors_of_output();
     graph.verify().map_err(|e| KerasError::Config { file: file.clone(), reason: e.to_string() })?;
     Ok(graph)
@@ -96,6 +107,8 @@ enum Trouble {
     Refused(String),
     /// Missing or malformed weights.
     Broken(Box<KerasError>),
+    /// It needs weights, and why there are none is told once, for the model.
+    NoWeights,
 }
 
 impl From<String> for Trouble {
@@ -109,11 +122,14 @@ type Built<T> = Result<T, Trouble>;
 struct Builder<'a> {
     graph: LayerGraph,
     weights: &'a Weights,
+    /// Whether the weights could be read at all.
+    weights_are_known: bool,
     /// Weights as they are computed with, by path and role, so that calls of a shared layer share them.
     arrays: HashMap<(String, &'static str), Arc<Array>>,
     origin: Origin<'a>,
+    /// Everything that is wrong.
     refusals: Vec<Refusal>,
-    /// The first missing or malformed weight.
+    /// The first error about weights among them.
     broken: Option<KerasError>,
 }
 
@@ -186,29 +202,13 @@ impl Builder<'_> {
     }
 
     fn layer_or_refusal(&mut self, layer: &Layer<'_>, call: usize) -> NodeIndex {
-        let extra = layer.config.calls[call].extra.as_ref().map(|extra| {
-            format!("it is called with the argument {extra}, expected tensors only, as in inference")
-        });
-        let built = match extra {
+        let built = match survey::extra_argument(layer, call) {
             Some(reason) => Err(Trouble::Refused(reason)),
             None => layer.fields().check_dtype().map_err(Trouble::Refused).and_then(|()| self.layer(layer)),
         };
         match built {
             Ok(node) => return node,
-            Err(Trouble::Refused(reason)) => {
-                let refusal = Refusal {
-                    layer: layer.path.clone(),
-                    class: layer.config.class.clone(),
-                    attribute: None,
-                    reason,
-                };
-                if !self.refusals.contains(&refusal) {
-                    self.refusals.push(refusal);
-                }
-            }
-            Err(Trouble::Broken(error)) => {
-                self.broken.get_or_insert(*error);
-            }
+            Err(trouble) => self.note(layer, call, trouble),
         }
         // Without a shape, so that nothing behind it is blamed.
         self.graph.add(&layer.path, &layer.config.class, LayerOp::NoOp, &[])
@@ -340,6 +340,9 @@ impl Builder<'_> {
     /// A layer's weights with the names in `roles`, in Keras's order: finite arrays, by role or, where the file has
     /// numbers only, by place.
     fn weights(&mut self, layer: &Layer<'_>, roles: &[&'static str]) -> Built<Vec<Arc<Array>>> {
+        if !self.weights_are_known {
+            return Err(Trouble::NoWeights);
+        }
         let found = self.weights.of(&layer.path);
         // Names of the user's own classes may be others; then the places count.
         let by_name = roles.iter().all(|role| found.iter().any(|(name, _)| name == role));
