@@ -17,8 +17,9 @@ const DUMMY: f64 = 16.0;
 const GUTTER: f64 = 64.0;
 /// Ranks of a column, if the graph needs no more than [`COLUMNS`] of them.
 const RANKS: usize = 8;
-/// Most columns.
+/// Most columns, if they fit side by side into this width.
 const COLUMNS: usize = 4;
+const PAGE: f64 = 1130.0;
 /// Most boxes and pieces of arrows that are laid out.
 const MAX_ITEMS: usize = 4000;
 
@@ -159,17 +160,33 @@ fn place(items: &mut [Item], ranks: &[Vec<usize>]) {
     }
 }
 
+/// From where to where the items of some ranks reach.
+fn extent(items: &[Item], ranks: &[Vec<usize>]) -> (f64, f64) {
+    ranks
+        .iter()
+        .flatten()
+        .map(|&i| &items[i])
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), item| {
+            (low.min(item.x - item.half), high.max(item.x + item.half))
+        })
+}
+
 /// Cuts the ranks into columns and writes down every position.
 fn draw(items: &mut [Item], ranks: &[Vec<usize>], boxes: usize, ways: &[Vec<usize>]) -> Layout {
-    let columns = ranks.len().div_ceil(RANKS).min(COLUMNS);
-    let per_column = ranks.len().div_ceil(columns);
+    let most = ranks.len().div_ceil(RANKS).min(COLUMNS);
+    let mut lengths = (1..=most).rev().map(|columns| ranks.len().div_ceil(columns));
+    let per_column = lengths
+        .find(|&length| {
+            let widths =
+                ranks.chunks(length).map(|column| extent(items, column)).map(|(low, high)| high - low);
+            widths.map(|width| width + GUTTER).sum::<f64>() - GUTTER <= PAGE
+        })
+        .unwrap_or(ranks.len());
     let mut x0 = 0.0;
     let mut right = 0.0f64;
     for column in ranks.chunks(per_column) {
-        let all = || column.iter().flatten().copied();
-        let low = all().map(|i| items[i].x - items[i].half).fold(f64::INFINITY, f64::min);
-        let high = all().map(|i| items[i].x + items[i].half).fold(f64::NEG_INFINITY, f64::max);
-        for i in all().collect::<Vec<_>>() {
+        let (low, high) = extent(items, column);
+        for &i in column.iter().flatten() {
             items[i].x += x0 - low;
         }
         right = x0 + high - low;
@@ -194,8 +211,8 @@ fn draw(items: &mut [Item], ranks: &[Vec<usize>], boxes: usize, ways: &[Vec<usiz
                 let lane = f64::from(crossings % 5) * 6.0;
                 crossings += 1;
                 let column = items[pair[1]].rank / per_column;
-                let first = ranks[column * per_column..].iter().take(per_column).flatten();
-                let left = first.map(|&i| items[i].x - items[i].half).fold(f64::INFINITY, f64::min);
+                let here = ranks.chunks(per_column).nth(column).unwrap_or_default();
+                let (left, _) = extent(items, here);
                 let (gutter, floor) = (left - GUTTER / 2.0 - 12.0 + lane, height - 4.0 - lane);
                 let ceiling = 4.0 + lane;
                 for (x, y) in [(from, floor), (gutter, floor), (gutter, ceiling), (to, ceiling)] {

@@ -140,7 +140,10 @@ impl KerasError {
                 (layer, weight, format!("weight {weight}: element {index} is {value}, expected {expected}"))
             }
             other => {
-                let reason = xonn_circuits::text::sentence(other);
+                let reason = match other {
+                    Self::NotAModel { file, reason } => format!("{file}: {reason}"),
+                    other => xonn_circuits::text::sentence(other),
+                };
                 return vec![Refusal { layer: String::new(), class: String::new(), attribute: None, reason }];
             }
         };
