@@ -40,6 +40,10 @@ pub(super) fn is_json(bytes: &[u8]) -> bool {
 
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, KerasError> {
     let file = path.display().to_string();
+    if path.is_dir() {
+        let reason = "a folder, such as a SavedModel; load it in Keras and save it as .keras or .h5";
+        return Err(not_a_model(&file, reason.into()));
+    }
     let io = |source| KerasError::Io { file: file.clone(), source };
     let mut bytes = Vec::new();
     std::fs::File::open(path).map_err(io)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
@@ -67,7 +71,14 @@ pub(super) fn open(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> R
         let keras = major_version(config["keras_version"].as_str(), &config);
         return Ok(Source { config, weights: None, keras });
     }
-    Err(not_a_model(file, "neither HDF5 nor a zip archive nor JSON".into()))
+    let reason = if bytes.get(4..8) == Some(b"TFL3") {
+        "a TensorFlow Lite file, which holds no Keras layers; give the model that it was converted from"
+    } else if bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        "a compressed file; decompress it first"
+    } else {
+        "neither HDF5 nor a zip archive nor JSON"
+    };
+    Err(not_a_model(file, reason.into()))
 }
 
 /// A whole-model `.h5`, also one that hides under the suffix `.keras` (Keras up to 2.12).
@@ -92,6 +103,7 @@ fn open_zip(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<S
         zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| not(format!("the archive is damaged: {e}")))?;
     let has = |zip: &zip::ZipArchive<_>, name: &str| zip.index_for_name(name).is_some();
     let sharded = has(&zip, "model.weights.json") && !has(&zip, "model.weights.h5");
+    let has_config = has(&zip, "config.json");
     let mut entry = |name: &str, max: u64| -> Result<Vec<u8>, KerasError> {
         let entry = zip.by_name(name).map_err(|e| not(format!("entry {name}: {e}")))?;
         let mut bytes = Vec::new();
@@ -102,6 +114,10 @@ fn open_zip(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<S
             Ok(bytes)
         }
     };
+    if !has_config {
+        let reason = "the archive has no config.json, so it is none that model.save() wrote";
+        return Err(not(reason.into()));
+    }
     let config = parse_json(&entry("config.json", MAX_CONFIG.min(longest))?, file)?;
     // Keras writes it; nothing depends on it but the order of operations of one layer.
     let metadata =
