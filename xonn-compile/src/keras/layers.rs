@@ -27,6 +27,9 @@ use crate::graph::{Array, LayerGraph, LayerOp, Quantizer, shape};
 /// Most operations of a graph; nested models that are called several times multiply.
 const MAX_NODES: usize = 1 << 15;
 
+/// Most numbers of a model's input: a colour image of 1,182 x 1,182, and half a gigabyte of labels at 8 bits each.
+const MAX_INPUT: usize = 1 << 22;
+
 /// Deepest nesting of models.
 const MAX_DEPTH: usize = 16;
 
@@ -287,6 +290,10 @@ impl Builder<'_> {
                 brief(&Value::from(list.clone()))
             )
         })?;
+        let numbers = shape.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis));
+        if numbers.is_none_or(|numbers| numbers > MAX_INPUT) {
+            return Err(format!("its shape is {shape:?}, expected at most {MAX_INPUT} numbers").into());
+        }
         let node = self.add(layer, LayerOp::Input { shape }, &[])?;
         self.graph.inputs.push(node);
         Ok(node)
