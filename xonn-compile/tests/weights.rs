@@ -48,3 +48,18 @@ fn a_list_of_shards_may_lie_elsewhere() {
     let reference = compile(&fixture("stored_float32.keras")).expect("it compiles");
     assert!(lowered(&network) == lowered(&reference));
 }
+
+#[test]
+fn weights_beside_a_configuration_are_found_by_its_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("m.json");
+    let archive = std::fs::File::open(fixture("stored_float32.keras")).expect("readable");
+    let mut archive = zip::ZipArchive::new(archive).expect("it is an archive");
+    for (entry, name) in [("config.json", "m.json"), ("model.weights.h5", "m.weights.h5")] {
+        let mut file = std::fs::File::create(folder.path().join(name)).expect("writable");
+        std::io::copy(&mut archive.by_name(entry).expect("it is there"), &mut file).expect("writable");
+    }
+    let graph = keras::read(&model, &options()).expect("it can be read");
+    let network = passes::run(&graph, &Options::default()).expect("it compiles").network;
+    assert!(lowered(&network) == lowered(&compile(&fixture("stored_float32.keras")).expect("it compiles")));
+}

@@ -73,9 +73,10 @@ pub fn html(report: &Report) -> String {
     }
     page.networks(&report.networks);
     for diagram in &report.diagrams {
-        let drawing = svg(diagram)
-            .map(|svg| format!("<div class=\"scroll\">{svg}</div>"))
-            .unwrap_or_else(|| "<p class=\"soft\">Too many layers to draw.</p>".into());
+        let drawing =
+            svg(diagram).map(|svg| format!("<div class=\"scroll\">{svg}</div>")).unwrap_or_else(|| {
+                "<p class=\"soft\">Too large to draw here: --format dot writes it for Graphviz.</p>".into()
+            });
         page.add(format_args!("<section><h2>{}</h2>\n{drawing}</section>\n", escape(&diagram.caption)));
     }
     page.0.push_str("</main>\n</body>\n</html>\n");

@@ -23,6 +23,9 @@ const PAGE: f64 = 1130.0;
 /// Most boxes and pieces of arrows that are laid out.
 const MAX_ITEMS: usize = 4000;
 
+/// Widest drawing that is of use to anybody.
+const MAX_WIDTH: f64 = 8000.0;
+
 /// Where boxes and arrows are.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Layout {
@@ -89,7 +92,8 @@ pub fn layout(diagram: &Diagram) -> Option<Layout> {
     items.iter().enumerate().for_each(|(i, item)| ranks[item.rank].push(i));
     sort_by_barycentres(&items, &mut ranks);
     place(&mut items, &ranks);
-    Some(draw(&mut items, &ranks, diagram.nodes.len(), &ways))
+    let (low, high) = extent(&items, &ranks);
+    (high - low <= MAX_WIDTH).then(|| draw(&mut items, &ranks, diagram.nodes.len(), &ways))
 }
 
 /// Orders each rank by the mean place of its neighbours above, then below, a few times.
@@ -206,7 +210,7 @@ fn draw(items: &mut [Item], ranks: &[Vec<usize>], boxes: usize, ways: &[Vec<usiz
         let mut steps = vec![Step::Line(x, top + half(way[0]))];
         for pair in way.windows(2) {
             let ((from, _), (to, below)) = (at(pair[0]), at(pair[1]));
-            if items[pair[1]].rank % per_column == 0 && items[pair[1]].rank > 0 {
+            if items[pair[1]].rank.is_multiple_of(per_column) && items[pair[1]].rank > 0 {
                 // Into the next column: down, through the gutter, up, and in from above. Neighbours keep apart.
                 let lane = f64::from(crossings % 5) * 6.0;
                 crossings += 1;
@@ -286,5 +290,6 @@ mod tests {
         assert_eq!(layout(&diagram(0, &[])), None);
         let skips: Vec<(usize, usize)> = (1..2000).flat_map(|i| [(i - 1, i), (0, i)]).collect();
         assert_eq!(layout(&diagram(2000, &skips)), None);
+        assert_eq!(layout(&diagram(1000, &[])), None, "a rank of 1000 boxes");
     }
 }
