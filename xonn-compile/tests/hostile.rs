@@ -190,3 +190,47 @@ fn sizes_in_a_configuration_allocate_nothing() {
         assert!(begin.elapsed() < Duration::from_secs(5), "stage {stage}, {:?}: {config}", begin.elapsed());
     }
 }
+
+/// Many layers, many refusals, layers that read one tensor many times, models that call models twice each.
+#[test]
+fn numbers_of_layers_take_no_quadratic_time() {
+    let sequential = |class: &str, n: usize| {
+        let layer = |i: usize| json!({ "class_name": class, "config": { "name": format!("l{i}") } });
+        let mut layers = vec![json!({ "class_name": "InputLayer",
+            "config": { "name": "i", "batch_input_shape": [null, 4] } })];
+        layers.extend((0..n).map(layer));
+        json!({ "class_name": "Sequential", "config": { "name": "s", "layers": layers } })
+    };
+    let input = json!({ "class_name": "InputLayer", "name": "in", "inbound_nodes": [],
+        "config": { "name": "in", "batch_input_shape": [null, 4] } });
+    let functional = |layer: Value, call: usize| {
+        json!({ "class_name": "Functional", "config": { "name": "f", "layers": [input, layer],
+            "input_layers": [["in", 0, 0]], "output_layers": [["x", call, 0]] } })
+    };
+    let reads = vec![json!(["in", 0, 0, {}]); 100_000];
+    let wide = functional(
+        json!({ "class_name": "Add", "name": "x", "config": { "name": "x" }, "inbound_nodes": [reads] }),
+        0,
+    );
+    let mut nested = functional(
+        json!({ "class_name": "Dropout", "name": "x", "config": { "name": "x" },
+            "inbound_nodes": [[["in", 0, 0, {}]]] }),
+        0,
+    );
+    for _ in 0..14 {
+        nested["name"] = json!("x");
+        nested["inbound_nodes"] = json!([[["in", 0, 0, {}]], [["x", 1, 0, {}]]]);
+        nested = functional(nested, 2);
+    }
+    let weights = std::fs::read(fixture("tiny_mlp.h5")).expect("readable");
+    for (what, config) in [
+        ("refusals", sequential("LSTM", 10_000)),
+        ("signs", sequential("SteSign", 10_000)),
+        ("reads", wide),
+        ("nested models", nested),
+    ] {
+        let begin = Instant::now();
+        let stage = follow(config.to_string().into_bytes(), Some(&weights));
+        assert!(begin.elapsed() < Duration::from_secs(10), "{what}: stage {stage}, {:?}", begin.elapsed());
+    }
+}

@@ -232,7 +232,7 @@ fn netlists_are_counted_and_drawn_if_they_are_small() {
     assert_eq!(netlist["and_costs"], json!({ "full": 0, "half": 1, "free": 1 }));
     assert_eq!((&netlist["and"], &netlist["xor"], &netlist["inv"]), (&json!(2), &json!(1), &json!(1)));
     let (dot, _) = output(inspect().arg(&path).args(["--format", "dot"]), 0);
-    assert_eq!(dot.matches(" -> ").count(), 8, "{dot}");
+    assert_eq!(dot.matches(" -> ").count(), 7, "{dot}");
     let page = folder.path().join("n.html");
     let (stdout, _) = output(inspect().arg(&path).args(["--format", "html", "-o"]).arg(&page), 0);
     assert!(stdout.is_empty());

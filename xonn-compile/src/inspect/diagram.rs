@@ -65,6 +65,13 @@ impl Diagram {
         self.nodes.len() - 1
     }
 
+    /// One arrow from each of `from`, however often it is read.
+    fn arrows(&mut self, mut from: Vec<usize>, to: usize) {
+        from.sort_unstable();
+        from.dedup();
+        self.edges.extend(from.into_iter().map(|from| (from, to)));
+    }
+
     /// A program's layers with their shapes and ANDs.
     #[must_use]
     pub fn of_program(program: &Program) -> Self {
@@ -81,19 +88,13 @@ impl Diagram {
             detail.push(if ands > 0 { format!("{} ANDs", grouped(ands)) } else { "free".into() });
             let role = if ands > 0 { Role::Costly } else { Role::Free };
             let node = diagram.node(&layer.info.name, detail.join(" \u{b7} "), role);
-            let mut reads: Vec<usize> = layer
-                .blocks
-                .iter()
-                .flat_map(|block| &block.inputs)
-                .filter_map(|port| match port.source {
+            let reads =
+                layer.blocks.iter().flat_map(|block| &block.inputs).filter_map(|port| match port.source {
                     Source::Input => Some(input),
                     Source::Layer(read) => of_layer.get(read as usize).copied(),
                     Source::Secret => None,
-                })
-                .collect();
-            reads.sort_unstable();
-            reads.dedup();
-            diagram.edges.extend(reads.into_iter().map(|read| (read, node)));
+                });
+            diagram.arrows(reads.collect(), node);
             of_layer.push(node);
         }
         let output = diagram.node("output", format!("{} bits", program.output_bits()), Role::Output);
@@ -122,9 +123,9 @@ impl Diagram {
             };
             let detail = format!("{} \u{b7} {}", layer.op.name(), shape.join("x"));
             let place = diagram.node(&layer.name, detail, role);
-            for read in graph.inputs_of(node) {
-                diagram.edges.extend(of_layer.get(&read).map(|&read| (read, place)));
-            }
+            let reads =
+                graph.inputs_of(node).into_iter().filter_map(|read| of_layer.get(&read).copied()).collect();
+            diagram.arrows(reads, place);
             of_layer.insert(node, place);
         }
         let output = diagram.node("output", "", Role::Output);
@@ -163,17 +164,14 @@ impl Diagram {
                 Gate::Copy { .. } => ("EQW", Role::Free),
             };
             let node = diagram.node(name, format!("wire {}", gate.out().0), role);
-            diagram.edges.extend(gate.operands().filter_map(|w| Some((*maker.get(&w.0)?, node))));
+            diagram.arrows(gate.operands().filter_map(|w| maker.get(&w.0).copied()).collect(), node);
             maker.insert(gate.out().0, node);
         }
         let mut outputs = netlist.output_wires();
         for (number, &bits) in netlist.outputs().iter().enumerate() {
             let node = diagram.node(format!("output {number}"), format!("{bits} bits"), Role::Output);
-            let mut from: Vec<usize> =
-                outputs.by_ref().take(bits as usize).filter_map(|w| maker.get(&w.0).copied()).collect();
-            from.sort_unstable();
-            from.dedup();
-            diagram.edges.extend(from.into_iter().map(|from| (from, node)));
+            let bits = outputs.by_ref().take(bits as usize);
+            diagram.arrows(bits.filter_map(|w| maker.get(&w.0).copied()).collect(), node);
         }
         Ok(diagram)
     }
@@ -191,7 +189,7 @@ mod tests {
         let diagram = Diagram::of_netlist(&netlist).expect("it is small");
         let titles: Vec<&str> = diagram.nodes.iter().map(|node| node.title.as_str()).collect();
         assert_eq!(titles, ["input 0", "input 1", "AND", "XOR", "output 0"]);
-        assert_eq!(diagram.edges, [(0, 2), (1, 2), (2, 3), (0, 3), (3, 4)]);
+        assert_eq!(diagram.edges, [(0, 2), (1, 2), (0, 3), (2, 3), (3, 4)]);
         let gates: String = (0..2001).map(|i| format!("1 1 {i} {} INV\n", i + 1)).collect();
         let text = format!("2001 2002\n1 1\n1 1\n\n{gates}");
         let netlist = bristol::read(text.as_bytes(), "large").expect("it obeys the format").netlist;
