@@ -138,14 +138,14 @@ impl Inspect {
         let compiled = match passes::run(&graph, &self.options.passes()) {
             Ok(compiled) => compiled,
             Err(error) => {
-                report.problems = vec![Problem::of_passes(&error)];
+                report.problems = vec![Problem::of_passes(&error).of_class_in(&graph)];
                 return Ok(report);
             }
         };
         report.notes = compiled.notes;
         match lower::lower(&compiled.network) {
             Ok(lowered) => report.add_program(&lowered.program),
-            Err(error) => report.problems = vec![Problem::of_lowering(&error)],
+            Err(error) => report.problems = vec![Problem::of_lowering(&error).of_class_in(&graph)],
         }
         Ok(report)
     }

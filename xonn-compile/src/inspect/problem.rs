@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::graph::LayerGraph;
 use crate::keras::{KerasError, Refusal};
 use crate::lower::LowerError;
 use crate::passes::PassError;
@@ -49,6 +50,13 @@ impl Problem {
             PassError::Layer { layer, reason } => Self::of_text(Stage::Compile, layer, reason),
             other => Self::of_text(Stage::Compile, "", &other.to_string()),
         }
+    }
+
+    /// The same problem with the class of its layer, as the file has it.
+    #[must_use]
+    pub fn of_class_in(self, graph: &LayerGraph) -> Self {
+        let found = graph.graph.node_weights().find(|layer| layer.name == self.layer);
+        Self { class: found.map_or(String::new(), |layer| layer.class.clone()), ..self }
     }
 
     /// The problem that kept integers from becoming gates.

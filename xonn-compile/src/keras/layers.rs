@@ -9,6 +9,7 @@ mod linear;
 mod norm;
 mod pool;
 mod survey;
+mod unsupported;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -100,7 +101,9 @@ fn choose_output(
             None => error(format!("no output is named {name:?}, expected one of {names:?}")),
         },
         None if outputs.len() == 1 => Ok(outputs[0]),
-        None => error(format!("the model has the outputs {names:?}, expected the name of one of them")),
+        None => {
+            error(format!("the model has the outputs {names:?}, expected one; choose it with --output-layer"))
+        }
     }
 }
 
@@ -273,7 +276,7 @@ impl Builder<'_> {
                     let read = layer.only_read()?;
                     self.apply(layer, activation, read)
                 }
-                None => Err(unsupported_class(layer.config).into()),
+                None => Err(unsupported::unsupported_class(layer.config).into()),
             },
         }
     }
@@ -403,14 +406,4 @@ impl Builder<'_> {
 
 fn broken(error: KerasError) -> Trouble {
     Trouble::Broken(Box::new(error))
-}
-
-fn unsupported_class(layer: &LayerConfig) -> String {
-    let registered = layer.registered.as_deref().filter(|name| *name != layer.class);
-    let name = registered.map_or(String::new(), |name| format!(" (registered as {name:?})"));
-    let kind = &layer.kind;
-    format!(
-        "layers of class {kind:?}{name} are not supported; if it is a class of your own that does what a known one does, \
-         say so with --custom map.json holding {{\"{kind}\": \"QuantDense\"}}"
-    )
 }
