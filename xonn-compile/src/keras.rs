@@ -24,6 +24,7 @@ pub mod weights;
 use std::path::{Path, PathBuf};
 
 use crate::graph::LayerGraph;
+use config::ModelConfig;
 pub use error::{KerasError, Refusal};
 use quantizer::CustomNames;
 use store::Store;
@@ -56,6 +57,16 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<LayerGraph, KerasError
     let weights = options.weights.clone().or_else(beside);
     let weights = weights.map(|path| (Store::read(&path), path.display().to_string()));
     build(bytes, &path.display().to_string(), weights, options)
+}
+
+/// Reads a model's configuration alone: what it would be, also where it cannot be read as a whole.
+///
+/// # Errors
+/// [`KerasError`], naming the file.
+pub fn read_config(path: &Path, options: &ReadOptions) -> Result<ModelConfig, KerasError> {
+    let file = path.display().to_string();
+    let source = source::open(source::read_file(path)?, &file, true)?;
+    config::parse(&source.config, &file, &options.custom)
 }
 
 /// Reads a model from memory; the first bytes tell the format, not the suffix.

@@ -197,6 +197,9 @@ fn everything_that_is_wrong_is_told_at_once() {
     let (page, _) = output(inspect().arg(&path).args(["--format", "html"]), 1);
     assert_harmless(&page);
     assert!(page.contains("Cannot be compiled") && page.contains("&lt;script&gt;"));
+    // Drawn all the same: an input, five layers, four of them refused.
+    let boxes = |class: &str| page.matches(&format!("<g class=\"{class}\">")).count();
+    assert_eq!((boxes("end"), boxes("other"), boxes("refused")), (1, 1, 4));
     let (text, _) = output(inspect().arg(&path), 1);
     assert!(text.contains("9 problems:") && text.contains("layer \"c\" (QuantConv2D): padding"), "{text}");
 

@@ -11,7 +11,7 @@ use super::Outcome;
 use super::model::ModelOptions;
 use crate::inspect::network::AND_RATE;
 use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
-use crate::keras::KerasError;
+use crate::keras::{self, KerasError};
 use crate::{lower, passes};
 
 #[derive(Args)]
@@ -131,6 +131,9 @@ impl Inspect {
             Err(error @ KerasError::Io { .. }) => return Err(error.into()),
             Err(error) => {
                 report.problems = Problem::of_reading(&error);
+                // Drawn from its configuration, if it has one that can be read.
+                let config = keras::read_config(&self.file, &self.options.reading()?).ok();
+                report.diagrams.extend(config.map(|model| Diagram::of_config(&model, &report.problems)));
                 return Ok(report);
             }
         };

@@ -47,6 +47,11 @@ impl ModelOptions {
 
     /// Reads a model: outside, what is wrong with the options; inside, what is wrong with the model.
     pub fn read(&self, path: &Path) -> Result<Result<LayerGraph, KerasError>, Box<dyn Error>> {
+        Ok(keras::read(path, &self.reading()?))
+    }
+
+    /// How the model's file is to be read.
+    pub fn reading(&self) -> Result<ReadOptions, Box<dyn Error>> {
         let custom = match &self.custom {
             None => Default::default(),
             Some(map) => {
@@ -57,9 +62,7 @@ impl ModelOptions {
                 })?
             }
         };
-        let options =
-            ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() };
-        Ok(keras::read(path, &options))
+        Ok(ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() })
     }
 
     /// What the passes are to know.

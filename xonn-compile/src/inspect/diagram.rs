@@ -1,12 +1,14 @@
 //! What is drawn: boxes and arrows, of a model's layers, a program's layers, or a small netlist's gates.
 
 use petgraph::stable_graph::NodeIndex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use xonn_circuits::netlist::{Gate, Netlist};
 use xonn_circuits::program::{Program, Source};
 use xonn_circuits::text::grouped;
 
+use super::Problem;
 use crate::graph::LayerGraph;
+use crate::keras::config::ModelConfig;
 
 /// Most gates of a netlist that is drawn.
 pub const MAX_GATES: usize = 2000;
@@ -46,6 +48,8 @@ pub enum Role {
     Other,
     /// What the client learns.
     Output,
+    /// A layer that cannot be compiled.
+    Refused,
 }
 
 /// Why a netlist is not drawn.
@@ -130,6 +134,37 @@ impl Diagram {
         }
         let output = diagram.node("output", "", Role::Output);
         diagram.edges.extend(of_layer.get(&graph.output).map(|&last| (last, output)));
+        diagram
+    }
+
+    /// A model's layers as configured, nested models as one box each; those that `problems` name stand out.
+    #[must_use]
+    pub fn of_config(model: &ModelConfig, problems: &[Problem]) -> Self {
+        let mut diagram = Self { caption: "The model's layers, as configured".into(), ..Self::default() };
+        let mut of_call: HashMap<(usize, usize), usize> = HashMap::new();
+        let named: HashSet<&str> = problems.iter().map(|problem| problem.layer.as_str()).collect();
+        for call in &model.order {
+            let layer = &model.layers[call.layer];
+            let inside =
+                |path: &&str| path.strip_prefix(&layer.name).is_some_and(|rest| rest.starts_with('/'));
+            let refused = match layer.nested {
+                None => named.contains(layer.name.as_str()),
+                Some(_) => named.iter().any(inside),
+            };
+            let detail = match &layer.nested {
+                None => layer.class.clone(),
+                Some(nested) => format!("{} of {} layers", layer.class, nested.layers.len()),
+            };
+            let role = match layer.class.as_str() {
+                _ if refused => Role::Refused,
+                "InputLayer" => Role::Input,
+                _ => Role::Other,
+            };
+            let node = diagram.node(&layer.name, detail, role);
+            let reads = layer.calls[call.call].reads.iter();
+            diagram.arrows(reads.filter_map(|r| of_call.get(&(r.layer, r.call)).copied()).collect(), node);
+            of_call.insert((call.layer, call.call), node);
+        }
         diagram
     }
 

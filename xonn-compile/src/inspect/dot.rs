@@ -18,6 +18,7 @@ pub fn dot(diagram: &Diagram) -> String {
             Role::Costly => "style=bold",
             Role::Free => "style=dashed",
             Role::Other => "style=solid",
+            Role::Refused => "color=red, fontcolor=red",
         };
         let label = match node.detail.as_str() {
             "" => quoted(&node.title),

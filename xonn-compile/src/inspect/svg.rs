@@ -27,6 +27,7 @@ pub fn svg(diagram: &Diagram) -> Option<String> {
             Role::Costly => "costly",
             Role::Free => "free",
             Role::Other => "other",
+            Role::Refused => "refused",
         };
         let radius = if class == "end" { HEIGHT / 2.0 } else { 6.0 };
         let (left, top) = (x - WIDTH / 2.0, y - HEIGHT / 2.0);
