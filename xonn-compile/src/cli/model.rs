@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use xonn_circuits::data::{self, InputEncoding, Tensor};
 
+use crate::graph::LayerGraph;
 use crate::integer::IntegerNetwork;
-use crate::keras::{self, ReadOptions};
-use crate::passes::{self, Compiled, InputOptions, OutputMode};
+use crate::keras::{self, KerasError, ReadOptions};
+use crate::passes::{self, Compiled, InputOptions, OutputMode, PassError};
 use crate::{calibrate, lower};
 
 /// Bits of a real weight where nobody says otherwise: so many that classes are Keras's.
@@ -59,7 +60,7 @@ pub struct ModelOptions {
     /// JSON file that says what custom quantizers and activations are, such as {"my_sign": "ste_sign"}
     #[arg(long, value_name = "MAP.json")]
     custom: Option<PathBuf>,
-    /// The weights, where the model file holds the configuration only (.json)
+    /// The weights, where the model file holds the configuration only (.json): .h5, or the .weights.json of several files
     #[arg(long, value_name = "W.h5")]
     weights: Option<PathBuf>,
     /// The layer whose output is the prediction, for models with several outputs
@@ -70,6 +71,17 @@ pub struct ModelOptions {
 impl ModelOptions {
     /// Reads and compiles a model.
     pub fn compile(&self, path: &Path) -> Result<Compiled, Box<dyn Error>> {
+        let graph = self.read(path)??;
+        self.fold(&graph)?.map_err(|e| format!("{}: {e}", path.display()).into())
+    }
+
+    /// Reads a model: outside, what is wrong with the options; inside, what is wrong with the model.
+    pub fn read(&self, path: &Path) -> Result<Result<LayerGraph, KerasError>, Box<dyn Error>> {
+        Ok(keras::read(path, &self.reading()?))
+    }
+
+    /// How the model's file is to be read.
+    pub fn reading(&self) -> Result<ReadOptions, Box<dyn Error>> {
         let custom = match &self.custom {
             None => Default::default(),
             Some(map) => {
@@ -80,11 +92,12 @@ impl ModelOptions {
                 })?
             }
         };
-        let graph = keras::read(
-            path,
-            &ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() },
-        )?;
-        let mut options = passes::Options {
+        Ok(ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() })
+    }
+
+    /// What the passes are to know without any data.
+    fn passes(&self) -> passes::Options {
+        passes::Options {
             input: InputOptions {
                 bits: self.input_bits,
                 signed: self.input_signed,
@@ -99,23 +112,26 @@ impl ModelOptions {
                 OutputArg::Scores => OutputMode::Scores,
             },
             score_bits: self.score_bits,
-        };
-        let named = |e: passes::PassError| format!("{}: {e}", path.display());
-        let Some(data) = &self.calibrate else { return Ok(passes::run(&graph, &options).map_err(named)?) };
-        let x = data::load(data)?.x;
+        }
+    }
+
+    /// Compiles a graph: outside, what is wrong with the options or the calibration data; inside, with the model.
+    pub fn fold(&self, graph: &LayerGraph) -> Result<Result<Compiled, PassError>, Box<dyn Error>> {
+        let mut options = self.passes();
+        let Some(path) = &self.calibrate else { return Ok(passes::run(graph, &options)) };
+        let x = data::load(path)?.x;
         let mut notes = Vec::new();
         options.input = calibrate::input(&x, self.input_bits, &mut notes)
-            .map_err(|reason| format!("{}: {reason}", data.display()))?;
-        let mut compiled = match self.weight_bits {
-            Some(_) => passes::run(&graph, &options).map_err(named)?,
-            None => {
-                let samples =
-                    |network: &IntegerNetwork| quantised(&x, &lower::input_encoding(&network.input));
-                calibrate::weight_bits(&graph, &options, samples).map_err(named)?
-            }
+            .map_err(|reason| format!("{}: {reason}", path.display()))?;
+        let samples = |network: &IntegerNetwork| quantised(&x, &lower::input_encoding(&network.input));
+        let compiled = match self.weight_bits {
+            Some(_) => passes::run(graph, &options),
+            None => calibrate::weight_bits(graph, &options, samples),
         };
-        compiled.notes.append(&mut notes);
-        Ok(compiled)
+        Ok(compiled.map(|mut compiled| {
+            compiled.notes.append(&mut notes);
+            compiled
+        }))
     }
 }
 
