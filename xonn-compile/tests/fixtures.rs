@@ -51,6 +51,9 @@ const MODELS: [(&str, &str); 35] = [
     ("two_inputs.h5", "two_inputs.npz"),
 ];
 
+/// ANDs up to which a flat netlist is written and evaluated, too.
+const FLAT_LIMIT: u64 = 600_000;
+
 #[test]
 fn labels_are_keras_labels_at_every_stage() {
     for (model, data) in MODELS {
@@ -69,6 +72,16 @@ fn labels_are_keras_labels_at_every_stage() {
         let inputs: Vec<Vec<bool>> = q.iter().map(bits).collect();
         let outputs = evaluate(program, &lowered.secret, &inputs).expect("the lengths fit");
 
+        if program.costs().total() > FLAT_LIMIT {
+            for (sample, (output, want)) in outputs.iter().zip(&reference).enumerate() {
+                assert_eq!(
+                    program.output().decode(output),
+                    Prediction::Class(want.class as u32),
+                    "{model}, {sample}"
+                );
+            }
+            continue;
+        }
         let mut text = Vec::new();
         let flat = flatten(program, &mut text, |_, _| ()).expect("it can be written");
         let netlist = bristol::read(&text[..], model).expect("what is written is valid").netlist;
