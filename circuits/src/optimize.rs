@@ -71,7 +71,7 @@ impl Pass {
 pub struct Options {
     /// The passes to run; their order is that of [`Pass::ALL`] in any case.
     pub passes: Vec<Pass>,
-    /// Most rounds of `factor` and `rewrite`; they end before that when a round gains nothing.
+    /// Most rounds of `factor` and `rewrite`; they end before that when a round gains nothing, or next to nothing.
     pub rounds: u32,
     /// Most leaves of the cones that are rewritten, 2 to 6.
     pub leaves: usize,
@@ -165,6 +165,10 @@ pub enum OptimizeError {
     },
 }
 
+/// A round that saves less than this part of the ANDs is the last one with cones of a size. Small circuits, where that is
+/// less than one AND, are rewritten until nothing changes.
+const NEGLIGIBLE: u64 = 2000;
+
 /// Optimises `netlist`. `progress` is told the pass, and how much of how much of it is done.
 ///
 /// The same netlist and options give the same result, on any machine.
@@ -186,17 +190,22 @@ pub fn optimize(
     let mut run = Run { options, netlist, graph: Xag::of(netlist), steps: Vec::new(), minimal: None };
     let mut counts = Counts::from(netlist.stats());
     for pass in [Pass::Fold, Pass::Share] {
-        run.pass(pass, &mut counts, progress);
+        run.pass(pass, 0, &mut counts, progress);
     }
+    // Small cones first: they are fast and find most. Larger ones once these gain nothing.
+    let mut leaves = options.leaves.min(4);
     for _ in 0..options.rounds {
         let before = counts.and;
-        run.pass(Pass::Factor, &mut counts, progress);
-        run.pass(Pass::Rewrite, &mut counts, progress);
-        if counts.and == before {
-            break;
+        run.pass(Pass::Factor, leaves, &mut counts, progress);
+        run.pass(Pass::Rewrite, leaves, &mut counts, progress);
+        if before - counts.and <= before / NEGLIGIBLE {
+            leaves += 1;
+            if leaves > options.leaves {
+                break;
+            }
         }
     }
-    run.pass(Pass::Xor, &mut counts, progress);
+    run.pass(Pass::Xor, 0, &mut counts, progress);
     let result = run.exported();
     let compared = equivalence::compare(netlist, &result, options.compare_rounds, 0).map_err(|d| match d {
         Difference::Output { output, .. } => OptimizeError::Differs { output },
@@ -219,7 +228,13 @@ impl Run<'_> {
         export::netlist(&self.graph, self.netlist.inputs(), self.netlist.outputs())
     }
 
-    fn pass(&mut self, pass: Pass, counts: &mut Counts, progress: &mut dyn FnMut(Pass, u64, u64)) {
+    fn pass(
+        &mut self,
+        pass: Pass,
+        leaves: usize,
+        counts: &mut Counts,
+        progress: &mut dyn FnMut(Pass, u64, u64),
+    ) {
         if !self.options.passes.contains(&pass) {
             return;
         }
@@ -231,7 +246,7 @@ impl Run<'_> {
             Pass::Factor => factor::factor(&self.graph),
             Pass::Rewrite => {
                 let minimal = self.minimal.get_or_insert_with(Minimal::new);
-                let effort = Effort { leaves: self.options.leaves, cuts: cuts_per_node(&self.graph) };
+                let effort = Effort { leaves, cuts: cuts_per_node(&self.graph) };
                 rewrite::rewrite(&self.graph, minimal, effort, &mut |done, of| progress(pass, done, of))
             }
             Pass::Xor => share_xors::share_xors(&self.graph),

@@ -58,7 +58,8 @@ impl Cuts {
                         }
                     }
                 }
-                found.sort_by_key(|c| (c.len, std::cmp::Reverse(c.volume)));
+                // Few leaves, and many ANDs above them: what a shorter chain could replace.
+                found.sort_by_key(|c| (2 * i32::from(c.len) - i32::from(c.volume), c.len));
                 found.truncate(most - 1);
             }
             found.push(Cut::trivial(number as u32));

@@ -56,29 +56,41 @@ fn read(b: &mut Builder, wire: &mut [[Option<WireId>; 2]], lit: Lit) -> WireId {
     inverted
 }
 
-/// For each node: the operand, 0 or 1, whose negation makes the node negated at no INV gate of its own.
+/// For each XOR node: the operand, 0 or 1, that is read negated so that the node comes out negated.
+///
+/// Negations wander from an XOR to one of its operands, where several of them often meet and one INV gate serves all:
+/// an operand that is negated anyway, one that most other negated XORs have too, or an XOR that nothing else reads.
 fn negations(graph: &Xag, live: &[u32]) -> Vec<Option<u8>> {
     let mut needed = vec![[false; 2]; graph.nodes.len()];
-    let mut via = vec![None; graph.nodes.len()];
     let need = |needed: &mut Vec<[bool; 2]>, l: Lit| needed[l.index()][usize::from(l.is_negated())] = true;
-    graph.outputs.iter().for_each(|&l| need(&mut needed, l));
-    for &node in live.iter().rev() {
-        match graph.nodes[node as usize] {
-            Node::And(x, y) => [x, y].into_iter().for_each(|l| need(&mut needed, l)),
-            Node::Xor(x, y) => {
-                let only_negated = needed[node as usize] == [false, true];
-                let free = |l: Lit| needed[l.index()][1];
-                via[node as usize] = match (only_negated, free(x), free(y)) {
-                    (true, true, _) => Some(0),
-                    (true, false, true) => Some(1),
-                    _ => None,
-                };
-                let negated = via[node as usize];
-                need(&mut needed, x.negate_if(negated == Some(0)));
-                need(&mut needed, y.negate_if(negated == Some(1)));
-            }
-            Node::False | Node::Input => {}
+    let products = live.iter().map(|&n| graph.nodes[n as usize]).filter(|n| n.is_and());
+    products.flat_map(|n| n.operands()).chain(graph.outputs.iter().copied()).for_each(|l| need(&mut needed, l));
+
+    // How many XORs that are read negated only have a node as their operand.
+    let mut wanted = vec![0u32; graph.nodes.len()];
+    for &node in live.iter().filter(|&&n| needed[n as usize] == [false, true]) {
+        if let Node::Xor(x, y) = graph.nodes[node as usize] {
+            wanted[x.index()] += 1;
+            wanted[y.index()] += 1;
         }
+    }
+    let references = graph.references();
+    let mut via = vec![None; graph.nodes.len()];
+    for &node in live.iter().rev() {
+        let Node::Xor(x, y) = graph.nodes[node as usize] else { continue };
+        if needed[node as usize] == [false, true] {
+            let score = |l: Lit| {
+                let alone = references[l.index()] == 1 && graph.nodes[l.index()].is_xor();
+                (needed[l.index()][1], wanted[l.index()], alone)
+            };
+            let (of_x, of_y) = (score(x), score(y));
+            let ((anyway, met, alone), operand) = if of_x >= of_y { (of_x, 0) } else { (of_y, 1) };
+            if anyway || met > 1 || alone {
+                via[node as usize] = Some(operand);
+            }
+        }
+        need(&mut needed, x.negate_if(via[node as usize] == Some(0)));
+        need(&mut needed, y.negate_if(via[node as usize] == Some(1)));
     }
     via
 }
