@@ -27,9 +27,10 @@ use super::function::{
 
 /// Functions of four variables, by their normal forms without constant and linear terms.
 struct FourVariables {
-    /// Number of the chain in `chains`.
+    /// Number of the chains in `chains`.
     chain: Vec<u16>,
-    chains: Vec<Chain>,
+    /// For each function chains of the fewest ANDs, which differ in the first one.
+    chains: Vec<Vec<Chain>>,
     /// Pairs of functions that two ANDs compute together, by [`pair_key`]: number of the ANDs in `pair_ands`.
     pairs: HashMap<(u16, u16), u16>,
     pair_ands: Vec<[[Sum; 2]; 2]>,
@@ -37,6 +38,9 @@ struct FourVariables {
 
 const LINEAR4: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8;
 const UNKNOWN: u16 = u16::MAX;
+
+/// Most chains kept for a function: another one may use products that are there already.
+const ALTERNATIVES: usize = 8;
 
 /// The form of a function of four variables without its affine part.
 fn form4(table: u16) -> u16 {
@@ -109,15 +113,20 @@ impl FourVariables {
         all
     }
 
-    /// Adds a function, unless a chain is known already.
+    /// Adds a chain of a function, unless one as good with the same first AND is known; whether it is the first one.
     fn add(&mut self, table: u16, ands: Vec<[Sum; 2]>, out: Sum) -> bool {
         let slot = &mut self.chain[form4(table) as usize];
-        if *slot != UNKNOWN {
-            return false;
+        if *slot == UNKNOWN {
+            *slot = self.chains.len() as u16;
+            self.chains.push(vec![Chain { ands, out }]);
+            return true;
         }
-        *slot = self.chains.len() as u16;
-        self.chains.push(Chain { ands, out });
-        true
+        let known = &mut self.chains[usize::from(*slot)];
+        let is_other = known.iter().all(|c| c.ands.len() == ands.len() && c.ands.first() != ands.first());
+        if is_other && known.len() < ALTERNATIVES {
+            known.push(Chain { ands, out });
+        }
+        false
     }
 
     fn add_pair(&mut self, g: u16, h: u16, steps: [[Sum; 2]; 2]) -> bool {
@@ -129,11 +138,11 @@ impl FourVariables {
     }
 
     fn cost(&self, table: u16) -> u32 {
-        self.of(table).cost()
+        self.of(table)[0].cost()
     }
 
-    /// A chain that computes the function but for affine terms.
-    fn of(&self, table: u16) -> &Chain {
+    /// Chains that compute the function but for affine terms, one or more.
+    fn of(&self, table: u16) -> &[Chain] {
         &self.chains[usize::from(self.chain[form4(table) as usize])]
     }
 }
@@ -148,7 +157,7 @@ fn pair_key(g: u16, h: u16) -> (u16, u16) {
 /// Chains for functions, each computed once.
 pub(super) struct Minimal {
     four: FourVariables,
-    known: HashMap<u64, Rc<Chain>>,
+    known: HashMap<u64, Rc<[Chain]>>,
 }
 
 /// The functions of fewer variables that a function is left with once its constant directions are divided out.
@@ -165,35 +174,37 @@ impl Minimal {
         Self { four: FourVariables::new(), known: HashMap::new() }
     }
 
-    /// A chain that computes `table`.
-    pub fn chain(&mut self, table: u64) -> Rc<Chain> {
-        if let Some(chain) = self.known.get(&table) {
-            return Rc::clone(chain);
+    /// Chains that compute `table`, one or more, all of one length.
+    pub fn chains(&mut self, table: u64) -> Rc<[Chain]> {
+        if let Some(chains) = self.known.get(&table) {
+            return Rc::clone(chains);
         }
-        let chain = Rc::new(self.find(table));
-        debug_assert_eq!(chain.table(), table);
-        self.known.insert(table, Rc::clone(&chain));
-        chain
+        let chains: Rc<[Chain]> = self.find(table).into();
+        debug_assert!(chains.iter().all(|c| c.table() == table));
+        self.known.insert(table, Rc::clone(&chains));
+        chains
     }
 
-    fn find(&mut self, table: u64) -> Chain {
+    fn find(&mut self, table: u64) -> Vec<Chain> {
         let form = normal_form(table);
-        let chain = match degree(form) {
-            0 | 1 => return Chain::affine(form),
-            2 => quadratic(form),
-            _ => {
+        let reduced = match degree(form) {
+            0 | 1 => return vec![Chain::affine(form)],
+            degree => {
                 let reduced = reduce(table);
-                let inner = if reduced.variables <= 4 {
-                    self.four.of(reduced.table as u16).clone()
-                } else {
-                    self.split(&reduced)
-                };
-                let mut chain = Chain::default();
-                chain.out = chain.append(&inner, &reduced.sums);
-                chain
+                if degree == 2 && reduced.variables > 4 {
+                    return vec![exact(quadratic(form), table)];
+                }
+                reduced
             }
         };
-        chain.corrected(table).expect("functions are taken apart up to affine terms")
+        let inner =
+            if reduced.variables <= 4 { self.four.of(reduced.table as u16) } else { &[self.split(&reduced)][..] };
+        let substituted = inner.iter().map(|inner| {
+            let mut chain = Chain::default();
+            chain.out = chain.append(inner, &reduced.sums);
+            exact(chain, table)
+        });
+        substituted.collect()
     }
 
     /// Step 4 of the module's list, for five and six variables.
@@ -260,14 +271,18 @@ impl Minimal {
                 return (low, difference);
             }
         }
-        let mut three = [low, difference, low ^ difference].map(|t| (t, self.chain(t)));
-        three.sort_by_key(|(_, chain)| chain.cost());
+        let mut three = [low, difference, low ^ difference].map(|t| (t, self.chains(t)));
+        three.sort_by_key(|(_, chains)| chains[0].cost());
         let mut known: Vec<(u64, Sum)> =
-            three[..2].iter().map(|(t, c)| (*t, chain.append(c, &split.sums))).collect();
+            three[..2].iter().map(|(t, c)| (*t, chain.append(&c[0], &split.sums))).collect();
         known.push((known[0].0 ^ known[1].0, known[0].1 ^ known[1].1));
         let sum = |table| known.iter().find(|&&(t, _)| t == table).map_or(0, |&(_, sum)| sum);
         (sum(low), sum(difference))
     }
+}
+
+fn exact(chain: Chain, table: u64) -> Chain {
+    chain.corrected(table).expect("functions are taken apart up to affine terms")
 }
 
 /// `f = low + form * difference`.
@@ -393,7 +408,7 @@ mod tests {
         let four = FourVariables::new();
         let mut of = [0; 4];
         for form in (0..=u16::MAX).filter(|form| form & LINEAR4 == 0) {
-            of[four.chains[usize::from(four.chain[form as usize])].ands.len()] += 1;
+            of[four.chains[usize::from(four.chain[form as usize])][0].ands.len()] += 1;
         }
         assert_eq!(of, [1, 35, 988, 1024]);
     }
@@ -406,14 +421,15 @@ mod tests {
             let most = [0, 0, 1, 2, 3, 6][n];
             for _ in 0..300 {
                 let table = repeated(random(&mut state), n);
-                let chain = minimal.chain(table);
-                assert_eq!(chain.table(), table);
-                assert!(chain.cost() <= most, "{table:x} takes {}", chain.cost());
+                for chain in minimal.chains(table).iter() {
+                    assert_eq!(chain.table(), table);
+                    assert!(chain.cost() <= most, "{table:x} takes {}", chain.cost());
+                }
             }
         }
         for _ in 0..20 {
             let table = random(&mut state);
-            assert_eq!(minimal.chain(table).table(), table);
+            assert_eq!(minimal.chains(table)[0].table(), table);
         }
     }
 
@@ -431,7 +447,7 @@ mod tests {
             ((a ^ f) & (b ^ c) & (d ^ e), 2),
             (a & b & c ^ a & d & e, 3),
         ] {
-            assert_eq!(minimal.chain(table).cost(), cost, "{table:x}");
+            assert_eq!(minimal.chains(table)[0].cost(), cost, "{table:x}");
         }
     }
 }

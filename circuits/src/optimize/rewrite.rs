@@ -26,7 +26,8 @@ pub(super) fn rewrite(
     effort: Effort,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Xag {
-    let graph = graph.rebuild(Simplify::Forms);
+    let mut graph = graph.rebuild(Simplify::Forms);
+    graph.set_levels();
     let cuts = Cuts::enumerate(&graph, effort.leaves, effort.cuts);
     let references = graph.references();
     let forward = (0..graph.nodes.len() as u32).map(|n| Lit::new(n, false)).collect();
@@ -68,30 +69,31 @@ type Form = (u128, bool);
 
 impl Rewriter {
     fn improve(&mut self, root: u32, cuts: &Cuts, minimal: &mut Minimal) {
-        self.graph.build_below(self.graph.order[root as usize]);
-        let mut best: Option<(i64, usize)> = None;
+        self.graph.build_instead_of(Some(root));
+        let mut best: Option<(i64, usize, usize)> = None;
         let list = cuts.of(root);
         for (number, cut) in list[..list.len() - 1].iter().enumerate() {
             let Some(leaves) = self.live_leaves(cut.leaves()) else { continue };
             self.protect(&leaves[..cut.leaves().len()]);
             let freed = i64::from(self.release(root));
             if freed > 0 {
-                let chain = minimal.chain(cut.table);
-                let gain = freed - self.estimate(&chain, &leaves);
-                if gain > 0 && best.is_none_or(|(most, _)| gain > most) {
-                    best = Some((gain, number));
+                for (which, chain) in minimal.chains(cut.table).iter().enumerate() {
+                    let gain = freed - self.estimate(chain, &leaves);
+                    if gain > 0 && best.is_none_or(|(most, ..)| gain > most) {
+                        best = Some((gain, number, which));
+                    }
                 }
             }
             self.acquire(root);
             self.unprotect(&leaves[..cut.leaves().len()]);
         }
-        if let Some((_, number)) = best {
+        if let Some((_, number, which)) = best {
             let cut = &list[number];
             if let Some(leaves) = self.live_leaves(cut.leaves()) {
-                self.replace(root, &minimal.chain(cut.table), &leaves, cut.leaves().len());
+                self.replace(root, &minimal.chains(cut.table)[which], &leaves, cut.leaves().len());
             }
         }
-        self.graph.build_below(u64::MAX);
+        self.graph.build_instead_of(None);
     }
 
     /// What stands for the leaves now; `None` if one of them is not read any more, since it would have to be revived.
@@ -208,6 +210,7 @@ impl Rewriter {
             self.references[built.index()] += self.references[root as usize];
             self.references[root as usize] = 0;
             self.forward[root as usize] = built;
+            self.graph.replaced(root, built.node());
             self.unprotect(&leaves[..used]);
             return;
         }

@@ -51,6 +51,9 @@ impl Lit {
     }
 }
 
+/// Low bits of a node's order: room for nodes between two levels.
+const LEVEL_BITS: u32 = 32;
+
 /// Nodes that a graph can number.
 pub(super) const MOST_NODES: u64 = 1 << 30;
 
@@ -133,18 +136,18 @@ pub(super) struct Terms {
     pub negated: bool,
 }
 
-/// A graph. Operands have a smaller `order` than the node that reads them; in a graph fresh from [`Xag::rebuild`] they
-/// also have smaller numbers.
+/// A graph. In one fresh from [`Xag::rebuild`] operands have smaller numbers than the node that reads them.
 #[derive(Clone)]
 pub(super) struct Xag {
     pub nodes: Vec<Node>,
     pub signature: Vec<u128>,
-    pub order: Vec<u64>,
+    /// Set by [`Xag::set_levels`]: larger than that of any operand.
+    order: Vec<u64>,
     pub outputs: Vec<Lit>,
     inputs: u32,
     simplify: Simplify,
-    /// Nodes found again must be of a smaller order.
-    below: u64,
+    /// The node in whose place something is built.
+    instead_of: Option<u32>,
     forms: BySignature<u128, u32>,
     products: BySignature<(u128, u128), u32>,
     key: [u8; 32],
@@ -162,7 +165,7 @@ impl Xag {
             outputs: Vec::new(),
             inputs,
             simplify,
-            below: u64::MAX,
+            instead_of: None,
             forms: BySignature::default(),
             products: BySignature::default(),
             key,
@@ -223,11 +226,9 @@ impl Xag {
 
     fn push(&mut self, node: Node, signature: u128) -> u32 {
         let number = self.nodes.len() as u32;
-        // While nodes are appended in order any order rising by more than one will do; gaps are for later insertions.
-        let order = if self.below == u64::MAX {
-            u64::from(number) << 32
-        } else {
-            1 + node.operands().map(|l| self.order[l.index()]).max().unwrap_or(0)
+        let order = match self.instead_of {
+            None => 0,
+            Some(_) => 1 + node.operands().map(|l| self.order[l.index()]).max().unwrap_or(0),
         };
         self.nodes.push(node);
         self.signature.push(signature);
@@ -238,10 +239,34 @@ impl Xag {
         number
     }
 
-    /// From now on only nodes of a smaller order than `below` are found again, so that what is built can stand in for a
-    /// node of that order.
-    pub fn build_below(&mut self, below: u64) {
-        self.below = below;
+    /// Orders the nodes by their level, with gaps for those to come.
+    pub fn set_levels(&mut self) {
+        for number in 0..self.nodes.len() {
+            let below = self.nodes[number].operands().map(|l| self.order[l.index()] >> LEVEL_BITS).max();
+            self.order[number] = below.map_or(0, |level| level + 1) << LEVEL_BITS;
+        }
+    }
+
+    /// What is built from now on is to stand in for `node`: only nodes that cannot depend on it are found again.
+    ///
+    /// Whatever stands in for a node gets an order between the node's level and the next one. So the nodes that were there
+    /// when levels were set depend on lower levels alone, even if their operands have been replaced since, and those of
+    /// the node's own level may be found too; newer ones of that level may not.
+    pub fn build_instead_of(&mut self, node: Option<u32>) {
+        self.instead_of = node;
+    }
+
+    /// `node` is replaced by `by`, which was built in its place. Where that is of the node's own level, the node is not
+    /// found any more from that level: the node that looks for it may be what `by` depends on.
+    pub fn replaced(&mut self, node: u32, by: u32) {
+        let (node, by) = (node as usize, by as usize);
+        if self.order[by] >= self.order[node] {
+            self.order[node] = self.order[by] + 1;
+        }
+    }
+
+    fn is_usable(&self, found: u32) -> bool {
+        self.instead_of.is_none_or(|node| found != node && self.order[found as usize] <= self.order[node as usize])
     }
 
     /// Forgets the nodes from number `from` on, which nothing may read.
@@ -265,12 +290,12 @@ impl Xag {
 
     /// A node with this linear form.
     pub fn find_form(&self, signature: u128) -> Option<u32> {
-        self.forms.get(&signature).copied().filter(|&n| self.order[n as usize] < self.below)
+        self.forms.get(&signature).copied().filter(|&n| self.is_usable(n))
     }
 
     /// An AND node over the span of two forms.
     pub fn find_product(&self, u: u128, v: u128) -> Option<u32> {
-        self.products.get(&span_key(u, v)).copied().filter(|&n| self.order[n as usize] < self.below)
+        self.products.get(&span_key(u, v)).copied().filter(|&n| self.is_usable(n))
     }
 
     /// `a ^ b`.
