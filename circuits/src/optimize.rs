@@ -207,10 +207,11 @@ pub fn optimize(
     }
     run.pass(Pass::Xor, 0, &mut counts, progress);
     let result = run.exported();
-    let compared = equivalence::compare(netlist, &result, options.compare_rounds, 0).map_err(|d| match d {
-        Difference::Output { output, .. } => OptimizeError::Differs { output },
-        Difference::Groups => OptimizeError::Differs { output: 0 },
-    })?;
+    let compared =
+        equivalence::compare(netlist, &result, options.compare_rounds, 0).map_err(|d| match d {
+            Difference::Output { output, .. } => OptimizeError::Differs { output },
+            Difference::Groups => OptimizeError::Differs { output: 0 },
+        })?;
     Ok(Optimized { netlist: result, steps: run.steps, compared })
 }
 

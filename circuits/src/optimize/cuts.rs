@@ -51,7 +51,8 @@ impl Cuts {
                         let Some((mut cut, l, r)) = merge(graph, left, right, size) else { continue };
                         let (l, r) = (negated(l, a.is_negated()), negated(r, b.is_negated()));
                         cut.table = if node.is_and() { l & r } else { l ^ r };
-                        cut.volume = left.volume.saturating_add(right.volume).saturating_add(node.is_and().into());
+                        cut.volume =
+                            left.volume.saturating_add(right.volume).saturating_add(node.is_and().into());
                         drop_idle_leaves(&mut cut);
                         if !found.iter().any(|c| c.leaves() == cut.leaves()) {
                             found.push(cut);

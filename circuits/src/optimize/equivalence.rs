@@ -52,13 +52,17 @@ pub fn compare(a: &Netlist, b: &Netlist, rounds: u64, seed: u64) -> Result<Compa
     let (mut scratch, mut inputs) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         inputs.clear();
-        inputs.extend((0..bits).map(|bit| if exhaustive { counted(round, bit) } else { random.lanes(round) }));
+        inputs
+            .extend((0..bits).map(|bit| if exhaustive { counted(round, bit) } else { random.lanes(round) }));
         let first = evaluate_lanes(a, &inputs, &mut scratch);
         let second = evaluate_lanes(b, &inputs, &mut scratch);
         if let Some(output) = (0..first.len()).find(|&i| first[i] != second[i]) {
             let lane = (0..LANES).find(|&l| lane_of(&first[output], l) != lane_of(&second[output], l));
             let lane = lane.expect("lanes that differ differ in some bit");
-            return Err(Difference::Output { output, input: inputs.iter().map(|v| lane_of(v, lane)).collect() });
+            return Err(Difference::Output {
+                output,
+                input: inputs.iter().map(|v| lane_of(v, lane)).collect(),
+            });
         }
     }
     let inputs = if exhaustive { 1 << bits } else { rounds * LANES as u64 };

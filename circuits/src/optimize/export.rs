@@ -64,7 +64,10 @@ fn negations(graph: &Xag, live: &[u32]) -> Vec<Option<u8>> {
     let mut needed = vec![[false; 2]; graph.nodes.len()];
     let need = |needed: &mut Vec<[bool; 2]>, l: Lit| needed[l.index()][usize::from(l.is_negated())] = true;
     let products = live.iter().map(|&n| graph.nodes[n as usize]).filter(|n| n.is_and());
-    products.flat_map(|n| n.operands()).chain(graph.outputs.iter().copied()).for_each(|l| need(&mut needed, l));
+    products
+        .flat_map(|n| n.operands())
+        .chain(graph.outputs.iter().copied())
+        .for_each(|l| need(&mut needed, l));
 
     // How many XORs that are read negated only have a node as their operand.
     let mut wanted = vec![0u32; graph.nodes.len()];

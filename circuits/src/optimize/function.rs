@@ -196,7 +196,11 @@ mod tests {
         outer.out = outer.append(&majority, &[0b1, 0b10, 0b1100 | ONE, 0, 0, 0]);
         let e = !(c ^ d);
         assert_eq!(outer.table(), a & b | a & e | b & e);
-        assert_eq!(outer.append(&majority, &[0b1, 0b10, 0b1100 | ONE, 0, 0, 0]), outer.out, "ANDs are shared");
+        assert_eq!(
+            outer.append(&majority, &[0b1, 0b10, 0b1100 | ONE, 0, 0, 0]),
+            outer.out,
+            "ANDs are shared"
+        );
         assert_eq!(outer.cost(), 1);
         assert_eq!(majority.clone().corrected(a & b | a & c | b & c).map(|m| m.out), Some(majority.out));
         assert_eq!(majority.corrected(a & b), None);

@@ -197,8 +197,11 @@ impl Minimal {
                 reduced
             }
         };
-        let inner =
-            if reduced.variables <= 4 { self.four.of(reduced.table as u16) } else { &[self.split(&reduced)][..] };
+        let inner = if reduced.variables <= 4 {
+            self.four.of(reduced.table as u16)
+        } else {
+            &[self.split(&reduced)][..]
+        };
         let substituted = inner.iter().map(|inner| {
             let mut chain = Chain::default();
             chain.out = chain.append(inner, &reduced.sums);
@@ -241,7 +244,8 @@ impl Minimal {
         let mut costs = [low, difference, high].map(|t| self.four.cost(t as u16));
         costs.sort_unstable();
         let [least, second, _] = costs;
-        if (least, second) == (1, 2) && self.four.pairs.contains_key(&pair_key(low as u16, difference as u16)) {
+        if (least, second) == (1, 2) && self.four.pairs.contains_key(&pair_key(low as u16, difference as u16))
+        {
             return 2;
         }
         least + second
@@ -308,7 +312,7 @@ impl Halves {
     fn new(table: u64, variables: usize, form: usize) -> Self {
         let pivot = form.trailing_zeros() as usize;
         let (mut low, mut high) = (0, 0);
-        for y in 0..1usize << VARIABLES - 1 {
+        for y in 0..1usize << (VARIABLES - 1) {
             let point = insert(y, pivot);
             let parity = (point & form).count_ones() as usize & 1;
             low |= (table >> (point | parity << pivot) & 1) << y;

@@ -266,7 +266,8 @@ impl Xag {
     }
 
     fn is_usable(&self, found: u32) -> bool {
-        self.instead_of.is_none_or(|node| found != node && self.order[found as usize] <= self.order[node as usize])
+        self.instead_of
+            .is_none_or(|node| found != node && self.order[found as usize] <= self.order[node as usize])
     }
 
     /// Forgets the nodes from number `from` on, which nothing may read.
@@ -380,11 +381,7 @@ impl Xag {
         let (p, q, c, d) = (x.is_negated(), y.is_negated(), a.1, b.1);
         let with_u = alpha & gamma ^ alpha & d ^ gamma & c ^ q;
         let with_v = beta & delta ^ beta & d ^ delta & c ^ p;
-        Terms {
-            first: with_u.then(|| x.plain()),
-            second: with_v.then(|| y.plain()),
-            negated: c & d ^ p & q,
-        }
+        Terms { first: with_u.then(|| x.plain()), second: with_v.then(|| y.plain()), negated: c & d ^ p & q }
     }
 
     /// The nodes that the outputs depend on, operands first.

@@ -82,8 +82,7 @@ impl Optimize {
     pub fn run(self) -> Outcome {
         let start = Instant::now();
         let Parsed { netlist, dialect } = bristol::read_path(&self.input)?;
-        let mut options =
-            Options { rounds: self.rounds, leaves: self.leaves.into(), ..Options::default() };
+        let mut options = Options { rounds: self.rounds, leaves: self.leaves.into(), ..Options::default() };
         if !self.passes.is_empty() {
             options.passes = self.passes.iter().map(|&name| name.into()).collect();
         }
@@ -133,8 +132,7 @@ impl Report<'_> {
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.set_header(["pass", "AND", "XOR", "INV", "all gates", "seconds"]);
-        let total =
-            Row { name: "all", before: self.before, after: self.after, seconds: self.seconds };
+        let total = Row { name: "all", before: self.before, after: self.after, seconds: self.seconds };
         let passes = self.passes.iter().map(|step| Row {
             name: step.pass.name(),
             before: step.before,
