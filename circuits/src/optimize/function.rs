@@ -70,6 +70,9 @@ pub(super) const ONE: Sum = 1 << 6;
 /// The first AND of a chain in a [`Sum`].
 pub(super) const FIRST_AND: u32 = 8;
 
+/// Most ANDs of a chain: [`Sum`] has room for more.
+pub(super) const MOST_ANDS: usize = 16;
+
 /// A straight-line program: each AND multiplies two sums of variables and earlier ANDs.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Chain {

@@ -1,12 +1,13 @@
 //! Replaces parts of a graph by minimal chains.
 //!
-//! Before: any node and a cut of it.   After: the chain of [`super::minimal`] over the cut's leaves, if that leaves fewer ANDs.
+//! Before: any node and a cut of it.   After: a chain of [`super::minimal`] over the cut's leaves, if that leaves fewer ANDs,
+//!         or as many and fewer XORs.
 //! Source: Testa, Soeken, Amaru, De Micheli (DAC 2019). The gain is exact: what only this node needs is released, the
 //! chain is built with whatever nodes there are already, and the change is undone if the count does not fall.
 //! Leaves: no node with more ANDs than before; XORs may rise.
 
 use super::cuts::Cuts;
-use super::function::{Chain, FIRST_AND, ONE, Sum, VARIABLES};
+use super::function::{Chain, FIRST_AND, MOST_ANDS, ONE, Sum, VARIABLES};
 use super::minimal::Minimal;
 use super::xag::{Lit, Simplify, Xag};
 
@@ -64,6 +65,13 @@ fn resolve(forward: &[Lit], mut lit: Lit) -> Lit {
     }
 }
 
+/// Gates of a cone, ANDs first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+struct Gates {
+    ands: u32,
+    xors: u32,
+}
+
 /// A linear form and a negation: what is known of a literal that need not exist.
 type Form = (u128, bool);
 
@@ -75,11 +83,11 @@ impl Rewriter {
         for (number, cut) in list[..list.len() - 1].iter().enumerate() {
             let Some(leaves) = self.live_leaves(cut.leaves()) else { continue };
             self.protect(&leaves[..cut.leaves().len()]);
-            let freed = i64::from(self.release(root));
+            let freed = i64::from(self.release(root).ands);
             if freed > 0 {
                 for (which, chain) in minimal.chains(cut.table).iter().enumerate() {
                     let gain = freed - self.estimate(chain, &leaves);
-                    if gain > 0 && best.is_none_or(|(most, ..)| gain > most) {
+                    if gain >= 0 && best.is_none_or(|(most, ..)| gain > most) {
                         best = Some((gain, number, which));
                     }
                 }
@@ -122,13 +130,14 @@ impl Rewriter {
         }
     }
 
-    /// Takes back the references of a node that is not needed, and of all that only it needs; returns their ANDs.
-    fn release(&mut self, node: u32) -> u32 {
-        let mut ands = 0;
+    /// Takes back the references of a node that is not needed, and of all that only it needs; returns how many gates these are.
+    fn release(&mut self, node: u32) -> Gates {
+        let mut gates = Gates::default();
         self.stack.push(node);
         while let Some(node) = self.stack.pop() {
             let node = self.graph.nodes[node as usize];
-            ands += u32::from(node.is_and());
+            gates.ands += u32::from(node.is_and());
+            gates.xors += u32::from(node.is_xor());
             for operand in node.operands() {
                 let operand = resolve(&self.forward, operand);
                 self.references[operand.index()] -= 1;
@@ -137,16 +146,17 @@ impl Rewriter {
                 }
             }
         }
-        ands
+        gates
     }
 
     /// The reverse of [`Rewriter::release`].
-    fn acquire(&mut self, node: u32) -> u32 {
-        let mut ands = 0;
+    fn acquire(&mut self, node: u32) -> Gates {
+        let mut gates = Gates::default();
         self.stack.push(node);
         while let Some(node) = self.stack.pop() {
             let node = self.graph.nodes[node as usize];
-            ands += u32::from(node.is_and());
+            gates.ands += u32::from(node.is_and());
+            gates.xors += u32::from(node.is_xor());
             for operand in node.operands() {
                 let operand = resolve(&self.forward, operand);
                 if self.references[operand.index()] == 0 {
@@ -155,15 +165,16 @@ impl Rewriter {
                 self.references[operand.index()] += 1;
             }
         }
-        ands
+        gates
     }
 
     /// ANDs that a chain would add, by looking for its products only.
     fn estimate(&self, chain: &Chain, leaves: &[Lit; VARIABLES]) -> i64 {
         let mut added = 0;
-        let mut known: Vec<Option<Form>> = Vec::with_capacity(chain.ands.len());
-        for &[u, v] in &chain.ands {
-            let operands = self.form(u, leaves, &known).zip(self.form(v, leaves, &known));
+        let mut known: [Option<Form>; MOST_ANDS] = [None; MOST_ANDS];
+        for (number, &[u, v]) in chain.ands.iter().enumerate() {
+            let before = &known[..number];
+            let operands = self.form(u, leaves, before).zip(self.form(v, leaves, before));
             let product = operands.and_then(|(u, v)| {
                 if u.0 == 0 || v.0 == 0 || u.0 == v.0 {
                     return None;
@@ -177,7 +188,7 @@ impl Rewriter {
                 Some((linear.fold(self.graph.signature[found as usize], signature), terms.negated))
             });
             added += i64::from(product.is_none());
-            known.push(product);
+            known[number] = product;
         }
         added
     }
@@ -198,14 +209,14 @@ impl Rewriter {
         Some(form)
     }
 
-    /// Builds a chain in place of `root`, unless that does not save an AND after all.
+    /// Builds a chain in place of `root`, unless that saves neither an AND nor, with as many ANDs, an XOR.
     fn replace(&mut self, root: u32, chain: &Chain, leaves: &[Lit; VARIABLES], used: usize) {
         let before = self.graph.nodes.len();
         self.protect(&leaves[..used]);
         let freed = self.release(root);
         let built = self.build(chain, leaves);
         let is_new = self.references[built.index()] == 0;
-        let added = if is_new { self.acquire(built.node()) } else { 0 };
+        let added = if is_new { self.acquire(built.node()) } else { Gates::default() };
         if added < freed && built.node() != root {
             self.references[built.index()] += self.references[root as usize];
             self.references[root as usize] = 0;
