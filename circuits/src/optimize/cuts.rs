@@ -124,17 +124,15 @@ fn merge(graph: &Xag, left: &Cut, right: &Cut, size: usize) -> Option<(Cut, u64,
 
 /// A leaf that is the XOR of two others: itself and these.
 fn dependent(graph: &Xag, leaves: &[u32]) -> Option<(u32, u32, u32)> {
-    let signature = |leaf: u32| graph.signature[leaf as usize];
-    for (i, &sum) in leaves.iter().enumerate().rev() {
-        if !graph.nodes[sum as usize].is_xor() {
-            continue;
-        }
-        // Leaves are in topological order; where three depend on each other, the last one goes if it is an XOR.
-        let others = || leaves.iter().enumerate().filter(move |&(j, _)| j != i).map(|(_, &l)| l);
-        for x in others() {
-            for y in others().filter(|&y| y > x) {
-                if signature(x) ^ signature(y) == signature(sum) {
-                    return Some((sum, x, y));
+    // Leaves are in topological order; where three depend on each other, the last one goes if it is an XOR.
+    let mut signature = [0u128; 2 * VARIABLES];
+    signature.iter_mut().zip(leaves).for_each(|(s, &leaf)| *s = graph.signature[leaf as usize]);
+    for sum in (0..leaves.len()).rev().filter(|&i| graph.nodes[leaves[i] as usize].is_xor()) {
+        for x in 0..leaves.len() {
+            let other = signature[sum] ^ signature[x];
+            for y in x + 1..leaves.len() {
+                if signature[y] == other && x != sum && y != sum {
+                    return Some((leaves[sum], leaves[x], leaves[y]));
                 }
             }
         }
@@ -160,10 +158,13 @@ fn stretched(cut: &Cut, leaves: &[u32]) -> u64 {
 
 /// The table of `f(values[0], ..)`, by Shannon expansion.
 fn composed(table: u64, values: &[u64; VARIABLES], variables: usize) -> u64 {
-    (0..1usize << variables).filter(|m| table >> m & 1 == 1).fold(0, |sum, m| {
-        let minterm = |all: u64, i: usize| all & if m >> i & 1 == 1 { values[i] } else { !values[i] };
-        sum | (0..variables).fold(u64::MAX, minterm)
-    })
+    let mut part: [u64; 1 << VARIABLES] = std::array::from_fn(|m| (table >> m & 1).wrapping_neg());
+    for (i, value) in values.iter().enumerate().take(variables) {
+        for m in 0..1usize << (variables - 1 - i) {
+            part[m] = part[2 * m] & !value | part[2 * m + 1] & value;
+        }
+    }
+    part[0]
 }
 
 /// Removes leaves that the function does not depend on.
