@@ -128,8 +128,10 @@ impl From<Stats> for Counts {
 /// A smaller netlist, and how it came about.
 #[derive(Clone, Debug)]
 pub struct Optimized {
-    /// The result: same groups, same function.
+    /// The result: same groups, same function. Never more ANDs than before, nor as many and more gates.
     pub netlist: Netlist,
+    /// Whether the result is what the passes made. If they gained nothing, it is the netlist that it came from.
+    pub improved: bool,
     /// What each pass did, in order.
     pub steps: Vec<Step>,
     /// How the result was compared with what it came from.
@@ -212,7 +214,13 @@ pub fn optimize(
             Difference::Output { output, .. } => OptimizeError::Differs { output },
             Difference::Groups => OptimizeError::Differs { output: 0 },
         })?;
-    Ok(Optimized { netlist: result, steps: run.steps, compared })
+    let size = |netlist: &Netlist| {
+        let counts = Counts::from(netlist.stats());
+        (counts.and, counts.total())
+    };
+    let improved = size(&result) < size(netlist);
+    let result = if improved { result } else { netlist.clone() };
+    Ok(Optimized { netlist: result, improved, steps: run.steps, compared })
 }
 
 struct Run<'o> {

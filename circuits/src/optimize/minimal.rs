@@ -11,148 +11,24 @@
 //!    complexity of Boolean functions on four and five variables*].
 //! 4. Otherwise the function is split by a linear form `l`: `f = g0 + l (g0 + g1)`, `g0` and `g1` being its halves, over all
 //!    forms and all ways to map one half to the other; two of `g0`, `g1`, `g0 + g1` are computed, of which the third follows.
-//!    This reaches 4 ANDs, which always suffice for five variables, for most functions; 5 for the others.
+//!    This is an upper bound: 4 ANDs always suffice for five variables, while a random function gets 5 here on average.
 //!
 //! Replacing parts of a circuit by such chains is due to Testa, Soeken, Amaru and De Micheli, *Reducing the multiplicative
 //! complexity in logic networks for cryptography and security applications* (DAC 2019), who look up classes of functions
 //! in a precomputed database; here the circuits are computed.
 
+mod four_variables;
+mod halves;
+
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::rc::Rc;
+
+use four_variables::FourVariables;
+use halves::{Halves, Split};
 
 use super::function::{
     AFFINE, Chain, FIRST_AND, ONE, Sum, VARIABLE, VARIABLES, degree, normal_form, shifted,
 };
-
-/// Functions of four variables, by their normal forms without constant and linear terms.
-struct FourVariables {
-    /// Number of the chains in `chains`.
-    chain: Vec<u16>,
-    /// For each function chains of the fewest ANDs, which differ in the first one.
-    chains: Vec<Vec<Chain>>,
-    /// Pairs of functions that two ANDs compute together, by [`pair_key`]: number of the ANDs in `pair_ands`.
-    pairs: HashMap<(u16, u16), u16>,
-    pair_ands: Vec<[[Sum; 2]; 2]>,
-}
-
-const LINEAR4: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8;
-const UNKNOWN: u16 = u16::MAX;
-
-/// Most chains kept for a function: another one may use products that are there already.
-const ALTERNATIVES: usize = 8;
-
-/// The form of a function of four variables without its affine part.
-fn form4(table: u16) -> u16 {
-    normal_form(u64::from(table)) as u16 & !LINEAR4
-}
-
-/// The truth table of a sum of four variables.
-fn linear4(sum: Sum) -> u16 {
-    (0..4).filter(|i| sum >> i & 1 == 1).fold(0, |t, i| t ^ VARIABLE[i] as u16)
-}
-
-impl FourVariables {
-    fn new() -> Self {
-        let mut all = Self {
-            chain: vec![UNKNOWN; 1 << 16],
-            chains: Vec::new(),
-            pairs: HashMap::new(),
-            pair_ands: Vec::new(),
-        };
-        all.add(0, Vec::new(), 0);
-        let and = |i: u32| 1u32 << (FIRST_AND + i);
-        let mut firsts: Vec<([Sum; 2], u16)> = Vec::new();
-        for u in 1..16 {
-            for v in u + 1..16 {
-                let table = linear4(u) & linear4(v);
-                if all.add(table, vec![[u, v]], and(0)) {
-                    firsts.push(([u, v], table));
-                }
-            }
-        }
-        // Constants in operands add multiples of earlier ANDs and affine terms, which the output may have anyway.
-        let mut seconds: Vec<([[Sum; 2]; 2], u16, u16)> = Vec::new();
-        for &(first, g) in &firsts {
-            for with_g in [0, and(0)] {
-                for u in 0..16 {
-                    for v in 1..16 {
-                        let left = linear4(u) ^ if with_g == 0 { 0 } else { g };
-                        let h = left & linear4(v);
-                        if form4(h) == 0 || form4(h ^ g) == 0 {
-                            continue;
-                        }
-                        let steps = [first, [u | with_g, v]];
-                        all.add(h, steps.to_vec(), and(1));
-                        all.add(h ^ g, steps.to_vec(), and(0) | and(1));
-                        if all.add_pair(g, h, steps) {
-                            seconds.push((steps, g, h));
-                        }
-                    }
-                }
-            }
-        }
-        let mut missing = (1 << 11) - all.chains.len();
-        'search: for &(steps, g, h) in &seconds {
-            for (with, base) in [(and(1), h), (and(0), g), (and(0) | and(1), g ^ h)] {
-                for (u, v) in (0..16).flat_map(|u| (1..16).map(move |v| (u, v))) {
-                    let product = (base ^ linear4(u)) & linear4(v);
-                    for (out, table) in [(0, 0), (and(0), g), (and(1), h), (and(0) | and(1), g ^ h)] {
-                        let steps = || vec![steps[0], steps[1], [u | with, v]];
-                        if all.chain[form4(product ^ table) as usize] == UNKNOWN {
-                            all.add(product ^ table, steps(), and(2) | out);
-                            missing -= 1;
-                            if missing == 0 {
-                                break 'search;
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        all
-    }
-
-    /// Adds a chain of a function, unless one as good with the same first AND is known; whether it is the first one.
-    fn add(&mut self, table: u16, ands: Vec<[Sum; 2]>, out: Sum) -> bool {
-        let slot = &mut self.chain[form4(table) as usize];
-        if *slot == UNKNOWN {
-            *slot = self.chains.len() as u16;
-            self.chains.push(vec![Chain { ands, out }]);
-            return true;
-        }
-        let known = &mut self.chains[usize::from(*slot)];
-        let is_other = known.iter().all(|c| c.ands.len() == ands.len() && c.ands.first() != ands.first());
-        if is_other && known.len() < ALTERNATIVES {
-            known.push(Chain { ands, out });
-        }
-        false
-    }
-
-    fn add_pair(&mut self, g: u16, h: u16, steps: [[Sum; 2]; 2]) -> bool {
-        let number = self.pair_ands.len() as u16; // fewer than 35 * 2 * 16 * 15
-        let Entry::Vacant(slot) = self.pairs.entry(pair_key(g, h)) else { return false };
-        slot.insert(number);
-        self.pair_ands.push(steps);
-        true
-    }
-
-    fn cost(&self, table: u16) -> u32 {
-        self.of(table)[0].cost()
-    }
-
-    /// Chains that compute the function but for affine terms, one or more.
-    fn of(&self, table: u16) -> &[Chain] {
-        &self.chains[usize::from(self.chain[form4(table) as usize])]
-    }
-}
-
-/// The forms of `{g, h, g + h}`, the smallest two.
-fn pair_key(g: u16, h: u16) -> (u16, u16) {
-    let mut three = [form4(g), form4(h), form4(g ^ h)];
-    three.sort_unstable();
-    (three[0], three[1])
-}
 
 /// Chains for functions, each computed once.
 pub(super) struct Minimal {
@@ -244,8 +120,7 @@ impl Minimal {
         let mut costs = [low, difference, high].map(|t| self.four.cost(t as u16));
         costs.sort_unstable();
         let [least, second, _] = costs;
-        if (least, second) == (1, 2) && self.four.pairs.contains_key(&pair_key(low as u16, difference as u16))
-        {
+        if (least, second) == (1, 2) && self.four.pair(low as u16, difference as u16).is_some() {
             return 2;
         }
         least + second
@@ -263,12 +138,11 @@ impl Minimal {
     fn build_pair(&mut self, chain: &mut Chain, split: &Split, n: usize) -> (Sum, Sum) {
         let (low, difference) = (split.low, split.difference);
         if n <= 4
-            && let Some(&number) = self.four.pairs.get(&pair_key(low as u16, difference as u16))
+            && let Some(ands) = self.four.pair(low as u16, difference as u16)
         {
-            let ands = self.four.pair_ands[usize::from(number)].to_vec();
             let mut of = |table: u64| {
                 let outs = [1, 2, 3].map(|s: Sum| s << FIRST_AND);
-                let exact = |out| Chain { ands: ands.clone(), out }.corrected(table);
+                let exact = |out| Chain { ands: ands.to_vec(), out }.corrected(table);
                 outs.into_iter().find_map(exact).map(|c| chain.append(&c, &split.sums))
             };
             if let (Some(low), Some(difference)) = (of(low), of(difference)) {
@@ -287,57 +161,6 @@ impl Minimal {
 
 fn exact(chain: Chain, table: u64) -> Chain {
     chain.corrected(table).expect("functions are taken apart up to affine terms")
-}
-
-/// `f = low + form * difference`.
-struct Split {
-    low: u64,
-    difference: u64,
-    form: Sum,
-    /// The halves' variables as sums of the function's.
-    sums: [Sum; VARIABLES],
-}
-
-/// Both halves of a function, where a linear form is 0 and where it is 1.
-struct Halves {
-    low: u64,
-    high: u64,
-    form: usize,
-    /// The variable that the halves do without: one of the form's.
-    pivot: usize,
-    variables: usize,
-}
-
-impl Halves {
-    fn new(table: u64, variables: usize, form: usize) -> Self {
-        let pivot = form.trailing_zeros() as usize;
-        let (mut low, mut high) = (0, 0);
-        for y in 0..1usize << (VARIABLES - 1) {
-            let point = insert(y, pivot);
-            let parity = (point & form).count_ones() as usize & 1;
-            low |= (table >> (point | parity << pivot) & 1) << y;
-            high |= (table >> (point | (1 - parity) << pivot) & 1) << y;
-        }
-        // Tables repeat over the variables that they do not have.
-        Self { low: low | low << 32, high: high | high << 32, form, pivot, variables }
-    }
-
-    /// The split that maps `y` in the low half to `y + shift` in the high one.
-    fn split(&self, shift: usize) -> Split {
-        let mut sums = [0; VARIABLES];
-        for (y, sum) in sums.iter_mut().enumerate().take(self.variables - 1) {
-            let x = if y < self.pivot { y } else { y + 1 };
-            *sum = 1 << x ^ if shift >> y & 1 == 1 { self.form as Sum } else { 0 };
-        }
-        let difference = self.low ^ shifted(self.high, shift);
-        Split { low: self.low, difference, form: self.form as Sum, sums }
-    }
-}
-
-/// `y` with a bit 0 inserted in place `at`.
-fn insert(y: usize, at: usize) -> usize {
-    let low = y & ((1 << at) - 1);
-    low | (y ^ low) << 1
 }
 
 /// Step 1 of the module's list.
@@ -405,16 +228,6 @@ mod tests {
     /// The function of the low 2^n bits.
     fn repeated(table: u64, n: usize) -> u64 {
         (n..VARIABLES).fold(table & (u64::MAX >> (64 - (1u32 << n))), |t, i| t | t << (1 << i))
-    }
-
-    #[test]
-    fn functions_of_four_variables_have_their_published_complexity() {
-        let four = FourVariables::new();
-        let mut of = [0; 4];
-        for form in (0..=u16::MAX).filter(|form| form & LINEAR4 == 0) {
-            of[four.chains[usize::from(four.chain[form as usize])][0].ands.len()] += 1;
-        }
-        assert_eq!(of, [1, 35, 988, 1024]);
     }
 
     #[test]

@@ -73,6 +73,7 @@ struct Report<'r> {
     /// AND depth.
     depth_before: u32,
     depth_after: u32,
+    improved: bool,
     passes: &'r [Step],
     compared: Compared,
     seconds: f64,
@@ -107,6 +108,7 @@ impl Optimize {
             after: after.into(),
             depth_before: before.and_depth,
             depth_after: after.and_depth,
+            improved: done.improved,
             passes: &done.steps,
             compared: done.compared,
             seconds: start.elapsed().as_secs_f64(),
@@ -166,8 +168,9 @@ impl Report<'_> {
         } else {
             format!("equal to the original on {inputs} random inputs")
         };
+        let kept = if self.improved { "" } else { "nothing was gained: the original is written\n" };
         format!(
-            "AND-depth {} -> {}\n{}: {} AND gates of {} before, {compared}",
+            "{kept}AND-depth {} -> {}\n{}: {} AND gates of {} before, {compared}",
             self.depth_before,
             self.depth_after,
             path.display(),
