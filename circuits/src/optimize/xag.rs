@@ -10,80 +10,22 @@
 //! `u (u ^ v) = u ^ uv`. AND nodes are therefore looked up by that span, negations aside, and a second product over one
 //! span costs XORs alone.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+mod node;
+mod signature;
+#[cfg(test)]
+mod tests;
 
-use sha2::{Digest as _, Sha256};
+pub(super) use node::{Lit, Node};
+pub(super) use signature::BySignature;
+use signature::{Signatures, span_key};
 
 use crate::netlist::{Gate, Netlist};
-
-/// A node or its negation.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) struct Lit(u32);
-
-impl Lit {
-    /// The constant 0.
-    pub const FALSE: Lit = Lit(0);
-
-    pub fn new(node: u32, negated: bool) -> Self {
-        Self(node << 1 | u32::from(negated))
-    }
-
-    pub fn node(self) -> u32 {
-        self.0 >> 1
-    }
-
-    pub fn index(self) -> usize {
-        (self.0 >> 1) as usize
-    }
-
-    pub fn is_negated(self) -> bool {
-        self.0 & 1 == 1
-    }
-
-    /// The node itself.
-    pub fn plain(self) -> Self {
-        Self(self.0 & !1)
-    }
-
-    pub fn negate_if(self, negate: bool) -> Self {
-        Self(self.0 ^ u32::from(negate))
-    }
-}
 
 /// Low bits of a node's order: room for nodes between two levels.
 const LEVEL_BITS: u32 = 32;
 
 /// Nodes that a graph can number.
 pub(super) const MOST_NODES: u64 = 1 << 30;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Node {
-    /// Node 0.
-    False,
-    Input,
-    And(Lit, Lit),
-    /// Operands are not negated.
-    Xor(Lit, Lit),
-}
-
-impl Node {
-    pub fn operands(self) -> impl DoubleEndedIterator<Item = Lit> {
-        let pair = match self {
-            Node::False | Node::Input => None,
-            Node::And(a, b) | Node::Xor(a, b) => Some([a, b]),
-        };
-        pair.into_iter().flatten()
-    }
-
-    pub fn is_and(self) -> bool {
-        matches!(self, Node::And(..))
-    }
-
-    pub fn is_xor(self) -> bool {
-        matches!(self, Node::Xor(..))
-    }
-}
 
 /// What is simplified while nodes are made.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -94,39 +36,6 @@ pub(super) enum Simplify {
     Constants,
     /// Also what a signature or a span finds.
     Forms,
-}
-
-/// Signatures are random already.
-#[derive(Default)]
-pub(super) struct SignatureHasher(u64);
-
-impl Hasher for SignatureHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&b| self.0 = self.0.rotate_left(8) ^ u64::from(b));
-    }
-
-    fn write_u128(&mut self, n: u128) {
-        self.0 = self.0.rotate_left(32) ^ n as u64;
-    }
-}
-
-pub(super) type BySignature<K, V> = HashMap<K, V, BuildHasherDefault<SignatureHasher>>;
-
-/// The three non-zero elements' two smallest: a key for `{u, v, u ^ v}`.
-pub(super) fn span_key(u: u128, v: u128) -> (u128, u128) {
-    let w = u ^ v;
-    let most = u.max(v).max(w);
-    if most == w {
-        (u.min(v), u.max(v))
-    } else if most == u {
-        (v.min(w), v.max(w))
-    } else {
-        (u.min(w), u.max(w))
-    }
 }
 
 /// What is added to an AND node to make it another product over the same span.
@@ -150,9 +59,7 @@ pub(super) struct Xag {
     instead_of: Option<u32>,
     forms: BySignature<u128, u32>,
     products: BySignature<(u128, u128), u32>,
-    key: [u8; 32],
-    drawn: u64,
-    spare: Option<u128>,
+    signatures: Signatures,
 }
 
 impl Xag {
@@ -168,13 +75,11 @@ impl Xag {
             instead_of: None,
             forms: BySignature::default(),
             products: BySignature::default(),
-            key,
-            drawn: 0,
-            spare: None,
+            signatures: Signatures::new(key),
         };
         graph.forms.insert(0, 0);
         for _ in 0..inputs {
-            let signature = graph.fresh_signature();
+            let signature = graph.signatures.next();
             graph.push(Node::Input, signature);
         }
         graph
@@ -205,23 +110,7 @@ impl Xag {
 
     /// An empty graph with the same inputs.
     pub fn emptied(&self, simplify: Simplify) -> Self {
-        Self::new(self.inputs, self.key, simplify)
-    }
-
-    fn fresh_signature(&mut self) -> u128 {
-        if let Some(signature) = self.spare.take() {
-            return signature;
-        }
-        let mut hash = Sha256::new();
-        hash.update(self.key);
-        hash.update(self.drawn.to_le_bytes());
-        self.drawn += 1;
-        let digest: [u8; 32] = hash.finalize().into();
-        let half = |at: usize| {
-            u128::from_le_bytes(std::array::from_fn(|i| digest[at + i])) // 16 of the 32 bytes
-        };
-        self.spare = Some(half(16));
-        half(0)
+        Self::new(self.inputs, self.signatures.key(), simplify)
     }
 
     fn push(&mut self, node: Node, signature: u128) -> u32 {
@@ -344,7 +233,7 @@ impl Xag {
             return self.same_span(node, a, b);
         }
         let (a, b) = (a.min(b), a.max(b));
-        let signature = self.fresh_signature();
+        let signature = self.signatures.next();
         let number = self.push(Node::And(a, b), signature);
         if self.simplify == Simplify::Forms {
             self.products.entry(span_key(u, v)).or_insert(number);
