@@ -81,7 +81,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { passes: Pass::ALL.to_vec(), rounds: 12, leaves: 5, compare_rounds: 64 }
+        Self { passes: Pass::ALL.to_vec(), rounds: 24, leaves: 5, compare_rounds: 64 }
     }
 }
 

@@ -23,7 +23,7 @@ mod halves;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use four_variables::FourVariables;
+use four_variables::{ALTERNATIVES, FourVariables};
 use halves::{Halves, Split};
 
 use super::function::{
@@ -73,10 +73,9 @@ impl Minimal {
                 reduced
             }
         };
-        let inner = if reduced.variables <= 4 {
-            self.four.of(reduced.table as u16)
-        } else {
-            &[self.split(&reduced)][..]
+        let inner = match reduced.variables {
+            ..5 => self.four.of(reduced.table as u16).to_vec(),
+            _ => self.split(&reduced),
         };
         let substituted = inner.iter().map(|inner| {
             let mut chain = Chain::default();
@@ -86,26 +85,33 @@ impl Minimal {
         substituted.collect()
     }
 
-    /// Step 4 of the module's list, for five and six variables.
-    fn split(&mut self, f: &Reduced) -> Chain {
+    /// Step 4 of the module's list, for five and six variables: chains for the best ways to split, by different forms.
+    fn split(&mut self, f: &Reduced) -> Vec<Chain> {
         let n = f.variables;
-        let bound = (degree(normal_form(f.table)) - 1).max(n.div_ceil(2) as u32);
-        let mut best: Option<(u32, Split)> = None;
-        'search: for form in 1..1usize << n {
+        let mut least = u32::MAX;
+        let mut best: Vec<Split> = Vec::new();
+        for form in 1..1usize << n {
             let halves = Halves::new(f.table, n, form);
             for shift in 0..1usize << (n - 1) {
                 let split = halves.split(shift);
                 let cost = 1 + self.pair_cost(split.low, split.difference, n - 1);
-                if best.as_ref().is_none_or(|&(least, _)| cost < least) {
-                    best = Some((cost, split));
-                    if cost <= bound {
-                        break 'search;
-                    }
+                if cost < least {
+                    best.clear();
+                    least = cost;
+                } else if cost > least
+                    || best.len() == ALTERNATIVES
+                    || best.last().is_some_and(|b| b.form == split.form)
+                {
+                    continue;
                 }
+                best.push(split);
             }
         }
-        let (_, split) = best.expect("there is a linear form");
-        self.build(&split, n)
+        let mut chains: Vec<Chain> = best.iter().map(|split| self.build(split, n)).collect();
+        // Of six variables the cost was a bound.
+        let least = chains.iter().map(Chain::cost).min().unwrap_or(0);
+        chains.retain(|c| c.cost() == least);
+        chains
     }
 
     /// ANDs for `low` and `difference` together, of `n` variables.

@@ -20,7 +20,7 @@ const LINEAR4: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8;
 const UNKNOWN: u16 = u16::MAX;
 
 /// Most chains kept for a function: another one may use products that are there already.
-const ALTERNATIVES: usize = 8;
+pub(super) const ALTERNATIVES: usize = 8;
 
 /// The form of a function of four variables without its affine part.
 fn form4(table: u16) -> u16 {
