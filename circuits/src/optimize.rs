@@ -271,7 +271,7 @@ impl Run<'_> {
     }
 }
 
-/// Cuts kept a node, fewer in large graphs: a cut takes 48 bytes.
+/// Cuts kept a node, fewer in large graphs: a cut takes 40 bytes.
 fn cuts_per_node(graph: &Xag) -> usize {
     match graph.nodes.len() {
         ..1_000_000 => 16,

@@ -35,7 +35,7 @@ impl Cut {
 pub(super) struct Cuts {
     all: Vec<Cut>,
     /// Where each node's cuts end.
-    end: Vec<u32>,
+    end: Vec<usize>,
 }
 
 impl Cuts {
@@ -65,7 +65,7 @@ impl Cuts {
             }
             found.push(Cut::trivial(number as u32));
             cuts.all.extend_from_slice(&found);
-            cuts.end.push(cuts.all.len() as u32);
+            cuts.end.push(cuts.all.len());
         }
         cuts
     }
@@ -73,7 +73,7 @@ impl Cuts {
     /// The cuts of a node; the last one is the node itself.
     pub fn of(&self, node: u32) -> &[Cut] {
         let start = if node == 0 { 0 } else { self.end[node as usize - 1] };
-        &self.all[start as usize..self.end[node as usize] as usize]
+        &self.all[start..self.end[node as usize]]
     }
 }
 
