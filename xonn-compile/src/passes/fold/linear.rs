@@ -31,6 +31,14 @@ struct Linear<'a> {
     image: Option<(Window2d, &'a Conv, usize)>,
 }
 
+/// How the padding of a convolution is taken.
+enum Padded {
+    /// As the operation does it.
+    As(Pad),
+    /// Dropped, after every input has become `step * t + offset`.
+    Recoded { step: i64, offset: i64 },
+}
+
 /// What a linear layer reads.
 struct Input {
     node: NodeId,
@@ -44,11 +52,13 @@ impl Fold<'_> {
     pub(super) fn linear(&mut self, layer: &Layer, value: &Value) -> Result<Value, String> {
         let linear = Linear::of(layer, &value.shape)?;
         let value = &if self.lines(value).is_ok() { self.narrow(layer, value)? } else { value.clone() };
-        match value.f.common_line() {
-            Some(line) => {
+        let common =
+            value.f.common_line().and_then(|line| Some((line, linear.padding(line, self.kind(value))?)));
+        match common {
+            Some((line, padding)) => {
                 let node = self.shaped(layer, value);
                 let input = Input { node, kind: self.kind(value), line, parity: value.parity };
-                self.on_a_common_line(layer, input, &linear)
+                self.on_a_common_line(layer, input, &linear, padding)
             }
             None => self.on_lines_by_channel(layer, value, &linear),
         }
@@ -60,11 +70,27 @@ impl Fold<'_> {
         layer: &Layer,
         mut input: Input,
         linear: &Linear<'_>,
+        padding: Padded,
     ) -> Result<Value, String> {
         let padded = linear.image.is_some_and(|(window, ..)| window.is_padded());
-        let pad = match linear.image {
-            Some((_, conv, _)) if padded => self.pad(layer, &mut input, f64::from(conv.pad_value))?,
-            _ => Pad::Drop,
+        let pad = match padding {
+            Padded::As(pad) => pad,
+            Padded::Recoded { step, offset } => {
+                let Range { lo, hi } = input.kind.range();
+                let range = Range { lo: step * lo + offset, hi: step * hi + offset };
+                let shape = self.nodes[input.node].shape.clone();
+                let op = Op::Recode { step, offset };
+                input.node = self.push(layer, op, &[input.node], shape, Kind::Int(range));
+                input.kind = Kind::Int(range);
+                let (a, b) = input.line;
+                input.line = (a / step as f64, b - a / step as f64 * offset as f64);
+                if let Some((_, conv, _)) = linear.image {
+                    // Exactly what the padding is: the slope is a float32 number, and so is its fraction.
+                    input.line.1 = f64::from(conv.pad_value);
+                }
+                input.parity = None;
+                Pad::Drop
+            }
         };
         let weights = self.weights(layer, linear, &linear.kernel.data)?;
         let f = self.sums(layer, &input, linear.fan_in, &weights);
@@ -137,45 +163,6 @@ impl Fold<'_> {
         integer_weights(kernel, linear.outputs, linear.secret_scale, self.weight_bits(layer), |note| {
             self.notes.push(format!("layer {:?}: {note}", layer.name));
         })
-    }
-
-    /// The integer that stands for the padding `x = value`: dropped taps if it is 0, a bit, or the input recoded so that
-    /// it becomes 0.
-    fn pad(&mut self, layer: &Layer, input: &mut Input, value: f64) -> Result<Pad, String> {
-        let (a, b) = input.line;
-        let t = (value - b) / a;
-        if t == 0.0 || (value == 0.0 && b == 0.0) {
-            return Ok(Pad::Drop);
-        }
-        if input.kind == Kind::Bit {
-            return match t {
-                1.0 => Ok(Pad::Bit(true)),
-                -1.0 => Ok(Pad::Bit(false)),
-                _ => Err(format!(
-                    "padding with {value} is none of the two values that it reads, expected one of them or 0"
-                )),
-            };
-        }
-        // t' = m t - m t_pad is an integer that is 0 at the padding, for a small m such as 2 in x = q / 127.5 - 1.
-        // Keras's scale is a float32, so t is a fraction only up to that precision.
-        let whole = |m: &i64| {
-            let multiple = *m as f64 * t;
-            multiple.abs() < 1e6 && (multiple - multiple.round()).abs() <= 2e-7 * multiple.abs().max(1.0)
-        };
-        let step = (1..=16).find(whole).ok_or_else(|| {
-            format!(
-                "padding with {value} is {t} in units of the input, expected an integer or a simple fraction"
-            )
-        })?;
-        let offset = -(step as f64 * t).round() as i64;
-        let Range { lo, hi } = input.kind.range();
-        let range = Range { lo: step * lo + offset, hi: step * hi + offset };
-        let shape = self.nodes[input.node].shape.clone();
-        input.node = self.push(layer, Op::Recode { step, offset }, &[input.node], shape, Kind::Int(range));
-        input.kind = Kind::Int(range);
-        input.line = (a / step as f64, value);
-        input.parity = None;
-        Ok(Pad::Drop)
     }
 
     /// The line of the sums; tells the user where Keras's own float32 sums round.
@@ -258,6 +245,32 @@ impl<'a> Linear<'a> {
             }
             other => Err(format!("{} is no linear layer", other.name())),
         }
+    }
+
+    /// What stands for the padding among inputs `a t + b`: dropped taps if it is 0, a bit, or the input recoded so that it
+    /// becomes 0. `None` if no integer near the others does.
+    fn padding(&self, (a, b): (f64, f64), kind: Kind) -> Option<Padded> {
+        let Some((window, conv, _)) = self.image else { return Some(Padded::As(Pad::Drop)) };
+        let value = f64::from(conv.pad_value);
+        let t = (value - b) / a;
+        if !window.is_padded() || t == 0.0 || (value == 0.0 && b == 0.0) {
+            return Some(Padded::As(Pad::Drop));
+        }
+        if kind == Kind::Bit {
+            return match t {
+                1.0 => Some(Padded::As(Pad::Bit(true))),
+                -1.0 => Some(Padded::As(Pad::Bit(false))),
+                _ => None,
+            };
+        }
+        // t' = m t - m t_pad is an integer that is 0 at the padding, for a small m such as 2 in x = q / 127.5 - 1.
+        // Keras's scale is a float32, so t is a fraction only up to that precision.
+        let whole = |m: &i64| {
+            let multiple = *m as f64 * t;
+            multiple.abs() < 1e6 && (multiple - multiple.round()).abs() <= 2e-7 * multiple.abs().max(1.0)
+        };
+        let step = (1..=16).find(whole)?;
+        Some(Padded::Recoded { step, offset: -(step as f64 * t).round() as i64 })
     }
 
     /// The channel of the input that input `i` of output `o` is.
