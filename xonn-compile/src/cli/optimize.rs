@@ -1,7 +1,5 @@
 //! `xonn-compile optimize`.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -122,11 +120,11 @@ impl Optimize {
     }
 }
 
+/// Writes the whole file or nothing: a netlist that the format has no room for leaves what was at `path` alone.
 fn write(done: &Optimized, options: &bristol::Options, path: &Path) -> Outcome {
-    let cannot = |e: std::io::Error| format!("{}: cannot be written: {e}", path.display());
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path).map_err(cannot)?);
-    bristol::write(&done.netlist, &mut out, options).map_err(|e| format!("{}: {e}", path.display()))?;
-    out.flush().map_err(cannot)?;
+    let mut text = Vec::new();
+    bristol::write(&done.netlist, &mut text, options).map_err(|e| format!("{}: {e}", path.display()))?;
+    std::fs::write(path, text).map_err(|e| format!("{}: cannot be written: {e}", path.display()))?;
     Ok(())
 }
 
