@@ -17,6 +17,7 @@ use xonn_compile::passes::{self, InputOptions, Options, OutputMode, infer_shapes
 /// Choices, one after another, from what proptest shrinks.
 struct Choices {
     seed: u64,
+    dyadic: bool,
 }
 
 impl Choices {
@@ -33,9 +34,14 @@ impl Choices {
         self.below(n) == 0
     }
 
-    /// A multiple of 1/64 between -2 and 2, so that float32 computes with it exactly for a while.
+    /// A number between -2 and 2: where exactness is asked for a multiple of 1/64, with which float32 computes exactly for a
+    /// while; else one that is on no edge but by chance.
     fn real(&mut self) -> f32 {
-        (self.below(257) as f32 - 128.0) / 64.0
+        if self.dyadic {
+            (self.below(257) as f32 - 128.0) / 64.0
+        } else {
+            (self.below(1 << 22) as f32 / (1 << 21) as f32 - 1.0) * 1.9
+        }
     }
 
     fn reals(&mut self, n: usize) -> Arc<Array> {
@@ -50,6 +56,8 @@ struct Net {
     last: NodeIndex,
     /// Whether real numbers are allowed to be added and multiplied, which integers only approximate.
     real: bool,
+    /// Whether the next layers give plain sums, because no sign follows them.
+    plain: bool,
 }
 
 impl Net {
@@ -73,7 +81,7 @@ impl Net {
     /// `+-s`, now and then with a scale a filter, zeros, or (if allowed) any numbers.
     fn kernel(&mut self, shape: Vec<usize>) -> (Arc<Array>, bool) {
         let (count, filters) = (shape.iter().product::<usize>(), shape[shape.len() - 1]);
-        let scaled = self.choices.one_in(4);
+        let scaled = self.choices.one_in(4) && (self.real || !self.plain);
         let scales: Vec<f32> =
             (0..filters).map(|_| if scaled { [0.5, 1.0, 2.0][self.choices.below(3)] } else { 1.0 }).collect();
         let kind = self.choices.below(if self.real { 6 } else { 5 });
@@ -88,7 +96,8 @@ impl Net {
     }
 
     fn bias(&mut self, n: usize) -> Option<Arc<Array>> {
-        self.choices.one_in(3).then(|| self.choices.reals(n))
+        let wanted = self.choices.one_in(3) && (self.real || !self.plain);
+        wanted.then(|| self.choices.reals(n))
     }
 
     fn conv(&mut self, same: bool, bits: bool) {
@@ -162,8 +171,10 @@ impl Net {
 
     /// A block that ends in quantised values.
     fn block(&mut self, bits: bool) {
+        let shape = self.choices.below(6);
+        self.plain = matches!(shape, 2 | 3);
         self.conv(false, bits);
-        match self.choices.below(6) {
+        match shape {
             0 => self.pool(false),
             1 if self.real => {
                 self.norm();
@@ -187,6 +198,7 @@ impl Net {
             }
             _ => {}
         }
+        self.plain = false;
         if !self.choices.one_in(4) {
             self.norm();
         }
@@ -204,14 +216,14 @@ impl Net {
 
 /// A network from a seed.
 fn network(seed: u64, real: bool) -> LayerGraph {
-    let mut choices = Choices { seed };
+    let mut choices = Choices { seed, dyadic: !real };
     let shape = vec![3 + choices.below(4), 3 + choices.below(4), 1 + choices.below(2)];
     let mut graph = LayerGraph::default();
     let input = graph.add("in", "InputLayer", LayerOp::Input { shape }, &[]);
     graph.inputs = vec![input];
     graph.output = input;
     infer_shapes::run(&mut graph, &mut Vec::new()).expect("an input has a shape");
-    let mut net = Net { choices, graph, last: input, real };
+    let mut net = Net { choices, graph, last: input, real, plain: false };
     if net.choices.one_in(3) {
         net.push(LayerOp::Rescale { scale: 2.0, offset: -8.0 });
     }
@@ -242,7 +254,7 @@ fn options(output: OutputMode) -> Options {
 }
 
 fn samples(seed: u64, length: usize) -> Vec<Vec<i64>> {
-    let mut choices = Choices { seed: !seed };
+    let mut choices = Choices { seed: !seed, dyadic: true };
     (0..6).map(|_| (0..length).map(|_| choices.below(8) as i64).collect()).collect()
 }
 
