@@ -22,7 +22,7 @@ pub struct Options {
     pub head_bits: u32,
     /// Bits of a weight of layers with real weights.
     pub weight_bits: u32,
-    /// Bits of the fixed-point scales of real tensors that are added up.
+    /// Bits of the fixed point in which real tensors are added up or compared.
     pub scale_bits: u32,
     /// What the client learns.
     pub output: OutputMode,
@@ -46,7 +46,7 @@ impl Default for Options {
             input: InputOptions::default(),
             head_bits: 24,
             weight_bits: 16,
-            scale_bits: 24,
+            scale_bits: 30,
             output: OutputMode::Argmax,
             score_bits: 20,
         }

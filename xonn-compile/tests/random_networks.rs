@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use petgraph::stable_graph::NodeIndex;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use xonn_circuits::bristol;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::program::evaluate::evaluate;
@@ -42,6 +43,11 @@ impl Choices {
         } else {
             (self.below(1 << 22) as f32 / (1 << 21) as f32 - 1.0) * 1.9
         }
+    }
+
+    /// A number near those that are summed up, on the edge of none of them unless exactness is asked for.
+    fn mean(&mut self) -> f32 {
+        self.below(9) as f32 - 4.0 + if self.dyadic { 0.0 } else { 0.1 + 0.8 * self.real() / 1.9 }
     }
 
     fn reals(&mut self, n: usize) -> Arc<Array> {
@@ -141,7 +147,7 @@ impl Net {
         let norm = BatchNorm {
             gamma: (!c.one_in(4)).then(|| Arc::new(Array::vector(gamma))),
             beta: (!c.one_in(4)).then(|| c.reals(channels)),
-            mean: Arc::new(Array::vector((0..channels).map(|_| c.below(9) as f32 - 4.0).collect())),
+            mean: Arc::new(Array::vector((0..channels).map(|_| c.mean()).collect())),
             variance,
             epsilon: [0.0, 1e-3][c.below(2)],
             fused: c.one_in(2),
@@ -309,7 +315,16 @@ fn other_weights_give_the_same_program(network: &IntegerNetwork) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    // The same networks in each run, so that a change that did not touch them stays green; other ones, and more of them, by
+    // PROPTEST_RNG_SEED and PROPTEST_CASES (`just sweep-networks`).
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        rng_seed: match std::env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok()) {
+            Some(seed) => RngSeed::Fixed(seed),
+            None => RngSeed::Fixed(1),
+        },
+        ..ProptestConfig::default()
+    })]
 
     /// Networks without real numbers between signs: scores are float32's to the last bit.
     #[test]

@@ -45,8 +45,8 @@ pub struct ModelOptions {
     /// Bits of each weight of layers whose weights are real numbers (default 16, or what --calibrate finds enough)
     #[arg(long, value_name = "B")]
     weight_bits: Option<u32>,
-    /// Bits of the fixed-point scales where real numbers are added up, as in residual networks
-    #[arg(long, value_name = "B", default_value_t = 24)]
+    /// Bits of the fixed point where real numbers are added up or compared, as in residual networks
+    #[arg(long, value_name = "B", default_value_t = 30)]
     scale_bits: u32,
     /// What the client learns: the class, or all scores
     #[arg(long = "output", value_name = "MODE", default_value = "argmax")]

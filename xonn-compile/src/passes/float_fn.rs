@@ -187,6 +187,23 @@ impl FloatFn {
         if self.public && steps { self.common_line() } else { None }
     }
 
+    /// The slope if all channels share it and it is the same for every model of this architecture; offsets may differ.
+    #[must_use]
+    pub fn public_slope(&self) -> Option<f64> {
+        let steps = self.steps.iter().all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. }));
+        let slope = match &self.base {
+            _ if !steps => return None,
+            Base::Line(line) if self.public => Some(line[0].0).filter(|&slope| line.iter().all(|l| l.0 == slope))?,
+            Base::Line(_) => return None,
+            Base::Joined { parts, .. } => {
+                let slope = parts[0].public_slope()?;
+                Some(slope).filter(|&slope| parts.iter().all(|part| part.public_slope() == Some(slope)))?
+            }
+        };
+        let of = |step: &Step| if let Step::Rescale { scale, .. } = step { f64::from(*scale) } else { 1.0 };
+        Some(self.steps.iter().map(of).product::<f64>() * slope)
+    }
+
     /// The slope if all channels of every model of this architecture share it and only their offsets differ.
     #[must_use]
     pub fn common_slope(&self) -> Option<f64> {

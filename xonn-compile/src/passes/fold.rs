@@ -310,7 +310,7 @@ impl Fold<'_> {
             return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
         }
         if value.f.period() > 1 && self.lines(&value).is_ok() {
-            value = self.narrow(layer, &value)?;
+            value = self.narrow(layer, &value, join::MOST_BITS)?;
         }
         let kind = self.kind(&value);
         value.node = self.shaped(layer, &value);

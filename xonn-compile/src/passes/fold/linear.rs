@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::join::Offsets;
+use super::join::{MOST_BITS, Offsets};
 use super::kernel::{Weights, integer_weights};
 use super::{Fold, Value};
 use crate::graph::{Array, Conv, Layer, LayerOp, Padding, shape};
@@ -51,7 +51,7 @@ struct Input {
 impl Fold<'_> {
     pub(super) fn linear(&mut self, layer: &Layer, value: &Value) -> Result<Value, String> {
         let linear = Linear::of(layer, &value.shape)?;
-        let value = &if self.lines(value).is_ok() { self.narrow(layer, value)? } else { value.clone() };
+        let value = &if self.lines(value).is_ok() { self.narrow(layer, value, MOST_BITS)? } else { value.clone() };
         let common =
             value.f.common_line().and_then(|line| Some((line, linear.padding(line, self.kind(value))?)));
         match common {
@@ -93,7 +93,7 @@ impl Fold<'_> {
             }
         };
         let weights = self.weights(layer, linear, &linear.kernel.data)?;
-        let f = self.sums(layer, &input, linear.fan_in, &weights);
+        let f = self.sums(layer, &input, linear, &weights);
         let parity = (input.parity == Some(1) && !(padded && pad == Pad::Drop))
             .then_some(linear.fan_in as i64 * weights.kernel.planes.largest() % 2);
         self.push_linear(layer, &input, linear, weights, pad, f, parity)
@@ -166,9 +166,10 @@ impl Fold<'_> {
     }
 
     /// The line of the sums; tells the user where Keras's own float32 sums round.
-    fn sums(&mut self, layer: &Layer, input: &Input, fan_in: usize, weights: &Weights) -> FloatFn {
+    fn sums(&mut self, layer: &Layer, input: &Input, linear: &Linear<'_>, weights: &Weights) -> FloatFn {
+        let Linear { fan_in, secret_scale, .. } = *linear;
         let (a, b) = input.line;
-        let exact_weights = weights.kernel.planes == Planes::Sign;
+        let exact_weights = matches!(weights.kernel.planes, Planes::Sign | Planes::Ternary);
         let most = (fan_in as i64).saturating_mul(input.kind.range().magnitude());
         let whole = |x: f64| x == 0.0 || x.abs().log2().fract() == 0.0;
         if exact_weights && most > EXACT {
@@ -192,7 +193,7 @@ impl Fold<'_> {
             (scale * a, offset)
         };
         let lines = (0..count).map(line).collect();
-        if exact_weights { FloatFn::line(lines) } else { FloatFn::secret_line(lines) }
+        if exact_weights && !secret_scale { FloatFn::line(lines) } else { FloatFn::secret_line(lines) }
     }
 }
 
