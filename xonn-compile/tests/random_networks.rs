@@ -1,5 +1,6 @@
 //! Random networks of all supported layers: the float graph, the integers, the program and the flat netlist agree.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use petgraph::stable_graph::NodeIndex;
@@ -205,6 +206,12 @@ impl Net {
             _ => {}
         }
         self.plain = false;
+        if self.choices.one_in(5) {
+            // Channels of different axes.
+            self.norm();
+            let axes = [vec![1, 2, 0], vec![2, 0, 1], vec![1, 0, 2]][self.choices.below(3)].clone();
+            self.push(LayerOp::Transpose { axes });
+        }
         if !self.choices.one_in(4) {
             self.norm();
         }
@@ -314,6 +321,20 @@ fn other_weights_give_the_same_program(network: &IntegerNetwork) {
     assert!(one == two, "the program depends on the weights");
 }
 
+/// Whether a number that is quantised is so near to an edge that an approximation may fall on the other side.
+fn on_an_edge(graph: &LayerGraph, tensors: &HashMap<NodeIndex, Vec<f32>>) -> bool {
+    graph.graph.node_indices().any(|node| {
+        let edges = match &graph.graph[node].op {
+            LayerOp::Quantize(Quantizer::TernaryAt { threshold }) => vec![-threshold, *threshold],
+            LayerOp::Quantize(_) => vec![0.0],
+            _ => return false,
+        };
+        let read = &tensors[&graph.inputs_of(node)[0]];
+        let largest = read.iter().fold(1.0f32, |largest, x| largest.max(x.abs()));
+        read.iter().any(|x| edges.iter().any(|edge| (x - edge).abs() < 1e-3 * largest))
+    })
+}
+
 proptest! {
     // The same networks in each run, so that a change that did not touch them stays green; other ones, and more of them, by
     // PROPTEST_RNG_SEED and PROPTEST_CASES (`just sweep-networks`).
@@ -359,14 +380,16 @@ proptest! {
         let q = samples(seed, network.input.shape.iter().product());
         circuit_is_the_integers(&network, &q);
         let ours = network.evaluate(&q).expect("in range");
-        let mut equal = 0;
         for (sample, ours) in q.iter().zip(&ours) {
             let x = sample.iter().map(|&q| q as f32).collect();
             let tensors = graph.evaluate(&[x]).expect("the graph is sound");
+            if on_an_edge(&graph, &tensors) {
+                continue;
+            }
             let scores = &tensors[&graph.output];
             let top = scores.iter().copied().fold(f32::MIN, f32::max);
-            equal += usize::from(scores[ours.class] >= top - 0.05 * (1.0 + top.abs()));
+            let spread = scores.iter().copied().fold(top, |spread, score| spread.max(top - score));
+            prop_assert!(scores[ours.class] >= top - 1e-3 * (1.0 + spread), "{scores:?}, ours {}", ours.class);
         }
-        prop_assert!(equal + 1 >= q.len(), "{equal} of {}", q.len());
     }
 }

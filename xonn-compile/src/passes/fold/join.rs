@@ -263,9 +263,9 @@ impl Fold<'_> {
     }
 }
 
-/// The unit of which numbers up to `largest` are at most `2^bits`.
+/// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but 0.
 fn unit_for(largest: f64, bits: u32) -> f64 {
-    if largest > 0.0 { largest * (-f64::from(bits)).exp2() } else { 1.0 }
+    largest.max(f64::from(f32::MIN_POSITIVE)) * (-f64::from(bits)).exp2()
 }
 
 /// The sum of two rows of offsets that both repeat: one number for all, one a channel or one an element of `shape`.

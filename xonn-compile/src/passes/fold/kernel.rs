@@ -11,6 +11,11 @@ pub(super) struct Weights {
 }
 
 impl Weights {
+    /// Whether `scale * W` is the kernel itself, not near it.
+    pub fn are_exact(&self) -> bool {
+        matches!(self.kernel.planes, Planes::Sign | Planes::Ternary)
+    }
+
     /// `sum(W)` of each output.
     pub fn sums(&self, fan_in: usize) -> Vec<i64> {
         self.kernel.weights.chunks(fan_in).map(|w| w.iter().map(|&w| i64::from(w)).sum()).collect()
@@ -49,11 +54,13 @@ pub(super) fn integer_weights(
         return Ok(Weights { kernel: Kernel { planes: Planes::Sign, weights: signs }, scales });
     }
     let largest = kernel.iter().fold(0.0f32, |m, w| m.max(w.abs()));
-    if !secret_scale && kernel.iter().all(|w| *w == 0.0 || w.abs() == largest) && largest > 0.0 {
+    if !secret_scale && kernel.iter().all(|w| *w == 0.0 || w.abs() == largest) {
         // W is -2, 0 or 2.
         let digits = weights(&|w, _| if w == 0.0 { 0 } else { 2 * w.signum() as i32 });
         let kernel = Kernel { planes: Planes::Ternary, weights: digits };
-        return Ok(Weights { kernel, scales: vec![f64::from(largest) / 2.0] });
+        // Zeros alone are as many of anything.
+        let largest = if largest > 0.0 { f64::from(largest) } else { 1.0 };
+        return Ok(Weights { kernel, scales: vec![largest / 2.0] });
     }
     let planes = Planes::Odd { bits: bits? };
     let unit = f64::from(largest) / planes.largest() as f64;
@@ -105,6 +112,7 @@ mod tests {
                 assert!((f64::from(w) * unit - f64::from(kernel[i * 4 + o])).abs() <= unit * (1.0 + 1e-9));
             }
         }
-        assert_eq!(of(&[0.0, 0.0, 0.0], 1, false).scales, [0.0]);
+        assert_eq!(of(&[0.0, 0.0, 0.0], 1, true).scales, [0.0]);
+        assert_eq!(of(&[0.0, 0.0, 0.0], 1, false).kernel.weights, [0, 0, 0]);
     }
 }

@@ -107,7 +107,7 @@ impl Fold<'_> {
         linear: &Linear<'_>,
     ) -> Result<Value, String> {
         let channels = value.shape.last().copied().unwrap_or(1);
-        let by_channel = channels.is_multiple_of(value.f.period());
+        let by_channel = channels.is_multiple_of(value.f.period()) || value.f.public_slope().is_some();
         let mut value = value.clone();
         if !by_channel {
             // Slopes differ by position: numbers of one slope first.
@@ -131,7 +131,9 @@ impl Fold<'_> {
         let scale = |output: usize| weights.scales[output % weights.scales.len()];
         let outputs = linear.outputs;
         let lines = offsets.iter().enumerate().map(|(i, &offset)| (scale(i % outputs), offset)).collect();
-        self.push_linear(layer, &input, linear, weights, Pad::Drop, FloatFn::secret_line(lines), None)
+        let public = value.f.public_slope().is_some() && weights.are_exact() && !linear.secret_scale;
+        let f = if public { FloatFn::line(lines) } else { FloatFn::secret_line(lines) };
+        self.push_linear(layer, &input, linear, weights, Pad::Drop, f, None)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what the two ways of reading differ in")]
@@ -169,7 +171,7 @@ impl Fold<'_> {
     fn sums(&mut self, layer: &Layer, input: &Input, linear: &Linear<'_>, weights: &Weights) -> FloatFn {
         let Linear { fan_in, secret_scale, .. } = *linear;
         let (a, b) = input.line;
-        let exact_weights = matches!(weights.kernel.planes, Planes::Sign | Planes::Ternary);
+        let exact_weights = weights.are_exact();
         let most = (fan_in as i64).saturating_mul(input.kind.range().magnitude());
         let whole = |x: f64| x == 0.0 || x.abs().log2().fract() == 0.0;
         if exact_weights && most > EXACT {
