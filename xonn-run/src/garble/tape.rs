@@ -14,10 +14,13 @@
 //! | `hidden & known` | `AndBit`, 1 ciphertext | `AndBit` |
 //! | gates of known wires | bit operations | nothing |
 //!
-//! Both tapes hold their ciphertext gates in the netlist's order, which fixes the order of the ciphertexts.
+//! Both tapes hold their ciphertext gates in one order, which fixes the order of the ciphertexts: the netlist's where
+//! instances are garbled side by side, that of [`super::schedule`] where there is one instance.
 
 use xonn_circuits::knowledge::{self, Class};
 use xonn_circuits::netlist::{Gate, Netlist, WireId};
+
+use super::schedule::{self, Step};
 
 /// Who runs the tape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +44,9 @@ pub enum Op {
     XorBit { to: u32, a: u32, bit: u32 },
     /// Full AND of labels: two ciphertexts.
     And { to: u32, a: u32, b: u32 },
+    /// The next `count` operations, at most [`crate::block::LANES`], all `And` or all `AndBit`, do not need each other
+    /// (single instance).
+    Batch { count: u32 },
     /// AND of a label and a bit of the garbler (`bit` is 0 on the evaluator's tape): one ciphertext.
     AndBit { to: u32, a: u32, bit: u32 },
     /// Bit slot `to` becomes template input `input` (garbler).
@@ -72,7 +78,7 @@ pub struct Tape {
     pub ciphertexts: u64,
     /// Template outputs.
     pub outputs: u32,
-    /// Where the tape may be interrupted: each piece but the last has just over [`PIECE_CIPHERTEXTS`] ciphertexts.
+    /// Where the tape may be interrupted: each piece but the last has a few more than [`PIECE_CIPHERTEXTS`] ciphertexts.
     pub pieces: Vec<Piece>,
 }
 
@@ -97,19 +103,30 @@ enum Value {
 }
 
 impl Tape {
-    /// Makes the tape of `role` for `netlist` with one class an input bit.
-    pub fn new(netlist: &Netlist, inputs: &[Class], role: Role) -> Self {
+    /// Makes the tape of `role` for `netlist` with one class an input bit. `single`: for one instance by itself.
+    pub fn new(netlist: &Netlist, inputs: &[Class], role: Role, single: bool) -> Self {
         let class = knowledge::classify(netlist, inputs);
         let mut emitter = Emitter { role, ops: Vec::new(), labels: 0, bits: 0 };
         let mut value: Vec<Option<Value>> = vec![None; netlist.wires() as usize];
-        for gate in netlist.gates().iter() {
-            for wire in gate.operands() {
+        let steps = if single { schedule::batched(netlist, &class) } else { schedule::in_order(netlist) };
+        for step in steps {
+            let gates = match &step {
+                Step::Gate(at) => std::slice::from_ref(at),
+                Step::Batch(all) => all,
+            };
+            let gates = || gates.iter().map(|&at| netlist.gates().get(at));
+            for wire in gates().flat_map(Gate::operands) {
                 emitter.load(wire, &class, &mut value);
             }
-            value[gate.out().index()] = Some(match class[gate.out().index()] {
-                Class::Public(bit) => Value::Public(bit),
-                _ => emitter.gate(gate, |w| value[w.index()].expect("operands are loaded")),
-            });
+            if let Step::Batch(all) = &step {
+                emitter.ops.push(Op::Batch { count: all.len() as u32 });
+            }
+            for gate in gates() {
+                value[gate.out().index()] = Some(match class[gate.out().index()] {
+                    Class::Public(bit) => Value::Public(bit),
+                    _ => emitter.gate(gate, |w| value[w.index()].expect("operands are loaded")),
+                });
+            }
         }
         for (output, wire) in netlist.output_wires().enumerate() {
             emitter.load(wire, &class, &mut value);
@@ -222,10 +239,16 @@ impl Emitter {
             pieces: vec![],
         };
         let mut piece = Piece { ops: 0..0, ciphertexts: 0 };
+        let mut batched = 0;
         for (at, &op) in self.ops.iter().enumerate() {
             tape.ops.push(op.placed(at, &mut labels, &mut bits, self.role));
             piece.ciphertexts += op.ciphertexts();
-            if piece.ciphertexts >= PIECE_CIPHERTEXTS && op.ciphertexts() > 0 {
+            if let Op::Batch { count } = op {
+                batched = count;
+            } else if op.ciphertexts() > 0 {
+                batched = batched.saturating_sub(1);
+            }
+            if piece.ciphertexts >= PIECE_CIPHERTEXTS && op.ciphertexts() > 0 && batched == 0 {
                 piece.ops.end = at + 1;
                 let next = Piece { ops: at + 1..at + 1, ciphertexts: 0 };
                 tape.pieces.push(std::mem::replace(&mut piece, next));
@@ -260,9 +283,11 @@ impl Op {
             Op::BitXor { a, b, .. } | Op::BitAnd { a, b, .. } => (none, [Some(a), Some(b)]),
             Op::BitFlip { a, .. } => (none, [Some(a), None]),
             Op::StoreBit { bit, .. } if role == Role::Garbler => (none, [Some(bit), None]),
-            Op::StoreBit { .. } | Op::StoreConst { .. } | Op::Load { .. } | Op::BitLoad { .. } => {
-                (none, none)
-            }
+            Op::StoreBit { .. }
+            | Op::StoreConst { .. }
+            | Op::Load { .. }
+            | Op::BitLoad { .. }
+            | Op::Batch { .. } => (none, none),
         }
     }
 
@@ -288,7 +313,7 @@ impl Op {
             Op::BitFlip { to, .. } => Op::BitFlip { to: bits.take(to, at), a: ba_slot },
             Op::Store { output, .. } => Op::Store { output, a: la_slot },
             Op::StoreBit { output, .. } => Op::StoreBit { output, bit: ba_slot },
-            Op::StoreConst { .. } => self,
+            Op::StoreConst { .. } | Op::Batch { .. } => self,
         }
     }
 }
@@ -350,8 +375,8 @@ mod tests {
         let netlist = b.finish(&[vec![fires]]);
         let mut classes = vec![Class::Hidden; n];
         classes.resize(2 * n + width_of(n as u64), Class::Garbler);
-        let garbler = Tape::new(&netlist, &classes, Role::Garbler);
-        let evaluator = Tape::new(&netlist, &classes, Role::Evaluator);
+        let garbler = Tape::new(&netlist, &classes, Role::Garbler, false);
+        let evaluator = Tape::new(&netlist, &classes, Role::Evaluator, false);
         assert_eq!(garbler.ciphertexts, evaluator.ciphertexts);
         assert_eq!(garbler.ciphertexts, knowledge::and_costs(&netlist, &classes).half_gate_bytes() / 16);
         assert_eq!(evaluator.bit_slots, 0);
