@@ -56,7 +56,7 @@ impl Backend {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::AesNi => is_x86_feature_detected!("aes") && is_x86_feature_detected!("avx"),
+            Self::AesNi => is_x86_feature_detected!("aes") && is_x86_feature_detected!("ssse3"),
             #[cfg(target_arch = "x86_64")]
             Self::Vaes256 => {
                 Self::AesNi.is_available()

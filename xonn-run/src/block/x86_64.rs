@@ -42,7 +42,7 @@ macro_rules! entry_points {
 }
 
 entry_points! {
-    hash_aes_ni, counter_aes_ni, run_aes_ni: __m128i, "aes,avx";
+    hash_aes_ni, counter_aes_ni, run_aes_ni: __m128i, "aes,ssse3";
     hash_vaes_256, counter_vaes_256, run_vaes_256: __m256i, "aes,ssse3,vaes,avx2";
     hash_vaes_512, counter_vaes_512, run_vaes_512: __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
 }
