@@ -79,6 +79,13 @@ pub trait Work {
     fn run<G: Gates>(self, gates: &G) -> Self::Output;
 }
 
+/// Gates on any processor: also what other backends leave to it, because it occurs too rarely for a kernel.
+#[cold]
+#[inline(never)]
+pub(super) fn portable(start: Block) -> impl Gates {
+    portable::Gates(start)
+}
+
 impl Tccr {
     /// Does `work` with the gates of this hash, on its backend.
     pub fn run<W: Work>(&self, work: W) -> W::Output {

@@ -20,8 +20,12 @@ fn sample(seed: u64) -> Sample {
     let mut wide = || Wide(std::array::from_fn(|_| Block::random(rng)));
     let (a, b, delta, t) = (wide(), wide(), wide(), wide());
     let number = |block: Block| u128::from(block) as u64;
-    let tweaks =
-        if seed == 0 { [u64::MAX - 5, u64::MAX - 20] } else { [number(delta.0[1]), number(delta.0[2])] };
+    let tweaks = match seed {
+        0 => [u64::MAX - 5, u64::MAX - 20],
+        1 => [(7 << 32) - 15, (7 << 32) - 17], // the lower half overflows in the last lane, and just not
+        2 => [0, 16],
+        _ => [number(delta.0[1]), number(delta.0[2])],
+    };
     let bits = number(delta.0[3]) as u16;
     Sample { delta: delta.0[0].with_lsb_set(), a, b, bits, tweaks, tables: [t.0, wide().0] }
 }

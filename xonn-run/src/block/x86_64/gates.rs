@@ -3,11 +3,11 @@
 //! As the vectors of [`hash`](super::hash) hold one key for each lane, all ciphertexts TG come first, then all TE: nothing
 //! has to be moved between lanes.
 
-use core::arch::x86_64::{__m128i, _mm_set1_epi32};
+use core::arch::x86_64::{__m128i, _mm_set_epi32, _mm_set1_epi32};
 
 use super::super::Block;
 use super::super::gates::{self, LANES, Tables, Wide};
-use super::hash::{Batch, KEYS, rounds, sigma, transpose};
+use super::hash::{Batch, KEYS, RCON, next_words, rounds, sigma, transpose};
 use super::lanes::Lanes;
 
 /// Gates on vectors `V`.
@@ -15,9 +15,13 @@ use super::lanes::Lanes;
 /// A value exists only where the instructions of `V` are enabled, which [`Gates::new`] makes its caller promise; the
 /// methods below rest on it.
 pub(super) struct Gates<V> {
-    start: V,
-    /// The start point word-sliced, see `hash.rs`.
-    words: [V; 4],
+    start: Block,
+    /// The start point, that is round key 0 of tweak 0.
+    key: V,
+    /// Round key 1 of tweak 0.
+    next_key: V,
+    /// The same word-sliced, see `hash.rs`.
+    next_words: [V; 4],
 }
 
 /// Bit `lane` in each word of lane `lane`.
@@ -31,6 +35,37 @@ static CHOICES: Wide = {
     wide
 };
 
+/// The number of the lane in each word.
+static NUMBERS: Wide = {
+    let mut wide = Wide::ZERO;
+    let mut lane = 0;
+    while lane < LANES {
+        wide.0[lane] = Block::from_bytes((lane as u128 * 0x1_0000_0001_0000_0001_0000_0001).to_le_bytes());
+        lane += 1;
+    }
+    wide
+};
+
+/// [`NUMBERS`] word-sliced for vectors of 1, 2 and 4 blocks: word `m` of block `l` is `m * blocks + l`.
+static SLICED: [[Block; 4]; 3] = {
+    let mut all = [[Block::ZERO; 4]; 3];
+    let mut kind = 0;
+    while kind < 3 {
+        let mut l = 0;
+        while l < 4 {
+            let (mut words, mut m) = (0u128, 0);
+            while m < 4 {
+                words |= ((m << kind) + l) << (32 * m);
+                m += 1;
+            }
+            all[kind][l as usize] = Block::from_bytes(words.to_le_bytes());
+            l += 1;
+        }
+        kind += 1;
+    }
+    all
+};
+
 /// What one hash needs: the tweak of the first of `KEYS * V::BLOCKS` labels, and the labels.
 type Call<V> = (u64, [V; KEYS]);
 
@@ -42,9 +77,17 @@ impl<V: Lanes> Gates<V> {
     #[inline(always)]
     pub unsafe fn new(start: Block) -> Self {
         unsafe {
-            let start = V::splat(__m128i::load(&start));
-            Self { start, words: transpose([start; KEYS]) }
+            let key = V::splat(__m128i::load(&start));
+            let next_words = next_words(transpose([key; KEYS]), RCON[0]);
+            Self { start, key, next_key: transpose(next_words)[0], next_words }
         }
+    }
+
+    /// Whether the tweaks from `first` on differ in their lower 32 bits only, on which the kernels rest; it fails once in
+    /// 2^32 tweaks.
+    #[inline(always)]
+    fn same_upper_half(first: u64) -> bool {
+        first as u32 <= u32::MAX - LANES as u32
     }
 
     /// Hashes sets of labels: of each label x first E(σ(x)) ^ σ(x), that is H(x); if `PER` is 2, then
@@ -62,7 +105,7 @@ impl<V: Lanes> Gates<V> {
             for set in 1..SETS {
                 batches[set] = self.batch::<PER>(calls[set], sigma_delta);
             }
-            rounds::<V, PER, SETS>(&mut batches);
+            rounds::<V, PER, SETS, 1>(&mut batches);
             let mut states = [first.states; SETS];
             for set in 0..SETS {
                 states[set] = batches[set].states;
@@ -71,25 +114,35 @@ impl<V: Lanes> Gates<V> {
         }
     }
 
+    /// A batch after the first round.
+    ///
+    /// The tweak changes words 0 and 1 of the key and so not the first S-box layer of the key schedule, which is for word
+    /// 3: round key 1 is that of tweak 0 plus the tweak's lower half in all words and its upper half in words 1 to 3. Both
+    /// layouts of it are therefore had by addition, without a transpose.
     #[inline(always)]
     unsafe fn batch<const PER: usize>(&self, (first, labels): Call<V>, sigma_delta: V) -> Batch<V> {
         unsafe {
-            let mut tweaks = [self.start; KEYS];
-            let mut inputs = [[self.start; 2]; KEYS];
-            let mut states = [[self.start; 2]; KEYS];
+            let (low, high) = (V::splat(_mm_set1_epi32(first as i32)), (first >> 32) as i32);
+            let key = self.key.xor(V::splat(_mm_set_epi32(0, 0, high, 0)));
+            let next_key = self.next_key.xor(V::splat(_mm_set_epi32(high, high, high, 0)));
+            let word = V::splat(_mm_set_epi32(0, 0, 0, -1));
+            let mut inputs = [[key; 2]; KEYS];
+            let mut states = [[key; 2]; KEYS];
             for m in 0..KEYS {
-                tweaks[m] = V::count_from(first.wrapping_add((m * V::BLOCKS) as u64));
+                let tweak = low.add_words(Self::one(&NUMBERS.0, m * V::BLOCKS));
+                let round_key = next_key.xor(tweak);
                 let input = sigma(labels[m]);
                 inputs[m] = [input; 2];
-                states[m][0] = input.xor3(self.start, tweaks[m]);
+                let state = input.xor(tweak.and_xor(word, key));
+                states[m][0] = state.round(round_key);
                 if PER == 2 {
-                    states[m][1] = states[m][0].xor(sigma_delta);
+                    states[m][1] = state.xor(sigma_delta).round(round_key);
                 }
             }
-            let low = tweaks[0].low_words(tweaks[1]);
-            let high = tweaks[2].low_words(tweaks[3]);
-            let [w0, w1, w2, w3] = self.words;
-            let words = [w0.xor(low.low_halves(high)), w1.xor(low.high_halves(high)), w2, w3];
+            let tweak = low.add_words(V::load(SLICED[V::BLOCKS / 2].as_ptr()));
+            let upper = tweak.xor(V::splat(_mm_set1_epi32(high)));
+            let [w0, w1, w2, w3] = self.next_words;
+            let words = [w0.xor(tweak), w1.xor(upper), w2.xor(upper), w3.xor(upper)];
             Batch { words, inputs, states }
         }
     }
@@ -175,6 +228,9 @@ impl<V: Lanes> gates::Gates for Gates<V> {
 
     #[inline(always)]
     fn garble_and(&self, delta: &Block, a: &Wide, b: &Wide, tweaks: [u64; 2], tables: &mut Tables) -> Wide {
+        if !tweaks.into_iter().all(Self::same_upper_half) {
+            return gates::portable(self.start).garble_and(delta, a, b, tweaks, tables);
+        }
         let mut out = Wide::ZERO;
         unsafe {
             let delta = V::splat(__m128i::load(delta));
@@ -193,11 +249,10 @@ impl<V: Lanes> gates::Gates for Gates<V> {
                 };
                 let (mut tg, mut te, mut w) = (a, a, a);
                 for m in 0..KEYS {
-                    let (pa, pb) = (a[m].colour(), b[m].colour());
-                    tg[m] = ha[m][0].xor3(ha[m][1], delta.and_xor(pb, sigma_delta));
+                    tg[m] = ha[m][0].xor3(ha[m][1], sigma_delta.xor_coloured(delta, b[m]));
                     let both = hb[m][0].xor3(hb[m][1], sigma_delta);
                     te[m] = both.xor(a[m]);
-                    w[m] = tg[m].and_xor(pa, ha[m][0]).xor(both.and_xor(pb, hb[m][0]));
+                    w[m] = ha[m][0].xor(hb[m][0]).xor_coloured(tg[m], a[m]).xor_coloured(both, b[m]);
                 }
                 Self::put(&mut tables[0], at, tg);
                 Self::put(&mut tables[1], at, te);
@@ -216,6 +271,9 @@ impl<V: Lanes> gates::Gates for Gates<V> {
         tweak: u64,
         table: &mut [Block; LANES],
     ) -> Wide {
+        if !Self::same_upper_half(tweak) {
+            return gates::portable(self.start).garble_half(delta, a, bits, tweak, table);
+        }
         let mut out = Wide::ZERO;
         unsafe {
             let delta = V::splat(__m128i::load(delta));
@@ -229,7 +287,7 @@ impl<V: Lanes> gates::Gates for Gates<V> {
                 for m in 0..KEYS {
                     let known = sigma_delta.xor_where(delta, bits, choices[m]);
                     t[m] = h[m][0].xor3(h[m][1], known);
-                    w[m] = t[m].and_xor(a[m].colour(), h[m][0]);
+                    w[m] = h[m][0].xor_coloured(t[m], a[m]);
                 }
                 Self::put(table, at, t);
                 Self::put(&mut out.0, at, w);
@@ -247,18 +305,20 @@ impl<V: Lanes> gates::Gates for Gates<V> {
         tg: &[Block; LANES],
         te: &[Block; LANES],
     ) -> Wide {
+        if !tweaks.into_iter().all(Self::same_upper_half) {
+            return gates::portable(self.start).evaluate_and(a, b, tweaks, tg, te);
+        }
         let mut out = Wide::ZERO;
         unsafe {
             for at in batches::<V>() {
                 let (a, b) = (Self::part(&a.0, at), Self::part(&b.0, at));
                 let (tg, te) = (Self::part(tg, at), Self::part(te, at));
                 let tweak = |of: usize| tweaks[of].wrapping_add(at as u64);
-                let [ha, hb] = self.hash::<1, 2>([(tweak(0), a), (tweak(1), b)], self.start);
+                let [ha, hb] = self.hash::<1, 2>([(tweak(0), a), (tweak(1), b)], self.key);
                 let mut w = a;
                 for m in 0..KEYS {
-                    let left = tg[m].and_xor(a[m].colour(), ha[m][0]);
-                    let right = te[m].xor(a[m]).and_xor(b[m].colour(), hb[m][0]);
-                    w[m] = left.xor(right);
+                    let right = te[m].xor(a[m]);
+                    w[m] = ha[m][0].xor(hb[m][0]).xor_coloured(tg[m], a[m]).xor_coloured(right, b[m]);
                 }
                 Self::put(&mut out.0, at, w);
             }
@@ -268,14 +328,17 @@ impl<V: Lanes> gates::Gates for Gates<V> {
 
     #[inline(always)]
     fn evaluate_half(&self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide {
+        if !Self::same_upper_half(tweak) {
+            return gates::portable(self.start).evaluate_half(a, tweak, table);
+        }
         let mut out = Wide::ZERO;
         unsafe {
             for at in batches::<V>() {
                 let (a, table) = (Self::part(&a.0, at), Self::part(table, at));
-                let [h] = self.hash::<1, 1>([(tweak.wrapping_add(at as u64), a)], self.start);
+                let [h] = self.hash::<1, 1>([(tweak.wrapping_add(at as u64), a)], self.key);
                 let mut w = a;
                 for m in 0..KEYS {
-                    w[m] = table[m].and_xor(a[m].colour(), h[m][0]);
+                    w[m] = h[m][0].xor_coloured(table[m], a[m]);
                 }
                 Self::put(&mut out.0, at, w);
             }

@@ -100,7 +100,7 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
             let first_tweak = first_tweak.wrapping_add((set * groups) as u64);
             *batch = load_batch::<V, PER>(start, first_tweak, at.add(set * groups * PER));
         }
-        rounds::<V, PER, SETS>(&mut batches);
+        rounds::<V, PER, SETS, 0>(&mut batches);
         for (set, batch) in batches.into_iter().enumerate() {
             for (m, states) in batch.states.into_iter().enumerate() {
                 store_groups::<V, PER>(states, at.add((set * groups + m * V::BLOCKS) * PER));
@@ -109,16 +109,19 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
     }
 }
 
-/// Key schedule and encryption of `SETS` batches side by side, round by round; the states have the first round key.
+/// Key schedule and encryption of `SETS` batches side by side, round by round from round `FROM + 1` on, to which words and
+/// states have come.
 ///
 /// # Safety
 /// The instructions of `V` are enabled in the caller.
 #[inline(always)]
-pub(super) unsafe fn rounds<V: Lanes, const PER: usize, const SETS: usize>(batches: &mut [Batch<V>; SETS]) {
+pub(super) unsafe fn rounds<V: Lanes, const PER: usize, const SETS: usize, const FROM: usize>(
+    batches: &mut [Batch<V>; SETS],
+) {
     unsafe {
-        for (round, rcon) in RCON.into_iter().enumerate() {
+        for round in FROM..RCON.len() {
             for batch in batches.iter_mut() {
-                batch.words = next_words(batch.words, rcon);
+                batch.words = next_words(batch.words, RCON[round]);
             }
             for batch in batches.iter_mut() {
                 let keys = transpose(batch.words);
@@ -219,7 +222,7 @@ pub(super) unsafe fn transpose<V: Lanes>([a, b, c, d]: [V; KEYS]) -> [V; KEYS] {
 /// One round of the key schedule on word-sliced keys, FIPS 197 §5.2:
 /// `w0 ^= SubWord(RotWord(w3)) ^ rcon`, then `w1 ^= w0`, `w2 ^= w1`, `w3 ^= w2`.
 #[inline(always)]
-unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -> [V; 4] {
+pub(super) unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -> [V; 4] {
     unsafe {
         let rotated = w3.shuffle(V::splat(rot_word_index()));
         // ShiftRows of `last_round` is undone by the index, SubBytes is SubWord, and the round key is `rcon`.

@@ -52,8 +52,10 @@ pub(super) trait Lanes: Copy {
     unsafe fn unzip(self, other: Self) -> (Self, Self);
     /// Undoes [`Lanes::unzip`].
     unsafe fn zip(self, other: Self) -> (Self, Self);
-    /// All ones where bit 0 of the block is 1, else zero.
-    unsafe fn colour(self) -> Self;
+    /// The four 32-bit words of each block added, modulo 2^32.
+    unsafe fn add_words(self, other: Self) -> Self;
+    /// `self ^ other` in the blocks where bit 0 of `of` is 1, else `self`.
+    unsafe fn xor_coloured(self, other: Self, of: Self) -> Self;
     /// `self ^ other` in the blocks where `bits & choice` is not 0, else `self`; in both of these the four words of a
     /// block are the same.
     unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self;
@@ -132,8 +134,15 @@ impl Lanes for __m128i {
         (self, other)
     }
     #[inline(always)]
-    unsafe fn colour(self) -> Self {
-        unsafe { _mm_srai_epi32::<31>(_mm_slli_epi32::<31>(_mm_shuffle_epi32::<0>(self))) }
+    unsafe fn add_words(self, other: Self) -> Self {
+        unsafe { _mm_add_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor_coloured(self, other: Self, of: Self) -> Self {
+        unsafe {
+            let mask = _mm_srai_epi32::<31>(_mm_slli_epi32::<31>(_mm_shuffle_epi32::<0>(of)));
+            self.xor(_mm_and_si128(other, mask))
+        }
     }
     #[inline(always)]
     unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self {
@@ -225,8 +234,15 @@ impl Lanes for __m256i {
         unsafe { self.unzip(other) }
     }
     #[inline(always)]
-    unsafe fn colour(self) -> Self {
-        unsafe { _mm256_srai_epi32::<31>(_mm256_slli_epi32::<31>(_mm256_shuffle_epi32::<0>(self))) }
+    unsafe fn add_words(self, other: Self) -> Self {
+        unsafe { _mm256_add_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor_coloured(self, other: Self, of: Self) -> Self {
+        unsafe {
+            let mask = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<31>(_mm256_shuffle_epi32::<0>(of)));
+            self.xor(_mm256_and_si256(other, mask))
+        }
     }
     #[inline(always)]
     unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self {
@@ -325,8 +341,15 @@ impl Lanes for __m512i {
         }
     }
     #[inline(always)]
-    unsafe fn colour(self) -> Self {
-        unsafe { _mm512_srai_epi32::<31>(_mm512_slli_epi32::<31>(_mm512_shuffle_epi32::<0>(self))) }
+    unsafe fn add_words(self, other: Self) -> Self {
+        unsafe { _mm512_add_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor_coloured(self, other: Self, of: Self) -> Self {
+        unsafe {
+            let mask = _mm512_test_epi32_mask(_mm512_shuffle_epi32::<0>(of), _mm512_set1_epi32(1));
+            _mm512_mask_xor_epi32(self, mask, self, other)
+        }
     }
     #[inline(always)]
     unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self {
