@@ -21,6 +21,7 @@
 //! threads or instruction sets.
 
 mod evaluator;
+mod fuse;
 mod garbler;
 mod gather;
 pub mod plan;

@@ -49,18 +49,20 @@ pub trait Gates {
     /// `a`, with `other` added in each lane whose bit of `bits` is 1.
     fn xor_where(&self, a: &Wide, other: &Wide, bits: u16) -> Wide;
 
-    /// A full AND at the garbler. `tweaks`: of TG and of TE. Writes the ciphertexts, returns the zero labels.
-    fn garble_and(&self, delta: &Block, a: &Wide, b: &Wide, tweaks: [u64; 2], tables: &mut Tables) -> Wide;
+    /// `a ^ b ^ c`
+    fn xor3(&self, a: &Wide, b: &Wide, c: &Wide) -> Wide;
+
+    /// A full AND of `a ^ c` and `b ^ c`, to which `c` is added, at the garbler: with `c` zero a plain AND. `tweaks`: of TG and of TE. Writes the ciphertexts, returns the zero labels.
+    fn garble_and(&self, delta: &Block, operands: [&Wide; 3], tweaks: [u64; 2], tables: &mut Tables) -> Wide;
 
     /// An AND with a bit that the garbler knows, one a lane [ZRE15, section 3.1].
     fn garble_half(&self, delta: &Block, a: &Wide, bits: u16, tweak: u64, table: &mut [Block; LANES])
     -> Wide;
 
-    /// [`Gates::garble_and`] at the evaluator.
+    /// [`Gates::garble_and`] at the evaluator, `operands` being `[a, b, c]` there too.
     fn evaluate_and(
         &self,
-        a: &Wide,
-        b: &Wide,
+        operands: [&Wide; 3],
         tweaks: [u64; 2],
         tg: &[Block; LANES],
         te: &[Block; LANES],

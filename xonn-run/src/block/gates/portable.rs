@@ -28,11 +28,23 @@ impl super::Gates for Gates {
     }
 
     #[inline(always)]
+    fn xor3(&self, a: &Wide, b: &Wide, c: &Wide) -> Wide {
+        Wide(from_fn(|i| a.0[i] ^ b.0[i] ^ c.0[i]))
+    }
+
+    #[inline(always)]
     fn xor_where(&self, a: &Wide, other: &Wide, bits: u16) -> Wide {
         Wide(from_fn(|i| a.0[i] ^ other.0[i].masked(bits >> i & 1 == 1)))
     }
 
-    fn garble_and(&self, delta: &Block, a: &Wide, b: &Wide, tweaks: [u64; 2], tables: &mut Tables) -> Wide {
+    fn garble_and(
+        &self,
+        delta: &Block,
+        [a, b, c]: [&Wide; 3],
+        tweaks: [u64; 2],
+        tables: &mut Tables,
+    ) -> Wide {
+        let (a, b) = (self.xor(a, c), self.xor(b, c));
         let ha = self.hash(tweaks[0], a.0.map(|w| [w, w ^ *delta]));
         let hb = self.hash(tweaks[1], b.0.map(|w| [w, w ^ *delta]));
         Wide(from_fn(|i| {
@@ -40,7 +52,7 @@ impl super::Gates for Gates {
             let tg = ha[i][0] ^ ha[i][1] ^ delta.masked(pb);
             let te = hb[i][0] ^ hb[i][1] ^ a.0[i];
             (tables[0][i], tables[1][i]) = (tg, te);
-            ha[i][0] ^ tg.masked(pa) ^ hb[i][0] ^ (te ^ a.0[i]).masked(pb)
+            ha[i][0] ^ tg.masked(pa) ^ hb[i][0] ^ (te ^ a.0[i]).masked(pb) ^ c.0[i]
         }))
     }
 
@@ -61,17 +73,17 @@ impl super::Gates for Gates {
 
     fn evaluate_and(
         &self,
-        a: &Wide,
-        b: &Wide,
+        [a, b, c]: [&Wide; 3],
         tweaks: [u64; 2],
         tg: &[Block; LANES],
         te: &[Block; LANES],
     ) -> Wide {
+        let (a, b) = (self.xor(a, c), self.xor(b, c));
         let ha = self.hash(tweaks[0], a.0.map(|w| [w]));
         let hb = self.hash(tweaks[1], b.0.map(|w| [w]));
         Wide(from_fn(|i| {
             let (sa, sb) = (a.0[i].lsb(), b.0[i].lsb());
-            ha[i][0] ^ tg[i].masked(sa) ^ hb[i][0] ^ (te[i] ^ a.0[i]).masked(sb)
+            ha[i][0] ^ tg[i].masked(sa) ^ hb[i][0] ^ (te[i] ^ a.0[i]).masked(sb) ^ c.0[i]
         }))
     }
 

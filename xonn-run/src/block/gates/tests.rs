@@ -39,14 +39,16 @@ impl Work for All {
     #[inline(always)]
     fn run<G: Gates>(self, gates: &G) -> Vec<Block> {
         let Sample { delta, a, b, bits, tweaks, tables } = self.0;
+        let c = Wide(tables[0]);
         let (mut full, mut half) = ([[Block::ZERO; LANES]; 2], [Block::ZERO; LANES]);
         let wides = [
             gates.splat(&delta),
             gates.xor(&a, &b),
+            gates.xor3(&a, &b, &c),
             gates.xor_where(&a, &b, bits),
-            gates.garble_and(&delta, &a, &b, tweaks, &mut full),
+            gates.garble_and(&delta, [&a, &b, &c], tweaks, &mut full),
             gates.garble_half(&delta, &a, bits, tweaks[0], &mut half),
-            gates.evaluate_and(&a, &b, tweaks, &tables[0], &tables[1]),
+            gates.evaluate_and([&a, &b, &c], tweaks, &tables[0], &tables[1]),
             gates.evaluate_half(&a, tweaks[1], &tables[1]),
         ];
         wides.iter().flat_map(|w| w.0).chain(full.into_iter().flatten()).chain(half).collect()
@@ -69,6 +71,7 @@ struct Truth {
     sample: Sample,
     x: u16,
     y: u16,
+    z: u16,
 }
 
 impl Work for Truth {
@@ -77,11 +80,12 @@ impl Work for Truth {
     #[inline(always)]
     fn run<G: Gates>(self, gates: &G) {
         let Sample { delta, a, b, bits, tweaks, mut tables } = self.sample;
-        let deltas = gates.splat(&delta);
-        let zero = gates.garble_and(&delta, &a, &b, tweaks, &mut tables);
+        let (deltas, c) = (gates.splat(&delta), Wide(tables[0]));
+        let zero = gates.garble_and(&delta, [&a, &b, &c], tweaks, &mut tables);
         let (x, y) = (gates.xor_where(&a, &deltas, self.x), gates.xor_where(&b, &deltas, self.y));
-        let got = gates.evaluate_and(&x, &y, tweaks, &tables[0], &tables[1]);
-        assert_eq!(got.0, gates.xor_where(&zero, &deltas, self.x & self.y).0);
+        let z = gates.xor_where(&c, &deltas, self.z);
+        let got = gates.evaluate_and([&x, &y, &z], tweaks, &tables[0], &tables[1]);
+        assert_eq!(got.0, gates.xor_where(&zero, &deltas, (self.x ^ self.z) & (self.y ^ self.z) ^ self.z).0);
         let zero = gates.garble_half(&delta, &a, bits, tweaks[1], &mut tables[0]);
         let got = gates.evaluate_half(&x, tweaks[1], &tables[0]);
         assert_eq!(got.0, gates.xor_where(&zero, &deltas, self.x & bits).0);
@@ -92,9 +96,10 @@ impl Work for Truth {
 fn evaluated_gates_are_ands() {
     for backend in Backend::available() {
         for seed in 0..20 {
+            let z = 0x0f33_u16.rotate_left(3 * seed as u32);
             let (x, y) = (0x3535_u16.rotate_left(seed as u32), 0x0ff3_u16.rotate_right(seed as u32));
             let hash = Tccr::with_backend(Block::from(u128::from(seed)), backend).unwrap();
-            hash.run(Truth { sample: sample(seed), x, y });
+            hash.run(Truth { sample: sample(seed), x, y, z });
         }
     }
 }

@@ -160,6 +160,19 @@ impl<V: Lanes> Gates<V> {
         }
     }
 
+    /// Labels `at..at + KEYS * V::BLOCKS` of `a ^ c`, `b ^ c` and `c`.
+    #[inline(always)]
+    unsafe fn operands([a, b, c]: [&Wide; 3], at: usize) -> [[V; KEYS]; 3] {
+        unsafe {
+            let (mut a, mut b, c) = (Self::part(&a.0, at), Self::part(&b.0, at), Self::part(&c.0, at));
+            for m in 0..KEYS {
+                a[m] = a[m].xor(c[m]);
+                b[m] = b[m].xor(c[m]);
+            }
+            [a, b, c]
+        }
+    }
+
     #[inline(always)]
     unsafe fn put(wide: &mut [Block; LANES], at: usize, values: [V; KEYS]) {
         let part = &mut wide[at..at + KEYS * V::BLOCKS];
@@ -216,6 +229,16 @@ impl<V: Lanes> gates::Gates for Gates<V> {
     }
 
     #[inline(always)]
+    fn xor3(&self, a: &Wide, b: &Wide, c: &Wide) -> Wide {
+        unsafe {
+            Self::each(
+                #[inline(always)]
+                |at| Self::one(&a.0, at).xor3(Self::one(&b.0, at), Self::one(&c.0, at)),
+            )
+        }
+    }
+
+    #[inline(always)]
     fn xor_where(&self, a: &Wide, other: &Wide, bits: u16) -> Wide {
         unsafe {
             let bits = V::splat(_mm_set1_epi32(i32::from(bits)));
@@ -227,16 +250,16 @@ impl<V: Lanes> gates::Gates for Gates<V> {
     }
 
     #[inline(always)]
-    fn garble_and(&self, delta: &Block, a: &Wide, b: &Wide, tweaks: [u64; 2], tables: &mut Tables) -> Wide {
+    fn garble_and(&self, delta: &Block, operands: [&Wide; 3], tweaks: [u64; 2], tables: &mut Tables) -> Wide {
         if !tweaks.into_iter().all(Self::same_upper_half) {
-            return gates::portable(self.start).garble_and(delta, a, b, tweaks, tables);
+            return gates::portable(self.start).garble_and(delta, operands, tweaks, tables);
         }
         let mut out = Wide::ZERO;
         unsafe {
             let delta = V::splat(__m128i::load(delta));
             let sigma_delta = sigma(delta);
             for at in batches::<V>() {
-                let (a, b) = (Self::part(&a.0, at), Self::part(&b.0, at));
+                let [a, b, c] = Self::operands(operands, at);
                 let tweak = |of: usize| tweaks[of].wrapping_add(at as u64);
                 let calls = [(tweak(0), a), (tweak(1), b)];
                 // Two sets side by side hide the key schedule's latency, where there are registers for both.
@@ -252,7 +275,7 @@ impl<V: Lanes> gates::Gates for Gates<V> {
                     tg[m] = ha[m][0].xor3(ha[m][1], sigma_delta.xor_coloured(delta, b[m]));
                     let both = hb[m][0].xor3(hb[m][1], sigma_delta);
                     te[m] = both.xor(a[m]);
-                    w[m] = ha[m][0].xor(hb[m][0]).xor_coloured(tg[m], a[m]).xor_coloured(both, b[m]);
+                    w[m] = ha[m][0].xor3(hb[m][0], c[m]).xor_coloured(tg[m], a[m]).xor_coloured(both, b[m]);
                 }
                 Self::put(&mut tables[0], at, tg);
                 Self::put(&mut tables[1], at, te);
@@ -299,26 +322,25 @@ impl<V: Lanes> gates::Gates for Gates<V> {
     #[inline(always)]
     fn evaluate_and(
         &self,
-        a: &Wide,
-        b: &Wide,
+        operands: [&Wide; 3],
         tweaks: [u64; 2],
         tg: &[Block; LANES],
         te: &[Block; LANES],
     ) -> Wide {
         if !tweaks.into_iter().all(Self::same_upper_half) {
-            return gates::portable(self.start).evaluate_and(a, b, tweaks, tg, te);
+            return gates::portable(self.start).evaluate_and(operands, tweaks, tg, te);
         }
         let mut out = Wide::ZERO;
         unsafe {
             for at in batches::<V>() {
-                let (a, b) = (Self::part(&a.0, at), Self::part(&b.0, at));
+                let [a, b, c] = Self::operands(operands, at);
                 let (tg, te) = (Self::part(tg, at), Self::part(te, at));
                 let tweak = |of: usize| tweaks[of].wrapping_add(at as u64);
                 let [ha, hb] = self.hash::<1, 2>([(tweak(0), a), (tweak(1), b)], self.key);
                 let mut w = a;
                 for m in 0..KEYS {
                     let right = te[m].xor(a[m]);
-                    w[m] = ha[m][0].xor(hb[m][0]).xor_coloured(tg[m], a[m]).xor_coloured(right, b[m]);
+                    w[m] = ha[m][0].xor3(hb[m][0], c[m]).xor_coloured(tg[m], a[m]).xor_coloured(right, b[m]);
                 }
                 Self::put(&mut out.0, at, w);
             }

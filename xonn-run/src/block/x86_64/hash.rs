@@ -118,22 +118,37 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
 pub(super) unsafe fn rounds<V: Lanes, const PER: usize, const SETS: usize, const FROM: usize>(
     batches: &mut [Batch<V>; SETS],
 ) {
-    unsafe {
-        for round in FROM..RCON.len() {
-            for batch in batches.iter_mut() {
-                batch.words = next_words(batch.words, RCON[round]);
+    // Written out: a loop that the compiler leaves as one keeps words and states in memory, at half the speed.
+    macro_rules! rounds {
+        ($($round:literal)*) => {$(
+            if $round >= FROM {
+                unsafe { round::<V, PER, SETS, $round>(batches) };
             }
-            for batch in batches.iter_mut() {
-                let keys = transpose(batch.words);
-                for (m, states) in batch.states.iter_mut().enumerate() {
-                    for (p, state) in states[..PER].iter_mut().enumerate() {
-                        *state = if round < 9 {
-                            state.round(keys[m])
-                        } else {
-                            // The feed-forward is folded into the last round key.
-                            state.last_round(keys[m].xor(batch.inputs[m][p]))
-                        };
-                    }
+        )*};
+    }
+    rounds!(0 1 2 3 4 5 6 7 8 9);
+}
+
+/// Round `ROUND + 1` of key schedule and encryption.
+#[inline(always)]
+unsafe fn round<V: Lanes, const PER: usize, const SETS: usize, const ROUND: usize>(
+    batches: &mut [Batch<V>; SETS],
+) {
+    unsafe {
+        for batch in batches.iter_mut() {
+            batch.words = next_words(batch.words, RCON[ROUND]);
+        }
+        for batch in batches.iter_mut() {
+            let keys = transpose(batch.words);
+            for m in 0..KEYS {
+                for p in 0..PER {
+                    let state = batch.states[m][p];
+                    batch.states[m][p] = if ROUND < 9 {
+                        state.round(keys[m])
+                    } else {
+                        // The feed-forward is folded into the last round key.
+                        state.last_round(keys[m].xor(batch.inputs[m][p]))
+                    };
                 }
             }
         }

@@ -74,7 +74,7 @@ impl Work for Run<'_> {
                     let out = if full {
                         filled[1][..count].copy_from_slice(second);
                         let tweaks = [tweak, tweak + count as u64];
-                        gates.evaluate_and(&left, &right, tweaks, &filled[0], &filled[1])
+                        gates.evaluate_and([&left, &right, &Wide::ZERO], tweaks, &filled[0], &filled[1])
                     } else {
                         gates.evaluate_half(&left, tweak, &filled[0])
                     };
@@ -89,7 +89,9 @@ impl Work for Run<'_> {
                 Op::Store { output, a } => outputs[output as usize] = labels[a as usize],
                 // What the garbler or everybody knows has active label 0, which is what `outputs` holds.
                 Op::StoreBit { .. } | Op::StoreConst { .. } => {}
-                Op::And { .. } | Op::AndBit { .. } => unreachable!("a single instance's ANDs are in batches"),
+                Op::And { .. } | Op::AndBit { .. } | Op::FullAdder { .. } => {
+                    unreachable!("a single instance's ANDs are in batches")
+                }
                 Op::Flip { .. }
                 | Op::XorBit { .. }
                 | Op::BitLoad { .. }

@@ -51,7 +51,18 @@ impl Work for Run<'_> {
                 Op::Xor { to, a, b } => {
                     labels[to as usize] = gates.xor(&labels[a as usize], &labels[b as usize]);
                 }
-                Op::And { to, a, b } => {
+                Op::And { .. } | Op::FullAdder { .. } => {
+                    let (to, sum, operands) = match *op {
+                        Op::FullAdder { sum, carry, x, y, c } => {
+                            let operands = [x, y, c].map(|slot| &labels[slot as usize]);
+                            let [x, y, c] = operands;
+                            (carry, Some((sum, gates.xor3(x, y, c))), operands)
+                        }
+                        Op::And { to, a, b } => {
+                            (to, None, [&labels[a as usize], &labels[b as usize], &Wide::ZERO])
+                        }
+                        _ => unreachable!("matched above"),
+                    };
                     let (table, rest) = tables.split_at(2 * lanes);
                     // A last group of fewer lanes is evaluated as if it were whole.
                     let mut filled = Tables::default();
@@ -65,8 +76,11 @@ impl Work for Run<'_> {
                         }
                     };
                     let tweaks = [tweak, tweak + lanes as u64];
-                    labels[to as usize] =
-                        gates.evaluate_and(&labels[a as usize], &labels[b as usize], tweaks, tg, te);
+                    let out = gates.evaluate_and(operands, tweaks, tg, te);
+                    if let Some((slot, sum)) = sum {
+                        labels[slot as usize] = sum;
+                    }
+                    labels[to as usize] = out;
                     tables = rest;
                     tweak += 2 * lanes as u64;
                 }

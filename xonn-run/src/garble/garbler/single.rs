@@ -85,7 +85,7 @@ impl Work for Run<'_> {
                     let (table, others) = tables.split_at_mut(used);
                     let out = if full {
                         let tweaks = [tweak, tweak + count as u64];
-                        let out = gates.garble_and(&delta, &left, &right, tweaks, &mut made);
+                        let out = gates.garble_and(&delta, [&left, &right, &Wide::ZERO], tweaks, &mut made);
                         let (tg, te) = table.split_at_mut(count);
                         tg.copy_from_slice(&made[0][..count]);
                         te.copy_from_slice(&made[1][..count]);
@@ -110,7 +110,9 @@ impl Work for Run<'_> {
                 Op::Store { output, a } => outputs[output as usize] = labels[a as usize],
                 Op::StoreBit { output, bit } => outputs[output as usize] = delta.masked(bits[bit as usize]),
                 Op::StoreConst { output, value } => outputs[output as usize] = delta.masked(value),
-                Op::And { .. } | Op::AndBit { .. } => unreachable!("a single instance's ANDs are in batches"),
+                Op::And { .. } | Op::AndBit { .. } | Op::FullAdder { .. } => {
+                    unreachable!("a single instance's ANDs are in batches")
+                }
             }
         }
         left.zeroize();

@@ -70,18 +70,31 @@ impl Work for Run<'_> {
                 Op::XorBit { to, a, bit } => {
                     labels[to as usize] = gates.xor_where(&labels[a as usize], &deltas, bits[bit as usize]);
                 }
-                Op::And { to, a, b } => {
-                    let (a, b) = (&labels[a as usize], &labels[b as usize]);
+                Op::And { .. } | Op::FullAdder { .. } => {
+                    let (to, sum, [x, y, c]) = match *op {
+                        Op::FullAdder { sum, carry, x, y, c } => {
+                            let operands = [x, y, c].map(|slot| &labels[slot as usize]);
+                            let [x, y, c] = operands;
+                            (carry, Some((sum, gates.xor3(x, y, c))), operands)
+                        }
+                        Op::And { to, a, b } => {
+                            (to, None, [&labels[a as usize], &labels[b as usize], &Wide::ZERO])
+                        }
+                        _ => unreachable!("matched above"),
+                    };
                     let tweaks = [tweak, tweak + lanes as u64];
                     let (table, rest) = tables.split_at_mut(2 * lanes);
                     // A last group of fewer lanes is garbled as if it were whole, and then cut.
                     let mut cut = Tables::default();
                     let whole = whole_mut::<2>(table);
-                    let out = gates.garble_and(&delta, a, b, tweaks, whole.unwrap_or(&mut cut));
+                    let out = gates.garble_and(&delta, [x, y, c], tweaks, whole.unwrap_or(&mut cut));
                     if lanes < LANES {
                         let (tg, te) = table.split_at_mut(lanes);
                         tg.copy_from_slice(&cut[0][..lanes]);
                         te.copy_from_slice(&cut[1][..lanes]);
+                    }
+                    if let Some((slot, sum)) = sum {
+                        labels[slot as usize] = sum;
                     }
                     labels[to as usize] = out;
                     tables = rest;
