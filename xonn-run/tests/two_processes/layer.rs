@@ -59,7 +59,7 @@ fn memory_is_bounded_by_what_is_in_flight() {
         let (peak, tables) = (report["peak_memory_bytes"].as_u64().expect("a count"), 32 * ands);
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         // Segments of half a MiB, 2 a core, in each of at most 4 places at a time, and 20 MiB for everything else.
-        assert!(peak < (20 << 20) + (4 * 2 * cores << 19), "{peak} bytes at the peak, {tables} of tables");
+        assert!(peak < (20 << 20) + ((4 * 2 * cores) << 19), "{peak} bytes at the peak, {tables} of tables");
     }
     assert!(log.contains(": 2 inferences in "), "{log}");
 }

@@ -153,6 +153,7 @@ impl<V: Lanes> Gates<V> {
         let part = &wide[at..at + KEYS * V::BLOCKS];
         unsafe {
             let mut vectors = [V::load(part.as_ptr()); KEYS];
+            #[allow(clippy::needless_range_loop)] // see `round` in `hash.rs`
             for m in 1..KEYS {
                 vectors[m] = V::load(part.as_ptr().add(m * V::BLOCKS));
             }
@@ -176,6 +177,7 @@ impl<V: Lanes> Gates<V> {
     #[inline(always)]
     unsafe fn put(wide: &mut [Block; LANES], at: usize, values: [V; KEYS]) {
         let part = &mut wide[at..at + KEYS * V::BLOCKS];
+        #[allow(clippy::needless_range_loop)] // see `round` in `hash.rs`
         for m in 0..KEYS {
             unsafe { values[m].store(part.as_mut_ptr().add(m * V::BLOCKS)) };
         }

@@ -118,36 +118,51 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
 pub(super) unsafe fn rounds<V: Lanes, const PER: usize, const SETS: usize, const FROM: usize>(
     batches: &mut [Batch<V>; SETS],
 ) {
-    // Written out: a loop that the compiler leaves as one keeps words and states in memory, at half the speed.
-    macro_rules! rounds {
-        ($($round:literal)*) => {$(
-            if $round >= FROM {
-                unsafe { round::<V, PER, SETS, $round>(batches) };
-            }
-        )*};
+    if V::REGISTERS == 32 {
+        // A loop whose length the compiler cannot see: unrolled, the rounds are scheduled into each other until words and
+        // states no longer fit the registers.
+        let mut at = core::hint::black_box(FROM);
+        while at < RCON.len() - 1 {
+            unsafe { round::<V, PER, SETS, false>(batches, RCON[at]) };
+            at += 1;
+        }
+    } else {
+        // Written out: where they do not fit anyway, what is in memory had better have a fixed address.
+        macro_rules! rounds {
+            ($($at:literal)*) => {$(
+                if $at >= FROM {
+                    unsafe { round::<V, PER, SETS, false>(batches, RCON[$at]) };
+                }
+            )*};
+        }
+        rounds!(0 1 2 3 4 5 6 7 8);
     }
-    rounds!(0 1 2 3 4 5 6 7 8 9);
+    unsafe { round::<V, PER, SETS, true>(batches, RCON[RCON.len() - 1]) };
 }
 
-/// Round `ROUND + 1` of key schedule and encryption.
+/// One round of key schedule and encryption.
 #[inline(always)]
-unsafe fn round<V: Lanes, const PER: usize, const SETS: usize, const ROUND: usize>(
+unsafe fn round<V: Lanes, const PER: usize, const SETS: usize, const LAST: bool>(
     batches: &mut [Batch<V>; SETS],
+    rcon: i32,
 ) {
     unsafe {
         for batch in batches.iter_mut() {
-            batch.words = next_words(batch.words, RCON[ROUND]);
+            batch.words = next_words(batch.words, rcon);
         }
         for batch in batches.iter_mut() {
             let keys = transpose(batch.words);
+            // Indices: iterators over arrays of vectors are not always seen through, and then the arrays are in memory,
+            // which costs AES-NI a quarter of its speed.
+            #[allow(clippy::needless_range_loop)]
             for m in 0..KEYS {
                 for p in 0..PER {
                     let state = batch.states[m][p];
-                    batch.states[m][p] = if ROUND < 9 {
-                        state.round(keys[m])
-                    } else {
+                    batch.states[m][p] = if LAST {
                         // The feed-forward is folded into the last round key.
                         state.last_round(keys[m].xor(batch.inputs[m][p]))
+                    } else {
+                        state.round(keys[m])
                     };
                 }
             }
