@@ -32,7 +32,7 @@ OUT = Path(__file__).resolve().parent.parent / "xonn-compile" / "tests" / "data"
 INPUTS = 12
 WIDTHS = [16, 8, 4]
 ROWS = 64
-MAX_FILE_BYTES = 60_000
+MAX_FILE_BYTES = 120_000
 # Two classes of a head with BatchNorm never come closer than this, so no test hangs on the last bit
 # of a float.
 MIN_GAP = 1e-4

@@ -6,6 +6,7 @@ pub mod eval;
 pub mod gadgets;
 pub mod knowledge;
 pub mod netlist;
+pub mod optimize;
 pub mod program;
 pub mod text;
 pub mod verify;

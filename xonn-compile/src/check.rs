@@ -17,6 +17,8 @@ pub struct Report {
     pub equal_to_keras: Option<usize>,
     /// Every prediction that is not Keras's.
     pub disagreements: Vec<Disagreement>,
+    /// The largest difference of a score to Keras's output, if the model gives scores and Keras's outputs are scores.
+    pub largest_score_error: Option<f64>,
     /// How close sums came to their thresholds.
     pub margins: Vec<Margin>,
 }
@@ -85,7 +87,14 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated]) -> Result<Report, Data
         }
     }
     let equal_to_keras = keras.map(|_| samples - disagreements.len());
-    Ok(Report { samples, correct, equal_to_keras, disagreements, margins: Vec::new() })
+    Ok(Report {
+        samples,
+        correct,
+        equal_to_keras,
+        disagreements,
+        largest_score_error: None,
+        margins: Vec::new(),
+    })
 }
 
 fn labels(
@@ -150,6 +159,27 @@ impl Keras {
             }
         }
     }
+}
+
+/// The largest difference of a score, an integer in units of `unit`, to Keras's output; `None` without Keras's outputs, or
+/// where these are probabilities (rows that add up to 1), which scores are not.
+#[must_use]
+pub fn score_error(data: &Dataset, predictions: &[Evaluated], unit: f64) -> Option<f64> {
+    let keras = data.keras.as_ref()?;
+    let classes = predictions.first()?.scores.len();
+    if *keras.shape() != [predictions.len(), classes] {
+        return None;
+    }
+    let rows: Vec<Vec<f64>> = (0..predictions.len())
+        .map(|sample| (0..classes).map(|class| keras.values().get(sample * classes + class)).collect())
+        .collect();
+    if classes > 1 && rows.iter().all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-3) {
+        return None;
+    }
+    let errors = predictions.iter().zip(&rows).flat_map(|(prediction, row)| {
+        prediction.scores.iter().zip(row).map(|(&score, keras)| (score as f64 * unit - keras).abs())
+    });
+    errors.reduce(f64::max)
 }
 
 /// The smallest margins before each threshold over `samples`.

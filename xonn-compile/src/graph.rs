@@ -5,6 +5,7 @@
 //! row-major, without the batch axis, channels last.
 
 pub mod array;
+pub mod evaluate;
 pub mod op;
 pub mod print;
 pub mod quantizer;

@@ -1,154 +1,97 @@
-//! What a program costs, layer by layer.
+//! What a model, a package or a netlist is and costs, for people and for programs.
+//!
+//! A [`Report`] holds everything that is known about one file; [`text`], [`html`], [`dot`] and JSON (it serialises) are
+//! four ways to show it. What would not compile is a list of [`Problem`]s, told before anything is built.
 
-use comfy_table::{CellAlignment, Table};
+pub mod costs;
+pub mod diagram;
+pub mod dot;
+pub mod html;
+pub mod layout;
+pub mod netlist;
+pub mod network;
+pub mod problem;
+pub mod svg;
+pub mod text;
+
 use serde::Serialize;
-use xonn_circuits::knowledge::AndCosts;
-use xonn_circuits::netlist::Netlist;
 use xonn_circuits::program::Program;
-use xonn_circuits::text::grouped;
 
-/// One row of the table.
+pub use costs::{Costs, Row};
+pub use diagram::Diagram;
+pub use netlist::NetlistCosts;
+pub use network::{Estimate, Network};
+pub use problem::Problem;
+
+/// Everything that is known about one file.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// The layer's name.
-    pub name: String,
-    /// What it computes.
-    pub kind: String,
-    /// Output shape.
-    pub shape: Vec<u32>,
-    /// Numbers added up for each output.
-    pub fan_in: u32,
-    /// Copies of the layer's templates.
-    pub instances: u64,
-    /// AND gates by what they cost.
-    pub and: AndCosts,
-    /// XOR, INV, EQ and EQW gates.
-    pub free: u64,
-    /// Largest number of ANDs on a way through the layer.
-    pub and_depth: u32,
-    /// Bytes of garbled tables as half gates.
-    pub bytes: u64,
+pub struct Report {
+    /// The file's name as it was given.
+    pub file: String,
+    /// What kind of file it is.
+    pub kind: FileKind,
+    /// SHA-256 of a package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// What compiling it said, one sentence each.
+    pub notes: Vec<String>,
+    /// Why it cannot be compiled; empty for what can.
+    pub problems: Vec<Problem>,
+    /// Layers and what they cost, of models and packages.
+    #[serde(flatten)]
+    pub costs: Option<Costs>,
+    /// Gates and what they cost, of netlists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netlist: Option<NetlistCosts>,
+    /// Time of one inference, for each network that was asked about.
+    pub networks: Vec<Estimate>,
+    /// Drawings: the model's layers, the program's layers, or a small netlist's gates.
+    #[serde(skip)]
+    pub diagrams: Vec<Diagram>,
 }
 
-/// A program's costs.
-#[derive(Clone, Debug, Serialize)]
-pub struct Costs {
-    /// One a layer.
-    pub layers: Vec<Row>,
-    /// Their sum; the depth is the sum of the depths.
-    pub total: Row,
-    /// Bits that the client brings.
-    pub input_bits: usize,
-    /// Bits that the server brings.
-    pub secret_bits: u64,
-    /// Bits that the client learns.
-    pub output_bits: usize,
+/// What kind of file a report is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A Keras model.
+    Model,
+    /// A package that `build` wrote.
+    Package,
+    /// A Bristol netlist.
+    Netlist,
 }
 
-impl Costs {
-    /// The costs of `program`.
+impl Report {
+    /// A report that holds nothing yet but the file's name and kind.
     #[must_use]
-    pub fn of(program: &Program) -> Self {
-        let mut total = Row {
-            name: "total".into(),
-            kind: String::new(),
-            shape: vec![],
-            fan_in: 0,
-            instances: 0,
-            and: AndCosts::default(),
-            free: 0,
-            and_depth: 0,
-            bytes: 0,
-        };
-        let mut layers = Vec::new();
-        for layer in program.layers() {
-            let (mut instances, mut free, mut and_depth) = (0, 0, 0);
-            for block in &layer.blocks {
-                let stats = program.template(block).stats();
-                instances += block.instances();
-                free += stats.free() * block.instances();
-                and_depth = and_depth.max(stats.and_depth);
-            }
-            let and = program.layer_costs(layer);
-            let info = layer.info.clone();
-            let bytes = and.half_gate_bytes();
-            total.instances += instances;
-            total.and += and;
-            total.free += free;
-            total.and_depth += and_depth;
-            total.bytes += bytes;
-            layers.push(Row {
-                name: info.name,
-                kind: info.kind,
-                shape: info.shape,
-                fan_in: info.fan_in,
-                instances,
-                and,
-                free,
-                and_depth,
-                bytes,
-            });
-        }
+    pub fn new(file: &str, kind: FileKind) -> Self {
         Self {
-            layers,
-            total,
-            input_bits: program.input_bits(),
-            secret_bits: program.secret_bits(),
-            output_bits: program.output_bits(),
+            file: file.into(),
+            kind,
+            digest: None,
+            notes: Vec::new(),
+            problems: Vec::new(),
+            costs: None,
+            netlist: None,
+            networks: Vec::new(),
+            diagrams: Vec::new(),
         }
     }
 
-    /// The table for people.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.set_header([
-            "layer",
-            "type",
-            "shape",
-            "fan-in",
-            "instances",
-            "AND",
-            "free gates",
-            "AND-depth",
-            "bytes",
-        ]);
-        for row in self.layers.iter().chain(std::iter::once(&self.total)) {
-            let shape: Vec<String> = row.shape.iter().map(u32::to_string).collect();
-            table.add_row([
-                row.name.clone(),
-                row.kind.clone(),
-                shape.join("x"),
-                if row.fan_in > 0 { row.fan_in.to_string() } else { String::new() },
-                grouped(row.instances),
-                grouped(row.and.total()),
-                grouped(row.free),
-                row.and_depth.to_string(),
-                grouped(row.bytes),
-            ]);
-        }
-        for column in table.column_iter_mut().skip(3) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
+    /// Adds what `program` costs, and its drawing.
+    pub fn add_program(&mut self, program: &Program) {
+        self.costs = Some(Costs::of(program));
+        self.diagrams.push(Diagram::of_program(program));
     }
-}
 
-/// A plain netlist's statistics, for people.
-#[must_use]
-pub fn netlist_summary(netlist: &Netlist) -> String {
-    let s = netlist.stats();
-    let groups = |bits: &[u32]| bits.iter().map(u32::to_string).collect::<Vec<_>>().join(" + ");
-    format!(
-        "inputs {} bits, outputs {} bits, {} wires\nAND {}, XOR {}, INV {}, EQ/EQW {}, AND-depth {}\nhalf gates: at most {} bytes",
-        groups(netlist.inputs()),
-        groups(netlist.outputs()),
-        grouped(s.wires),
-        grouped(s.and),
-        grouped(s.xor),
-        grouped(s.inv),
-        grouped(s.eq),
-        s.and_depth,
-        grouped(32 * s.and),
-    )
+    /// Adds the time of one inference over `network`.
+    pub fn add_network(&mut self, network: Network) {
+        let estimate = match (&self.costs, &self.netlist) {
+            (Some(costs), _) => Estimate::of_costs(costs, network),
+            (None, Some(netlist)) => Estimate::of_netlist(netlist, network),
+            (None, None) => return,
+        };
+        self.networks.push(estimate);
+    }
 }

@@ -6,9 +6,11 @@
 //! Tensors are row-major with the channel last.
 
 pub mod evaluate;
+pub mod kernel;
 pub mod window;
 
 pub use evaluate::{Evaluated, InputError};
+pub use kernel::{Kernel, Planes};
 pub use window::Window2d;
 
 /// Index of a node, and of the tensor it makes.
@@ -130,10 +132,10 @@ impl Range {
 pub enum Op {
     /// The client's `q`.
     Input,
-    /// `y[unit] = sum(weight * x)`, weights `+1` (true) or `-1`.
+    /// `y[unit] = sum(weight * x)`.
     Dense {
         /// `[unit][input]`.
-        weights: Vec<bool>,
+        kernel: Kernel,
         /// Number of outputs.
         units: usize,
     },
@@ -144,10 +146,10 @@ pub enum Op {
         /// Value of `x = 0`.
         offset: i64,
     },
-    /// `y[row, column, filter] = sum(weight * x)` over the window of each position, weights `+1` (true) or `-1`.
+    /// `y[row, column, filter] = sum(weight * x)` over the window of each position.
     Conv2d {
         /// `[filter][kernel row][kernel column][channel]`, the channels being those of the filter's group.
-        weights: Vec<bool>,
+        kernel: Kernel,
         /// Number of filters; filter `f` reads group `f / (filters / groups)` of the channels.
         filters: usize,
         /// Into how many equal runs of neighbours the input channels are cut; 1 for an ordinary convolution.
@@ -181,7 +183,16 @@ pub enum Op {
         /// Bits of a scale, public.
         bits: u32,
     },
-    /// Any reordering: element `i` of the output is element `source[i]` of the input.
+    /// `y = floor(x / 2^bits)`: the lowest bits are dropped.
+    Truncate {
+        /// At least 1.
+        bits: u32,
+    },
+    /// The sum of all inputs, element by element.
+    Add,
+    /// All inputs along the last axis.
+    Concatenate,
+    /// Any reordering or selection: element `i` of the output is element `source[i]` of the input.
     Permute {
         /// One an output element.
         source: Vec<usize>,
@@ -201,6 +212,9 @@ impl Op {
             Self::SumPool2d { .. } => "sum_pool2d",
             Self::Threshold { .. } => "threshold",
             Self::Affine { .. } => "scale",
+            Self::Truncate { .. } => "truncate",
+            Self::Add => "add",
+            Self::Concatenate => "concatenate",
             Self::Permute { .. } => "permute",
         }
     }
@@ -240,6 +254,11 @@ pub enum OutputSpec {
     Argmax {
         /// Number of elements.
         classes: usize,
+    },
+    /// All elements, in fixed point.
+    Scores {
+        /// Real value of one unit; public, and so never taken from the weights.
+        unit: f64,
     },
     /// One bit: whether the only element, a [`Kind::Bit`], is `+1`.
     Sign,

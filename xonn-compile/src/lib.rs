@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod calibrate;
 pub mod check;
 pub mod cli;
 pub mod graph;

@@ -9,6 +9,7 @@
 mod affine;
 mod argmax;
 mod conv;
+mod encoding;
 mod linear;
 mod permute;
 mod pool;
@@ -130,7 +131,8 @@ pub fn lower(network: &IntegerNetwork) -> Result<Lowered, LowerError> {
 }
 
 /// How the client's numbers become bits.
-fn input_encoding(input: &InputSpec) -> InputEncoding {
+#[must_use]
+pub fn input_encoding(input: &InputSpec) -> InputEncoding {
     InputEncoding {
         shape: input.shape.iter().map(|&n| n as u32).collect(),
         bits: input.bits,
@@ -171,6 +173,9 @@ impl<'n> Lowering<'n> {
             Op::MaxPool2d { window } => pool::max_pool(self, id, window)?,
             Op::SumPool2d { window } => pool::sum_pool(self, id, window)?,
             Op::Affine { scale, offset, bits } => affine::affine(self, id, scale, offset, *bits)?,
+            &Op::Truncate { bits } => encoding::truncate(self, id, bits as usize),
+            Op::Add => encoding::add(self, id)?,
+            Op::Concatenate => encoding::concatenate(self, id)?,
             Op::Permute { source } => permute::permute(self, id, source)?,
         };
         self.tensors[id] = Some(tensor);
@@ -180,9 +185,9 @@ impl<'n> Lowering<'n> {
     /// A layer that adds up, with the threshold behind it if that is lowered together.
     fn linear(&mut self, id: NodeId, cuts: Option<&[Cut]>) -> Result<Tensor, LowerError> {
         match &self.network.nodes[id].op {
-            Op::Dense { weights, units } => linear::dense(self, id, weights, *units, cuts),
-            Op::Conv2d { weights, filters, groups, window, pad } => {
-                let kernels = conv::Kernels { weights, filters: *filters, groups: *groups, pad: *pad };
+            Op::Dense { kernel, units } => linear::dense(self, id, kernel, *units, cuts),
+            Op::Conv2d { kernel, filters, groups, window, pad } => {
+                let kernels = conv::Kernels { kernel, filters: *filters, groups: *groups, pad: *pad };
                 conv::conv2d(self, id, &kernels, window, cuts)
             }
             other => Err(self.unsupported(id, format!("{} adds up nothing", other.name()))),
@@ -234,6 +239,12 @@ impl<'n> Lowering<'n> {
     pub fn input_of(&self, id: NodeId) -> Tensor {
         let read = self.network.nodes[id].inputs[0];
         self.tensors[read].clone().expect("nodes are in topological order and only fused ones have no tensor")
+    }
+
+    /// The tensors of all inputs of node `id`.
+    pub fn inputs_of(&self, id: NodeId) -> Vec<Tensor> {
+        let reads = self.network.nodes[id].inputs.iter();
+        reads.map(|&read| self.tensors[read].clone().expect("as for a single input")).collect()
     }
 
     /// Adds a layer of one kind and gives its tensor.

@@ -20,11 +20,36 @@ pub struct Options {
     pub input: InputOptions,
     /// Bits of the fixed-point scales of a head with BatchNorm.
     pub head_bits: u32,
+    /// Bits of a weight of layers with real weights.
+    pub weight_bits: u32,
+    /// Bits of the fixed-point scales of real tensors that are added up.
+    pub scale_bits: u32,
+    /// What the client learns.
+    pub output: OutputMode,
+    /// Binary digits of a score behind the point.
+    pub score_bits: u32,
+}
+
+/// What the client learns.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum OutputMode {
+    /// The class; of a single unit its sign.
+    #[default]
+    Argmax,
+    /// All scores, as they are before a final softmax or sigmoid.
+    Scores,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { input: InputOptions::default(), head_bits: 24 }
+        Self {
+            input: InputOptions::default(),
+            head_bits: 24,
+            weight_bits: 16,
+            scale_bits: 24,
+            output: OutputMode::Argmax,
+            score_bits: 20,
+        }
     }
 }
 

@@ -39,6 +39,16 @@ fn not_hdf5_and_not_zip() {
 }
 
 #[test]
+fn other_kinds_of_models_are_recognised() {
+    let error = error_of(b"\x1c\0\0\0TFL3\0\0".to_vec());
+    assert!(error.contains("TensorFlow Lite"), "{error}");
+    let error = error_of(bytes("tiny_mlp.npz"));
+    assert!(error.contains("no config.json"), "{error}");
+    let error = keras::read(&fixture(""), &options()).expect_err("a folder").to_string();
+    assert!(error.contains("SavedModel") && error.contains(".keras"), "{error}");
+}
+
+#[test]
 fn truncated_hdf5() {
     let whole = bytes("tiny_mlp.h5");
     for cut in [16, 100, whole.len() / 2, whole.len() - 1] {
@@ -109,18 +119,61 @@ fn wrong_shapes_dtypes_and_classes() {
     }
 }
 
+/// A kernel that is not binary is no longer what its author may think; that it costs more must not go unsaid.
 #[test]
-fn a_float_kernel_is_refused_with_what_to_do() {
+fn a_float_kernel_is_written_in_fixed_point_and_the_user_is_told() {
     // 1.0f32 and -1.0f32 of a stock kernel become other numbers.
     let mut bytes = bytes("stock_dense.h5");
     let ones = [1.0f32, 1.0].map(f32::to_le_bytes).concat();
     let at = bytes.windows(8).position(|w| w == ones).expect("two weights of +1");
     bytes[at..at + 4].copy_from_slice(&0.25f32.to_le_bytes());
-    let error = error_of(bytes);
-    assert!(
-        error.contains("expected +1 and -1") && error.contains("0.25") && error.contains("QuantDense"),
-        "{error}"
-    );
+    let graph = keras::read_bytes(bytes, "model", None, &options()).expect("it can be read");
+    let notes = passes::run(&graph, &Options::default()).expect("it has integers").notes;
+    assert!(notes.iter().any(|n| n.contains("real numbers, written in 16 bits")), "{notes:?}");
+    let none = Options { weight_bits: 0, ..Options::default() };
+    let error = passes::run(&graph, &none).expect_err("no bits").to_string();
+    assert!(error.contains("--weight-bits 0"), "{error}");
+}
+
+#[test]
+fn layers_that_compute_in_another_precision_are_all_named() {
+    let error = error_of(bytes("policies.keras"));
+    for (layer, policy) in [
+        ("half", "float16"),
+        ("mixed_half", "mixed_float16"),
+        ("mixed_brain", "mixed_bfloat16"),
+        ("double", "float64"),
+    ] {
+        let line = error.lines().find(|line| line.contains(&format!("layer {layer:?}")));
+        let line = line.unwrap_or_else(|| panic!("{layer} is not named: {error}"));
+        assert!(line.contains(&format!("{policy:?}")) && line.contains("expected float32"), "{line}");
+    }
+    assert!(!error.contains("\"single\""), "float32 is not blamed: {error}");
+}
+
+#[test]
+fn missing_shards_and_misplaced_lists_say_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = |name: &str| {
+        std::fs::copy(fixture(name), folder.path().join(name)).expect("it can be copied");
+        folder.path().join(name)
+    };
+    let read = |path: &std::path::Path| keras::read(path, &options()).expect_err("incomplete").to_string();
+    let model = copy("sharded.json");
+    let error = read(&model);
+    assert!(error.contains("configuration only") && error.contains("--weights"), "{error}");
+    let list = copy("sharded.weights.json");
+    copy("sharded_00000.weights.h5");
+    copy("sharded_00002.weights.h5");
+    let error = read(&model);
+    assert!(error.contains("sharded_00001.weights.h5") && error.contains("cannot be read"), "{error}");
+    let error = read(&list);
+    assert!(error.contains("lists weight files") && error.contains("--weights"), "{error}");
+    // The same files in the wrong order: the weights are then another layer's, which shapes tell.
+    std::fs::copy(fixture("sharded_00002.weights.h5"), folder.path().join("sharded_00001.weights.h5"))
+        .expect("it can be copied");
+    let error = read(&model);
+    assert!(error.contains("dense_1") || error.contains("layers of class"), "{error}");
 }
 
 /// Thousands of damaged files: a graph or an error, in time, never a panic.

@@ -73,12 +73,22 @@ impl<'b> Columns<'b> {
         }
     }
 
+    /// [`Columns::sum`], and the builder to go on with.
+    pub fn sum_and_builder(mut self, width: usize) -> (Vec<WireId>, &'b mut Builder) {
+        let sum = self.take_sum(width);
+        (sum, self.builder)
+    }
+
     /// The sum modulo `2^width`, least significant bit first.
     ///
     /// Cost: one AND for each carry out of a column below `width - 1`, that is `floor(m_k / 2)` for a column to which
     /// `m_k` bits were added, carries from below included. The last column needs no carry and so costs none of its own
     /// beyond the full adders already spent on it.
     pub fn sum(mut self, width: usize) -> Vec<WireId> {
+        self.take_sum(width)
+    }
+
+    fn take_sum(&mut self, width: usize) -> Vec<WireId> {
         let mut sum = Vec::with_capacity(width);
         for k in 0..width {
             let bits = self.waiting.get(k).cloned().unwrap_or_default();

@@ -19,7 +19,7 @@ pub struct Build {
     #[command(flatten)]
     options: ModelOptions,
     /// The package to write; the secret goes beside it as NAME.secret
-    #[arg(short, long, value_name = "NAME.xonn")]
+    #[arg(short, value_name = "NAME.xonn")]
     output: PathBuf,
     /// Also write the program as one flat Bristol Fashion netlist
     #[arg(long, value_name = "F.txt")]

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rayon::prelude::*;
-use xonn_circuits::data::{self, Dataset, InputEncoding};
+use xonn_circuits::data;
+use xonn_circuits::program::Prediction;
 use xonn_circuits::program::evaluate::evaluate;
-use xonn_circuits::program::{Prediction, Program};
 
 use super::Outcome;
-use super::model::{ModelOptions, print_notes, progress};
+use super::model::{ModelOptions, print_notes, progress, quantised};
 use crate::check::{self, Report};
 use crate::integer::evaluate::Evaluated;
+use crate::integer::{IntegerNetwork, OutputSpec};
 use crate::lower::{self, Lowered};
 
 #[derive(Args)]
@@ -26,7 +27,7 @@ pub struct Check {
     #[arg(long, value_name = "D.npz")]
     data: PathBuf,
     /// Write the report as JSON
-    #[arg(short, long, value_name = "REPORT.json")]
+    #[arg(short, value_name = "REPORT.json")]
     output: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
@@ -45,21 +46,25 @@ impl Check {
         let network = &compiled.network;
         let lowered = lower::lower(network).map_err(|e| format!("{}: {e}", self.model.display()))?;
         let data = data::load(&self.data)?;
-        let samples =
-            quantised(&data, lowered.program.input()).map_err(|e| format!("{}: {e}", self.data.display()))?;
+        let samples = quantised(&data.x, lowered.program.input())
+            .map_err(|e| format!("{}: {e}", self.data.display()))?;
 
         // The integer network is the reference; the circuit must give the same on every sample.
         let reference = network.evaluate(&samples)?;
         let circuit = through_circuit(&lowered, &samples)?;
-        if let Some(sample) = (0..samples.len()).find(|&i| circuit[i] != reference[i].class) {
+        if let Some(sample) = (0..samples.len()).find(|&i| circuit[i] != expected(network, &reference[i])) {
             return Err(format!(
-                "sample {sample}: the circuit gives class {}, the integer network {}; this is a bug of the compiler",
-                circuit[sample], reference[sample].class
+                "sample {sample}: the circuit gives {}, the integer network {}; this is a bug of the compiler",
+                circuit[sample],
+                expected(network, &reference[sample])
             )
             .into());
         }
         let predictions: Vec<Evaluated> = reference;
         let mut report = check::compare(&data, &predictions)?;
+        if let OutputSpec::Scores { unit } = network.output {
+            report.largest_score_error = check::score_error(&data, &predictions, unit);
+        }
         report.margins = check::margins(network, &samples);
         let json = serde_json::to_string_pretty(&report)?;
         if let Some(path) = &self.output {
@@ -79,44 +84,31 @@ impl Check {
     }
 }
 
-/// The data as the client would send it.
-fn quantised(data: &Dataset, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, Box<dyn Error>> {
-    let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
-    let samples = data.x.samples_of(&shape)?;
-    let mut all = Vec::with_capacity(samples.count());
-    for (i, sample) in samples.iter().enumerate() {
-        let codes: Result<Vec<i64>, _> = sample.values().map(|x| encoding.quantise(x)).collect();
-        all.push(codes.map_err(|e| format!("sample {i}: {e}"))?);
-    }
-    Ok(all)
-}
-
-/// The classes that the circuit gives.
-fn through_circuit(lowered: &Lowered, samples: &[Vec<i64>]) -> Result<Vec<usize>, Box<dyn Error>> {
+/// What the circuit gives.
+fn through_circuit(lowered: &Lowered, samples: &[Vec<i64>]) -> Result<Vec<Prediction>, Box<dyn Error>> {
     let Lowered { program, secret } = lowered;
     let bar = progress(samples.len() as u64, "checking");
-    let batches: Vec<Vec<usize>> = samples
+    let batches: Vec<Vec<Prediction>> = samples
         .par_chunks(256)
         .map(|batch| {
             let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| program.input().bits_of(q)).collect();
             let inputs: Vec<Vec<bool>> = batch.iter().map(bits).collect();
             let outputs = evaluate(program, secret, &inputs)?;
             bar.inc(batch.len() as u64);
-            outputs
-                .iter()
-                .map(|bits| class(program, bits))
-                .collect::<Result<Vec<_>, Box<dyn Error + Send + Sync>>>()
+            Ok(outputs.iter().map(|bits| program.output().decode(bits)).collect())
         })
-        .collect::<Result<_, _>>()
-        .map_err(|e| e.to_string())?;
+        .collect::<Result<_, xonn_circuits::program::evaluate::LengthError>>()?;
     bar.finish_and_clear();
     Ok(batches.concat())
 }
 
-fn class(program: &Program, bits: &[bool]) -> Result<usize, Box<dyn Error + Send + Sync>> {
-    match program.output().decode(bits) {
-        Prediction::Class(class) => Ok(class as usize),
-        _ => Err("the program's output is no class".into()),
+/// What the integer network gives, as the circuit should say it.
+fn expected(network: &IntegerNetwork, evaluated: &Evaluated) -> Prediction {
+    match network.output {
+        OutputSpec::Scores { unit } => {
+            Prediction::Scores(evaluated.scores.iter().map(|&score| score as f64 * unit).collect())
+        }
+        _ => Prediction::Class(evaluated.class as u32),
     }
 }
 
@@ -129,6 +121,9 @@ fn print(report: &Report) {
     }
     if let Some(equal) = report.equal_to_keras {
         println!("equal to Keras: {}", share(equal));
+    }
+    if let Some(error) = report.largest_score_error {
+        println!("largest difference of a score to Keras's: {error:.2e}");
     }
     for margin in &report.margins {
         println!("smallest margin before the sign of {}: {}", margin.layer, margin.smallest);

@@ -1,77 +1,155 @@
 //! `xonn-compile inspect`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use xonn_circuits::bristol;
-use xonn_circuits::program::Program;
 use xonn_circuits::program::package::Package;
 
 use super::Outcome;
-use super::model::{ModelOptions, print_notes};
-use crate::inspect::{Costs, netlist_summary};
+use super::model::ModelOptions;
+use crate::inspect::network::AND_RATE;
+use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
+use crate::keras::{self, KerasError};
 use crate::lower;
 
 #[derive(Args)]
 pub struct Inspect {
-    /// A Keras model (.h5, .keras), a package (.xonn) or a Bristol netlist (.txt)
+    /// A Keras model (.h5, .keras, .json), a package (.xonn) or a Bristol netlist (.txt)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
     options: ModelOptions,
-    /// How to print it
+    /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Write it to a file
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Milliseconds of a round trip between the hosts: adds the time of an inference
+    #[arg(long, value_name = "MS", requires = "mbps", value_parser = not_negative)]
+    rtt: Option<f64>,
+    /// Bandwidth between the hosts in millions of bits a second
+    #[arg(long, value_name = "N", requires = "rtt", value_parser = positive)]
+    mbps: Option<f64>,
+    /// AND gates that both hosts process a second (`xonn-run bench` measures it)
+    #[arg(long, value_name = "N", default_value_t = AND_RATE, value_parser = positive)]
+    and_rate: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// A table for a terminal
     Text,
+    /// Everything, for programs
     Json,
+    /// One self-contained page
+    Html,
+    /// The layers, or a small netlist's gates, for Graphviz
+    Dot,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+    number.ok_or_else(|| "expected a positive number".into())
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
+    number.ok_or_else(|| "expected a number that is not negative".into())
 }
 
 impl Inspect {
     pub fn run(self) -> Outcome {
-        match self.file.extension().and_then(|e| e.to_str()) {
-            Some("xonn") => {
-                let package = Package::read(&self.file)?;
-                if self.format == Format::Text {
-                    println!("digest {}", package.digest());
+        let mut report = match self.file.extension().and_then(|e| e.to_str()) {
+            Some("xonn") => self.package()?,
+            Some("txt") => self.netlist()?,
+            _ => self.model()?,
+        };
+        match (self.rtt, self.mbps) {
+            (Some(rtt_ms), Some(mbps)) => {
+                report.add_network(Network { rtt_ms, mbps, and_rate: self.and_rate });
+            }
+            // A page is looked at without the command line at hand.
+            _ if self.format == Format::Html => {
+                for network in [Network::LAN, Network::WAN] {
+                    report.add_network(Network { and_rate: self.and_rate, ..network });
                 }
-                self.print(package.program())
             }
-            Some("txt") => {
-                let netlist = bristol::read_path(&self.file)?.netlist;
-                match self.format {
-                    Format::Text => println!("{}", netlist_summary(&netlist)),
-                    Format::Json => println!("{}", serde_json::to_string_pretty(&netlist.stats())?),
-                }
-                Ok(())
-            }
-            _ => {
-                let compiled = self.options.compile(&self.file)?;
-                print_notes(&compiled.notes);
-                let lowered =
-                    lower::lower(&compiled.network).map_err(|e| format!("{}: {e}", self.file.display()))?;
-                self.print(&lowered.program)
-            }
+            _ => {}
+        }
+        let shown = match self.format {
+            Format::Text => text::text(&report),
+            Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+            Format::Html => html::html(&report),
+            Format::Dot => report.diagrams.first().map(dot::dot).unwrap_or_default(),
+        };
+        match &self.output {
+            Some(path) => std::fs::write(path, shown)
+                .map_err(|e| format!("{}: cannot be written: {e}", path.display()))?,
+            None => std::io::stdout().write_all(shown.as_bytes())?,
+        }
+        match report.problems.len() {
+            0 => Ok(()),
+            1 => Err(format!("{}: cannot be compiled, 1 problem", self.file.display()).into()),
+            n => Err(format!("{}: cannot be compiled, {n} problems", self.file.display()).into()),
         }
     }
 
-    fn print(&self, program: &Program) -> Outcome {
-        let costs = Costs::of(program);
-        match self.format {
-            Format::Json => println!("{}", serde_json::to_string_pretty(&costs)?),
-            Format::Text => {
-                println!(
-                    "input {} bits, secret {} bits, output {} bits\n{}",
-                    costs.input_bits,
-                    costs.secret_bits,
-                    costs.output_bits,
-                    costs.table()
-                );
+    fn report(&self, kind: FileKind) -> Report {
+        Report::new(&self.file.display().to_string(), kind)
+    }
+
+    fn package(&self) -> Result<Report, Box<dyn std::error::Error>> {
+        let package = Package::read(&self.file)?;
+        let mut report = self.report(FileKind::Package);
+        report.digest = Some(package.digest().to_string());
+        report.add_program(package.program());
+        Ok(report)
+    }
+
+    fn netlist(&self) -> Result<Report, Box<dyn std::error::Error>> {
+        let netlist = bristol::read_path(&self.file)?.netlist;
+        let mut report = self.report(FileKind::Netlist);
+        report.netlist = Some(NetlistCosts::of(&netlist));
+        match Diagram::of_netlist(&netlist) {
+            Ok(diagram) => report.diagrams.push(diagram),
+            Err(too_large) if self.format == Format::Dot => {
+                return Err(format!("{}: {too_large}", self.file.display()).into());
             }
+            Err(_) => {}
         }
-        Ok(())
+        Ok(report)
+    }
+
+    /// A model, as far as it can be compiled; what stands in the way goes into the report.
+    fn model(&self) -> Result<Report, Box<dyn std::error::Error>> {
+        let mut report = self.report(FileKind::Model);
+        let graph = match self.options.read(&self.file)? {
+            Ok(graph) => graph,
+            Err(error @ KerasError::Io { .. }) => return Err(error.into()),
+            Err(error) => {
+                report.problems = Problem::of_reading(&error);
+                // Drawn from its configuration, if it has one that can be read.
+                let config = keras::read_config(&self.file, &self.options.reading()?).ok();
+                report.diagrams.extend(config.map(|model| Diagram::of_config(&model, &report.problems)));
+                return Ok(report);
+            }
+        };
+        report.diagrams.push(Diagram::of_graph(&graph));
+        let compiled = match self.options.fold(&graph)? {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                report.problems = vec![Problem::of_passes(&error).of_class_in(&graph)];
+                return Ok(report);
+            }
+        };
+        report.notes = compiled.notes;
+        match lower::lower(&compiled.network) {
+            Ok(lowered) => report.add_program(&lowered.program),
+            Err(error) => report.problems = vec![Problem::of_lowering(&error).of_class_in(&graph)],
+        }
+        Ok(report)
     }
 }

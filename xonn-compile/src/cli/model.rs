@@ -3,10 +3,26 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use xonn_circuits::data::{self, InputEncoding, Tensor};
 
-use crate::keras::{self, ReadOptions};
-use crate::passes::{self, Compiled, InputOptions};
+use crate::graph::LayerGraph;
+use crate::integer::IntegerNetwork;
+use crate::keras::{self, KerasError, ReadOptions};
+use crate::passes::{self, Compiled, InputOptions, OutputMode, PassError};
+use crate::{calibrate, lower};
+
+/// Bits of a real weight where nobody says otherwise: so many that classes are Keras's.
+const DEFAULT_WEIGHT_BITS: u32 = 16;
+
+/// What the client learns.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum OutputArg {
+    /// The class, or for a single unit its sign
+    Argmax,
+    /// All scores, as they are before a final softmax or sigmoid
+    Scores,
+}
 
 /// How a model is to be understood.
 #[derive(Args)]
@@ -23,13 +39,28 @@ pub struct ModelOptions {
     /// The input number that stands for 0 (default 0)
     #[arg(long, value_name = "Z", allow_negative_numbers = true)]
     input_zero: Option<i64>,
+    /// Take the input's encoding, and the bits of real weights, from the samples x of this file
+    #[arg(long, value_name = "D.npz", conflicts_with_all = ["input_signed", "input_scale", "input_zero"])]
+    calibrate: Option<PathBuf>,
+    /// Bits of each weight of layers whose weights are real numbers (default 16, or what --calibrate finds enough)
+    #[arg(long, value_name = "B")]
+    weight_bits: Option<u32>,
+    /// Bits of the fixed-point scales where real numbers are added up, as in residual networks
+    #[arg(long, value_name = "B", default_value_t = 24)]
+    scale_bits: u32,
+    /// What the client learns: the class, or all scores
+    #[arg(long = "output", value_name = "MODE", default_value = "argmax")]
+    output_mode: OutputArg,
+    /// Binary digits of a score behind the point
+    #[arg(long, value_name = "B", default_value_t = 20)]
+    score_bits: u32,
     /// Bits of the fixed-point scales where scores are real numbers
     #[arg(long, value_name = "B", default_value_t = 24)]
     head_bits: u32,
     /// JSON file that says what custom quantizers and activations are, such as {"my_sign": "ste_sign"}
     #[arg(long, value_name = "MAP.json")]
     custom: Option<PathBuf>,
-    /// The weights, where the model file holds the configuration only (.json)
+    /// The weights, where the model file holds the configuration only (.json): .h5, or the .weights.json of several files
     #[arg(long, value_name = "W.h5")]
     weights: Option<PathBuf>,
     /// The layer whose output is the prediction, for models with several outputs
@@ -40,6 +71,17 @@ pub struct ModelOptions {
 impl ModelOptions {
     /// Reads and compiles a model.
     pub fn compile(&self, path: &Path) -> Result<Compiled, Box<dyn Error>> {
+        let graph = self.read(path)??;
+        self.fold(&graph)?.map_err(|e| format!("{}: {e}", path.display()).into())
+    }
+
+    /// Reads a model: outside, what is wrong with the options; inside, what is wrong with the model.
+    pub fn read(&self, path: &Path) -> Result<Result<LayerGraph, KerasError>, Box<dyn Error>> {
+        Ok(keras::read(path, &self.reading()?))
+    }
+
+    /// How the model's file is to be read.
+    pub fn reading(&self) -> Result<ReadOptions, Box<dyn Error>> {
         let custom = match &self.custom {
             None => Default::default(),
             Some(map) => {
@@ -50,11 +92,12 @@ impl ModelOptions {
                 })?
             }
         };
-        let graph = keras::read(
-            path,
-            &ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() },
-        )?;
-        let options = passes::Options {
+        Ok(ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() })
+    }
+
+    /// What the passes are to know without any data.
+    fn passes(&self) -> passes::Options {
+        passes::Options {
             input: InputOptions {
                 bits: self.input_bits,
                 signed: self.input_signed,
@@ -62,9 +105,46 @@ impl ModelOptions {
                 zero: self.input_zero,
             },
             head_bits: self.head_bits,
-        };
-        passes::run(&graph, &options).map_err(|e| format!("{}: {e}", path.display()).into())
+            weight_bits: self.weight_bits.unwrap_or(DEFAULT_WEIGHT_BITS),
+            scale_bits: self.scale_bits,
+            output: match self.output_mode {
+                OutputArg::Argmax => OutputMode::Argmax,
+                OutputArg::Scores => OutputMode::Scores,
+            },
+            score_bits: self.score_bits,
+        }
     }
+
+    /// Compiles a graph: outside, what is wrong with the options or the calibration data; inside, with the model.
+    pub fn fold(&self, graph: &LayerGraph) -> Result<Result<Compiled, PassError>, Box<dyn Error>> {
+        let mut options = self.passes();
+        let Some(path) = &self.calibrate else { return Ok(passes::run(graph, &options)) };
+        let x = data::load(path)?.x;
+        let mut notes = Vec::new();
+        options.input = calibrate::input(&x, self.input_bits, &mut notes)
+            .map_err(|reason| format!("{}: {reason}", path.display()))?;
+        let samples = |network: &IntegerNetwork| quantised(&x, &lower::input_encoding(&network.input));
+        let compiled = match self.weight_bits {
+            Some(_) => passes::run(graph, &options),
+            None => calibrate::weight_bits(graph, &options, samples),
+        };
+        Ok(compiled.map(|mut compiled| {
+            compiled.notes.append(&mut notes);
+            compiled
+        }))
+    }
+}
+
+/// The samples of `x` as the client would send them.
+pub fn quantised(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, String> {
+    let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+    let samples = x.samples_of(&shape).map_err(|e| e.to_string())?;
+    let mut all = Vec::with_capacity(samples.count());
+    for (i, sample) in samples.iter().enumerate() {
+        let codes: Result<Vec<i64>, _> = sample.values().map(|x| encoding.quantise(x)).collect();
+        all.push(codes.map_err(|e| format!("sample {i}: {e}"))?);
+    }
+    Ok(all)
 }
 
 /// Prints the notes of a compilation on standard error.

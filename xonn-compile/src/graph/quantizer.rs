@@ -8,7 +8,8 @@
 //! | larq `DoReFa` with 1 bit | 0, 1 (1 above 0.5) | -1, +1 | 0; -1 |
 //! | QKeras `binary` | `-s, +s`, or 0 and `s` | the same | +1 |
 //! | QKeras and BinaryNet `binary_tanh` | -1, +1 | `H * -1, +1` | -1 |
-//! | TensorFlow and Keras `sign` | -1, 0, +1 | must not meet 0 | 0 |
+//! | larq `SteTern` | -1, 0, +1 | the same | 0 |
+//! | TensorFlow and Keras `sign` | -1, 0, +1 | refused | 0 |
 //!
 //! Kernels are saved as latent floats, so a kernel's quantiser is always applied; it changes nothing on a kernel that
 //! was saved quantised.
@@ -49,6 +50,24 @@ pub enum Quantizer {
     },
     /// -1, 0, +1.
     Ternary,
+    /// -1 up to `-threshold`, +1 from `threshold` upwards, 0 between them: larq's `SteTern`.
+    TernaryAt {
+        /// Not negative.
+        threshold: f32,
+    },
+    /// [`Quantizer::TernaryAt`] with a threshold of 0.7 times the mean magnitude of the whole kernel: larq's `SteTern` with
+    /// `ternary_weight_networks`.
+    TernaryWeight,
+    /// -1 below `at`, +1 from it upwards.
+    From {
+        /// The edge.
+        at: f32,
+    },
+    /// -1 up to `at`, +1 above it.
+    Above {
+        /// The edge.
+        at: f32,
+    },
     /// Leaves numbers as they are: larq's `NoOp`.
     Identity,
 }
@@ -72,6 +91,11 @@ impl Quantizer {
                 h * (2.0 * (0.5 * (x / h) + 0.5).clamp(0.0, 1.0).round_ties_even() - 1.0)
             }
             Self::Ternary => two(x == 0.0, two(x > 0.0, -1.0, 1.0), 0.0),
+            // sign(sign(x + t) + sign(x - t)), whose inner signs are 0 only on the thresholds.
+            Self::TernaryAt { threshold } => two(x >= threshold, two(x <= -threshold, 0.0, -1.0), 1.0),
+            Self::TernaryWeight => x,
+            Self::From { at } => two(x >= at, -1.0, 1.0),
+            Self::Above { at } => two(x > at, -1.0, 1.0),
             Self::Identity => x,
         }
     }
@@ -85,7 +109,9 @@ impl Quantizer {
             Self::TwoValues { low, high } => Some([low, high]),
             Self::BinaryTanh { h } => Some([-h, h]),
             // Its third value is met or not, which is for whoever knows the numbers to say.
-            Self::Ternary => Some([-1.0, 1.0]),
+            Self::Ternary | Self::TernaryAt { .. } | Self::From { .. } | Self::Above { .. } => {
+                Some([-1.0, 1.0])
+            }
             _ => None,
         }
     }
@@ -123,6 +149,12 @@ impl Quantizer {
                 let limit = kernel.data.iter().fold(0.0f32, |m, w| m.max(w.tanh().abs()));
                 let rounded = |w: f32| (w.tanh() / (2.0 * limit) + 0.5).round_ties_even();
                 kernel.data.iter().map(|&w| if limit > 0.0 { 2.0 * rounded(w) - 1.0 } else { -1.0 }).collect()
+            }
+            Self::TernaryWeight => {
+                let mean = kernel.data.iter().map(|w| f64::from(w.abs())).sum::<f64>()
+                    / kernel.data.len().max(1) as f64;
+                let ternary = Self::TernaryAt { threshold: (0.7 * mean) as f32 };
+                kernel.data.iter().map(|&w| ternary.apply(w)).collect()
             }
             _ => kernel.data.iter().map(|&w| self.apply(w)).collect(),
         };

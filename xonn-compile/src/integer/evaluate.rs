@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{IntegerNetwork, Kind, Op, OutputSpec, Pad, Window2d};
+use super::{IntegerNetwork, Kernel, Kind, Op, OutputSpec, Pad, Planes, Window2d};
 
 /// An input of the wrong length or out of range.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -52,16 +52,10 @@ impl IntegerNetwork {
             let read = node.inputs.first().map_or(q, |&i| tensors[i].as_slice());
             let tensor = match &node.op {
                 Op::Input => q.to_vec(),
-                // Twice the sum over positive weights, less the sum of all.
-                Op::Dense { weights, .. } => {
-                    let all: i64 = read.iter().sum();
-                    let positive =
-                        |w: &[bool]| w.iter().zip(read).map(|(&w, &x)| if w { x } else { 0 }).sum::<i64>();
-                    weights.chunks(read.len()).map(|w| 2 * positive(w) - all).collect()
-                }
+                Op::Dense { kernel, .. } => dense(read, kernel),
                 &Op::Recode { step, offset } => read.iter().map(|&x| step * x + offset).collect(),
-                Op::Conv2d { weights, filters, groups, window, pad } => {
-                    convolve(read, weights, [*filters, *groups], window, *pad)
+                Op::Conv2d { kernel, filters, groups, window, pad } => {
+                    convolve(read, kernel, [*filters, *groups], window, *pad)
                 }
                 Op::MaxPool2d { window } => pool(read, window, |a, b| a.max(b)),
                 Op::SumPool2d { window } => pool(read, window, |a, b| a + b),
@@ -72,6 +66,21 @@ impl IntegerNetwork {
                 Op::Affine { scale, offset, .. } => {
                     let channel = |i: usize| (scale[i % scale.len()], offset[i % offset.len()]);
                     read.iter().enumerate().map(|(i, &y)| channel(i).0 * y + channel(i).1).collect()
+                }
+                &Op::Truncate { bits } => read.iter().map(|&x| x >> bits).collect(),
+                Op::Add => {
+                    let inputs: Vec<&[i64]> = node.inputs.iter().map(|&i| tensors[i].as_slice()).collect();
+                    (0..read.len()).map(|i| inputs.iter().map(|x| x[i]).sum()).collect()
+                }
+                Op::Concatenate => {
+                    let inputs: Vec<(&[i64], usize)> = node
+                        .inputs
+                        .iter()
+                        .map(|&i| (tensors[i].as_slice(), self.nodes[i].channels()))
+                        .collect();
+                    let rows = node.elements() / node.channels();
+                    let row = |r: usize| inputs.iter().flat_map(move |(x, n)| &x[r * n..][..*n]).copied();
+                    (0..rows).flat_map(row).collect()
                 }
                 Op::Permute { source } => source.iter().map(|&s| read[s]).collect(),
             };
@@ -87,7 +96,7 @@ impl IntegerNetwork {
     fn output(&self, tensors: &[Vec<i64>]) -> Evaluated {
         let scores = tensors.last().cloned().unwrap_or_default();
         let class = match self.output {
-            OutputSpec::Argmax { .. } => (0..scores.len())
+            OutputSpec::Argmax { .. } | OutputSpec::Scores { .. } => (0..scores.len())
                 .reduce(|best, i| if scores[i] > scores[best] { i } else { best })
                 .unwrap_or(0),
             OutputSpec::Sign => usize::from(scores.first().is_some_and(|&bit| bit > 0)),
@@ -96,10 +105,27 @@ impl IntegerNetwork {
     }
 }
 
+/// One sum for each run of weights as long as `x`.
+fn dense(x: &[i64], kernel: &Kernel) -> Vec<i64> {
+    let rows = kernel.weights.chunks(x.len());
+    if kernel.planes == Planes::Sign {
+        // Twice the sum over positive weights, less the sum of all: no products.
+        let all: i64 = x.iter().sum();
+        let positive = |w: &[i32]| w.iter().zip(x).map(|(&w, &x)| if w > 0 { x } else { 0 }).sum::<i64>();
+        rows.map(|w| 2 * positive(w) - all).collect()
+    } else {
+        rows.map(|w| dot(w, x)).collect()
+    }
+}
+
+fn dot(weights: &[i32], x: &[i64]) -> i64 {
+    weights.iter().zip(x).map(|(&w, &x)| i64::from(w) * x).sum()
+}
+
 /// `[row, column, filter]` sums over each window of `x`, an image of the window's input size.
 fn convolve(
     x: &[i64],
-    weights: &[bool],
+    kernel: &Kernel,
     [filters, groups]: [usize; 2],
     window: &Window2d,
     pad: Pad,
@@ -107,24 +133,27 @@ fn convolve(
     let all_channels = window.input[2];
     let (channels, per_group) = (all_channels / groups, filters / groups);
     let kernel_size = window.kernel[0] * window.kernel[1] * channels;
-    let signed = |positive: bool, x: i64| if positive { x } else { -x };
+    // The pixels below a window, those of the padding as they are read.
+    let outside = match pad {
+        Pad::Drop => 0,
+        Pad::Bit(bit) => i64::from(bit) * 2 - 1,
+    };
     let mut y = Vec::with_capacity(window.output[0] * window.output[1] * filters);
+    let mut seen = Vec::with_capacity(kernel_size);
     for position in window.positions() {
         let taps: Vec<Option<usize>> = window.taps(position).collect();
-        for (filter, kernel) in weights.chunks(kernel_size).enumerate() {
-            let first = filter / per_group * channels;
-            let mut sum = 0;
-            for (tap, weights) in taps.iter().zip(kernel.chunks(channels)) {
-                sum += match (tap, pad) {
-                    (Some(pixel), _) => {
-                        let x = &x[pixel * all_channels + first..][..channels];
-                        weights.iter().zip(x).map(|(&w, &x)| signed(w, x)).sum::<i64>()
+        for group in 0..groups {
+            seen.clear();
+            for tap in &taps {
+                match tap {
+                    Some(pixel) => {
+                        seen.extend_from_slice(&x[pixel * all_channels + group * channels..][..channels]);
                     }
-                    (None, Pad::Drop) => 0,
-                    (None, Pad::Bit(bit)) => weights.iter().map(|&w| signed(w == bit, 1)).sum(),
-                };
+                    None => seen.resize(seen.len() + channels, outside),
+                }
             }
-            y.push(sum);
+            let weights = &kernel.weights[group * per_group * kernel_size..][..per_group * kernel_size];
+            y.extend(weights.chunks(kernel_size).map(|weights| dot(weights, &seen)));
         }
     }
     y

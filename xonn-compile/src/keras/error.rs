@@ -2,19 +2,24 @@
 
 use std::fmt;
 
-/// An attribute, layer or operation that is not supported.
+/// An attribute, layer, operation or weight that cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
-    /// The layer's name.
+    /// The layer's name; empty if it is about the model as a whole.
     pub layer: String,
-    /// Its class.
+    /// Its class, if it is known.
     pub class: String,
-    /// What is not supported, what was expected, what to do.
+    /// The field of its configuration, or its weight, if the refusal is about one.
+    pub attribute: Option<String>,
+    /// What is not supported, what was expected; what to do.
     pub reason: String,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.layer.is_empty() {
+            return f.write_str(&self.reason);
+        }
         write!(f, "layer {:?} ({}): {}", self.layer, self.class, self.reason)
     }
 }
@@ -99,7 +104,7 @@ pub enum KerasError {
         /// What is allowed.
         expected: &'static str,
     },
-    /// Parts of the model are not supported.
+    /// Parts of the model are not supported, or several things are wrong with it: one line each, if they are several.
     #[error("{file}: {}", list(.refusals))]
     Refused {
         /// The file.
@@ -110,6 +115,39 @@ pub enum KerasError {
 }
 
 fn list(refusals: &[Refusal]) -> String {
-    let all: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-    all.join("; ")
+    if let [one] = refusals {
+        return one.to_string();
+    }
+    let lines: String = refusals.iter().map(|refusal| format!("\n  {refusal}")).collect();
+    format!("{} problems{lines}", refusals.len())
+}
+
+impl KerasError {
+    /// Everything that is wrong, as refusals.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Refusal> {
+        let (layer, weight, reason) = match self {
+            Self::Refused { refusals, .. } => return refusals.clone(),
+            Self::MissingWeight { layer, weight, found, .. } => (
+                layer,
+                weight,
+                format!("there is no weight {weight}, {found}; save the model after it was built or trained"),
+            ),
+            Self::WeightShape { layer, weight, found, expected, .. } => {
+                (layer, weight, format!("weight {weight} has shape {found:?}, expected {expected:?}"))
+            }
+            Self::WeightValue { layer, weight, index, value, expected, .. } => {
+                (layer, weight, format!("weight {weight}: element {index} is {value}, expected {expected}"))
+            }
+            other => {
+                let reason = match other {
+                    Self::NotAModel { file, reason } => format!("{file}: {reason}"),
+                    other => xonn_circuits::text::sentence(other),
+                };
+                return vec![Refusal { layer: String::new(), class: String::new(), attribute: None, reason }];
+            }
+        };
+        let attribute = Some(weight.clone());
+        vec![Refusal { layer: layer.clone(), class: String::new(), attribute, reason }]
+    }
 }

@@ -102,13 +102,16 @@ impl<'a> Fields<'a> {
             Value::String(name) => Some(name.as_str()),
             policy => policy["config"]["name"].as_str(),
         };
-        match name {
-            Some("float32") => Ok(()),
-            _ => Err(format!(
-                "{}; set the layers' dtype to float32 and save again",
-                self.wrong("dtype", "float32, for another precision rounds in other places")
-            )),
-        }
+        let found = match name {
+            Some("float32") => return Ok(()),
+            Some(name) => format!("{name:?}"),
+            // A policy for each part of a layer, or one with integer kernels.
+            None => brief(self.get("dtype")),
+        };
+        Err(format!(
+            "dtype is {found}, expected float32, for another precision rounds in other places; set the layer's dtype to \
+             float32, check its accuracy and save it again"
+        ))
     }
 }
 

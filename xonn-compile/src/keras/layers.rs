@@ -8,6 +8,8 @@ mod combine;
 mod linear;
 mod norm;
 mod pool;
+mod survey;
+mod unsupported;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +28,9 @@ use crate::graph::{Array, LayerGraph, LayerOp, Quantizer, shape};
 /// Most operations of a graph; nested models that are called several times multiply.
 const MAX_NODES: usize = 1 << 15;
 
+/// Most numbers of a model's input: a colour image of 1,182 x 1,182, and half a gigabyte of labels at 8 bits each.
+const MAX_INPUT: usize = 1 << 22;
+
 /// Deepest nesting of models.
 const MAX_DEPTH: usize = 16;
 
@@ -39,34 +44,44 @@ pub(super) struct Origin<'a> {
     pub options: &'a ReadOptions,
 }
 
-/// Builds the graph of a model.
+/// Builds the graph of a model; with what is wrong with the weights as a whole, if they could not be read.
 ///
 /// # Errors
-/// [`KerasError::Refused`] with every refusal, or the first missing or malformed weight.
+/// [`KerasError::Refused`] with everything that is wrong; the error itself if it is one about a weight.
 pub(super) fn build(
     model: &ModelConfig,
-    weights: &Weights,
+    weights: Result<Weights, KerasError>,
     origin: Origin<'_>,
 ) -> Result<LayerGraph, KerasError> {
     let file = origin.file.to_owned();
+    let (weights, unread) = match weights {
+        Ok(weights) => (weights, None),
+        Err(error) => (Weights::default(), Some(error)),
+    };
     let mut builder = Builder {
         graph: LayerGraph::default(),
-        weights,
+        weights: &weights,
+        weights_are_known: unread.is_none(),
         arrays: HashMap::new(),
         origin,
         refusals: Vec::new(),
-        broken: None,
+        broken: unread,
     };
+    if let Some(error) = &builder.broken {
+        builder.refusals = error.refusals();
+    }
     let outputs = builder.model(model, "", None, 0)?;
-    if !builder.refusals.is_empty() {
-        return Err(KerasError::Refused { file, refusals: builder.refusals });
+    let output = choose_output(model, &outputs, &builder.origin);
+    if let (Err(error), false) = (&output, builder.refusals.is_empty()) {
+        builder.refusals.extend(error.refusals());
     }
-    if let Some(broken) = builder.broken {
-        return Err(broken);
+    match (builder.refusals.len(), builder.broken) {
+        (0, _) => {}
+        (1, Some(broken)) => return Err(broken),
+        _ => return Err(KerasError::Refused { file, refusals: builder.refusals }),
     }
-    let output = choose_output(model, &outputs, &builder.origin)?;
     let mut graph = builder.graph;
-    graph.output = output;
+    graph.output = output?;
     graph.retain_ancestors_of_output();
     graph.verify().map_err(|e| KerasError::Config { file: file.clone(), reason: e.to_string() })?;
     Ok(graph)
@@ -86,7 +101,9 @@ fn choose_output(
             None => error(format!("no output is named {name:?}, expected one of {names:?}")),
         },
         None if outputs.len() == 1 => Ok(outputs[0]),
-        None => error(format!("the model has the outputs {names:?}, expected the name of one of them")),
+        None => {
+            error(format!("the model has the outputs {names:?}, expected one; choose it with --output-layer"))
+        }
     }
 }
 
@@ -96,6 +113,8 @@ enum Trouble {
     Refused(String),
     /// Missing or malformed weights.
     Broken(Box<KerasError>),
+    /// It needs weights, and why there are none is told once, for the model.
+    NoWeights,
 }
 
 impl From<String> for Trouble {
@@ -109,11 +128,14 @@ type Built<T> = Result<T, Trouble>;
 struct Builder<'a> {
     graph: LayerGraph,
     weights: &'a Weights,
+    /// Whether the weights could be read at all.
+    weights_are_known: bool,
     /// Weights as they are computed with, by path and role, so that calls of a shared layer share them.
     arrays: HashMap<(String, &'static str), Arc<Array>>,
     origin: Origin<'a>,
+    /// Everything that is wrong.
     refusals: Vec<Refusal>,
-    /// The first missing or malformed weight.
+    /// The first error about weights among them.
     broken: Option<KerasError>,
 }
 
@@ -186,25 +208,13 @@ impl Builder<'_> {
     }
 
     fn layer_or_refusal(&mut self, layer: &Layer<'_>, call: usize) -> NodeIndex {
-        let extra = layer.config.calls[call].extra.as_ref().map(|extra| {
-            format!("it is called with the argument {extra}, expected tensors only, as in inference")
-        });
-        let built = match extra {
+        let built = match survey::extra_argument(layer, call) {
             Some(reason) => Err(Trouble::Refused(reason)),
             None => layer.fields().check_dtype().map_err(Trouble::Refused).and_then(|()| self.layer(layer)),
         };
         match built {
             Ok(node) => return node,
-            Err(Trouble::Refused(reason)) => {
-                let refusal =
-                    Refusal { layer: layer.path.clone(), class: layer.config.class.clone(), reason };
-                if !self.refusals.contains(&refusal) {
-                    self.refusals.push(refusal);
-                }
-            }
-            Err(Trouble::Broken(error)) => {
-                self.broken.get_or_insert(*error);
-            }
+            Err(trouble) => self.note(layer, call, trouble),
         }
         // Without a shape, so that nothing behind it is blamed.
         self.graph.add(&layer.path, &layer.config.class, LayerOp::NoOp, &[])
@@ -266,7 +276,7 @@ impl Builder<'_> {
                     let read = layer.only_read()?;
                     self.apply(layer, activation, read)
                 }
-                None => Err(unsupported_class(layer.config).into()),
+                None => Err(unsupported::unsupported_class(layer.config).into()),
             },
         }
     }
@@ -283,6 +293,10 @@ impl Builder<'_> {
                 brief(&Value::from(list.clone()))
             )
         })?;
+        let numbers = shape.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis));
+        if numbers.is_none_or(|numbers| numbers > MAX_INPUT) {
+            return Err(format!("its shape is {shape:?}, expected at most {MAX_INPUT} numbers").into());
+        }
         let node = self.add(layer, LayerOp::Input { shape }, &[])?;
         self.graph.inputs.push(node);
         Ok(node)
@@ -336,6 +350,9 @@ impl Builder<'_> {
     /// A layer's weights with the names in `roles`, in Keras's order: finite arrays, by role or, where the file has
     /// numbers only, by place.
     fn weights(&mut self, layer: &Layer<'_>, roles: &[&'static str]) -> Built<Vec<Arc<Array>>> {
+        if !self.weights_are_known {
+            return Err(Trouble::NoWeights);
+        }
         let found = self.weights.of(&layer.path);
         // Names of the user's own classes may be others; then the places count.
         let by_name = roles.iter().all(|role| found.iter().any(|(name, _)| name == role));
@@ -389,14 +406,4 @@ impl Builder<'_> {
 
 fn broken(error: KerasError) -> Trouble {
     Trouble::Broken(Box::new(error))
-}
-
-fn unsupported_class(layer: &LayerConfig) -> String {
-    let registered = layer.registered.as_deref().filter(|name| *name != layer.class);
-    let name = registered.map_or(String::new(), |name| format!(" (registered as {name:?})"));
-    let kind = &layer.kind;
-    format!(
-        "layers of class {kind:?}{name} are not supported; if it is a class of your own that does what a known one does, \
-         say so with --custom map.json holding {{\"{kind}\": \"QuantDense\"}}"
-    )
 }

@@ -176,13 +176,32 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
         }
         "DoReFa" | "dorefa" | "dorefa_quantizer" | "DoReFaQuantizer" => dorefa(config, place).map(Some),
         "NoOp" | "no_op" | "NoOpQuantizer" | "linear" => Ok(Some(Quantizer::Identity)),
-        "SteTern" | "ste_tern" => {
-            Err(format!("quantizer {name:?} is ternary, expected a binary one such as ste_sign"))
-        }
+        "SteTern" | "ste_tern" => ternary(config, place).map(Some),
         "binary" => qkeras_binary(config, arguments, place).map(Some),
         "binary_tanh" | "binary_tanh_unit" => Ok(Some(Quantizer::BinaryTanh { h: 1.0 })),
         "sign" if place == Place::Activation => Ok(Some(Quantizer::Ternary)),
         _ => Ok(None),
+    }
+}
+
+/// larq's `SteTern(threshold_value=0.05, ternary_weight_networks=False)`.
+fn ternary(config: &Value, place: Place) -> Result<Quantizer, String> {
+    let by_weights = config["ternary_weight_networks"].as_bool().unwrap_or(false);
+    match (by_weights, place) {
+        (true, Place::Kernel) => return Ok(Quantizer::TernaryWeight),
+        (true, Place::Activation) => {
+            return Err(
+                "SteTern with ternary_weight_networks takes its threshold from the batch, expected a \
+                        threshold_value on activations"
+                    .into(),
+            );
+        }
+        (false, _) => {}
+    }
+    match config["threshold_value"].as_f64().unwrap_or(0.05) as f32 {
+        0.0 => Ok(Quantizer::Ternary),
+        threshold if threshold > 0.0 && threshold.is_finite() => Ok(Quantizer::TernaryAt { threshold }),
+        threshold => Err(format!("SteTern with a threshold of {threshold}, expected a positive number")),
     }
 }
 

@@ -18,19 +18,20 @@ pub(super) fn affine(
 ) -> Result<Tensor, LowerError> {
     let x = lowering.input_of(id);
     let Encoding { width, lo, step, top_inverted } = x.encoding;
-    if top_inverted || !(step as u64).is_power_of_two() {
-        return Err(lowering.unsupported(id, "a scale on signed numbers has no circuit".into()));
-    }
     let (channels, positions) = (scale.len(), x.elements() / scale.len());
-    let shift = step.trailing_zeros() as usize;
-    let factor = bits as usize;
+    // A step that is a power of two is a shift, any other goes into the secret scale.
+    let (shift, factor_of_step) = match (step as u64).is_power_of_two() {
+        true => (step.trailing_zeros() as usize, 1),
+        false => (0, step),
+    };
+    let factor = bits as usize + if factor_of_step > 1 { width_of(step as u64) } else { 0 };
     let out = signed_width(lowering.range_of(id));
     if out > 62 {
         return Err(lowering.unsupported(id, format!("scores of {out} bits are too wide, at most 62")));
     }
     let base = lowering.secret.next();
     for (&scale, &offset) in scale.iter().zip(offset) {
-        lowering.secret.number(scale, factor);
+        lowering.secret.number(scale * factor_of_step, factor);
         // scale * (step * u + lo) + offset
         let constant = scale * lo + offset - sign_correction(width, shift, factor);
         lowering.secret.number(constant, out);
@@ -45,7 +46,7 @@ pub(super) fn affine(
             map: IndexMap { base, outer: vec![0, secret as u64], inner: line(secret) },
         },
     ];
-    let template = lowering.templates.get(&Shape::Affine { width, shift, factor, out });
+    let template = lowering.templates.get(&Shape::Affine { width, top_inverted, shift, factor, out });
     let block = Block {
         template,
         grid: vec![positions as u32, channels as u32],

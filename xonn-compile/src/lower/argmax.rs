@@ -4,7 +4,7 @@ use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::program::{Axis, Block, IndexMap, OutputEncoding, Port};
 
 use super::template::Shape;
-use super::{Encoding, LowerError, Lowering, Tensor};
+use super::{Encoding, LowerError, Lowering, Tensor, encoding};
 use crate::integer::{NodeId, OutputSpec};
 
 /// Adds what the output needs behind `tensor`, the last node's.
@@ -38,6 +38,12 @@ pub(super) fn output(
             let encoding = Encoding { width: index, lo: 0, step: 1, top_inverted: false };
             lowering.push("argmax", classes, &[], encoding, vec![block]);
             Ok(OutputEncoding::Argmax { classes: classes as u32 })
+        }
+        OutputSpec::Scores { unit } => {
+            let largest = lowering.range_of(id);
+            let width = width_of(largest.hi.max(-(largest.lo + 1)).max(0) as u64) + 1;
+            let scores = encoding::twos_complement(lowering, tensor, width);
+            Ok(OutputEncoding::Scores { count: scores.elements() as u32, bits: width as u32, scale: unit })
         }
         OutputSpec::Sign => {
             // A layer of its own, because the output is the last layer's vector and the bit may be older than that.

@@ -1,17 +1,19 @@
 //! Convolutions: one block a class of output positions, the weights shared along the positions.
 
+use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
-use super::linear::Sum;
+use super::encoding::common_encoding;
+use super::linear::{Sum, negatives};
 use super::template::{Shape, sum_width};
 use super::window::{self, Class};
 use super::{Encoding, LowerError, Lowering, Tensor};
-use crate::integer::{Cut, NodeId, Pad, Window2d};
+use crate::integer::{Cut, Kernel, NodeId, Pad, Planes, Window2d};
 
 /// The kernels of a convolution.
 pub(super) struct Kernels<'a> {
-    /// `[filter][kernel row][kernel column][channel of its group]`, true = +1.
-    pub weights: &'a [bool],
+    /// `[filter][kernel row][kernel column][channel of its group]`.
+    pub kernel: &'a Kernel,
     pub filters: usize,
     pub groups: usize,
     pub pad: Pad,
@@ -20,7 +22,8 @@ pub(super) struct Kernels<'a> {
 /// Lowers the convolution of node `id`, with a threshold behind it if `cuts` are given.
 ///
 /// Border positions add up fewer taps (`Pad::Drop`), so each class of positions has its own fan-in, template, and secret
-/// addends for the same cuts. Padding with a bit adds a number that the garbler knows: it goes into the cut.
+/// addends for the same cuts. Padding with a bit adds a number that the garbler knows: it goes into the cut, or into the
+/// correction of a sum.
 pub(super) fn conv2d(
     lowering: &mut Lowering<'_>,
     id: NodeId,
@@ -29,55 +32,77 @@ pub(super) fn conv2d(
     cuts: Option<&[Cut]>,
 ) -> Result<Tensor, LowerError> {
     let x = lowering.input_of(id);
-    let Kernels { weights, filters, groups, pad } = *kernels;
+    let Kernels { kernel, filters, groups, pad } = *kernels;
+    let (weights, planes) = (&kernel.weights, kernel.planes);
     let (channels, per_group) = (window.input[2] / groups, filters / groups);
     let kernel_size = window.kernel[0] * window.kernel[1] * channels;
     let classes = window::classes(window);
-    if cuts.is_none() && (classes.len() > 1 || matches!(pad, Pad::Bit(_)) && window.is_padded()) {
-        let reason =
-            "a padded convolution without a sign behind it has no circuit yet, expected padding \"valid\"";
-        return Err(lowering.unsupported(id, reason.into()));
-    }
     let widest = classes.iter().map(Class::tap_count).max().unwrap_or(0) * channels;
-    let full = Sum { n: widest, x: x.encoding };
-    full.check().map_err(|reason| lowering.unsupported(id, reason))?;
-    let encoding = if cuts.is_some() { Encoding::BIT } else { full.encoding() };
+    // The padding's share of a sum, counted by planes: secret within `-share ..= share`, or nothing.
+    let share = |n: usize| match pad {
+        Pad::Drop => 0,
+        Pad::Bit(_) => (kernel_size - n) as i64 * planes.largest(),
+    };
+    Sum::of(if pad == Pad::Drop { widest } else { kernel_size }, planes, x.encoding)
+        .check()
+        .map_err(|reason| lowering.unsupported(id, reason))?;
+    // Each class's sum by itself, and with all others in one encoding.
+    let sums = classes.iter().map(|class| {
+        let n = class.tap_count() * channels;
+        let own = Sum::of(n, planes, x.encoding);
+        let Encoding { lo, step, .. } = own.encoding();
+        // y = step * (U + correction) + lo, a share of bits being one more correction.
+        (lo - share(n), own.max() + share(n), step)
+    });
+    let (sum_encoding, placings) = common_encoding(&sums.collect::<Vec<_>>());
+    let encoding = if cuts.is_some() { Encoding::BIT } else { sum_encoding };
 
     let signs = lowering.secret.next();
-    weights.iter().for_each(|&positive| lowering.secret.bit(!positive));
+    for &weight in weights {
+        planes.negative(weight).for_each(|negative| lowering.secret.bit(negative));
+    }
 
     let width = x.encoding.width;
     let pixel = window.input[2] * width;
     let mut blocks = Vec::with_capacity(classes.len());
-    for class in &classes {
+    for (class, &placing) in classes.iter().zip(&placings) {
         let n = class.tap_count() * channels;
-        let sum = Sum { n, x: x.encoding };
+        let sum = Sum::of(n, planes, x.encoding);
         let constants = lowering.secret.next();
+        let mut correction = sum.correction_width();
+        if share(n) > 0 {
+            correction = width_of(share(n) as u64);
+        }
         for (filter, kernel) in weights.chunks(kernel_size).enumerate() {
-            let (inside, outside) = negatives(kernel, window, class, channels);
+            let (inside, outside) = apart(planes, kernel, window, class, channels);
+            // What the padding adds to y.
+            let padding = match pad {
+                Pad::Drop => 0,
+                Pad::Bit(bit) => {
+                    if bit {
+                        outside
+                    } else {
+                        -outside
+                    }
+                }
+            };
             match cuts {
                 Some(cuts) => {
-                    // What the padding adds to y: +-1 for each weight outside.
-                    let padding = match pad {
-                        Pad::Drop => 0,
-                        Pad::Bit(bit) => {
-                            let sum = (kernel_size - n) as i64 - 2 * outside;
-                            if bit { sum } else { -sum }
-                        }
-                    };
                     let cut = cuts[filter % cuts.len()];
                     let cut = Cut { at: cut.at.saturating_sub(padding), ..cut };
                     let (addend, flip) = sum.threshold(cut, inside);
-                    lowering.secret.number(addend, sum_width(n, width));
+                    lowering.secret.number(addend, sum_width(sum.n, width));
                     lowering.secret.bit(flip);
                 }
-                None => lowering.secret.number(sum.correction(inside), sum.correction_width()),
+                // Bits have no correction of their own: y = 2 U - n + padding.
+                None if share(n) > 0 => lowering.secret.number((padding + share(n)) / 2, correction),
+                None => lowering.secret.number(sum.correction(inside), correction),
             }
         }
         let constant_bits = (lowering.secret.next() - constants) as usize / filters;
         let shape = match cuts {
-            Some(_) => Shape::linear_threshold(n, x.encoding),
-            None => sum.shape(),
+            Some(_) => Shape::linear_threshold(n, planes, x.encoding),
+            None => sum.shape(n, planes, correction, placing, encoding.width),
         };
 
         let grid = [class.grid().as_slice(), &[groups as u32, per_group as u32]].concat();
@@ -97,17 +122,19 @@ pub(super) fn conv2d(
                     inner: vec![tap_rows, tap_columns, run(channels * width)],
                 },
             });
-            let first = (class.taps[0].start * window.kernel[1] + class.taps[1].start) * channels;
-            let kernel_row = (window.kernel[1] * channels) as u64;
+            // Each weight has one bit a plane.
+            let tap = channels * planes.count();
+            let first = (class.taps[0].start * window.kernel[1] + class.taps[1].start) * tap;
+            let kernel_row = (window.kernel[1] * tap) as u64;
             inputs.push(Port {
                 source: Source::Secret,
                 map: IndexMap {
                     base: signs + first as u64,
-                    outer: per_filter(kernel_size),
+                    outer: per_filter(kernel_size * planes.count()),
                     inner: vec![
                         Axis { extent: class.taps[0].len() as u32, stride: kernel_row },
-                        Axis { extent: class.taps[1].len() as u32, stride: channels as u64 },
-                        run(channels),
+                        Axis { extent: class.taps[1].len() as u32, stride: tap as u64 },
+                        run(tap),
                     ],
                 },
             });
@@ -135,14 +162,16 @@ pub(super) fn conv2d(
     Ok(lowering.push(kind, widest, &[rows, columns, filters], encoding, blocks))
 }
 
-/// Negative weights of a kernel inside and outside of the taps of a class.
-fn negatives(kernel: &[bool], window: &Window2d, class: &Class, channels: usize) -> (i64, i64) {
+/// The minus signs of a kernel inside of the taps of a class, and the sum of the weights outside of them.
+fn apart(planes: Planes, kernel: &[i32], window: &Window2d, class: &Class, channels: usize) -> (i64, i64) {
     let (mut inside, mut outside) = (0, 0);
     for (tap, weights) in kernel.chunks(channels).enumerate() {
         let [row, column] = [tap / window.kernel[1], tap % window.kernel[1]];
-        let negative = weights.iter().filter(|&&positive| !positive).count() as i64;
-        let here = class.taps[0].contains(&row) && class.taps[1].contains(&column);
-        *(if here { &mut inside } else { &mut outside }) += negative;
+        if class.taps[0].contains(&row) && class.taps[1].contains(&column) {
+            inside += negatives(planes, weights);
+        } else {
+            outside += weights.iter().map(|&w| i64::from(w)).sum::<i64>();
+        }
     }
     (inside, outside)
 }

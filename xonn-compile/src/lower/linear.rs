@@ -7,40 +7,46 @@
 //! y = sum(weight * x) = step * (U - M * negatives) + lo * (n - 2 * negatives)
 //! ```
 //!
+//! A weight of several planes ([`Planes`]) is a sum of signs: `n` counts each plane by its weight, and so do the negatives.
 //! A threshold on `y` is one on `U`; the secret count of negative weights goes into the garbler's addend. For bits
 //! (`lo = -1, step = 2, M = 1`) this is XNOR and popcount: `y = 2 U - n` [XONN, section 3.2].
 
 use xonn_circuits::gadgets::popcount::{threshold_addend, width_of};
 use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
-use super::template::{Shape, sum_width};
+use super::template::{Placing, Shape, sum_width};
 use super::{Encoding, LowerError, Lowering, Tensor};
-use crate::integer::{Cut, NodeId};
+use crate::integer::{Cut, Kernel, NodeId, Planes};
 
-/// Lowers the dense layer of node `id`, `weights` being `[unit][input]`, with a threshold behind it if `cuts` are given.
+/// Lowers the dense layer of node `id`, weights being `[unit][input]`, with a threshold behind it if `cuts` are given.
 pub(super) fn dense(
     lowering: &mut Lowering<'_>,
     id: NodeId,
-    weights: &[bool],
+    kernel: &Kernel,
     units: usize,
     cuts: Option<&[Cut]>,
 ) -> Result<Tensor, LowerError> {
     let x = lowering.input_of(id);
-    let n = x.elements();
-    let sum = Sum { n, x: x.encoding };
+    let (n, planes) = (x.elements(), kernel.planes);
+    let sum = Sum::of(n, planes, x.encoding);
     sum.check().map_err(|reason| lowering.unsupported(id, reason))?;
     let (shape, encoding) = match cuts {
-        Some(_) => (Shape::linear_threshold(n, x.encoding), Encoding::BIT),
-        None => (sum.shape(), sum.encoding()),
+        Some(_) => (Shape::linear_threshold(n, planes, x.encoding), Encoding::BIT),
+        None => (
+            sum.shape(n, planes, sum.correction_width(), Placing::AS_IT_IS, sum.encoding().width),
+            sum.encoding(),
+        ),
     };
     let base = lowering.secret.next();
-    for (unit, weights) in weights.chunks(n).enumerate() {
-        let negatives = weights.iter().filter(|&&positive| !positive).count() as i64;
-        weights.iter().for_each(|&positive| lowering.secret.bit(!positive));
+    for (unit, weights) in kernel.weights.chunks(n).enumerate() {
+        let negatives = negatives(planes, weights);
+        for &weight in weights {
+            planes.negative(weight).for_each(|negative| lowering.secret.bit(negative));
+        }
         match cuts {
             Some(cuts) => {
                 let (addend, flip) = sum.threshold(cuts[unit % cuts.len()], negatives);
-                lowering.secret.number(addend, sum_width(n, x.encoding.width));
+                lowering.secret.number(addend, sum_width(sum.n, x.encoding.width));
                 lowering.secret.bit(flip);
             }
             None => lowering.secret.number(sum.correction(negatives), sum.correction_width()),
@@ -65,22 +71,33 @@ pub(super) fn dense(
     Ok(lowering.push(kind, n, &[units], encoding, vec![block]))
 }
 
+/// The minus signs of `weights`, each counted by the weight of its plane.
+pub(super) fn negatives(planes: Planes, weights: &[i32]) -> i64 {
+    weights.iter().map(|&w| (planes.largest() - i64::from(w)) / 2).sum()
+}
+
 /// A sum of `n` signed inputs with encoding `x`.
 #[derive(Clone, Copy)]
 pub(super) struct Sum {
+    /// Inputs, each counted as often as its weight may be at most.
     pub n: usize,
     pub x: Encoding,
 }
 
 impl Sum {
+    /// The sum of `inputs` numbers with weights of `planes`.
+    pub fn of(inputs: usize, planes: Planes, x: Encoding) -> Self {
+        Self { n: inputs * planes.largest() as usize, x }
+    }
+
     pub fn check(self) -> Result<(), String> {
         let bits = self.x.width + width_of(self.n as u64);
         if self.n == 0 {
             return Err("it adds up no inputs".into());
         }
-        if bits > 48 {
+        if bits > 60 {
             return Err(format!(
-                "sums of {} numbers of {} bits are too wide, at most 48 bits",
+                "sums of {} numbers of {} bits are too wide, at most 60 bits",
                 self.n, self.x.width
             ));
         }
@@ -117,7 +134,8 @@ impl Sum {
         width_of(self.shift().unsigned_abs() * self.n as u64)
     }
 
-    fn max(self) -> i64 {
+    /// The largest `U + correction`.
+    pub fn max(self) -> i64 {
         self.n as i64 * (self.x.max() + self.shift().abs())
     }
 
@@ -129,14 +147,17 @@ impl Sum {
         Encoding { width: width_of(self.max() as u64), lo, step: self.x.step, top_inverted: false }
     }
 
-    pub fn shape(self) -> Shape {
-        Shape::LinearSum {
-            n: self.n,
-            width: self.x.width,
-            top_inverted: self.x.top_inverted,
-            correction: self.correction_width(),
-            out: self.encoding().width,
-        }
+    /// The template that stores it as `placing` says, in `out` bits, with a secret correction of `correction` bits.
+    pub fn shape(
+        self,
+        inputs: usize,
+        planes: Planes,
+        correction: usize,
+        placing: Placing,
+        out: usize,
+    ) -> Shape {
+        let Encoding { width, top_inverted, .. } = self.x;
+        Shape::LinearSum { n: inputs, planes, width, top_inverted, correction, placing, out }
     }
 }
 

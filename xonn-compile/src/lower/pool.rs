@@ -2,25 +2,25 @@
 
 use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
+use super::encoding::common_encoding;
 use super::linear::Sum;
-use super::template::{Shape, sum_width};
+use super::template::{Placing, Shape};
 use super::window::{self, Class};
 use super::{Encoding, LowerError, Lowering, Tensor};
 use crate::integer::{Cut, NodeId, Window2d};
 
-/// Lowers the max-pooling of node `id`, whose input must be bits.
+/// Lowers the max-pooling of node `id`: of bits their OR, of numbers comparisons.
 pub(super) fn max_pool(
     lowering: &mut Lowering<'_>,
     id: NodeId,
     window: &Window2d,
 ) -> Result<Tensor, LowerError> {
     let x = lowering.input_of(id);
-    if x.encoding != Encoding::BIT {
-        let reason = "max-pooling of numbers has no circuit yet, expected a sign in front of it or behind it";
-        return Err(lowering.unsupported(id, reason.into()));
-    }
-    let blocks = blocks(lowering, id, &x, window, 1, |_, n| (Shape::Or { n }, None))?;
-    Ok(lowering.push("max_pool2d", 0, &shape(window), Encoding::BIT, blocks))
+    let Encoding { width, top_inverted, .. } = x.encoding;
+    let bits = x.encoding == Encoding::BIT;
+    let template = |n| if bits { Shape::Or { n } } else { Shape::Max { n, width, top_inverted } };
+    let blocks = blocks(lowering, id, &x, window, width, |_, n| (template(n), None))?;
+    Ok(lowering.push("max_pool2d", 0, &shape(window), x.encoding, blocks))
 }
 
 /// Pools bits that were sums before their cuts: OR where a channel's cut rises, AND where it falls. Which of them it is
@@ -46,15 +46,19 @@ pub(super) fn sum_pool(
 ) -> Result<Tensor, LowerError> {
     let x = lowering.input_of(id);
     let Encoding { width, lo, step, top_inverted } = x.encoding;
-    let n = window.kernel[0] * window.kernel[1];
-    if window.is_padded() {
-        return Err(lowering
-            .unsupported(id, "summing over the edge has no circuit yet, expected padding \"valid\"".into()));
-    }
+    let classes = window::classes(window);
+    let counts: Vec<usize> = classes.iter().map(Class::tap_count).collect();
+    let n = counts.iter().copied().max().unwrap_or(0);
     Sum { n, x: x.encoding }.check().map_err(|reason| lowering.unsupported(id, reason))?;
-    let out = Encoding { width: sum_width(n, width), lo: lo * n as i64, step, top_inverted: false };
-    let blocks =
-        blocks(lowering, id, &x, window, out.width, |_, n| (Shape::Sum { n, width, top_inverted }, None))?;
+    let own = |&n: &usize| (lo * n as i64, n as i64 * x.encoding.max(), step);
+    let (out, placings) = common_encoding(&counts.iter().map(own).collect::<Vec<_>>());
+    let placing = |taps: usize| {
+        let class = counts.iter().position(|&count| count == taps);
+        class.map_or(Placing::AS_IT_IS, |class| placings[class])
+    };
+    let template =
+        |taps: usize| Shape::Sum { n: taps, width, top_inverted, placing: placing(taps), out: out.width };
+    let blocks = blocks(lowering, id, &x, window, out.width, |_, taps| (template(taps), None))?;
     Ok(lowering.push("sum_pool2d", n, &shape(window), out, blocks))
 }
 

@@ -5,22 +5,38 @@ use std::collections::HashMap;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::gadgets::adder::Columns;
 use xonn_circuits::gadgets::argmax::argmax;
+use xonn_circuits::gadgets::compare::{less_than, less_than_signed};
 use xonn_circuits::gadgets::multiply::multiply_add;
 use xonn_circuits::gadgets::pool::or_pool;
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::netlist::{Netlist, WireId};
 
 use super::Encoding;
+use crate::integer::Planes;
 
 /// What a template computes. Inputs are named in the order of the template's input groups.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Shape {
-    /// `n` numbers of `width` bits, `n` sign bits, an addend, a flip: fires or not, flipped.
-    LinearThreshold { n: usize, width: usize, top_inverted: bool },
-    /// `n` numbers of `width` bits, `n` sign bits, a correction of `correction` bits: the sum in `out` bits.
-    LinearSum { n: usize, width: usize, top_inverted: bool, correction: usize, out: usize },
-    /// `n` numbers of `width` bits: their sum.
-    Sum { n: usize, width: usize, top_inverted: bool },
+    /// `n` numbers of `width` bits, the signs of each in every plane, an addend, a flip: fires or not, flipped.
+    LinearThreshold { n: usize, planes: Planes, width: usize, top_inverted: bool },
+    /// `n` numbers of `width` bits, the signs of each in every plane, a correction of `correction` bits: the sum, placed, in
+    /// `out` bits.
+    LinearSum {
+        n: usize,
+        planes: Planes,
+        width: usize,
+        top_inverted: bool,
+        correction: usize,
+        placing: Placing,
+        out: usize,
+    },
+    /// `n` numbers of `width` bits: their sum, placed, in `out` bits.
+    Sum { n: usize, width: usize, top_inverted: bool, placing: Placing, out: usize },
+    /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`, without its `drop` lowest
+    /// bits.
+    Add { terms: Vec<Term>, constant: u64, drop: usize, out: usize },
+    /// `n` numbers of `width` bits: the largest.
+    Max { n: usize, width: usize, top_inverted: bool },
     /// `n` bits: their OR.
     Or { n: usize },
     /// `n` bits, a flip: their OR between two flips, which is their AND where the flip is 1.
@@ -28,11 +44,30 @@ pub(crate) enum Shape {
     /// A number, an addend of the same width, a flip: fires or not, flipped.
     Threshold { width: usize, top_inverted: bool },
     /// A number, a factor, an offset: `factor * (number << shift) + offset` in as many bits as the offset.
-    Affine { width: usize, shift: usize, factor: usize, out: usize },
+    Affine { width: usize, top_inverted: bool, shift: usize, factor: usize, out: usize },
     /// `n` numbers: index of the largest.
     Argmax { n: usize, width: usize, top_inverted: bool },
     /// A number: itself.
     Copy { width: usize },
+}
+
+/// Where a sum `U` is put among sums of other sizes: at `factor * U + constant`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Placing {
+    pub factor: u64,
+    pub constant: u64,
+}
+
+impl Placing {
+    pub const AS_IT_IS: Self = Self { factor: 1, constant: 0 };
+}
+
+/// A number with a public factor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Term {
+    pub width: usize,
+    pub top_inverted: bool,
+    pub factor: u64,
 }
 
 /// The templates of a program.
@@ -68,32 +103,54 @@ pub(crate) fn sum_width(n: usize, width: usize) -> usize {
 fn build(shape: &Shape) -> Netlist {
     let mut b = Builder::new();
     match *shape {
-        Shape::LinearThreshold { n, width, top_inverted } => {
-            let (x, signs) = (b.input(n * width), b.input(n));
-            let (addend, flip) = (b.input(sum_width(n, width)), b.input(1));
+        Shape::LinearThreshold { n, planes, width, top_inverted } => {
+            let (x, signs) = (b.input(n * width), b.input(n * planes.count()));
+            let total = n * planes.largest() as usize;
+            let (addend, flip) = (b.input(sum_width(total, width)), b.input(1));
             let mut columns = Columns::new(&mut b);
-            add_products(&mut columns, &x, &signs, width, top_inverted);
+            add_products(&mut columns, &x, &signs, planes, width, top_inverted);
             let fires = columns.carry_out(&addend);
             let out = b.xor(fires, flip[0]);
             b.finish(&[vec![out]])
         }
-        Shape::LinearSum { n, width, top_inverted, correction, out } => {
-            let (x, signs, correction) = (b.input(n * width), b.input(n), b.input(correction));
+        Shape::LinearSum { n, planes, width, top_inverted, correction, placing, out } => {
+            let (x, signs) = (b.input(n * width), b.input(n * planes.count()));
+            let correction = b.input(correction);
             let mut columns = Columns::new(&mut b);
-            add_products(&mut columns, &x, &signs, width, top_inverted);
+            add_products(&mut columns, &x, &signs, planes, width, top_inverted);
             correction.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
-            let sum = columns.sum(out);
+            let sum = placed(columns, placing, out);
             b.finish(&[sum])
         }
-        Shape::Sum { n, width, top_inverted } => {
+        Shape::Sum { n, width, top_inverted, placing, out } => {
             let x = b.input(n * width);
             let mut columns = Columns::new(&mut b);
             for x in x.chunks(width) {
                 let x = offset_form(columns.builder(), x, top_inverted);
                 x.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
             }
-            let sum = columns.sum(sum_width(n, width));
+            let sum = placed(columns, placing, out);
             b.finish(&[sum])
+        }
+        Shape::Add { ref terms, constant, drop, out } => {
+            let numbers: Vec<Vec<WireId>> = terms.iter().map(|term| b.input(term.width)).collect();
+            let mut columns = Columns::new(&mut b);
+            for (number, term) in numbers.iter().zip(terms) {
+                let u = offset_form(columns.builder(), number, term.top_inverted);
+                add_multiple(&mut columns, &u, term.factor, out);
+            }
+            add_constant(&mut columns, constant, out);
+            let sum = columns.sum(out);
+            b.finish(&[sum[drop..].to_vec()])
+        }
+        Shape::Max { n, width, top_inverted } => {
+            let numbers: Vec<Vec<WireId>> = (0..n).map(|_| b.input(width)).collect();
+            let largest = numbers.into_iter().reduce(|a, x| {
+                let less =
+                    if top_inverted { less_than_signed(&mut b, &a, &x) } else { less_than(&mut b, &a, &x) };
+                b.mux_each(less, &x, &a)
+            });
+            b.finish(&[largest.expect("a window reads at least one number")])
         }
         Shape::Or { n } => {
             let x = b.input(n);
@@ -115,8 +172,9 @@ fn build(shape: &Shape) -> Netlist {
             let out = b.xor(fires, flip[0]);
             b.finish(&[vec![out]])
         }
-        Shape::Affine { width, shift, factor, out } => {
+        Shape::Affine { width, top_inverted, shift, factor, out } => {
             let (x, factor, offset) = (b.input(width), b.input(factor), b.input(out));
+            let x = offset_form(&mut b, &x, top_inverted);
             let y = multiply_add(&mut b, &x, shift, &factor, &offset);
             b.finish(&[y])
         }
@@ -132,15 +190,54 @@ fn build(shape: &Shape) -> Netlist {
     }
 }
 
-/// Adds `u ^ sign` for every number: `u` for a weight `+1`, `max - u` for a weight `-1`.
-fn add_products(columns: &mut Columns<'_>, x: &[WireId], signs: &[WireId], width: usize, top_inverted: bool) {
+/// Adds `u ^ sign` for every number and plane: `u` for a sign `+1`, `max - u` for a sign `-1`.
+fn add_products(
+    columns: &mut Columns<'_>,
+    x: &[WireId],
+    signs: &[WireId],
+    planes: Planes,
+    width: usize,
+    top_inverted: bool,
+) {
+    let shifts = planes.shifts();
     // Number by number, so that a product's bits are used as soon as they are made.
-    for (x, &sign) in x.chunks(width).zip(signs) {
+    for (x, signs) in x.chunks(width).zip(signs.chunks(shifts.len())) {
         let x = offset_form(columns.builder(), x, top_inverted);
-        for (k, &bit) in x.iter().enumerate() {
-            let product = columns.builder().xor(bit, sign);
-            columns.add(k, product);
+        for (&sign, shift) in signs.iter().zip(&shifts) {
+            for (k, &bit) in x.iter().enumerate() {
+                let product = columns.builder().xor(bit, sign);
+                columns.add(k + shift, product);
+            }
         }
+    }
+}
+
+/// `factor * sum + constant` in `out` bits.
+fn placed(columns: Columns<'_>, placing: Placing, out: usize) -> Vec<WireId> {
+    if placing == Placing::AS_IT_IS {
+        return columns.sum(out);
+    }
+    let (sum, builder) = columns.sum_and_builder(out);
+    let mut columns = Columns::new(builder);
+    add_multiple(&mut columns, &sum, placing.factor, out);
+    add_constant(&mut columns, placing.constant, out);
+    columns.sum(out)
+}
+
+/// Adds `factor * x` modulo `2^out`.
+fn add_multiple(columns: &mut Columns<'_>, x: &[WireId], factor: u64, out: usize) {
+    for shift in (0..64).filter(|shift| factor >> shift & 1 == 1) {
+        for (k, &bit) in x.iter().enumerate().filter(|&(k, _)| k + shift < out) {
+            columns.add(k + shift, bit);
+        }
+    }
+}
+
+/// Adds a public number modulo `2^out`.
+fn add_constant(columns: &mut Columns<'_>, constant: u64, out: usize) {
+    for k in (0..out.min(64)).filter(|k| constant >> k & 1 == 1) {
+        let one = columns.builder().constant(true);
+        columns.add(k, one);
     }
 }
 
@@ -155,7 +252,7 @@ fn offset_form(b: &mut Builder, x: &[WireId], top_inverted: bool) -> Vec<WireId>
 
 impl Shape {
     /// A [`Shape::LinearThreshold`] or [`Shape::LinearSum`] input, from an encoding.
-    pub fn linear_threshold(n: usize, x: Encoding) -> Self {
-        Self::LinearThreshold { n, width: x.width, top_inverted: x.top_inverted }
+    pub fn linear_threshold(n: usize, planes: Planes, x: Encoding) -> Self {
+        Self::LinearThreshold { n, planes, width: x.width, top_inverted: x.top_inverted }
     }
 }

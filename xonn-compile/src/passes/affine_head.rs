@@ -70,6 +70,44 @@ pub(super) fn fold(
     Ok(Some(Head { op, range: Range { lo: -span + never, hi: span } }))
 }
 
+/// Binary digits of a score behind the point of its sum, for sums up to `most` with biases: public.
+pub(super) fn bias_digits(most: i64) -> u32 {
+    let width = 64 - most.max(1).leading_zeros();
+    40u32.saturating_sub(width).min(24)
+}
+
+/// Folds biases behind sums of one slope: the sums are shifted by `digits` and keep a scale of 1, so nothing is multiplied.
+///
+/// `range`: of the shifted sums. With `unit` the value of one of them, a bias is `round((b - max b) / unit)`, at least
+/// `-(2 Y + 1)` as in [`fold`].
+///
+/// # Errors
+/// The reason, if a bias is not finite.
+pub(super) fn fold_biases(
+    f: &FloatFn,
+    classes: usize,
+    range: Range,
+    digits: u32,
+    parity: Option<i64>,
+    notes: &mut Vec<String>,
+) -> Result<Head, String> {
+    let lines: Option<Vec<(f64, f64)>> = (0..classes).map(|c| f.as_line(c)).collect();
+    let lines = lines.filter(|lines| lines.iter().all(|(a, b)| a.is_finite() && b.is_finite()));
+    let lines = lines.ok_or("a score is not finite, expected finite weights")?;
+    let (span, step) = (range.magnitude(), 1i64 << digits);
+    let unit = lines[0].0 / step as f64;
+    let top = lines.iter().map(|(_, b)| *b).fold(f64::NEG_INFINITY, f64::max);
+    let never = -(2 * span + 1);
+    let offset: Vec<i64> = lines
+        .iter()
+        .map(|(_, b)| if unit > 0.0 { (((b - top) / unit).round() as i64).max(never) } else { 0 })
+        .collect();
+    let sums = Range { lo: range.lo / step, hi: range.hi / step };
+    notes.push(order_note(f, &vec![step; classes], &offset, sums, parity));
+    let op = Op::Affine { scale: vec![1; classes], offset, bits: 2 };
+    Ok(Head { op, range: Range { lo: -span + never, hi: span } })
+}
+
 /// A score of one class at one value of its sum.
 #[derive(Clone, Copy)]
 struct Score {

@@ -11,11 +11,30 @@ use crate::integer::{Cut, Range};
 /// channels differ at all is told by the architecture, never by the weights.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FloatFn {
-    /// `scale * y + offset`, one for all or one a channel.
-    line: Vec<(f64, f64)>,
+    base: Base,
     steps: Vec<Step>,
     /// The channel of each element where elements were moved.
     channels: Option<Arc<Vec<usize>>>,
+    /// Whether the line's numbers follow from the architecture alone, so that the circuit may depend on them.
+    public: bool,
+}
+
+/// The real number before the first step.
+#[derive(Clone, PartialEq, Debug)]
+enum Base {
+    /// `scale * y + offset`, one for all or one a channel.
+    Line(Vec<(f64, f64)>),
+    /// Element `i` is element `of[i].1` of `parts[of[i].0]`, repeating.
+    Joined { parts: Vec<FloatFn>, of: Arc<Vec<(usize, usize)>> },
+}
+
+impl Base {
+    fn len(&self) -> usize {
+        match self {
+            Self::Line(line) => line.len(),
+            Self::Joined { of, .. } => of.len(),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -38,7 +57,24 @@ impl FloatFn {
     /// `scale * y + offset`, one pair for all channels or one each.
     #[must_use]
     pub fn line(line: Vec<(f64, f64)>) -> Self {
-        Self { line, steps: Vec::new(), channels: None }
+        Self { base: Base::Line(line), steps: Vec::new(), channels: None, public: true }
+    }
+
+    /// [`FloatFn::line`] with numbers that follow from the weights.
+    #[must_use]
+    pub fn secret_line(line: Vec<(f64, f64)>) -> Self {
+        Self { public: false, ..Self::line(line) }
+    }
+
+    /// Element `i` is element `of[i].1` of `parts[of[i].0]`; repeats after the last.
+    #[must_use]
+    pub fn joined(parts: Vec<Self>, of: Vec<(usize, usize)>) -> Self {
+        Self {
+            base: Base::Joined { parts, of: Arc::new(of) },
+            steps: Vec::new(),
+            channels: None,
+            public: false,
+        }
     }
 
     /// Appends a bias.
@@ -73,15 +109,19 @@ impl FloatFn {
         }
     }
 
-    /// Divides the integer by `count` before anything else: the mean of `count` numbers in terms of their sum.
-    pub fn mean_of(&mut self, count: usize) {
-        self.line.iter_mut().for_each(|(scale, _)| *scale /= count as f64);
+    /// The integer divided by `count` before anything else: the mean of `count` numbers in terms of their sum. `None` if the
+    /// numbers come from several tensors.
+    #[must_use]
+    pub fn mean_of(mut self, count: usize) -> Option<Self> {
+        let Base::Line(line) = &mut self.base else { return None };
+        line.iter_mut().for_each(|(scale, _)| *scale /= count as f64);
+        Some(self)
     }
 
     /// Whether nothing is computed.
     #[must_use]
     pub fn is_identity(&self) -> bool {
-        self.steps.is_empty() && self.line == [(1.0, 0.0)]
+        self.steps.is_empty() && self.base == Base::Line(vec![(1.0, 0.0)])
     }
 
     /// After how many elements the functions repeat.
@@ -89,7 +129,7 @@ impl FloatFn {
     pub fn period(&self) -> usize {
         match &self.channels {
             Some(channels) => channels.len(),
-            None => self.steps.iter().map(Step::channels).fold(self.line.len(), usize::max),
+            None => self.steps.iter().map(Step::channels).fold(self.base.len(), usize::max),
         }
     }
 
@@ -104,8 +144,16 @@ impl FloatFn {
     #[must_use]
     pub fn apply(&self, element: usize, y: i64) -> f32 {
         let channel = self.channel(element);
-        let (scale, offset) = self.line[channel % self.line.len()];
-        let x = (scale * y as f64 + offset) as f32;
+        let x = match &self.base {
+            Base::Line(line) => {
+                let (scale, offset) = line[channel % line.len()];
+                (scale * y as f64 + offset) as f32
+            }
+            Base::Joined { parts, of } => {
+                let (part, element) = of[channel % of.len()];
+                parts[part].apply(element, y)
+            }
+        };
         self.steps.iter().fold(x, |x, step| step.apply(channel, x))
     }
 
@@ -113,16 +161,38 @@ impl FloatFn {
     #[must_use]
     pub fn as_line(&self, element: usize) -> Option<(f64, f64)> {
         let channel = self.channel(element);
-        self.steps.iter().try_fold(self.line[channel % self.line.len()], |(slope, offset), step| {
+        let base = match &self.base {
+            Base::Line(line) => line[channel % line.len()],
+            Base::Joined { parts, of } => {
+                let (part, element) = of[channel % of.len()];
+                parts[part].as_line(element)?
+            }
+        };
+        self.steps.iter().try_fold(base, |(slope, offset), step| {
             let (a, b) = step.line(channel)?;
             Some((slope * a, offset * a + b))
         })
     }
 
-    /// The line if it is the same for all channels of every model of this architecture.
+    /// The line if it is the same for all channels, which does not depend on the weights even if its numbers do.
     #[must_use]
     pub fn common_line(&self) -> Option<(f64, f64)> {
         if self.period() == 1 { self.as_line(0) } else { None }
+    }
+
+    /// [`FloatFn::common_line`] if its numbers are the same for every model of this architecture.
+    #[must_use]
+    pub fn public_line(&self) -> Option<(f64, f64)> {
+        let steps = self.steps.iter().all(|step| matches!(step, Step::Rescale { .. }));
+        if self.public && steps { self.common_line() } else { None }
+    }
+
+    /// The slope if all channels of every model of this architecture share it and only their offsets differ.
+    #[must_use]
+    pub fn common_slope(&self) -> Option<f64> {
+        let base = matches!(&self.base, Base::Line(line) if line.len() == 1);
+        let steps = self.steps.iter().all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. }));
+        if base && steps { self.as_line(0).map(|(slope, _)| slope) } else { None }
     }
 
     /// Whether it is the same for all channels and rises whatever the weights are, so that a maximum commutes with it.
@@ -133,7 +203,11 @@ impl FloatFn {
             Step::Rescale { scale, .. } => *scale > 0.0,
             Step::Bias(_) | Step::Normalize { .. } | Step::Function(_) => true,
         });
-        steps && self.line.iter().all(|(scale, _)| *scale > 0.0)
+        let base = match &self.base {
+            Base::Line(line) => line.iter().all(|(scale, _)| *scale > 0.0),
+            Base::Joined { parts, .. } => parts.iter().all(Self::rises),
+        };
+        steps && base
     }
 
     /// Where the quantised value is the larger of its two, over the integers of `range`.

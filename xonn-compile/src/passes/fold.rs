@@ -7,6 +7,8 @@
 //! Quantisers, poolings and the output consume the function; linear layers need one that is the same line for all
 //! elements, `x = a t + b`, since `sum(w x) = a sum(w t) + b sum(w)`.
 
+mod join;
+mod kernel;
 mod linear;
 mod pool;
 
@@ -14,9 +16,9 @@ use petgraph::stable_graph::NodeIndex;
 use std::collections::HashMap;
 
 use super::float_fn::FloatFn;
-use super::{Options, PassError, affine_head};
+use super::{Options, OutputMode, PassError, affine_head};
 use crate::graph::{Function, Layer, LayerGraph, LayerOp, Quantizer};
-use crate::integer::{Cut, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
+use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
 
 /// Runs the pass.
 ///
@@ -33,13 +35,12 @@ pub(super) fn run(
         .copied()
         .filter(|&input| input == graph.output || !graph.readers_of(input).is_empty())
         .collect();
-    let [input] = used[..] else {
-        let names: Vec<&str> = used.iter().map(|&input| graph.graph[input].name.as_str()).collect();
-        let reason = format!("the model reads the inputs {names:?}, expected 1");
-        return Err(PassError::Input { reason });
-    };
-    let spec = options.input.spec(&graph.graph[input].shape, notes)?;
-    let mut fold = Fold { nodes: Vec::new(), values: HashMap::new(), notes };
+    let spec = input_spec(graph, &used, options, notes)?;
+    let mut fold = Fold { nodes: Vec::new(), values: HashMap::new(), notes, options };
+    if used.len() > 1 {
+        let layer = &graph.graph[used[0]];
+        fold.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
+    }
     for node in graph.order()? {
         if graph.graph[node].shape.is_empty() || (!used.contains(&node) && graph.inputs.contains(&node)) {
             continue;
@@ -49,8 +50,16 @@ pub(super) fn run(
             LayerOp::Input { .. } => {
                 let kind = Kind::Int(spec.range());
                 let f = FloatFn::line(vec![(spec.scale, -spec.scale * spec.zero as f64)]);
-                let id = fold.push(layer, Op::Input, &[], layer.shape.clone(), kind);
-                Value { node: id, f, parity: None, shape: layer.shape.clone() }
+                let (op, reads) = if used.len() == 1 {
+                    (Op::Input, vec![])
+                } else {
+                    // Its part of all inputs, in the order of the model's inputs.
+                    let elements = |input: &NodeIndex| graph.graph[*input].shape.iter().product::<usize>();
+                    let before = used.iter().take_while(|&&input| input != node).map(elements).sum::<usize>();
+                    (Op::Permute { source: (before..before + elements(&node)).collect() }, vec![0])
+                };
+                let id = fold.push(layer, op, &reads, layer.shape.clone(), kind);
+                Value { node: id, f, parity: None, shape: layer.shape.clone(), fixed: false }
             }
             _ => {
                 let reads: Vec<Value> =
@@ -80,12 +89,41 @@ struct Value {
     /// The tensor's shape. The integer tensor has the same elements in the same order, but maybe in another shape:
     /// reshapes wait until something looks at the shape, so that a sum and its sign stay together.
     shape: Vec<usize>,
+    /// Whether these are sums in fixed point, whose unit later summands must take.
+    fixed: bool,
+}
+
+/// How the client's numbers enter: one input as it is, several one after another.
+fn input_spec(
+    graph: &LayerGraph,
+    used: &[NodeIndex],
+    options: &Options,
+    notes: &mut Vec<String>,
+) -> Result<InputSpec, PassError> {
+    let shapes: Vec<&[usize]> = used.iter().map(|&input| graph.graph[input].shape.as_slice()).collect();
+    match shapes[..] {
+        [] => Err(PassError::Input { reason: "the output depends on no input, expected at least 1".into() }),
+        [shape] => options.input.spec(shape, notes),
+        _ => {
+            let named = used
+                .iter()
+                .zip(&shapes)
+                .map(|(&input, shape)| format!("{:?} of shape {shape:?}", graph.graph[input].name));
+            notes.push(format!(
+                "the model has {} inputs: a sample is all of them in one row, flattened, in the order {}",
+                used.len(),
+                named.collect::<Vec<_>>().join(", ")
+            ));
+            options.input.spec(&[shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()], notes)
+        }
+    }
 }
 
 struct Fold<'a> {
     nodes: Vec<Node>,
     values: HashMap<NodeIndex, Value>,
     notes: &'a mut Vec<String>,
+    options: &'a Options,
 }
 
 impl Fold<'_> {
@@ -99,9 +137,11 @@ impl Fold<'_> {
     }
 
     fn layer(&mut self, layer: &Layer, mut reads: Vec<Value>) -> Result<Value, String> {
-        let read = match reads.len() {
-            1 => reads.remove(0),
-            n => return Err(format!("{} of {n} tensors is not supported yet", layer.op.name())),
+        let read = match (reads.len(), &layer.op) {
+            (1, _) => reads.remove(0),
+            (_, LayerOp::Add) => return self.add(layer, reads),
+            (_, LayerOp::Concatenate) => return self.concatenate(layer, reads),
+            (n, op) => return Err(format!("{} of {n} tensors, expected 1", op.name())),
         };
         let mut value = read;
         match &layer.op {
@@ -138,6 +178,7 @@ impl Fold<'_> {
             }
             LayerOp::Input { .. } => return Err("an input reads nothing".into()),
         }
+        value.fixed &= matches!(layer.op, LayerOp::NoOp | LayerOp::Add | LayerOp::Concatenate);
         Ok(value)
     }
 
@@ -173,12 +214,63 @@ impl Fold<'_> {
         let is_sign =
             matches!(quantizer, Quantizer::Sign | Quantizer::Ternary | Quantizer::BinaryTanh { .. });
         if self.kind(value) == Kind::Bit && value.f.is_identity() && is_sign {
-            return Ok(Value { node: value.node, f, parity: Some(1), shape: value.shape.clone() });
+            return Ok(Value { f, parity: Some(1), ..value.clone() });
         }
         let range = self.kind(value).range();
-        let cuts = self.cuts(value, range, &shape, quantizer)?;
-        let node = self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit);
-        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone() })
+        let threshold = |fold: &mut Self, quantizer: Quantizer| -> Result<NodeId, String> {
+            let cuts = fold.cuts(value, range, &shape, quantizer)?;
+            Ok(fold.push(layer, Op::Threshold { cuts }, &[value.node], shape.clone(), Kind::Bit))
+        };
+        let three_valued = match quantizer {
+            Quantizer::TernaryAt { .. } => true,
+            Quantizer::Ternary => self.meets_zero(layer, value, range)?,
+            _ => false,
+        };
+        if three_valued {
+            // -1, 0 and +1 are half the sum of two signs.
+            let [upper, lower] = match quantizer {
+                Quantizer::TernaryAt { threshold } => {
+                    [Quantizer::From { at: threshold }, Quantizer::Above { at: -threshold }]
+                }
+                _ => [Quantizer::Above { at: 0.0 }, Quantizer::From { at: 0.0 }],
+            };
+            let bits = [threshold(self, upper)?, threshold(self, lower)?];
+            let kind = Kind::Int(Range { lo: -2, hi: 2 });
+            let node = self.push(layer, Op::Add, &bits, shape, kind);
+            let f = FloatFn::line(vec![(0.5, 0.0)]);
+            return Ok(Value { node, f, parity: Some(0), shape: value.shape.clone(), fixed: false });
+        }
+        let node = threshold(self, quantizer)?;
+        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone(), fixed: false })
+    }
+
+    /// Whether a sum can be met where the float layer gives exactly 0.
+    fn meets_zero(&mut self, layer: &Layer, value: &Value, range: Range) -> Result<bool, String> {
+        let elements: usize = value.shape.iter().product();
+        for element in 0..value.f.period().min(elements) {
+            let mut zeros = value.f.zeros(element, range).map_err(overflow(element))?.take(2);
+            let met = |y: i64| value.parity.is_none_or(|parity| (y - parity) % 2 == 0);
+            if zeros.any(met) {
+                self.notes.push(format!(
+                    "layer {:?}: its sign gives 0 where a sum is exactly on the edge, so it has three values and what reads it \
+                     costs twice as much; a sign that is +1 at 0, such as larq's ste_sign, is cheaper",
+                    layer.name
+                ));
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many bits real weights get.
+    fn weight_bits(&self, layer: &Layer) -> Result<u32, String> {
+        match self.options.weight_bits {
+            bits @ 1..=20 => Ok(bits),
+            bits => Err(format!(
+                "--weight-bits {bits} for the real weights of {:?}, expected 1 to 20",
+                layer.name
+            )),
+        }
     }
 
     /// One cut for each element until they repeat, but at least one for each of the last axis.
@@ -198,22 +290,8 @@ impl Fold<'_> {
                 "{period} channels of numbers in a tensor of shape {shape:?}, expected whole repetitions"
             ));
         }
-        let overflow = |element: usize| {
-            move |x: f32| format!("channel {element} is {x} at the end of its range, expected finite numbers")
-        };
-        let distinct = (0..period).map(|element| {
-            if quantizer == Quantizer::Ternary {
-                let zeros = value.f.zeros(element, range).map_err(overflow(element))?;
-                let met = |y: &i64| value.parity.is_none_or(|parity| (y - parity) % 2 == 0);
-                if let Some(y) = zeros.take(2).find(met) {
-                    return Err(format!(
-                        "its sign gives 0 where the sum of channel {element} is {y}, expected +1 or -1; use a sign that is +1 \
-                         at 0, such as larq's ste_sign"
-                    ));
-                }
-            }
-            value.f.cut(element, range, quantizer).map_err(overflow(element))
-        });
+        let distinct =
+            (0..period).map(|element| value.f.cut(element, range, quantizer).map_err(overflow(element)));
         let distinct: Vec<Cut> = distinct.collect::<Result<_, String>>()?;
         Ok((0..count).map(|i| distinct[i % period]).collect())
     }
@@ -231,8 +309,14 @@ impl Fold<'_> {
         if shape.last() != Some(&elements) {
             return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
         }
+        if value.f.period() > 1 && self.lines(&value).is_ok() {
+            value = self.narrow(layer, &value)?;
+        }
         let kind = self.kind(&value);
         value.node = self.shaped(layer, &value);
+        if options.output == OutputMode::Scores {
+            return self.scores(layer, &value);
+        }
         if elements == 1 {
             let last = if kind == Kind::Bit && value.f.common_line().is_some_and(|(a, _)| a > 0.0) {
                 value.node
@@ -245,6 +329,17 @@ impl Fold<'_> {
             return Ok(OutputSpec::Sign);
         }
         // A common rising line keeps the order.
+        let biased = value.f.period() > 1 && value.f.common_slope().is_some_and(|slope| slope > 0.0);
+        if biased {
+            let Range { lo, hi } = kind.range();
+            let digits = affine_head::bias_digits(kind.range().magnitude());
+            let range = Range { lo: lo << digits, hi: hi << digits };
+            let head = affine_head::fold_biases(&value.f, elements, range, digits, value.parity, self.notes)?;
+            let op = Op::Recode { step: 1 << digits, offset: 0 };
+            let shifted = self.push(layer, op, &[value.node], shape.clone(), Kind::Int(range));
+            self.push(layer, head.op, &[shifted], shape, Kind::Int(head.range));
+            return Ok(OutputSpec::Argmax { classes: elements });
+        }
         let same_order = value.f.common_line().is_some_and(|(a, _)| a > 0.0 && value.f.rises());
         if same_order {
             self.must_be_last(layer, value.node);
@@ -266,6 +361,50 @@ impl Fold<'_> {
         Ok(OutputSpec::Argmax { classes: elements })
     }
 
+    /// The scores themselves: integers if nothing is left to compute, else multiples of `2^-score_bits`, a unit that does not
+    /// depend on the weights.
+    fn scores(&mut self, layer: &Layer, value: &Value) -> Result<OutputSpec, String> {
+        let (shape, range) = (value.shape.clone(), self.kind(value).range());
+        if let Some((unit, 0.0)) = value.f.public_line()
+            && unit > 0.0
+        {
+            self.notes.push(format!("scores: exact, in units of {unit}"));
+            self.must_be_last(layer, value.node);
+            return Ok(OutputSpec::Scores { unit });
+        }
+        let (bits, fraction) = (self.options.head_bits, self.options.score_bits);
+        if !(8..=32).contains(&bits) || !(0..=30).contains(&fraction) {
+            return Err(format!(
+                "--head-bits {bits} and --score-bits {fraction}, expected 8 to 32 and 0 to 30"
+            ));
+        }
+        let unit = (-f64::from(fraction)).exp2();
+        let most = (1i64 << (bits - 1)) - 1;
+        let span = most.checked_mul(range.magnitude()).filter(|&span| span < 1 << 58).ok_or_else(|| {
+            format!(
+                "scores of up to {} with {bits} bits of scale are too wide, lower --head-bits",
+                range.magnitude()
+            )
+        })?;
+        let lines = self.lines(value)?;
+        let count = shape.iter().product::<usize>();
+        let line = |i: usize| lines[i % lines.len()];
+        let scale: Vec<i64> = (0..count).map(|i| (line(i).0 / unit).round() as i64).collect();
+        let offset: Vec<i64> = (0..count).map(|i| (line(i).1 / unit).round() as i64).collect();
+        if scale.iter().any(|scale| scale.abs() > most) || offset.iter().any(|offset| offset.abs() > span) {
+            return Err(format!(
+                "scores in units of 2^-{fraction} do not fit {bits} bits of scale, lower --score-bits"
+            ));
+        }
+        self.notes.push(format!(
+            "scores: multiples of 2^-{fraction}, each off by at most {:.1e}; more --score-bits bring them closer",
+            unit / 2.0 * (range.magnitude() as f64 + 1.0)
+        ));
+        let op = Op::Affine { scale, offset, bits };
+        self.push(layer, op, &[value.node], shape, Kind::Int(Range { lo: -2 * span, hi: 2 * span }));
+        Ok(OutputSpec::Scores { unit })
+    }
+
     /// The output is the last node; where other branches came later, it is repeated there.
     fn must_be_last(&mut self, layer: &Layer, node: NodeId) {
         if node + 1 != self.nodes.len() {
@@ -274,6 +413,10 @@ impl Fold<'_> {
             self.push(layer, Op::Permute { source }, &[node], shape, kind);
         }
     }
+}
+
+fn overflow(element: usize) -> impl Fn(f32) -> String {
+    move |x| format!("channel {element} is {x} at the end of its range, expected finite numbers")
 }
 
 /// For each element of the transposed tensor, in row-major order, the element of the tensor of shape `from` that it is.

@@ -34,7 +34,7 @@ fn common_quantizer(graph: &LayerGraph, pool: NodeIndex) -> Option<Vec<NodeIndex
     }
     let op = &graph.graph[*readers.first()?].op;
     let rises = match op {
-        LayerOp::Quantize(Quantizer::Ternary) => false,
+        LayerOp::Quantize(Quantizer::Ternary | Quantizer::TernaryAt { .. }) => false,
         LayerOp::Quantize(quantizer) => quantizer.values().is_some_and(|[low, high]| low < high),
         _ => false,
     };

@@ -176,7 +176,7 @@ impl Emitter {
             value[wire.index()] = Some(match class[wire.index()] {
                 Class::Public(bit) => Value::Public(bit),
                 Class::Garbler => self.bit(|to| Op::BitLoad { to, input: wire.0 }),
-                Class::Hidden => self.label(|to| Op::Load { to, input: wire.0 }),
+                Class::Hidden | Class::Evaluator => self.label(|to| Op::Load { to, input: wire.0 }),
             });
         }
     }

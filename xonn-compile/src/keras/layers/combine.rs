@@ -39,15 +39,28 @@ impl Builder<'_> {
         self.push(layer, LayerOp::Transpose { axes })
     }
 
+    /// Along any axis: it is moved to the end and back.
     pub(super) fn concatenate(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let axis = match layer.fields().get("axis") {
             Value::Null => -1,
             json => json.as_i64().unwrap_or(0),
         };
-        let rank = layer.reads.first().and_then(|&read| self.shape(read)).map(|shape| shape.len() as i64);
-        if axis != -1 && rank.is_some_and(|rank| axis != rank) {
-            return Err(format!("axis is {axis}, expected the last").into());
-        }
-        self.push(layer, LayerOp::Concatenate)
+        let rank = layer.reads.first().and_then(|&read| self.shape(read)).map(<[usize]>::len);
+        let Some(rank) = rank.filter(|&rank| axis != -1 && axis != rank as i64) else {
+            return self.push(layer, LayerOp::Concatenate);
+        };
+        // Keras counts the batch as axis 0.
+        let place = if axis < 0 { axis + rank as i64 } else { axis - 1 };
+        let place =
+            usize::try_from(place).ok().filter(|&place| place < rank && axis != 0).ok_or_else(|| {
+                format!("axis is {axis} for tensors of {rank} axes beside the batch, expected one of these")
+            })?;
+        let to_last: Vec<usize> = (0..rank).filter(|&axis| axis != place).chain([place]).collect();
+        let back: Vec<usize> = (0..place).chain([rank - 1]).chain(place..rank - 1).collect();
+        let reads = layer.reads.clone();
+        let moved: Vec<NodeIndex> =
+            reads.iter().map(|&read| self.transposed(layer, read, &to_last)).collect::<Result<_, _>>()?;
+        let joined = self.add(layer, LayerOp::Concatenate, &moved)?;
+        self.transposed(layer, joined, &back)
     }
 }

@@ -126,7 +126,7 @@ impl Builder<'_> {
     }
 
     /// How the latent kernel is quantised.
-    fn kernel_quantizer(&self, layer: &Layer<'_>, key: &str) -> Result<Quantizer, String> {
+    pub(super) fn kernel_quantizer(&self, layer: &Layer<'_>, key: &str) -> Result<Quantizer, String> {
         let fields = layer.fields();
         if layer.config.kind.starts_with("Binary") {
             return Ok(Quantizer::BinaryTanh { h: self.binary_net_scale(layer)? });
@@ -142,6 +142,7 @@ impl Builder<'_> {
     /// BinaryNet's `H`: a number, or `Glorot`, `sqrt(1.5 / (fan in + fan out))`.
     fn binary_net_scale(&self, layer: &Layer<'_>) -> Result<f32, String> {
         match layer.fields().get("H") {
+            Value::String(text) if text == "Glorot" && !self.weights_are_known => Ok(1.0),
             Value::String(text) if text == "Glorot" => {
                 let weights = self.weights.of(&layer.path);
                 let shape = weights.iter().map(|(_, a)| a.shape.as_slice()).find(|shape| shape.len() >= 2);

@@ -1,26 +1,42 @@
-//! Dense layers and convolutions as sums of signed integers.
+//! Dense layers and convolutions as sums of products with integer weights.
 //!
-//! With inputs `x = a t + b` and weights `s w`, `w = +-1`, a sum is `s a sum(w t) + s b sum(w)`: an integer sum, and a line
-//! that joins the float steps behind it.
+//! With inputs `x = a t + b` and weights `w = s W`, `W` integer, a sum is `s a sum(W t) + s b sum(W)`: an integer sum, and
+//! a line that joins the float steps behind it. Where the slope differs by channel (a BatchNorm without a sign behind it,
+//! features standardised one by one), it goes into the kernel: `w a` is a kernel of real numbers, and real kernels are
+//! written in fixed point.
 
+use std::sync::Arc;
+
+use super::join::Offsets;
+use super::kernel::{Weights, integer_weights};
 use super::{Fold, Value};
-use crate::graph::{Array, Conv, Layer, LayerOp, shape};
-use crate::integer::{Kind, NodeId, Op, Pad, Range};
+use crate::graph::{Array, Conv, Layer, LayerOp, Padding, shape};
+use crate::integer::{Kind, NodeId, Op, Pad, Planes, Range, Window2d};
 use crate::passes::float_fn::FloatFn;
 
 /// Largest sum that float32 holds exactly, so that Keras's own sums are exact too.
 const EXACT: i64 = 1 << 24;
 
 /// Largest sum at all.
-const LARGEST: i64 = 1 << 46;
+const LARGEST: i64 = 1 << 56;
 
-/// Signs of a kernel, row by row for each output channel, and the channels' scales.
-struct Signs {
-    weights: Vec<bool>,
-    /// One for all channels, or one each.
-    scales: Vec<f64>,
-    /// `sum(w)` of each channel.
-    sums: Vec<i64>,
+/// A layer that adds up; input `i` of output `o` has the weight `kernel[i * outputs + o]`.
+struct Linear<'a> {
+    kernel: &'a Array,
+    bias: Option<&'a Arc<Array>>,
+    secret_scale: bool,
+    outputs: usize,
+    fan_in: usize,
+    /// Geometry and groups of a convolution; a dense layer over several axes is one with a kernel of one.
+    image: Option<(Window2d, &'a Conv, usize)>,
+}
+
+/// How the padding of a convolution is taken.
+enum Padded {
+    /// As the operation does it.
+    As(Pad),
+    /// Dropped, after every input has become `step * t + offset`.
+    Recoded { step: i64, offset: i64 },
 }
 
 /// What a linear layer reads.
@@ -34,92 +50,217 @@ struct Input {
 
 impl Fold<'_> {
     pub(super) fn linear(&mut self, layer: &Layer, value: &Value) -> Result<Value, String> {
-        let line = value.f.common_line().ok_or(
-            "it reads real numbers that are not binarised, expected a sign between it and the normalisation or function \
-             before it",
-        )?;
-        let node = self.shaped(layer, value);
-        let input = Input { node, kind: self.kind(value), line, parity: value.parity };
+        let linear = Linear::of(layer, &value.shape)?;
+        let value = &if self.lines(value).is_ok() { self.narrow(layer, value)? } else { value.clone() };
+        let common =
+            value.f.common_line().and_then(|line| Some((line, linear.padding(line, self.kind(value))?)));
+        match common {
+            Some((line, padding)) => {
+                let node = self.shaped(layer, value);
+                let input = Input { node, kind: self.kind(value), line, parity: value.parity };
+                self.on_a_common_line(layer, input, &linear, padding)
+            }
+            None => self.on_lines_by_channel(layer, value, &linear),
+        }
+    }
+
+    /// All inputs are `a t + b` with the same `a` and `b`.
+    fn on_a_common_line(
+        &mut self,
+        layer: &Layer,
+        mut input: Input,
+        linear: &Linear<'_>,
+        padding: Padded,
+    ) -> Result<Value, String> {
+        let padded = linear.image.is_some_and(|(window, ..)| window.is_padded());
+        let pad = match padding {
+            Padded::As(pad) => pad,
+            Padded::Recoded { step, offset } => {
+                let Range { lo, hi } = input.kind.range();
+                let range = Range { lo: step * lo + offset, hi: step * hi + offset };
+                let shape = self.nodes[input.node].shape.clone();
+                let op = Op::Recode { step, offset };
+                input.node = self.push(layer, op, &[input.node], shape, Kind::Int(range));
+                input.kind = Kind::Int(range);
+                let (a, b) = input.line;
+                input.line = (a / step as f64, b - a / step as f64 * offset as f64);
+                if let Some((_, conv, _)) = linear.image {
+                    // Exactly what the padding is: the slope is a float32 number, and so is its fraction.
+                    input.line.1 = f64::from(conv.pad_value);
+                }
+                input.parity = None;
+                Pad::Drop
+            }
+        };
+        let weights = self.weights(layer, linear, &linear.kernel.data)?;
+        let f = self.sums(layer, &input, linear.fan_in, &weights);
+        let parity = (input.parity == Some(1) && !(padded && pad == Pad::Drop))
+            .then_some(linear.fan_in as i64 * weights.kernel.planes.largest() % 2);
+        self.push_linear(layer, &input, linear, weights, pad, f, parity)
+    }
+
+    /// Each channel has a line of its own: slopes join the kernel, offsets become one number an output.
+    fn on_lines_by_channel(
+        &mut self,
+        layer: &Layer,
+        value: &Value,
+        linear: &Linear<'_>,
+    ) -> Result<Value, String> {
+        let channels = value.shape.last().copied().unwrap_or(1);
+        let by_channel = channels.is_multiple_of(value.f.period());
+        let mut value = value.clone();
+        if !by_channel {
+            // Slopes differ by position: numbers of one slope first.
+            value = self.fixed_point(layer, &value, None, Offsets::Float)?;
+        }
+        let lines = self.lines(&value)?;
+        let node = self.shaped(layer, &value);
+        let input = Input { node, kind: self.kind(&value), line: (1.0, 0.0), parity: None };
+        let line = |pixel: usize, channel: usize| lines[(pixel * channels + channel) % lines.len()];
+        let kernel: Vec<f32> = (linear.kernel.data.iter().enumerate())
+            .map(|(at, &w)| {
+                let channel = linear.input_channel(at / linear.outputs, at % linear.outputs);
+                (f64::from(w) * line(0, channel).0) as f32
+            })
+            .collect();
+        if let Some(bad) = kernel.iter().find(|w| !w.is_finite()) {
+            return Err(format!("a weight times the slope in front of it is {bad}, expected finite numbers"));
+        }
+        let weights = self.weights(layer, linear, &kernel)?;
+        let offsets = linear.offsets(|pixel, channel| line(pixel, channel).1);
+        let scale = |output: usize| weights.scales[output % weights.scales.len()];
+        let outputs = linear.outputs;
+        let lines = offsets.iter().enumerate().map(|(i, &offset)| (scale(i % outputs), offset)).collect();
+        self.push_linear(layer, &input, linear, weights, Pad::Drop, FloatFn::secret_line(lines), None)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what the two ways of reading differ in")]
+    fn push_linear(
+        &mut self,
+        layer: &Layer,
+        input: &Input,
+        linear: &Linear<'_>,
+        weights: Weights,
+        pad: Pad,
+        mut f: FloatFn,
+        parity: Option<i64>,
+    ) -> Result<Value, String> {
+        if let Some(bias) = linear.bias {
+            f.bias(bias);
+        }
+        let kind = sum_kind(layer, input, linear.fan_in, weights.kernel.planes)?;
+        let (kernel, units) = (weights.kernel, linear.outputs);
+        let op = match linear.image {
+            Some((window, _, groups)) => Op::Conv2d { kernel, filters: units, groups, window, pad },
+            None => Op::Dense { kernel, units },
+        };
+        let node = self.push(layer, op, &[input.node], layer.shape.clone(), kind);
+        Ok(Value { node, f, parity, shape: layer.shape.clone(), fixed: false })
+    }
+
+    /// Integer weights for `kernel`, which is laid out as the layer's.
+    fn weights(&mut self, layer: &Layer, linear: &Linear<'_>, kernel: &[f32]) -> Result<Weights, String> {
+        integer_weights(kernel, linear.outputs, linear.secret_scale, self.weight_bits(layer), |note| {
+            self.notes.push(format!("layer {:?}: {note}", layer.name));
+        })
+    }
+
+    /// The line of the sums; tells the user where Keras's own float32 sums round.
+    fn sums(&mut self, layer: &Layer, input: &Input, fan_in: usize, weights: &Weights) -> FloatFn {
+        let (a, b) = input.line;
+        let exact_weights = weights.kernel.planes == Planes::Sign;
+        let most = (fan_in as i64).saturating_mul(input.kind.range().magnitude());
+        let whole = |x: f64| x == 0.0 || x.abs().log2().fract() == 0.0;
+        if exact_weights && most > EXACT {
+            self.notes.push(format!(
+                "layer {:?}: sums up to {most} are not exact in Keras's float32, so single predictions may differ where a sum \
+                 is within rounding of a threshold",
+                layer.name
+            ));
+        } else if exact_weights && (!whole(a) || b.fract() != 0.0) {
+            self.notes.push(format!(
+                "layer {:?}: it reads numbers in units of {a} from {b}, whose sums round in Keras's float32, so single \
+                 predictions may differ where a sum is within rounding of a threshold",
+                layer.name
+            ));
+        }
+        let sums = weights.sums(fan_in);
+        let count = if b == 0.0 { weights.scales.len() } else { sums.len() };
+        let line = |channel: usize| {
+            let scale = weights.scales[channel % weights.scales.len()];
+            let offset = if b == 0.0 { 0.0 } else { scale * b * sums[channel] as f64 };
+            (scale * a, offset)
+        };
+        let lines = (0..count).map(line).collect();
+        if exact_weights { FloatFn::line(lines) } else { FloatFn::secret_line(lines) }
+    }
+}
+
+fn sum_kind(layer: &Layer, input: &Input, fan_in: usize, planes: Planes) -> Result<Kind, String> {
+    let most = (fan_in as i64)
+        .checked_mul(planes.largest())
+        .and_then(|n| n.checked_mul(input.kind.range().magnitude()))
+        .filter(|&most| most <= LARGEST);
+    let most = most.ok_or_else(|| {
+        format!("{} sums are larger than {LARGEST}, lower the input's bits or --weight-bits", layer.name)
+    })?;
+    Ok(Kind::Int(Range { lo: -most, hi: most }))
+}
+
+const ONE: Conv =
+    Conv { stride: [1, 1], dilation: [1, 1], padding: Padding::Valid, pad_value: 0.0, groups: 1 };
+
+impl<'a> Linear<'a> {
+    /// `input` is the shape of what the layer reads.
+    fn of(layer: &'a Layer, input: &[usize]) -> Result<Self, String> {
+        let no_image = || "a kernel without four axes".to_owned();
         match &layer.op {
             LayerOp::Dense { kernel, bias, secret_scale } => {
-                let (fan_in, units) = (kernel.shape[0], kernel.shape[1]);
-                let signs = Signs::new(kernel, units, *secret_scale, |unit, i| i * units + unit)?;
-                let parity = (input.parity == Some(1)).then_some(fan_in as i64 % 2);
+                let (fan_in, outputs) = (kernel.shape[0], kernel.shape[1]);
                 let leading: usize = layer.shape[..layer.shape.len() - 1].iter().product();
-                let f = self.sums(layer, &input, fan_in, &signs);
-                let kind = self.sum_kind(layer, &input, fan_in)?;
-                let op = if leading == 1 {
-                    Op::Dense { weights: signs.weights, units }
+                let image = if leading == 1 {
+                    None
                 } else {
                     // Over the last axis of several: a convolution with a kernel of one.
-                    let kernel = Array { shape: vec![1, 1, fan_in, units], data: Vec::new() };
-                    let window = shape::conv_window(&[1, leading, fan_in], &kernel, &ONE)?;
-                    Op::Conv2d { weights: signs.weights, filters: units, groups: 1, window, pad: Pad::Drop }
+                    let kernel = Array { shape: vec![1, 1, fan_in, outputs], data: Vec::new() };
+                    Some((shape::conv_window(&[1, leading, fan_in], &kernel, &ONE)?, &ONE, 1))
                 };
-                let node = self.push(layer, op, &[input.node], layer.shape.clone(), kind);
-                Ok(Value { node, f: with_bias(f, bias.as_ref()), parity, shape: layer.shape.clone() })
+                let (bias, secret_scale) = (bias.as_ref(), *secret_scale);
+                Ok(Self { kernel, bias, secret_scale, outputs, fan_in, image })
             }
             LayerOp::Conv2d { kernel, bias, conv, secret_scale } => {
-                let [rows, columns, depth, filters] = kernel.shape[..] else {
-                    return Err("a kernel without four axes".into());
-                };
-                let signs = Signs::new(kernel, filters, *secret_scale, |filter, i| i * filters + filter)?;
-                let fan_in = rows * columns * depth;
-                self.conv(layer, input, signs, kernel, conv, conv.groups, fan_in, bias.as_ref())
+                let [rows, columns, depth, outputs] = kernel.shape[..] else { return Err(no_image()) };
+                let image = Some((shape::conv_window(input, kernel, conv)?, conv, conv.groups));
+                let (bias, secret_scale) = (bias.as_ref(), *secret_scale);
+                Ok(Self { kernel, bias, secret_scale, outputs, fan_in: rows * columns * depth, image })
             }
             LayerOp::DepthwiseConv2d { kernel, bias, conv, secret_scale } => {
-                let [rows, columns, channels, multiplier] = kernel.shape[..] else {
-                    return Err("a kernel without four axes".into());
-                };
+                let [rows, columns, channels, multiplier] = kernel.shape[..] else { return Err(no_image()) };
                 // Filter f is channel f / multiplier with the kernel's last index f % multiplier, so its elements are
                 // those of column f of a matrix [tap, channel * multiplier].
-                let filters = channels * multiplier;
-                let signs = Signs::new(kernel, filters, *secret_scale, |filter, tap| tap * filters + filter)?;
-                self.conv(layer, input, signs, kernel, conv, channels, rows * columns, bias.as_ref())
+                let outputs = channels * multiplier;
+                let image = Some((shape::conv_window(input, kernel, conv)?, conv, channels));
+                let (bias, secret_scale) = (bias.as_ref(), *secret_scale);
+                Ok(Self { kernel, bias, secret_scale, outputs, fan_in: rows * columns, image })
             }
             other => Err(format!("{} is no linear layer", other.name())),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what the two convolutions differ in")]
-    fn conv(
-        &mut self,
-        layer: &Layer,
-        mut input: Input,
-        signs: Signs,
-        kernel: &Array,
-        conv: &Conv,
-        groups: usize,
-        fan_in: usize,
-        bias: Option<&std::sync::Arc<Array>>,
-    ) -> Result<Value, String> {
-        let window = shape::conv_window(&self.nodes[input.node].shape, kernel, conv)?;
-        let padded = window.is_padded();
-        let pad = if padded { self.pad(layer, &mut input, f64::from(conv.pad_value))? } else { Pad::Drop };
-        let parity = (input.parity == Some(1) && !(padded && pad == Pad::Drop)).then_some(fan_in as i64 % 2);
-        let f = self.sums(layer, &input, fan_in, &signs);
-        let kind = self.sum_kind(layer, &input, fan_in)?;
-        let filters = signs.sums.len();
-        let op = Op::Conv2d { weights: signs.weights, filters, groups, window, pad };
-        let node = self.push(layer, op, &[input.node], layer.shape.clone(), kind);
-        Ok(Value { node, f: with_bias(f, bias), parity, shape: layer.shape.clone() })
-    }
-
-    /// The integer that stands for the padding `x = value`: dropped taps if it is 0, a bit, or the input recoded so that
-    /// it becomes 0.
-    fn pad(&mut self, layer: &Layer, input: &mut Input, value: f64) -> Result<Pad, String> {
-        let (a, b) = input.line;
+    /// What stands for the padding among inputs `a t + b`: dropped taps if it is 0, a bit, or the input recoded so that it
+    /// becomes 0. `None` if no integer near the others does.
+    fn padding(&self, (a, b): (f64, f64), kind: Kind) -> Option<Padded> {
+        let Some((window, conv, _)) = self.image else { return Some(Padded::As(Pad::Drop)) };
+        let value = f64::from(conv.pad_value);
         let t = (value - b) / a;
-        if t == 0.0 {
-            return Ok(Pad::Drop);
+        if !window.is_padded() || t == 0.0 || (value == 0.0 && b == 0.0) {
+            return Some(Padded::As(Pad::Drop));
         }
-        if input.kind == Kind::Bit {
+        if kind == Kind::Bit {
             return match t {
-                1.0 => Ok(Pad::Bit(true)),
-                -1.0 => Ok(Pad::Bit(false)),
-                _ => Err(format!(
-                    "padding with {value} is none of the two values that it reads, expected one of them or 0"
-                )),
+                1.0 => Some(Padded::As(Pad::Bit(true))),
+                -1.0 => Some(Padded::As(Pad::Bit(false))),
+                _ => None,
             };
         }
         // t' = m t - m t_pad is an integer that is 0 at the padding, for a small m such as 2 in x = q / 127.5 - 1.
@@ -128,113 +269,43 @@ impl Fold<'_> {
             let multiple = *m as f64 * t;
             multiple.abs() < 1e6 && (multiple - multiple.round()).abs() <= 2e-7 * multiple.abs().max(1.0)
         };
-        let step = (1..=16).find(whole).ok_or_else(|| {
-            format!(
-                "padding with {value} is {t} in units of the input, expected an integer or a simple fraction"
-            )
-        })?;
-        let offset = -(step as f64 * t).round() as i64;
-        let Range { lo, hi } = input.kind.range();
-        let range = Range { lo: step * lo + offset, hi: step * hi + offset };
-        let shape = self.nodes[input.node].shape.clone();
-        input.node = self.push(layer, Op::Recode { step, offset }, &[input.node], shape, Kind::Int(range));
-        input.kind = Kind::Int(range);
-        input.line = (a / step as f64, value);
-        input.parity = None;
-        Ok(Pad::Drop)
+        let step = (1..=16).find(whole)?;
+        Some(Padded::Recoded { step, offset: -(step as f64 * t).round() as i64 })
     }
 
-    /// The line of the sums; tells the user where Keras's own float32 sums round.
-    fn sums(&mut self, layer: &Layer, input: &Input, fan_in: usize, signs: &Signs) -> FloatFn {
-        let (a, b) = input.line;
-        let most = (fan_in as i64).saturating_mul(input.kind.range().magnitude());
-        let whole = |x: f64| x == 0.0 || x.abs().log2().fract() == 0.0;
-        if most > EXACT {
-            self.notes.push(format!(
-                "layer {:?}: sums up to {most} are not exact in Keras's float32, so single predictions may differ where a sum \
-                 is within rounding of a threshold",
-                layer.name
-            ));
-        } else if !whole(a) || b.fract() != 0.0 {
-            self.notes.push(format!(
-                "layer {:?}: it reads numbers in units of {a} from {b}, whose sums round in Keras's float32, so single \
-                 predictions may differ where a sum is within rounding of a threshold",
-                layer.name
-            ));
-        }
-        let count = if b == 0.0 { signs.scales.len() } else { signs.sums.len() };
-        let line = |channel: usize| {
-            let scale = signs.scales[channel % signs.scales.len()];
-            let offset = if b == 0.0 { 0.0 } else { scale * b * signs.sums[channel] as f64 };
-            (scale * a, offset)
-        };
-        FloatFn::line((0..count).map(line).collect())
-    }
-
-    fn sum_kind(&self, layer: &Layer, input: &Input, fan_in: usize) -> Result<Kind, String> {
-        let most =
-            (fan_in as i64).checked_mul(input.kind.range().magnitude()).filter(|&most| most <= LARGEST);
-        let most = most.ok_or_else(|| {
-            format!("{} sums are larger than {LARGEST}, lower the input's bits", layer.name)
-        })?;
-        Ok(Kind::Int(Range { lo: -most, hi: most }))
-    }
-}
-
-const ONE: Conv = Conv {
-    stride: [1, 1],
-    dilation: [1, 1],
-    padding: crate::graph::Padding::Valid,
-    pad_value: 0.0,
-    groups: 1,
-};
-
-fn with_bias(mut f: FloatFn, bias: Option<&std::sync::Arc<Array>>) -> FloatFn {
-    if let Some(bias) = bias {
-        f.bias(bias);
-    }
-    f
-}
-
-impl Signs {
-    /// Takes a kernel of `+-s` apart; `at(channel, i)` is where input `i` of an output channel is.
-    fn new(
-        kernel: &Array,
-        channels: usize,
-        secret_scale: bool,
-        at: impl Fn(usize, usize) -> usize,
-    ) -> Result<Self, String> {
-        let fan_in = kernel.data.len() / channels.max(1);
-        let mut weights = Vec::with_capacity(kernel.data.len());
-        let (mut scales, mut sums) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
-        for channel in 0..channels {
-            let scale = kernel.data[at(channel, 0)].abs();
-            let mut sum = 0;
-            for i in 0..fan_in {
-                let w = kernel.data[at(channel, i)];
-                if w.abs() != scale {
-                    return Err(not_binary(w, scale));
-                }
-                weights.push(w >= 0.0);
-                sum += if w >= 0.0 { 1 } else { -1 };
+    /// The channel of the input that input `i` of output `o` is.
+    fn input_channel(&self, i: usize, o: usize) -> usize {
+        match self.image {
+            None => i,
+            Some((window, _, groups)) => {
+                let depth = window.input[2] / groups;
+                o / (self.outputs / groups) * depth + i % depth
             }
-            scales.push(f64::from(scale));
-            sums.push(sum);
         }
-        if scales.contains(&0.0) && !secret_scale {
-            return Err(not_binary(0.0, 1.0));
-        }
-        if !secret_scale && scales.iter().all(|&scale| scale == scales[0]) {
-            scales.truncate(1);
-        }
-        Ok(Self { weights, scales, sums })
     }
-}
 
-fn not_binary(found: f32, scale: f32) -> String {
-    format!(
-        "its kernel holds {found} beside +-{scale}, expected +1 and -1 or one magnitude a channel; if these are the latent \
-         weights of a quantised layer, save the model with its quantisers (larq: QuantDense with kernel_quantizer), or \
-         binarise the kernel before saving (larq.context.quantized_scope(True))"
-    )
+    /// What is added to each output beside the integer sums: `sum(w * b)` over the inputs that are there, and `sum(w * pad)`
+    /// over the others. One number an output channel where that is the same everywhere, else one an element.
+    fn offsets(&self, b: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+        let w = |i: usize, o: usize| f64::from(self.kernel.data[i * self.outputs + o]);
+        let Some((window, conv, groups)) = self.image else {
+            return (0..self.outputs).map(|o| (0..self.fan_in).map(|i| w(i, o) * b(0, i)).sum()).collect();
+        };
+        let depth = window.input[2] / groups;
+        let mut offsets = Vec::new();
+        for position in window.positions() {
+            let taps: Vec<Option<usize>> = window.taps(position).collect();
+            offsets.extend((0..self.outputs).map(|o| -> f64 {
+                let input = |i: usize| match taps[i / depth] {
+                    Some(pixel) => b(pixel, self.input_channel(i, o)),
+                    None => f64::from(conv.pad_value),
+                };
+                (0..self.fan_in).map(|i| w(i, o) * input(i)).sum()
+            }));
+        }
+        if offsets.chunks(self.outputs).all(|at| at == &offsets[..self.outputs]) && !window.is_padded() {
+            offsets.truncate(self.outputs);
+        }
+        offsets
+    }
 }

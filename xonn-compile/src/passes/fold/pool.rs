@@ -1,22 +1,30 @@
 //! Poolings of integers and bits.
 
+use super::join::Offsets;
 use super::{Fold, Value};
 use crate::graph::{Layer, Pool, shape};
-use crate::integer::{Kind, Op, Range, Window2d};
+use crate::integer::{Kind, Op, Range};
+use crate::passes::float_fn::FloatFn;
 
 impl Fold<'_> {
     /// The maximum commutes with what rises; anything else must have been moved behind by `sign_before_pool`.
     pub(super) fn max_pool(&mut self, layer: &Layer, value: &Value, pool: &Pool) -> Result<Value, String> {
-        if !value.f.rises() {
-            return Err("it pools the results of a normalisation, expected a sign directly behind the pooling, or the \
-                        pooling in front of the normalisation"
-                .into());
-        }
+        let scaled;
+        let channels = value.shape.last().copied().unwrap_or(1);
+        let by_channel = channels.is_multiple_of(value.f.period());
+        let value = if value.f.rises() && by_channel {
+            value
+        } else {
+            // A line may fall: fixed point turns it round. Offsets that a window does not share join the numbers.
+            let offsets = if by_channel { Offsets::Float } else { Offsets::Integer };
+            scaled = self.fixed_point(layer, value, None, offsets)?;
+            &scaled
+        };
         let window = shape::pool_window(&value.shape, pool)?;
         let kind = self.kind(value);
         let read = self.shaped(layer, value);
         let node = self.push(layer, Op::MaxPool2d { window }, &[read], layer.shape.clone(), kind);
-        Ok(Value { node, f: value.f.clone(), parity: value.parity, shape: layer.shape.clone() })
+        Ok(Value { node, shape: layer.shape.clone(), ..value.clone() })
     }
 
     /// The mean as a sum, its division joining the float steps.
@@ -27,37 +35,48 @@ impl Fold<'_> {
         pool: &Pool,
     ) -> Result<Value, String> {
         let window = shape::pool_window(&value.shape, pool)?;
-        let count = window.kernel[0] * window.kernel[1];
-        if reads_padding(&window) {
-            return Err(
-                "average pooling over the edge divides by other numbers there, expected padding valid".into(),
-            );
-        }
-        let elements: usize = layer.shape.iter().product();
-        let is_line = (0..value.f.period().min(elements)).all(|i| value.f.as_line(i).is_some());
-        if !is_line {
-            return Err(
-                "it averages the results of a function, expected a sign or no function in front of it".into(),
-            );
-        }
+        let channels = value.shape.last().copied().unwrap_or(1);
+        let scaled;
+        let value = if channels.is_multiple_of(value.f.period()) {
+            value
+        } else {
+            scaled = self.fixed_point(layer, value, None, Offsets::Integer)?;
+            &scaled
+        };
+        let lines = self.lines(value)?;
         if !value.f.is_identity() {
             self.notes.push(format!(
                 "layer {:?}: the mean is taken before the float operations in front of it, which may round differently",
                 layer.name
             ));
         }
+        let counts: Vec<usize> =
+            window.positions().map(|position| window.taps(position).flatten().count()).collect();
+        let most = counts.iter().copied().max().unwrap_or(1);
         let Range { lo, hi } = self.kind(value).range();
-        let kind = Kind::Int(Range { lo: lo * count as i64, hi: hi * count as i64 });
+        let kind = Kind::Int(Range { lo: lo.min(0) * most as i64, hi: hi.max(0) * most as i64 });
         let read = self.shaped(layer, value);
         let node = self.push(layer, Op::SumPool2d { window }, &[read], layer.shape.clone(), kind);
-        let mut f = value.f.clone();
-        f.mean_of(count);
-        let parity = value.parity.map(|parity| parity * count as i64 % 2);
-        Ok(Value { node, f, parity, shape: layer.shape.clone() })
+        let uniform = counts.iter().all(|&count| count == most);
+        let f = match (uniform, value.f.clone().mean_of(most)) {
+            (true, Some(f)) => f,
+            _ => {
+                // Windows over the edge have fewer elements.
+                let mean = |count: usize, channel: usize| {
+                    let (slope, offset) = lines[channel % lines.len()];
+                    (slope / count as f64, offset)
+                };
+                let at = |count: usize| (0..channels).map(move |channel| mean(count, channel));
+                let lines =
+                    if uniform { at(most).collect() } else { counts.iter().flat_map(|&n| at(n)).collect() };
+                if value.f.public_line().is_some() {
+                    FloatFn::line(lines)
+                } else {
+                    FloatFn::secret_line(lines)
+                }
+            }
+        };
+        let parity = value.parity.filter(|_| uniform).map(|parity| parity * most as i64 % 2);
+        Ok(Value { node, f, parity, shape: layer.shape.clone(), fixed: false })
     }
-}
-
-/// Whether a position of the window sees fewer inputs than others.
-fn reads_padding(window: &Window2d) -> bool {
-    window.is_padded()
 }

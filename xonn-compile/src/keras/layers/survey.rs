@@ -1,0 +1,110 @@
+//! Everything that is wrong with one layer: where building it stopped, the other fields are still looked at.
+
+use super::{Builder, Layer, Trouble};
+use crate::keras::Refusal;
+use crate::keras::quantizer;
+
+/// Why a call is refused that passes more than tensors.
+pub(super) fn extra_argument(layer: &Layer<'_>, call: usize) -> Option<String> {
+    let extra = layer.config.calls[call].extra.as_ref()?;
+    Some(format!("it is called with the argument {extra}, expected tensors only, as in inference"))
+}
+
+impl Builder<'_> {
+    /// Takes down what stopped a layer, and what else is wrong with its fields.
+    pub(super) fn note(&mut self, layer: &Layer<'_>, call: usize, trouble: Trouble) {
+        let mut others = self.survey(layer, call);
+        match trouble {
+            // Known with its field from the survey, in most cases.
+            Trouble::Refused(reason) if others.iter().any(|(_, other)| *other == reason) => {}
+            Trouble::Refused(reason) => others.insert(0, (first_word(layer, &reason), reason)),
+            Trouble::Broken(error) => {
+                for refusal in error.refusals() {
+                    self.refuse(Refusal { class: layer.config.class.clone(), ..refusal });
+                }
+                self.broken.get_or_insert(*error);
+            }
+            Trouble::NoWeights => {}
+        }
+        for (attribute, reason) in others {
+            let (layer, class) = (layer.path.clone(), layer.config.class.clone());
+            self.refuse(Refusal { layer, class, attribute, reason });
+        }
+    }
+
+    /// Calls of a shared layer are refused once.
+    fn refuse(&mut self, refusal: Refusal) {
+        if !self.refusals.contains(&refusal) {
+            self.refusals.push(refusal);
+        }
+    }
+
+    /// The fields that are wrong by themselves, each with its reason.
+    fn survey(&self, layer: &Layer<'_>, call: usize) -> Vec<(Option<String>, String)> {
+        let fields = layer.fields();
+        let mut wrong: Vec<(Option<String>, String)> = Vec::new();
+        let mut check = |field: &str, result: Result<(), String>| {
+            if let Err(reason) = result {
+                let field = (!field.is_empty()).then(|| field.to_owned());
+                // Two fields may be read by one check.
+                if wrong.iter().all(|(_, other)| *other != reason) {
+                    wrong.push((field, reason));
+                }
+            }
+        };
+        check("", extra_argument(layer, call).map_or(Ok(()), Err));
+        check("dtype", fields.check_dtype());
+        let kind = layer.config.kind.as_str();
+        let (custom, keras) = (&self.origin.options.custom, self.origin.keras);
+        let (dense, conv, pool) = (kind.contains("Dense"), kind.contains("Conv"), kind.contains("Pool"));
+        // Only what these classes are known to mean by a field; a class that is refused may mean anything.
+        if !is_known(kind) {
+            return wrong;
+        }
+        if dense || conv || kind.ends_with("Activation") {
+            check("activation", quantizer::activation(fields.get("activation"), custom, keras).map(drop));
+        }
+        if dense || conv {
+            check("input_quantizer", quantizer::input(fields.get("input_quantizer"), custom).map(drop));
+            for field in ["kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer"] {
+                check(field, self.kernel_quantizer(layer, field).map(drop));
+            }
+            check("use_bias", fields.flag("use_bias", true).map(drop));
+        }
+        if conv || pool {
+            let axes = if kind.contains("1D") { 1 } else { 2 };
+            check("padding", fields.padding(axes).map(drop));
+            check("data_format", fields.channels_first().map(drop));
+            check("strides", fields.sizes("strides", axes, Some([1, 1])).map(drop));
+        }
+        if conv {
+            let axes = if kind.contains("1D") { 1 } else { 2 };
+            check("dilation_rate", fields.sizes("dilation_rate", axes, Some([1, 1])).map(drop));
+            check("kernel_size", fields.sizes("kernel_size", axes, Some([1, 1])).map(drop));
+        }
+        wrong
+    }
+}
+
+/// Classes whose fields mean what the survey takes them to mean.
+fn is_known(kind: &str) -> bool {
+    let base = ["Quant", "Q", "Binary"].iter().find_map(|prefix| kind.strip_prefix(prefix)).unwrap_or(kind);
+    matches!(
+        base,
+        "Dense"
+            | "Conv1D"
+            | "Conv2D"
+            | "Convolution1D"
+            | "Convolution2D"
+            | "DepthwiseConv2D"
+            | "SeparableConv1D"
+            | "SeparableConv2D"
+            | "Activation"
+    ) || (kind.contains("Pool") && !kind.starts_with("Global") && !kind.contains("3D"))
+}
+
+/// The field that a reason begins with: `padding is "full", expected ...`.
+fn first_word(layer: &Layer<'_>, reason: &str) -> Option<String> {
+    let word = reason.split([' ', ',', ':']).next()?;
+    layer.config.config.get(word).map(|_| word.to_owned())
+}

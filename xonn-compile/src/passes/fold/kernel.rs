@@ -1,0 +1,110 @@
+//! Kernels as integers: signs, signs and zeros, or fixed point.
+
+use crate::integer::{Kernel, Planes};
+
+/// A kernel `w = scale * W`.
+pub(super) struct Weights {
+    /// `W`, `[output][input]`.
+    pub kernel: Kernel,
+    /// One for all outputs, or one each.
+    pub scales: Vec<f64>,
+}
+
+impl Weights {
+    /// `sum(W)` of each output.
+    pub fn sums(&self, fan_in: usize) -> Vec<i64> {
+        self.kernel.weights.chunks(fan_in).map(|w| w.iter().map(|&w| i64::from(w)).sum()).collect()
+    }
+}
+
+/// Integer weights for a kernel `[input][output]`.
+///
+/// * One magnitude an output: signs.
+/// * Beside it zeros, the magnitude being the same for all outputs: two signs each, whose halves add up.
+/// * Anything else: odd multiples of `max|w| / (2^bits - 1)`; `bits` is an error where that is not wanted.
+///
+/// `secret_scale`: whether the magnitudes come from a quantiser that takes them from the weights, so that whether they
+/// are equal or 0 must not show.
+///
+/// # Errors
+/// The reason.
+pub(super) fn integer_weights(
+    kernel: &[f32],
+    outputs: usize,
+    secret_scale: bool,
+    bits: Result<u32, String>,
+    mut note: impl FnMut(String),
+) -> Result<Weights, String> {
+    let fan_in = kernel.len() / outputs.max(1);
+    let weights = |to: &dyn Fn(f32, usize) -> i32| -> Vec<i32> {
+        (0..outputs).flat_map(|o| (0..fan_in).map(move |i| to(kernel[i * outputs + o], o))).collect()
+    };
+    let mut scales: Vec<f64> = (0..outputs).map(|o| f64::from(kernel[o].abs())).collect();
+    let one_magnitude = (0..kernel.len()).all(|at| f64::from(kernel[at].abs()) == scales[at % outputs]);
+    if one_magnitude && (secret_scale || !scales.contains(&0.0)) {
+        if !secret_scale && scales.iter().all(|&scale| scale == scales[0]) {
+            scales.truncate(1);
+        }
+        let signs = weights(&|w, _| if w >= 0.0 { 1 } else { -1 });
+        return Ok(Weights { kernel: Kernel { planes: Planes::Sign, weights: signs }, scales });
+    }
+    let largest = kernel.iter().fold(0.0f32, |m, w| m.max(w.abs()));
+    if !secret_scale && kernel.iter().all(|w| *w == 0.0 || w.abs() == largest) && largest > 0.0 {
+        // W is -2, 0 or 2.
+        let digits = weights(&|w, _| if w == 0.0 { 0 } else { 2 * w.signum() as i32 });
+        let kernel = Kernel { planes: Planes::Ternary, weights: digits };
+        return Ok(Weights { kernel, scales: vec![f64::from(largest) / 2.0] });
+    }
+    let planes = Planes::Odd { bits: bits? };
+    let unit = f64::from(largest) / planes.largest() as f64;
+    let odd = |w: f32| {
+        let half = ((f64::from(w) / unit - 1.0) / 2.0).round() as i64;
+        (2 * half + 1).clamp(-planes.largest(), planes.largest()) as i32
+    };
+    let digits = weights(&|w, _| if unit > 0.0 { odd(w) } else { 1 });
+    note(format!(
+        "its weights are real numbers, written in {} bits: each is off by at most {unit:.1e}, a sum by at most {:.1e} for \
+         inputs of +-1; choose the bits with --weight-bits",
+        planes.count(),
+        unit * fan_in as f64
+    ));
+    Ok(Weights { kernel: Kernel { planes, weights: digits }, scales: vec![unit] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kernel: &[f32], outputs: usize, secret: bool) -> Weights {
+        integer_weights(kernel, outputs, secret, Ok(6), |_| ()).expect("it can be written")
+    }
+
+    #[test]
+    fn each_kernel_takes_its_cheapest_form() {
+        let signs = of(&[1.0, -2.0, -1.0, 2.0], 2, false);
+        assert_eq!((signs.kernel.planes, signs.scales.as_slice()), (Planes::Sign, &[1.0, 2.0][..]));
+        assert_eq!(signs.kernel.weights, [1, -1, -1, 1]);
+        assert_eq!(of(&[0.5, 0.5], 2, false).scales, [0.5]);
+        assert_eq!(of(&[0.5, 0.5], 2, true).scales, [0.5, 0.5]);
+        let ternary = of(&[0.5, 0.0, -0.5, 0.5], 2, false);
+        assert_eq!((ternary.kernel.planes, ternary.scales.as_slice()), (Planes::Ternary, &[0.25][..]));
+        assert_eq!(ternary.kernel.weights, [2, -2, 0, 2]);
+        assert!(integer_weights(&[0.5, 0.3], 1, false, Err("no".into()), |_| ()).is_err());
+    }
+
+    /// Every weight of a real kernel is within half a step of what it stands for.
+    #[test]
+    fn real_weights_are_rounded_to_odd_multiples() {
+        let kernel: Vec<f32> = (0..200).map(|i| ((i * 37 % 101) as f32 - 50.3) * 0.013).collect();
+        let real = of(&kernel, 4, false);
+        let unit = real.scales[0];
+        for o in 0..4 {
+            for i in 0..50 {
+                let w = real.kernel.weights[o * 50 + i];
+                assert!(real.kernel.planes.holds(w));
+                assert!((f64::from(w) * unit - f64::from(kernel[i * 4 + o])).abs() <= unit * (1.0 + 1e-9));
+            }
+        }
+        assert_eq!(of(&[0.0, 0.0, 0.0], 1, false).scales, [0.0]);
+    }
+}

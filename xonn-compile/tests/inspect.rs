@@ -1,0 +1,249 @@
+//! `xonn-compile inspect`: bounds, formats, hostile names, and all refusals of a model at once.
+
+mod common;
+
+use std::io::Read;
+use std::path::Path;
+
+use assert_cmd::Command;
+use common::{compile, fixture, options};
+use serde_json::{Value, json};
+use xonn_compile::inspect::{Costs, Diagram, FileKind, Network, Problem, Report, dot, html};
+use xonn_compile::keras;
+use xonn_compile::lower::lower;
+
+fn inspect() -> Command {
+    let mut command = Command::cargo_bin("xonn-compile").expect("the binary is built");
+    command.arg("inspect");
+    command
+}
+
+fn output(command: &mut Command, code: i32) -> (String, String) {
+    let output = command.assert().code(code).get_output().clone();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is UTF-8");
+    (text(output.stdout), text(output.stderr))
+}
+
+fn costs(name: &str) -> Costs {
+    Costs::of(&lower(&compile(&fixture(name)).expect("it compiles")).expect("it has a circuit").program)
+}
+
+/// Boyar and Peralta's bound.
+fn least(n: u64) -> u64 {
+    n - u64::from(n.count_ones())
+}
+
+#[test]
+fn bounds_take_the_border_of_a_convolution_into_account() {
+    let costs = costs("conv_same.h5");
+    let of = |name: &str| costs.layers.iter().find(|row| row.name == name).expect("the layer is there");
+    assert_eq!(of("1_conv2d").lower_bound, None, "pixels have 8 bits");
+    // 3 x 3 windows with stride 2 on 8 x 7: no row above and one below, one column on either side.
+    let second: u64 =
+        [3, 3, 3, 2].iter().flat_map(|rows| [2, 3, 3, 2].map(|columns| 8 * least(rows * columns * 6))).sum();
+    assert_eq!(of("2_conv2d").lower_bound, Some(second));
+    assert_eq!((of("4_dense").lower_bound, of("4_dense").bound_ratio), (Some(4 * least(128)), Some(1.0)));
+    assert_eq!(of("6_argmax").lower_bound, None, "an argmax counts nothing");
+    let third = of("3_conv2d").lower_bound.expect("it counts ones");
+    assert_eq!(costs.total.lower_bound, Some(second + third + 4 * least(128)));
+    for row in &costs.layers {
+        assert!(
+            row.lower_bound.is_none_or(|bound| bound <= row.and.total()),
+            "{}: below the bound",
+            row.name
+        );
+    }
+}
+
+#[test]
+fn json_has_costs_bounds_and_the_time_of_a_network() {
+    let file = fixture("tiny_mlp.h5");
+    let arguments = ["--format", "json", "--rtt", "10", "--mbps", "8", "--and-rate", "1000"];
+    let (stdout, _) = output(inspect().arg(&file).args(arguments), 0);
+    let report: Value = serde_json::from_str(&stdout).expect("it is JSON");
+    assert_eq!(report["kind"], "model");
+    assert_eq!(report["layers"][1]["lower_bound"], json!(8 * least(16)));
+    assert!(report["notes"].as_array().is_some_and(|notes| !notes.is_empty()));
+    let [network] = report["networks"].as_array().expect("a list").as_slice() else { panic!("one network") };
+    let number = |json: &Value| json.as_f64().expect("a number");
+    // 8 Mbit/s are 1,000 bytes a millisecond, 1,000 ANDs a second one a millisecond.
+    let and = &report["total"]["and"];
+    let gates = number(&and["full"]) + number(&and["half"]);
+    assert_eq!(number(&network["compute_ms"]), gates);
+    let transfer = number(&network["bytes"]) / 1000.0;
+    assert!((number(&network["total_ms"]) - transfer - gates - 10.0).abs() < 1e-6);
+    assert_eq!(network["layers_ms"].as_array().map(Vec::len), report["layers"].as_array().map(Vec::len));
+    output(inspect().arg(&file).args(["--rtt", "10"]), 2);
+    output(inspect().arg(&file).args(["--rtt", "10", "--mbps", "0"]), 2);
+}
+
+const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>]; evil [label=\"x\\";
+
+/// The configuration and weights of a `.keras` fixture.
+fn parts(name: &str) -> (Value, Vec<u8>) {
+    let file = std::fs::File::open(fixture(name)).expect("the fixture is readable");
+    let mut zip = zip::ZipArchive::new(file).expect("it is an archive");
+    let mut entry = |name: &str| {
+        let mut bytes = Vec::new();
+        zip.by_name(name).expect("it is there").read_to_end(&mut bytes).expect("it is readable");
+        bytes
+    };
+    (serde_json::from_slice(&entry("config.json")).expect("it is JSON"), entry("model.weights.h5"))
+}
+
+fn assert_harmless(page: &str) {
+    for bad in ["<script", "<img", "src=\"", "href=\"", "http:", "https:", "@import", "onerror='"] {
+        assert!(!page.contains(bad), "the page holds {bad}");
+    }
+    let elsewhere = page.match_indices("url(").filter(|(at, _)| !page[*at..].starts_with("url(#tip)"));
+    assert_eq!(elsewhere.count(), 0);
+    // Every element that is opened is closed: nothing broke out of its place.
+    for tag in ["svg", "g", "text", "title", "section", "div", "table", "tr", "td", "main"] {
+        let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+}
+
+#[test]
+fn a_hostile_layer_name_stays_text() {
+    // Weights of Keras 2.15 are numbered, so that the names in the configuration are free.
+    let (mut config, weights) = parts("tiny_mlp.keras");
+    let layers = config["config"]["layers"].as_array_mut().expect("a list");
+    for (i, layer) in layers.iter_mut().enumerate() {
+        layer["config"]["name"] = json!(format!("{HOSTILE}{i}"));
+        if let Some(own) = layer.get_mut("name") {
+            *own = json!(format!("{HOSTILE}{i}"));
+        }
+    }
+    let config = serde_json::to_vec(&config).expect("it is JSON");
+    let graph = keras::read_bytes(config, "m", Some((&weights, "w")), &options()).expect("it can be read");
+    let mut report = Report::new(HOSTILE, FileKind::Model);
+    report.diagrams.push(Diagram::of_graph(&graph));
+    report
+        .add_program(&lower(&compile(&fixture("conv_same.h5")).expect("compiles")).expect("lowers").program);
+    report.add_network(Network::WAN);
+    report.notes.push(HOSTILE.into());
+    report.digest = Some(HOSTILE.into());
+    let page = html::html(&report);
+    assert_harmless(&page);
+    assert!(page.contains("&lt;script&gt;") && page.matches("<svg class=\"graph\"").count() == 2);
+    let dot = dot::dot(&report.diagrams[0]);
+    assert!(!dot.contains("[label=\"x\"") && !dot.contains("\n  evil"), "{dot}");
+    // Outside of quotes there is nothing but our own words.
+    let mut outside = String::new();
+    let (mut quoted, mut escaped) = (false, false);
+    for c in dot.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            c if !quoted => outside.push(c),
+            _ => {}
+        }
+    }
+    assert!(!quoted && !outside.contains("evil") && !outside.contains("script"), "{outside}");
+}
+
+/// A configuration with a problem in nearly every layer, the third layer's name being hostile.
+fn hopeless() -> Value {
+    let dense = json!({ "name": "d", "units": 4, "kernel_quantizer": "DoReFa", "activation": "gelu", "dtype": "float16",
+        "batch_input_shape": [null, 12] });
+    let conv = json!({ "name": "c", "filters": 4, "kernel_size": 3, "padding": "reflect", "strides": 0,
+        "dilation_rate": [1, 2, 3], "kernel_quantizer": "SteSign" });
+    json!({ "class_name": "Sequential", "config": { "name": "s", "layers": [
+        { "class_name": "QuantDense", "config": dense },
+        { "class_name": "QuantConv2D", "config": conv },
+        { "class_name": "LSTM", "config": { "name": HOSTILE, "units": 3 } },
+        { "class_name": "Flatten", "config": { "name": "fine" } },
+        { "class_name": "Attention", "config": { "name": "a" } },
+    ] } })
+}
+
+fn written(folder: &Path, name: &str, json: &Value) -> std::path::PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, json.to_string()).expect("it can be written");
+    path
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = written(folder.path(), "model.json", &hopeless());
+    let (stdout, stderr) = output(inspect().arg(&path).args(["--format", "json"]), 1);
+    let report: Value = serde_json::from_str(&stdout).expect("it is JSON");
+    let problems = report["problems"].as_array().expect("a list");
+    let found: Vec<(&str, &str)> = problems
+        .iter()
+        .map(|p| (p["layer"].as_str().expect("a text"), p["attribute"].as_str().expect("a text")))
+        .collect();
+    let expected = [
+        ("", ""),
+        ("d", "dtype"),
+        ("d", "activation"),
+        ("d", "kernel_quantizer"),
+        ("c", "padding"),
+        ("c", "strides"),
+        ("c", "dilation_rate"),
+        (HOSTILE, ""),
+        ("a", ""),
+    ];
+    assert_eq!(found, expected);
+    assert!(
+        problems.iter().all(|p| p["stage"] == "read" && p["reason"].as_str().is_some_and(|r| r.len() > 10))
+    );
+    assert!(problems[0]["advice"].as_str().is_some_and(|advice| advice.contains("--weights")));
+    assert!(stderr.contains("9 problems"), "{stderr}");
+
+    let (page, _) = output(inspect().arg(&path).args(["--format", "html"]), 1);
+    assert_harmless(&page);
+    assert!(page.contains("Cannot be compiled") && page.contains("&lt;script&gt;"));
+    // Drawn all the same: an input, five layers, four of them refused.
+    let boxes = |class: &str| page.matches(&format!("<g class=\"{class}\">")).count();
+    assert_eq!((boxes("end"), boxes("other"), boxes("refused")), (1, 1, 4));
+    let (text, _) = output(inspect().arg(&path), 1);
+    assert!(text.contains("9 problems:") && text.contains("layer \"c\" (QuantConv2D): padding"), "{text}");
+
+    // `build` says the same, a line each.
+    let mut build = Command::cargo_bin("xonn-compile").expect("the binary is built");
+    let (_, stderr) = output(build.arg("build").arg(&path).arg("-o").arg(folder.path().join("m.xonn")), 1);
+    assert_eq!(stderr.lines().filter(|line| line.starts_with("  ")).count(), 9, "{stderr}");
+}
+
+#[test]
+fn problems_behind_the_reader_are_listed_too() {
+    let (stdout, _) =
+        output(inspect().arg(fixture("tiny_mlp.h5")).args(["--input-bits", "60", "--format", "json"]), 1);
+    let report: Value = serde_json::from_str(&stdout).expect("it is JSON");
+    let [problem] = report["problems"].as_array().expect("a list").as_slice() else { panic!("one problem") };
+    assert_eq!(problem["stage"], "compile");
+    let error = keras::read(&fixture("nan_weights.keras"), &options()).expect_err("NaN");
+    let [problem] = Problem::of_reading(&error).try_into().expect("one problem");
+    assert_eq!((problem.layer.as_str(), problem.attribute.as_str()), ("quant_dense_1", "kernel"));
+    let (stdout, stderr) = output(inspect().arg(fixture("nowhere.h5")), 1);
+    assert!(stdout.is_empty() && stderr.contains("nowhere.h5: cannot be read"), "{stderr}");
+}
+
+#[test]
+fn netlists_are_counted_and_drawn_if_they_are_small() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("n.txt");
+    std::fs::write(&path, "4 7\n2 2 1\n1 1\n\n2 1 0 2 3 AND\n2 1 0 1 4 AND\n2 1 3 4 5 XOR\n1 1 5 6 INV\n")
+        .expect("it can be written");
+    let (stdout, _) = output(inspect().arg(&path).args(["--format", "json"]), 0);
+    let report: Value = serde_json::from_str(&stdout).expect("it is JSON");
+    let netlist = &report["netlist"];
+    assert_eq!(netlist["and_costs"], json!({ "full": 0, "half": 1, "free": 1 }));
+    assert_eq!((&netlist["and"], &netlist["xor"], &netlist["inv"]), (&json!(2), &json!(1), &json!(1)));
+    let (dot, _) = output(inspect().arg(&path).args(["--format", "dot"]), 0);
+    assert_eq!(dot.matches(" -> ").count(), 7, "{dot}");
+    let page = folder.path().join("n.html");
+    let (stdout, _) = output(inspect().arg(&path).args(["--format", "html", "-o"]).arg(&page), 0);
+    assert!(stdout.is_empty());
+    assert_harmless(&std::fs::read_to_string(page).expect("it was written"));
+
+    let gates: String = (0..3000).map(|i| format!("1 1 {i} {} INV\n", i + 1)).collect();
+    std::fs::write(&path, format!("3000 3001\n1 1\n1 1\n\n{gates}")).expect("it can be written");
+    let (_, stderr) = output(inspect().arg(&path).args(["--format", "dot"]), 1);
+    assert!(stderr.contains("3000 gates") && stderr.contains("2000"), "{stderr}");
+    output(inspect().arg(&path), 0);
+}
