@@ -137,7 +137,7 @@ impl Window {
         match self.cost[at] {
             Cost::Free => free.push(at),
             Cost::FullGate => full.push((self.height[at], Reverse(at))),
-            Cost::HalfGate => half.push((self.height[at], Reverse(at))),
+            Cost::HalfGate | Cost::EvaluatorHalfGate => half.push((self.height[at], Reverse(at))),
         }
     }
 }
