@@ -1,7 +1,7 @@
 //! Measures the building blocks on this machine: `xonn-run bench`.
 //!
-//! Everything runs in memory. A figure is the median of several runs; the processor's own AES rate is measured beside the
-//! gates, because it is what bounds them.
+//! Everything runs in memory. A figure is the median of several runs, with the fastest beside it for machines that are
+//! shared; the processor's own AES rate is measured beside the gates, because it is what bounds them.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,12 +11,23 @@ use xonn_circuits::builder::Builder;
 use xonn_circuits::data::InputEncoding;
 use xonn_circuits::gadgets::adder::Columns;
 use xonn_circuits::gadgets::popcount::width_of;
+use xonn_circuits::netlist::Netlist;
 use xonn_circuits::program::{Axis, Block as ProgramBlock, IndexMap, Layer, LayerInfo, OutputEncoding, Port};
-use xonn_circuits::program::{Program, Source};
+use xonn_circuits::program::{Program, ProgramError, Source};
 
-use crate::block::{Backend, Block, Tccr};
+use crate::block::{Backend, Block, Prg, Tccr};
 use crate::garble::plan::{Plan, Role};
 use crate::garble::{Evaluator, Garbler};
+use crate::ot::{self, OtError};
+
+/// Millions a second, over several runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Rate {
+    /// The median run.
+    pub median: f64,
+    /// The fastest run: what the machine can do when nothing else runs on it.
+    pub best: f64,
+}
 
 /// One measured row.
 #[derive(Clone, Debug, Serialize)]
@@ -27,19 +38,19 @@ pub struct Row {
     pub backend: String,
     /// Threads used.
     pub threads: usize,
-    /// Millions a second.
-    pub garble_m_per_s: f64,
-    /// Millions a second.
-    pub evaluate_m_per_s: f64,
-    /// Of what: AND gates, or hash calls.
+    /// Of what there are millions a second.
     pub unit: &'static str,
+    /// At the garbler, or the sender of OT.
+    pub garble: Option<Rate>,
+    /// At the evaluator, or the receiver of OT.
+    pub evaluate: Option<Rate>,
 }
 
 /// Neurons in the layers measured.
 const NEURONS: u32 = 1024;
 
 /// Runs of which the median counts.
-const RUNS: usize = 7;
+pub const RUNS: usize = 7;
 
 /// A layer of binary neurons: 1024 times XNOR, popcount, secret threshold.
 ///
@@ -83,93 +94,157 @@ pub fn binary_layer(fan_in: u32) -> Program {
     .expect("a layer of neurons is a valid program")
 }
 
-/// Garbles and evaluates `program` in memory on one thread.
+/// `copies` of a netlist side by side, all inputs the evaluator's, so that every AND costs two ciphertexts.
+///
+/// # Errors
+/// If that many copies have more bits than a program can number.
+pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
+    let (inputs, outputs) = (netlist.input_bits() as u32, netlist.output_bits() as u32);
+    let row = |bits: u32| IndexMap {
+        base: 0,
+        outer: vec![bits.into()],
+        inner: vec![Axis { extent: bits, stride: 1 }],
+    };
+    let block = ProgramBlock {
+        template: 0,
+        grid: vec![copies],
+        inputs: vec![Port { source: Source::Input, map: row(inputs) }],
+        output: row(outputs),
+    };
+    let info =
+        LayerInfo { name: "copies".into(), kind: "netlist".into(), shape: vec![copies, outputs], fan_in: 0 };
+    let layer = Layer { info, bits: u64::from(outputs) * u64::from(copies), blocks: vec![block] };
+    let encoding = InputEncoding { shape: vec![copies, inputs], bits: 1, signed: false, scale: 1.0, zero: 0 };
+    Program::new(encoding, OutputEncoding::Bits, 0, vec![netlist], vec![layer])
+}
+
+/// Garbles and evaluates `program` in memory, a few segments at a time as two hosts would, each role timed by itself.
 ///
 /// # Panics
-/// If the evaluation fails: then the engine is broken and its speed is of no interest.
+/// If the backend is not available or the evaluation fails: then the engine is broken and its speed is of no interest.
 #[must_use]
-pub fn measure(what: &str, program: &Program, backend: Backend) -> Row {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
+pub fn measure(what: &str, program: &Program, backend: Backend, threads: usize) -> Row {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
     let (garbling, evaluation) = (Plan::new(program, Role::Garbler), Plan::new(program, Role::Evaluator));
     let mut rng = rand::rng();
     let secret: Vec<bool> = (0..program.secret_bits()).map(|i| i % 3 == 0).collect();
-    let (mut garble, mut evaluate) = (Vec::new(), Vec::new());
+    let ands = program.costs().total();
+    // A small circuit is garbled several times a run, so that no run is shorter than what a clock can tell.
+    let times = 1_000_000_u64.div_ceil(ands.max(1)).min(1000);
+    let mut runs = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {
-        let delta = Block::random(&mut rng).with_lsb_set();
-        let hash = Tccr::with_backend(Block::random(&mut rng), backend).expect("the backend is available");
-        let labels: Vec<Block> = (0..program.input_bits()).map(|_| Block::random(&mut rng)).collect();
-        let begin_garbling = || Garbler::new(&garbling, &secret, delta, hash, labels.clone());
-        // Timed once with the tables dropped as a server drops them once they are sent, then again to keep them.
-        garble.push(pool.install(|| {
-            let mut garbler = begin_garbling();
-            let begin = Instant::now();
-            while !black_box(garbler.garble(1)).is_empty() {}
-            begin.elapsed()
-        }));
-        let mut garbler = begin_garbling();
-        let tables: Vec<_> =
-            std::iter::from_fn(|| Some(garbler.garble(1)).filter(|batch| !batch.is_empty())).collect();
-        let decoding = garbler.decoding();
-        let evaluated = pool.install(|| {
-            let mut evaluator = Evaluator::new(&evaluation, hash, labels.clone());
-            let begin = Instant::now();
-            for batch in &tables {
-                evaluator.evaluate(batch).expect("the tables are of this plan");
-            }
-            black_box(evaluator.decode(&decoding).expect("the labels are of this garbling"));
-            begin.elapsed()
-        });
-        evaluate.push(evaluated);
+        let (mut garble, mut evaluate) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..times {
+            let delta = Block::random(&mut rng).with_lsb_set();
+            let hash =
+                Tccr::with_backend(Block::random(&mut rng), backend).expect("the backend is available");
+            let labels: Vec<Block> = (0..program.input_bits()).map(|_| Block::random(&mut rng)).collect();
+            let mut garbler = Garbler::new(&garbling, &secret, delta, hash, labels.clone());
+            let mut evaluator = Evaluator::new(&evaluation, hash, labels);
+            pool.install(|| {
+                loop {
+                    let begin = Instant::now();
+                    let tables = black_box(garbler.garble(2 * threads));
+                    garble += begin.elapsed();
+                    if tables.is_empty() {
+                        break;
+                    }
+                    let begin = Instant::now();
+                    evaluator.evaluate(&tables).expect("the tables are of this plan");
+                    evaluate += begin.elapsed();
+                    garbler.recycle(tables);
+                }
+            });
+            black_box(evaluator.decode(&garbler.decoding()).expect("the labels are of this garbling"));
+        }
+        runs.push((garble, evaluate));
     }
-    let ands = program.costs().total() as f64;
+    let count = (ands * times) as f64;
     Row {
         what: what.into(),
         backend: backend.to_string(),
-        threads: 1,
-        garble_m_per_s: ands / median(garble) / 1e6,
-        evaluate_m_per_s: ands / median(evaluate) / 1e6,
+        threads,
         unit: "AND",
+        garble: Some(rate(count, runs.iter().map(|run| run.0))),
+        evaluate: Some(rate(count, runs.iter().map(|run| run.1))),
     }
 }
 
-/// The hash alone, in the shapes in which gates use it, in cache: what bounds the gates.
+/// AES with one key, and the re-keyed hash in the shapes in which gates use it, in cache: what bounds the gates.
 ///
 /// # Panics
 /// If the backend is not available.
 #[must_use]
-pub fn measure_hash(backend: Backend) -> Row {
-    let hash =
-        Tccr::with_backend(Block::random(&mut rand::rng()), backend).expect("the backend is available");
-    let mut blocks = [Block::ZERO; 64];
+pub fn measure_aes(backend: Backend) -> [Row; 2] {
     const CALLS: u64 = 20_000;
-    let mut rate = |per: usize| {
-        let runs = (0..RUNS).map(|_| {
+    const BLOCKS: usize = 64;
+    let mut blocks = [Block::ZERO; BLOCKS];
+    let timed = |call: &mut dyn FnMut(u64)| {
+        let run = |_| {
             let begin = Instant::now();
-            for call in 0..CALLS {
-                match per {
-                    2 => hash.hash::<2>(call * 32, black_box(&mut blocks)),
-                    _ => hash.hash::<1>(call * 64, black_box(&mut blocks)),
-                }
-            }
+            (0..CALLS).for_each(&mut *call);
             begin.elapsed()
-        });
-        CALLS as f64 * 64.0 / median(runs.collect()) / 1e6
+        };
+        (0..RUNS).map(run).collect::<Vec<_>>()
     };
-    // Four hashes under two tweaks for a gate garbled, two under two for a gate evaluated.
-    let (garble_m_per_s, evaluate_m_per_s) = (rate(2) / 4.0, rate(1) / 2.0);
-    Row {
-        what: "hash alone".into(),
-        backend: backend.to_string(),
-        threads: 1,
-        garble_m_per_s,
-        evaluate_m_per_s,
-        unit: "AND",
-    }
+    let start = Block::random(&mut rand::rng());
+    let mut prg = Prg::with_backend(start, backend).expect("the backend is available");
+    let stream = timed(&mut |_| prg.fill(black_box(&mut blocks)));
+    let hash = Tccr::with_backend(start, backend).expect("the backend is available");
+    let pairs = timed(&mut |call| hash.hash::<2>(call * 32, black_box(&mut blocks)));
+    let ones = timed(&mut |call| hash.hash::<1>(call * 64, black_box(&mut blocks)));
+    let count = CALLS as f64 * BLOCKS as f64;
+    let row = |what: &str, unit, garble, evaluate| {
+        let (what, backend) = (what.into(), backend.to_string());
+        Row { what, backend, threads: 1, unit, garble, evaluate }
+    };
+    [
+        row("AES-128, one key", "block", Some(rate(count, stream)), None),
+        // Four hashes under two tweaks for a gate garbled, two under two for a gate evaluated.
+        row("hash alone", "AND", Some(rate(count / 4.0, pairs)), Some(rate(count / 2.0, ones))),
+    ]
 }
 
-fn median(mut runs: Vec<Duration>) -> f64 {
-    runs.sort();
-    runs[runs.len() / 2].as_secs_f64()
+/// OT extension, after its set-up: both roles one after the other on one thread.
+///
+/// # Errors
+/// Never with an honest peer, which this is.
+pub fn measure_ot() -> Result<Row, OtError> {
+    const COUNT: usize = 1 << 17;
+    let mut rng = rand::rng();
+    let params = ot::Params::default();
+    let (setup, request) = ot::SenderSetup::start(params, [0; 32], &mut rng);
+    let (mut receiver, reply) = ot::ReceiverSetup::reply(params, [0; 32], &mut rng, &request)?;
+    let mut sender = setup.finish(&reply)?;
+    let choices: Vec<bool> = (0..COUNT).map(|i| i % 3 == 0).collect();
+    let (mut sending, mut receiving) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let begin = Instant::now();
+        let (pending, extend) = receiver.extend(&mut rng, &choices)?;
+        let received = begin.elapsed();
+        let begin = Instant::now();
+        let (labels, correlate) = sender.extend(COUNT, &extend)?.correlate(Block::from(1));
+        sending.push(begin.elapsed());
+        black_box(labels);
+        let begin = Instant::now();
+        black_box(pending.correlate(&correlate)?);
+        receiving.push(received + begin.elapsed());
+    }
+    Ok(Row {
+        what: "oblivious transfer".into(),
+        backend: Backend::best().to_string(),
+        threads: 1,
+        unit: "OT",
+        garble: Some(rate(COUNT as f64, sending)),
+        evaluate: Some(rate(COUNT as f64, receiving)),
+    })
+}
+
+/// Millions a second, `count` in each run.
+fn rate(count: f64, runs: impl IntoIterator<Item = Duration>) -> Rate {
+    let mut runs: Vec<f64> = runs.into_iter().map(|run| run.as_secs_f64()).collect();
+    runs.sort_by(f64::total_cmp);
+    Rate { median: count / runs[runs.len() / 2] / 1e6, best: count / runs[0] / 1e6 }
 }
 
 /// The processor's name, where the system tells it.

@@ -2,16 +2,18 @@
 //!
 //! * [`Block`]: a wire label, a table row, a key or a GF(2)-row of 128 columns.
 //! * [`Tccr`]: the re-keyed hash that half-gates garbling and oblivious transfer are built on.
+//! * [`Gates`]: half gates on 16 labels at a time under that hash, each kernel from load to store.
 //! * [`Prg`]: AES-128 in counter mode, for the long streams of OT extension.
 //! * [`Backend`]: which instructions compute them, chosen at run time; every backend gives the same bytes.
 //!
 //! # Invariants
-//! * `unsafe` occurs in the two byte views below, in `x86_64.rs` with its folder, and where `tccr.rs` and
-//!   `prg.rs` call that. Every function that leaves `block` is safe: lengths are those of slices, and a value
+//! * `unsafe` occurs in the two byte views below, in `x86_64.rs` with its folder, and where `tccr.rs`,
+//!   `gates.rs` and `prg.rs` call that. Every function that leaves `block` is safe: lengths are those of slices, and a value
 //!   that selects an instruction set can be built only after the processor was asked whether it has it.
 //! * No branch and no memory address depends on the value of a block.
 
 mod backend;
+mod gates;
 mod portable;
 mod prg;
 mod tccr;
@@ -19,6 +21,7 @@ mod tccr;
 mod x86_64;
 
 pub use backend::{Backend, BackendError};
+pub use gates::{Gates, LANES, Tables, Wide, Work};
 pub use prg::Prg;
 pub use tccr::Tccr;
 

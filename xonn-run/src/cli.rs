@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::session::Limits;
+use crate::session::{Limits, Traffic};
 
 /// Private predictions between two hosts: the server keeps its weights, the client keeps its input.
 #[derive(Parser)]
@@ -51,6 +51,23 @@ struct Timeouts {
 impl Timeouts {
     fn limits(self) -> Limits {
         Limits { message: Duration::from_secs(self.timeout), ..Limits::default() }
+    }
+}
+
+/// What every command that runs a protocol may tell about it.
+#[derive(Args, Clone, Copy)]
+struct Figures {
+    /// Print peak memory, bytes and time to standard error
+    #[arg(long)]
+    stats: bool,
+}
+
+impl Figures {
+    /// Prints the figures if they are wanted.
+    fn log(self, traffic: Traffic, elapsed: Duration) {
+        if self.stats {
+            report::log(report::stats(traffic, elapsed));
+        }
     }
 }
 

@@ -15,13 +15,17 @@
 //! [`xonn_circuits::knowledge`].
 //!
 //! # Order
-//! Instances of a block are garbled [`plan::LANES`] at a time: gate by gate, and within a gate instance by instance. This
-//! order is part of the protocol; it does not depend on threads or instruction sets.
+//! Instances of a block are garbled [`plan::LANES`] at a time: gate by gate, and of a full AND first the garbler's half
+//! gates instance by instance, then the evaluator's. A block of one instance takes as many of its own independent ANDs at a
+//! time instead, in the order that `schedule.rs` gives them. This order is part of the protocol; it does not depend on
+//! threads or instruction sets.
 
 mod evaluator;
+mod fuse;
 mod garbler;
 mod gather;
 pub mod plan;
+mod schedule;
 mod tape;
 
 pub use evaluator::{EvaluateError, Evaluator};

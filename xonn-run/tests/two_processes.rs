@@ -2,6 +2,8 @@
 
 #[path = "two_processes/command.rs"]
 mod command;
+#[path = "two_processes/layer.rs"]
+mod layer;
 #[path = "two_processes/model.rs"]
 mod model;
 #[path = "two_processes/netlists.rs"]

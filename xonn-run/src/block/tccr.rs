@@ -27,10 +27,10 @@ use super::{Backend, BackendError, Block, portable};
 /// wire.
 #[derive(Clone, Copy, Debug)]
 pub struct Tccr {
-    start: Block,
+    pub(super) start: Block,
     // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `hash` rest on
     // it.
-    backend: Backend,
+    pub(super) backend: Backend,
 }
 
 impl Tccr {

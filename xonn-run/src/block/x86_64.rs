@@ -5,16 +5,18 @@
 //! one backend for the kernel that is inlined into it.
 
 mod counter;
+mod gates;
 mod hash;
 mod lanes;
 
 use core::arch::x86_64::{__m128i, __m256i, __m512i};
 
 use super::Block;
+use super::gates::Work;
 
 /// A kernel for each backend, as `fn` with the instructions that its vectors need.
 macro_rules! entry_points {
-    ($($hash:ident, $counter:ident: $vector:ty, $features:literal;)*) => {$(
+    ($($hash:ident, $counter:ident, $run:ident: $vector:ty, $features:literal;)*) => {$(
         /// Hashes `groups` in place, group `g` under the key `start ^ (first_tweak + g)`.
         #[target_feature(enable = $features)]
         pub(super) fn $hash<const PER: usize>(start: Block, first_tweak: u64, groups: &mut [[Block; PER]]) {
@@ -28,11 +30,19 @@ macro_rules! entry_points {
             // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses.
             unsafe { counter::fill::<$vector>(key, first, out) }
         }
+
+        /// Does `work` with the gates of the hash with this start point.
+        #[target_feature(enable = $features)]
+        pub(super) fn $run<W: Work>(start: Block, work: W) -> W::Output {
+            // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses; `work` only borrows.
+            let gates = unsafe { gates::Gates::<$vector>::new(start) };
+            work.run(&gates)
+        }
     )*};
 }
 
 entry_points! {
-    hash_aes_ni, counter_aes_ni: __m128i, "aes,ssse3";
-    hash_vaes_256, counter_vaes_256: __m256i, "aes,ssse3,vaes,avx2";
-    hash_vaes_512, counter_vaes_512: __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
+    hash_aes_ni, counter_aes_ni, run_aes_ni: __m128i, "aes,ssse3";
+    hash_vaes_256, counter_vaes_256, run_vaes_256: __m256i, "aes,ssse3,vaes,avx2";
+    hash_vaes_512, counter_vaes_512, run_vaes_512: __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
 }

@@ -1,59 +1,112 @@
 //! `xonn-run bench`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 use serde_json::json;
+use xonn_circuits::bristol;
 
 use super::{Outcome, report};
-use crate::bench::{self, Row};
+use crate::bench::{self, Rate, Row};
 use crate::block::Backend;
 
 #[derive(Args)]
 pub struct Bench {
+    /// Fan-ins of the binary layers measured, 1024 neurons each
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [128, 576, 1152], value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    fan_in: Vec<u32>,
+    /// A Bristol netlist to measure too, such as AES-128 or SHA-256; may be given several times
+    #[arg(long, value_name = "F.txt")]
+    netlist: Vec<PathBuf>,
+    /// Copies of each netlist side by side; one copy alone is always measured
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=1 << 16))]
+    copies: u32,
+    /// Thread counts; without it 1 and as many as there are cores
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Vec<u16>,
+    /// AES backends; without it all that this processor has
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    backend: Vec<Backend>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Fan-ins of the layers measured: BM1's hidden layers, and convolutions of 64 and 128 channels.
-const FAN_INS: [u32; 3] = [128, 576, 1152];
-
 impl Bench {
     pub fn run(self) -> Outcome {
-        let mut rows = Vec::new();
-        for backend in Backend::available() {
-            rows.push(bench::measure_hash(backend));
-            for fan_in in FAN_INS {
-                let what = format!("binary layer, fan-in {fan_in}");
-                rows.push(bench::measure(&what, &bench::binary_layer(fan_in), backend));
+        let mut programs = Vec::new();
+        for &fan_in in &self.fan_in {
+            programs.push((format!("binary layer, fan-in {fan_in}"), bench::binary_layer(fan_in)));
+        }
+        for path in &self.netlist {
+            let netlist = bristol::read_path(path)?.netlist;
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            for copies in [1, self.copies] {
+                let program = bench::copies(netlist.clone(), copies)
+                    .map_err(|e| format!("{}: {copies} copies: {e}", path.display()))?;
+                programs.push((format!("{name}, copies: {copies}"), program));
+            }
+        }
+        let mut rows = vec![bench::measure_ot()?];
+        for backend in self.backends()? {
+            rows.extend(bench::measure_aes(backend));
+            for threads in self.threads() {
+                rows.extend(
+                    programs.iter().map(|(what, program)| bench::measure(what, program, backend, threads)),
+                );
             }
         }
         let processor = bench::processor();
         if self.json {
             let version = env!("CARGO_PKG_VERSION");
-            let report = json!({ "processor": processor, "version": version, "rows": rows });
+            let report =
+                json!({ "processor": processor, "version": version, "runs": bench::RUNS, "rows": rows });
             report::say(serde_json::to_string_pretty(&report)?)?;
         } else {
-            report::say(format_args!("{processor}, in memory, median of 7 runs, million ANDs a second"))?;
+            let runs = bench::RUNS;
+            report::say(format_args!(
+                "{processor}, in memory, millions a second: median of {runs} runs (best)"
+            ))?;
             report::say(table(&rows))?;
         }
         Ok(())
+    }
+
+    fn backends(&self) -> Result<Vec<Backend>, String> {
+        let available = Backend::available();
+        if let Some(missing) = self.backend.iter().find(|backend| !available.contains(backend)) {
+            return Err(format!("--backend {missing}: this processor lacks its instructions"));
+        }
+        Ok(if self.backend.is_empty() { available } else { self.backend.clone() })
+    }
+
+    fn threads(&self) -> Vec<usize> {
+        if !self.threads.is_empty() {
+            return self.threads.iter().map(|&n| n.into()).collect();
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if cores == 1 { vec![1] } else { vec![1, cores] }
     }
 }
 
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table.set_header(["", "AES", "threads", "garble", "evaluate"]);
+    table.set_header(["", "AES", "threads", "of", "garble / send", "evaluate / receive"]);
+    let put = |rate: Option<Rate>| {
+        rate.map_or_else(String::new, |rate| format!("{:.1} ({:.1})", rate.median, rate.best))
+    };
     for row in rows {
         table.add_row([
             row.what.clone(),
             row.backend.clone(),
             row.threads.to_string(),
-            format!("{:.1}", row.garble_m_per_s),
-            format!("{:.1}", row.evaluate_m_per_s),
+            row.unit.to_owned(),
+            put(row.garble),
+            put(row.evaluate),
         ]);
     }
-    for column in table.column_iter_mut().skip(2) {
+    for column in table.column_iter_mut().skip(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table

@@ -8,7 +8,7 @@ use serde_json::json;
 use xonn_circuits::program::package::{Digest, Package};
 
 use super::input::{InputFiles, progress};
-use super::{Outcome, Timeouts, report};
+use super::{Figures, Outcome, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::session::{SessionError, client};
@@ -28,6 +28,8 @@ pub struct Infer {
     files: InputFiles,
     #[command(flatten)]
     timeouts: Timeouts,
+    #[command(flatten)]
+    figures: Figures,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -106,6 +108,7 @@ impl Infer {
                 "round_trips": traffic.round_trips,
                 "set_up_ms": set_up.as_secs_f64() * 1e3,
                 "inference_ms_median": each.as_secs_f64() * 1e3,
+                "peak_memory_bytes": report::peak_memory(),
                 "total_ms": total.as_secs_f64() * 1e3,
             });
             report::say(serde_json::to_string_pretty(&report)?)?;
@@ -119,6 +122,7 @@ impl Infer {
                 report::time(each),
             ));
         }
+        self.figures.log(traffic, total);
         Ok(())
     }
 }

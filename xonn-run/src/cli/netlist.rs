@@ -8,7 +8,7 @@ use clap::Args;
 use xonn_circuits::bristol;
 
 use super::serve::listen;
-use super::{Outcome, Timeouts, report};
+use super::{Figures, Outcome, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::session::server::{self, Model};
@@ -30,6 +30,8 @@ struct Netlist {
     input: Bits,
     #[command(flatten)]
     timeouts: Timeouts,
+    #[command(flatten)]
+    figures: Figures,
 }
 
 /// Bits given on the command line.
@@ -119,6 +121,7 @@ impl Garble {
             report::time(begin.elapsed()),
             report::traffic(served.traffic)
         ));
+        self.netlist.figures.log(served.traffic, begin.elapsed());
         Ok(())
     }
 }
@@ -157,6 +160,7 @@ impl Evaluate {
             report::time(begin.elapsed()),
             report::traffic(traffic)
         ));
+        self.netlist.figures.log(traffic, begin.elapsed());
         Ok(())
     }
 }

@@ -42,9 +42,37 @@ pub fn traffic(t: Traffic) -> String {
     format!("{} sent, {} received, {} round trips", bytes(t.sent), bytes(t.received), t.round_trips)
 }
 
+/// The most memory that this process ever had in use, in bytes, where the system tells it.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// What `--stats` adds to a log line: the figures of a run, in one line.
+pub fn stats(traffic: Traffic, elapsed: Duration) -> String {
+    let memory = peak_memory().map_or_else(|| "unknown".to_owned(), bytes);
+    let rate = (traffic.sent + traffic.received) as f64 / elapsed.as_secs_f64().max(1e-9);
+    format!(
+        "stats: peak memory {memory}, {} in {}, {} a second",
+        self::traffic(traffic),
+        time(elapsed),
+        bytes(rate as u64)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn peak_memory_grows_with_what_is_used() {
+        let before = peak_memory().expect("Linux tells it");
+        std::hint::black_box(vec![1u8; 64 << 20]);
+        let after = peak_memory().expect("Linux tells it");
+        assert!(before > 0 && after >= 64 << 20, "{before}, then {after}");
+    }
 
     #[test]
     fn figures_read_well() {

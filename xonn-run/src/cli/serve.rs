@@ -9,7 +9,7 @@ use clap::Args;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
 
-use super::{Outcome, Timeouts, report};
+use super::{Figures, Outcome, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net::{self, Event, ServerOptions};
 use crate::session::server::Model;
@@ -37,6 +37,8 @@ pub struct Serve {
     idle: u64,
     #[command(flatten)]
     timeouts: Timeouts,
+    #[command(flatten)]
+    figures: Figures,
 }
 
 impl Serve {
@@ -51,7 +53,12 @@ impl Serve {
         let model = Model { circuit: &circuit, plan: &plan, secret: &secret.bits };
         let limits = Limits { idle: Duration::from_secs(self.idle), ..self.timeouts.limits() };
         let options = ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
-        net::serve(&listener, &model, &options, |event| report::log(describe(&event)));
+        net::serve(&listener, &model, &options, |event| {
+            report::log(describe(&event));
+            if let Event::Ended { result: Ok(served), elapsed, .. } = event {
+                self.figures.log(served.traffic, elapsed);
+            }
+        });
         Ok(())
     }
 }

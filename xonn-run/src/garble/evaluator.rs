@@ -1,13 +1,17 @@
 //! The evaluator: consumes the ciphertexts, segment by segment. `garbler.rs` mirrors it step by step.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
 use super::plan::{LANES, Plan, Role, Segment};
-use super::tape::Op;
 use crate::block::{Block, Tccr};
+
+mod single;
+mod wide;
 
 /// Why an evaluation gave no output. The first two are a peer's or a wire's fault, never the caller's.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -43,8 +47,8 @@ pub struct Evaluator<'p> {
     vectors: Vectors,
     next: usize,
     /// Slots of a template that is evaluated in pieces.
-    one: Slots<1>,
-    many: Slots<LANES>,
+    one: single::Slots,
+    many: wide::Slots,
 }
 
 impl<'p> Evaluator<'p> {
@@ -59,7 +63,8 @@ impl<'p> Evaluator<'p> {
         assert!(plan.role == Role::Evaluator, "an evaluator's plan");
         assert_eq!(input.len(), plan.program.input_bits(), "one label for each input bit");
         let vectors = Vectors::new(input, plan.layers.len());
-        Self { plan, hash, vectors, next: 0, one: Slots::default(), many: Slots::default() }
+        let (one, many) = (single::Slots::default(), wide::Slots::default());
+        Self { plan, hash, vectors, next: 0, one, many }
     }
 
     /// Ciphertexts of the next segments that can be evaluated side by side, at most `most`; none when all are done.
@@ -122,154 +127,96 @@ impl<'p> Evaluator<'p> {
     }
 
     /// Evaluates whole groups; returns output labels.
-    fn evaluate_groups(&self, segment: &Segment, tables: &[Block]) -> Zeroizing<Vec<Block>> {
-        let tape = &self.plan.layers[segment.layer][segment.block].tape;
+    fn evaluate_groups(&self, segment: &Segment, mut tables: &[Block]) -> Zeroizing<Vec<Block>> {
+        let plan = &self.plan.layers[segment.layer][segment.block];
         let mut outputs = self.room_for(segment);
-        let ops = 0..tape.ops.len();
-        if segment.instances.end - segment.instances.start == 1 {
-            let mut slots = Slots::<1>::default();
-            self.run(segment, segment.instances.start, 1, ops, &mut slots, (tables, 0), &mut outputs);
-        } else {
-            let mut slots = Slots::<LANES>::default();
-            let mut read = 0;
-            for first in segment.instances.clone().step_by(LANES) {
-                let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
-                read +=
-                    self.run(segment, first, lanes, ops.clone(), &mut slots, (tables, read), &mut outputs);
-            }
+        let ops = 0..plan.tape.ops.len();
+        if plan.single {
+            self.run_single(segment, ops, &mut single::Slots::default(), tables, &mut outputs);
+            return outputs;
+        }
+        let mut slots = wide::Slots::default();
+        let mut left = &mut outputs[..];
+        for first in segment.instances.clone().step_by(LANES) {
+            let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
+            let (table, rest) = tables.split_at(plan.tape.ciphertexts as usize * lanes);
+            let (output, others) = left.split_at_mut(plan.tape.outputs as usize * lanes);
+            let tweak = segment.first_tweak + (segment.ciphertexts - rest.len() - table.len()) as u64;
+            self.run_wide(segment, (first, lanes), ops.clone(), &mut slots, tweak, table, output);
+            (tables, left) = (rest, others);
         }
         outputs
     }
 
-    /// Evaluates a piece of one group, whose slots live on from piece to piece.
+    /// Evaluates a piece of one group, whose slots live on from piece to piece; returns output labels.
     fn evaluate_piece(&mut self, segment: &Segment, piece: usize, tables: &[Block]) -> Zeroizing<Vec<Block>> {
-        let ops = self.plan.layers[segment.layer][segment.block].tape.pieces[piece].ops.clone();
-        let first = segment.instances.start;
-        let lanes = (segment.instances.end - first) as usize;
+        let plan = &self.plan.layers[segment.layer][segment.block];
+        let ops = plan.tape.pieces[piece].ops.clone();
         let mut outputs = self.room_for(segment);
-        if lanes == 1 {
+        if plan.single {
             let mut slots = std::mem::take(&mut self.one);
-            self.run(segment, first, 1, ops, &mut slots, (tables, 0), &mut outputs);
+            self.run_single(segment, ops, &mut slots, tables, &mut outputs);
             self.one = slots;
         } else {
             let mut slots = std::mem::take(&mut self.many);
-            self.run(segment, first, lanes, ops, &mut slots, (tables, 0), &mut outputs);
+            let first = segment.instances.start;
+            let lanes = (segment.instances.end - first) as usize;
+            self.run_wide(
+                segment,
+                (first, lanes),
+                ops,
+                &mut slots,
+                segment.first_tweak,
+                tables,
+                &mut outputs,
+            );
             self.many = slots;
         }
         outputs
     }
 
-    /// Output labels of a segment, none yet, with room for all: a vector that grows leaves copies of labels behind.
+    /// Output labels of a segment, zero at first: a vector that grew would leave copies of labels behind.
     fn room_for(&self, segment: &Segment) -> Zeroizing<Vec<Block>> {
         let tape = &self.plan.layers[segment.layer][segment.block].tape;
         let outputs = (segment.instances.end - segment.instances.start) as usize * tape.outputs as usize;
-        Zeroizing::new(Vec::with_capacity(outputs))
+        Zeroizing::new(vec![Block::ZERO; outputs])
     }
 
-    /// Runs part of a tape on `lanes <= L` instances from `first` on, with the ciphertexts of a segment from an index on;
-    /// returns how many were used.
-    #[allow(clippy::too_many_arguments)] // one call site a shape; a struct of these would only rename them
-    fn run<const L: usize>(
+    fn run_single(
         &self,
         segment: &Segment,
-        first: u64,
-        lanes: usize,
-        ops: std::ops::Range<usize>,
-        slots: &mut Slots<L>,
-        (tables, start): (&[Block], usize),
-        outputs: &mut Vec<Block>,
-    ) -> usize {
+        ops: Range<usize>,
+        slots: &mut single::Slots,
+        tables: &[Block],
+        outputs: &mut [Block],
+    ) {
         let plan = &self.plan.layers[segment.layer][segment.block];
-        let tape = &plan.tape;
-        let inputs = Inputs::<L>::new(self.plan.program, plan, segment, first, lanes, &self.vectors, &[]);
-        slots.0.resize(tape.label_slots as usize, [Block::ZERO; L]);
-        let labels = &mut slots.0[..];
-        let mut read = start;
-        let base = outputs.len();
-        let count = tape.outputs as usize;
-        let mut store = |output: u32, values: [Block; L]| {
-            outputs.resize(base + count * lanes, Block::ZERO);
-            for (lane, value) in values.into_iter().take(lanes).enumerate() {
-                outputs[base + lane * count + output as usize] = value;
-            }
-        };
-        for op in &tape.ops[ops] {
-            match *op {
-                Op::Load { to, input } => labels[to as usize] = inputs.labels(input),
-                Op::Xor { to, a, b } => {
-                    let (a, b) = (labels[a as usize], labels[b as usize]);
-                    labels[to as usize] = std::array::from_fn(|i| a[i] ^ b[i]);
-                }
-                Op::And { to, a, b } => {
-                    let (a, b) = (labels[a as usize], labels[b as usize]);
-                    let table = &tables[read..read + 2 * lanes];
-                    labels[to as usize] = self.and(&a, &b, segment.first_tweak + read as u64, table);
-                    read += 2 * lanes;
-                }
-                Op::AndBit { to, a, .. } => {
-                    let a = labels[a as usize];
-                    let table = &tables[read..read + lanes];
-                    labels[to as usize] = self.and_bit(&a, segment.first_tweak + read as u64, table);
-                    read += lanes;
-                }
-                Op::Store { output, a } => store(output, labels[a as usize]),
-                // What the garbler or everybody knows has active label 0.
-                Op::StoreBit { output, .. } | Op::StoreConst { output, .. } => {
-                    store(output, [Block::ZERO; L])
-                }
-                Op::Flip { .. }
-                | Op::XorBit { .. }
-                | Op::BitLoad { .. }
-                | Op::BitXor { .. }
-                | Op::BitAnd { .. }
-                | Op::BitFlip { .. } => unreachable!("an evaluator's tape has no operations of the garbler"),
-            }
-        }
-        read - start
+        let first = segment.instances.start;
+        let inputs = Inputs::new(self.plan.program, plan, segment, first, 1, &self.vectors);
+        slots.fit(&plan.tape);
+        let (ops, tweak) = (&plan.tape.ops[ops], segment.first_tweak);
+        self.hash.run(single::Run { ops, inputs, tweak, slots, tables, outputs });
     }
 
-    /// A full AND on each lane [ZRE15, figure 2]: `table` holds TG, TE lane by lane.
-    #[inline]
-    fn and<const L: usize>(&self, a: &[Block; L], b: &[Block; L], tweak: u64, table: &[Block]) -> [Block; L] {
-        let (pairs, _) = table.as_chunks::<2>();
-        let mut h: [[Block; 2]; L] = std::array::from_fn(|i| [a[i], b[i]]);
-        self.hash.hash::<1>(tweak, h[..pairs.len()].as_flattened_mut());
-        let mut out = [Block::ZERO; L];
-        for (i, &[tg, te]) in pairs.iter().enumerate() {
-            let (sa, sb) = (a[i].lsb(), b[i].lsb());
-            out[i] = h[i][0] ^ tg.masked(sa) ^ h[i][1] ^ (te ^ a[i]).masked(sb);
-        }
-        out
-    }
-
-    /// An AND with a bit of the garbler on each lane [ZRE15, section 3.1]: one ciphertext a lane.
-    #[inline]
-    fn and_bit<const L: usize>(&self, a: &[Block; L], tweak: u64, table: &[Block]) -> [Block; L] {
-        let mut h = *a;
-        self.hash.hash::<1>(tweak, &mut h[..table.len()]);
-        let mut out = [Block::ZERO; L];
-        for (i, &t) in table.iter().enumerate() {
-            out[i] = h[i] ^ t.masked(a[i].lsb());
-        }
-        out
+    #[allow(clippy::too_many_arguments)] // two call sites; a struct of these would only rename them
+    fn run_wide(
+        &self,
+        segment: &Segment,
+        (first, lanes): (u64, usize),
+        ops: Range<usize>,
+        slots: &mut wide::Slots,
+        tweak: u64,
+        tables: &[Block],
+        outputs: &mut [Block],
+    ) {
+        let plan = &self.plan.layers[segment.layer][segment.block];
+        let inputs = Inputs::new(self.plan.program, plan, segment, first, lanes, &self.vectors);
+        slots.fit(&plan.tape);
+        let ops = &plan.tape.ops[ops];
+        self.hash.run(wide::Run { ops, inputs, lanes, tweak, slots, tables, outputs });
     }
 }
 
 fn length(what: &'static str, found: usize, expected: usize) -> Result<(), EvaluateError> {
     if found == expected { Ok(()) } else { Err(EvaluateError::Length { what, found, expected }) }
-}
-
-/// Labels of a running tape, wiped when dropped.
-struct Slots<const L: usize>(Vec<[Block; L]>);
-
-impl<const L: usize> Default for Slots<L> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<const L: usize> Drop for Slots<L> {
-    fn drop(&mut self) {
-        self.0.as_flattened_mut().zeroize();
-    }
 }

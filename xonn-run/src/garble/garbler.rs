@@ -1,13 +1,17 @@
 //! The garbler: makes the ciphertexts, segment by segment. `evaluator.rs` mirrors it step by step.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
 use super::plan::{LANES, Plan, Role, Segment};
-use super::tape::Op;
 use crate::block::{Block, Tccr};
+
+mod single;
+mod wide;
 
 /// One garbling of a program, to be used once.
 ///
@@ -20,8 +24,10 @@ pub struct Garbler<'p> {
     vectors: Vectors,
     next: usize,
     /// Slots of a template that is garbled in pieces.
-    one: Slots<1>,
-    many: Slots<LANES>,
+    one: single::Slots,
+    many: wide::Slots,
+    /// Buffers of ciphertexts that were sent, to be filled again.
+    spare: Vec<Vec<Block>>,
 }
 
 impl<'p> Garbler<'p> {
@@ -38,7 +44,8 @@ impl<'p> Garbler<'p> {
         assert_eq!(secret.len() as u64, plan.program.secret_bits(), "one bit for each secret bit");
         assert_eq!(input.len(), plan.program.input_bits(), "one label for each input bit");
         let vectors = Vectors::new(input, plan.layers.len());
-        Self { plan, secret, delta, hash, vectors, next: 0, one: Slots::default(), many: Slots::default() }
+        let (one, many) = (single::Slots::default(), wide::Slots::default());
+        Self { plan, secret, delta, hash, vectors, next: 0, one, many, spare: Vec::new() }
     }
 
     /// Garbles the next segments, at most `most` of them side by side on the threads of the current pool, and returns
@@ -46,15 +53,21 @@ impl<'p> Garbler<'p> {
     pub fn garble(&mut self, most: usize) -> Vec<Vec<Block>> {
         let batch = self.plan.batch(self.next, most);
         let Some(first) = batch.first() else { return Vec::new() };
-        let made: Vec<Made> = match first.piece {
-            Some(piece) => vec![self.garble_piece(first, piece)],
-            None => batch.par_iter().map(|segment| self.garble_groups(segment)).collect(),
-        };
-        let mut tables = Vec::with_capacity(made.len());
-        for (segment, (table, outputs)) in batch.iter().zip(made) {
-            debug_assert_eq!(table.len(), segment.ciphertexts, "the plan counts the tape's ciphertexts");
-            self.vectors.scatter(self.plan, segment, &outputs);
+        let mut tables: Vec<Vec<Block>> = Vec::with_capacity(batch.len());
+        for segment in batch {
+            let mut table = self.spare.pop().unwrap_or_default();
+            table.resize(segment.ciphertexts, Block::ZERO);
             tables.push(table);
+        }
+        let made: Vec<Zeroizing<Vec<Block>>> = match first.piece {
+            Some(piece) => vec![self.garble_piece(first, piece, &mut tables[0])],
+            None => {
+                let pairs = batch.par_iter().zip(&mut tables);
+                pairs.map(|(segment, table)| self.garble_groups(segment, table)).collect()
+            }
+        };
+        for (segment, outputs) in batch.iter().zip(made) {
+            self.vectors.scatter(self.plan, segment, &outputs);
         }
         self.next += batch.len();
         let (layer, rest) = (first.layer, self.plan.batch(self.next, 1));
@@ -62,6 +75,12 @@ impl<'p> Garbler<'p> {
             self.vectors.finish_layer(self.plan, layer);
         }
         tables
+    }
+
+    /// Gives back buffers that [`Garbler::garble`] returned and that are of no use any more, to be filled again: fresh
+    /// memory costs more than the ciphertexts written to it.
+    pub fn recycle(&mut self, tables: impl IntoIterator<Item = Vec<Block>>) {
+        self.spare.extend(tables);
     }
 
     /// What lets the evaluator read its output, and notice labels that are not of this garbling: for each output bit the
@@ -81,187 +100,121 @@ impl<'p> Garbler<'p> {
         both
     }
 
-    /// Garbles whole groups; returns ciphertexts and output labels.
-    fn garble_groups(&self, segment: &Segment) -> Made {
-        let tape = &self.plan.layers[segment.layer][segment.block].tape;
-        let (mut tables, mut outputs) = self.room_for(segment);
-        let ops = 0..tape.ops.len();
-        if segment.instances.end - segment.instances.start == 1 {
-            let mut slots = Slots::<1>::default();
-            self.run(segment, segment.instances.start, 1, ops, &mut slots, &mut tables, &mut outputs);
-        } else {
-            let mut slots = Slots::<LANES>::default();
-            for first in segment.instances.clone().step_by(LANES) {
-                let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
-                self.run(segment, first, lanes, ops.clone(), &mut slots, &mut tables, &mut outputs);
-            }
+    /// Garbles whole groups; returns output labels.
+    fn garble_groups(&self, segment: &Segment, mut tables: &mut [Block]) -> Zeroizing<Vec<Block>> {
+        let plan = &self.plan.layers[segment.layer][segment.block];
+        let mut outputs = self.room_for(segment);
+        let ops = 0..plan.tape.ops.len();
+        if plan.single {
+            self.run_single(segment, ops, &mut single::Slots::default(), tables, &mut outputs);
+            return outputs;
         }
-        (tables, outputs)
+        let mut slots = wide::Slots::default();
+        let mut left = &mut outputs[..];
+        for first in segment.instances.clone().step_by(LANES) {
+            let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
+            let (table, rest) = tables.split_at_mut(plan.tape.ciphertexts as usize * lanes);
+            let (output, others) = left.split_at_mut(plan.tape.outputs as usize * lanes);
+            let tweak = segment.first_tweak + (segment.ciphertexts - rest.len() - table.len()) as u64;
+            self.run_wide(segment, (first, lanes), ops.clone(), &mut slots, tweak, table, output);
+            (tables, left) = (rest, others);
+        }
+        outputs
     }
 
-    /// Garbles a piece of one group, whose slots live on from piece to piece.
-    fn garble_piece(&mut self, segment: &Segment, piece: usize) -> Made {
-        let ops = self.plan.layers[segment.layer][segment.block].tape.pieces[piece].ops.clone();
-        let first = segment.instances.start;
-        let lanes = (segment.instances.end - first) as usize;
-        let (mut tables, mut outputs) = self.room_for(segment);
-        if lanes == 1 {
+    /// Garbles a piece of one group, whose slots live on from piece to piece; returns output labels.
+    fn garble_piece(
+        &mut self,
+        segment: &Segment,
+        piece: usize,
+        tables: &mut [Block],
+    ) -> Zeroizing<Vec<Block>> {
+        let plan = &self.plan.layers[segment.layer][segment.block];
+        let ops = plan.tape.pieces[piece].ops.clone();
+        let mut outputs = self.room_for(segment);
+        if plan.single {
             let mut slots = std::mem::take(&mut self.one);
-            self.run(segment, first, 1, ops, &mut slots, &mut tables, &mut outputs);
+            self.run_single(segment, ops, &mut slots, tables, &mut outputs);
             self.one = slots;
         } else {
             let mut slots = std::mem::take(&mut self.many);
-            self.run(segment, first, lanes, ops, &mut slots, &mut tables, &mut outputs);
+            let first = segment.instances.start;
+            let lanes = (segment.instances.end - first) as usize;
+            self.run_wide(
+                segment,
+                (first, lanes),
+                ops,
+                &mut slots,
+                segment.first_tweak,
+                tables,
+                &mut outputs,
+            );
             self.many = slots;
         }
-        (tables, outputs)
+        outputs
     }
 
-    /// What a segment makes, empty, with room for all of it: a vector that grows leaves copies of labels behind.
-    fn room_for(&self, segment: &Segment) -> Made {
+    /// Output labels of a segment, zero at first: a vector that grew would leave copies of labels behind.
+    fn room_for(&self, segment: &Segment) -> Zeroizing<Vec<Block>> {
         let tape = &self.plan.layers[segment.layer][segment.block].tape;
         let outputs = (segment.instances.end - segment.instances.start) as usize * tape.outputs as usize;
-        (Vec::with_capacity(segment.ciphertexts), Zeroizing::new(Vec::with_capacity(outputs)))
+        Zeroizing::new(vec![Block::ZERO; outputs])
     }
 
-    /// Runs part of a tape on `lanes <= L` instances from `first` on.
-    #[allow(clippy::too_many_arguments)] // one call site a shape; a struct of these would only rename them
-    fn run<const L: usize>(
+    fn run_single(
         &self,
         segment: &Segment,
-        first: u64,
-        lanes: usize,
-        ops: std::ops::Range<usize>,
-        slots: &mut Slots<L>,
-        tables: &mut Vec<Block>,
-        outputs: &mut Vec<Block>,
+        ops: Range<usize>,
+        slots: &mut single::Slots,
+        tables: &mut [Block],
+        outputs: &mut [Block],
     ) {
         let plan = &self.plan.layers[segment.layer][segment.block];
-        let (tape, delta) = (&plan.tape, self.delta);
-        let inputs =
-            Inputs::<L>::new(self.plan.program, plan, segment, first, lanes, &self.vectors, self.secret);
-        slots.labels.resize(tape.label_slots as usize, [Block::ZERO; L]);
-        slots.bits.resize(tape.bit_slots as usize, 0);
-        let (labels, bits) = (&mut slots.labels[..], &mut slots.bits[..]);
-        let mut tweak = segment.first_tweak + tables.len() as u64;
-        let base = outputs.len();
-        let count = tape.outputs as usize;
-        let mut store = |output: u32, values: [Block; L]| {
-            outputs.resize(base + count * lanes, Block::ZERO);
-            for (lane, value) in values.into_iter().take(lanes).enumerate() {
-                outputs[base + lane * count + output as usize] = value;
-            }
-        };
-        let known = |bits: u16| -> [Block; L] { std::array::from_fn(|i| delta.masked(bits >> i & 1 == 1)) };
-        for op in &tape.ops[ops] {
-            match *op {
-                Op::Load { to, input } => labels[to as usize] = inputs.labels(input),
-                Op::Xor { to, a, b } => labels[to as usize] = xor(&labels[a as usize], &labels[b as usize]),
-                Op::Flip { to, a } => labels[to as usize] = labels[a as usize].map(|w| w ^ delta),
-                Op::XorBit { to, a, bit } => {
-                    labels[to as usize] = xor(&labels[a as usize], &known(bits[bit as usize]));
-                }
-                Op::And { to, a, b } => {
-                    let (a, b) = (labels[a as usize], labels[b as usize]);
-                    labels[to as usize] = self.and(&a, &b, lanes, tweak, tables);
-                    tweak += 2 * lanes as u64;
-                }
-                Op::AndBit { to, a, bit } => {
-                    let a = labels[a as usize];
-                    labels[to as usize] = self.and_bit(&a, known(bits[bit as usize]), lanes, tweak, tables);
-                    tweak += lanes as u64;
-                }
-                Op::BitLoad { to, input } => bits[to as usize] = inputs.bits(input),
-                Op::BitXor { to, a, b } => bits[to as usize] = bits[a as usize] ^ bits[b as usize],
-                Op::BitAnd { to, a, b } => bits[to as usize] = bits[a as usize] & bits[b as usize],
-                Op::BitFlip { to, a } => bits[to as usize] = !bits[a as usize],
-                Op::Store { output, a } => store(output, labels[a as usize]),
-                Op::StoreBit { output, bit } => store(output, known(bits[bit as usize])),
-                Op::StoreConst { output, value } => store(output, known(if value { u16::MAX } else { 0 })),
-            }
-        }
+        let first = segment.instances.start;
+        let inputs = Inputs::new(self.plan.program, plan, segment, first, 1, &self.vectors);
+        slots.fit(&plan.tape);
+        self.hash.run(single::Run {
+            ops: &plan.tape.ops[ops],
+            inputs,
+            secret: self.secret,
+            delta: self.delta,
+            tweak: segment.first_tweak,
+            slots,
+            tables,
+            outputs,
+        });
     }
 
-    /// A full AND on each lane: garbler half gate and evaluator half gate [ZRE15, figure 2]. Tweaks `2 * lane` and
-    /// `2 * lane + 1` from `tweak` on; ciphertexts TG, TE lane by lane.
-    #[inline]
-    fn and<const L: usize>(
+    #[allow(clippy::too_many_arguments)] // two call sites; a struct of these would only rename them
+    fn run_wide(
         &self,
-        a: &[Block; L],
-        b: &[Block; L],
-        lanes: usize,
+        segment: &Segment,
+        (first, lanes): (u64, usize),
+        ops: Range<usize>,
+        slots: &mut wide::Slots,
         tweak: u64,
-        tables: &mut Vec<Block>,
-    ) -> [Block; L] {
-        let delta = self.delta;
-        let mut h: [[Block; 4]; L] = std::array::from_fn(|i| [a[i], a[i] ^ delta, b[i], b[i] ^ delta]);
-        self.hash.hash::<2>(tweak, h[..lanes].as_flattened_mut());
-        let mut out = [Block::ZERO; L];
-        for i in 0..lanes {
-            let (pa, pb) = (a[i].lsb(), b[i].lsb());
-            let [ha0, ha1, hb0, hb1] = h[i];
-            let tg = ha0 ^ ha1 ^ delta.masked(pb);
-            let wg = ha0 ^ tg.masked(pa);
-            let te = hb0 ^ hb1 ^ a[i];
-            let we = hb0 ^ (te ^ a[i]).masked(pb);
-            tables.extend([tg, te]);
-            out[i] = wg ^ we;
-        }
-        out
-    }
-
-    /// An AND with a bit of the garbler on each lane: a garbler half gate alone [ZRE15, section 3.1]. `known` holds
-    /// `bit * delta`. One tweak and one ciphertext a lane.
-    #[inline]
-    fn and_bit<const L: usize>(
-        &self,
-        a: &[Block; L],
-        known: [Block; L],
-        lanes: usize,
-        tweak: u64,
-        tables: &mut Vec<Block>,
-    ) -> [Block; L] {
-        let mut h: [[Block; 2]; L] = std::array::from_fn(|i| [a[i], a[i] ^ self.delta]);
-        self.hash.hash::<2>(tweak, h[..lanes].as_flattened_mut());
-        let mut out = [Block::ZERO; L];
-        for i in 0..lanes {
-            let table = h[i][0] ^ h[i][1] ^ known[i];
-            tables.push(table);
-            out[i] = h[i][0] ^ table.masked(a[i].lsb());
-        }
-        out
+        tables: &mut [Block],
+        outputs: &mut [Block],
+    ) {
+        let plan = &self.plan.layers[segment.layer][segment.block];
+        let inputs = Inputs::new(self.plan.program, plan, segment, first, lanes, &self.vectors);
+        slots.fit(&plan.tape);
+        self.hash.run(wide::Run {
+            ops: &plan.tape.ops[ops],
+            inputs,
+            lanes,
+            secret: self.secret,
+            delta: self.delta,
+            tweak,
+            slots,
+            tables,
+            outputs,
+        });
     }
 }
-
-/// Ciphertexts and output labels of a segment; the labels are wiped when dropped.
-type Made = (Vec<Block>, Zeroizing<Vec<Block>>);
 
 impl Drop for Garbler<'_> {
     fn drop(&mut self) {
         self.delta.zeroize();
-    }
-}
-
-#[inline]
-fn xor<const L: usize>(a: &[Block; L], b: &[Block; L]) -> [Block; L] {
-    std::array::from_fn(|i| a[i] ^ b[i])
-}
-
-/// Values of a running tape: labels, and bits with one lane a bit. Wiped when dropped.
-struct Slots<const L: usize> {
-    labels: Vec<[Block; L]>,
-    bits: Vec<u16>,
-}
-
-impl<const L: usize> Default for Slots<L> {
-    fn default() -> Self {
-        Self { labels: Vec::new(), bits: Vec::new() }
-    }
-}
-
-impl<const L: usize> Drop for Slots<L> {
-    fn drop(&mut self) {
-        self.labels.as_flattened_mut().zeroize();
-        self.bits.zeroize();
     }
 }

@@ -1,9 +1,9 @@
 //! Where the instances of a group find their inputs and leave their outputs; shared by both roles.
 
-use xonn_circuits::program::{Program, Source};
+use xonn_circuits::program::{IndexMap, Port, Program, Source};
 
-use super::plan::{BlockPlan, Plan, Segment};
-use crate::block::Block;
+use super::plan::{BlockPlan, LANES, Plan, Segment};
+use crate::block::{Block, Gates, Wide};
 
 /// The label vectors alive: the client's input and the layers that are still read.
 pub(super) struct Vectors {
@@ -65,17 +65,24 @@ fn wipe(labels: &mut Vec<Block>) {
     labels.shrink_to_fit();
 }
 
-/// The inputs of up to `L` instances.
-pub(super) struct Inputs<'a, const L: usize> {
+/// The inputs of up to [`LANES`] instances.
+pub(super) struct Inputs<'a> {
     inputs: &'a [(u32, u32)],
-    /// For each port its vector and where each lane begins in it.
-    ports: Vec<(&'a [Block], [usize; L])>,
-    secret: &'a [bool],
+    ports: Vec<PortInputs<'a>>,
     lanes: usize,
 }
 
-impl<'a, const L: usize> Inputs<'a, L> {
-    /// The inputs of instances `first..first + lanes` of a block. `secret` is empty at the evaluator.
+/// One port of up to [`LANES`] instances.
+struct PortInputs<'a> {
+    vector: &'a [Block],
+    /// Where each lane begins in the vector.
+    begins: [usize; LANES],
+    /// Whether that is one place for all, as for the neurons of a dense layer.
+    shared: bool,
+}
+
+impl<'a> Inputs<'a> {
+    /// The inputs of instances `first..first + lanes` of a block.
     pub fn new(
         program: &Program,
         plan: &'a BlockPlan,
@@ -83,41 +90,80 @@ impl<'a, const L: usize> Inputs<'a, L> {
         first: u64,
         lanes: usize,
         vectors: &'a Vectors,
-        secret: &'a [bool],
     ) -> Self {
         let block = &program.layers()[segment.layer].blocks[segment.block];
-        let ports = block
-            .inputs
-            .iter()
-            .map(|port| {
-                let mut begins = [0; L];
-                for (lane, begin) in begins.iter_mut().take(lanes).enumerate() {
-                    *begin = port.map.offset(&block.grid, first + lane as u64);
-                }
-                (vectors.source(port.source), begins)
-            })
-            .collect();
-        Self { inputs: &plan.inputs, ports, secret, lanes }
+        let port = |port: &Port| {
+            let begins = begins(&port.map, &block.grid, first, lanes);
+            let shared = begins[..lanes].iter().all(|&begin| begin == begins[0]);
+            PortInputs { vector: vectors.source(port.source), begins, shared }
+        };
+        Self { inputs: &plan.inputs, ports: block.inputs.iter().map(port).collect(), lanes }
+    }
+
+    /// Template input `input` of the first instance, as a label.
+    #[inline(always)]
+    pub fn label(&self, input: u32) -> Block {
+        let (port, offset) = self.inputs[input as usize];
+        let port = &self.ports[port as usize];
+        port.vector[port.begins[0] + offset as usize]
     }
 
     /// Template input `input` of every instance, as labels.
-    #[inline]
-    pub fn labels(&self, input: u32) -> [Block; L] {
+    #[inline(always)]
+    pub fn labels<G: Gates>(&self, gates: &G, input: u32) -> Wide {
         let (port, offset) = self.inputs[input as usize];
-        let (vector, begins) = &self.ports[port as usize];
-        let mut labels = [Block::ZERO; L];
-        for (label, begin) in labels.iter_mut().zip(begins).take(self.lanes) {
-            *label = vector[begin + offset as usize];
+        let port = &self.ports[port as usize];
+        if port.shared {
+            return gates.splat(&port.vector[port.begins[0] + offset as usize]);
+        }
+        let mut labels = Wide::ZERO;
+        for (label, begin) in labels.0.iter_mut().zip(port.begins).take(self.lanes) {
+            *label = port.vector[begin + offset as usize];
         }
         labels
     }
 
     /// Template input `input` of every instance, as the garbler's bits: one bit a lane.
-    #[inline]
-    pub fn bits(&self, input: u32) -> u16 {
+    #[inline(always)]
+    pub fn bits(&self, input: u32, secret: &[bool]) -> u16 {
         let (port, offset) = self.inputs[input as usize];
-        let (_, begins) = &self.ports[port as usize];
-        let lanes = begins.iter().take(self.lanes).enumerate();
-        lanes.fold(0, |bits, (lane, begin)| bits | u16::from(self.secret[begin + offset as usize]) << lane)
+        let lanes = self.ports[port as usize].begins.iter().take(self.lanes).enumerate();
+        lanes.fold(0, |bits, (lane, begin)| bits | u16::from(secret[begin + offset as usize]) << lane)
     }
+
+    /// [`Inputs::bits`] of template inputs `input..input + 8`, if they are neighbours among the secret bits.
+    ///
+    /// A neuron reads a weight a synapse: eight bytes of a lane at a time, added up with the lane's number as shift,
+    /// leave one byte of eight lanes for each input.
+    #[inline(always)]
+    pub fn eight_bits(&self, input: u32, secret: &[bool]) -> Option<[u16; 8]> {
+        let eight = self.inputs.get(input as usize..)?.first_chunk::<8>()?;
+        let (port, first) = eight[0];
+        if (1..8).any(|i| eight[i] != (port, first + i as u32)) {
+            return None;
+        }
+        let mut halves = [0u64; 2];
+        for (lane, begin) in self.ports[port as usize].begins.iter().take(self.lanes).enumerate() {
+            let bits = secret.get(begin + first as usize..)?.first_chunk::<8>()?;
+            halves[lane / 8] |= u64::from_le_bytes(bits.map(u8::from)) << (lane % 8);
+        }
+        let [low, high] = halves.map(u64::to_le_bytes);
+        Some(std::array::from_fn(|i| u16::from_le_bytes([low[i], high[i]])))
+    }
+}
+
+/// Where instances `first..first + lanes` begin; the other lanes are as the first.
+fn begins(map: &IndexMap, grid: &[u32], first: u64, lanes: usize) -> [usize; LANES] {
+    let begin = map.offset(grid, first);
+    let mut begins = [begin; LANES];
+    // Within a row of the grid's last axis instances are one stride apart, which spares a division a lane and axis.
+    let (row, stride) = match (grid.last(), map.outer.last()) {
+        (Some(&row), Some(&stride)) => (u64::from(row), stride as usize),
+        _ => (1, 0),
+    };
+    let in_row = (row - first % row).min(lanes as u64) as usize;
+    for (lane, to) in begins.iter_mut().take(lanes).enumerate().skip(1) {
+        *to = if lane < in_row { begin + lane * stride } else { map.offset(grid, first + lane as u64) };
+    }
+    begins
 }

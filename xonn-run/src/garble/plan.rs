@@ -10,7 +10,7 @@ pub use super::tape::Role;
 use super::tape::{PIECE_CIPHERTEXTS, Piece, Tape};
 
 /// Instances garbled side by side. Part of the protocol: it fixes the order of ciphertexts.
-pub const LANES: usize = 16;
+pub const LANES: usize = crate::block::LANES;
 
 /// A program as one host runs it.
 pub struct Plan<'p> {
@@ -24,6 +24,8 @@ pub struct Plan<'p> {
 /// How one block is run.
 pub(super) struct BlockPlan {
     pub tape: Arc<Tape>,
+    /// Whether there is one instance, so that its own gates are garbled side by side.
+    pub single: bool,
     /// For each template input: its port, and its offset from where the port begins for an instance.
     pub inputs: Vec<(u32, u32)>,
     /// For each template output: its offset in the layer's vector.
@@ -50,7 +52,7 @@ impl<'p> Plan<'p> {
     /// Plans `program` for `role`.
     #[must_use]
     pub fn new(program: &'p Program, role: Role) -> Self {
-        let mut tapes: HashMap<(u32, Vec<bool>), Arc<Tape>> = HashMap::new();
+        let mut tapes = Tapes::new();
         let layers: Vec<Vec<BlockPlan>> = program
             .layers()
             .iter()
@@ -89,21 +91,27 @@ impl<'p> Plan<'p> {
     }
 }
 
-fn plan_block(
-    program: &Program,
-    block: &ProgramBlock,
-    role: Role,
-    tapes: &mut HashMap<(u32, Vec<bool>), Arc<Tape>>,
-) -> BlockPlan {
+/// The tapes made so far, by template and whether it is for one instance by itself, then by the classes of its inputs.
+type Tapes = HashMap<(u32, bool), Vec<(Vec<Class>, Arc<Tape>)>>;
+
+fn plan_block(program: &Program, block: &ProgramBlock, role: Role, tapes: &mut Tapes) -> BlockPlan {
     let classes = block.input_classes();
-    let key = (block.template, classes.iter().map(|&c| c == Class::Garbler).collect());
-    let tape =
-        tapes.entry(key).or_insert_with(|| Arc::new(Tape::new(program.template(block), &classes, role)));
+    let single = block.instances() == 1;
+    let known = tapes.entry((block.template, single)).or_default();
+    let tape = match known.iter().find(|(of, _)| *of == classes) {
+        Some((_, tape)) => Arc::clone(tape),
+        None => {
+            let tape = Arc::new(Tape::new(program.template(block), &classes, role, single));
+            known.push((classes, Arc::clone(&tape)));
+            tape
+        }
+    };
     let inputs = block.inputs.iter().enumerate().flat_map(|(port, p)| {
         // Verified: a vector has at most 2^32 bits, so offsets within it fit.
         p.map.inner_offsets().into_iter().map(move |offset| (port as u32, offset as u32))
     });
-    BlockPlan { tape: Arc::clone(tape), inputs: inputs.collect(), outputs: block.output.inner_offsets() }
+    let (inputs, outputs) = (inputs.collect(), block.output.inner_offsets());
+    BlockPlan { tape, single, inputs, outputs }
 }
 
 fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {

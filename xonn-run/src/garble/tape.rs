@@ -14,10 +14,14 @@
 //! | `hidden & known` | `AndBit`, 1 ciphertext | `AndBit` |
 //! | gates of known wires | bit operations | nothing |
 //!
-//! Both tapes hold their ciphertext gates in the netlist's order, which fixes the order of the ciphertexts.
+//! Both tapes hold their ciphertext gates in one order, which fixes the order of the ciphertexts: the netlist's where
+//! instances are garbled side by side, that of [`super::schedule`] where there is one instance.
 
 use xonn_circuits::knowledge::{self, Class};
 use xonn_circuits::netlist::{Gate, Netlist, WireId};
+
+use super::fuse;
+use super::schedule::{self, Step};
 
 /// Who runs the tape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +45,11 @@ pub enum Op {
     XorBit { to: u32, a: u32, bit: u32 },
     /// Full AND of labels: two ciphertexts.
     And { to: u32, a: u32, b: u32 },
+    /// The next `count` operations, at most [`crate::block::LANES`], all `And` or all `AndBit`, do not need each other
+    /// (single instance).
+    Batch { count: u32 },
+    /// `sum = x ^ y ^ c`, `carry = ((x ^ c) & (y ^ c)) ^ c`: a full AND and the XORs around it.
+    FullAdder { sum: u32, carry: u32, x: u32, y: u32, c: u32 },
     /// AND of a label and a bit of the garbler (`bit` is 0 on the evaluator's tape): one ciphertext.
     AndBit { to: u32, a: u32, bit: u32 },
     /// Bit slot `to` becomes template input `input` (garbler).
@@ -72,7 +81,7 @@ pub struct Tape {
     pub ciphertexts: u64,
     /// Template outputs.
     pub outputs: u32,
-    /// Where the tape may be interrupted: each piece but the last has just over [`PIECE_CIPHERTEXTS`] ciphertexts.
+    /// Where the tape may be interrupted: each piece but the last has a few more than [`PIECE_CIPHERTEXTS`] ciphertexts.
     pub pieces: Vec<Piece>,
 }
 
@@ -97,19 +106,30 @@ enum Value {
 }
 
 impl Tape {
-    /// Makes the tape of `role` for `netlist` with one class an input bit.
-    pub fn new(netlist: &Netlist, inputs: &[Class], role: Role) -> Self {
+    /// Makes the tape of `role` for `netlist` with one class an input bit. `single`: for one instance by itself.
+    pub fn new(netlist: &Netlist, inputs: &[Class], role: Role, single: bool) -> Self {
         let class = knowledge::classify(netlist, inputs);
         let mut emitter = Emitter { role, ops: Vec::new(), labels: 0, bits: 0 };
         let mut value: Vec<Option<Value>> = vec![None; netlist.wires() as usize];
-        for gate in netlist.gates().iter() {
-            for wire in gate.operands() {
+        let steps = if single { schedule::batched(netlist, &class) } else { schedule::in_order(netlist) };
+        for step in steps {
+            let gates = match &step {
+                Step::Gate(at) => std::slice::from_ref(at),
+                Step::Batch(all) => all,
+            };
+            let gates = || gates.iter().map(|&at| netlist.gates().get(at));
+            for wire in gates().flat_map(Gate::operands) {
                 emitter.load(wire, &class, &mut value);
             }
-            value[gate.out().index()] = Some(match class[gate.out().index()] {
-                Class::Public(bit) => Value::Public(bit),
-                _ => emitter.gate(gate, |w| value[w.index()].expect("operands are loaded")),
-            });
+            if let Step::Batch(all) = &step {
+                emitter.ops.push(Op::Batch { count: all.len() as u32 });
+            }
+            for gate in gates() {
+                value[gate.out().index()] = Some(match class[gate.out().index()] {
+                    Class::Public(bit) => Value::Public(bit),
+                    _ => emitter.gate(gate, |w| value[w.index()].expect("operands are loaded")),
+                });
+            }
         }
         for (output, wire) in netlist.output_wires().enumerate() {
             emitter.load(wire, &class, &mut value);
@@ -119,6 +139,9 @@ impl Tape {
                 Value::Bit(bit) => Op::StoreBit { output, bit },
                 Value::Public(value) => Op::StoreConst { output, value },
             });
+        }
+        if !single {
+            fuse::full_adders(&mut emitter.ops, emitter.labels);
         }
         emitter.finish(netlist.output_bits() as u32)
     }
@@ -207,9 +230,8 @@ impl Emitter {
         let mut label_use = vec![0usize; self.labels as usize];
         let mut bit_use = vec![0usize; self.bits as usize];
         for (at, op) in self.ops.iter().enumerate() {
-            let (labels, bits) = op.reads(self.role);
-            labels.into_iter().flatten().for_each(|r| label_use[r as usize] = at);
-            bits.into_iter().flatten().for_each(|r| bit_use[r as usize] = at);
+            op.label_reads().into_iter().flatten().for_each(|r| label_use[r as usize] = at);
+            op.bit_reads(self.role).into_iter().flatten().for_each(|r| bit_use[r as usize] = at);
         }
         let mut labels = Slots::new(label_use);
         let mut bits = Slots::new(bit_use);
@@ -222,10 +244,16 @@ impl Emitter {
             pieces: vec![],
         };
         let mut piece = Piece { ops: 0..0, ciphertexts: 0 };
+        let mut batched = 0;
         for (at, &op) in self.ops.iter().enumerate() {
             tape.ops.push(op.placed(at, &mut labels, &mut bits, self.role));
             piece.ciphertexts += op.ciphertexts();
-            if piece.ciphertexts >= PIECE_CIPHERTEXTS && op.ciphertexts() > 0 {
+            if let Op::Batch { count } = op {
+                batched = count;
+            } else if op.ciphertexts() > 0 {
+                batched = batched.saturating_sub(1);
+            }
+            if piece.ciphertexts >= PIECE_CIPHERTEXTS && op.ciphertexts() > 0 && batched == 0 {
                 piece.ops.end = at + 1;
                 let next = Piece { ops: at + 1..at + 1, ciphertexts: 0 };
                 tape.pieces.push(std::mem::replace(&mut piece, next));
@@ -243,41 +271,80 @@ impl Op {
     /// Ciphertexts (and tweaks) of one instance.
     pub fn ciphertexts(self) -> u64 {
         match self {
-            Op::And { .. } => 2,
+            Op::And { .. } | Op::FullAdder { .. } => 2,
             Op::AndBit { .. } => 1,
             _ => 0,
         }
     }
 
-    /// Label registers and bit registers that are read.
-    fn reads(self, role: Role) -> ([Option<u32>; 2], [Option<u32>; 2]) {
-        let none = [None; 2];
+    /// Label registers that are read.
+    pub(super) fn label_reads(self) -> [Option<u32>; 3] {
         match self {
-            Op::Xor { a, b, .. } | Op::And { a, b, .. } => ([Some(a), Some(b)], none),
-            Op::Flip { a, .. } | Op::Store { a, .. } => ([Some(a), None], none),
-            Op::AndBit { a, .. } if role == Role::Evaluator => ([Some(a), None], none),
-            Op::XorBit { a, bit, .. } | Op::AndBit { a, bit, .. } => ([Some(a), None], [Some(bit), None]),
-            Op::BitXor { a, b, .. } | Op::BitAnd { a, b, .. } => (none, [Some(a), Some(b)]),
-            Op::BitFlip { a, .. } => (none, [Some(a), None]),
-            Op::StoreBit { bit, .. } if role == Role::Garbler => (none, [Some(bit), None]),
-            Op::StoreBit { .. } | Op::StoreConst { .. } | Op::Load { .. } | Op::BitLoad { .. } => {
-                (none, none)
+            Op::FullAdder { x, y, c, .. } => [Some(x), Some(y), Some(c)],
+            Op::Xor { a, b, .. } | Op::And { a, b, .. } => [Some(a), Some(b), None],
+            Op::Flip { a, .. } | Op::Store { a, .. } | Op::XorBit { a, .. } | Op::AndBit { a, .. } => {
+                [Some(a), None, None]
             }
+            Op::Load { .. }
+            | Op::BitLoad { .. }
+            | Op::BitXor { .. }
+            | Op::BitAnd { .. }
+            | Op::BitFlip { .. }
+            | Op::StoreBit { .. }
+            | Op::StoreConst { .. }
+            | Op::Batch { .. } => [None; 3],
+        }
+    }
+
+    /// Label registers that are written.
+    pub(super) fn label_writes(self) -> [Option<u32>; 2] {
+        match self {
+            Op::FullAdder { sum, carry, .. } => [Some(sum), Some(carry)],
+            Op::Load { to, .. }
+            | Op::Xor { to, .. }
+            | Op::Flip { to, .. }
+            | Op::XorBit { to, .. }
+            | Op::And { to, .. }
+            | Op::AndBit { to, .. } => [Some(to), None],
+            Op::BitLoad { .. }
+            | Op::BitXor { .. }
+            | Op::BitAnd { .. }
+            | Op::BitFlip { .. }
+            | Op::Store { .. }
+            | Op::StoreBit { .. }
+            | Op::StoreConst { .. }
+            | Op::Batch { .. } => [None; 2],
+        }
+    }
+
+    /// Bit registers that are read; the evaluator has none.
+    fn bit_reads(self, role: Role) -> [Option<u32>; 2] {
+        match self {
+            _ if role == Role::Evaluator => [None; 2],
+            Op::XorBit { bit, .. } | Op::AndBit { bit, .. } | Op::StoreBit { bit, .. } => [Some(bit), None],
+            Op::BitXor { a, b, .. } | Op::BitAnd { a, b, .. } => [Some(a), Some(b)],
+            Op::BitFlip { a, .. } => [Some(a), None],
+            _ => [None; 2],
         }
     }
 
     /// The same operation on slots; registers that are dead after operation `at` give their slot back first, so that
     /// `to` may be one of the operands.
     fn placed(self, at: usize, labels: &mut Slots, bits: &mut Slots, role: Role) -> Op {
-        let ([la, lb], [ba, bb]) = self.reads(role);
+        let ([la, lb, lc], [ba, bb]) = (self.label_reads(), self.bit_reads(role));
         let slot = |slots: &Slots, r: Option<u32>| r.map_or(0, |r| slots.slot[r as usize]);
-        let (la_slot, lb_slot) = (slot(labels, la), slot(labels, lb));
+        let (la_slot, lb_slot, lc_slot) = (slot(labels, la), slot(labels, lb), slot(labels, lc));
         let (ba_slot, bb_slot) = (slot(bits, ba), slot(bits, bb));
-        labels.release([la, lb], at);
+        labels.release([la, lb, lc], at);
         bits.release([ba, bb], at);
         match self {
             Op::Load { to, input } => Op::Load { to: labels.take(to, at), input },
             Op::Xor { to, .. } => Op::Xor { to: labels.take(to, at), a: la_slot, b: lb_slot },
+            Op::FullAdder { sum, carry, .. } => {
+                // Both are held before either can be given back, for they are written at once.
+                let (sum, carry) = labels.take_two(sum, carry, at);
+                Op::FullAdder { sum, carry, x: la_slot, y: lb_slot, c: lc_slot }
+            }
             Op::Flip { to, .. } => Op::Flip { to: labels.take(to, at), a: la_slot },
             Op::XorBit { to, .. } => Op::XorBit { to: labels.take(to, at), a: la_slot, bit: ba_slot },
             Op::And { to, .. } => Op::And { to: labels.take(to, at), a: la_slot, b: lb_slot },
@@ -288,7 +355,7 @@ impl Op {
             Op::BitFlip { to, .. } => Op::BitFlip { to: bits.take(to, at), a: ba_slot },
             Op::Store { output, .. } => Op::Store { output, a: la_slot },
             Op::StoreBit { output, .. } => Op::StoreBit { output, bit: ba_slot },
-            Op::StoreConst { .. } => self,
+            Op::StoreConst { .. } | Op::Batch { .. } => self,
         }
     }
 }
@@ -307,21 +374,38 @@ impl Slots {
     }
 
     fn take(&mut self, register: u32, at: usize) -> u32 {
+        let slot = self.hold(register);
+        self.release_unread(register, at);
+        slot
+    }
+
+    fn take_two(&mut self, one: u32, other: u32, at: usize) -> (u32, u32) {
+        let slots = (self.hold(one), self.hold(other));
+        self.release_unread(one, at);
+        self.release_unread(other, at);
+        slots
+    }
+
+    fn hold(&mut self, register: u32) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.count += 1;
             self.count - 1
         });
         self.slot[register as usize] = slot;
-        if self.last_use[register as usize] <= at {
-            self.free.push(slot); // never read: a dead gate of a public file
-        }
         slot
     }
 
-    fn release(&mut self, registers: [Option<u32>; 2], at: usize) {
-        let [a, b] = registers;
-        let b = b.filter(|_| a != b);
-        for register in a.into_iter().chain(b) {
+    /// Gives back a register that is never read: a dead gate of a public file.
+    fn release_unread(&mut self, register: u32, at: usize) {
+        if self.last_use[register as usize] <= at {
+            self.free.push(self.slot[register as usize]);
+        }
+    }
+
+    /// Gives back the registers that are read for the last time at `at`, each once.
+    fn release<const N: usize>(&mut self, registers: [Option<u32>; N], at: usize) {
+        for (i, register) in registers.iter().enumerate() {
+            let Some(register) = register.filter(|_| !registers[..i].contains(register)) else { continue };
             if self.last_use[register as usize] == at {
                 self.free.push(self.slot[register as usize]);
             }
@@ -350,8 +434,8 @@ mod tests {
         let netlist = b.finish(&[vec![fires]]);
         let mut classes = vec![Class::Hidden; n];
         classes.resize(2 * n + width_of(n as u64), Class::Garbler);
-        let garbler = Tape::new(&netlist, &classes, Role::Garbler);
-        let evaluator = Tape::new(&netlist, &classes, Role::Evaluator);
+        let garbler = Tape::new(&netlist, &classes, Role::Garbler, false);
+        let evaluator = Tape::new(&netlist, &classes, Role::Evaluator, false);
         assert_eq!(garbler.ciphertexts, evaluator.ciphertexts);
         assert_eq!(garbler.ciphertexts, knowledge::and_costs(&netlist, &classes).half_gate_bytes() / 16);
         assert_eq!(evaluator.bit_slots, 0);

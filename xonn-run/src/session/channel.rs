@@ -151,7 +151,8 @@ impl<T: Transport> Channel<T> {
         Ok(payload)
     }
 
-    /// Receives a message of one kind and just `count` blocks.
+    /// Receives a message of one kind and just `count` blocks, into `blocks`: a buffer used before spares the system
+    /// giving out fresh memory.
     ///
     /// # Errors
     /// As [`Channel::receive`].
@@ -159,10 +160,11 @@ impl<T: Transport> Channel<T> {
         &mut self,
         kind: Kind,
         count: usize,
+        mut blocks: Vec<Block>,
         doing: &'static str,
     ) -> Result<Vec<Block>, SessionError> {
         let deadline = self.expect(kind, count * Block::BYTES, doing)?;
-        let mut blocks = vec![Block::ZERO; count];
+        blocks.resize(count, Block::ZERO);
         self.read_exact(Block::as_bytes_mut(&mut blocks), doing, deadline)?;
         Ok(blocks)
     }

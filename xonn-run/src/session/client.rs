@@ -225,22 +225,28 @@ impl<T: Transport> Session<T> {
         let channel = &mut self.channel;
         std::thread::scope(|scope| {
             let (queue, tables) = mpsc::sync_channel::<Vec<Block>>(batch());
+            let (back, spent) = mpsc::channel::<Vec<Block>>();
             let receiving = scope.spawn(move || {
                 for length in plan.segment_lengths().filter(|&length| length > 0) {
-                    let table = channel.receive_blocks(Kind::Tables, length, doing)?;
+                    let buffer = spent.try_recv().unwrap_or_default(); // fresh until the first ones come back
+                    let table = channel.receive_blocks(Kind::Tables, length, buffer, doing)?;
                     if queue.send(table).is_err() {
                         break; // the evaluation failed
                     }
                 }
                 Ok::<_, SessionError>(())
             });
-            let evaluated = evaluate_all(&mut evaluator, &tables);
+            let evaluated = evaluate_all(&mut evaluator, &tables, &back);
             drop(tables);
             receiving.join().expect("receiving does not panic")?;
             evaluated
         })?;
-        let decoding =
-            self.channel.receive_blocks(Kind::Decoding, 2 * plan.program().output_bits(), doing)?;
+        let decoding = self.channel.receive_blocks(
+            Kind::Decoding,
+            2 * plan.program().output_bits(),
+            Vec::new(),
+            doing,
+        )?;
         Ok(evaluator.decode(&decoding)?)
     }
 
@@ -259,10 +265,12 @@ impl<T: Transport> Session<T> {
     }
 }
 
-/// Evaluates all segments, taking tables from the queue; ends early, without an error, if the queue does.
+/// Evaluates all segments, taking tables from the queue and giving their buffers `back`; ends early, without an error, if
+/// the queue does.
 fn evaluate_all(
     evaluator: &mut Evaluator<'_>,
     tables: &mpsc::Receiver<Vec<Block>>,
+    back: &mpsc::Sender<Vec<Block>>,
 ) -> Result<(), SessionError> {
     loop {
         let upcoming = evaluator.upcoming(batch());
@@ -280,5 +288,8 @@ fn evaluate_all(
             });
         }
         evaluator.evaluate(&segments)?;
+        for buffer in segments {
+            let _ = back.send(buffer); // receiving may be done, and then needs no buffers
+        }
     }
 }

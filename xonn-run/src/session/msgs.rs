@@ -7,7 +7,7 @@ use xonn_circuits::program::package::{Digest, MAX_PACKAGE};
 use super::error::SessionError;
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// First bytes of a hello.
 const MAGIC: [u8; 4] = *b"XONN";

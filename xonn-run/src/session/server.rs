@@ -156,8 +156,10 @@ fn infer<T: Transport>(
     // One thread garbles, this one sends; the queue between them bounds the memory.
     let decoding = std::thread::scope(|scope| {
         let (queue, batches) = mpsc::sync_channel::<Vec<Vec<Block>>>(BATCHES_AHEAD);
+        let (back, sent) = mpsc::channel::<Vec<Block>>();
         let garbling = scope.spawn(move || {
             loop {
+                garbler.recycle(sent.try_iter());
                 let tables = garbler.garble(batch());
                 // The sending side hangs up if the connection fails; then nobody needs the rest.
                 if tables.is_empty() || queue.send(tables).is_err() {
@@ -165,8 +167,11 @@ fn infer<T: Transport>(
                 }
             }
         });
-        for table in batches.iter().flatten().filter(|table| !table.is_empty()) {
-            channel.send(Kind::Tables, Block::as_bytes(&table), doing)?;
+        for table in batches.iter().flatten() {
+            if !table.is_empty() {
+                channel.send(Kind::Tables, Block::as_bytes(&table), doing)?;
+            }
+            let _ = back.send(table); // garbling may be done, and then needs no buffers
         }
         let garbler = garbling.join().expect("garbling does not panic on a verified program");
         Ok::<_, SessionError>(garbler.decoding())

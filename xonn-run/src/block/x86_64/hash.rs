@@ -15,7 +15,7 @@ use super::lanes::Lanes;
 
 /// Vectors of keys in flight. Four, because a block has four words: the word-sliced keys are a 4 x 4
 /// transpose.
-const KEYS: usize = 4;
+pub(super) const KEYS: usize = 4;
 
 /// The round constants of the AES-128 key schedule, FIPS 197 §5.2.
 pub(super) const RCON: [i32; 10] = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36];
@@ -72,13 +72,13 @@ pub(super) unsafe fn groups<V: Lanes, const PER: usize>(
 
 /// Four vectors of keys, word-sliced, and what is encrypted under them.
 #[derive(Clone, Copy)]
-struct Batch<V> {
+pub(super) struct Batch<V> {
     /// `words[j]` holds word `j` of all keys.
-    words: [V; 4],
+    pub words: [V; 4],
     /// `inputs[m][p]` is `sigma` of block `p` of the groups of key vector `m`; only the first `PER` are used.
-    inputs: [[V; 2]; KEYS],
+    pub inputs: [[V; 2]; KEYS],
     /// The AES states, in the same places.
-    states: [[V; 2]; KEYS],
+    pub states: [[V; 2]; KEYS],
 }
 
 /// Hashes `SETS * KEYS * V::BLOCKS` groups of `PER` blocks in place.
@@ -100,27 +100,71 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
             let first_tweak = first_tweak.wrapping_add((set * groups) as u64);
             *batch = load_batch::<V, PER>(start, first_tweak, at.add(set * groups * PER));
         }
-        for (round, rcon) in RCON.into_iter().enumerate() {
-            for batch in &mut batches {
-                batch.words = next_words(batch.words, rcon);
-            }
-            for batch in &mut batches {
-                let keys = transpose(batch.words);
-                for (m, states) in batch.states.iter_mut().enumerate() {
-                    for (p, state) in states[..PER].iter_mut().enumerate() {
-                        *state = if round < 9 {
-                            state.round(keys[m])
-                        } else {
-                            // The feed-forward is folded into the last round key.
-                            state.last_round(keys[m].xor(batch.inputs[m][p]))
-                        };
-                    }
-                }
-            }
-        }
+        rounds::<V, PER, SETS, 0>(&mut batches);
         for (set, batch) in batches.into_iter().enumerate() {
             for (m, states) in batch.states.into_iter().enumerate() {
                 store_groups::<V, PER>(states, at.add((set * groups + m * V::BLOCKS) * PER));
+            }
+        }
+    }
+}
+
+/// Key schedule and encryption of `SETS` batches side by side, round by round from round `FROM + 1` on, to which words and
+/// states have come.
+///
+/// # Safety
+/// The instructions of `V` are enabled in the caller.
+#[inline(always)]
+pub(super) unsafe fn rounds<V: Lanes, const PER: usize, const SETS: usize, const FROM: usize>(
+    batches: &mut [Batch<V>; SETS],
+) {
+    if V::REGISTERS == 32 {
+        // A loop whose length the compiler cannot see: unrolled, the rounds are scheduled into each other until words and
+        // states no longer fit the registers.
+        let mut at = core::hint::black_box(FROM);
+        while at < RCON.len() - 1 {
+            unsafe { round::<V, PER, SETS, false>(batches, RCON[at]) };
+            at += 1;
+        }
+    } else {
+        // Written out: where they do not fit anyway, what is in memory had better have a fixed address.
+        macro_rules! rounds {
+            ($($at:literal)*) => {$(
+                if $at >= FROM {
+                    unsafe { round::<V, PER, SETS, false>(batches, RCON[$at]) };
+                }
+            )*};
+        }
+        rounds!(0 1 2 3 4 5 6 7 8);
+    }
+    unsafe { round::<V, PER, SETS, true>(batches, RCON[RCON.len() - 1]) };
+}
+
+/// One round of key schedule and encryption.
+#[inline(always)]
+unsafe fn round<V: Lanes, const PER: usize, const SETS: usize, const LAST: bool>(
+    batches: &mut [Batch<V>; SETS],
+    rcon: i32,
+) {
+    unsafe {
+        for batch in batches.iter_mut() {
+            batch.words = next_words(batch.words, rcon);
+        }
+        for batch in batches.iter_mut() {
+            let keys = transpose(batch.words);
+            // Indices: iterators over arrays of vectors are not always seen through, and then the arrays are in memory,
+            // which costs AES-NI a quarter of its speed.
+            #[allow(clippy::needless_range_loop)]
+            for m in 0..KEYS {
+                for p in 0..PER {
+                    let state = batch.states[m][p];
+                    batch.states[m][p] = if LAST {
+                        // The feed-forward is folded into the last round key.
+                        state.last_round(keys[m].xor(batch.inputs[m][p]))
+                    } else {
+                        state.round(keys[m])
+                    };
+                }
             }
         }
     }
@@ -183,7 +227,7 @@ unsafe fn store_groups<V: Lanes, const PER: usize>([even, odd]: [V; 2], at: *mut
 
 /// `sigma(xL || xR) = (xL ^ xR) || xL`, see `tccr.rs`.
 #[inline(always)]
-unsafe fn sigma<V: Lanes>(x: V) -> V {
+pub(super) unsafe fn sigma<V: Lanes>(x: V) -> V {
     unsafe {
         let upper = V::splat(_mm_set_epi64x(-1, 0));
         x.and_xor(upper, x.swap_halves())
@@ -192,7 +236,7 @@ unsafe fn sigma<V: Lanes>(x: V) -> V {
 
 /// Word `j` of block `l` of vector `m` becomes word `m` of block `l` of vector `j`; its own inverse.
 #[inline(always)]
-unsafe fn transpose<V: Lanes>([a, b, c, d]: [V; KEYS]) -> [V; KEYS] {
+pub(super) unsafe fn transpose<V: Lanes>([a, b, c, d]: [V; KEYS]) -> [V; KEYS] {
     unsafe {
         let (ab_low, ab_high) = (a.low_words(b), a.high_words(b));
         let (cd_low, cd_high) = (c.low_words(d), c.high_words(d));
@@ -208,7 +252,7 @@ unsafe fn transpose<V: Lanes>([a, b, c, d]: [V; KEYS]) -> [V; KEYS] {
 /// One round of the key schedule on word-sliced keys, FIPS 197 §5.2:
 /// `w0 ^= SubWord(RotWord(w3)) ^ rcon`, then `w1 ^= w0`, `w2 ^= w1`, `w3 ^= w2`.
 #[inline(always)]
-unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -> [V; 4] {
+pub(super) unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -> [V; 4] {
     unsafe {
         let rotated = w3.shuffle(V::splat(rot_word_index()));
         // ShiftRows of `last_round` is undone by the index, SubBytes is SubWord, and the round key is `rcon`.

@@ -52,6 +52,13 @@ pub(super) trait Lanes: Copy {
     unsafe fn unzip(self, other: Self) -> (Self, Self);
     /// Undoes [`Lanes::unzip`].
     unsafe fn zip(self, other: Self) -> (Self, Self);
+    /// The four 32-bit words of each block added, modulo 2^32.
+    unsafe fn add_words(self, other: Self) -> Self;
+    /// `self ^ other` in the blocks where bit 0 of `of` is 1, else `self`.
+    unsafe fn xor_coloured(self, other: Self, of: Self) -> Self;
+    /// `self ^ other` in the blocks where `bits & choice` is not 0, else `self`; in both of these the four words of a
+    /// block are the same.
+    unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self;
 }
 
 impl Lanes for __m128i {
@@ -125,6 +132,24 @@ impl Lanes for __m128i {
     #[inline(always)]
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         (self, other)
+    }
+    #[inline(always)]
+    unsafe fn add_words(self, other: Self) -> Self {
+        unsafe { _mm_add_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor_coloured(self, other: Self, of: Self) -> Self {
+        unsafe {
+            let mask = _mm_srai_epi32::<31>(_mm_slli_epi32::<31>(_mm_shuffle_epi32::<0>(of)));
+            self.xor(_mm_and_si128(other, mask))
+        }
+    }
+    #[inline(always)]
+    unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self {
+        unsafe {
+            let chosen = _mm_cmpeq_epi32(_mm_and_si128(bits, choice), choice);
+            _mm_xor_si128(self, _mm_and_si128(other, chosen))
+        }
     }
 }
 
@@ -207,6 +232,24 @@ impl Lanes for __m256i {
     unsafe fn zip(self, other: Self) -> (Self, Self) {
         // With two lanes the permutation is its own inverse.
         unsafe { self.unzip(other) }
+    }
+    #[inline(always)]
+    unsafe fn add_words(self, other: Self) -> Self {
+        unsafe { _mm256_add_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor_coloured(self, other: Self, of: Self) -> Self {
+        unsafe {
+            let mask = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<31>(_mm256_shuffle_epi32::<0>(of)));
+            self.xor(_mm256_and_si256(other, mask))
+        }
+    }
+    #[inline(always)]
+    unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self {
+        unsafe {
+            let chosen = _mm256_cmpeq_epi32(_mm256_and_si256(bits, choice), choice);
+            _mm256_xor_si256(self, _mm256_and_si256(other, chosen))
+        }
     }
 }
 
@@ -296,5 +339,20 @@ impl Lanes for __m512i {
             let high = _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4);
             (_mm512_permutex2var_epi64(self, low, other), _mm512_permutex2var_epi64(self, high, other))
         }
+    }
+    #[inline(always)]
+    unsafe fn add_words(self, other: Self) -> Self {
+        unsafe { _mm512_add_epi32(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn xor_coloured(self, other: Self, of: Self) -> Self {
+        unsafe {
+            let mask = _mm512_test_epi32_mask(_mm512_shuffle_epi32::<0>(of), _mm512_set1_epi32(1));
+            _mm512_mask_xor_epi32(self, mask, self, other)
+        }
+    }
+    #[inline(always)]
+    unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self {
+        unsafe { _mm512_mask_xor_epi32(self, _mm512_test_epi32_mask(bits, choice), self, other) }
     }
 }

@@ -1,0 +1,107 @@
+//! Gates on many labels at a time: what garbler and evaluator compute, on every backend.
+//!
+//! A [`Wide`] holds one label of [`LANES`] instances (or of as many independent gates of one instance). [`Gates`] is what
+//! is done with them. The code that runs a circuit is generic in it: [`Tccr::run`] calls such a [`Work`] inside a
+//! function in which the instructions of the hash's backend are enabled, so that gates are inlined into the circuit's loop
+//! and a label is loaded once, hashed, combined and stored.
+//!
+//! Half gates [Zahur, Rosulek, Evans, EUROCRYPT 2015, figure 2]; every ciphertext has a tweak, and so a key, of its own.
+
+use zeroize::DefaultIsZeroes;
+
+#[cfg(target_arch = "x86_64")]
+use super::x86_64;
+use super::{Backend, Block, Tccr};
+
+mod portable;
+#[cfg(test)]
+mod tests;
+
+/// Blocks side by side in a [`Wide`].
+pub const LANES: usize = 16;
+
+/// [`LANES`] blocks, aligned to a cache line.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub struct Wide(pub [Block; LANES]);
+
+impl Wide {
+    /// All blocks zero.
+    pub const ZERO: Self = Self([Block::ZERO; LANES]);
+}
+
+impl DefaultIsZeroes for Wide {}
+
+/// The ciphertexts of a full AND: TG of each lane, then TE of each lane.
+pub type Tables = [[Block; LANES]; 2];
+
+/// Gates on [`LANES`] labels at a time, under one hash.
+///
+/// Of several tweaks, `tweak` is that of lane 0; they count up by one a lane. Zero labels at the garbler, active ones at
+/// the evaluator.
+pub trait Gates {
+    /// `block` in every lane.
+    fn splat(&self, block: &Block) -> Wide;
+
+    /// `a ^ b`
+    fn xor(&self, a: &Wide, b: &Wide) -> Wide;
+
+    /// `a`, with `other` added in each lane whose bit of `bits` is 1.
+    fn xor_where(&self, a: &Wide, other: &Wide, bits: u16) -> Wide;
+
+    /// `a ^ b ^ c`
+    fn xor3(&self, a: &Wide, b: &Wide, c: &Wide) -> Wide;
+
+    /// A full AND of `a ^ c` and `b ^ c`, to which `c` is added, at the garbler: with `c` zero a plain AND. `tweaks`: of TG and of TE. Writes the ciphertexts, returns the zero labels.
+    fn garble_and(&self, delta: &Block, operands: [&Wide; 3], tweaks: [u64; 2], tables: &mut Tables) -> Wide;
+
+    /// An AND with a bit that the garbler knows, one a lane [ZRE15, section 3.1].
+    fn garble_half(&self, delta: &Block, a: &Wide, bits: u16, tweak: u64, table: &mut [Block; LANES])
+    -> Wide;
+
+    /// [`Gates::garble_and`] at the evaluator, `operands` being `[a, b, c]` there too.
+    fn evaluate_and(
+        &self,
+        operands: [&Wide; 3],
+        tweaks: [u64; 2],
+        tg: &[Block; LANES],
+        te: &[Block; LANES],
+    ) -> Wide;
+
+    /// [`Gates::garble_half`] at the evaluator.
+    fn evaluate_half(&self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide;
+}
+
+/// Something to be done with gates of any backend.
+pub trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it. Implementations are `inline(always)`, for the instructions of a backend reach only as far as inlining.
+    fn run<G: Gates>(self, gates: &G) -> Self::Output;
+}
+
+/// Gates on any processor: also what other backends leave to it, because it occurs too rarely for a kernel.
+#[cold]
+#[inline(never)]
+pub(super) fn portable(start: Block) -> impl Gates {
+    portable::Gates(start)
+}
+
+impl Tccr {
+    /// Does `work` with the gates of this hash, on its backend.
+    pub fn run<W: Work>(&self, work: W) -> W::Output {
+        match self.backend {
+            Backend::Portable => work.run(&portable::Gates(self.start)),
+            // SAFETY (all three): `self.backend` was found available on this processor when `self` was made.
+            #[cfg(target_arch = "x86_64")]
+            Backend::AesNi => unsafe { x86_64::run_aes_ni(self.start, work) },
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes256 => unsafe { x86_64::run_vaes_256(self.start, work) },
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes512 => unsafe { x86_64::run_vaes_512(self.start, work) },
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("no other backend is available on this architecture"),
+        }
+    }
+}

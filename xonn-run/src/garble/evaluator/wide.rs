@@ -1,0 +1,115 @@
+//! Evaluating up to [`LANES`] instances side by side.
+
+use zeroize::Zeroize;
+
+use super::Inputs;
+use crate::block::{Block, Gates, LANES, Tables, Wide, Work};
+use crate::garble::tape::{Op, Tape};
+
+/// Labels of a running tape, wiped when dropped.
+#[derive(Default)]
+pub(super) struct Slots(Vec<Wide>);
+
+impl Slots {
+    /// Makes room for a tape; what is there stays.
+    pub fn fit(&mut self, tape: &Tape) {
+        self.0.resize(tape.label_slots as usize, Wide::ZERO);
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// Part of a tape on `lanes` instances.
+pub(super) struct Run<'a> {
+    pub ops: &'a [Op],
+    pub inputs: Inputs<'a>,
+    pub lanes: usize,
+    /// Tweak of the first ciphertext.
+    pub tweak: u64,
+    pub slots: &'a mut Slots,
+    /// The ciphertexts, and no others.
+    pub tables: &'a [Block],
+    /// Template outputs of the first instance, then of the next.
+    pub outputs: &'a mut [Block],
+}
+
+impl Work for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<G: Gates>(self, gates: &G) {
+        let Self { ops, inputs, lanes, mut tweak, slots, mut tables, outputs } = self;
+        let labels = &mut slots.0[..];
+        let width = outputs.len() / lanes;
+        for op in ops {
+            match *op {
+                Op::Load { to, input } => labels[to as usize] = inputs.labels(gates, input),
+                Op::Xor { to, a, b } => {
+                    labels[to as usize] = gates.xor(&labels[a as usize], &labels[b as usize]);
+                }
+                Op::And { .. } | Op::FullAdder { .. } => {
+                    let (to, sum, operands) = match *op {
+                        Op::FullAdder { sum, carry, x, y, c } => {
+                            let operands = [x, y, c].map(|slot| &labels[slot as usize]);
+                            let [x, y, c] = operands;
+                            (carry, Some((sum, gates.xor3(x, y, c))), operands)
+                        }
+                        Op::And { to, a, b } => {
+                            (to, None, [&labels[a as usize], &labels[b as usize], &Wide::ZERO])
+                        }
+                        _ => unreachable!("matched above"),
+                    };
+                    let (table, rest) = tables.split_at(2 * lanes);
+                    // A last group of fewer lanes is evaluated as if it were whole.
+                    let mut filled = Tables::default();
+                    let [tg, te] = match table.as_chunks::<LANES>().0 {
+                        [tg, te] => [tg, te],
+                        _ => {
+                            let (tg, te) = table.split_at(lanes);
+                            filled[0][..lanes].copy_from_slice(tg);
+                            filled[1][..lanes].copy_from_slice(te);
+                            [&filled[0], &filled[1]]
+                        }
+                    };
+                    let tweaks = [tweak, tweak + lanes as u64];
+                    let out = gates.evaluate_and(operands, tweaks, tg, te);
+                    if let Some((slot, sum)) = sum {
+                        labels[slot as usize] = sum;
+                    }
+                    labels[to as usize] = out;
+                    tables = rest;
+                    tweak += 2 * lanes as u64;
+                }
+                Op::AndBit { to, a, .. } => {
+                    let (table, rest) = tables.split_at(lanes);
+                    let mut filled = [Block::ZERO; LANES];
+                    let table = table.first_chunk().unwrap_or_else(|| {
+                        filled[..lanes].copy_from_slice(table);
+                        &filled
+                    });
+                    labels[to as usize] = gates.evaluate_half(&labels[a as usize], tweak, table);
+                    tables = rest;
+                    tweak += lanes as u64;
+                }
+                Op::Store { output, a } => {
+                    for (instance, &value) in outputs.chunks_exact_mut(width).zip(&labels[a as usize].0) {
+                        instance[output as usize] = value;
+                    }
+                }
+                // What the garbler or everybody knows has active label 0, which is what `outputs` holds.
+                Op::StoreBit { .. } | Op::StoreConst { .. } => {}
+                Op::Flip { .. }
+                | Op::XorBit { .. }
+                | Op::BitLoad { .. }
+                | Op::BitXor { .. }
+                | Op::BitAnd { .. }
+                | Op::BitFlip { .. }
+                | Op::Batch { .. } => unreachable!("no operations of the garbler or of a single instance"),
+            }
+        }
+    }
+}

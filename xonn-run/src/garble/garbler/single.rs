@@ -1,0 +1,122 @@
+//! Garbling one instance, its own independent ANDs side by side.
+
+use zeroize::Zeroize;
+
+use super::Inputs;
+use crate::block::{Block, Gates, LANES, Tables, Wide, Work};
+use crate::garble::tape::{Op, Tape};
+
+/// Values of a running tape. Wiped when dropped.
+#[derive(Default)]
+pub(super) struct Slots {
+    labels: Vec<Block>,
+    bits: Vec<bool>,
+}
+
+impl Slots {
+    /// Makes room for a tape; what is there stays.
+    pub fn fit(&mut self, tape: &Tape) {
+        self.labels.resize(tape.label_slots as usize, Block::ZERO);
+        self.bits.resize(tape.bit_slots as usize, false);
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.labels.zeroize();
+        self.bits.zeroize();
+    }
+}
+
+/// Part of a tape on one instance.
+pub(super) struct Run<'a> {
+    pub ops: &'a [Op],
+    pub inputs: Inputs<'a>,
+    pub secret: &'a [bool],
+    pub delta: Block,
+    /// Tweak of the first ciphertext.
+    pub tweak: u64,
+    pub slots: &'a mut Slots,
+    /// Where ciphertexts go, and no others.
+    pub tables: &'a mut [Block],
+    /// The template's outputs.
+    pub outputs: &'a mut [Block],
+}
+
+impl Work for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<G: Gates>(self, gates: &G) {
+        let Self { ops, inputs, secret, mut delta, mut tweak, slots, mut tables, outputs } = self;
+        let Slots { labels, bits } = slots;
+        let (labels, bits) = (&mut labels[..], &mut bits[..]);
+        let (mut left, mut right) = (Wide::ZERO, Wide::ZERO);
+        let mut rest = ops.iter();
+        while let Some(op) = rest.next() {
+            match *op {
+                Op::Load { to, input } => labels[to as usize] = inputs.label(input),
+                Op::Xor { to, a, b } => labels[to as usize] = labels[a as usize] ^ labels[b as usize],
+                Op::Flip { to, a } => labels[to as usize] = labels[a as usize] ^ delta,
+                Op::XorBit { to, a, bit } => {
+                    labels[to as usize] = labels[a as usize] ^ delta.masked(bits[bit as usize]);
+                }
+                Op::Batch { count } => {
+                    let count = count as usize;
+                    let (batch, after) = rest.as_slice().split_at(count);
+                    rest = after.iter();
+                    let mut known = 0;
+                    let mut full = true;
+                    for (lane, op) in batch.iter().enumerate().take(LANES) {
+                        match *op {
+                            Op::And { a, b, .. } => {
+                                (left.0[lane], right.0[lane]) = (labels[a as usize], labels[b as usize]);
+                            }
+                            Op::AndBit { a, bit, .. } => {
+                                left.0[lane] = labels[a as usize];
+                                known |= u16::from(bits[bit as usize]) << lane;
+                                full = false;
+                            }
+                            _ => unreachable!("a batch is of gates that cost something"),
+                        }
+                    }
+                    let mut made = Tables::default();
+                    let used = if full { 2 * count } else { count };
+                    let (table, others) = tables.split_at_mut(used);
+                    let out = if full {
+                        let tweaks = [tweak, tweak + count as u64];
+                        let out = gates.garble_and(&delta, [&left, &right, &Wide::ZERO], tweaks, &mut made);
+                        let (tg, te) = table.split_at_mut(count);
+                        tg.copy_from_slice(&made[0][..count]);
+                        te.copy_from_slice(&made[1][..count]);
+                        out
+                    } else {
+                        let out = gates.garble_half(&delta, &left, known, tweak, &mut made[0]);
+                        table.copy_from_slice(&made[0][..count]);
+                        out
+                    };
+                    for (op, &value) in batch.iter().zip(&out.0) {
+                        if let Op::And { to, .. } | Op::AndBit { to, .. } = *op {
+                            labels[to as usize] = value;
+                        }
+                    }
+                    tables = others;
+                    tweak += used as u64;
+                }
+                Op::BitLoad { to, input } => bits[to as usize] = inputs.bits(input, secret) == 1,
+                Op::BitXor { to, a, b } => bits[to as usize] = bits[a as usize] ^ bits[b as usize],
+                Op::BitAnd { to, a, b } => bits[to as usize] = bits[a as usize] & bits[b as usize],
+                Op::BitFlip { to, a } => bits[to as usize] = !bits[a as usize],
+                Op::Store { output, a } => outputs[output as usize] = labels[a as usize],
+                Op::StoreBit { output, bit } => outputs[output as usize] = delta.masked(bits[bit as usize]),
+                Op::StoreConst { output, value } => outputs[output as usize] = delta.masked(value),
+                Op::And { .. } | Op::AndBit { .. } | Op::FullAdder { .. } => {
+                    unreachable!("a single instance's ANDs are in batches")
+                }
+            }
+        }
+        left.zeroize();
+        right.zeroize();
+        delta.zeroize();
+    }
+}

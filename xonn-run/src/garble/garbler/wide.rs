@@ -1,0 +1,157 @@
+//! Garbling up to [`LANES`] instances side by side.
+
+use zeroize::Zeroize;
+
+use super::Inputs;
+use crate::block::{Block, Gates, LANES, Tables, Wide, Work};
+use crate::garble::tape::{Op, Tape};
+
+/// Values of a running tape: labels, and bits with one lane a bit. Wiped when dropped.
+#[derive(Default)]
+pub(super) struct Slots {
+    labels: Vec<Wide>,
+    bits: Vec<u16>,
+    /// Bits of the eight template inputs from the number on, read ahead.
+    ahead: Option<(u32, [u16; 8])>,
+}
+
+impl Slots {
+    /// Makes room for a tape; what is there stays.
+    pub fn fit(&mut self, tape: &Tape) {
+        self.labels.resize(tape.label_slots as usize, Wide::ZERO);
+        self.bits.resize(tape.bit_slots as usize, 0);
+        self.ahead = None;
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.labels.zeroize();
+        self.bits.zeroize();
+        if let Some((_, bits)) = &mut self.ahead {
+            bits.zeroize();
+        }
+    }
+}
+
+/// Part of a tape on `lanes` instances.
+pub(super) struct Run<'a> {
+    pub ops: &'a [Op],
+    pub inputs: Inputs<'a>,
+    pub lanes: usize,
+    pub secret: &'a [bool],
+    pub delta: Block,
+    /// Tweak of the first ciphertext.
+    pub tweak: u64,
+    pub slots: &'a mut Slots,
+    /// Where ciphertexts go, and no others.
+    pub tables: &'a mut [Block],
+    /// Template outputs of the first instance, then of the next.
+    pub outputs: &'a mut [Block],
+}
+
+impl Work for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<G: Gates>(self, gates: &G) {
+        let Self { ops, inputs, lanes, secret, mut delta, mut tweak, slots, mut tables, outputs } = self;
+        let mut deltas = gates.splat(&delta);
+        let Slots { labels, bits, ahead } = slots;
+        let (labels, bits) = (&mut labels[..], &mut bits[..]);
+        let width = outputs.len() / lanes;
+        for op in ops {
+            match *op {
+                Op::Load { to, input } => labels[to as usize] = inputs.labels(gates, input),
+                Op::Xor { to, a, b } => {
+                    labels[to as usize] = gates.xor(&labels[a as usize], &labels[b as usize]);
+                }
+                Op::Flip { to, a } => labels[to as usize] = gates.xor(&labels[a as usize], &deltas),
+                Op::XorBit { to, a, bit } => {
+                    labels[to as usize] = gates.xor_where(&labels[a as usize], &deltas, bits[bit as usize]);
+                }
+                Op::And { .. } | Op::FullAdder { .. } => {
+                    let (to, sum, [x, y, c]) = match *op {
+                        Op::FullAdder { sum, carry, x, y, c } => {
+                            let operands = [x, y, c].map(|slot| &labels[slot as usize]);
+                            let [x, y, c] = operands;
+                            (carry, Some((sum, gates.xor3(x, y, c))), operands)
+                        }
+                        Op::And { to, a, b } => {
+                            (to, None, [&labels[a as usize], &labels[b as usize], &Wide::ZERO])
+                        }
+                        _ => unreachable!("matched above"),
+                    };
+                    let tweaks = [tweak, tweak + lanes as u64];
+                    let (table, rest) = tables.split_at_mut(2 * lanes);
+                    // A last group of fewer lanes is garbled as if it were whole, and then cut.
+                    let mut cut = Tables::default();
+                    let whole = whole_mut::<2>(table);
+                    let out = gates.garble_and(&delta, [x, y, c], tweaks, whole.unwrap_or(&mut cut));
+                    if lanes < LANES {
+                        let (tg, te) = table.split_at_mut(lanes);
+                        tg.copy_from_slice(&cut[0][..lanes]);
+                        te.copy_from_slice(&cut[1][..lanes]);
+                    }
+                    if let Some((slot, sum)) = sum {
+                        labels[slot as usize] = sum;
+                    }
+                    labels[to as usize] = out;
+                    tables = rest;
+                    tweak += 2 * lanes as u64;
+                }
+                Op::AndBit { to, a, bit } => {
+                    let (table, rest) = tables.split_at_mut(lanes);
+                    let mut cut = [[Block::ZERO; LANES]];
+                    let whole = whole_mut::<1>(table);
+                    let [target] = whole.unwrap_or(&mut cut);
+                    let a = &labels[a as usize];
+                    let out = gates.garble_half(&delta, a, bits[bit as usize], tweak, target);
+                    if lanes < LANES {
+                        table.copy_from_slice(&cut[0][..lanes]);
+                    }
+                    labels[to as usize] = out;
+                    tables = rest;
+                    tweak += lanes as u64;
+                }
+                Op::BitLoad { to, input } => {
+                    let at = |(first, eight): (u32, [u16; 8])| {
+                        eight.get((input.wrapping_sub(first)) as usize).copied()
+                    };
+                    bits[to as usize] = ahead.and_then(at).unwrap_or_else(|| {
+                        *ahead = inputs.eight_bits(input, secret).map(|eight| (input, eight));
+                        ahead.and_then(at).unwrap_or_else(|| inputs.bits(input, secret))
+                    });
+                }
+                Op::BitXor { to, a, b } => bits[to as usize] = bits[a as usize] ^ bits[b as usize],
+                Op::BitAnd { to, a, b } => bits[to as usize] = bits[a as usize] & bits[b as usize],
+                Op::BitFlip { to, a } => bits[to as usize] = !bits[a as usize],
+                Op::Store { output, a } => store(outputs, width, output, &labels[a as usize]),
+                Op::StoreBit { output, bit } => {
+                    let known = gates.xor_where(&Wide::ZERO, &deltas, bits[bit as usize]);
+                    store(outputs, width, output, &known);
+                }
+                Op::StoreConst { output, value } => {
+                    store(outputs, width, output, if value { &deltas } else { &Wide::ZERO });
+                }
+                Op::Batch { .. } => unreachable!("batches are of single instances"),
+            }
+        }
+        delta.zeroize();
+        deltas.zeroize();
+    }
+}
+
+/// The ciphertexts of a whole group's gate, `N` of each lane; none of a smaller group's.
+#[inline(always)]
+fn whole_mut<const N: usize>(table: &mut [Block]) -> Option<&mut [[Block; LANES]; N]> {
+    table.as_chunks_mut::<LANES>().0.first_chunk_mut()
+}
+
+/// Template output `output` of every instance.
+#[inline(always)]
+fn store(outputs: &mut [Block], width: usize, output: u32, values: &Wide) {
+    for (instance, &value) in outputs.chunks_exact_mut(width).zip(&values.0) {
+        instance[output as usize] = value;
+    }
+}

@@ -1,0 +1,78 @@
+//! A layer of 1024 binary neurons between two processes: the answers of `eval`, and the figures that `--stats` prints.
+
+use std::path::Path;
+
+use serde_json::Value;
+use xonn_circuits::data::write_npy;
+use xonn_circuits::program::package::Package;
+use xonn_circuits::program::secret::Secret;
+use xonn_run::bench::binary_layer;
+
+use crate::command::{Listening, run_ok};
+
+/// Serves a layer, asks for `samples` predictions, checks them; gives the client's report and the server's log.
+fn ask(fan_in: u32, samples: usize) -> (Value, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| {
+        folder.path().join(name).into_os_string().into_string().expect("a temporary path is text")
+    };
+    let names = ["l.xonn", "l.secret", "x.npy", "clear.npy", "private.npy"];
+    let [package, secret, input, clear, private] = names.map(file);
+    let program = binary_layer(fan_in);
+    let packed = Package::new(&program).expect("it can be written");
+    std::fs::write(&package, packed.bytes()).expect("written");
+    let mut state = 1u32;
+    let mut bit = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 31 == 1
+    };
+    let bits = (0..program.secret_bits()).map(|_| bit()).collect();
+    Secret { digest: packed.digest(), bits }.write(Path::new(&secret)).expect("written");
+    let values: Vec<f32> = (0..samples * fan_in as usize).map(|_| f32::from(u8::from(bit()))).collect();
+    write_npy(Path::new(&input), &values, &[samples, fan_in as usize]).expect("written");
+
+    run_ok(["eval", &package, "--secret", &secret, "--input", &input, "--output", &clear]);
+    let serve = ["serve", &package, "--secret", &secret, "--listen", "127.0.0.1:0", "--connections", "1"];
+    let server = Listening::start(serve.iter().chain(&["--stats"]));
+    let infer = ["infer", "--server", &server.address, "--package", &package, "--input", &input];
+    let json = run_ok(infer.iter().chain(&["--output", &private, "--json", "--stats"]));
+    let bytes = |path: &str| std::fs::read(path).expect("the predictions were written");
+    assert_eq!(bytes(&private), bytes(&clear));
+    (serde_json::from_str(&json).expect("JSON"), server.finish())
+}
+
+#[test]
+fn a_layer_gives_the_answers_of_eval_and_both_hosts_tell_their_figures() {
+    let (report, log) = ask(64, 3);
+    assert!(log.contains("stats: peak memory ") && log.contains(" sent, "), "{log}");
+    if cfg!(target_os = "linux") {
+        assert!(report["peak_memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+    }
+}
+
+/// 34 MB of tables an inference: neither host may come near to holding them all.
+#[test]
+fn memory_is_bounded_by_what_is_in_flight() {
+    let (report, log) = ask(1024, 2);
+    if cfg!(target_os = "linux") {
+        let ands = report["and"]["full"].as_u64().expect("a count");
+        let (peak, tables) = (report["peak_memory_bytes"].as_u64().expect("a count"), 32 * ands);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        // Segments of half a MiB, 2 a core, in each of at most 4 places at a time, and 20 MiB for everything else.
+        assert!(peak < (20 << 20) + ((4 * 2 * cores) << 19), "{peak} bytes at the peak, {tables} of tables");
+    }
+    assert!(log.contains(": 2 inferences in "), "{log}");
+}
+
+/// `cargo test --release -p xonn-run --test two_processes -- --ignored --nocapture loopback`
+#[test]
+#[ignore = "a measurement: ANDs a second between two processes, for a machine with two free cores"]
+fn loopback_rate() {
+    let (report, log) = ask(1024, 100);
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let costs = &report["and"];
+    let ands = number(&costs["full"]) + number(&costs["half"]);
+    let rate = ands / number(&report["inference_ms_median"]) / 1e3;
+    println!("{rate:.1} million ANDs a second, median of 100 inferences of {ands} ANDs\n{log}");
+    assert!(rate > 1.0);
+}
