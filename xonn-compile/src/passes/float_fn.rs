@@ -204,7 +204,9 @@ impl FloatFn {
         let steps = self.steps.iter().all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. }));
         let slope = match &self.base {
             _ if !steps => return None,
-            Base::Line(line) if self.public => Some(line[0].0).filter(|&slope| line.iter().all(|l| l.0 == slope))?,
+            Base::Line(line) if self.public => {
+                Some(line[0].0).filter(|&slope| line.iter().all(|l| l.0 == slope))?
+            }
             Base::Line(_) => return None,
             Base::Joined { parts, .. } => {
                 let slope = parts[0].public_slope()?;

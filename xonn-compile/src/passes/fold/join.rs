@@ -187,8 +187,7 @@ impl Fold<'_> {
         }
         let value = &self.narrow(layer, value, WIDEST)?;
         let largest = self.largest(value, offsets)?;
-        let Fixed { unit, bits } =
-            fixed.unwrap_or(Fixed { unit: unit_for(largest, total), bits: total });
+        let Fixed { unit, bits } = fixed.unwrap_or(Fixed { unit: unit_for(largest, total), bits: total });
         let lines = self.lines(value)?;
         let magnitude = self.kind(value).range().magnitude().max(1);
         let lost = SCALE_BITS.saturating_sub(total.saturating_sub(magnitude.ilog2()));

@@ -51,7 +51,8 @@ struct Input {
 impl Fold<'_> {
     pub(super) fn linear(&mut self, layer: &Layer, value: &Value) -> Result<Value, String> {
         let linear = Linear::of(layer, &value.shape)?;
-        let value = &if self.lines(value).is_ok() { self.narrow(layer, value, MOST_BITS)? } else { value.clone() };
+        let value =
+            &if self.lines(value).is_ok() { self.narrow(layer, value, MOST_BITS)? } else { value.clone() };
         let common =
             value.f.common_line().and_then(|line| Some((line, linear.padding(line, self.kind(value))?)));
         match common {
