@@ -71,6 +71,13 @@ pub(super) fn build(
         builder.refusals = error.refusals();
     }
     let outputs = builder.model(model, "", None, 0)?;
+    // Found in the order of the graph; samples come in the order of the model's arguments.
+    let place = |node: &NodeIndex, graph: &LayerGraph| {
+        model.inputs.iter().position(|&input| model.layers[input].name == graph.graph[*node].name)
+    };
+    let mut inputs = std::mem::take(&mut builder.graph.inputs);
+    inputs.sort_by_key(|node| place(node, &builder.graph).unwrap_or(usize::MAX));
+    builder.graph.inputs = inputs;
     let output = choose_output(model, &outputs, &builder.origin);
     if let (Err(error), false) = (&output, builder.refusals.is_empty()) {
         builder.refusals.extend(error.refusals());
@@ -406,4 +413,39 @@ impl Builder<'_> {
 
 fn broken(error: KerasError) -> Trouble {
     Trouble::Broken(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keras::config;
+    use crate::keras::quantizer::CustomNames;
+    use serde_json::json;
+
+    fn graph(json: &Value) -> Result<LayerGraph, KerasError> {
+        let model = config::parse(json, "m", &CustomNames::new())?;
+        let options = ReadOptions::default();
+        build(&model, Ok(Weights::default()), Origin { file: "m", keras: 3, options: &options })
+    }
+
+    /// The graph finds `b` first, but samples come as the model's arguments do.
+    #[test]
+    fn inputs_are_in_the_order_of_the_models_arguments() {
+        let input = |name: &str| {
+            json!({ "class_name": "InputLayer", "name": name, "inbound_nodes": [],
+                    "config": { "name": name, "batch_shape": [null, 2] } })
+        };
+        for [first, second] in [["a", "b"], ["b", "a"]] {
+            let join = json!({ "class_name": "Concatenate", "name": "c", "config": { "name": "c" },
+                               "inbound_nodes": [[["b", 0, 0, {}], ["a", 0, 0, {}]]] });
+            let config = json!({
+                "layers": [input("b"), input("a"), join],
+                "input_layers": [[first, 0, 0], [second, 0, 0]],
+                "output_layers": [["c", 0, 0]]
+            });
+            let graph = graph(&json!({ "class_name": "Functional", "config": config })).unwrap();
+            let names: Vec<&str> = graph.inputs.iter().map(|&i| graph.graph[i].name.as_str()).collect();
+            assert_eq!(names, [first, second]);
+        }
+    }
 }
