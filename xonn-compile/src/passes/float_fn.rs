@@ -79,12 +79,12 @@ impl FloatFn {
 
     /// Appends a bias.
     pub fn bias(&mut self, bias: &Arc<Array>) {
-        self.steps.push(Step::Bias(Arc::clone(bias)));
+        self.push(Step::Bias(Arc::clone(bias)));
     }
 
     /// Appends a batch normalisation.
     pub fn norm(&mut self, norm: &BatchNorm) {
-        self.steps.push(Step::Norm(norm.clone()));
+        self.push(Step::Norm(norm.clone()));
     }
 
     /// Appends `x * scale + offset`.
@@ -94,7 +94,18 @@ impl FloatFn {
 
     /// Appends `(x - mean) / deviation`.
     pub fn normalize(&mut self, mean: &Arc<Array>, deviation: &Arc<Array>) {
-        self.steps.push(Step::Normalize { mean: Arc::clone(mean), deviation: Arc::clone(deviation) });
+        self.push(Step::Normalize { mean: Arc::clone(mean), deviation: Arc::clone(deviation) });
+    }
+
+    /// A step with numbers for each channel counts the channels of the tensor as it is now, the steps before it those from
+    /// before its elements were moved: these become a function of the element.
+    fn push(&mut self, step: Step) {
+        if let Some(channels) = self.channels.as_ref().filter(|_| step.channels() > 1) {
+            let of = (0..channels.len()).map(|element| (0, element)).collect();
+            let public = self.public;
+            *self = Self { public, ..Self::joined(vec![std::mem::take(self)], of) };
+        }
+        self.steps.push(step);
     }
 
     /// Appends a function that does not fall.
@@ -129,7 +140,7 @@ impl FloatFn {
     pub fn period(&self) -> usize {
         match &self.channels {
             Some(channels) => channels.len(),
-            None => self.steps.iter().map(Step::channels).fold(self.base.len(), usize::max),
+            None => self.steps.iter().map(Step::channels).fold(self.base.len(), least_common_multiple),
         }
     }
 
@@ -263,6 +274,15 @@ impl FloatFn {
     }
 }
 
+/// After how many elements two sequences both repeat. Channels that a reshape cut anew need not be multiples of one another.
+fn least_common_multiple(a: usize, b: usize) -> usize {
+    let (mut divisor, mut rest) = (a, b);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    a / divisor.max(1) * b
+}
+
 impl Step {
     fn channels(&self) -> usize {
         match self {
@@ -312,6 +332,31 @@ mod tests {
             variance: vector(variance),
             epsilon,
             fused,
+        }
+    }
+
+    /// BatchNorms over different axes, with a transposition or a reshape between them.
+    #[test]
+    fn channels_are_counted_where_a_step_stands() {
+        let bias = |n: i32| Arc::new(Array::vector((0..n).map(|i| i as f32).collect()));
+        // [2, 3] to [3, 2], element i of which was source[i].
+        let source = [0, 3, 1, 4, 2, 5];
+        let mut f = FloatFn::default();
+        f.bias(&bias(3));
+        f.permute(&source);
+        f.bias(&bias(2));
+        assert_eq!(f.period(), 6);
+        for (element, was) in source.into_iter().enumerate() {
+            assert_eq!(f.apply(element, 0), (was % 3 + element % 2) as f32);
+            assert_eq!(f.as_line(element), Some((1.0, (was % 3 + element % 2) as f64)));
+        }
+        // [4, 3] to [6, 2], and [2, 6] to [3, 4].
+        for (first, second) in [(3, 2), (6, 4)] {
+            let mut f = FloatFn::default();
+            f.bias(&bias(first));
+            f.bias(&bias(second));
+            assert_eq!(f.period(), if first == 3 { 6 } else { 12 });
+            assert!((0..12).all(|i| f.apply(i as usize, 0) == (i % first + i % second) as f32));
         }
     }
 
