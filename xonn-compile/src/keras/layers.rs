@@ -234,9 +234,10 @@ impl Builder<'_> {
             "Dense" | "QuantDense" | "QDense" | "BinaryDense" => self.dense(layer),
             "Conv1D" | "QuantConv1D" | "QConv1D" | "BinaryConv1D" | "Convolution1D" => self.conv(layer, 1),
             "Conv2D" | "QuantConv2D" | "QConv2D" | "BinaryConv2D" | "Convolution2D" => self.conv(layer, 2),
-            "DepthwiseConv2D" | "QuantDepthwiseConv2D" | "QDepthwiseConv2D" => self.depthwise_conv(layer),
-            "SeparableConv1D" | "QuantSeparableConv1D" => self.separable_conv(layer, 1),
-            "SeparableConv2D" | "QuantSeparableConv2D" => self.separable_conv(layer, 2),
+            "DepthwiseConv1D" => self.depthwise_conv(layer, 1),
+            "DepthwiseConv2D" | "QuantDepthwiseConv2D" | "QDepthwiseConv2D" => self.depthwise_conv(layer, 2),
+            "SeparableConv1D" | "QuantSeparableConv1D" | "QSeparableConv1D" => self.separable_conv(layer, 1),
+            "SeparableConv2D" | "QuantSeparableConv2D" | "QSeparableConv2D" => self.separable_conv(layer, 2),
             "BatchNormalization" => self.batch_norm(layer),
             "Normalization" => self.normalization(layer),
             "Rescaling" => {
@@ -255,6 +256,10 @@ impl Builder<'_> {
             "MaxPooling2D" | "MaxPool2D" => self.pool(layer, 2, LayerOp::MaxPool2d),
             "AveragePooling1D" | "AvgPool1D" => self.pool(layer, 1, LayerOp::AveragePool2d),
             "AveragePooling2D" | "AvgPool2D" => self.pool(layer, 2, LayerOp::AveragePool2d),
+            "QAveragePooling2D" => {
+                let made = self.pool(layer, 2, LayerOp::AveragePool2d)?;
+                self.behind_quantized_average(layer, made)
+            }
             "GlobalMaxPooling1D" | "GlobalMaxPool1D" => self.global_pool(layer, 1, LayerOp::MaxPool2d),
             "GlobalMaxPooling2D" | "GlobalMaxPool2D" => self.global_pool(layer, 2, LayerOp::MaxPool2d),
             "GlobalAveragePooling1D" | "GlobalAvgPool1D" => {
@@ -262,6 +267,10 @@ impl Builder<'_> {
             }
             "GlobalAveragePooling2D" | "GlobalAvgPool2D" => {
                 self.global_pool(layer, 2, LayerOp::AveragePool2d)
+            }
+            "QGlobalAveragePooling2D" => {
+                let made = self.global_pool(layer, 2, LayerOp::AveragePool2d)?;
+                self.behind_quantized_average(layer, made)
             }
             "ZeroPadding1D" => self.zero_padding(layer, 1),
             "ZeroPadding2D" => self.zero_padding(layer, 2),
@@ -350,6 +359,10 @@ impl Builder<'_> {
         match activation {
             Activation::Quantize(Quantizer::Identity) => Ok(read),
             Activation::Quantize(quantizer) => self.add(layer, LayerOp::Quantize(quantizer), &[read]),
+            Activation::Affine { quantizer, scale, offset } => {
+                let read = self.add(layer, LayerOp::Quantize(quantizer), &[read])?;
+                self.add(layer, LayerOp::Rescale { scale, offset }, &[read])
+            }
             Activation::Function(function) => self.add(layer, LayerOp::Function(function), &[read]),
         }
     }
