@@ -9,6 +9,7 @@
 //! | QKeras `binary` | `-s, +s`, or 0 and `s` | the same | +1 |
 //! | QKeras and BinaryNet `binary_tanh` | -1, +1 | `H * -1, +1` | -1 |
 //! | larq `SteTern` | -1, 0, +1 | the same | 0 |
+//! | QKeras `ternary` | `-s, 0, +s` | the same | 0 |
 //! | TensorFlow and Keras `sign` | -1, 0, +1 | refused | 0 |
 //!
 //! Kernels are saved as latent floats, so a kernel's quantiser is always applied; it changes nothing on a kernel that
@@ -58,6 +59,21 @@ pub enum Quantizer {
     /// [`Quantizer::TernaryAt`] with a threshold of 0.7 times the mean magnitude of the whole kernel: larq's `SteTern` with
     /// `ternary_weight_networks`.
     TernaryWeight,
+    /// [`Quantizer::TernaryAt`] times `scale`: QKeras `ternary` with a number as `alpha`, on kernels.
+    ScaledTernary {
+        /// Not negative.
+        threshold: f32,
+        /// The magnitude.
+        scale: f32,
+    },
+    /// QKeras `ternary` with `alpha` `auto` or `auto_po2`: threshold and scale fitted to the channel, see
+    /// [`Quantizer::kernel`].
+    FittedTernary {
+        /// Whether the scale is rounded to a power of two.
+        power_of_two: bool,
+        /// Rounds of fitting.
+        rounds: u32,
+    },
     /// -1 below `at`, +1 from it upwards.
     From {
         /// The edge.
@@ -93,7 +109,8 @@ impl Quantizer {
             Self::Ternary => two(x == 0.0, two(x > 0.0, -1.0, 1.0), 0.0),
             // sign(sign(x + t) + sign(x - t)), whose inner signs are 0 only on the thresholds.
             Self::TernaryAt { threshold } => two(x >= threshold, two(x <= -threshold, 0.0, -1.0), 1.0),
-            Self::TernaryWeight => x,
+            Self::TernaryWeight | Self::FittedTernary { .. } => x,
+            Self::ScaledTernary { threshold, scale } => scale * Self::TernaryAt { threshold }.apply(x),
             Self::From { at } => two(x >= at, -1.0, 1.0),
             Self::Above { at } => two(x > at, -1.0, 1.0),
             Self::Identity => x,
@@ -125,7 +142,7 @@ impl Quantizer {
     /// Whether kernels get a scale that depends on the weights.
     #[must_use]
     pub fn scales_by_weights(self) -> bool {
-        matches!(self, Self::MagnitudeAwareSign | Self::FittedSign { .. })
+        matches!(self, Self::MagnitudeAwareSign | Self::FittedSign { .. } | Self::FittedTernary { .. })
     }
 
     /// The quantised kernel; its last axis is the output channel.
@@ -133,10 +150,10 @@ impl Quantizer {
     pub fn kernel(self, kernel: &Array) -> Array {
         let channels = kernel.last_axis().max(1);
         let count = (kernel.data.len() / channels) as f32;
+        let channel =
+            |c: usize| -> Vec<f32> { kernel.data.iter().skip(c).step_by(channels).copied().collect() };
         let per_channel = |scale: &dyn Fn(&[f32]) -> f32| -> Vec<f32> {
-            let scales: Vec<f32> = (0..channels)
-                .map(|c| scale(&kernel.data.iter().skip(c).step_by(channels).copied().collect::<Vec<_>>()))
-                .collect();
+            let scales: Vec<f32> = (0..channels).map(|c| scale(&channel(c))).collect();
             let signs = kernel.data.iter().enumerate();
             signs.map(|(i, &w)| if w >= 0.0 { scales[i % channels] } else { -scales[i % channels] }).collect()
         };
@@ -149,6 +166,11 @@ impl Quantizer {
                 let limit = kernel.data.iter().fold(0.0f32, |m, w| m.max(w.tanh().abs()));
                 let rounded = |w: f32| (w.tanh() / (2.0 * limit) + 0.5).round_ties_even();
                 kernel.data.iter().map(|&w| if limit > 0.0 { 2.0 * rounded(w) - 1.0 } else { -1.0 }).collect()
+            }
+            Self::FittedTernary { power_of_two, rounds } => {
+                let fitted: Vec<Vec<f32>> =
+                    (0..channels).map(|c| fitted_ternary(&channel(c), power_of_two, rounds)).collect();
+                (0..kernel.data.len()).map(|i| fitted[i % channels][i / channels]).collect()
             }
             Self::TernaryWeight => {
                 let mean = kernel.data.iter().map(|w| f64::from(w.abs())).sum::<f64>()
@@ -168,7 +190,33 @@ impl Quantizer {
 /// rounding does not change the signs.
 fn fitted_scale(w: &[f32], power_of_two: bool) -> f32 {
     let mean = (w.iter().map(|w| f64::from(w.abs())).sum::<f64>() / w.len().max(1) as f64) as f32;
-    if power_of_two { (mean + 1e-7).log2().round_ties_even().exp2() } else { mean }
+    if power_of_two { nearest_power_of_two(mean) } else { mean }
+}
+
+/// QKeras's power of two; 1e-7 is Keras's epsilon.
+fn nearest_power_of_two(scale: f32) -> f32 {
+    (scale + 1e-7).log2().round_ties_even().exp2()
+}
+
+/// QKeras's ternary kernel of one channel: from `2/3 max|w|`, in turn the digits of a scale and the scale of the digits.
+fn fitted_ternary(w: &[f32], power_of_two: bool, rounds: u32) -> Vec<f32> {
+    let rounded = |scale: f32| if power_of_two { nearest_power_of_two(scale) } else { scale };
+    let mut scale = rounded(2.0 * w.iter().fold(0.0f32, |most, w| most.max(w.abs())) / 3.0);
+    let mut digits = vec![0.0; w.len()];
+    for _ in 0..rounds {
+        // A scale of 0 makes no digit: 0 / 0 is below nothing.
+        let digit = |w: f32| {
+            let fires = (scale * (w / scale).round_ties_even()).abs() >= scale / 2.0;
+            if fires && w != 0.0 { w.signum() } else { 0.0 }
+        };
+        digits = w.iter().map(|&w| digit(w)).collect();
+        let mean = |of: &dyn Fn((&f32, &f32)) -> f64| {
+            (w.iter().zip(&digits).map(of).sum::<f64>() / w.len().max(1) as f64) as f32
+        };
+        let (fit, share) = (mean(&|(w, d)| f64::from(w * d)), mean(&|(_, d)| f64::from(d * d)));
+        scale = rounded(fit / (share + 1e-7));
+    }
+    digits.into_iter().map(|digit| scale * digit).collect()
 }
 
 #[cfg(test)]
@@ -183,6 +231,24 @@ mod tests {
         assert_eq!(signs(Quantizer::DoReFaActivation), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
         assert_eq!(signs(Quantizer::BinaryTanh { h: 1.0 }), [-1.0, -1.0, -1.0, -1.0, 1.0, 1.0]);
         assert_eq!(signs(Quantizer::Ternary), [0.0, 0.0, 1.0, -1.0, 1.0, 1.0]);
+    }
+
+    /// The first scale, 2/3 of 0.9, keeps 0.6 and -0.9; their mean is 0.75, whose nearest power of two (by its logarithm) is 1.
+    #[test]
+    fn a_fitted_ternary_by_hand() {
+        let kernel = Array { shape: vec![4, 1], data: vec![0.6, -0.9, 0.1, 0.0] };
+        let fitted = |power_of_two| Quantizer::FittedTernary { power_of_two, rounds: 5 }.kernel(&kernel).data;
+        for (found, expected) in fitted(false).into_iter().zip([0.75, -0.75, 0.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+        assert_eq!(fitted(true), [1.0, -1.0, 0.0, 0.0]);
+        let zeros = Array { shape: vec![2, 1], data: vec![0.0; 2] };
+        assert_eq!(
+            Quantizer::FittedTernary { power_of_two: false, rounds: 5 }.kernel(&zeros).data,
+            [0.0, 0.0]
+        );
+        let scaled = Quantizer::ScaledTernary { threshold: 0.5, scale: 2.0 };
+        assert_eq!(scaled.kernel(&kernel).data, [2.0, -2.0, 0.0, 0.0]);
     }
 
     /// Half even: numbers below the rounding of 0.5 still give -1.

@@ -36,6 +36,8 @@ pub struct LayerConfig {
     pub kind: String,
     /// The name that Keras registered the class under, such as `bnn>BinaryDense`, if it gave one.
     pub registered: Option<String>,
+    /// Where its class comes from, such as `keras.layers`, if the file says so.
+    pub module: Option<String>,
     /// Layer name.
     pub name: String,
     /// The `config` object.
@@ -111,6 +113,7 @@ impl Parser<'_> {
         let name = name.ok_or_else(|| self.error(format!("layer {position} ({class}) has no name")))?;
         let class = class.rsplit('>').next().unwrap_or(class).to_owned();
         let registered = json["registered_name"].as_str().map(str::to_owned);
+        let module = json["module"].as_str().map(str::to_owned);
         let nested = match is_model(&class) {
             true => Some(Box::new(self.model(json, &format!("layer {name:?}"))?)),
             false => None,
@@ -118,7 +121,7 @@ impl Parser<'_> {
         let meaning =
             registered.as_ref().and_then(|name| self.custom.get(name)).or_else(|| self.custom.get(&class));
         let kind = meaning.unwrap_or(&class).clone();
-        Ok(LayerConfig { class, kind, registered, name: name.into(), config, calls: vec![], nested })
+        Ok(LayerConfig { class, kind, registered, module, name: name.into(), config, calls: vec![], nested })
     }
 
     fn layers(&self, list: &Value) -> Result<Vec<LayerConfig>, KerasError> {
@@ -152,6 +155,7 @@ impl Parser<'_> {
                 class: "InputLayer".into(),
                 kind: "InputLayer".into(),
                 registered: None,
+                module: None,
                 name: "input".into(),
                 config: serde_json::json!({ "batch_input_shape": shape }),
                 calls: vec![],

@@ -71,6 +71,13 @@ pub(super) fn build(
         builder.refusals = error.refusals();
     }
     let outputs = builder.model(model, "", None, 0)?;
+    // Found in the order of the graph; samples come in the order of the model's arguments.
+    let place = |node: &NodeIndex, graph: &LayerGraph| {
+        model.inputs.iter().position(|&input| model.layers[input].name == graph.graph[*node].name)
+    };
+    let mut inputs = std::mem::take(&mut builder.graph.inputs);
+    inputs.sort_by_key(|node| place(node, &builder.graph).unwrap_or(usize::MAX));
+    builder.graph.inputs = inputs;
     let output = choose_output(model, &outputs, &builder.origin);
     if let (Err(error), false) = (&output, builder.refusals.is_empty()) {
         builder.refusals.extend(error.refusals());
@@ -227,9 +234,10 @@ impl Builder<'_> {
             "Dense" | "QuantDense" | "QDense" | "BinaryDense" => self.dense(layer),
             "Conv1D" | "QuantConv1D" | "QConv1D" | "BinaryConv1D" | "Convolution1D" => self.conv(layer, 1),
             "Conv2D" | "QuantConv2D" | "QConv2D" | "BinaryConv2D" | "Convolution2D" => self.conv(layer, 2),
-            "DepthwiseConv2D" | "QuantDepthwiseConv2D" | "QDepthwiseConv2D" => self.depthwise_conv(layer),
-            "SeparableConv1D" | "QuantSeparableConv1D" => self.separable_conv(layer, 1),
-            "SeparableConv2D" | "QuantSeparableConv2D" => self.separable_conv(layer, 2),
+            "DepthwiseConv1D" => self.depthwise_conv(layer, 1),
+            "DepthwiseConv2D" | "QuantDepthwiseConv2D" | "QDepthwiseConv2D" => self.depthwise_conv(layer, 2),
+            "SeparableConv1D" | "QuantSeparableConv1D" | "QSeparableConv1D" => self.separable_conv(layer, 1),
+            "SeparableConv2D" | "QuantSeparableConv2D" | "QSeparableConv2D" => self.separable_conv(layer, 2),
             "BatchNormalization" => self.batch_norm(layer),
             "Normalization" => self.normalization(layer),
             "Rescaling" => {
@@ -248,6 +256,10 @@ impl Builder<'_> {
             "MaxPooling2D" | "MaxPool2D" => self.pool(layer, 2, LayerOp::MaxPool2d),
             "AveragePooling1D" | "AvgPool1D" => self.pool(layer, 1, LayerOp::AveragePool2d),
             "AveragePooling2D" | "AvgPool2D" => self.pool(layer, 2, LayerOp::AveragePool2d),
+            "QAveragePooling2D" => {
+                let made = self.pool(layer, 2, LayerOp::AveragePool2d)?;
+                self.behind_quantized_average(layer, made)
+            }
             "GlobalMaxPooling1D" | "GlobalMaxPool1D" => self.global_pool(layer, 1, LayerOp::MaxPool2d),
             "GlobalMaxPooling2D" | "GlobalMaxPool2D" => self.global_pool(layer, 2, LayerOp::MaxPool2d),
             "GlobalAveragePooling1D" | "GlobalAvgPool1D" => {
@@ -255,6 +267,10 @@ impl Builder<'_> {
             }
             "GlobalAveragePooling2D" | "GlobalAvgPool2D" => {
                 self.global_pool(layer, 2, LayerOp::AveragePool2d)
+            }
+            "QGlobalAveragePooling2D" => {
+                let made = self.global_pool(layer, 2, LayerOp::AveragePool2d)?;
+                self.behind_quantized_average(layer, made)
             }
             "ZeroPadding1D" => self.zero_padding(layer, 1),
             "ZeroPadding2D" => self.zero_padding(layer, 2),
@@ -343,6 +359,10 @@ impl Builder<'_> {
         match activation {
             Activation::Quantize(Quantizer::Identity) => Ok(read),
             Activation::Quantize(quantizer) => self.add(layer, LayerOp::Quantize(quantizer), &[read]),
+            Activation::Affine { quantizer, scale, offset } => {
+                let read = self.add(layer, LayerOp::Quantize(quantizer), &[read])?;
+                self.add(layer, LayerOp::Rescale { scale, offset }, &[read])
+            }
             Activation::Function(function) => self.add(layer, LayerOp::Function(function), &[read]),
         }
     }
@@ -406,4 +426,39 @@ impl Builder<'_> {
 
 fn broken(error: KerasError) -> Trouble {
     Trouble::Broken(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keras::config;
+    use crate::keras::quantizer::CustomNames;
+    use serde_json::json;
+
+    fn graph(json: &Value) -> Result<LayerGraph, KerasError> {
+        let model = config::parse(json, "m", &CustomNames::new())?;
+        let options = ReadOptions::default();
+        build(&model, Ok(Weights::default()), Origin { file: "m", keras: 3, options: &options })
+    }
+
+    /// The graph finds `b` first, but samples come as the model's arguments do.
+    #[test]
+    fn inputs_are_in_the_order_of_the_models_arguments() {
+        let input = |name: &str| {
+            json!({ "class_name": "InputLayer", "name": name, "inbound_nodes": [],
+                    "config": { "name": name, "batch_shape": [null, 2] } })
+        };
+        for [first, second] in [["a", "b"], ["b", "a"]] {
+            let join = json!({ "class_name": "Concatenate", "name": "c", "config": { "name": "c" },
+                               "inbound_nodes": [[["b", 0, 0, {}], ["a", 0, 0, {}]]] });
+            let config = json!({
+                "layers": [input("b"), input("a"), join],
+                "input_layers": [[first, 0, 0], [second, 0, 0]],
+                "output_layers": [["c", 0, 0]]
+            });
+            let graph = graph(&json!({ "class_name": "Functional", "config": config })).unwrap();
+            let names: Vec<&str> = graph.inputs.iter().map(|&i| graph.graph[i].name.as_str()).collect();
+            assert_eq!(names, [first, second]);
+        }
+    }
 }

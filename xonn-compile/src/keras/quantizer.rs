@@ -17,6 +17,15 @@ pub type CustomNames = HashMap<String, String>;
 pub enum Activation {
     /// A quantiser.
     Quantize(Quantizer),
+    /// `scale * quantizer(x) + offset`.
+    Affine {
+        /// The quantiser.
+        quantizer: Quantizer,
+        /// Its results' factor.
+        scale: f32,
+        /// And what is added.
+        offset: f32,
+    },
     /// Any other function.
     Function(Function),
 }
@@ -40,11 +49,7 @@ pub fn activation(json: &Value, custom: &CustomNames, keras: u32) -> Result<Acti
     if let Some(function) = function(&meaning, keras) {
         return Ok(Activation::Function(function));
     }
-    let quantizer = known(&meaning, named.config, Place::Activation)?;
-    match quantizer {
-        Some(quantizer) => Ok(Activation::Quantize(quantizer)),
-        None => Err(unknown("activation", named.name)),
-    }
+    on_activations(&meaning, named.config)?.ok_or_else(|| unknown("activation", &named))
 }
 
 /// Reads the quantiser of a kernel.
@@ -54,17 +59,33 @@ pub fn activation(json: &Value, custom: &CustomNames, keras: u32) -> Result<Acti
 pub fn kernel(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
     let Some(named) = named(json)? else { return Ok(Quantizer::Identity) };
     let meaning = meaning(&named, custom)?;
-    known(&meaning, named.config, Place::Kernel)?.ok_or_else(|| unknown("quantizer", named.name))
+    known(&meaning, named.config, Place::Kernel)?.ok_or_else(|| unknown("quantizer", &named))
 }
 
 /// Reads the quantiser of a layer's input.
 ///
 /// # Errors
 /// The reason why it is refused.
-pub fn input(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
-    let Some(named) = named(json)? else { return Ok(Quantizer::Identity) };
+pub fn input(json: &Value, custom: &CustomNames) -> Result<Activation, String> {
+    let Some(named) = named(json)? else { return Ok(Activation::Quantize(Quantizer::Identity)) };
     let meaning = meaning(&named, custom)?;
-    known(&meaning, named.config, Place::Activation)?.ok_or_else(|| unknown("quantizer", named.name))
+    on_activations(&meaning, named.config)?.ok_or_else(|| unknown("quantizer", &named))
+}
+
+/// A built-in quantiser of activations; `None` if the name is none.
+fn on_activations(name: &str, config: &Value) -> Result<Option<Activation>, String> {
+    // round(hard_sigmoid(x)): 0 and 1 where binary_tanh gives -1 and +1.
+    if matches!(name, "binary_sigmoid" | "binary_sigmoid_unit") {
+        let quantizer = Quantizer::BinaryTanh { h: 1.0 };
+        return Ok(Some(Activation::Affine { quantizer, scale: 0.5, offset: 0.5 }));
+    }
+    Ok(known(name, config, Place::Activation)?.map(|quantizer| match quantizer {
+        // The scale of three values is a line behind them.
+        Quantizer::ScaledTernary { threshold, scale } => {
+            Activation::Affine { quantizer: Quantizer::TernaryAt { threshold }, scale, offset: 0.0 }
+        }
+        quantizer => Activation::Quantize(quantizer),
+    }))
 }
 
 /// Whether a layer class is itself a quantiser or function (`SteSign()` used as a layer).
@@ -75,7 +96,7 @@ pub fn layer(class: &str, config: &Value, keras: u32) -> Result<Option<Activatio
     if let Some(function) = function(class, keras) {
         return Ok(Some(Activation::Function(function)));
     }
-    Ok(known(class, config, Place::Activation)?.map(Activation::Quantize))
+    on_activations(class, config)
 }
 
 fn named(json: &Value) -> Result<Option<Named<'_>>, String> {
@@ -111,7 +132,7 @@ fn meaning(named: &Named<'_>, custom: &CustomNames) -> Result<String, String> {
         return Ok(meaning.clone());
     }
     if named.own && !is_distinct(short) {
-        return Err(unknown("function", named.name));
+        return Err(unknown("function", named));
     }
     Ok(short.to_owned())
 }
@@ -121,11 +142,59 @@ fn is_distinct(name: &str) -> bool {
     matches!(name, "ste_sign" | "approx_sign" | "swish_sign" | "ste_heaviside" | "binary_tanh")
 }
 
-fn unknown(what: &str, name: &str) -> String {
+fn unknown(what: &str, named: &Named<'_>) -> String {
+    let name = named.name;
+    let base = name.split('(').next().unwrap_or(name);
+    if !named.own && is_of_qkeras(base) {
+        return format!(
+            "{what} {name:?} is not supported; of QKeras's quantisers use binary or ternary, on activations with a number as \
+             alpha"
+        );
+    }
+    if !named.own && is_of_keras(base) {
+        return format!(
+            "{what} {name:?} is not supported; use a sign, relu, leaky_relu, tanh, sigmoid or hard_sigmoid instead, and \
+             softmax at the end"
+        );
+    }
     format!(
         "{what} {name:?} is not supported; if it is a function of your own, say what it means with --custom map.json \
          holding {{\"{name}\": \"ste_sign\"}} (+1 from 0 upwards), \"binary_tanh\" (-1 at 0) or \"ste_heaviside\" (0 and 1)"
     )
+}
+
+/// QKeras's quantisers that are not read.
+fn is_of_qkeras(name: &str) -> bool {
+    name.starts_with("quantized_") || matches!(name, "bernoulli" | "stochastic_ternary" | "smooth_sigmoid")
+}
+
+/// Keras's own activations that are not read.
+fn is_of_keras(name: &str) -> bool {
+    let names = [
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "swish",
+        "mish",
+        "hard_silu",
+        "hard_swish",
+        "softplus",
+        "softsign",
+        "exponential",
+        "log_sigmoid",
+        "hard_shrink",
+        "soft_shrink",
+        "tanh_shrink",
+        "squareplus",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "sparsemax",
+        "threshold",
+        "glu",
+    ];
+    names.contains(&name)
 }
 
 fn function(name: &str, keras: u32) -> Option<Function> {
@@ -177,7 +246,11 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
         "DoReFa" | "dorefa" | "dorefa_quantizer" | "DoReFaQuantizer" => dorefa(config, place).map(Some),
         "NoOp" | "no_op" | "NoOpQuantizer" | "linear" => Ok(Some(Quantizer::Identity)),
         "SteTern" | "ste_tern" => ternary(config, place).map(Some),
-        "binary" => qkeras_binary(config, arguments, place).map(Some),
+        // Its noise is for training only.
+        "binary" | "stochastic_binary" => {
+            qkeras_binary(&Arguments::of(base, config, arguments)?, place).map(Some)
+        }
+        "ternary" => qkeras_ternary(&Arguments::of(base, config, arguments)?, place).map(Some),
         "binary_tanh" | "binary_tanh_unit" => Ok(Some(Quantizer::BinaryTanh { h: 1.0 })),
         "sign" if place == Place::Activation => Ok(Some(Quantizer::Ternary)),
         _ => Ok(None),
@@ -219,45 +292,120 @@ fn dorefa(config: &Value, place: Place) -> Result<Quantizer, String> {
     }
 }
 
-/// QKeras `binary(use_01, alpha)`.
-fn qkeras_binary(config: &Value, arguments: Option<&str>, place: Place) -> Result<Quantizer, String> {
-    let mut use_01 = config["use_01"].as_bool().unwrap_or(false);
-    let mut alpha = config["alpha"].clone();
-    for argument in arguments.unwrap_or_default().split(',').map(str::trim).filter(|a| !a.is_empty()) {
-        let (key, value) = argument.split_once('=').unwrap_or(("", argument));
-        match (key.trim(), value.trim()) {
-            ("alpha", value) => {
-                let text = value.trim_matches(['"', '\'']);
-                alpha = text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from);
-            }
-            ("use_01", value) => use_01 = value == "True" || value == "1",
-            _ => {
-                return Err(format!(
-                    "QKeras binary with the argument {argument:?}, expected alpha or use_01"
-                ));
-            }
+/// The arguments of a QKeras quantiser, from its configuration or from a call as text.
+struct Arguments {
+    by_name: HashMap<&'static str, Value>,
+}
+
+impl Arguments {
+    /// * `text`: what stands between the brackets of a call such as `binary(use_01=True, alpha='auto')`.
+    fn of(base: &str, config: &Value, text: Option<&str>) -> Result<Self, String> {
+        let order: &[&'static str] = match base {
+            "binary" => &["use_01", "alpha", "use_stochastic_rounding"],
+            "ternary" => &["alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"],
+            _ => &["alpha", "temperature", "use_real_sigmoid"],
+        };
+        let mut by_name: HashMap<&'static str, Value> = HashMap::new();
+        for &name in order {
+            by_name.insert(name, config[name].clone());
         }
+        let arguments = text.unwrap_or_default().split(',').map(str::trim).filter(|a| !a.is_empty());
+        for (place, argument) in arguments.enumerate() {
+            let named = argument.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+            let (key, value) = named.unwrap_or((order.get(place).copied().unwrap_or_default(), argument));
+            let name = order.iter().find(|name| **name == key).ok_or_else(|| {
+                format!("QKeras {base} with the argument {argument:?}, expected some of {order:?}")
+            })?;
+            by_name.insert(name, literal(value));
+        }
+        Ok(Self { by_name })
     }
-    let scale = match &alpha {
+
+    fn get(&self, name: &str) -> &Value {
+        self.by_name.get(name).unwrap_or(&Value::Null)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.get(name)
+            .as_bool()
+            .unwrap_or_else(|| self.get(name).as_f64().is_some_and(|number| number != 0.0))
+    }
+}
+
+/// A Python literal.
+fn literal(text: &str) -> Value {
+    match text {
+        "None" => Value::Null,
+        "True" => Value::Bool(true),
+        "False" => Value::Bool(false),
+        text => text.parse::<f64>().map_or_else(|_| Value::from(text.trim_matches(['"', '\''])), Value::from),
+    }
+}
+
+/// `alpha` as a number, 1 if there is none; `None` if it is fitted to the kernel.
+fn alpha(what: &str, alpha: &Value) -> Result<Option<f32>, String> {
+    let scale = match alpha {
         Value::Null => 1.0,
         Value::Number(number) => number.as_f64().unwrap_or(f64::NAN) as f32,
-        Value::String(text)
-            if place == Place::Kernel && !use_01 && (text == "auto" || text == "auto_po2") =>
-        {
-            return Ok(Quantizer::FittedSign { power_of_two: text == "auto_po2" });
-        }
-        Value::String(text) if text == "None" => 1.0,
-        other => return Err(format!("QKeras binary with alpha {}, expected a number", brief(other))),
+        Value::String(text) if text == "auto" || text == "auto_po2" => return Ok(None),
+        other => return Err(format!("QKeras {what} with alpha {}, expected a number", brief(other))),
     };
-    if !(scale.is_finite() && scale > 0.0) {
-        return Err(format!("QKeras binary with alpha {scale}, expected a positive number"));
+    if scale.is_finite() && scale > 0.0 {
+        Ok(Some(scale))
+    } else {
+        Err(format!("QKeras {what} with alpha {scale}, expected a positive number"))
     }
-    match (use_01, place) {
-        (true, Place::Kernel) => {
+}
+
+/// QKeras `binary(use_01, alpha)`.
+fn qkeras_binary(arguments: &Arguments, place: Place) -> Result<Quantizer, String> {
+    let use_01 = arguments.flag("use_01");
+    match (alpha("binary", arguments.get("alpha"))?, use_01, place) {
+        (_, true, Place::Kernel) => {
             Err("QKeras binary with use_01 gives kernels of 0 and 1, expected use_01=False".into())
         }
-        (true, Place::Activation) => Ok(Quantizer::TwoValues { low: 0.0, high: scale }),
-        (false, _) => Ok(Quantizer::TwoValues { low: -scale, high: scale }),
+        (Some(scale), true, Place::Activation) => Ok(Quantizer::TwoValues { low: 0.0, high: scale }),
+        (Some(scale), false, _) => Ok(Quantizer::TwoValues { low: -scale, high: scale }),
+        (None, _, Place::Kernel) => {
+            Ok(Quantizer::FittedSign { power_of_two: *arguments.get("alpha") == "auto_po2" })
+        }
+        (None, _, Place::Activation) => Err(format!(
+            "QKeras binary with alpha {} takes its scale from the batch, expected a number on activations",
+            arguments.get("alpha")
+        )),
+    }
+}
+
+/// QKeras `ternary(alpha, threshold)`, whose threshold is 0.33 unless it is fitted.
+fn qkeras_ternary(arguments: &Arguments, place: Place) -> Result<Quantizer, String> {
+    match (alpha("ternary", arguments.get("alpha"))?, place) {
+        (Some(scale), _) => {
+            let threshold = match arguments.get("threshold") {
+                Value::Null => Some(0.33),
+                threshold => threshold.as_f64().filter(|t| t.is_finite() && *t > 0.0),
+            };
+            let threshold = threshold.ok_or_else(|| {
+                format!(
+                    "QKeras ternary with the threshold {}, expected a positive number",
+                    brief(arguments.get("threshold"))
+                )
+            })? as f32;
+            match scale {
+                1.0 => Ok(Quantizer::TernaryAt { threshold }),
+                scale => Ok(Quantizer::ScaledTernary { threshold, scale }),
+            }
+        }
+        (None, Place::Kernel) => Ok(Quantizer::FittedTernary {
+            power_of_two: *arguments.get("alpha") == "auto_po2",
+            rounds: arguments
+                .get("number_of_unrolls")
+                .as_f64()
+                .map_or(5, |rounds| rounds.clamp(0.0, 64.0) as u32),
+        }),
+        (None, Place::Activation) => Err(format!(
+            "QKeras ternary with alpha {} takes its scale from the batch, expected a number on activations",
+            arguments.get("alpha")
+        )),
     }
 }
 
@@ -310,8 +458,55 @@ mod tests {
             act(json!("binary(alpha=1)")),
             Ok(Activation::Quantize(Quantizer::TwoValues { low: -1.0, high: 1.0 }))
         );
+        assert_eq!(
+            act(json!("binary(1, 2.0)")),
+            Ok(Activation::Quantize(Quantizer::TwoValues { low: 0.0, high: 2.0 }))
+        );
+        assert_eq!(act(json!("stochastic_binary()")), act(json!("binary(alpha=None)")));
+        assert!(act(json!("binary(alpha='auto')")).unwrap_err().contains("from the batch"));
+        assert!(act(json!("binary(beta=2)")).unwrap_err().contains("beta=2"));
         assert!(q(dict(json!(-1.0))).is_err());
         assert!(q(json!({ "class_name": "binary", "config": { "use_01": true, "alpha": 1.0 } })).is_err());
+    }
+
+    #[test]
+    fn lines_behind_quantisers() {
+        let quantizer = Quantizer::BinaryTanh { h: 1.0 };
+        assert_eq!(
+            act(json!("binary_sigmoid")),
+            Ok(Activation::Affine { quantizer, scale: 0.5, offset: 0.5 })
+        );
+        assert!(kernel(&json!("binary_sigmoid"), &CustomNames::new()).is_err());
+    }
+
+    #[test]
+    fn qkeras_ternary_by_its_arguments() {
+        assert_eq!(act(json!("ternary")), Ok(Activation::Quantize(Quantizer::TernaryAt { threshold: 0.33 })));
+        assert_eq!(
+            act(json!("ternary(alpha=0.5,threshold=1.5)")),
+            Ok(Activation::Affine {
+                quantizer: Quantizer::TernaryAt { threshold: 1.5 },
+                scale: 0.5,
+                offset: 0.0
+            })
+        );
+        let q = |json: Value| kernel(&json, &CustomNames::new());
+        let auto = json!({ "class_name": "ternary", "config": { "alpha": "auto_po2", "threshold": null, "number_of_unrolls": 5 } });
+        assert_eq!(q(auto), Ok(Quantizer::FittedTernary { power_of_two: true, rounds: 5 }));
+        assert_eq!(q(json!("ternary(0.5)")), Ok(Quantizer::ScaledTernary { threshold: 0.33, scale: 0.5 }));
+        assert!(q(json!("ternary(threshold=-1)")).unwrap_err().contains("-1"));
+        assert!(act(json!("ternary(alpha='auto')")).unwrap_err().contains("from the batch"));
+    }
+
+    /// What is a library's own is not to be called a sign.
+    #[test]
+    fn advice_knows_the_libraries() {
+        for (name, advice) in
+            [("elu", "use a sign"), ("quantized_bits(4)", "binary or ternary"), ("my_sign", "--custom")]
+        {
+            let said = act(json!(name)).unwrap_err();
+            assert!(said.contains(advice) && said.contains("--custom") == (advice == "--custom"), "{said}");
+        }
     }
 
     #[test]

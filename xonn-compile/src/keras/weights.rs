@@ -24,7 +24,7 @@ fn roles(class: &str) -> &'static [&'static str] {
     let class = class.strip_prefix("Quant").or_else(|| class.strip_prefix('Q')).unwrap_or(class);
     match class.strip_prefix("Binary").unwrap_or(class) {
         "Dense" | "Conv1D" | "Conv2D" | "Convolution1D" | "Convolution2D" => &["kernel", "bias"],
-        "DepthwiseConv2D" => &["depthwise_kernel", "bias"],
+        "DepthwiseConv1D" | "DepthwiseConv2D" => &["depthwise_kernel", "bias"],
         "SeparableConv1D" | "SeparableConv2D" => &["depthwise_kernel", "pointwise_kernel", "bias"],
         "BatchNormalization" => &["gamma", "beta", "moving_mean", "moving_variance"],
         "Normalization" => &["mean", "variance", "count"],

@@ -9,7 +9,7 @@ use super::{Builder, Built, Layer, broken};
 use crate::graph::{Array, Conv, LayerOp, Padding, Quantizer};
 use crate::keras::KerasError;
 use crate::keras::fields::Fields;
-use crate::keras::quantizer::{self, Activation};
+use crate::keras::quantizer;
 
 /// Quantised kernels, and the bias if there is one.
 type KernelsAndBias = (Vec<Arc<Array>>, Option<Arc<Array>>);
@@ -48,12 +48,12 @@ impl Builder<'_> {
         })
     }
 
-    pub(super) fn depthwise_conv(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+    pub(super) fn depthwise_conv(&mut self, layer: &Layer<'_>, axes: usize) -> Built<NodeIndex> {
         let quantizer = self.kernel_quantizer(layer, "depthwise_quantizer")?;
-        let conv = conv(layer.fields(), 2)?;
+        let conv = conv(layer.fields(), axes)?;
         let (mut arrays, bias) = self.kernels(layer, &[("depthwise_kernel", quantizer)])?;
-        let kernel = arrays.remove(0);
-        let [rows, columns] = layer.fields().sizes("kernel_size", 2, None)?;
+        let kernel = with_rows(arrays.remove(0), axes);
+        let [rows, columns] = layer.fields().sizes("kernel_size", axes, None)?;
         let multiplier = layer.fields().count("depth_multiplier", Some(1))?;
         self.check_shape(
             layer,
@@ -62,7 +62,7 @@ impl Builder<'_> {
             &[Some(rows), Some(columns), None, Some(multiplier)],
         )?;
         let secret_scale = quantizer.scales_by_weights();
-        self.around_image(layer, 2, |builder, read| {
+        self.around_image(layer, axes, |builder, read| {
             builder.add(layer, LayerOp::DepthwiseConv2d { kernel, bias, conv, secret_scale }, &[read])
         })
     }
@@ -122,7 +122,7 @@ impl Builder<'_> {
     fn quantized_input(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let read = layer.only_read()?;
         let quantizer = quantizer::input(layer.fields().get("input_quantizer"), &self.origin.options.custom)?;
-        self.apply(layer, Activation::Quantize(quantizer), read)
+        self.apply(layer, quantizer, read)
     }
 
     /// How the latent kernel is quantised.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Builder, Built, Layer};
 use crate::graph::{LayerOp, Pool};
+use crate::keras::inbound::brief;
 
 impl Builder<'_> {
     pub(super) fn pool(
@@ -33,6 +34,19 @@ impl Builder<'_> {
         let read = layer.only_read()?;
         let image = self.as_image(layer, read, axes, layer.fields().channels_first()?)?;
         self.add(layer, op(Pool::Global { keep_axes }), &[image])
+    }
+
+    /// QKeras's poolings have a quantiser for the factor 1 / size, which rounds, and an activation of their own.
+    pub(super) fn behind_quantized_average(
+        &mut self,
+        layer: &Layer<'_>,
+        made: NodeIndex,
+    ) -> Built<NodeIndex> {
+        let quantizer = layer.fields().get("average_quantizer");
+        if !quantizer.is_null() {
+            return Err(format!("average_quantizer is {}, expected null", brief(quantizer)).into());
+        }
+        self.activation(layer, layer.fields().get("activation"), made)
     }
 
     pub(super) fn zero_padding(&mut self, layer: &Layer<'_>, axes: usize) -> Built<NodeIndex> {

@@ -96,6 +96,7 @@ fn is_known(kind: &str) -> bool {
             | "Conv2D"
             | "Convolution1D"
             | "Convolution2D"
+            | "DepthwiseConv1D"
             | "DepthwiseConv2D"
             | "SeparableConv1D"
             | "SeparableConv2D"

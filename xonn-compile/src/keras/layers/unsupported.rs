@@ -8,19 +8,45 @@ pub(super) fn unsupported_class(layer: &LayerConfig) -> String {
     let name = registered.map_or(String::new(), |name| format!(" (registered as {name:?})"));
     let kind = &layer.kind;
     let advice = match (registered, kind.as_str()) {
-        (None, "Lambda" | "TFOpLambda") => {
+        (None, "Lambda") => {
             "it holds Python code; use layers, or a registered function that --custom names, instead"
                 .to_owned()
         }
-        (None, stock) if is_stock(stock) => {
+        (None, "TFOpLambda" | "SlicingOpLambda") => {
+            let function = layer.config["function"].as_str().unwrap_or("one");
+            format!(
+                "it is the TensorFlow function {function} outside of any layer; use a layer that does the same"
+            )
+        }
+        (None, stock) if is_of_a_library(layer) || is_stock(stock) => {
             "replace it, or compute what it does before the model's input".to_owned()
         }
         _ => format!(
             "if it is a class of your own that does what a known one does, say so with --custom map.json holding \
-             {{\"{kind}\": \"QuantDense\"}}"
+             {{\"{kind}\": \"{}\"}}",
+            likely_meaning(kind)
         ),
     };
     format!("layers of class {kind:?}{name} are not supported; {advice}")
+}
+
+/// Whether the file says that the class is Keras's, Larq's or QKeras's.
+fn is_of_a_library(layer: &LayerConfig) -> bool {
+    let module = layer.module.as_deref().unwrap_or_default();
+    let package = module.split('.').next().unwrap_or_default();
+    matches!(package, "keras" | "tf_keras" | "tensorflow" | "larq" | "qkeras")
+}
+
+/// An example for a class of the user's own.
+fn likely_meaning(class: &str) -> &'static str {
+    let examples = [
+        ("Conv2", "BinaryConv2D"),
+        ("Conv1", "BinaryConv1D"),
+        ("Norm", "BatchNormalization"),
+        ("Sign", "ste_sign"),
+        ("Activation", "ste_sign"),
+    ];
+    examples.iter().find(|(part, _)| class.contains(part)).map_or("BinaryDense", |(_, meaning)| meaning)
 }
 
 /// Keras's own classes that nobody means by a class of their own.
@@ -36,6 +62,8 @@ fn is_stock(class: &str) -> bool {
         "UpSampling",
         "Cropping",
         "Random",
+        "LocallyConnected",
+        "Batchnorm",
     ];
     let classes = [
         "Bidirectional",
@@ -63,8 +91,8 @@ fn is_stock(class: &str) -> bool {
         "StringLookup",
         "IntegerLookup",
         "TextVectorization",
-        "LocallyConnected1D",
-        "LocallyConnected2D",
+        "QBatchNormalization",
+        "QAdaptiveActivation",
     ];
     classes.contains(&class) || families.iter().any(|family| class.contains(family))
 }
@@ -80,6 +108,7 @@ mod tests {
                 class: class.into(),
                 kind: class.into(),
                 registered: registered.map(str::to_owned),
+                module: None,
                 name: "l".into(),
                 config: serde_json::Value::Null,
                 calls: vec![],
@@ -90,6 +119,8 @@ mod tests {
         assert!(said("Conv2DTranspose", Some("Conv2DTranspose")).contains("replace it"));
         assert!(said("Lambda", None).contains("Python code"));
         assert!(said("MyDense", None).contains("--custom"));
+        assert!(said("QuantLocallyConnected2D", None).contains("replace it"));
+        assert!(said("MyConv2D", None).contains("{\"MyConv2D\": \"BinaryConv2D\"}"));
         let own = said("Attention", Some("mine>Attention"));
         assert!(
             own.contains("--custom") && own.contains("mine>Attention"),

@@ -26,6 +26,7 @@ impl Weights {
 ///
 /// * One magnitude an output: signs.
 /// * Beside it zeros, the magnitude being the same for all outputs: two signs each, whose halves add up.
+/// * A magnitude for each output that a quantiser fits, and zeros: the same with a scale for each output.
 /// * Anything else: odd multiples of `max|w| / (2^bits - 1)`; `bits` is an error where that is not wanted.
 ///
 /// `secret_scale`: whether the magnitudes come from a quantiser that takes them from the weights, so that whether they
@@ -52,6 +53,17 @@ pub(super) fn integer_weights(
         }
         let signs = weights(&|w, _| if w >= 0.0 { 1 } else { -1 });
         return Ok(Weights { kernel: Kernel { planes: Planes::Sign, weights: signs }, scales });
+    }
+    // Signs and zeros with a magnitude for each output: only a quantiser that fits both to the weights makes these.
+    for (at, w) in kernel.iter().enumerate() {
+        scales[at % outputs] = scales[at % outputs].max(f64::from(w.abs()));
+    }
+    if secret_scale
+        && (0..kernel.len()).all(|at| [0.0, scales[at % outputs]].contains(&f64::from(kernel[at].abs())))
+    {
+        let digits = weights(&|w, _| if w == 0.0 { 0 } else { 2 * w.signum() as i32 });
+        let kernel = Kernel { planes: Planes::Ternary, weights: digits };
+        return Ok(Weights { kernel, scales: scales.iter().map(|scale| scale / 2.0).collect() });
     }
     let largest = kernel.iter().fold(0.0f32, |m, w| m.max(w.abs()));
     if !secret_scale && kernel.iter().all(|w| *w == 0.0 || w.abs() == largest) {
@@ -96,6 +108,9 @@ mod tests {
         let ternary = of(&[0.5, 0.0, -0.5, 0.5], 2, false);
         assert_eq!((ternary.kernel.planes, ternary.scales.as_slice()), (Planes::Ternary, &[0.25][..]));
         assert_eq!(ternary.kernel.weights, [2, -2, 0, 2]);
+        let fitted = of(&[0.5, 0.0, -0.5, -2.0], 2, true);
+        assert_eq!((fitted.kernel.planes, fitted.scales.as_slice()), (Planes::Ternary, &[0.25, 1.0][..]));
+        assert_eq!(fitted.kernel.weights, [2, -2, 0, -2]);
         assert!(integer_weights(&[0.5, 0.3], 1, false, Err("no".into()), |_| ()).is_err());
     }
 
