@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 import larq as lq  # noqa: E402
 import numpy as np  # noqa: E402
@@ -38,6 +37,7 @@ class Net:
         return {
             "input_quantizer": None if first else "ste_sign",
             "kernel_quantizer": "ste_sign",
+            "kernel_constraint": "weight_clip",
             "use_bias": False,
         }
 

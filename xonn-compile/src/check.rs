@@ -3,6 +3,7 @@
 use serde::Serialize;
 use xonn_circuits::data::Dataset;
 
+use crate::graph::Function;
 use crate::integer::evaluate::Evaluated;
 use crate::integer::{IntegerNetwork, Op};
 
@@ -161,25 +162,42 @@ impl Keras {
     }
 }
 
-/// The largest difference of a score, an integer in units of `unit`, to Keras's output; `None` without Keras's outputs, or
-/// where these are probabilities (rows that add up to 1), which scores are not.
+/// The largest difference of a score, an integer in units of `unit`, to Keras's output; `left_out`: what Keras does with the
+/// scores at the end ([`crate::passes::Compiled::left_out`]). `None` without Keras's outputs.
 #[must_use]
-pub fn score_error(data: &Dataset, predictions: &[Evaluated], unit: f64) -> Option<f64> {
+pub fn score_error(
+    data: &Dataset,
+    predictions: &[Evaluated],
+    unit: f64,
+    left_out: &[Function],
+) -> Option<f64> {
     let keras = data.keras.as_ref()?;
     let classes = predictions.first()?.scores.len();
     if *keras.shape() != [predictions.len(), classes] {
         return None;
     }
-    let rows: Vec<Vec<f64>> = (0..predictions.len())
-        .map(|sample| (0..classes).map(|class| keras.values().get(sample * classes + class)).collect())
-        .collect();
-    if classes > 1 && rows.iter().all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-3) {
-        return None;
+    let error = |(sample, prediction): (usize, &Evaluated)| {
+        let mut row: Vec<f64> = prediction.scores.iter().map(|&score| score as f64 * unit).collect();
+        for &function in left_out.iter().rev() {
+            apply(function, &mut row);
+        }
+        let keras = (0..classes).map(|class| keras.values().get(sample * classes + class));
+        row.iter().zip(keras).map(|(ours, keras)| (ours - keras).abs()).fold(0.0, f64::max)
+    };
+    predictions.iter().enumerate().map(error).reduce(f64::max)
+}
+
+/// A function of the scores of one sample.
+fn apply(function: Function, row: &mut [f64]) {
+    let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = row.iter().map(|x| (x - most).exp()).sum();
+    for x in row {
+        *x = match function {
+            Function::Softmax => (*x - most).exp() / sum,
+            Function::LogSoftmax => *x - most - sum.ln(),
+            other => f64::from(other.apply(*x as f32)),
+        }
     }
-    let errors = predictions.iter().zip(&rows).flat_map(|(prediction, row)| {
-        prediction.scores.iter().zip(row).map(|(&score, keras)| (score as f64 * unit - keras).abs())
-    });
-    errors.reduce(f64::max)
 }
 
 /// The smallest margins before each threshold over `samples`.
@@ -221,6 +239,17 @@ fn margin(network: &IntegerNetwork, node: usize, tensors: &[Vec<i64>]) -> i64 {
 mod tests {
     use super::*;
     use xonn_circuits::data::{Tensor, Values};
+
+    #[test]
+    fn scores_are_compared_behind_what_was_left_out() {
+        let predictions = [Evaluated { class: 1, scores: vec![0, 4] }];
+        let keras = Tensor::new(vec![1, 2], Values::Reals(vec![0.1192, 0.8808])).expect("fits");
+        let x = Tensor::new(vec![1], Values::Reals(vec![0.0])).expect("fits");
+        let data = Dataset { x, y: None, keras: Some(keras) };
+        let error = |left_out: &[Function]| score_error(&data, &predictions, 0.5, left_out).expect("it has");
+        assert!(error(&[Function::Softmax]) < 1e-4);
+        assert!((error(&[]) - 1.1192).abs() < 1e-9);
+    }
 
     #[test]
     fn disagreements_are_listed_with_keras_margin() {

@@ -9,7 +9,7 @@ pub mod infer_shapes;
 pub mod input;
 pub mod sign_before_pool;
 
-use crate::graph::LayerGraph;
+use crate::graph::{Function, LayerGraph};
 use crate::integer::IntegerNetwork;
 pub use input::InputOptions;
 
@@ -58,6 +58,8 @@ impl Default for Options {
 pub struct Compiled {
     /// The network.
     pub network: IntegerNetwork,
+    /// The function at the end of the model that keeps the order of the scores and was left out, the innermost last.
+    pub left_out: Vec<Function>,
     /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
 }
@@ -104,10 +106,11 @@ pub const PIPELINE: &[(&str, Rewrite)] = &[
 /// [`PassError`] naming the layer.
 pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError> {
     let mut notes = Vec::new();
+    let left_out = drop_no_ops::left_out(graph);
     let mut graph = graph.clone();
     for (_, rewrite) in PIPELINE {
         rewrite(&mut graph, &mut notes)?;
     }
     let network = fold::run(&graph, options, &mut notes)?;
-    Ok(Compiled { network, notes })
+    Ok(Compiled { network, left_out, notes })
 }

@@ -380,7 +380,12 @@ proptest! {
         let q = samples(seed, network.input.shape.iter().product());
         circuit_is_the_integers(&network, &q);
         let ours = network.evaluate(&q).expect("in range");
-        for (sample, ours) in q.iter().zip(&ours) {
+        let with_scores = passes::run(&graph, &options(OutputMode::Scores)).map_err(|e| e.to_string());
+        let with_scores = with_scores.expect("it has classes").network;
+        circuit_is_the_integers(&with_scores, &q[..1]);
+        let our_scores = with_scores.evaluate(&q).expect("in range");
+        let OutputSpec::Scores { unit } = with_scores.output else { panic!("scores were asked for") };
+        for ((sample, ours), our_scores) in q.iter().zip(&ours).zip(&our_scores) {
             let x = sample.iter().map(|&q| q as f32).collect();
             let tensors = graph.evaluate(&[x]).expect("the graph is sound");
             if on_an_edge(&graph, &tensors) {
@@ -389,7 +394,12 @@ proptest! {
             let scores = &tensors[&graph.output];
             let top = scores.iter().copied().fold(f32::MIN, f32::max);
             let spread = scores.iter().copied().fold(top, |spread, score| spread.max(top - score));
-            prop_assert!(scores[ours.class] >= top - 1e-3 * (1.0 + spread), "{scores:?}, ours {}", ours.class);
+            let error = 1e-3 * (1.0 + spread);
+            prop_assert!(scores[ours.class] >= top - error, "{scores:?}, ours {}", ours.class);
+            for (score, &ours) in scores.iter().zip(&our_scores.scores) {
+                let ours = (ours as f64 * unit) as f32;
+                prop_assert!((score - ours).abs() < error, "{scores:?}, ours {ours}");
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ impl Check {
         let predictions: Vec<Evaluated> = reference;
         let mut report = check::compare(&data, &predictions)?;
         if let OutputSpec::Scores { unit } = network.output {
-            report.largest_score_error = check::score_error(&data, &predictions, unit);
+            report.largest_score_error = check::score_error(&data, &predictions, unit, &compiled.left_out);
         }
         report.margins = check::margins(network, &samples);
         let json = serde_json::to_string_pretty(&report)?;

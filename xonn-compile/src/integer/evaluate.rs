@@ -96,6 +96,7 @@ impl IntegerNetwork {
     fn output(&self, tensors: &[Vec<i64>]) -> Evaluated {
         let scores = tensors.last().cloned().unwrap_or_default();
         let class = match self.output {
+            OutputSpec::Scores { .. } if scores.len() == 1 => usize::from(scores[0] > 0),
             OutputSpec::Argmax { .. } | OutputSpec::Scores { .. } => (0..scores.len())
                 .reduce(|best, i| if scores[i] > scores[best] { i } else { best })
                 .unwrap_or(0),

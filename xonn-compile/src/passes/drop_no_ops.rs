@@ -34,6 +34,23 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
     Ok(())
 }
 
+/// The functions at the end of a model that [`run`] drops, the last one first.
+#[must_use]
+pub fn left_out(graph: &LayerGraph) -> Vec<Function> {
+    let (mut functions, mut node) = (Vec::new(), graph.output);
+    loop {
+        match graph.graph[node].op {
+            LayerOp::Function(function) if function.keeps_order() => functions.push(function),
+            LayerOp::NoOp => {}
+            _ => return functions,
+        }
+        match graph.inputs_of(node)[..] {
+            [read] => node = read,
+            _ => return functions,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +69,7 @@ mod tests {
         }
         graph.output = last;
         let mut notes = Vec::new();
+        assert_eq!(left_out(&graph), [Function::Softmax]);
         run(&mut graph, &mut notes).unwrap();
         graph.verify().unwrap();
         let ops: Vec<_> = graph.order().unwrap().iter().map(|&n| graph.graph[n].op.name()).collect();

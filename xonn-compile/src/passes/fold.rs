@@ -119,6 +119,9 @@ fn input_spec(
     }
 }
 
+/// Most bits of a score before its lowest ones are dropped.
+const SCORE_BITS: u32 = 57;
+
 struct Fold<'a> {
     nodes: Vec<Node>,
     values: HashMap<NodeIndex, Value>,
@@ -321,8 +324,10 @@ impl Fold<'_> {
             let last = if kind == Kind::Bit && value.f.common_line().is_some_and(|(a, _)| a > 0.0) {
                 value.node
             } else {
-                // sigmoid(x) > 0.5 and tanh(x) > 0 exactly where x > 0.
-                let cuts = self.cuts(&value, kind.range(), &shape, Quantizer::Heaviside)?;
+                // sigmoid(x) > 0.5 and tanh(x) > 0 exactly where x > 0; a hard sigmoid is asked itself.
+                let probability = matches!(value.f.last_function(), Some(Function::HardSigmoid { .. }));
+                let above = Quantizer::Above { at: if probability { 0.5 } else { 0.0 } };
+                let cuts = self.cuts(&value, kind.range(), &shape, above)?;
                 self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit)
             };
             self.must_be_last(layer, last);
@@ -379,29 +384,32 @@ impl Fold<'_> {
             ));
         }
         let unit = (-f64::from(fraction)).exp2();
-        let most = (1i64 << (bits - 1)) - 1;
-        let span = most.checked_mul(range.magnitude()).filter(|&span| span < 1 << 58).ok_or_else(|| {
-            format!(
-                "scores of up to {} with {bits} bits of scale are too wide, lower --head-bits",
-                range.magnitude()
-            )
-        })?;
+        // Digits of a scale that keep its rounding, times the largest sum, below a unit; dropped again behind the product.
+        let width = 64 - range.magnitude().max(1).leading_zeros();
+        let scale_bits = (bits + width).min(SCORE_BITS.saturating_sub(width)).max(8);
+        let fine = unit * (-f64::from(width)).exp2();
+        let most = (1i64 << (scale_bits - 1)) - 1;
+        let span = most.checked_mul(range.magnitude().max(1)).filter(|&span| span < 1 << (SCORE_BITS + 1));
+        let span = span.ok_or_else(|| format!("scores of up to {} are too wide", range.magnitude()))?;
         let lines = self.lines(value)?;
         let count = shape.iter().product::<usize>();
         let line = |i: usize| lines[i % lines.len()];
-        let scale: Vec<i64> = (0..count).map(|i| (line(i).0 / unit).round() as i64).collect();
-        let offset: Vec<i64> = (0..count).map(|i| (line(i).1 / unit).round() as i64).collect();
+        let scale: Vec<i64> = (0..count).map(|i| (line(i).0 / fine).round() as i64).collect();
+        let half = 1i64 << (width - 1);
+        let offset: Vec<i64> =
+            (0..count).map(|i| ((line(i).1 / fine).round() as i64).saturating_add(half)).collect();
         if scale.iter().any(|scale| scale.abs() > most) || offset.iter().any(|offset| offset.abs() > span) {
             return Err(format!(
                 "scores in units of 2^-{fraction} do not fit {bits} bits of scale, lower --score-bits"
             ));
         }
         self.notes.push(format!(
-            "scores: multiples of 2^-{fraction}, each off by at most {:.1e}; more --score-bits bring them closer",
-            unit / 2.0 * (range.magnitude() as f64 + 1.0)
+            "scores: multiples of 2^-{fraction}, each off by at most {unit:.1e}; more --score-bits bring them closer"
         ));
-        let op = Op::Affine { scale, offset, bits };
-        self.push(layer, op, &[value.node], shape, Kind::Int(Range { lo: -2 * span, hi: 2 * span }));
+        let op = Op::Affine { scale, offset, bits: scale_bits };
+        let kind = |bits: u32| Kind::Int(Range { lo: (-2 * span) >> bits, hi: (2 * span) >> bits });
+        let node = self.push(layer, op, &[value.node], shape.clone(), kind(0));
+        self.push(layer, Op::Truncate { bits: width }, &[node], shape, kind(width));
         Ok(OutputSpec::Scores { unit })
     }
 
