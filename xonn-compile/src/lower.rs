@@ -258,7 +258,7 @@ impl<'n> Lowering<'n> {
     ) -> Tensor {
         let index = self.layers.len();
         let elements: usize = shape.iter().product();
-        let first_word = kind.split(' ').next().unwrap_or(kind);
+        let first_word = kind.split([' ', ',']).next().unwrap_or(kind);
         let info = LayerInfo {
             name: format!("{}_{first_word}", index + 1),
             kind: kind.into(),

@@ -131,9 +131,11 @@ fn ratio(ands: u64, bound: u64) -> Option<f64> {
 fn lower_bound(layer: &Layer) -> Option<u64> {
     let adds =
         ["dense", "conv", "depthwise", "sum_pool"].iter().any(|kind| layer.info.kind.starts_with(kind));
+    // Weights of more than a sign count an input more than once: no bound is known to us.
+    let signs = !layer.info.kind.ends_with("weights");
     // The layer's fan-in is that of its widest block: as many data bits as numbers means numbers of one bit.
     let widest = layer.blocks.iter().map(data_bits).max()?;
-    if !adds || widest != u64::from(layer.info.fan_in) {
+    if !adds || !signs || widest != u64::from(layer.info.fan_in) {
         return None;
     }
     layer.blocks.iter().try_fold(0u64, |sum, block| {

@@ -4,7 +4,7 @@ use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
 use super::encoding::common_encoding;
-use super::linear::{Sum, negatives};
+use super::linear::{Sum, negatives, with_weights};
 use super::template::{Shape, sum_width};
 use super::window::{self, Class};
 use super::{Encoding, LowerError, Lowering, Tensor};
@@ -159,7 +159,7 @@ pub(super) fn conv2d(
     }
     let [rows, columns] = window.output;
     let kind = if cuts.is_some() { "conv2d + threshold" } else { "conv2d" };
-    Ok(lowering.push(kind, widest, &[rows, columns, filters], encoding, blocks))
+    Ok(lowering.push(&with_weights(kind, kernel.planes), widest, &[rows, columns, filters], encoding, blocks))
 }
 
 /// The minus signs of a kernel inside of the taps of a class, and the sum of the weights outside of them.

@@ -67,8 +67,17 @@ pub(super) fn dense(
     let output = IndexMap { base: 0, outer: vec![encoding.width as u64], inner: line(encoding.width) };
     let template = lowering.templates.get(&shape);
     let block = Block { template, grid: vec![units as u32], inputs, output };
-    let kind = if cuts.is_some() { "dense + threshold" } else { "dense" };
-    Ok(lowering.push(kind, n, &[units], encoding, vec![block]))
+    let kind = with_weights(if cuts.is_some() { "dense + threshold" } else { "dense" }, planes);
+    Ok(lowering.push(&kind, n, &[units], encoding, vec![block]))
+}
+
+/// The kind of a layer whose weights are more than signs says so: it counts more than one bit an input.
+pub(super) fn with_weights(kind: &str, planes: Planes) -> String {
+    match planes {
+        Planes::Sign | Planes::Odd { bits: 1 } => kind.into(),
+        Planes::Odd { bits } => format!("{kind}, {bits}-bit weights"),
+        Planes::Ternary => format!("{kind}, ternary weights"),
+    }
 }
 
 /// The minus signs of `weights`, each counted by the weight of its plane.
