@@ -16,7 +16,9 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// Options under which every supported fixture can be read.
 pub fn options() -> ReadOptions {
-    ReadOptions { custom: [("bnn>sign".to_owned(), "ste_sign".to_owned())].into(), ..ReadOptions::default() }
+    let custom = [("bnn>sign", "ste_sign"), ("Signs", "ste_sign"), ("own>Product", "QuantDense(ste_sign)")];
+    let custom = custom.iter().map(|(name, meaning)| ((*name).to_owned(), (*meaning).to_owned())).collect();
+    ReadOptions { custom, ..ReadOptions::default() }
 }
 
 /// Reads and compiles a model down to integers.

@@ -63,3 +63,24 @@ fn weights_beside_a_configuration_are_found_by_its_name() {
     let network = passes::run(&graph, &Options::default()).expect("it compiles").network;
     assert!(lowered(&network) == lowered(&compile(&fixture("stored_float32.keras")).expect("it compiles")));
 }
+
+/// Configurations that say neither how kernels are quantised nor how long they are; latent zeros are +1 by the map.
+#[test]
+fn classes_of_ones_own_are_what_the_custom_map_says() {
+    for name in ["own_classes.keras", "own_classes.h5"] {
+        let network = compile(&fixture(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let (data, q) = samples(&fixture("own_classes.npz"), &network.input.shape);
+        let report = check::compare(&data, &network.evaluate(&q).expect("in range")).expect("the data fits");
+        assert_eq!(report.equal_to_keras, Some(48), "{name}");
+
+        let mut options = options();
+        options.custom.insert("own>Product".into(), "QuantDense".into());
+        let error =
+            keras::read(&fixture(name), &options).expect_err("nothing says how kernels are quantised");
+        assert!(error.to_string().contains("QuantDense(ste_sign)"), "{name}: {error}");
+        options.custom.insert("own>Product".into(), "BinaryDense".into());
+        let other = keras::read(&fixture(name), &options).expect("it can be read");
+        let other = passes::run(&other, &Options::default()).expect("it compiles").network;
+        assert!(lowered(&other).0 != lowered(&network).0, "{name}: a latent 0 is -1 in BinaryNet");
+    }
+}

@@ -84,6 +84,23 @@ pub fn is_model(class: &str) -> bool {
     matches!(class, "Sequential" | "Functional" | "Model")
 }
 
+impl LayerConfig {
+    /// Whether the class is the user's own: registered in a package, named by the custom map, or one of BinaryNet's, which
+    /// every user has a copy of. Its configuration may lack any field.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.kind != self.class || self.is_registered() || self.class.starts_with("Binary")
+    }
+
+    /// Whether it was registered in a package of the user's, as `bnn>BinaryDense`.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        let package = self.registered.as_deref().and_then(|name| name.split_once('>'));
+        package
+            .is_some_and(|(package, _)| !matches!(package.to_ascii_lowercase().as_str(), "larq" | "qkeras"))
+    }
+}
+
 struct Parser<'a> {
     file: &'a str,
     custom: &'a CustomNames,
@@ -108,11 +125,15 @@ impl Parser<'_> {
     fn layer(&self, json: &Value, position: usize) -> Result<LayerConfig, KerasError> {
         let class = json["class_name"].as_str();
         let class = class.ok_or_else(|| self.error(format!("layer {position} has no class_name")))?;
-        let config = json["config"].clone();
+        let mut config = json["config"].clone();
         let name = json["name"].as_str().or_else(|| config["name"].as_str());
-        let name = name.ok_or_else(|| self.error(format!("layer {position} ({class}) has no name")))?;
+        let name =
+            name.ok_or_else(|| self.error(format!("layer {position} ({class}) has no name")))?.to_owned();
+        // Whole-model files have the registered name in the place of the class.
+        let registered =
+            json["registered_name"].as_str().or_else(|| Some(class).filter(|class| class.contains('>')));
+        let registered = registered.map(str::to_owned);
         let class = class.rsplit('>').next().unwrap_or(class).to_owned();
-        let registered = json["registered_name"].as_str().map(str::to_owned);
         let module = json["module"].as_str().map(str::to_owned);
         let nested = match is_model(&class) {
             true => Some(Box::new(self.model(json, &format!("layer {name:?}"))?)),
@@ -120,8 +141,9 @@ impl Parser<'_> {
         };
         let meaning =
             registered.as_ref().and_then(|name| self.custom.get(name)).or_else(|| self.custom.get(&class));
-        let kind = meaning.unwrap_or(&class).clone();
-        Ok(LayerConfig { class, kind, registered, module, name: name.into(), config, calls: vec![], nested })
+        let kind = meaning.map_or(class.as_str(), |meaning| layer_with_quantizer(meaning, &mut config));
+        let kind = kind.to_owned();
+        Ok(LayerConfig { class, kind, registered, module, name, config, calls: vec![], nested })
     }
 
     fn layers(&self, list: &Value) -> Result<Vec<LayerConfig>, KerasError> {
@@ -267,6 +289,20 @@ impl Parser<'_> {
     }
 }
 
+/// What the custom map means by a layer: its class, and in brackets how its kernels are quantised, `QuantDense(ste_sign)`.
+fn layer_with_quantizer<'m>(meaning: &'m str, config: &mut Value) -> &'m str {
+    let parts = meaning.strip_suffix(')').and_then(|meaning| meaning.split_once('('));
+    match (parts, config) {
+        (Some((class, quantizer)), Value::Object(config)) if class.starts_with("Quant") => {
+            for field in ["kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer"] {
+                config.insert(field.into(), quantizer.into());
+            }
+            class
+        }
+        _ => meaning,
+    }
+}
+
 /// The shape that a first layer declares, also one that is inside of nested models.
 fn input_shape_of(layer: &LayerConfig) -> Option<&Value> {
     let own = ["batch_input_shape", "batch_shape"].into_iter().find_map(|key| layer.config.get(key));
@@ -345,6 +381,29 @@ mod tests {
             assert_eq!(model.layers[0].calls[0].reads, [TensorRef { layer: 1, call: 0, tensor: 0 }]);
             assert_eq!(model.outputs, [TensorRef { layer: 0, call: 0, tensor: 0 }]);
         }
+    }
+
+    /// `class_name` is the registered name in whole-model files; the map may say how kernels are quantised.
+    #[test]
+    fn own_classes_are_found_in_the_custom_map() {
+        let own = |class: &str, registered: Value, custom: &[(&str, &str)]| {
+            let layer = json!({ "class_name": class, "registered_name": registered,
+                                "config": { "name": "d", "batch_input_shape": [null, 3] } });
+            let custom = custom.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+            let model = json!({ "class_name": "Sequential", "config": { "layers": [layer] } });
+            parse(&model, "m", &custom).unwrap().layers.swap_remove(0)
+        };
+        for (class, registered) in [("bnn>D", Value::Null), ("D", json!("bnn>D"))] {
+            for key in ["bnn>D", "D"] {
+                let layer = own(class, registered.clone(), &[(key, "QuantDense(ste_sign)")]);
+                assert_eq!((layer.class.as_str(), layer.kind.as_str()), ("D", "QuantDense"));
+                assert_eq!(layer.config["kernel_quantizer"], "ste_sign");
+                assert!(layer.is_own() && layer.is_registered());
+            }
+        }
+        assert!(!own("larq>QuantDense", Value::Null, &[]).is_own());
+        assert!(!own("Dense", json!("Dense"), &[]).is_own());
+        assert!(own("BinaryDense", Value::Null, &[]).is_own());
     }
 
     #[test]

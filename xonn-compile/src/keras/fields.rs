@@ -95,6 +95,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether an input takes numbers that float32 holds as they are.
+    pub fn check_input_dtype(self) -> Result<(), String> {
+        let exact = ["uint8", "int8", "uint16", "int16", "int32", "int64", "uint32", "bool"];
+        match self.get("dtype") {
+            Value::String(name) if exact.contains(&name.as_str()) => Ok(()),
+            _ => self.check_dtype(),
+        }
+    }
+
     /// Whether the layer computes in float32, in which all cuts are found.
     pub fn check_dtype(self) -> Result<(), String> {
         let name = match self.get("dtype") {
@@ -144,6 +153,9 @@ mod tests {
             |name: &str| json!({ "dtype": { "class_name": "DTypePolicy", "config": { "name": name } } });
         assert_eq!(Fields(&policy("float32")).check_dtype(), Ok(()));
         assert_eq!(Fields(&json!({ "dtype": "float32" })).check_dtype(), Ok(()));
+        assert_eq!(Fields(&json!({ "dtype": "uint8" })).check_input_dtype(), Ok(()));
+        assert!(Fields(&json!({ "dtype": "uint8" })).check_dtype().is_err());
+        assert!(Fields(&json!({ "dtype": "string" })).check_input_dtype().is_err());
         assert!(Fields(&policy("mixed_bfloat16")).check_dtype().unwrap_err().contains("float32"));
     }
 }

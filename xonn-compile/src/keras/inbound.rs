@@ -42,8 +42,12 @@ pub fn call(json: &Value) -> Result<RawCall, String> {
             let tensors = if flat { std::slice::from_ref(json) } else { list.as_slice() };
             for tensor in tensors {
                 call.reads.push(history(tensor, true)?);
-                if let Some(arguments) = tensor.get(3).and_then(Value::as_object) {
-                    call.note(arguments.iter().map(|(key, value)| (Some(key.as_str()), value)));
+                for (key, value) in tensor.get(3).and_then(Value::as_object).into_iter().flatten() {
+                    // Functions outside of layers (TFOpLambda) take further tensors by name.
+                    match history(value, true) {
+                        Ok(tensor) => call.reads.push(tensor),
+                        Err(_) => call.note(std::iter::once((Some(key.as_str()), value))),
+                    }
                 }
             }
         }
@@ -145,6 +149,8 @@ mod tests {
 
     #[test]
     fn several_tensors_keep_their_order() {
+        let named = call(&json!([["x", 0, 0, { "y": ["z", 1, 0], "name": null }]])).unwrap();
+        assert_eq!((named.reads.len(), named.reads[1].layer.as_str(), named.extra), (2, "z", None));
         let two = call(&json!([["x", 0, 0, {}], ["y", 2, 1, {}]])).unwrap();
         let seen: Vec<_> = two.reads.iter().map(|r| (r.layer.as_str(), r.node, r.tensor)).collect();
         assert_eq!(seen, [("x", 0, 0), ("y", 2, 1)]);

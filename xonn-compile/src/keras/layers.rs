@@ -7,6 +7,7 @@
 mod combine;
 mod linear;
 mod norm;
+mod operation;
 mod pool;
 mod survey;
 mod unsupported;
@@ -217,7 +218,7 @@ impl Builder<'_> {
     fn layer_or_refusal(&mut self, layer: &Layer<'_>, call: usize) -> NodeIndex {
         let built = match survey::extra_argument(layer, call) {
             Some(reason) => Err(Trouble::Refused(reason)),
-            None => layer.fields().check_dtype().map_err(Trouble::Refused).and_then(|()| self.layer(layer)),
+            None => check_dtype(layer.config).map_err(Trouble::Refused).and_then(|()| self.layer(layer)),
         };
         match built {
             Ok(node) => return node,
@@ -229,7 +230,12 @@ impl Builder<'_> {
 
     fn layer(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let fields = layer.fields();
-        match layer.config.kind.as_str() {
+        // A class of the user's own may do anything, also under the name of a known one. BinaryNet's come from no library.
+        let config = layer.config;
+        if config.is_registered() && config.kind == config.class && !config.class.starts_with("Binary") {
+            return Err(unsupported::unsupported_class(config).into());
+        }
+        match config.kind.as_str() {
             "InputLayer" => self.input(layer),
             "Dense" | "QuantDense" | "QDense" | "BinaryDense" => self.dense(layer),
             "Conv1D" | "QuantConv1D" | "QConv1D" | "BinaryConv1D" | "Convolution1D" => self.conv(layer, 1),
@@ -240,11 +246,7 @@ impl Builder<'_> {
             "SeparableConv2D" | "QuantSeparableConv2D" | "QSeparableConv2D" => self.separable_conv(layer, 2),
             "BatchNormalization" => self.batch_norm(layer),
             "Normalization" => self.normalization(layer),
-            "Rescaling" => {
-                let (scale, offset) =
-                    (fields.number("scale", None)? as f32, fields.number("offset", Some(0.0))? as f32);
-                self.push(layer, LayerOp::Rescale { scale, offset })
-            }
+            "Rescaling" => self.rescaling(layer),
             "Activation" | "QActivation" => {
                 let read = layer.only_read()?;
                 self.activation(layer, fields.get("activation"), read)
@@ -287,12 +289,16 @@ impl Builder<'_> {
             | "AlphaDropout"
             | "ActivityRegularization"
             | "Identity" => self.push(layer, LayerOp::NoOp),
-            kind => match quantizer::layer(kind, &layer.config.config, self.origin.keras)? {
+            kind => match operation::activation(config).map_or_else(
+                || quantizer::layer(kind, &config.config, self.origin.keras),
+                |done| Ok(Some(done)),
+            )? {
                 Some(activation) => {
                     let read = layer.only_read()?;
                     self.apply(layer, activation, read)
                 }
-                None => Err(unsupported::unsupported_class(layer.config).into()),
+                None if operation::is_sum(config) => self.push(layer, LayerOp::Add),
+                None => Err(unsupported::unsupported_class(config).into()),
             },
         }
     }
@@ -422,6 +428,12 @@ impl Builder<'_> {
             })
             .collect()
     }
+}
+
+/// Whether the layer computes in float32; an input may be of integers, which become float32 in the first layer.
+fn check_dtype(config: &LayerConfig) -> Result<(), String> {
+    let fields = Fields(&config.config);
+    if config.kind == "InputLayer" { fields.check_input_dtype() } else { fields.check_dtype() }
 }
 
 fn broken(error: KerasError) -> Trouble {

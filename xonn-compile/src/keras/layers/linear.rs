@@ -19,7 +19,7 @@ impl Builder<'_> {
         let read = self.quantized_input(layer)?;
         let quantizer = self.kernel_quantizer(layer, "kernel_quantizer")?;
         let (mut arrays, bias) = self.kernels(layer, &[("kernel", quantizer)])?;
-        let units = layer.fields().count("units", None)?;
+        let units = layer.fields().count("units", own_length(layer, &arrays[0], 1))?;
         let inputs = self.shape(read).and_then(|shape| shape.last().copied());
         self.check_shape(layer, "kernel", &arrays[0], &[inputs, Some(units)])?;
         self.check_bias(layer, bias.as_deref(), units)?;
@@ -38,8 +38,8 @@ impl Builder<'_> {
         let conv = Conv { groups: fields.count("groups", Some(1))?, ..conv(fields, axes)? };
         let (mut arrays, bias) = self.kernels(layer, &[("kernel", quantizer)])?;
         let kernel = with_rows(arrays.remove(0), axes);
-        let ([rows, columns], filters) =
-            (fields.sizes("kernel_size", axes, None)?, fields.count("filters", None)?);
+        let [rows, columns] = fields.sizes("kernel_size", axes, own_window(layer, &kernel))?;
+        let filters = fields.count("filters", own_length(layer, &kernel, 3))?;
         self.check_shape(layer, "kernel", &kernel, &[Some(rows), Some(columns), None, Some(filters)])?;
         self.check_bias(layer, bias.as_deref(), filters)?;
         let secret_scale = quantizer.scales_by_weights();
@@ -53,7 +53,7 @@ impl Builder<'_> {
         let conv = conv(layer.fields(), axes)?;
         let (mut arrays, bias) = self.kernels(layer, &[("depthwise_kernel", quantizer)])?;
         let kernel = with_rows(arrays.remove(0), axes);
-        let [rows, columns] = layer.fields().sizes("kernel_size", axes, None)?;
+        let [rows, columns] = layer.fields().sizes("kernel_size", axes, own_window(layer, &kernel))?;
         let multiplier = layer.fields().count("depth_multiplier", Some(1))?;
         self.check_shape(
             layer,
@@ -78,8 +78,8 @@ impl Builder<'_> {
         let pointwise = with_rows(arrays.remove(1), axes);
         let depthwise = with_rows(arrays.remove(0), axes);
         let fields = layer.fields();
-        let ([rows, columns], filters) =
-            (fields.sizes("kernel_size", axes, None)?, fields.count("filters", None)?);
+        let [rows, columns] = fields.sizes("kernel_size", axes, own_window(layer, &depthwise))?;
+        let filters = fields.count("filters", own_length(layer, &pointwise, 3))?;
         let multiplier = fields.count("depth_multiplier", Some(1))?;
         self.check_shape(
             layer,
@@ -189,19 +189,63 @@ impl Builder<'_> {
         bias.map_or(Ok(()), |bias| self.check_shape(layer, "bias", bias, &[Some(outputs)]))
     }
 
+    /// Whether the layer has a bias. Classes of the user's own may not say so; then their number of weights does.
+    fn use_bias(&self, layer: &Layer<'_>, kernels: usize) -> Result<bool, String> {
+        match layer.fields().get("use_bias") {
+            Value::Null if layer.config.is_own() => Ok(self.weights.of(&layer.path).len() > kernels),
+            _ => layer.fields().flag("use_bias", true),
+        }
+    }
+
     /// The quantised kernels and the bias.
     fn kernels(&mut self, layer: &Layer<'_>, wanted: &[(&'static str, Quantizer)]) -> Built<KernelsAndBias> {
         let mut roles: Vec<&'static str> = wanted.iter().map(|(role, _)| *role).collect();
-        let use_bias = layer.fields().flag("use_bias", true)?;
+        let use_bias = self.use_bias(layer, wanted.len())?;
         roles.extend(use_bias.then_some("bias"));
         let mut arrays = self.weights(layer, &roles)?;
         let bias = if use_bias { arrays.pop() } else { None };
+        if let Some(kernel) = arrays.iter().find(|kernel| !says_its_quantizer(layer) && !is_binary(kernel)) {
+            let shape = &kernel.shape;
+            let kind = &layer.config.kind;
+            return Err(format!(
+                "its class is taken for {kind}, but its configuration has no quantizer for the kernel, {shape:?} numbers that \
+                 are not +-1; say in the custom map \"{kind}(ste_sign)\" (+1 at 0), \"{kind}(binary_tanh)\" (-1 at 0), or \
+                 \"{}\" if these numbers are used as they are",
+                kind.strip_prefix("Quant").or_else(|| kind.strip_prefix('Q')).unwrap_or(kind)
+            )
+            .into());
+        }
         let kernels = arrays.iter().zip(wanted).map(|(kernel, (_, quantizer))| match quantizer {
             Quantizer::Identity => Arc::clone(kernel),
             quantizer => Arc::new(quantizer.kernel(kernel)),
         });
         Ok((kernels.collect(), bias))
     }
+}
+
+/// Whether the configuration says how kernels are quantised: a class of the user's own that is called a `Quant` or `Q` layer
+/// may do it in its code.
+fn says_its_quantizer(layer: &Layer<'_>) -> bool {
+    let fields = ["kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer"];
+    let quantized = layer.config.kind.starts_with('Q');
+    !layer.config.is_own() || !quantized || fields.iter().any(|key| layer.config.config.get(key).is_some())
+}
+
+/// Whether every output of a kernel has weights of one magnitude.
+fn is_binary(kernel: &Array) -> bool {
+    let outputs = kernel.last_axis().max(1);
+    let magnitude = |at: usize| kernel.data.get(at).map(|w| w.abs());
+    (0..kernel.data.len()).all(|at| magnitude(at) == magnitude(at % outputs))
+}
+
+/// A length of the kernel, for classes of the user's own whose configuration may not have it.
+fn own_length(layer: &Layer<'_>, kernel: &Array, axis: usize) -> Option<usize> {
+    kernel.shape.get(axis).copied().filter(|_| layer.config.is_own())
+}
+
+/// Rows and columns of the kernel, as [`own_length`].
+fn own_window(layer: &Layer<'_>, kernel: &Array) -> Option<[usize; 2]> {
+    Some([own_length(layer, kernel, 0)?, own_length(layer, kernel, 1)?])
 }
 
 /// The hyperparameters that all convolutions share.

@@ -61,15 +61,6 @@ impl Builder<'_> {
     /// `(x - mean) / max(sqrt(variance), epsilon)`, with the mean and variance as weights or in the configuration.
     pub(super) fn normalization(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let fields = layer.fields();
-        if fields.flag("invert", false)? {
-            return Err("invert is true, expected false".to_owned().into());
-        }
-        let axis = match fields.get("axis") {
-            Value::Null => None,
-            Value::Array(list) if list.is_empty() => None,
-            Value::Array(list) if list.len() == 1 => list[0].as_i64(),
-            other => other.as_i64(),
-        };
         let given = |key: &str| -> Option<Arc<Array>> {
             let json = ["input_", ""]
                 .iter()
@@ -89,10 +80,6 @@ impl Builder<'_> {
             }
         };
         let read = layer.only_read()?;
-        let rank = self.shape(read).map_or(1, <[usize]>::len) as i64;
-        if mean.data.len() > 1 && axis.is_some_and(|axis| axis != -1 && axis != rank) {
-            return Err(format!("axis is {}, expected the last", fields.get("axis")).into());
-        }
         if variance.data.iter().chain(&mean.data).any(|v| !v.is_finite())
             || variance.data.iter().any(|&v| v < 0.0)
         {
@@ -103,9 +90,61 @@ impl Builder<'_> {
             );
         }
         // keras.backend.epsilon()
-        let deviation = variance.data.iter().map(|v| v.sqrt().max(1e-7)).collect();
-        let mean = Arc::new(Array::vector(mean.data.clone()));
-        self.add(layer, LayerOp::Normalize { mean, deviation: Arc::new(Array::vector(deviation)) }, &[read])
+        let deviation: Vec<f32> = variance.data.iter().map(|v| v.sqrt().max(1e-7)).collect();
+        let Some(shape) = self.shape(read).map(<[usize]>::to_vec) else {
+            // Behind a refused layer there is nothing to check the axes with.
+            return self.add(layer, LayerOp::NoOp, &[read]);
+        };
+        let kept = kept_axes(fields.get("axis"), shape.len())
+            .ok_or_else(|| format!("axis is {}, expected axes of what it reads", fields.get("axis")))?;
+        let elements: usize = shape.iter().product();
+        let [mean, deviation] = [&mean.data, &deviation].map(|numbers| spread(numbers, &shape, &kept));
+        let every = [&mean, &deviation].iter().any(|numbers| numbers.len() > 1 && numbers.len() == elements);
+        let op = if fields.flag("invert", false)? {
+            line(deviation, mean)
+        } else {
+            LayerOp::Normalize {
+                mean: Arc::new(Array::vector(mean)),
+                deviation: Arc::new(Array::vector(deviation)),
+            }
+        };
+        if !every || shape.len() == 1 {
+            return self.add(layer, op, &[read]);
+        }
+        let flat = self.add(layer, LayerOp::Reshape { target: None }, &[read])?;
+        let normed = self.add(layer, op, &[flat])?;
+        self.add(layer, LayerOp::Reshape { target: Some(shape.into_iter().map(Some).collect()) }, &[normed])
+    }
+
+    /// `scale * x + offset`, with one number for all or one for each of the last axis.
+    pub(super) fn rescaling(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let fields = layer.fields();
+        let numbers = |key: &str| {
+            let mut numbers = Vec::new();
+            let list = fields.get(key);
+            (list.is_array() && flatten_numbers(list, &mut numbers) && numbers.len() > 1).then_some(numbers)
+        };
+        let lists = [numbers("scale"), numbers("offset")];
+        let count = lists.iter().flatten().map(Vec::len).max();
+        let one = |key, default| fields.number(key, default).map(|number| number as f32);
+        let [scale, offset] = match (lists, count) {
+            ([None, None], _) | (_, None) => {
+                let (scale, offset) = (one("scale", None)?, one("offset", Some(0.0))?);
+                return self.push(layer, LayerOp::Rescale { scale, offset });
+            }
+            ([scale, offset], Some(count)) => [
+                scale.map_or_else(|| Ok(vec![one("scale", None)?; count]), Ok::<_, String>)?,
+                offset.map_or_else(|| Ok(vec![one("offset", Some(0.0))?; count]), Ok::<_, String>)?,
+            ],
+        };
+        if scale.len() != offset.len() || scale.iter().chain(&offset).any(|number| !number.is_finite()) {
+            return Err(
+                "scale and offset are lists that do not fit together, expected as many numbers in both"
+                    .to_owned()
+                    .into(),
+            );
+        }
+        self.push(layer, line(scale, offset))
     }
 
     pub(super) fn softmax(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
@@ -153,6 +192,60 @@ impl Builder<'_> {
     }
 }
 
+/// `scale * x + offset` for each of the last axis, as the BatchNorm that computes just that, or one for all.
+fn line(scale: Vec<f32>, offset: Vec<f32>) -> LayerOp {
+    if let ([scale], [offset]) = (scale.as_slice(), offset.as_slice()) {
+        return LayerOp::Rescale { scale: *scale, offset: *offset };
+    }
+    let count = scale.len().max(offset.len());
+    let all =
+        |numbers: Vec<f32>| Arc::new(Array::vector((0..count).map(|i| numbers[i % numbers.len()]).collect()));
+    LayerOp::BatchNorm(BatchNorm {
+        gamma: Some(all(scale)),
+        beta: Some(all(offset)),
+        mean: all(vec![0.0]),
+        variance: all(vec![1.0]),
+        epsilon: 0.0,
+        fused: false,
+    })
+}
+
+/// The axes, from 0 and without the batch, that have numbers of their own; `None` if the field makes no sense. Keras counts
+/// the batch as axis 0.
+fn kept_axes(json: &Value, rank: usize) -> Option<Vec<usize>> {
+    let axis = |json: &Value| {
+        let axis = json.as_i64()?;
+        let place = if axis < 0 { axis + rank as i64 } else { axis - 1 };
+        usize::try_from(place).ok().filter(|&place| place < rank)
+    };
+    match json {
+        Value::Null => Some(Vec::new()),
+        Value::Array(list) => list.iter().map(axis).collect(),
+        one => Some(vec![axis(one)?]),
+    }
+}
+
+/// `numbers`, one for all or one for each element of the `kept` axes, as one for all, for each of the last axis or for each
+/// element of a tensor of `shape`. Other counts are left for the layer's shape check.
+fn spread(numbers: &[f32], shape: &[usize], kept: &[usize]) -> Vec<f32> {
+    let count: usize = kept.iter().map(|&axis| shape[axis]).product();
+    if numbers.len() != count || count == 1 || kept == [shape.len() - 1] {
+        return numbers.to_vec();
+    }
+    let place = |mut element: usize| {
+        let (mut place, mut step) = (0, 1);
+        for axis in (0..shape.len()).rev() {
+            if kept.contains(&axis) {
+                place += element % shape[axis] * step;
+                step *= shape[axis];
+            }
+            element /= shape[axis];
+        }
+        place
+    };
+    (0..shape.iter().product()).map(|element| numbers[place(element)]).collect()
+}
+
 /// The numbers of nested lists, in order; false if anything else is among them.
 fn flatten_numbers(json: &Value, numbers: &mut Vec<f32>) -> bool {
     match json {
@@ -176,6 +269,20 @@ fn moved_to_end(rank: usize, axis: usize) -> (Vec<usize>, Vec<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statistics_of_several_axes_are_spread_over_the_elements() {
+        let axes = |json: serde_json::Value| kept_axes(&json, 3);
+        assert_eq!(axes(serde_json::json!([1, -1])), Some(vec![0, 2]));
+        assert_eq!((axes(serde_json::json!(0)), axes(serde_json::json!([4]))), (None, None));
+        assert_eq!(spread(&[1.0, 2.0], &[2, 2, 1], &[0]), [1.0, 1.0, 2.0, 2.0]);
+        assert_eq!(
+            spread(&[1.0, 2.0, 3.0, 4.0], &[2, 2, 2], &[0, 2]),
+            [1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0]
+        );
+        assert_eq!(spread(&[1.0, 2.0], &[3, 2], &[1]), [1.0, 2.0]);
+        assert_eq!(spread(&[7.0], &[3, 2], &[0]), [7.0]);
+    }
 
     #[test]
     fn an_axis_moves_to_the_end_and_back() {

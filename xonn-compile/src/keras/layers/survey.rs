@@ -1,6 +1,6 @@
 //! Everything that is wrong with one layer: where building it stopped, the other fields are still looked at.
 
-use super::{Builder, Layer, Trouble};
+use super::{Builder, Layer, Trouble, check_dtype};
 use crate::keras::Refusal;
 use crate::keras::quantizer;
 
@@ -53,7 +53,7 @@ impl Builder<'_> {
             }
         };
         check("", extra_argument(layer, call).map_or(Ok(()), Err));
-        check("dtype", fields.check_dtype());
+        check("dtype", check_dtype(layer.config));
         let kind = layer.config.kind.as_str();
         let (custom, keras) = (&self.origin.options.custom, self.origin.keras);
         let (dense, conv, pool) = (kind.contains("Dense"), kind.contains("Conv"), kind.contains("Pool"));
