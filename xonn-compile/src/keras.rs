@@ -64,7 +64,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<LayerGraph, KerasError
     read_bytes(bytes, &path.display().to_string(), weights, options)
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, KerasError> {
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, KerasError> {
     let file = path.display().to_string();
     let io = |source| KerasError::Io { file: file.clone(), source };
     let mut bytes = Vec::new();
@@ -109,9 +109,9 @@ pub fn read_bytes(
 }
 
 /// A file taken apart.
-struct Source {
-    config: Value,
-    weights: Option<Hdf5>,
+pub(crate) struct Source {
+    pub(crate) config: Value,
+    pub(crate) weights: Option<Hdf5>,
     /// Major version of the Keras that wrote it.
     keras: u32,
 }
@@ -120,7 +120,7 @@ fn not_a_model(file: &str, reason: String) -> KerasError {
     KerasError::NotAModel { file: file.into(), reason }
 }
 
-fn open(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<Source, KerasError> {
+pub(crate) fn open(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<Source, KerasError> {
     if bytes.starts_with(b"PK\x03\x04") {
         return open_zip(bytes, file, weights_are_elsewhere);
     }

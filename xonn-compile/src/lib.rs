@@ -20,5 +20,6 @@ pub mod graph;
 pub mod inspect;
 pub mod integer;
 pub mod keras;
+pub mod keras_write;
 pub mod lower;
 pub mod passes;
