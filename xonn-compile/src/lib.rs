@@ -23,3 +23,4 @@ pub mod keras;
 pub mod keras_write;
 pub mod lower;
 pub mod passes;
+pub mod trim;

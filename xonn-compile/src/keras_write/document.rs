@@ -89,6 +89,12 @@ impl Document {
         })
     }
 
+    /// The name for messages.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// The configuration, taken apart.
     ///
     /// # Errors

@@ -1,0 +1,121 @@
+//! Phase two: channels that matter least go, in batches, down to the floor.
+//!
+//! In each round every layer proposes its least useful channels; the proposal with the largest gain
+//! `(ANDs before - after) / e^(accuracy before - after)`, accuracies in per cent on the ranking half, is tried on the
+//! verification half. If either half falls below the floor the layer's batch is halved; a layer whose single best channel
+//! cannot go is done. What a removed channel added to the sums behind on average goes into their bias or mean.
+
+use std::collections::HashMap;
+
+use super::effect::{self, Observed};
+use super::model::{How, Model, Samples};
+use super::report::Step;
+use super::space::{self, Space};
+use super::{TrimError, edit};
+
+/// The largest first batch is this share of a layer's channels.
+const FIRST_BATCH: usize = 16;
+
+/// What the ranked phase works with.
+pub struct Search<'a> {
+    /// How the model is understood.
+    pub how: &'a How,
+    /// One half of the data ranks, the other verifies.
+    pub halves: &'a [Samples; 2],
+    /// The least accuracy on either half, 0 to 1.
+    pub floor: f64,
+    /// Most samples that an effect is measured on.
+    pub samples: usize,
+}
+
+/// A layer's next smaller model.
+struct Proposal {
+    model: Model,
+    removed: usize,
+    accuracy: f64,
+    gain: f64,
+}
+
+impl Search<'_> {
+    /// Removes channels until no layer can lose one.
+    ///
+    /// # Errors
+    /// [`TrimError`] if a smaller model cannot be compiled.
+    pub fn run(
+        &self,
+        mut model: Model,
+        on_step: &mut dyn FnMut(&Step),
+    ) -> Result<(Model, Vec<Step>), TrimError> {
+        let mut steps = Vec::new();
+        let mut batches: HashMap<String, usize> = space::find(&model)
+            .0
+            .into_iter()
+            .map(|space| (space.name, (space.channels / FIRST_BATCH).max(1)))
+            .collect();
+        let mut accuracy = self.halves[0].accuracy(&model)?;
+        loop {
+            let spaces = space::find(&model).0;
+            let observed = Observed::new(&model, &self.halves[0], self.samples);
+            let mut orders: HashMap<&str, Vec<usize>> = HashMap::new();
+            let mut proposals: HashMap<&str, Proposal> = HashMap::new();
+            // Halves batches until a proposal holds the floor, or no layer has one.
+            let accepted = loop {
+                for space in &spaces {
+                    let batch = batches.get(&space.name).copied().unwrap_or(0).min(space.channels - 1);
+                    if batch == 0 || proposals.contains_key(space.name.as_str()) {
+                        continue;
+                    }
+                    let order =
+                        orders.entry(&space.name).or_insert_with(|| effect::rank(&model, &observed, space));
+                    let proposal = self.propose(&model, &observed, space, &order[..batch], accuracy)?;
+                    proposals.insert(&space.name, proposal);
+                }
+                let best = proposals.iter().max_by(|a, b| {
+                    // By name where gains tie, so that a seed gives one result.
+                    a.1.gain.total_cmp(&b.1.gain).then_with(|| b.0.cmp(a.0))
+                });
+                let Some((&name, _)) = best else { break None };
+                let Some(best) = proposals.remove(name) else { break None };
+                if best.accuracy >= self.floor && best.gain > 0.0 {
+                    let verified = self.halves[1].accuracy(&best.model)?;
+                    if verified >= self.floor {
+                        break Some((name.to_owned(), best, verified));
+                    }
+                }
+                if let Some(batch) = batches.get_mut(name) {
+                    *batch = best.removed / 2;
+                }
+            };
+            let Some((layer, best, verified)) = accepted else { return Ok((model, steps)) };
+            let step = Step {
+                layer,
+                channels: best.removed,
+                ands: best.model.ands(),
+                ranking: best.accuracy,
+                verification: verified,
+            };
+            on_step(&step);
+            steps.push(step);
+            accuracy = best.accuracy;
+            model = best.model;
+        }
+    }
+
+    fn propose(
+        &self,
+        model: &Model,
+        observed: &Observed,
+        space: &Space,
+        channels: &[usize],
+        before: f64,
+    ) -> Result<Proposal, TrimError> {
+        let mut removed = channels.to_vec();
+        removed.sort_unstable();
+        let means = effect::means(model, observed, space);
+        let next = Model::new(edit::remove(model, space, &removed, &means), self.how)?;
+        let accuracy = self.halves[0].accuracy(&next)?;
+        let saved = model.ands() as f64 - next.ands() as f64;
+        let gain = saved / (100.0 * (before - accuracy)).exp();
+        Ok(Proposal { model: next, removed: removed.len(), accuracy, gain })
+    }
+}
