@@ -5,6 +5,7 @@ mod check;
 mod flatten;
 mod inspect;
 mod model;
+mod trim;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Command {
     Check(check::Check),
     /// Write a package as one flat Bristol Fashion netlist
     Flatten(flatten::Flatten),
+    /// Remove channels that matter least and write a smaller Keras model
+    Trim(trim::Trim),
 }
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -42,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Flatten(command) => command.run(),
+        Command::Trim(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

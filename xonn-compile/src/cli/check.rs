@@ -80,7 +80,7 @@ impl Check {
 }
 
 /// The data as the client would send it.
-fn quantised(data: &Dataset, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, Box<dyn Error>> {
+pub(super) fn quantised(data: &Dataset, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, Box<dyn Error>> {
     let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
     let samples = data.x.samples_of(&shape)?;
     let mut all = Vec::with_capacity(samples.count());

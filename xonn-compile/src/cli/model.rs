@@ -40,6 +40,12 @@ pub struct ModelOptions {
 impl ModelOptions {
     /// Reads and compiles a model.
     pub fn compile(&self, path: &Path) -> Result<Compiled, Box<dyn Error>> {
+        let graph = keras::read(path, &self.read_options()?)?;
+        passes::run(&graph, &self.pass_options()).map_err(|e| format!("{}: {e}", path.display()).into())
+    }
+
+    /// How the file is read.
+    pub fn read_options(&self) -> Result<ReadOptions, Box<dyn Error>> {
         let custom = match &self.custom {
             None => Default::default(),
             Some(map) => {
@@ -50,11 +56,17 @@ impl ModelOptions {
                 })?
             }
         };
-        let graph = keras::read(
-            path,
-            &ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() },
-        )?;
-        let options = passes::Options {
+        Ok(ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() })
+    }
+
+    /// Whether the weights are in a file of their own.
+    pub fn has_weights_file(&self) -> bool {
+        self.weights.is_some()
+    }
+
+    /// How its layers become integers.
+    pub fn pass_options(&self) -> passes::Options {
+        passes::Options {
             input: InputOptions {
                 bits: self.input_bits,
                 signed: self.input_signed,
@@ -62,8 +74,7 @@ impl ModelOptions {
                 zero: self.input_zero,
             },
             head_bits: self.head_bits,
-        };
-        passes::run(&graph, &options).map_err(|e| format!("{}: {e}", path.display()).into())
+        }
     }
 }
 

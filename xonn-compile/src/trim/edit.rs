@@ -79,13 +79,15 @@ fn cut(array: &mut Array, dim: usize, axis: Axis, removed: &[usize]) {
 /// Puts the new number of channels wherever the configuration has the old one.
 fn configure(document: &mut Document, model: &Model, space: &Space, removed: usize) {
     let shorter = |axis: Axis| Axis { channels: axis.channels - removed, ..axis }.len();
-    let kernels: Vec<(usize, Vec<usize>)> = (space.readers.iter().map(|(layer, _)| *layer).chain([space.layer]))
-        .filter_map(|layer| {
-            let places = model.places.of(&model.config.layers[layer].name);
-            let shapes = places.iter().filter_map(|place| Some(document.array(&place.path)?.shape.clone()));
-            Some((layer, shapes.into_iter().next()?))
-        })
-        .collect();
+    let kernels: Vec<(usize, Vec<usize>)> =
+        (space.readers.iter().map(|(layer, _)| *layer).chain([space.layer]))
+            .filter_map(|layer| {
+                let places = model.places.of(&model.config.layers[layer].name);
+                let shapes =
+                    places.iter().filter_map(|place| Some(document.array(&place.path)?.shape.clone()));
+                Some((layer, shapes.into_iter().next()?))
+            })
+            .collect();
     let outputs: Vec<(String, usize)> = space
         .writers
         .iter()

@@ -216,7 +216,13 @@ impl<'a> Trial<'a> {
         let length = self.consumer.axis.len();
         // What is read outside of the image; dropped taps count as 0, and their mean is taken up all the same.
         let outside = match &self.model.network.nodes[self.nodes[0]].op {
-            Op::Conv2d { pad: Pad::Bit(bit), .. } => if *bit { UNIT } else { -UNIT },
+            Op::Conv2d { pad: Pad::Bit(bit), .. } => {
+                if *bit {
+                    UNIT
+                } else {
+                    -UNIT
+                }
+            }
             _ => 0,
         };
         let centred = |pixel: Option<usize>, element: usize| {
@@ -239,7 +245,11 @@ impl<'a> Trial<'a> {
                         for element in self.consumer.axis.elements(channel) {
                             let x = centred(pixel, element);
                             for filter in 0..*filters {
-                                take(at * filters + filter, weights[filter * kernel + tap * length + element], x);
+                                take(
+                                    at * filters + filter,
+                                    weights[filter * kernel + tap * length + element],
+                                    x,
+                                );
                             }
                         }
                     }

@@ -54,7 +54,9 @@ pub fn run(mut model: Model, how: &How, samples: &[Vec<i64>]) -> Result<(Model, 
         let names: Vec<String> = space::find(&model).0.into_iter().map(|space| space.name).collect();
         for name in names {
             // Each edit changes the others' places in the arrays, so they are looked for again.
-            let Some(space) = space::find(&model).0.into_iter().find(|space| space.name == name) else { continue };
+            let Some(space) = space::find(&model).0.into_iter().find(|space| space.name == name) else {
+                continue;
+            };
             let found = removals(&model, &space);
             // All at once, or where that fails one by one.
             let mut tries: Vec<Vec<Removal>> = vec![found.clone()];
@@ -62,7 +64,9 @@ pub fn run(mut model: Model, how: &How, samples: &[Vec<i64>]) -> Result<(Model, 
                 tries.extend(found.into_iter().map(|removal| vec![removal]));
             }
             for removals in tries.into_iter().filter(|removals| !removals.is_empty()) {
-                let Some(next) = attempt(&model, &space, &removals, how, samples, &classes)? else { continue };
+                let Some(next) = attempt(&model, &space, &removals, how, samples, &classes)? else {
+                    continue;
+                };
                 changes.extend(removals.iter().map(|removal| Change {
                     layer: name.clone(),
                     reason: removal.reason.name(),
@@ -117,7 +121,8 @@ fn attempt(
         })
         .collect();
     let next = Model::new(edit::remove(model, space, &removed, &means), how)?;
-    let same = space.consumers.iter().zip(&means).all(|(c, means)| same_cuts(model, &next, c, &removed, means));
+    let same =
+        space.consumers.iter().zip(&means).all(|(c, means)| same_cuts(model, &next, c, &removed, means));
     Ok((same && next.classes(samples)? == classes).then_some(next))
 }
 
@@ -127,7 +132,9 @@ fn removals(model: &Model, space: &Space) -> Vec<Removal> {
     let mut removals = Vec::new();
     let [low, high] = match space.consumers.first() {
         // All consumers must agree on what a bit stands for.
-        Some(first) if space.consumers.iter().all(|c| c.values == first.values) => first.values.map(f64::from),
+        Some(first) if space.consumers.iter().all(|c| c.values == first.values) => {
+            first.values.map(f64::from)
+        }
         _ => return removals,
     };
     let rows: Vec<Vec<Vec<f32>>> = space.consumers.iter().map(|consumer| rows(model, consumer)).collect();
@@ -162,7 +169,10 @@ fn removals(model: &Model, space: &Space) -> Vec<Removal> {
         });
         // Opposite channels add up to low + high everywhere, but at a border to twice what is read there.
         let folds = !opposite
-            || space.consumers.iter().all(|c| c.border.is_none() && (low + high == 0.0 || c.absorber.is_some()));
+            || space
+                .consumers
+                .iter()
+                .all(|c| c.border.is_none() && (low + high == 0.0 || c.absorber.is_some()));
         if cancel && folds {
             (free[a], free[b]) = (false, false);
             // Only the sum of both matters to the fold, and it is low + high where they are opposite.
@@ -188,7 +198,8 @@ fn rows(model: &Model, consumer: &Consumer) -> Vec<Vec<f32>> {
 ///
 /// A consumer without a cut (the head) is left to the comparison of predictions.
 fn same_cuts(before: &Model, after: &Model, consumer: &Consumer, removed: &[usize], means: &[f64]) -> bool {
-    let (Some(old), Some(new)) = (Sums::of_layer(before, &consumer.name), Sums::of_layer(after, &consumer.name))
+    let (Some(old), Some(new)) =
+        (Sums::of_layer(before, &consumer.name), Sums::of_layer(after, &consumer.name))
     else {
         return true;
     };

@@ -124,7 +124,10 @@ pub fn find(model: &Model) -> (Vec<Space>, Vec<Kept>) {
     let (mut spaces, mut kept) = (Vec::new(), Vec::new());
     for (index, layer) in model.config.layers.iter().enumerate() {
         if layer.nested.is_some() {
-            kept.push(Kept { layer: layer.name.clone(), reason: "layers inside of a nested model are kept".into() });
+            kept.push(Kept {
+                layer: layer.name.clone(),
+                reason: "layers inside of a nested model are kept".into(),
+            });
             continue;
         }
         let Some(key) = walk::producer_key(&layer.kind) else { continue };

@@ -169,7 +169,8 @@ mod tests {
                     (0..8)
                         .map(|x| {
                             let x: Vec<i64> = (0..3).map(|i| if x >> i & 1 == 1 { 1 } else { -1 }).collect();
-                            let y = weights[3 * c..][..3].iter().zip(&x).map(|(&w, &x)| if w { x } else { -x });
+                            let y =
+                                weights[3 * c..][..3].iter().zip(&x).map(|(&w, &x)| if w { x } else { -x });
                             cuts[c].fires(y.sum())
                         })
                         .collect()

@@ -210,16 +210,20 @@ impl Walk<'_> {
         one_group(layer)?;
         let (mut tensor, name) = (tensor.clone(), &layer.name);
         let ops = self.model.ops(name);
-        let sums = ops.iter().position(|op| is_linear(op)).ok_or_else(|| format!("layer {name:?} has no sums"))?;
+        let sums =
+            ops.iter().position(|op| is_linear(op)).ok_or_else(|| format!("layer {name:?} has no sums"))?;
         for op in ops[..sums].iter().filter(|op| !matches!(op, LayerOp::Reshape { .. })) {
-            self.elementwise(op, &mut tensor).map_err(|op| format!("layer {name:?} reads it through {op}"))?;
+            self.elementwise(op, &mut tensor)
+                .map_err(|op| format!("layer {name:?} reads it through {op}"))?;
         }
         let conv = match ops[sums] {
             LayerOp::Conv2d { conv, .. } | LayerOp::DepthwiseConv2d { conv, .. } => Some(conv),
             _ => None,
         };
         if ops.iter().any(|op| has_secret_scale(op)) {
-            return Err(format!("the kernel of layer {name:?} has a scale that depends on its inputs' weights"));
+            return Err(format!(
+                "the kernel of layer {name:?} has a scale that depends on its inputs' weights"
+            ));
         }
         fixed_scale(layer)?;
         let values =
@@ -266,7 +270,10 @@ impl Walk<'_> {
             Family::Depthwise => {
                 let ops = self.model.ops(&layer.name);
                 if ops.iter().any(|op| has_secret_scale(op)) {
-                    return Err(format!("the kernel of layer {:?} has a scale over its channels", layer.name));
+                    return Err(format!(
+                        "the kernel of layer {:?} has a scale over its channels",
+                        layer.name
+                    ));
                 }
                 for op in ops.iter().take_while(|op| !is_linear(op)) {
                     self.elementwise(op, tensor).map_err(|_| unknown())?;
@@ -347,11 +354,15 @@ impl Walk<'_> {
         let mut at = layers.iter().position(|other| other.name == layer.name)?;
         loop {
             let from = TensorRef { layer: at, call: 0, tensor: 0 };
-            let mut readers = layers.iter().enumerate().filter(|(_, reader)| {
-                reader.calls.iter().any(|call| call.reads.contains(&from))
-            });
+            let mut readers = layers
+                .iter()
+                .enumerate()
+                .filter(|(_, reader)| reader.calls.iter().any(|call| call.reads.contains(&from)));
             let (next, reader) = readers.next()?;
-            if readers.next().is_some() || reader.calls.len() != 1 || self.model.config.outputs.contains(&from) {
+            if readers.next().is_some()
+                || reader.calls.len() != 1
+                || self.model.config.outputs.contains(&from)
+            {
                 return None;
             }
             match family(&reader.kind) {
@@ -364,7 +375,9 @@ impl Walk<'_> {
                 }
                 // The largest or the mean of sums that all lose the same loses it too.
                 Family::MaxPool | Family::AveragePool => at = next,
-                Family::Other if self.model.ops(&reader.name).iter().all(|op| **op == LayerOp::NoOp) => at = next,
+                Family::Other if self.model.ops(&reader.name).iter().all(|op| **op == LayerOp::NoOp) => {
+                    at = next
+                }
                 _ => return None,
             }
         }
