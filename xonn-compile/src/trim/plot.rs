@@ -53,6 +53,7 @@ fn draw(report: &Report, out: &mut String) -> Result<(), DrawingAreaErrorKind<st
     let floor = report.floor.map(|floor| 100.0 * floor);
     let ands = bounds(all.iter().map(|p| p.0), 0.04);
     let accuracies = bounds(all.iter().map(|p| p.1).chain(floor), 0.08);
+    let (ands_span, accuracy_span) = (ands.1 - ands.0, accuracies.1 - accuracies.0);
     let root = SVGBackend::with_string(out, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -72,6 +73,8 @@ fn draw(report: &Report, out: &mut String) -> Result<(), DrawingAreaErrorKind<st
         .x_desc("AND gates, thousands")
         .y_desc("accuracy, %")
         .x_labels(8)
+        .x_label_formatter(&|ands| figure(*ands, ticks(ands_span, 8)))
+        .y_label_formatter(&|accuracy| figure(*accuracy, ticks(accuracy_span, 8)))
         .y_labels(8)
         .draw()?;
     if let Some(floor) = floor {
@@ -96,6 +99,15 @@ fn draw(report: &Report, out: &mut String) -> Result<(), DrawingAreaErrorKind<st
         .label_font(("sans-serif", 13))
         .draw()?;
     root.present()
+}
+
+/// Decimals that keep `count` labels over a span apart.
+fn ticks(span: f64, count: u32) -> usize {
+    (-(span / f64::from(count)).log10().floor()).clamp(0.0, 6.0) as usize
+}
+
+fn figure(number: f64, decimals: usize) -> String {
+    format!("{number:.decimals$}")
 }
 
 /// The smallest and largest number, with a margin; never empty.

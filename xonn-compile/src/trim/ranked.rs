@@ -3,7 +3,7 @@
 //! In each round every layer proposes its least useful channels; the proposal with the largest gain
 //! `(ANDs before - after) / e^(accuracy before - after)`, accuracies in per cent on the ranking half, is tried on the
 //! verification half. If either half falls below the floor the layer's batch is halved; a layer whose single best channel
-//! cannot go is done. What a removed channel added to the sums behind on average goes into their bias or mean.
+//! (or one of the next few) cannot go is done. What a removed channel added to the sums behind on average goes into their bias or mean.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,30 @@ use super::{TrimError, edit};
 
 /// The largest first batch is this share of a layer's channels.
 const FIRST_BATCH: usize = 16;
+
+/// How many single channels of a layer are tried before it is done: the verification half may be content with the
+/// second best.
+const LAST_TRIES: usize = 4;
+
+/// What a layer proposes next.
+#[derive(Clone, Copy)]
+struct Batch {
+    /// How many channels; 0 if the layer is done.
+    size: usize,
+    /// How many of the best channels are passed over.
+    skip: usize,
+}
+
+impl Batch {
+    /// The next one after a failure.
+    fn less(self, removed: usize) -> Self {
+        match (removed, self.skip + 1) {
+            (2.., _) => Self { size: removed / 2, skip: 0 },
+            (_, skip) if skip < LAST_TRIES => Self { size: 1, skip },
+            _ => Self { size: 0, skip: 0 },
+        }
+    }
+}
 
 /// What the ranked phase works with.
 pub struct Search<'a> {
@@ -47,10 +71,10 @@ impl Search<'_> {
         on_step: &mut dyn FnMut(&Step),
     ) -> Result<(Model, Vec<Step>), TrimError> {
         let mut steps = Vec::new();
-        let mut batches: HashMap<String, usize> = space::find(&model)
+        let mut batches: HashMap<String, Batch> = space::find(&model)
             .0
             .into_iter()
-            .map(|space| (space.name, (space.channels / FIRST_BATCH).max(1)))
+            .map(|space| (space.name, Batch { size: (space.channels / FIRST_BATCH).max(1), skip: 0 }))
             .collect();
         let mut accuracy = self.halves[0].accuracy(&model)?;
         loop {
@@ -61,13 +85,17 @@ impl Search<'_> {
             // Halves batches until a proposal holds the floor, or no layer has one.
             let accepted = loop {
                 for space in &spaces {
-                    let batch = batches.get(&space.name).copied().unwrap_or(0).min(space.channels - 1);
-                    if batch == 0 || proposals.contains_key(space.name.as_str()) {
+                    let Some(batch) = batches.get(&space.name) else { continue };
+                    let last = (batch.skip + batch.size).min(space.channels);
+                    // One channel at least is left, or a layer would be gone.
+                    let size = batch.size.min(space.channels - 1).min(last - batch.skip.min(last));
+                    if size == 0 || proposals.contains_key(space.name.as_str()) {
                         continue;
                     }
                     let order =
                         orders.entry(&space.name).or_insert_with(|| effect::rank(&model, &observed, space));
-                    let proposal = self.propose(&model, &observed, space, &order[..batch], accuracy)?;
+                    let proposal =
+                        self.propose(&model, &observed, space, &order[last - size..last], accuracy)?;
                     proposals.insert(&space.name, proposal);
                 }
                 let best = proposals.iter().max_by(|a, b| {
@@ -83,7 +111,7 @@ impl Search<'_> {
                     }
                 }
                 if let Some(batch) = batches.get_mut(name) {
-                    *batch = best.removed / 2;
+                    *batch = batch.less(best.removed);
                 }
             };
             let Some((layer, best, verified)) = accepted else { return Ok((model, steps)) };
@@ -94,6 +122,7 @@ impl Search<'_> {
                 ranking: best.accuracy,
                 verification: verified,
             };
+            batches.values_mut().for_each(|batch| batch.skip = 0);
             on_step(&step);
             steps.push(step);
             accuracy = best.accuracy;

@@ -170,7 +170,7 @@ impl Walk<'_> {
     fn read(&mut self, tensor: Tensor) -> Result<(), String> {
         let model = self.model;
         if model.config.outputs.contains(&tensor.from) {
-            return Err("its channels are the model's output".into());
+            return Err("its channels are the model's scores".into());
         }
         for (index, layer) in model.config.layers.iter().enumerate() {
             if !layer.calls.iter().any(|call| call.reads.contains(&tensor.from)) {
@@ -303,7 +303,10 @@ impl Walk<'_> {
             }
             _ => {
                 for op in self.model.ops(&layer.name) {
-                    self.elementwise(op, tensor).map_err(|_| unknown())?;
+                    self.elementwise(op, tensor).map_err(|op| match op {
+                        "a softmax" => "its channels are the model's scores".to_owned(),
+                        _ => unknown(),
+                    })?;
                 }
             }
         }
@@ -317,7 +320,7 @@ impl Walk<'_> {
     fn elementwise(&mut self, op: &LayerOp, tensor: &mut Tensor) -> Result<(), &'static str> {
         match op {
             LayerOp::NoOp => {}
-            LayerOp::Function(Function::Softmax | Function::LogSoftmax) => return Err("softmax"),
+            LayerOp::Function(Function::Softmax | Function::LogSoftmax) => return Err("a softmax"),
             LayerOp::Function(_) => {
                 self.space.is_plain &= tensor.values.is_none();
                 tensor.values = None;
