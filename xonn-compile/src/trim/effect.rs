@@ -126,12 +126,10 @@ pub fn rank(model: &Model, observed: &Observed, space: &Space) -> Vec<usize> {
     order.sort_by(|&a, &b| variance[a].total_cmp(&variance[b]));
     let [consumer] = &space.consumers[..] else { return order };
     let Some(mut trial) = Trial::new(model, observed, consumer) else { return order };
-    let affordable = MAX_WORK / trial.work.max(1);
-    let measured = (affordable / FEWEST as u64).clamp(8, space.channels as u64) as usize;
-    trial.samples = (affordable / measured as u64).clamp(FEWEST as u64, observed.len() as u64) as usize;
-    trial.samples = trial.samples.min(observed.len());
+    let affordable = usize::try_from(MAX_WORK / trial.work.max(1)).unwrap_or(usize::MAX);
+    let measured = (affordable / FEWEST).max(8).min(order.len());
+    trial.samples = (affordable / measured.max(1)).max(FEWEST).min(observed.len());
     let base = trial.loss(None);
-    let measured = measured.min(order.len());
     let mut effects: Vec<(f64, usize)> =
         order[..measured].par_iter().map(|&channel| (trial.loss(Some(channel)) - base, channel)).collect();
     effects.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -67,11 +67,13 @@ pub fn run(mut model: Model, how: &How, samples: &[Vec<i64>]) -> Result<(Model, 
                 let Some(next) = attempt(&model, &space, &removals, how, samples, &classes)? else {
                     continue;
                 };
-                changes.extend(removals.iter().map(|removal| Change {
-                    layer: name.clone(),
-                    reason: removal.reason.name(),
-                    channels: removal.channels.len(),
-                }));
+                for removal in &removals {
+                    let (reason, count) = (removal.reason.name(), removal.channels.len());
+                    match changes.iter_mut().find(|c| c.layer == name && c.reason == reason) {
+                        Some(change) => change.channels += count,
+                        None => changes.push(Change { layer: name.clone(), reason, channels: count }),
+                    }
+                }
                 model = next;
                 changed = true;
                 break;
