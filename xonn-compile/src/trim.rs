@@ -96,7 +96,7 @@ pub fn run(
 pub enum TrimError {
     /// The file cannot be read or written.
     #[error(transparent)]
-    File(#[from] WriteError),
+    File(Box<WriteError>),
     /// The model cannot be read.
     #[error(transparent)]
     Keras(#[from] KerasError),
@@ -135,6 +135,12 @@ pub enum TrimError {
         /// How many are needed.
         least: usize,
     },
+}
+
+impl From<WriteError> for TrimError {
+    fn from(error: WriteError) -> Self {
+        Self::File(Box::new(error))
+    }
 }
 
 fn list(kept: &[space::Kept]) -> String {

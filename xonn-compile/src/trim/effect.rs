@@ -2,8 +2,8 @@
 //!
 //! For a space with one consumer the sums of that consumer are kept for every sample. A channel is removed from them in
 //! place, `y - w (x - mean x)`, and everything behind (the *tail*) is computed anew: an exact effect, but for the rounding
-//! of the mean. What stands in front of the consumer is not computed again. Sums are kept in units of 1/[`UNIT`] so that
-//! means have a fraction, and cuts lie in the middle between the last sum that fires and the first that does not.
+//! of the mean. What stands in front of the consumer is not computed again. Sums are kept in units of 1/16 so that
+//! means keep a fraction, and cuts lie in the middle between the last sum that fires and the first that does not.
 //!
 //! Where a tail is too long for all channels, the channels whose bits vary least are measured and the others ranked
 //! behind them by that variance; so are all channels of a space with several consumers.

@@ -141,22 +141,22 @@ fn removals(model: &Model, space: &Space) -> Vec<Removal> {
     };
     let rows: Vec<Vec<Vec<f32>>> = space.consumers.iter().map(|consumer| rows(model, consumer)).collect();
     let every = |f: &dyn Fn(&Vec<Vec<f32>>) -> bool| rows.iter().all(f);
-    for channel in 0..space.channels {
+    for (channel, free) in free.iter_mut().enumerate() {
         if every(&|rows| rows.get(channel).is_some_and(|row| row.iter().all(|&w| w == 0.0))) {
-            free[channel] = false;
+            *free = false;
             removals.push(Removal { channels: vec![channel], values: vec![0.0], reason: Reason::Unread });
         }
     }
     let Some(sums) = Sums::of(model, space) else { return removals };
-    for channel in 0..space.channels {
+    for (channel, free) in free.iter_mut().enumerate() {
         let Some(bit) = sums.constant(channel) else { continue };
         let value = if bit { high } else { low };
         let folds = space.consumers.iter().all(|consumer| {
             let anywhere = consumer.border.is_none_or(|border| f64::from(border) == value);
             consumer.is_direct && anywhere && (value == 0.0 || consumer.absorber.is_some())
         });
-        if free[channel] && folds {
-            free[channel] = false;
+        if *free && folds {
+            *free = false;
             removals.push(Removal { channels: vec![channel], values: vec![value], reason: Reason::Constant });
         }
     }

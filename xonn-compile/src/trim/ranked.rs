@@ -14,7 +14,7 @@ use super::space::{self, Space};
 use super::{TrimError, edit};
 
 /// The largest first batch is this share of a layer's channels.
-const FIRST_BATCH: usize = 16;
+const FIRST_BATCH: usize = 32;
 
 /// How many single channels of a layer are tried before it is done: the verification half may be content with the
 /// second best.
