@@ -65,7 +65,6 @@ pub fn run(
     if samples.q.len() < LEAST_SAMPLES {
         return Err(TrimError::FewSamples { samples: samples.q.len(), least: LEAST_SAMPLES });
     }
-    let all = samples.q.clone();
     let halves = samples.split(settings.seed);
     let accuracies = [halves[0].accuracy(&before)?, halves[1].accuracy(&before)?];
     if let Some(floor) = settings.floor {
@@ -76,7 +75,7 @@ pub fn run(
         }
     }
     let mut report = Report::new(&before, settings, accuracies, &halves);
-    let (model, exact) = exact::run(before, how, &all)?;
+    let (model, exact) = exact::run(before, how, &[&halves[0].q, &halves[1].q])?;
     report.exact_phase(&model, exact);
     let (model, steps) = match settings.floor {
         Some(floor) => {

@@ -42,10 +42,10 @@ fn channels(model: &Model) -> Vec<(String, usize)> {
 
 /// Trims exactly and compares all predictions, on inputs that the trimming has not seen as well.
 fn trim_exactly(layers: &[Layer], seen: &[Vec<i64>], all: &[Vec<i64>]) -> (Model, Vec<Change>) {
-    let before = Model::new(sequential(layers), &bits()).unwrap();
-    let classes = before.classes(all).unwrap();
-    let (after, changes) = exact::run(before, &bits(), seen).unwrap();
-    assert_eq!(after.classes(all).unwrap(), classes);
+    let before = Model::new(sequential(layers), &bits()).expect("it compiles");
+    let classes = before.classes(all).expect("it compiles");
+    let (after, changes) = exact::run(before, &bits(), &[seen]).expect("it compiles");
+    assert_eq!(after.classes(all).expect("it compiles"), classes);
     (after, changes)
 }
 
@@ -100,7 +100,7 @@ fn planted_neurons_go_and_no_prediction_changes() {
         let left = channels(&after);
         assert_eq!(left[0].1, 10 - of("constant") - of("cancelling"));
         // Nothing more is found in what is left.
-        let again = exact::run(after, &bits(), &all[..1]).unwrap().1;
+        let again = exact::run(after, &bits(), &[&all[..1]]).unwrap().1;
         assert_eq!(again, []);
     }
     assert!(found >= 6, "the planted neurons and no others, in {found} of 12");
@@ -122,7 +122,7 @@ fn constant_on_the_data_is_no_proof() {
         norm("nb", &norms(&mut random, 3)),
     ];
     let model = Model::new(sequential(&layers), &bits()).unwrap();
-    let (_, changes) = exact::run(model, &bits(), &all_inputs(6)[..63]).unwrap();
+    let (_, changes) = exact::run(model, &bits(), &[&all_inputs(6)[..63]]).unwrap();
     assert!(changes.iter().all(|c| c.channels < 4), "{changes:?}");
     let model = Model::new(sequential(&layers[..4]), &bits()).unwrap();
     // Without a bias or a BatchNorm behind there is nowhere for a constant to go.
@@ -247,8 +247,8 @@ fn exactly_trimmed_models_give_kerass_labels() {
 
 fn labelled(document: &Document, how: &How, count: usize, length: usize) -> Samples {
     let q = some_inputs(count, length);
-    let model = Model::new(document.clone(), how).unwrap();
-    let mut labels = model.classes(&q).unwrap();
+    let model = Model::new(document.clone(), how).expect("it compiles");
+    let mut labels = model.classes(&q).expect("it compiles");
     // Some labels are wrong, so that the model is not perfect.
     labels.iter_mut().step_by(17).for_each(|label| *label = (*label + 1) % 3);
     Samples { q, labels }

@@ -42,13 +42,13 @@ enum Reason {
 
 /// Removes what provably never matters, until nothing is left to remove.
 ///
-/// * `samples`: predictions on them are compared after every step.
+/// * `samples`: sets of samples, predictions on which are compared after every step.
 ///
 /// # Errors
 /// [`TrimError`] if the model or what it becomes cannot be compiled.
-pub fn run(mut model: Model, how: &How, samples: &[Vec<i64>]) -> Result<(Model, Vec<Change>), TrimError> {
+pub fn run(mut model: Model, how: &How, samples: &[&[Vec<i64>]]) -> Result<(Model, Vec<Change>), TrimError> {
     let mut changes: Vec<Change> = Vec::new();
-    let classes = model.classes(samples)?;
+    let classes = classes(&model, samples)?;
     loop {
         let mut changed = false;
         let names: Vec<String> = space::find(&model).0.into_iter().map(|space| space.name).collect();
@@ -101,8 +101,8 @@ fn attempt(
     space: &Space,
     removals: &[Removal],
     how: &How,
-    samples: &[Vec<i64>],
-    classes: &[usize],
+    samples: &[&[Vec<i64>]],
+    expected: &[Vec<usize>],
 ) -> Result<Option<Model>, TrimError> {
     let mut removed: Vec<usize> = removals.iter().flat_map(|r| r.channels.iter().copied()).collect();
     removed.sort_unstable();
@@ -125,7 +125,11 @@ fn attempt(
     let next = Model::new(edit::remove(model, space, &removed, &means), how)?;
     let same =
         space.consumers.iter().zip(&means).all(|(c, means)| same_cuts(model, &next, c, &removed, means));
-    Ok((same && next.classes(samples)? == classes).then_some(next))
+    Ok((same && classes(&next, samples)? == expected).then_some(next))
+}
+
+fn classes(model: &Model, samples: &[&[Vec<i64>]]) -> Result<Vec<Vec<usize>>, TrimError> {
+    samples.iter().map(|samples| Ok(model.classes(samples)?)).collect()
 }
 
 /// What may be removed from a space.

@@ -57,8 +57,8 @@ fn quantised(
         "name": name, "activation": "linear", "use_bias": bias.is_some(), "kernel_quantizer": "ste_sign",
         "input_quantizer": if first { Value::Null } else { json!("ste_sign") }
     });
-    let fields = config.as_object_mut().unwrap();
-    fields.extend(more.as_object().unwrap().clone());
+    let fields = config.as_object_mut().expect("an object");
+    fields.extend(more.as_object().expect("an object").clone());
     let mut weights = vec![("kernel", kernel)];
     weights.extend(bias.map(|bias| ("bias", Array::vector(bias))));
     layer(class, config, weights)
@@ -109,7 +109,7 @@ pub fn sequential(layers: &[Layer]) -> Document {
     let mut weights = Tree::default();
     let mut names = Vec::new();
     for layer in layers {
-        let name = layer.config["name"].as_str().unwrap().to_owned();
+        let name = layer.config["name"].as_str().expect("a name").to_owned();
         let mut group = Tree::default();
         let list = layer.weights.iter().map(|(role, _)| format!("{role}:0")).collect();
         group.lists.insert("weight_names".into(), list);
@@ -122,5 +122,6 @@ pub fn sequential(layers: &[Layer]) -> Document {
     root.texts.insert("model_config".into(), config.to_string());
     root.texts.insert("keras_version".into(), "2.15.0".into());
     root.groups.insert("model_weights".into(), weights);
-    Document::from_bytes(root.to_hdf5().unwrap(), "by_hand.h5").unwrap()
+    let bytes = root.to_hdf5().expect("it can be written");
+    Document::from_bytes(bytes, "by_hand.h5").expect("it can be read")
 }
