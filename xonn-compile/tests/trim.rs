@@ -8,7 +8,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use common::{fixture, options, samples};
-use keras_file::{Layer, Random, conv, dense, input, norm, plain, sequential};
+use keras_file::{Layer, Random, conv, dense, functional, input, norm, plain, sequential};
 use serde_json::json;
 use xonn_compile::keras_write::Document;
 use xonn_compile::passes::{InputOptions, Options};
@@ -361,6 +361,27 @@ fn what_cannot_be_trimmed_is_named() {
     assert!(refused(samples.clone(), 0.99).contains("below the floor 0.9900"));
     let few = Samples { q: samples.q[..5].to_vec(), labels: samples.labels[..5].to_vec() };
     assert!(refused(few, 0.5).contains("5 samples, expected at least 20"));
+}
+
+/// A layer that is called twice keeps its channels, and so does whoever it reads.
+#[test]
+fn shared_layers_are_kept() {
+    let mut random = Random::new(8);
+    let mut first_norm = norms(&mut random, 5);
+    first_norm[3][2] = 77.0;
+    let shared = functional(&[
+        (input(&[6]), vec![]),
+        (dense("a", true, random.signs(&[6, 5]), None), vec![("in", 0)]),
+        (norm("na", &first_norm), vec![("a", 0)]),
+        (dense("s", false, random.signs(&[5, 5]), None), vec![("na", 0), ("s", 0)]),
+        (dense("h", false, random.signs(&[5, 3]), Some(vec![0.0; 3])), vec![("s", 1)]),
+    ]);
+    let model = Model::new(shared, &bits()).unwrap();
+    let (spaces, kept) = space::find(&model);
+    assert_eq!(spaces, []);
+    let reasons: Vec<&str> = kept.iter().map(|k| k.reason.as_str()).collect();
+    let twice = "layer \"s\" is called 2 times";
+    assert_eq!(reasons, [twice, twice, "its channels are the model's scores"]);
 }
 
 /// The configuration follows the weights, and says everything else as before.

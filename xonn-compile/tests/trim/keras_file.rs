@@ -105,7 +105,29 @@ pub fn plain(class: &'static str, config: Value) -> Layer {
 pub fn sequential(layers: &[Layer]) -> Document {
     let configs: Vec<Value> =
         layers.iter().map(|l| json!({ "class_name": l.class, "config": l.config })).collect();
-    let config = json!({ "class_name": "Sequential", "config": { "name": "m", "layers": configs } });
+    document(json!({ "class_name": "Sequential", "config": { "name": "m", "layers": configs } }), layers)
+}
+
+/// The file of layers that are called as said: for each call the layer and call that it reads. The output is the first
+/// call of the last layer.
+pub fn functional(layers: &[(Layer, Vec<(&str, usize)>)]) -> Document {
+    let configs: Vec<Value> = layers
+        .iter()
+        .map(|(layer, calls)| {
+            let calls: Vec<Value> = calls.iter().map(|(name, call)| json!([[name, call, 0, {}]])).collect();
+            let name = &layer.config["name"];
+            json!({ "class_name": layer.class, "config": layer.config, "name": name, "inbound_nodes": calls })
+        })
+        .collect();
+    let name = |i: usize| layers[i].0.config["name"].clone();
+    let config = json!({ "class_name": "Functional", "config": {
+        "name": "m", "layers": configs, "input_layers": [[name(0), 0, 0]], "output_layers": [[name(layers.len() - 1), 0, 0]]
+    } });
+    let layers: Vec<Layer> = layers.iter().map(|(layer, _)| layer.clone()).collect();
+    document(config, &layers)
+}
+
+fn document(config: Value, layers: &[Layer]) -> Document {
     let mut weights = Tree::default();
     let mut names = Vec::new();
     for layer in layers {
