@@ -258,3 +258,92 @@ impl<'a> Trial<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::integer::{IntegerNetwork, Node, Range};
+    use crate::keras_write::Document;
+    use crate::trim::model::How;
+    use crate::trim::space;
+
+    fn model(name: &str) -> Model {
+        let path = format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+        Model::new(Document::read(path.as_ref()).unwrap(), &How::default()).unwrap()
+    }
+
+    fn observed(model: &Model, count: usize) -> Observed {
+        let length: usize = model.network.input.shape.iter().product();
+        let q = |s: usize| (0..length).map(|i| ((i * 37 + s * 101 + i * i * s) % 256) as i64).collect();
+        let samples = Samples { q: (0..count).map(q).collect(), labels: vec![0; count] };
+        Observed::new(model, &samples, count)
+    }
+
+    /// Taking a channel out of the sums is the same as the layer's own sums of an input without it.
+    #[test]
+    fn sums_without_a_channel_are_those_of_an_input_without_it() {
+        for name in ["tiny_mlp.h5", "conv_valid.h5", "conv_same.h5", "conv_pool_before.h5"] {
+            let model = model(name);
+            let observed = observed(&model, 3);
+            for space in space::find(&model).0 {
+                let [consumer] = &space.consumers[..] else { panic!("{name} is a chain") };
+                let mut trial = Trial::new(&model, &observed, consumer).unwrap();
+                trial.means.fill(0);
+                let [sums, read] = trial.nodes;
+                // The consumer alone, on numbers from -1 to 1.
+                let kind = Kind::Int(Range { lo: -1, hi: 1 });
+                let input = Node { op: Op::Input, inputs: vec![], kind, ..model.network.nodes[read].clone() };
+                let linear = Node { inputs: vec![0], ..model.network.nodes[sums].clone() };
+                let alone = IntegerNetwork { nodes: vec![input, linear], ..model.network.clone() };
+                for channel in 0..space.channels {
+                    let mut x = observed.tensors[2][read].clone();
+                    let mut found: Vec<i64> = observed.tensors[2][sums].iter().map(|y| y * UNIT).collect();
+                    trial.remove(channel, &x, &mut found);
+                    for (i, x) in x.iter_mut().enumerate() {
+                        if consumer.axis.channel(i % consumer.axis.len()) == channel {
+                            *x = 0;
+                        }
+                    }
+                    let expected: Vec<i64> = alone.tensors(&x)[1].iter().map(|y| y * UNIT).collect();
+                    assert_eq!(found, expected, "{name}, {:?} without channel {channel}", space.name);
+                }
+            }
+        }
+    }
+
+    /// A channel at its mean changes nothing where its bits never change.
+    #[test]
+    fn a_channel_that_never_changes_has_no_effect() {
+        let model = model("conv_valid.h5");
+        let observed = observed(&model, 40);
+        let space = &space::find(&model).0[0];
+        let variance = variances(&model, &observed, space);
+        let still: Vec<usize> = (0..space.channels).filter(|&c| variance[c] == 0.0).collect();
+        assert!(!still.is_empty(), "its first BatchNorm has a gamma of 0: {variance:?}");
+        let mut trial = Trial::new(&model, &observed, &space.consumers[0]).unwrap();
+        trial.samples = 40;
+        for channel in still {
+            assert_eq!(trial.loss(Some(channel)), trial.loss(None));
+        }
+        // All of them are measured, so one that has no effect comes before those that hurt.
+        let order = rank(&model, &observed, space);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..space.channels).collect::<Vec<_>>());
+        let effect = |c: usize| trial.loss(Some(c));
+        assert!(order.windows(2).all(|pair| effect(pair[0]) <= effect(pair[1])));
+    }
+
+    #[test]
+    fn means_are_in_keras_numbers() {
+        let model = model("tiny_mlp.h5");
+        let observed = observed(&model, 16);
+        let space = &space::find(&model).0[0];
+        let means = &means(&model, &observed, space)[0];
+        let read = model.network.nodes[model.sums_of(&space.consumers[0].name).unwrap()].inputs[0];
+        for (element, mean) in means.iter().enumerate() {
+            let sum: i64 = observed.tensors.iter().map(|tensors| tensors[read][element]).sum();
+            assert_eq!(*mean, sum as f64 / 16.0);
+        }
+    }
+}

@@ -2,8 +2,9 @@
 //!
 //! In each round every layer proposes its least useful channels; the proposal with the largest gain
 //! `(ANDs before - after) / e^(accuracy before - after)`, accuracies in per cent on the ranking half, is tried on the
-//! verification half. If either half falls below the floor the layer's batch is halved; a layer whose single best channel
-//! (or one of the next few) cannot go is done. What a removed channel added to the sums behind on average goes into their bias or mean.
+//! verification half. If either half falls below the floor the layer's batch is halved; a layer of which neither the
+//! best channel nor one of the next few can go waits until another layer has lost some. What a removed channel added to
+//! the sums behind on average goes into their bias or mean.
 
 use std::collections::HashMap;
 
@@ -16,20 +17,25 @@ use super::{TrimError, edit};
 /// The largest first batch is this share of a layer's channels.
 const FIRST_BATCH: usize = 32;
 
-/// How many single channels of a layer are tried before it is done: the verification half may be content with the
+/// How many single channels of a layer are tried before it has to wait: the verification half may be content with the
 /// second best.
 const LAST_TRIES: usize = 4;
 
 /// What a layer proposes next.
 #[derive(Clone, Copy)]
 struct Batch {
-    /// How many channels; 0 if the layer is done.
+    /// How many channels; 0 if the layer waits for a change.
     size: usize,
     /// How many of the best channels are passed over.
     skip: usize,
 }
 
 impl Batch {
+    /// The next one in a network that has changed: what could not go before may go now.
+    fn again(self) -> Self {
+        Self { size: self.size.max(1), skip: 0 }
+    }
+
     /// The next one after a failure.
     fn less(self, removed: usize) -> Self {
         match (removed, self.skip + 1) {
@@ -122,7 +128,7 @@ impl Search<'_> {
                 ranking: best.accuracy,
                 verification: verified,
             };
-            batches.values_mut().for_each(|batch| batch.skip = 0);
+            batches.values_mut().for_each(|batch| *batch = batch.again());
             on_step(&step);
             steps.push(step);
             accuracy = best.accuracy;
