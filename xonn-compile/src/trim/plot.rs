@@ -53,6 +53,8 @@ fn draw(report: &Report, out: &mut String) -> Result<(), DrawingAreaErrorKind<st
     let floor = report.floor.map(|floor| 100.0 * floor);
     let ands = bounds(all.iter().map(|p| p.0), 0.04);
     let accuracies = bounds(all.iter().map(|p| p.1).chain(floor), 0.08);
+    // No more than all are right; the line at the top keeps its width.
+    let accuracies = (accuracies.0, accuracies.1.min(100.005));
     let (ands_span, accuracy_span) = (ands.1 - ands.0, accuracies.1 - accuracies.0);
     let root = SVGBackend::with_string(out, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
