@@ -24,8 +24,8 @@ pub(super) const UNIT: i64 = 16;
 /// Numbers that the kept tensors may have: 1 GiB.
 const MAX_KEPT: usize = 1 << 27;
 
-/// Additions that one ranking may take: some ten seconds on two cores.
-const MAX_WORK: u64 = 20_000_000_000;
+/// Additions that one ranking may take: a few seconds on two cores.
+const MAX_WORK: u64 = 3_000_000_000;
 
 /// Fewest samples that an effect is measured on.
 const FEWEST: usize = 64;

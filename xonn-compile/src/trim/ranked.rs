@@ -21,6 +21,10 @@ const FIRST_BATCH: usize = 32;
 /// second best.
 const LAST_TRIES: usize = 4;
 
+/// `e^0.5`: a proposal's gain exceeds the gates that it saves by more than this only if accuracy rises by more than half
+/// a per cent where channels go.
+const MOST_LUCK: f64 = 1.65;
+
 /// What a layer proposes next.
 #[derive(Clone, Copy)]
 struct Batch {
@@ -31,6 +35,13 @@ struct Batch {
 }
 
 impl Batch {
+    /// Which places of a space's ranking it takes; `None` if that are none. One channel at least is left.
+    fn window(self, space: &Space) -> Option<std::ops::Range<usize>> {
+        let end = (self.skip + self.size).min(space.channels);
+        let size = self.size.min(space.channels - 1).min(end.saturating_sub(self.skip));
+        (size > 0).then_some(end - size..end)
+    }
+
     /// The next one in a network that has changed: what could not go before may go now.
     fn again(self) -> Self {
         Self { size: self.size.max(1), skip: 0 }
@@ -88,20 +99,34 @@ impl Search<'_> {
             let observed = Observed::new(&model, &self.halves[0], self.samples);
             let mut orders: HashMap<&str, Vec<usize>> = HashMap::new();
             let mut proposals: HashMap<&str, Proposal> = HashMap::new();
+            let mut savings: HashMap<(&str, usize), f64> = HashMap::new();
             // Halves batches until a proposal holds the floor, or no layer has one.
             let accepted = loop {
+                // Gates are counted before anything is measured, so that layers with little to save are not measured.
+                let mut open = Vec::new();
                 for space in &spaces {
-                    let Some(batch) = batches.get(&space.name) else { continue };
-                    let last = (batch.skip + batch.size).min(space.channels);
-                    // One channel at least is left, or a layer would be gone.
-                    let size = batch.size.min(space.channels - 1).min(last - batch.skip.min(last));
-                    if size == 0 || proposals.contains_key(space.name.as_str()) {
+                    let Some(window) = batches.get(&space.name).and_then(|batch| batch.window(space)) else {
+                        continue;
+                    };
+                    let saved = match savings.get(&(space.name.as_str(), window.len())) {
+                        Some(&saved) => saved,
+                        None => self.saving(&model, space, window.len())?,
+                    };
+                    savings.insert((&space.name, window.len()), saved);
+                    open.push((saved, space, window));
+                }
+                open.sort_by(|a, b| b.0.total_cmp(&a.0));
+                for (saved, space, window) in open {
+                    let best = proposals.values().map(|p| p.gain).fold(f64::NEG_INFINITY, f64::max);
+                    if best >= saved * MOST_LUCK {
+                        break;
+                    }
+                    if proposals.contains_key(space.name.as_str()) {
                         continue;
                     }
                     let order =
                         orders.entry(&space.name).or_insert_with(|| effect::rank(&model, &observed, space));
-                    let proposal =
-                        self.propose(&model, &observed, space, &order[last - size..last], accuracy)?;
+                    let proposal = self.propose(&model, &observed, space, &order[window], accuracy)?;
                     proposals.insert(&space.name, proposal);
                 }
                 let best = proposals.iter().max_by(|a, b| {
@@ -134,6 +159,13 @@ impl Search<'_> {
             accuracy = best.accuracy;
             model = best.model;
         }
+    }
+
+    /// ANDs that go with this many channels, whichever they are.
+    fn saving(&self, model: &Model, space: &Space, channels: usize) -> Result<f64, TrimError> {
+        let removed: Vec<usize> = (0..channels).collect();
+        let next = Model::new(edit::remove(model, space, &removed, &[]), self.how)?;
+        Ok(model.ands() as f64 - next.ands() as f64)
     }
 
     fn propose(
