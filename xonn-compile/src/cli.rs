@@ -6,6 +6,7 @@ mod flatten;
 mod inspect;
 mod model;
 mod optimize;
+mod trim;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Flatten(flatten::Flatten),
     /// Write a netlist with fewer AND gates that computes the same
     Optimize(optimize::Optimize),
+    /// Remove channels that matter least and write a smaller Keras model
+    Trim(trim::Trim),
 }
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Flatten(command) => command.run(),
         Command::Optimize(command) => command.run(),
+        Command::Trim(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ pub mod hdf5;
 pub mod inbound;
 mod layers;
 pub mod quantizer;
-mod source;
+pub(crate) mod source;
 pub mod store;
 pub mod weights;
 

@@ -21,5 +21,7 @@ pub mod graph;
 pub mod inspect;
 pub mod integer;
 pub mod keras;
+pub mod keras_write;
 pub mod lower;
 pub mod passes;
+pub mod trim;

@@ -95,6 +95,21 @@ impl ModelOptions {
         Ok(ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() })
     }
 
+    /// Whether the weights are in a file of their own.
+    pub fn has_weights_file(&self) -> bool {
+        self.weights.is_some()
+    }
+
+    /// What the passes are to know: the options, with the input's encoding as the calibration data tells it.
+    pub fn pass_options(&self) -> Result<passes::Options, Box<dyn Error>> {
+        let mut options = self.passes();
+        if let Some(path) = &self.calibrate {
+            options.input = calibrate::input(&data::load(path)?.x, self.input_bits, &mut Vec::new())
+                .map_err(|reason| format!("{}: {reason}", path.display()))?;
+        }
+        Ok(options)
+    }
+
     /// What the passes are to know without any data.
     fn passes(&self) -> passes::Options {
         passes::Options {

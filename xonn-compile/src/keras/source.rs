@@ -20,7 +20,7 @@ const MAX_EXPANSION: u64 = 100;
 const MIN_ENTRY: u64 = 32 << 20;
 
 /// A file taken apart.
-pub(super) struct Source {
+pub(crate) struct Source {
     /// The model's configuration.
     pub config: Value,
     /// Its weights, if the file has any; what is wrong with them does not hide what is wrong with the layers.
@@ -38,7 +38,7 @@ pub(super) fn is_json(bytes: &[u8]) -> bool {
     bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{')
 }
 
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, KerasError> {
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, KerasError> {
     let file = path.display().to_string();
     if path.is_dir() {
         let reason = "a folder, such as a SavedModel; load it in Keras and save it as .keras or .h5";
@@ -54,7 +54,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, KerasError> {
 }
 
 /// Takes a file apart; its first bytes tell the format, not its suffix.
-pub(super) fn open(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<Source, KerasError> {
+pub(crate) fn open(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<Source, KerasError> {
     if bytes.starts_with(b"PK\x03\x04") {
         return open_zip(bytes, file, weights_are_elsewhere);
     }
