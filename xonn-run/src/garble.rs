@@ -26,10 +26,14 @@ mod garbler;
 mod gather;
 pub mod plan;
 mod schedule;
+pub mod scheme;
+mod tables;
 mod tape;
 
 pub use evaluator::{EvaluateError, Evaluator};
 pub use garbler::Garbler;
+pub use scheme::Scheme;
+pub use tables::Ciphertexts;
 
 /// First tweak of the hashes of output labels; gates count up from 0 and never come near.
 pub(crate) const OUTPUT_TWEAKS: u64 = 1 << 63;

@@ -5,7 +5,8 @@
 //! function in which the instructions of the hash's backend are enabled, so that gates are inlined into the circuit's loop
 //! and a label is loaded once, hashed, combined and stored.
 //!
-//! Half gates [Zahur, Rosulek, Evans, EUROCRYPT 2015, figure 2]; every ciphertext has a tweak, and so a key, of its own.
+//! Half gates [Zahur, Rosulek, Evans, EUROCRYPT 2015, figure 2], and three halves ([`three_halves`]); every gate has a tweak,
+//! and so a key, of its own.
 
 use zeroize::DefaultIsZeroes;
 
@@ -16,6 +17,7 @@ use super::{Backend, Block, Tccr};
 mod portable;
 #[cfg(test)]
 mod tests;
+mod three_halves;
 
 /// Blocks side by side in a [`Wide`].
 pub const LANES: usize = 16;
@@ -52,8 +54,8 @@ pub trait Gates {
     /// `a ^ b ^ c`
     fn xor3(&self, a: &Wide, b: &Wide, c: &Wide) -> Wide;
 
-    /// A full AND of `a ^ c` and `b ^ c`, to which `c` is added, at the garbler: with `c` zero a plain AND. `tweaks`: of TG and of TE. Writes the ciphertexts, returns the zero labels.
-    fn garble_and(&self, delta: &Block, operands: [&Wide; 3], tweaks: [u64; 2], tables: &mut Tables) -> Wide;
+    /// A full AND of `a ^ c` and `b ^ c`, to which `c` is added, at the garbler: with `c` zero a plain AND. Writes the ciphertexts, returns the zero labels.
+    fn garble_and(&self, delta: &Block, operands: [&Wide; 3], tweak: u64, tables: &mut Tables) -> Wide;
 
     /// An AND with a bit that the garbler knows, one a lane [ZRE15, section 3.1].
     fn garble_half(&self, delta: &Block, a: &Wide, bits: u16, tweak: u64, table: &mut [Block; LANES])
@@ -63,13 +65,35 @@ pub trait Gates {
     fn evaluate_and(
         &self,
         operands: [&Wide; 3],
-        tweaks: [u64; 2],
+        tweak: u64,
         tg: &[Block; LANES],
         te: &[Block; LANES],
     ) -> Wide;
 
     /// [`Gates::garble_half`] at the evaluator.
     fn evaluate_half(&self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide;
+
+    /// What [`Gates::garble_and`] is, by three halves. `dice`: two uniform secret bits a lane. Writes G0 and G1 of each
+    /// lane to `pairs`, G2 to `slices`; returns the zero labels and the five control bits, one bit a lane.
+    fn garble_sliced(
+        &self,
+        delta: &Block,
+        operands: [&Wide; 3],
+        tweak: u64,
+        dice: [u16; 2],
+        pairs: &mut [Block; LANES],
+        slices: &mut [[u8; 8]; LANES],
+    ) -> (Wide, [u16; 5]);
+
+    /// [`Gates::garble_sliced`] at the evaluator.
+    fn evaluate_sliced(
+        &self,
+        operands: [&Wide; 3],
+        tweak: u64,
+        pairs: &[Block; LANES],
+        slices: &[[u8; 8]; LANES],
+        control: [u16; 5],
+    ) -> Wide;
 }
 
 /// Something to be done with gates of any backend.
@@ -85,21 +109,21 @@ pub trait Work {
 #[cold]
 #[inline(never)]
 pub(super) fn portable(start: Block) -> impl Gates {
-    portable::Gates(start)
+    portable::Gates::new(start)
 }
 
 impl Tccr {
     /// Does `work` with the gates of this hash, on its backend.
     pub fn run<W: Work>(&self, work: W) -> W::Output {
         match self.backend {
-            Backend::Portable => work.run(&portable::Gates(self.start)),
+            Backend::Portable => work.run(&portable::Gates::new(self.start)),
             // SAFETY (all three): `self.backend` was found available on this processor when `self` was made.
             #[cfg(target_arch = "x86_64")]
-            Backend::AesNi => unsafe { x86_64::run_aes_ni(self.start, work) },
+            Backend::AesNi => unsafe { x86_64::run_aes_ni(self.start, self.offset, work) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes256 => unsafe { x86_64::run_vaes_256(self.start, work) },
+            Backend::Vaes256 => unsafe { x86_64::run_vaes_256(self.start, self.offset, work) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes512 => unsafe { x86_64::run_vaes_512(self.start, work) },
+            Backend::Vaes512 => unsafe { x86_64::run_vaes_512(self.start, self.offset, work) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("no other backend is available on this architecture"),
         }

@@ -28,6 +28,8 @@ use super::{Backend, BackendError, Block, portable};
 #[derive(Clone, Copy, Debug)]
 pub struct Tccr {
     pub(super) start: Block,
+    /// What tells the hashes under one key apart: see [`Tccr::offset_of`].
+    pub(super) offset: Block,
     // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `hash` rest on
     // it.
     pub(super) backend: Backend,
@@ -36,7 +38,7 @@ pub struct Tccr {
 impl Tccr {
     /// The hash with start point `start`, on the fastest backend of this processor.
     pub fn new(start: Block) -> Self {
-        Self { start, backend: Backend::best() }
+        Self { start, offset: Self::offset_of(start), backend: Backend::best() }
     }
 
     /// The hash on a backend of choice.
@@ -44,7 +46,14 @@ impl Tccr {
     /// # Errors
     /// [`BackendError::Unavailable`] if this processor lacks its instructions.
     pub fn with_backend(start: Block, backend: Backend) -> Result<Self, BackendError> {
-        Ok(Self { start, backend: backend.checked()? })
+        Ok(Self { start, offset: Self::offset_of(start), backend: backend.checked()? })
+    }
+
+    /// The encryption of 0 under the key of the last tweak, which no gate has: random like the start point.
+    pub(super) fn offset_of(start: Block) -> Block {
+        let mut zero = [[Block::ZERO]];
+        portable::hash(start, u64::MAX, &mut zero);
+        zero[0][0]
     }
 
     /// Hashes `blocks` in place: group `g`, that is the `PER` blocks from `g * PER` on, under tweak

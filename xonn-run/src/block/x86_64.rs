@@ -33,9 +33,9 @@ macro_rules! entry_points {
 
         /// Does `work` with the gates of the hash with this start point.
         #[target_feature(enable = $features)]
-        pub(super) fn $run<W: Work>(start: Block, work: W) -> W::Output {
+        pub(super) fn $run<W: Work>(start: Block, offset: Block, work: W) -> W::Output {
             // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses; `work` only borrows.
-            let gates = unsafe { gates::Gates::<$vector>::new(start) };
+            let gates = unsafe { gates::Gates::<$vector>::new(start, offset) };
             work.run(&gates)
         }
     )*};

@@ -8,7 +8,7 @@ use clap::Args;
 use xonn_circuits::bristol;
 
 use super::serve::listen;
-use super::{Figures, Outcome, Timeouts, report};
+use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::session::server::{self, Model};
@@ -28,6 +28,8 @@ struct Netlist {
     /// significant bit is the first wire
     #[arg(long, value_name = "BITS", default_value = "")]
     input: Bits,
+    #[command(flatten)]
+    schemes: Schemes,
     #[command(flatten)]
     timeouts: Timeouts,
     #[command(flatten)]
@@ -110,7 +112,8 @@ impl Garble {
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let (stream, peer) = listener.accept()?;
         stream.set_nodelay(true)?;
-        let model = Model { circuit: &circuit, plan: &plan, secret: &secret };
+        let schemes = &self.netlist.schemes.scheme;
+        let model = Model { circuit: &circuit, plan: &plan, secret: &secret, schemes };
         let begin = Instant::now();
         // Each further evaluation would tell the evaluator more about this host's input.
         let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
@@ -148,8 +151,9 @@ impl Evaluate {
         let stream = net::connect(&self.connect, limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.connect))?;
         let begin = Instant::now();
-        let mut session =
-            client::greet(stream, circuit.digest, input.len(), &limits, &mut rng)?.start(&mut rng)?;
+        let schemes = &self.netlist.schemes.scheme;
+        let greeted = client::greet(stream, circuit.digest, input.len(), schemes, &limits, &mut rng)?;
+        let mut session = greeted.start(&mut rng)?;
         let output = session.infer(&plan, &input, &mut rng)?;
         let traffic = session.finish()?;
         report::say(if self.hex { hexadecimal(&output) } else { binary(&output) })?;

@@ -10,8 +10,8 @@ use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Circuit, Limits, Traffic, batch};
 use crate::block::{Block, Tccr};
-use crate::garble::Garbler;
 use crate::garble::plan::Plan;
+use crate::garble::{Ciphertexts, Garbler, Scheme};
 use crate::ot;
 
 /// Batches of garbled segments that wait to be sent.
@@ -25,6 +25,8 @@ pub struct Model<'p> {
     pub plan: &'p Plan<'p>,
     /// The garbler's bits.
     pub secret: &'p [bool],
+    /// Garbling schemes on offer: of those that a client accepts the first is taken.
+    pub schemes: &'p [Scheme],
 }
 
 /// How a session went.
@@ -62,7 +64,7 @@ fn session<T: Transport>(
     rng: &mut (impl CryptoRng + Send),
     inferences: &mut u64,
 ) -> Result<(), SessionError> {
-    let mut sender = set_up(channel, model, rng)?;
+    let (mut sender, scheme) = set_up(channel, model, rng)?;
     loop {
         let count = model.plan.program().input_bits();
         let expected = ot::msgs::Extend::byte_len(sender.params(), count);
@@ -81,7 +83,7 @@ fn session<T: Transport>(
             }
         }
         let extend = channel.payload(expected, "receiving the client's oblivious choices")?;
-        infer(channel, model, &mut sender, &extend, rng)?;
+        infer(channel, model, scheme, &mut sender, &extend, rng)?;
         *inferences += 1;
     }
 }
@@ -91,11 +93,12 @@ fn set_up<T: Transport>(
     channel: &mut Channel<T>,
     model: &Model<'_>,
     rng: &mut impl CryptoRng,
-) -> Result<ot::Sender, SessionError> {
+) -> Result<(ot::Sender, Scheme), SessionError> {
     let doing = "greeting";
     let hello = ClientHello::decode(&channel.receive(Kind::ClientHello, ClientHello::BYTES, doing)?)?;
     let package = check_hello(&hello, model.circuit)?;
-    let answer = ServerHello::new(model.circuit.digest, package.len() as u64, rng);
+    let scheme = choose_scheme(&hello, model.schemes)?;
+    let answer = ServerHello::new(model.circuit.digest, package.len() as u64, scheme, rng);
     let params = ot::Params::default();
     let (setup, request) = ot::SenderSetup::start(params, msgs::session_id(&hello, &answer), rng);
     channel.send(Kind::ServerHello, &answer.encode(), doing)?;
@@ -105,7 +108,19 @@ fn set_up<T: Transport>(
     channel.send(Kind::BaseRequest, &request.encode(), doing)?;
     let length = ot::msgs::BaseReply::byte_len(params);
     let reply = channel.receive(Kind::BaseReply, length, "receiving the base oblivious transfers")?;
-    Ok(setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?)
+    Ok((setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?, scheme))
+}
+
+/// The first scheme on offer that the client accepts.
+fn choose_scheme(hello: &ClientHello, offered: &[Scheme]) -> Result<Scheme, SessionError> {
+    let accepted = |scheme: &&Scheme| hello.schemes & scheme.bit() != 0;
+    offered.iter().find(accepted).copied().ok_or_else(|| {
+        SessionError::Mismatch(format!(
+            "the client accepts the garbling schemes {}, this server offers {}; --scheme on either side allows others",
+            Scheme::names(Scheme::in_set(hello.schemes)),
+            Scheme::names(offered.iter().copied())
+        ))
+    })
 }
 
 /// The package to send, empty if the client has the circuit already.
@@ -137,6 +152,7 @@ fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8]
 fn infer<T: Transport>(
     channel: &mut Channel<T>,
     model: &Model<'_>,
+    scheme: Scheme,
     sender: &mut ot::Sender,
     extend: &[u8],
     rng: &mut impl CryptoRng,
@@ -144,19 +160,19 @@ fn infer<T: Transport>(
     let doing = "sending the garbled circuit";
     let count = model.plan.program().input_bits();
     let keys = sender.extend(count, &ot::msgs::Extend::decode(sender.params(), count, extend)?)?;
-    let mut delta = Block::random(rng).with_lsb_set();
+    let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
     let start = Block::random(rng);
-    let (labels, correlate) = keys.correlate(delta);
+    let (labels, correlate) = keys.correlate(secrets[0]);
     let mut message = start.to_bytes().to_vec();
     message.extend(correlate.encode());
     channel.send(Kind::Correlate, &message, doing)?;
 
-    let mut garbler = Garbler::new(model.plan, model.secret, delta, Tccr::new(start), labels);
-    delta.zeroize();
+    let mut garbler = Garbler::new(model.plan, scheme, model.secret, secrets, Tccr::new(start), labels);
+    secrets.zeroize();
     // One thread garbles, this one sends; the queue between them bounds the memory.
     let decoding = std::thread::scope(|scope| {
-        let (queue, batches) = mpsc::sync_channel::<Vec<Vec<Block>>>(BATCHES_AHEAD);
-        let (back, sent) = mpsc::channel::<Vec<Block>>();
+        let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
+        let (back, sent) = mpsc::channel::<Ciphertexts>();
         let garbling = scope.spawn(move || {
             loop {
                 garbler.recycle(sent.try_iter());
@@ -169,7 +185,7 @@ fn infer<T: Transport>(
         });
         for table in batches.iter().flatten() {
             if !table.is_empty() {
-                channel.send(Kind::Tables, Block::as_bytes(&table), doing)?;
+                channel.send(Kind::Tables, table.as_bytes(), doing)?;
             }
             let _ = back.send(table); // garbling may be done, and then needs no buffers
         }

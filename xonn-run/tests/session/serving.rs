@@ -25,7 +25,8 @@ fn with_server(
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let plan = Plan::new(&fixture.circuit.program, Role::Garbler);
-    let model = Model { circuit: &fixture.circuit, plan: &plan, secret: &fixture.secret };
+    let model =
+        Model { circuit: &fixture.circuit, plan: &plan, secret: &fixture.secret, schemes: &fixture.schemes };
     let events = Mutex::new(Vec::new());
     let report = |event: Event<'_>| {
         let line = match event {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use xonn_circuits::bristol::{self, Options};
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
+use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::net;
 use xonn_run::session::{Circuit, Limits, SessionError, client};
@@ -150,8 +151,8 @@ fn a_garbler_answers_once() {
     let circuit = Circuit::of_netlist(three_groups(), &[0]).expect("valid");
     let (plan, rng) = (Plan::new(&circuit.program, Role::Evaluator), &mut net::fresh_rng());
     let stream = net::connect(&garbler.address, Duration::from_secs(5)).expect("it listens");
-    let greeted =
-        client::greet(stream, circuit.digest, 8, &Limits::default(), rng).expect("the same circuit");
+    let greeted = client::greet(stream, circuit.digest, 8, &Scheme::ALL, &Limits::default(), rng)
+        .expect("the same circuit");
     let mut session = greeted.start(rng).expect("an honest garbler");
     let input = [true, false, true, false, false, true, true, false];
     assert_eq!(session.infer(&plan, &input, rng).expect("the first"), [true, true, true, false]);

@@ -2,17 +2,42 @@
 
 use std::array::from_fn;
 
-use super::super::{Block, portable};
+use super::super::tccr::sigma;
+use super::super::{Block, Tccr, portable};
+use super::three_halves::Sliced;
 use super::{LANES, Tables, Wide};
 
 /// Gates under the hash with this start point.
-pub(super) struct Gates(pub Block);
+pub(super) struct Gates {
+    start: Block,
+    offset: Block,
+}
 
 impl Gates {
-    /// The hashes of each lane's group of blocks, under a tweak a lane.
-    fn hash<const PER: usize>(&self, tweak: u64, mut groups: [[Block; PER]; LANES]) -> [[Block; PER]; LANES] {
-        portable::hash(self.0, tweak, &mut groups);
-        groups
+    /// Gates under the hash with this start point.
+    pub fn new(start: Block) -> Self {
+        Self { start, offset: Tccr::offset_of(start) }
+    }
+
+    fn sliced(&self) -> Sliced {
+        Sliced { start: self.start, offset: self.offset }
+    }
+
+    /// Encrypts each lane's blocks, under a tweak a lane.
+    fn encrypt<const N: usize>(&self, tweak: u64, blocks: [[Block; N]; LANES]) -> [[Block; N]; LANES] {
+        from_fn(|lane| portable::encrypt(self.start, tweak.wrapping_add(lane as u64), blocks[lane]))
+    }
+
+    /// The hashes of each lane's labels of one wire.
+    fn hash<const N: usize>(
+        &self,
+        tweak: u64,
+        labels: [[Block; N]; LANES],
+        offset: Block,
+    ) -> [[Block; N]; LANES] {
+        let inputs = labels.map(|labels| labels.map(|x| sigma(x) ^ offset));
+        let states = self.encrypt(tweak, inputs);
+        from_fn(|lane| from_fn(|n| states[lane][n] ^ inputs[lane][n]))
     }
 }
 
@@ -37,16 +62,10 @@ impl super::Gates for Gates {
         Wide(from_fn(|i| a.0[i] ^ other.0[i].masked(bits >> i & 1 == 1)))
     }
 
-    fn garble_and(
-        &self,
-        delta: &Block,
-        [a, b, c]: [&Wide; 3],
-        tweaks: [u64; 2],
-        tables: &mut Tables,
-    ) -> Wide {
+    fn garble_and(&self, delta: &Block, [a, b, c]: [&Wide; 3], tweak: u64, tables: &mut Tables) -> Wide {
         let (a, b) = (self.xor(a, c), self.xor(b, c));
-        let ha = self.hash(tweaks[0], a.0.map(|w| [w, w ^ *delta]));
-        let hb = self.hash(tweaks[1], b.0.map(|w| [w, w ^ *delta]));
+        let ha = self.hash(tweak, a.0.map(|w| [w, w ^ *delta]), Block::ZERO);
+        let hb = self.hash(tweak, b.0.map(|w| [w, w ^ *delta]), self.offset);
         Wide(from_fn(|i| {
             let (pa, pb) = (a.0[i].lsb(), b.0[i].lsb());
             let tg = ha[i][0] ^ ha[i][1] ^ delta.masked(pb);
@@ -64,7 +83,7 @@ impl super::Gates for Gates {
         tweak: u64,
         table: &mut [Block; LANES],
     ) -> Wide {
-        let h = self.hash(tweak, a.0.map(|w| [w, w ^ *delta]));
+        let h = self.hash(tweak, a.0.map(|w| [w, w ^ *delta]), Block::ZERO);
         Wide(from_fn(|i| {
             table[i] = h[i][0] ^ h[i][1] ^ delta.masked(bits >> i & 1 == 1);
             h[i][0] ^ table[i].masked(a.0[i].lsb())
@@ -74,13 +93,13 @@ impl super::Gates for Gates {
     fn evaluate_and(
         &self,
         [a, b, c]: [&Wide; 3],
-        tweaks: [u64; 2],
+        tweak: u64,
         tg: &[Block; LANES],
         te: &[Block; LANES],
     ) -> Wide {
         let (a, b) = (self.xor(a, c), self.xor(b, c));
-        let ha = self.hash(tweaks[0], a.0.map(|w| [w]));
-        let hb = self.hash(tweaks[1], b.0.map(|w| [w]));
+        let ha = self.hash(tweak, a.0.map(|w| [w]), Block::ZERO);
+        let hb = self.hash(tweak, b.0.map(|w| [w]), self.offset);
         Wide(from_fn(|i| {
             let (sa, sb) = (a.0[i].lsb(), b.0[i].lsb());
             ha[i][0] ^ tg[i].masked(sa) ^ hb[i][0] ^ (te[i] ^ a.0[i]).masked(sb) ^ c.0[i]
@@ -88,7 +107,30 @@ impl super::Gates for Gates {
     }
 
     fn evaluate_half(&self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide {
-        let h = self.hash(tweak, a.0.map(|w| [w]));
+        let h = self.hash(tweak, a.0.map(|w| [w]), Block::ZERO);
         Wide(from_fn(|i| h[i][0] ^ table[i].masked(a.0[i].lsb())))
+    }
+
+    fn garble_sliced(
+        &self,
+        delta: &Block,
+        operands: [&Wide; 3],
+        tweak: u64,
+        dice: [u16; 2],
+        pairs: &mut [Block; LANES],
+        slices: &mut [[u8; 8]; LANES],
+    ) -> (Wide, [u16; 5]) {
+        self.sliced().garble(delta, operands, tweak, dice, pairs, slices)
+    }
+
+    fn evaluate_sliced(
+        &self,
+        operands: [&Wide; 3],
+        tweak: u64,
+        pairs: &[Block; LANES],
+        slices: &[[u8; 8]; LANES],
+        control: [u16; 5],
+    ) -> Wide {
+        self.sliced().evaluate(operands, tweak, pairs, slices, control)
     }
 }

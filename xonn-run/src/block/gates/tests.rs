@@ -46,11 +46,20 @@ impl Work for All {
             gates.xor(&a, &b),
             gates.xor3(&a, &b, &c),
             gates.xor_where(&a, &b, bits),
-            gates.garble_and(&delta, [&a, &b, &c], tweaks, &mut full),
+            gates.garble_and(&delta, [&a, &b, &c], tweaks[0], &mut full),
             gates.garble_half(&delta, &a, bits, tweaks[0], &mut half),
-            gates.evaluate_and([&a, &b, &c], tweaks, &tables[0], &tables[1]),
+            gates.evaluate_and([&a, &b, &c], tweaks[0], &tables[0], &tables[1]),
             gates.evaluate_half(&a, tweaks[1], &tables[1]),
         ];
+        let (dice, mut slices) = ([bits, tweaks[0] as u16], [[7; 8]; LANES]);
+        let control = [bits, !bits, dice[1], dice[1].rotate_left(3), bits ^ dice[1]];
+        let evaluated = gates.evaluate_sliced([&a, &b, &c], tweaks[1], &tables[1], &slices, control);
+        let (sliced, control) =
+            gates.garble_sliced(&delta, [&a, &b, &c], tweaks[0], dice, &mut half, &mut slices);
+        let small = slices.map(u64::from_le_bytes).into_iter().chain(control.map(u64::from));
+        let small: Vec<Block> = small.map(|x| Block::from(u128::from(x))).collect();
+        let wides = wides.into_iter().chain([evaluated, sliced]).collect::<Vec<_>>();
+        let half = half.into_iter().chain(small);
         wides.iter().flat_map(|w| w.0).chain(full.into_iter().flatten()).chain(half).collect()
     }
 }
@@ -81,10 +90,15 @@ impl Work for Truth {
     fn run<G: Gates>(self, gates: &G) {
         let Sample { delta, a, b, bits, tweaks, mut tables } = self.sample;
         let (deltas, c) = (gates.splat(&delta), Wide(tables[0]));
-        let zero = gates.garble_and(&delta, [&a, &b, &c], tweaks, &mut tables);
+        let zero = gates.garble_and(&delta, [&a, &b, &c], tweaks[0], &mut tables);
         let (x, y) = (gates.xor_where(&a, &deltas, self.x), gates.xor_where(&b, &deltas, self.y));
         let z = gates.xor_where(&c, &deltas, self.z);
-        let got = gates.evaluate_and([&x, &y, &z], tweaks, &tables[0], &tables[1]);
+        let got = gates.evaluate_and([&x, &y, &z], tweaks[0], &tables[0], &tables[1]);
+        assert_eq!(got.0, gates.xor_where(&zero, &deltas, (self.x ^ self.z) & (self.y ^ self.z) ^ self.z).0);
+        let ([pairs, _], mut slices) = (&mut tables, [[0; 8]; LANES]);
+        let dice = [bits.rotate_left(5), bits.rotate_right(2)];
+        let (zero, control) = gates.garble_sliced(&delta, [&a, &b, &c], tweaks[0], dice, pairs, &mut slices);
+        let got = gates.evaluate_sliced([&x, &y, &z], tweaks[0], pairs, &slices, control);
         assert_eq!(got.0, gates.xor_where(&zero, &deltas, (self.x ^ self.z) & (self.y ^ self.z) ^ self.z).0);
         let zero = gates.garble_half(&delta, &a, bits, tweaks[1], &mut tables[0]);
         let got = gates.evaluate_half(&x, tweaks[1], &tables[0]);
