@@ -4,6 +4,12 @@
 use super::x86_64;
 use super::{Backend, BackendError, Block, portable};
 
+/// Lanes of a gate that share one key.
+pub(super) const SHARING: usize = 4;
+
+/// What tells the hashes of gates under one key apart: for each of three hashes of a gate, of [`SHARING`] lanes.
+pub(super) type Offsets = [Block; 3 * SHARING];
+
 /// MiTCCRH: `H(x, i) = E(S ^ i, sigma(x)) ^ sigma(x)`, E being AES-128 with key `S ^ i`.
 ///
 /// Guo, Katz, Wang, Weng and Yu, "Better Concrete Security for Half-Gates Garbling (in the Multi-Instance
@@ -28,8 +34,7 @@ use super::{Backend, BackendError, Block, portable};
 #[derive(Clone, Copy, Debug)]
 pub struct Tccr {
     pub(super) start: Block,
-    /// What tells the hashes under one key apart: see [`Tccr::offset_of`].
-    pub(super) offset: Block,
+    pub(super) offsets: Offsets,
     // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `hash` rest on
     // it.
     pub(super) backend: Backend,
@@ -38,7 +43,7 @@ pub struct Tccr {
 impl Tccr {
     /// The hash with start point `start`, on the fastest backend of this processor.
     pub fn new(start: Block) -> Self {
-        Self { start, offset: Self::offset_of(start), backend: Backend::best() }
+        Self { start, offsets: Self::offsets_of(start), backend: Backend::best() }
     }
 
     /// The hash on a backend of choice.
@@ -46,14 +51,14 @@ impl Tccr {
     /// # Errors
     /// [`BackendError::Unavailable`] if this processor lacks its instructions.
     pub fn with_backend(start: Block, backend: Backend) -> Result<Self, BackendError> {
-        Ok(Self { start, offset: Self::offset_of(start), backend: backend.checked()? })
+        Ok(Self { start, offsets: Self::offsets_of(start), backend: backend.checked()? })
     }
 
-    /// The encryption of 0 under the key of the last tweak, which no gate has: random like the start point.
-    pub(super) fn offset_of(start: Block) -> Block {
-        let mut zero = [[Block::ZERO]];
-        portable::hash(start, u64::MAX, &mut zero);
-        zero[0][0]
+    /// The encryptions of 0, 1, ... under the key of the last tweak, which no gate has: random like the start point.
+    fn offsets_of(start: Block) -> Offsets {
+        let mut offsets = [Block::ZERO; 3 * SHARING];
+        portable::counter(start ^ Block::from(u128::from(u64::MAX)), 0, &mut offsets);
+        offsets
     }
 
     /// Hashes `blocks` in place: group `g`, that is the `PER` blocks from `g * PER` on, under tweak

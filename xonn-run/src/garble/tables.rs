@@ -3,7 +3,7 @@
 use zeroize::Zeroize;
 
 use super::scheme::{Ands, CONTROL_BITS, Layout, Scheme};
-use crate::block::{Block, Gates, LANES, Prg, Tables, Wide};
+use crate::block::{Block, Gates, LANES, Prg, Tables, Wide, tweaks};
 
 /// Half a block.
 type Slice = [u8; 8];
@@ -160,9 +160,15 @@ impl<'a> Writer<'a> {
 
     /// A full AND of `a ^ c` and `b ^ c`, to which `c` is added, in the first `lanes` lanes.
     #[inline(always)]
-    pub fn and<G: Gates>(&mut self, gates: &G, delta: &Block, operands: [&Wide; 3], lanes: usize) -> Wide {
+    pub fn and<G: Gates>(
+        &mut self,
+        gates: &mut G,
+        delta: &Block,
+        operands: [&Wide; 3],
+        lanes: usize,
+    ) -> Wide {
         let tweak = self.tweak;
-        self.tweak += lanes as u64;
+        self.tweak += tweaks(lanes);
         // A last group of fewer lanes is garbled as if it were whole, and then cut.
         let Some(dice) = &mut self.dice else {
             let table = take_mut(&mut self.blocks, 2 * lanes);
@@ -194,9 +200,16 @@ impl<'a> Writer<'a> {
 
     /// An AND with bits that the garbler knows, in the first `lanes` lanes.
     #[inline(always)]
-    pub fn half<G: Gates>(&mut self, gates: &G, delta: &Block, a: &Wide, bits: u16, lanes: usize) -> Wide {
+    pub fn half<G: Gates>(
+        &mut self,
+        gates: &mut G,
+        delta: &Block,
+        a: &Wide,
+        bits: u16,
+        lanes: usize,
+    ) -> Wide {
         let tweak = self.tweak;
-        self.tweak += lanes as u64;
+        self.tweak += tweaks(lanes);
         let table = take_mut(&mut self.blocks, lanes);
         if let Some(whole) = table.first_chunk_mut() {
             return gates.garble_half(delta, a, bits, tweak, whole);
@@ -230,9 +243,9 @@ impl<'a> Reader<'a> {
 
     /// [`Writer::and`] at the evaluator.
     #[inline(always)]
-    pub fn and<G: Gates>(&mut self, gates: &G, operands: [&Wide; 3], lanes: usize) -> Wide {
+    pub fn and<G: Gates>(&mut self, gates: &mut G, operands: [&Wide; 3], lanes: usize) -> Wide {
         let tweak = self.tweak;
-        self.tweak += lanes as u64;
+        self.tweak += tweaks(lanes);
         // A last group of fewer lanes is evaluated as if it were whole.
         if !self.sliced {
             let table = take(&mut self.blocks, 2 * lanes);
@@ -255,9 +268,9 @@ impl<'a> Reader<'a> {
 
     /// [`Writer::half`] at the evaluator.
     #[inline(always)]
-    pub fn half<G: Gates>(&mut self, gates: &G, a: &Wide, lanes: usize) -> Wide {
+    pub fn half<G: Gates>(&mut self, gates: &mut G, a: &Wide, lanes: usize) -> Wide {
         let tweak = self.tweak;
-        self.tweak += lanes as u64;
+        self.tweak += tweaks(lanes);
         let table = take(&mut self.blocks, lanes);
         match table.first_chunk() {
             Some(whole) => gates.evaluate_half(a, tweak, whole),

@@ -31,6 +31,7 @@
 
 use std::array::from_fn;
 
+use super::super::tccr::{Offsets, SHARING};
 use super::super::{Block, portable};
 use super::{LANES, Wide};
 
@@ -70,32 +71,27 @@ pub(super) fn double(x: u128) -> u128 {
     u128::from(half(x as u64)) | u128::from(half((x >> 64) as u64)) << 64
 }
 
-/// The hashes of a gate: `H(x, t, n) = E(S ^ t, y) ^ s(y)`, `y = x ^ n u`, cut to bits 0 to 63 and 127.
+/// The hashes of a gate: `H(x, t, n) = E(S ^ t, y) ^ s(y)`, `y = x ^ U(n)`, cut to bits 0 to 63 and 127.
 ///
-/// That is the hash of the paper's section on instantiation with `U(n) = 0, u, s(u)` for the three calls of a gate, `s` being
-/// multiplication by `alpha = x` in each half, which is not in GF(4); only that the key of AES is the gate's, not the
-/// circuit's. `u` is random, see `Tccr::offset_of`.
+/// That is the hash of the paper's section on instantiation, `s` being multiplication by `alpha = x` in each half, which is
+/// not in GF(4); only that the key of AES is that of four gates, not of the circuit, and that `U`, there a universal hash of
+/// the tweak, is a table of random blocks, one for each of the three calls of the four gates.
 ///
 /// Why `s` is not the map of half gates: a slice of a hash is added to a linear function of the offset's halves, for instance
 /// its right half. If the slice of `s(delta)` were the same function, as it is for half gates' `sigma`, they would cancel,
 /// 64 bits of a cipher's output were known, and its inverse could be searched.
 pub(super) struct Sliced {
     pub start: Block,
-    pub offset: Block,
+    pub offsets: Offsets,
 }
 
 impl Sliced {
-    /// What is added to `A`, `B`, `A ^ B`.
-    fn offsets(&self) -> [u128; 3] {
-        let u = u128::from(self.offset);
-        [0, u, double(u)]
-    }
-
-    /// The hashes of `labels`, of wires A, B and A ^ B, in full length.
-    fn hashes<const N: usize>(&self, tweak: u64, labels: [[u128; N]; 3]) -> [[u128; N]; 3] {
-        let offsets = self.offsets();
+    /// The hashes of `labels`, of wires A, B and A ^ B of a lane, in full length.
+    fn hashes<const N: usize>(&self, (tweak, lane): (u64, usize), labels: [[u128; N]; 3]) -> [[u128; N]; 3] {
         from_fn(|wire| {
-            let inputs = labels[wire].map(|x| x ^ offsets[wire]);
+            let offset = u128::from(self.offsets[SHARING * wire + lane % SHARING]);
+            let inputs = labels[wire].map(|x| x ^ offset);
+            let tweak = tweak.wrapping_add((lane / SHARING) as u64);
             let states = portable::encrypt(self.start, tweak, inputs.map(Block::from));
             from_fn(|n| u128::from(states[n]) ^ double(inputs[n]))
         })
@@ -106,14 +102,14 @@ impl Sliced {
         &self,
         delta: u128,
         [a, b]: [u128; 2],
-        tweak: u64,
+        place: (u64, usize),
         [r1, r2]: [bool; 2],
     ) -> (u128, u128, u64, [bool; 5]) {
         let (colour_a, colour_b) = (a & 1 == 1, b & 1 == 1);
         // The labels of colour 0, and the colours of the labels for 1.
         let (a, b) = (a ^ when(colour_a, delta), b ^ when(colour_b, delta));
         let (at_a, at_b) = (!colour_a, !colour_b);
-        let [[ha, ha1], [hb, hb1], [hc, hc1]] = self.hashes(tweak, [a, b, a ^ b].map(|x| [x, x ^ delta]));
+        let [[ha, ha1], [hb, hb1], [hc, hc1]] = self.hashes(place, [a, b, a ^ b].map(|x| [x, x ^ delta]));
         let (u, p) = (w(a) ^ b, b & LEFT | a & !LEFT);
         let c =
             lefts(ha ^ hc, hb ^ hc) ^ p ^ when(r1, u) ^ when(r2, w2(u)) ^ when(colour_a & colour_b, delta);
@@ -141,9 +137,16 @@ impl Sliced {
     }
 
     /// The label that comes out.
-    fn evaluate_one(&self, [a, b]: [u128; 2], tweak: u64, pair: u128, slice: u64, z: [bool; 5]) -> u128 {
+    fn evaluate_one(
+        &self,
+        [a, b]: [u128; 2],
+        place: (u64, usize),
+        pair: u128,
+        slice: u64,
+        z: [bool; 5],
+    ) -> u128 {
         let (i, j) = (a & 1 == 1, b & 1 == 1);
-        let [[ha], [hb], [hc]] = self.hashes(tweak, [[a], [b], [a ^ b]]);
+        let [[ha], [hb], [hc]] = self.hashes(place, [[a], [b], [a ^ b]]);
         let r1 = top(ha ^ hc) ^ z[0] ^ (i & z[2]) ^ ((i ^ j) & z[4]);
         let r2 = top(hb ^ hc) ^ z[1] ^ (j & z[3]) ^ ((i ^ j) & z[4]);
         let u = w(a) ^ b;
@@ -167,8 +170,7 @@ impl Sliced {
         let out = from_fn(|lane| {
             let operands = [a.0[lane] ^ c.0[lane], b.0[lane] ^ c.0[lane]].map(u128::from);
             let dice = dice.map(|bits| bits >> lane & 1 == 1);
-            let tweak = tweak.wrapping_add(lane as u64);
-            let (out, pair, slice, z) = self.garble_one((*delta).into(), operands, tweak, dice);
+            let (out, pair, slice, z) = self.garble_one((*delta).into(), operands, (tweak, lane), dice);
             pairs[lane] = pair.into();
             slices[lane] = slice.to_le_bytes();
             control.iter_mut().zip(z).for_each(|(bits, z)| *bits |= u16::from(z) << lane);
@@ -189,9 +191,8 @@ impl Sliced {
         Wide(from_fn(|lane| {
             let operands = [a.0[lane] ^ c.0[lane], b.0[lane] ^ c.0[lane]].map(u128::from);
             let z = control.map(|bits| bits >> lane & 1 == 1);
-            let tweak = tweak.wrapping_add(lane as u64);
             let slice = u64::from_le_bytes(slices[lane]);
-            Block::from(self.evaluate_one(operands, tweak, pairs[lane].into(), slice, z)) ^ c.0[lane]
+            Block::from(self.evaluate_one(operands, (tweak, lane), pairs[lane].into(), slice, z)) ^ c.0[lane]
         }))
     }
 }

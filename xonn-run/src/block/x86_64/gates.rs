@@ -7,6 +7,7 @@ use core::arch::x86_64::{__m128i, _mm_set_epi32, _mm_set1_epi32};
 
 use super::super::Block;
 use super::super::gates::{self, LANES, Tables, Wide};
+use super::super::tccr::{Offsets, SHARING};
 use super::hash::{KEYS, RCON, next_words, sigma, transpose};
 use super::lanes::Lanes;
 
@@ -18,14 +19,18 @@ mod three_halves;
 /// methods below rest on it.
 pub(super) struct Gates<V> {
     start: Block,
-    /// What the second block under a key is told apart by.
-    offset: V,
+    offsets: Offsets,
     /// The start point, that is round key 0 of tweak 0.
     key: V,
     /// Round key 1 of tweak 0.
     next_key: V,
     /// The same word-sliced, see `hash.rs`.
     next_words: [V; 4],
+    /// The round keys of `KEYS * V::BLOCKS` tweaks from `first` on: some gates' at a time, for they are computed side by side.
+    keys: [[V; KEYS]; 11],
+    first: u64,
+    /// Tweaks from `first` on with which a gate may begin: none before keys have been computed.
+    begins: u64,
 }
 
 /// Bit `lane` in each word of lane `lane`.
@@ -76,70 +81,92 @@ impl<V: Lanes> Gates<V> {
     /// # Safety
     /// The value must not leave the function with the instructions of `V` that makes it.
     #[inline(always)]
-    pub unsafe fn new(start: Block, offset: Block) -> Self {
+    pub unsafe fn new(start: Block, offsets: Offsets) -> Self {
         unsafe {
             let key = V::splat(__m128i::load(&start));
             let next_words = next_words(transpose([key; KEYS]), RCON[0]);
             let next_key = transpose(next_words)[0];
-            Self { start, offset: V::splat(__m128i::load(&offset)), key, next_key, next_words }
+            let keys = [[key; KEYS]; 11];
+            Self { start, offsets, key, next_key, next_words, keys, first: 0, begins: 0 }
         }
     }
 
-    /// Whether the tweaks from `first` on differ in their lower 32 bits only, on which the kernels rest; it fails once in
-    /// 2^32 tweaks.
+    /// Makes the round keys of a gate with tweaks `tweak..tweak + LANES / SHARING` available, or says that they are to be
+    /// left to the portable code, which happens once in 2^32 tweaks.
     #[inline(always)]
-    fn same_upper_half(first: u64) -> bool {
-        first as u32 <= u32::MAX - LANES as u32
+    unsafe fn prepare(&mut self, tweak: u64) -> bool {
+        if tweak.wrapping_sub(self.first) < self.begins {
+            return true;
+        }
+        // The kernel rests on tweaks that differ in their lower 32 bits only.
+        if tweak as u32 > u32::MAX - LANES as u32 {
+            return false;
+        }
+        unsafe { self.expand(tweak) };
+        true
     }
 
-    /// Encrypts `N` blocks under each key of vector `m` of those that [`Gates::round_keys`] gave.
+    /// Encrypts `N` blocks under each of the keys for the vector at lane `at` of a gate that is prepared.
     #[inline(always)]
-    unsafe fn encrypt<const N: usize>(keys: &[[V; KEYS]; 11], m: usize, mut states: [V; N]) -> [V; N] {
+    unsafe fn encrypt<const N: usize>(&self, tweak: u64, at: usize, mut states: [V; N]) -> [V; N] {
         unsafe {
+            let number = tweak.wrapping_sub(self.first) as usize + at / SHARING;
+            // A round is `KEYS` vectors of blocks, of which this is one.
+            assert!(number < KEYS * V::BLOCKS);
+            let key =
+                |round: usize| V::splat(__m128i::load(self.keys[round].as_ptr().cast::<Block>().add(number)));
+            let first = key(0);
             for n in 0..N {
-                states[n] = states[n].xor(keys[0][m]);
+                states[n] = states[n].xor(first);
             }
-            for at in 1..RCON.len() {
+            for round in 1..RCON.len() {
+                let key = key(round);
                 for n in 0..N {
-                    states[n] = states[n].round(keys[at][m]);
+                    states[n] = states[n].round(key);
                 }
             }
+            let last = key(RCON.len());
             for n in 0..N {
-                states[n] = states[n].last_round(keys[RCON.len()][m]);
+                states[n] = states[n].last_round(last);
             }
             states
         }
     }
 
-    /// Round keys 1 to 10 of the tweaks from `first` on.
+    /// What is added to the labels of the vector at lane `at` of a gate's `wire`.
+    #[inline(always)]
+    unsafe fn offset(&self, wire: usize, at: usize) -> V {
+        let from = SHARING * wire + at % SHARING;
+        unsafe { V::load(self.offsets[from..from + V::BLOCKS].as_ptr()) }
+    }
+
+    /// Computes the round keys of the tweaks from `first` on.
     ///
     /// The tweak changes words 0 and 1 of the key and so not the first S-box layer of the key schedule, which is for word
     /// 3: round key 1 is that of tweak 0 plus the tweak's lower half in all words and its upper half in words 1 to 3. Both
     /// layouts of it are therefore had by addition, without a transpose.
     #[inline(always)]
-    unsafe fn round_keys(&self, first: u64) -> [[V; KEYS]; 11] {
+    unsafe fn expand(&mut self, first: u64) {
         unsafe {
             let (low, high) = (V::splat(_mm_set1_epi32(first as i32)), (first >> 32) as i32);
             let key = self.key.xor(V::splat(_mm_set_epi32(0, 0, high, 0)));
             let next_key = self.next_key.xor(V::splat(_mm_set_epi32(high, high, high, 0)));
             let word = V::splat(_mm_set_epi32(0, 0, 0, -1));
-            let mut keys = [[key; KEYS]; 11];
             for m in 0..KEYS {
                 let tweak = low.add_words(Self::one(&NUMBERS.0, m * V::BLOCKS));
-                keys[0][m] = tweak.and_xor(word, key);
-                keys[1][m] = next_key.xor(tweak);
+                self.keys[0][m] = tweak.and_xor(word, key);
+                self.keys[1][m] = next_key.xor(tweak);
             }
             let tweak = low.add_words(V::load(SLICED[V::BLOCKS / 2].as_ptr()));
             let upper = tweak.xor(V::splat(_mm_set1_epi32(high)));
             let [w0, w1, w2, w3] = self.next_words;
             let mut words = [w0.xor(tweak), w1.xor(upper), w2.xor(upper), w3.xor(upper)];
-            let mut at = 1;
-            while at < RCON.len() {
+            for at in 1..RCON.len() {
                 words = next_words(words, RCON[at]);
-                keys[at + 1] = transpose(words);
-                at += 1;
+                self.keys[at + 1] = transpose(words);
             }
-            keys
+            self.first = first;
+            self.begins = (KEYS * V::BLOCKS - LANES / SHARING + 1) as u64;
         }
     }
 
@@ -175,14 +202,14 @@ impl<V: Lanes> Gates<V> {
     }
 }
 
-/// Where batches of keys begin among the lanes.
+/// Where vectors begin among the lanes.
 #[inline(always)]
-fn batches<V: Lanes>() -> impl Iterator<Item = usize> {
-    (0..LANES).step_by(KEYS * V::BLOCKS)
+fn vectors<V: Lanes>() -> impl Iterator<Item = usize> {
+    (0..LANES).step_by(V::BLOCKS)
 }
 
 // SAFETY of all blocks below: `self` exists, so the instructions of `V` are enabled (see `Gates`); pointers are to slices
-// whose length was checked where they were cut, `KEYS * V::BLOCKS` being 4, 8 or 16 and `LANES` 16.
+// whose length was checked where they were cut.
 impl<V: Lanes> gates::Gates for Gates<V> {
     #[inline(always)]
     fn splat(&self, block: &Block) -> Wide {
@@ -227,29 +254,25 @@ impl<V: Lanes> gates::Gates for Gates<V> {
     }
 
     #[inline(always)]
-    fn garble_and(&self, delta: &Block, operands: [&Wide; 3], tweak: u64, tables: &mut Tables) -> Wide {
-        if !Self::same_upper_half(tweak) {
-            return gates::portable(self.start).garble_and(delta, operands, tweak, tables);
+    fn garble_and(&mut self, delta: &Block, operands: [&Wide; 3], tweak: u64, tables: &mut Tables) -> Wide {
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets).garble_and(delta, operands, tweak, tables);
         }
         let mut out = Wide::ZERO;
         unsafe {
             let delta = V::splat(__m128i::load(delta));
             let sigma_delta = sigma(delta);
-            for first in batches::<V>() {
-                let keys = self.round_keys(tweak.wrapping_add(first as u64));
-                for m in 0..KEYS {
-                    let at = first + m * V::BLOCKS;
-                    let [a, b, c] = Self::operands(operands, at);
-                    let (x, y) = (sigma(a), sigma(b).xor(self.offset));
-                    let [a0, a1, b0, b1] =
-                        Self::encrypt(&keys, m, [x, x.xor(sigma_delta), y, y.xor(sigma_delta)]);
-                    let tg = a0.xor3(a1, sigma_delta.xor_coloured(delta, b));
-                    let both = b0.xor3(b1, sigma_delta);
-                    let w = a0.xor3(b0, x.xor3(y, c)).xor_coloured(tg, a).xor_coloured(both, b);
-                    Self::put(&mut tables[0], at, tg);
-                    Self::put(&mut tables[1], at, both.xor(a));
-                    Self::put(&mut out.0, at, w);
-                }
+            for at in vectors::<V>() {
+                let [a, b, c] = Self::operands(operands, at);
+                let (x, y) = (sigma(a).xor(self.offset(0, at)), sigma(b).xor(self.offset(1, at)));
+                let [a0, a1, b0, b1] =
+                    self.encrypt(tweak, at, [x, x.xor(sigma_delta), y, y.xor(sigma_delta)]);
+                let tg = a0.xor3(a1, sigma_delta.xor_coloured(delta, b));
+                let both = b0.xor3(b1, sigma_delta);
+                let w = a0.xor3(b0, x.xor3(y, c)).xor_coloured(tg, a).xor_coloured(both, b);
+                Self::put(&mut tables[0], at, tg);
+                Self::put(&mut tables[1], at, both.xor(a));
+                Self::put(&mut out.0, at, w);
             }
         }
         out
@@ -257,33 +280,29 @@ impl<V: Lanes> gates::Gates for Gates<V> {
 
     #[inline(always)]
     fn garble_half(
-        &self,
+        &mut self,
         delta: &Block,
         a: &Wide,
         bits: u16,
         tweak: u64,
         table: &mut [Block; LANES],
     ) -> Wide {
-        if !Self::same_upper_half(tweak) {
-            return gates::portable(self.start).garble_half(delta, a, bits, tweak, table);
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets).garble_half(delta, a, bits, tweak, table);
         }
         let mut out = Wide::ZERO;
         unsafe {
             let delta = V::splat(__m128i::load(delta));
             let sigma_delta = sigma(delta);
             let bits = V::splat(_mm_set1_epi32(i32::from(bits)));
-            for first in batches::<V>() {
-                let keys = self.round_keys(tweak.wrapping_add(first as u64));
-                for m in 0..KEYS {
-                    let at = first + m * V::BLOCKS;
-                    let a = Self::one(&a.0, at);
-                    let x = sigma(a);
-                    let [a0, a1] = Self::encrypt(&keys, m, [x, x.xor(sigma_delta)]);
-                    let known = sigma_delta.xor_where(delta, bits, Self::one(&CHOICES.0, at));
-                    let t = a0.xor3(a1, known);
-                    Self::put(table, at, t);
-                    Self::put(&mut out.0, at, a0.xor(x).xor_coloured(t, a));
-                }
+            for at in vectors::<V>() {
+                let a = Self::one(&a.0, at);
+                let x = sigma(a).xor(self.offset(0, at));
+                let [a0, a1] = self.encrypt(tweak, at, [x, x.xor(sigma_delta)]);
+                let known = sigma_delta.xor_where(delta, bits, Self::one(&CHOICES.0, at));
+                let t = a0.xor3(a1, known);
+                Self::put(table, at, t);
+                Self::put(&mut out.0, at, a0.xor(x).xor_coloured(t, a));
             }
         }
         out
@@ -291,49 +310,41 @@ impl<V: Lanes> gates::Gates for Gates<V> {
 
     #[inline(always)]
     fn evaluate_and(
-        &self,
+        &mut self,
         operands: [&Wide; 3],
         tweak: u64,
         tg: &[Block; LANES],
         te: &[Block; LANES],
     ) -> Wide {
-        if !Self::same_upper_half(tweak) {
-            return gates::portable(self.start).evaluate_and(operands, tweak, tg, te);
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets).evaluate_and(operands, tweak, tg, te);
         }
         let mut out = Wide::ZERO;
         unsafe {
-            for first in batches::<V>() {
-                let keys = self.round_keys(tweak.wrapping_add(first as u64));
-                for m in 0..KEYS {
-                    let at = first + m * V::BLOCKS;
-                    let [a, b, c] = Self::operands(operands, at);
-                    let (x, y) = (sigma(a), sigma(b).xor(self.offset));
-                    let [ha, hb] = Self::encrypt(&keys, m, [x, y]);
-                    let (tg, te) = (Self::one(tg, at), Self::one(te, at).xor(a));
-                    let w = ha.xor3(hb, x.xor3(y, c)).xor_coloured(tg, a).xor_coloured(te, b);
-                    Self::put(&mut out.0, at, w);
-                }
+            for at in vectors::<V>() {
+                let [a, b, c] = Self::operands(operands, at);
+                let (x, y) = (sigma(a).xor(self.offset(0, at)), sigma(b).xor(self.offset(1, at)));
+                let [ha, hb] = self.encrypt(tweak, at, [x, y]);
+                let (tg, te) = (Self::one(tg, at), Self::one(te, at).xor(a));
+                let w = ha.xor3(hb, x.xor3(y, c)).xor_coloured(tg, a).xor_coloured(te, b);
+                Self::put(&mut out.0, at, w);
             }
         }
         out
     }
 
     #[inline(always)]
-    fn evaluate_half(&self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide {
-        if !Self::same_upper_half(tweak) {
-            return gates::portable(self.start).evaluate_half(a, tweak, table);
+    fn evaluate_half(&mut self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide {
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets).evaluate_half(a, tweak, table);
         }
         let mut out = Wide::ZERO;
         unsafe {
-            for first in batches::<V>() {
-                let keys = self.round_keys(tweak.wrapping_add(first as u64));
-                for m in 0..KEYS {
-                    let at = first + m * V::BLOCKS;
-                    let a = Self::one(&a.0, at);
-                    let x = sigma(a);
-                    let [h] = Self::encrypt(&keys, m, [x]);
-                    Self::put(&mut out.0, at, h.xor(x).xor_coloured(Self::one(table, at), a));
-                }
+            for at in vectors::<V>() {
+                let a = Self::one(&a.0, at);
+                let x = sigma(a).xor(self.offset(0, at));
+                let [h] = self.encrypt(tweak, at, [x]);
+                Self::put(&mut out.0, at, h.xor(x).xor_coloured(Self::one(table, at), a));
             }
         }
         out
@@ -341,7 +352,7 @@ impl<V: Lanes> gates::Gates for Gates<V> {
 
     #[inline(always)]
     fn garble_sliced(
-        &self,
+        &mut self,
         delta: &Block,
         operands: [&Wide; 3],
         tweak: u64,
@@ -349,23 +360,25 @@ impl<V: Lanes> gates::Gates for Gates<V> {
         pairs: &mut [Block; LANES],
         slices: &mut [[u8; 8]; LANES],
     ) -> (Wide, [u16; 5]) {
-        if !Self::same_upper_half(tweak) {
-            return gates::portable(self.start).garble_sliced(delta, operands, tweak, dice, pairs, slices);
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets)
+                .garble_sliced(delta, operands, tweak, dice, pairs, slices);
         }
         unsafe { self.garble_three(delta, operands, tweak, dice, pairs, slices) }
     }
 
     #[inline(always)]
     fn evaluate_sliced(
-        &self,
+        &mut self,
         operands: [&Wide; 3],
         tweak: u64,
         pairs: &[Block; LANES],
         slices: &[[u8; 8]; LANES],
         control: [u16; 5],
     ) -> Wide {
-        if !Self::same_upper_half(tweak) {
-            return gates::portable(self.start).evaluate_sliced(operands, tweak, pairs, slices, control);
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets)
+                .evaluate_sliced(operands, tweak, pairs, slices, control);
         }
         unsafe { self.evaluate_three(operands, tweak, pairs, slices, control) }
     }

@@ -40,7 +40,7 @@ impl Work for Run<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) {
+    fn run<G: Gates>(self, gates: &mut G) {
         let Self { ops, inputs, lanes, slots, tables, outputs } = self;
         let labels = &mut slots.0[..];
         let width = outputs.len() / lanes;

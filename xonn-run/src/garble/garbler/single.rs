@@ -46,7 +46,7 @@ impl Work for Run<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) {
+    fn run<G: Gates>(self, gates: &mut G) {
         let Self { ops, inputs, secret, mut delta, slots, tables, outputs } = self;
         let Slots { labels, bits } = slots;
         let (labels, bits) = (&mut labels[..], &mut bits[..]);

@@ -53,7 +53,7 @@ impl Work for Run<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) {
+    fn run<G: Gates>(self, gates: &mut G) {
         let Self { ops, inputs, lanes, secret, mut delta, slots, tables, outputs } = self;
         let mut deltas = gates.splat(&delta);
         let Slots { labels, bits, ahead } = slots;

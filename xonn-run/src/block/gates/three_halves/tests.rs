@@ -127,7 +127,7 @@ fn times(n: [u8; 2], x: u128) -> u128 {
 /// `rows` applied to halves.
 fn applied(rows: [[u8; 4]; 2], halves: [u64; 4]) -> u128 {
     let [left, right] =
-        rows.map(|row| row.iter().zip(halves).fold(0, |sum, (&bit, half)| sum ^ half * u64::from(bit)));
+        rows.map(|row| row.iter().zip(halves).fold(0, |sum, (&bit, half)| sum ^ (half * u64::from(bit))));
     u128::from(left) | u128::from(right) << 64
 }
 
@@ -156,7 +156,8 @@ fn matrices_are_numbers_of_the_field_of_four() {
 /// the matrices say.
 #[test]
 fn all_gates_on_all_inputs() {
-    let hash = Sliced { start: Block::from(3), offset: Block::from(5 << 90 | 11) };
+    let offsets = from_fn(|n| Block::from(0x1234_5678_9abc_u128 << (3 * n)));
+    let hash = Sliced { start: Block::from(3), offsets };
     for n in 0..64u64 {
         let label = |m: u64| {
             let [x] = portable::encrypt(Block::from(99), n, [Block::from(u128::from(m))]);
@@ -164,13 +165,13 @@ fn all_gates_on_all_inputs() {
         };
         let (delta, a, b) = (label(0) | 1, label(1), label(2));
         for dice in [[false, false], [false, true], [true, false], [true, true]] {
-            let (zero, pair, slice, z) = hash.garble_one(delta, [a, b], n, dice);
+            let (zero, pair, slice, z) = hash.garble_one(delta, [a, b], (n, n as usize % LANES), dice);
             for [x, y] in all::<2>() {
                 let active = [a ^ when(x == 1, delta), b ^ when(y == 1, delta)];
-                let out = hash.evaluate_one(active, n, pair, slice, z);
+                let out = hash.evaluate_one(active, (n, n as usize % LANES), pair, slice, z);
                 assert_eq!(out, zero ^ when(x & y == 1, delta), "gate {n}, {x} and {y}");
             }
-            check_equation(&hash, delta, [a, b], n, dice, (zero, pair, slice));
+            check_equation(&hash, delta, [a, b], (n, n as usize % LANES), dice, (zero, pair, slice));
         }
     }
 }
@@ -180,16 +181,17 @@ fn check_equation(
     hash: &Sliced,
     delta: u128,
     labels: [u128; 2],
-    tweak: u64,
+    place: (u64, usize),
     [r1, r2]: [bool; 2],
     (zero, pair, slice): (u128, u128, u64),
 ) {
     let at = labels.map(|x| u8::from(x & 1 == 0));
     let [a, b] = labels.map(|x| x ^ when(x & 1 == 1, delta));
-    let sum = |row: &[u8], of: &[u64]| row.iter().zip(of).fold(0, |sum, (&bit, x)| sum ^ x * u64::from(bit));
+    let sum =
+        |row: &[u8], of: &[u64]| row.iter().zip(of).fold(0, |sum, (&bit, x)| sum ^ (x * u64::from(bit)));
     let halves = |x: u128| [x as u64, (x >> 64) as u64];
     let (c, g, d) = (halves(zero), halves(pair), halves(delta));
-    let hashes = hash.hashes(tweak, [a, b, a ^ b].map(|x| [x, x ^ delta])).as_flattened().to_vec();
+    let hashes = hash.hashes(place, [a, b, a ^ b].map(|x| [x, x ^ delta])).as_flattened().to_vec();
     let hashes: Vec<u64> = hashes.into_iter().map(|h| h as u64).collect();
     let (r, t) = (control_matrix([at[0], at[1], r1.into(), r2.into()]), truth(at));
     let label = [halves(a), halves(b), d].concat();
