@@ -4,7 +4,7 @@
 //! anything else. The parts, from the inside out:
 //!
 //! * [`block`]: 128-bit blocks and the hash, on whatever AES instructions the processor has.
-//! * [`garble`]: half gates over layered programs; no I/O, no randomness of its own.
+//! * [`garble`]: half gates or three halves over layered programs; no I/O, no randomness of its own.
 //! * [`ot`]: oblivious transfer for the client's input bits; no I/O, randomness passed in.
 //! * [`session`]: the protocol between two hosts; `docs/protocol.md` lists its messages.
 //! * [`net`]: TCP servers and clients around sessions.

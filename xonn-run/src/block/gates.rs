@@ -5,8 +5,8 @@
 //! function in which the instructions of the hash's backend are enabled, so that gates are inlined into the circuit's loop
 //! and a label is loaded once, hashed, combined and stored.
 //!
-//! Half gates [Zahur, Rosulek, Evans, EUROCRYPT 2015, figure 2], and three halves ([`three_halves`]); every gate has a tweak,
-//! and so a key, of its own.
+//! Half gates [Zahur, Rosulek, Evans, EUROCRYPT 2015, figure 2], and three halves (`three_halves.rs`); four lanes of a gate
+//! share a tweak, and so a key.
 
 use zeroize::DefaultIsZeroes;
 
@@ -38,7 +38,7 @@ impl DefaultIsZeroes for Wide {}
 /// The ciphertexts of a full AND: TG of each lane, then TE of each lane.
 pub type Tables = [[Block; LANES]; 2];
 
-/// Tweaks that a gate uses up in `lanes` lanes: [`SHARING`] lanes share one, and in it one AES key.
+/// Tweaks that a gate uses up in `lanes` lanes: four lanes share one, and in it one AES key.
 pub const fn tweaks(lanes: usize) -> u64 {
     lanes.div_ceil(SHARING) as u64
 }

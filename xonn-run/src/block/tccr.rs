@@ -21,16 +21,16 @@ pub(super) type Offsets = [Block; 3 * SHARING];
 /// Under one fixed key, an evaluator who garbled nothing learns all inputs of the garbler in time O(2^128 /
 /// C), C being the gates garbled under that key, in one circuit or in many (the paper's abstract): each
 /// evaluation of AES is a guess against all C gates at once. Here each key belongs to one tweak, so that an
-/// evaluation under it is a guess against the two halves at most that were hashed under it. With AES an ideal
+/// evaluation under it is a guess against the few inputs that were hashed under it. With AES an ideal
 /// cipher, p evaluations find an offset with probability about 2 m p / 2^128, m being the most times that one
 /// key is used in all circuits together; the random S keep m a small constant as long as fewer than 2^64
 /// tweaks are used in all. That bound is recalled from the paper's theorem on MiTCCR security;
 /// `docs/protocol-ot.md` says what was checked against which text.
 ///
 /// # The tweak must not be reused
-/// Under one S, one tweak belongs to one gate half (or one OT). If two gates share a tweak and an active
-/// label, the difference of their table rows is free of the hash and can reveal the offset, and with it every
-/// wire.
+/// Under one S, one tweak belongs to one OT, or to four lanes of one gate, whose inputs are told apart by random offsets. If
+/// two gates share a tweak and an active label, the difference of their table rows is free of the hash and can reveal
+/// the offset of free XOR, and with it every wire.
 #[derive(Clone, Copy, Debug)]
 pub struct Tccr {
     pub(super) start: Block,

@@ -72,7 +72,7 @@ pub fn listen(address: &str) -> Result<TcpListener, Box<dyn Error>> {
 }
 
 /// One line for each event.
-fn describe(event: &Event<'_>) -> String {
+pub fn describe(event: &Event<'_>) -> String {
     match event {
         Event::Ended { peer, result: Ok(served), elapsed } => format!(
             "{peer}: {} inferences in {}, {}",
@@ -84,6 +84,9 @@ fn describe(event: &Event<'_>) -> String {
             format!("{peer}: failed after {}: {}", report::time(*elapsed), report::sentence(error))
         }
         Event::Full { peer } => format!("{peer}: turned away, the server is full"),
+        Event::HalfOpen { peer } => {
+            format!("{peer}: closed, {} connections of its address have not said a word yet", net::HALF_OPEN)
+        }
         Event::AcceptFailed { error } => format!("a connection could not be accepted: {error}"),
     }
 }

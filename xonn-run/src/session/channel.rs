@@ -89,6 +89,11 @@ impl<T: Transport> Channel<T> {
         Self { transport, out: Vec::new(), traffic: Traffic::default(), sent_last: false, limit }
     }
 
+    /// From now on each message must be complete within `limit`.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// What went over the channel so far.
     pub fn traffic(&self) -> Traffic {
         self.traffic

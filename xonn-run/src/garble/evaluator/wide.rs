@@ -1,4 +1,4 @@
-//! Evaluating up to [`LANES`] instances side by side.
+//! Evaluating up to [`LANES`](crate::block::LANES) instances side by side.
 
 use zeroize::Zeroize;
 

@@ -1,4 +1,4 @@
-//! Garbling up to [`LANES`] instances side by side.
+//! Garbling up to [`LANES`](crate::block::LANES) instances side by side.
 
 use zeroize::Zeroize;
 

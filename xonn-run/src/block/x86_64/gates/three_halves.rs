@@ -15,7 +15,7 @@ unsafe fn w<V: Lanes>(x: V) -> V {
 /// Whether slices are to be kept for, or shared with, the next vector.
 #[inline(always)]
 fn even<V: Lanes>(at: usize) -> bool {
-    at / V::BLOCKS % 2 == 0
+    (at / V::BLOCKS).is_multiple_of(2)
 }
 
 // SAFETY of all blocks below: `self` exists, so the instructions of `V` are enabled (see `Gates`); pointers are to slices
