@@ -17,7 +17,7 @@ use xonn_circuits::program::{Program, ProgramError, Source};
 
 use crate::block::{Backend, Block, Prg, Tccr};
 use crate::garble::plan::{Plan, Role};
-use crate::garble::{Evaluator, Garbler};
+use crate::garble::{Evaluator, Garbler, Scheme};
 use crate::ot::{self, OtError};
 
 /// Millions a second, over several runs.
@@ -36,6 +36,8 @@ pub struct Row {
     pub what: String,
     /// On which AES instructions.
     pub backend: String,
+    /// Garbled how, where something is garbled.
+    pub scheme: Option<String>,
     /// Threads used.
     pub threads: usize,
     /// Of what there are millions a second.
@@ -123,7 +125,7 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
 /// # Panics
 /// If the backend is not available or the evaluation fails: then the engine is broken and its speed is of no interest.
 #[must_use]
-pub fn measure(what: &str, program: &Program, backend: Backend, threads: usize) -> Row {
+pub fn measure(what: &str, program: &Program, scheme: Scheme, backend: Backend, threads: usize) -> Row {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
     let (garbling, evaluation) = (Plan::new(program, Role::Garbler), Plan::new(program, Role::Evaluator));
     let mut rng = rand::rng();
@@ -135,12 +137,12 @@ pub fn measure(what: &str, program: &Program, backend: Backend, threads: usize) 
     for _ in 0..RUNS {
         let (mut garble, mut evaluate) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..times {
-            let delta = Block::random(&mut rng).with_lsb_set();
+            let secrets = [Block::random(&mut rng).with_lsb_set(), Block::random(&mut rng)];
             let hash =
                 Tccr::with_backend(Block::random(&mut rng), backend).expect("the backend is available");
             let labels: Vec<Block> = (0..program.input_bits()).map(|_| Block::random(&mut rng)).collect();
-            let mut garbler = Garbler::new(&garbling, &secret, delta, hash, labels.clone());
-            let mut evaluator = Evaluator::new(&evaluation, hash, labels);
+            let mut garbler = Garbler::new(&garbling, scheme, &secret, secrets, hash, labels.clone());
+            let mut evaluator = Evaluator::new(&evaluation, scheme, hash, labels);
             pool.install(|| {
                 loop {
                     let begin = Instant::now();
@@ -163,6 +165,7 @@ pub fn measure(what: &str, program: &Program, backend: Backend, threads: usize) 
     Row {
         what: what.into(),
         backend: backend.to_string(),
+        scheme: Some(scheme.to_string()),
         threads,
         unit: "AND",
         garble: Some(rate(count, runs.iter().map(|run| run.0))),
@@ -196,7 +199,7 @@ pub fn measure_aes(backend: Backend) -> [Row; 2] {
     let count = CALLS as f64 * BLOCKS as f64;
     let row = |what: &str, unit, garble, evaluate| {
         let (what, backend) = (what.into(), backend.to_string());
-        Row { what, backend, threads: 1, unit, garble, evaluate }
+        Row { what, backend, scheme: None, threads: 1, unit, garble, evaluate }
     };
     [
         row("AES-128, one key", "block", Some(rate(count, stream)), None),
@@ -233,6 +236,7 @@ pub fn measure_ot() -> Result<Row, OtError> {
     Ok(Row {
         what: "oblivious transfer".into(),
         backend: Backend::best().to_string(),
+        scheme: None,
         threads: 1,
         unit: "OT",
         garble: Some(rate(COUNT as f64, sending)),

@@ -21,7 +21,7 @@ mod tccr;
 mod x86_64;
 
 pub use backend::{Backend, BackendError};
-pub use gates::{Gates, LANES, Tables, Wide, Work};
+pub use gates::{Gates, LANES, Tables, Wide, Work, tweaks};
 pub use prg::Prg;
 pub use tccr::Tccr;
 

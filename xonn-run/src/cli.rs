@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::garble::Scheme;
 use crate::session::{Limits, Traffic};
 
 /// Private predictions between two hosts: the server keeps its weights, the client keeps its input.
@@ -52,6 +53,15 @@ impl Timeouts {
     fn limits(self) -> Limits {
         Limits { message: Duration::from_secs(self.timeout), ..Limits::default() }
     }
+}
+
+/// How ANDs are garbled.
+#[derive(Args, Clone)]
+struct Schemes {
+    /// Garbling schemes allowed. The host that garbles takes its first one that the other allows: half-gates is less work,
+    /// three-halves sends a quarter less
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values_t = Scheme::ALL)]
+    scheme: Vec<Scheme>,
 }
 
 /// What every command that runs a protocol may tell about it.

@@ -1,5 +1,6 @@
-//! Half-gates garbling [Zahur, Rosulek, Evans, EUROCRYPT 2015] of layered programs, with free XOR [Kolesnikov,
-//! Schneider, ICALP 2008] and point-and-permute [Beaver, Micali, Rogaway, STOC 1990].
+//! Garbling of layered programs by half gates [Zahur, Rosulek, Evans, EUROCRYPT 2015] or three halves [Rosulek, Roy, CRYPTO
+//! 2021], see [`Scheme`], with free XOR [Kolesnikov, Schneider, ICALP 2008] and point-and-permute [Beaver, Micali, Rogaway,
+//! STOC 1990].
 //!
 //! Nothing here does I/O or draws randomness of its own. A [`plan::Plan`] is what both hosts derive from the public program:
 //! the order of all ciphertexts, cut into segments of bounded size, and the tweak of every gate. The [`Garbler`] makes the
@@ -15,10 +16,9 @@
 //! [`xonn_circuits::knowledge`].
 //!
 //! # Order
-//! Instances of a block are garbled [`plan::LANES`] at a time: gate by gate, and of a full AND first the garbler's half
-//! gates instance by instance, then the evaluator's. A block of one instance takes as many of its own independent ANDs at a
-//! time instead, in the order that `schedule.rs` gives them. This order is part of the protocol; it does not depend on
-//! threads or instruction sets.
+//! Instances of a block are garbled [`plan::LANES`] at a time, gate by gate. A block of one instance takes as many of its own
+//! independent ANDs at a time instead, in the order that `schedule.rs` gives them. This order is part of the protocol; it
+//! does not depend on threads or instruction sets.
 
 mod evaluator;
 mod fuse;
@@ -26,10 +26,14 @@ mod garbler;
 mod gather;
 pub mod plan;
 mod schedule;
+pub mod scheme;
+mod tables;
 mod tape;
 
 pub use evaluator::{EvaluateError, Evaluator};
 pub use garbler::Garbler;
+pub use scheme::Scheme;
+pub use tables::Ciphertexts;
 
 /// First tweak of the hashes of output labels; gates count up from 0 and never come near.
 pub(crate) const OUTPUT_TWEAKS: u64 = 1 << 63;

@@ -4,7 +4,7 @@
 //! anything else. The parts, from the inside out:
 //!
 //! * [`block`]: 128-bit blocks and the hash, on whatever AES instructions the processor has.
-//! * [`garble`]: half gates over layered programs; no I/O, no randomness of its own.
+//! * [`garble`]: half gates or three halves over layered programs; no I/O, no randomness of its own.
 //! * [`ot`]: oblivious transfer for the client's input bits; no I/O, randomness passed in.
 //! * [`session`]: the protocol between two hosts; `docs/protocol.md` lists its messages.
 //! * [`net`]: TCP servers and clients around sessions.
@@ -14,7 +14,7 @@
 //! Garbler and evaluator joined in memory, on an AND gate whose first input is the garbler's:
 //! ```
 //! use xonn_circuits::{builder::Builder, program::Program};
-//! use xonn_run::{block::{Block, Tccr}, garble::{Evaluator, Garbler, plan::{Plan, Role}}};
+//! use xonn_run::{block::{Block, Tccr}, garble::{Evaluator, Garbler, Scheme, plan::{Plan, Role}}};
 //!
 //! let mut b = Builder::new();
 //! let (mine, yours) = (b.input(1), b.input(1));
@@ -24,8 +24,9 @@
 //! let rng = &mut rand::rng();
 //! let (delta, zero, hash) = (Block::random(rng).with_lsb_set(), Block::random(rng), Tccr::new(Block::random(rng)));
 //! let (garbling, evaluation) = (Plan::new(&program, Role::Garbler), Plan::new(&program, Role::Evaluator));
-//! let mut garbler = Garbler::new(&garbling, &[true], delta, hash, vec![zero]);
-//! let mut evaluator = Evaluator::new(&evaluation, hash, vec![zero ^ delta]); // the label for 1
+//! let (scheme, secrets) = (Scheme::HalfGates, [delta, Block::random(rng)]);
+//! let mut garbler = Garbler::new(&garbling, scheme, &[true], secrets, hash, vec![zero]);
+//! let mut evaluator = Evaluator::new(&evaluation, scheme, hash, vec![zero ^ delta]); // the label for 1
 //! evaluator.evaluate(&garbler.garble(1))?;
 //! assert_eq!(evaluator.decode(&garbler.decoding())?, [true]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,18 +1,26 @@
 //! TCP around sessions: a server with bounded connections, and a client's connection.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
-use crate::session::server::{self, Model, Served};
+use crate::session::server::{self, Greeted, Model, Served};
 use crate::session::{Channel, Limits, SessionError};
 
 /// Clients that are being turned away at the same time; beyond that they are hung up on without a word.
 const TURNING_AWAY: usize = 16;
+
+/// Connections of one address that have not said what they want yet; more are closed.
+pub const HALF_OPEN: usize = 8;
+
+/// How often a listener is asked that cannot be waited for.
+const POLL: Duration = Duration::from_millis(10);
 
 /// How a server accepts clients.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +49,11 @@ pub enum Event<'a> {
         /// The client.
         peer: SocketAddr,
     },
+    /// A connection was closed because too many from its address have not said what they want yet.
+    HalfOpen {
+        /// Who connected.
+        peer: SocketAddr,
+    },
     /// A connection could not be accepted.
     AcceptFailed {
         /// Why.
@@ -57,7 +70,7 @@ pub fn serve(
     options: &ServerOptions,
     report: impl Fn(Event<'_>) + Sync,
 ) {
-    let (busy, leaving) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (busy, leaving, half_open) = (AtomicUsize::new(0), AtomicUsize::new(0), HalfOpen::default());
     let report = &report;
     let mut accepted = 0;
     std::thread::scope(|scope| {
@@ -71,12 +84,18 @@ pub fn serve(
                     continue;
                 }
             };
+            let Some(ticket) = half_open.admit(peer) else {
+                report(Event::HalfOpen { peer });
+                continue;
+            };
             let thread = std::thread::Builder::new();
             let started = if let Some(place) = Place::take(&busy, options.at_once) {
                 accepted += 1;
                 thread.spawn_scoped(scope, move || {
                     let begin = Instant::now();
-                    let result = serve_one(stream, model, &options.limits);
+                    let result = greet(stream, model, &options.limits);
+                    drop(ticket);
+                    let result = result.and_then(|client| client.serve(&options.limits, &mut fresh_rng()));
                     drop(place);
                     report(Event::Ended { peer, result: &result, elapsed: begin.elapsed() });
                 })
@@ -86,7 +105,7 @@ pub fn serve(
                 let Some(place) = Place::take(&leaving, TURNING_AWAY) else { continue };
                 thread.spawn_scoped(scope, move || {
                     turn_away(stream);
-                    drop(place);
+                    drop((place, ticket));
                 })
             };
             if let Err(error) = started {
@@ -115,10 +134,98 @@ impl Drop for Place<'_> {
     }
 }
 
-fn serve_one(stream: TcpStream, model: &Model<'_>, limits: &Limits) -> Result<Served, SessionError> {
+/// Serves the first client whose hello fits the model, and nobody else; what others wanted is told to `report`, so a port
+/// scan or a client with another circuit does not end the wait. Returns who was served, how it went, and how long it took.
+///
+/// # Errors
+/// If the listener cannot be polled.
+pub fn serve_first(
+    listener: &TcpListener,
+    model: &Model<'_>,
+    limits: &Limits,
+    report: impl Fn(Event<'_>) + Sync,
+) -> io::Result<(SocketAddr, Result<Served, SessionError>, Duration)> {
+    listener.set_nonblocking(true)?;
+    let (half_open, report) = (HalfOpen::default(), &report);
+    std::thread::scope(|scope| {
+        let (fits, clients) = mpsc::channel();
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    let Some(ticket) = half_open.admit(peer) else {
+                        report(Event::HalfOpen { peer });
+                        continue;
+                    };
+                    let fits = fits.clone();
+                    // It ends soon: a hello has a short limit.
+                    scope.spawn(move || {
+                        let begin = Instant::now();
+                        match greet(stream, model, limits) {
+                            Ok(client) => drop(fits.send((peer, client))),
+                            Err(error) => {
+                                report(Event::Ended { peer, result: &Err(error), elapsed: begin.elapsed() });
+                            }
+                        }
+                        drop(ticket);
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => report(Event::AcceptFailed { error: &error }),
+            }
+            // The listener is asked again after a while: one cannot wait for it and for a client at the same time.
+            if let Ok((peer, client)) = clients.recv_timeout(POLL) {
+                let begin = Instant::now();
+                let result = client.serve(limits, &mut fresh_rng());
+                return Ok((peer, result, begin.elapsed()));
+            }
+        }
+    })
+}
+
+/// A client's hello, if it fits.
+fn greet<'m>(
+    stream: TcpStream,
+    model: &'m Model<'m>,
+    limits: &Limits,
+) -> Result<Greeted<'m, TcpStream>, SessionError> {
     let doing = "accepting a connection";
-    stream.set_nodelay(true).map_err(|source| SessionError::Transport { doing, source })?;
-    server::serve(stream, model, limits, &mut fresh_rng())
+    let blocking = stream.set_nonblocking(false).and_then(|()| stream.set_nodelay(true));
+    blocking.map_err(|source| SessionError::Transport { doing, source })?;
+    server::greet(stream, model, limits)
+}
+
+/// Connections that have not said what they want yet, by address.
+#[derive(Default)]
+struct HalfOpen(Mutex<HashMap<IpAddr, usize>>);
+
+impl HalfOpen {
+    /// Counts a connection until the ticket is dropped; none if its address has [`HALF_OPEN`] already.
+    fn admit(&self, peer: SocketAddr) -> Option<Ticket<'_>> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(peer.ip()).or_default();
+        (*count < HALF_OPEN).then(|| {
+            *count += 1;
+            Ticket { of: self, address: peer.ip() }
+        })
+    }
+}
+
+/// One of [`HalfOpen`].
+struct Ticket<'a> {
+    of: &'a HalfOpen,
+    address: IpAddr,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
 }
 
 fn turn_away(stream: TcpStream) {

@@ -61,6 +61,9 @@ impl Circuit {
 pub struct Limits {
     /// Longest time for one message, from the moment it is awaited until its last byte is there.
     pub message: Duration,
+    /// Longest time that a server waits for a client's hello, if that is shorter than [`Limits::message`]: until then it may
+    /// be anybody.
+    pub hello: Duration,
     /// Longest time that a server waits for the next inference on an open connection.
     pub idle: Duration,
     /// Most inferences on one connection.
@@ -69,7 +72,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message: Duration::from_secs(30), idle: Duration::from_secs(60), inferences: 1 << 20 }
+        Self {
+            message: Duration::from_secs(30),
+            hello: Duration::from_secs(5),
+            idle: Duration::from_secs(60),
+            inferences: 1 << 20,
+        }
     }
 }
 

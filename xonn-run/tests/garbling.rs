@@ -11,24 +11,36 @@ use xonn_circuits::program::{Program, evaluate::evaluate, flatten::flatten};
 use xonn_run::bench::binary_layer;
 use xonn_run::block::{Block, Tccr};
 use xonn_run::garble::plan::{Plan, Role};
-use xonn_run::garble::{EvaluateError, Evaluator, Garbler};
+use xonn_run::garble::{Ciphertexts, EvaluateError, Evaluator, Garbler, Scheme};
+
+/// One garbled run with each scheme, which must agree.
+fn run(program: &Program, secret: &[bool], input: &[bool], most: usize) -> Vec<bool> {
+    let by = |scheme| run_damaged(scheme, program, secret, input, most, |_, _| ()).expect("untouched");
+    let outputs = Scheme::ALL.map(by);
+    assert_eq!(outputs[0], outputs[1], "half gates, then three halves");
+    outputs.into_iter().next().expect("two")
+}
 
 /// One garbled run; `damage` may change tables and decoding in between.
-fn run(
+fn run_damaged(
+    scheme: Scheme,
     program: &Program,
     secret: &[bool],
     input: &[bool],
     most: usize,
-    damage: impl FnOnce(&mut Vec<Vec<Vec<Block>>>, &mut Vec<Block>),
+    damage: impl FnOnce(&mut Vec<Vec<Ciphertexts>>, &mut Vec<Block>),
 ) -> Result<Vec<bool>, EvaluateError> {
     let rng = &mut rand::rng();
     let (garbling, evaluation) = (Plan::new(program, Role::Garbler), Plan::new(program, Role::Evaluator));
-    assert_eq!(garbling.ciphertexts(), program.costs().half_gate_bytes() / 16);
-    assert!(garbling.segment_lengths().eq(evaluation.segment_lengths()), "both hosts cut at the same places");
+    check_bytes(&garbling, scheme);
+    assert!(
+        garbling.segment_lengths(scheme).eq(evaluation.segment_lengths(scheme)),
+        "both hosts cut at the same places"
+    );
     let (delta, hash) = (Block::random(rng).with_lsb_set(), Tccr::new(Block::random(rng)));
     let zero: Vec<Block> = input.iter().map(|_| Block::random(rng)).collect();
     let active = zero.iter().zip(input).map(|(&w, &bit)| w ^ delta.masked(bit)).collect();
-    let mut garbler = Garbler::new(&garbling, secret, delta, hash, zero);
+    let mut garbler = Garbler::new(&garbling, scheme, secret, [delta, Block::random(rng)], hash, zero);
     let mut batches = Vec::new();
     loop {
         match garbler.garble(most) {
@@ -38,14 +50,27 @@ fn run(
     }
     let mut decoding = garbler.decoding();
     damage(&mut batches, &mut decoding);
-    let mut evaluator = Evaluator::new(&evaluation, hash, active);
+    let mut evaluator = Evaluator::new(&evaluation, scheme, hash, active);
     for tables in &batches {
-        let lengths: Vec<usize> = tables.iter().map(Vec::len).collect();
+        let lengths: Vec<usize> = tables.iter().map(Ciphertexts::len).collect();
         assert_eq!(evaluator.upcoming(most), lengths);
         evaluator.evaluate(tables)?;
     }
     assert!(evaluator.upcoming(1).is_empty());
     evaluator.decode(&decoding)
+}
+
+/// What is sent is what the papers say: 256 bits, or 192 and 5 bits, for an AND of hidden wires, 128 for one with a known bit.
+fn check_bytes(plan: &Plan<'_>, scheme: Scheme) {
+    let costs = plan.program().costs();
+    let halves: u64 = 8 * (costs.half_gate_bytes() / 16 - 2 * costs.full) * 16;
+    let bits = |full_bits| costs.full * full_bits + halves;
+    let (bytes, segments) = (plan.bytes(scheme), plan.segment_lengths(scheme).len() as u64);
+    match scheme {
+        Scheme::HalfGates => assert_eq!(8 * bytes, bits(256)),
+        // The control bits of a segment are filled up to a byte.
+        Scheme::ThreeHalves => assert!((bits(197)..bits(197) + 8 * segments).contains(&(8 * bytes))),
+    }
 }
 
 proptest! {
@@ -66,7 +91,7 @@ proptest! {
             at += bits as usize;
         }
         let program = Program::from_netlist(netlist, &groups).expect("valid");
-        prop_assert_eq!(run(&program, &secret, &mine, 3, |_, _| ()).expect("untouched"), want);
+        prop_assert_eq!(run(&program, &secret, &mine, 3), want);
     }
 }
 
@@ -79,7 +104,7 @@ fn layers_of_many_instances_agree_with_plaintext_whatever_the_batch() {
         let want = evaluate(&program, &secret, std::slice::from_ref(&input)).expect("lengths fit").remove(0);
         assert!(want.contains(&true) && want.contains(&false), "a test with one answer shows little");
         for most in [1, 2, 7, 1000] {
-            assert_eq!(run(&program, &secret, &input, most, |_, _| ()).expect("untouched"), want);
+            assert_eq!(run(&program, &secret, &input, most), want);
         }
     }
 }
@@ -96,8 +121,8 @@ fn a_flattened_program_garbles_to_the_same_answers() {
     for seed in 0..3 {
         let (secret, input) =
             (bits(seed, program.secret_bits() as usize), bits(seed + 9, program.input_bits()));
-        let want = run(&program, &secret, &input, 2, |_, _| ()).expect("untouched");
-        assert_eq!(run(&flat, &secret, &input, 2, |_, _| ()).expect("untouched"), want);
+        let want = run(&program, &secret, &input, 2);
+        assert_eq!(run(&flat, &secret, &input, 2), want);
     }
 }
 
@@ -113,12 +138,12 @@ fn long_templates_are_garbled_in_pieces() {
     }
     let netlist = b.finish(&[wires]);
     let program = Program::from_netlist(netlist.clone(), &[0]).expect("valid");
-    assert!(Plan::new(&program, Role::Garbler).segment_lengths().len() >= 3);
+    assert!(Plan::new(&program, Role::Garbler).segment_lengths(Scheme::HalfGates).len() >= 3);
     for seed in 0..3 {
         let (secret, input) = (bits(seed, 8), bits(seed + 9, 8));
         let all: Vec<bool> = secret.iter().chain(&input).copied().collect();
         let want = evaluate_bits(&netlist, &all);
-        assert_eq!(run(&program, &secret, &input, 4, |_, _| ()).expect("untouched"), want);
+        assert_eq!(run(&program, &secret, &input, 4), want);
     }
 }
 
@@ -128,13 +153,12 @@ fn damaged_tables_or_decoding_give_an_error_or_the_right_answer() {
     let (secret, input) = (bits(1, program.secret_bits() as usize), bits(2, program.input_bits()));
     let want = evaluate(&program, &secret, std::slice::from_ref(&input)).expect("lengths fit").remove(0);
     let (mut wrong, mut right) = (0, 0);
-    for at in 0..400usize {
-        let outcome = run(&program, &secret, &input, 2, |batches, decoding| {
-            let mut all: Vec<&mut Block> = batches.iter_mut().flatten().flatten().collect();
+    for at in 0..800usize {
+        let outcome = run_damaged(Scheme::ALL[at % 2], &program, &secret, &input, 2, |batches, decoding| {
+            let tables = batches.iter_mut().flatten().flat_map(Ciphertexts::as_bytes_mut);
+            let mut all: Vec<&mut u8> = tables.chain(Block::as_bytes_mut(decoding)).collect();
             let count = all.len();
-            let place = at * 131 % (count + decoding.len());
-            let flip = Block::from(1u128 << (at * 37 % 128));
-            if place < count { *all[place] ^= flip } else { decoding[place - count] ^= flip }
+            *all[at * 1_000_003 % count] ^= 1 << (at / 2 * 5 % 8);
         });
         match outcome {
             Ok(bits) => {
@@ -148,7 +172,7 @@ fn damaged_tables_or_decoding_give_an_error_or_the_right_answer() {
         }
     }
     // A ciphertext is used for half of the label pairs, so both outcomes are frequent.
-    assert!(wrong > 100 && right > 100, "{wrong} noticed, {right} without effect");
+    assert!(wrong > 200 && right > 200, "{wrong} noticed, {right} without effect");
 }
 
 #[test]
@@ -157,8 +181,11 @@ fn a_segment_of_another_length_is_refused() {
     let plan = Plan::new(&program, Role::Evaluator);
     let rng = &mut rand::rng();
     let labels = vec![Block::random(rng); program.input_bits()];
-    let mut evaluator = Evaluator::new(&plan, Tccr::new(Block::ZERO), labels);
-    let expected = evaluator.upcoming(1)[0];
-    let error = evaluator.evaluate(&[vec![Block::ZERO; expected - 1]]).expect_err("too short");
-    assert!(matches!(error, EvaluateError::Length { .. }));
+    for scheme in Scheme::ALL {
+        let mut evaluator = Evaluator::new(&plan, scheme, Tccr::new(Block::ZERO), labels.clone());
+        let mut short = Ciphertexts::default();
+        short.resize(evaluator.upcoming(1)[0] - 1);
+        let error = evaluator.evaluate(&[short]).expect_err("too short");
+        assert!(matches!(error, EvaluateError::Length { .. }));
+    }
 }

@@ -15,44 +15,55 @@ mod steps;
 #[path = "session/wire.rs"]
 mod wire;
 
-use fixture::{WIDTH, addition, neurons};
+use fixture::{Fixture, WIDTH, addition, neurons};
+use xonn_run::garble::Scheme;
 use xonn_run::session::Limits;
 
 #[test]
 fn answers_are_those_of_the_clear_with_and_without_the_package() {
-    for (fixture, fetch) in
-        [(addition(), false), (neurons(9), false), (neurons(9), true), (neurons(128), true)]
-    {
-        let outcome = fixture.converse(None, &Limits::default(), fetch);
-        let answers = outcome.client.expect("nothing is wrong");
-        assert_eq!(answers.outputs, fixture.wants);
-        let served = outcome.server.expect("nothing is wrong");
-        assert_eq!(served.inferences, fixture.inputs.len() as u64);
-        assert_eq!(
-            (served.traffic.sent, served.traffic.received),
-            (answers.traffic.received, answers.traffic.sent)
-        );
+    for scheme in Scheme::ALL {
+        let fixtures = [(addition(), false), (neurons(9), false), (neurons(9), true), (neurons(128), true)];
+        for (fixture, fetch) in fixtures {
+            check_answers(&Fixture { schemes: vec![scheme], ..fixture }, fetch);
+        }
     }
+}
+
+fn check_answers(fixture: &Fixture, fetch: bool) {
+    let outcome = fixture.converse(None, &Limits::default(), fetch);
+    let answers = outcome.client.expect("nothing is wrong");
+    assert_eq!(answers.outputs, fixture.wants);
+    let served = outcome.server.expect("nothing is wrong");
+    assert_eq!(served.inferences, fixture.inputs.len() as u64);
+    let traffic = served.traffic;
+    assert_eq!((traffic.sent, traffic.received), (answers.traffic.received, answers.traffic.sent));
 }
 
 /// The messages of `docs/protocol.md`, added up: heads of 5 bytes, base OTs on 128 pairs of points, 4 bytes of OT
 /// corrections and 16 of labels for each input bit, 16 a ciphertext, 32 an output bit.
 #[test]
 fn bytes_and_round_trips_are_those_of_the_closed_form() {
-    let mut fixture = addition();
+    // The lowest AND has an operand that the garbler knows, 16 bytes; the others take 32, or 24 and 5 bits.
+    for (scheme, tables) in [
+        (Scheme::HalfGates, 16 + 32 * (WIDTH - 1)),
+        (Scheme::ThreeHalves, 16 + 24 * (WIDTH - 1) + (5 * (WIDTH - 1)).div_ceil(8)),
+    ] {
+        check_closed_form(Fixture { schemes: vec![scheme], ..addition() }, tables);
+    }
+}
+
+fn check_closed_form(mut fixture: Fixture, tables: usize) {
     let head = 5;
-    // The lowest AND has an operand that the garbler knows: one half gate; the others are two.
-    let ciphertexts = 1 + 2 * (WIDTH - 1);
     let corrections = 32 * 16 * (WIDTH.div_ceil(128) + 1);
     let all = fixture.inputs.clone();
     for count in 1..=all.len() {
         fixture.inputs = all[..count].to_vec();
         let outcome = fixture.converse(None, &Limits::default(), false);
         let traffic = outcome.client.expect("nothing is wrong").traffic;
-        let to_client = (head + 78)
+        let to_client = (head + 79)
             + (head + 128 * 2 * 32)
-            + count * ((head + 16 + 16 * WIDTH) + (head + 16 * ciphertexts) + (head + 32 * (WIDTH + 1)));
-        let to_server = (head + 75)
+            + count * ((head + 16 + 16 * WIDTH) + (head + tables) + (head + 32 * (WIDTH + 1)));
+        let to_server = (head + 76)
             + (head + 128 * (32 + 2 * 16) + 32 * 32 + 32)
             + count * (head + corrections + 16 + 32)
             + head;

@@ -9,14 +9,19 @@ use super::tccr::sigma;
 /// Hashes `groups` in place, group `g` of `PER` blocks under the key `start ^ (first_tweak + g)`.
 pub(super) fn hash<const PER: usize>(start: Block, first_tweak: u64, groups: &mut [[Block; PER]]) {
     for (tweak, group) in (0..).map(|g| first_tweak.wrapping_add(g)).zip(groups) {
-        let cipher = Aes128::new(&(start ^ Block::from(u128::from(tweak))).0.into());
         let inputs = group.map(sigma);
-        let mut states: [_; PER] = inputs.map(|x| Array::from(x.0));
-        cipher.encrypt_blocks(&mut states);
-        for ((block, state), input) in group.iter_mut().zip(states).zip(inputs) {
-            *block = Block(state.0) ^ input;
+        for ((block, state), input) in group.iter_mut().zip(encrypt(start, tweak, inputs)).zip(inputs) {
+            *block = state ^ input;
         }
     }
+}
+
+/// The AES-128 encryptions of `blocks` under the key `start ^ tweak`.
+pub(super) fn encrypt<const N: usize>(start: Block, tweak: u64, blocks: [Block; N]) -> [Block; N] {
+    let cipher = Aes128::new(&(start ^ Block::from(u128::from(tweak))).0.into());
+    let mut states: [_; N] = blocks.map(|x| Array::from(x.0));
+    cipher.encrypt_blocks(&mut states);
+    states.map(|state| Block(state.0))
 }
 
 /// Fills `out` with the AES-128 encryptions under `key` of the counters `first`, `first + 1`, ...

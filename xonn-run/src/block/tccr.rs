@@ -4,6 +4,12 @@
 use super::x86_64;
 use super::{Backend, BackendError, Block, portable};
 
+/// Lanes of a gate that share one key.
+pub(super) const SHARING: usize = 4;
+
+/// What tells the hashes of gates under one key apart: for each of three hashes of a gate, of [`SHARING`] lanes.
+pub(super) type Offsets = [Block; 3 * SHARING];
+
 /// MiTCCRH: `H(x, i) = E(S ^ i, sigma(x)) ^ sigma(x)`, E being AES-128 with key `S ^ i`.
 ///
 /// Guo, Katz, Wang, Weng and Yu, "Better Concrete Security for Half-Gates Garbling (in the Multi-Instance
@@ -15,19 +21,20 @@ use super::{Backend, BackendError, Block, portable};
 /// Under one fixed key, an evaluator who garbled nothing learns all inputs of the garbler in time O(2^128 /
 /// C), C being the gates garbled under that key, in one circuit or in many (the paper's abstract): each
 /// evaluation of AES is a guess against all C gates at once. Here each key belongs to one tweak, so that an
-/// evaluation under it is a guess against the two halves at most that were hashed under it. With AES an ideal
+/// evaluation under it is a guess against the few inputs that were hashed under it. With AES an ideal
 /// cipher, p evaluations find an offset with probability about 2 m p / 2^128, m being the most times that one
 /// key is used in all circuits together; the random S keep m a small constant as long as fewer than 2^64
 /// tweaks are used in all. That bound is recalled from the paper's theorem on MiTCCR security;
 /// `docs/protocol-ot.md` says what was checked against which text.
 ///
 /// # The tweak must not be reused
-/// Under one S, one tweak belongs to one gate half (or one OT). If two gates share a tweak and an active
-/// label, the difference of their table rows is free of the hash and can reveal the offset, and with it every
-/// wire.
+/// Under one S, one tweak belongs to one OT, or to four lanes of one gate, whose inputs are told apart by random offsets. If
+/// two gates share a tweak and an active label, the difference of their table rows is free of the hash and can reveal
+/// the offset of free XOR, and with it every wire.
 #[derive(Clone, Copy, Debug)]
 pub struct Tccr {
     pub(super) start: Block,
+    pub(super) offsets: Offsets,
     // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `hash` rest on
     // it.
     pub(super) backend: Backend,
@@ -36,7 +43,7 @@ pub struct Tccr {
 impl Tccr {
     /// The hash with start point `start`, on the fastest backend of this processor.
     pub fn new(start: Block) -> Self {
-        Self { start, backend: Backend::best() }
+        Self { start, offsets: Self::offsets_of(start), backend: Backend::best() }
     }
 
     /// The hash on a backend of choice.
@@ -44,7 +51,14 @@ impl Tccr {
     /// # Errors
     /// [`BackendError::Unavailable`] if this processor lacks its instructions.
     pub fn with_backend(start: Block, backend: Backend) -> Result<Self, BackendError> {
-        Ok(Self { start, backend: backend.checked()? })
+        Ok(Self { start, offsets: Self::offsets_of(start), backend: backend.checked()? })
+    }
+
+    /// The encryptions of 0, 1, ... under the key of the last tweak, which no gate has: random like the start point.
+    fn offsets_of(start: Block) -> Offsets {
+        let mut offsets = [Block::ZERO; 3 * SHARING];
+        portable::counter(start ^ Block::from(u128::from(u64::MAX)), 0, &mut offsets);
+        offsets
     }
 
     /// Hashes `blocks` in place: group `g`, that is the `PER` blocks from `g * PER` on, under tweak

@@ -4,6 +4,9 @@
 //! [`counter`] are generic in it. The functions here are the only way in: each enables the instructions of
 //! one backend for the kernel that is inlined into it.
 
+// Vectors are indexed: iterators over arrays of them are not always seen through, and then the arrays are in memory.
+#![allow(clippy::needless_range_loop)]
+
 mod counter;
 mod gates;
 mod hash;
@@ -13,6 +16,7 @@ use core::arch::x86_64::{__m128i, __m256i, __m512i};
 
 use super::Block;
 use super::gates::Work;
+use super::tccr::Offsets;
 
 /// A kernel for each backend, as `fn` with the instructions that its vectors need.
 macro_rules! entry_points {
@@ -33,10 +37,10 @@ macro_rules! entry_points {
 
         /// Does `work` with the gates of the hash with this start point.
         #[target_feature(enable = $features)]
-        pub(super) fn $run<W: Work>(start: Block, work: W) -> W::Output {
+        pub(super) fn $run<W: Work>(start: Block, offsets: Offsets, work: W) -> W::Output {
             // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses; `work` only borrows.
-            let gates = unsafe { gates::Gates::<$vector>::new(start) };
-            work.run(&gates)
+            let mut gates = unsafe { gates::Gates::<$vector>::new(start, offsets) };
+            work.run(&mut gates)
         }
     )*};
 }

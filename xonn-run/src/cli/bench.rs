@@ -10,6 +10,7 @@ use xonn_circuits::bristol;
 use super::{Outcome, report};
 use crate::bench::{self, Rate, Row};
 use crate::block::Backend;
+use crate::garble::Scheme;
 
 #[derive(Args)]
 pub struct Bench {
@@ -28,6 +29,9 @@ pub struct Bench {
     /// AES backends; without it all that this processor has
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     backend: Vec<Backend>,
+    /// Garbling schemes
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_values_t = Scheme::ALL)]
+    scheme: Vec<Scheme>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -52,9 +56,10 @@ impl Bench {
         for backend in self.backends()? {
             rows.extend(bench::measure_aes(backend));
             for threads in self.threads() {
-                rows.extend(
-                    programs.iter().map(|(what, program)| bench::measure(what, program, backend, threads)),
-                );
+                for (what, program) in &programs {
+                    let measure = |&scheme| bench::measure(what, program, scheme, backend, threads);
+                    rows.extend(self.scheme.iter().map(measure));
+                }
             }
         }
         let processor = bench::processor();
@@ -92,7 +97,7 @@ impl Bench {
 
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table.set_header(["", "AES", "threads", "of", "garble / send", "evaluate / receive"]);
+    table.set_header(["", "AES", "scheme", "threads", "of", "garble / send", "evaluate / receive"]);
     let put = |rate: Option<Rate>| {
         rate.map_or_else(String::new, |rate| format!("{:.1} ({:.1})", rate.median, rate.best))
     };
@@ -100,13 +105,14 @@ fn table(rows: &[Row]) -> Table {
         table.add_row([
             row.what.clone(),
             row.backend.clone(),
+            row.scheme.clone().unwrap_or_default(),
             row.threads.to_string(),
             row.unit.to_owned(),
             put(row.garble),
             put(row.evaluate),
         ]);
     }
-    for column in table.column_iter_mut().skip(4) {
+    for column in table.column_iter_mut().skip(5) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table

@@ -8,7 +8,7 @@ use serde_json::json;
 use xonn_circuits::program::package::{Digest, Package};
 
 use super::input::{InputFiles, progress};
-use super::{Figures, Outcome, Timeouts, report};
+use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::session::{SessionError, client};
@@ -27,6 +27,8 @@ pub struct Infer {
     #[command(flatten)]
     files: InputFiles,
     #[command(flatten)]
+    schemes: Schemes,
+    #[command(flatten)]
     timeouts: Timeouts,
     #[command(flatten)]
     figures: Figures,
@@ -37,7 +39,7 @@ pub struct Infer {
 
 impl Infer {
     pub fn run(self) -> Outcome {
-        let limits = self.timeouts.limits();
+        let (limits, schemes) = (self.timeouts.limits(), &self.schemes.scheme[..]);
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
@@ -50,9 +52,9 @@ impl Infer {
         let (greeted, package) = match at_hand {
             Some(package) => {
                 let bits = package.program().input_bits();
-                (client::greet(stream, package.digest(), bits, &limits, &mut rng)?, package)
+                (client::greet(stream, package.digest(), bits, schemes, &limits, &mut rng)?, package)
             }
-            None => client::greet_and_fetch(stream, &limits, &mut rng)?,
+            None => client::greet_and_fetch(stream, schemes, &limits, &mut rng)?,
         };
         if let Some(expected) = self.digest.filter(|&expected| expected != greeted.digest()) {
             let found = greeted.digest();
@@ -71,7 +73,7 @@ impl Infer {
         };
         let plan = Plan::new(program, Role::Evaluator);
         let mut session = greeted.start(&mut rng)?;
-        let set_up = begin.elapsed();
+        let (set_up, scheme) = (begin.elapsed(), session.scheme());
 
         let bar = progress(samples.len());
         let mut predictions = Vec::with_capacity(samples.len());
@@ -103,6 +105,7 @@ impl Infer {
                 "predictions": rows,
                 "digest": package.digest(),
                 "and": costs,
+                "scheme": scheme.to_string(),
                 "sent_bytes": traffic.sent,
                 "received_bytes": traffic.received,
                 "round_trips": traffic.round_trips,

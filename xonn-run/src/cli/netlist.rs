@@ -7,11 +7,11 @@ use std::time::Instant;
 use clap::Args;
 use xonn_circuits::bristol;
 
-use super::serve::listen;
-use super::{Figures, Outcome, Timeouts, report};
+use super::serve::{describe, listen};
+use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
-use crate::session::server::{self, Model};
+use crate::session::server::Model;
 use crate::session::{Circuit, Limits, client};
 
 /// The netlist and who holds which of its inputs; the same on both hosts.
@@ -25,9 +25,11 @@ struct Netlist {
     #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
     garbler_groups: Option<Vec<usize>>,
     /// This host's input bits in wire order, as 0s and 1s, or as 0x and the hexadecimal digits of a number whose least
-    /// significant bit is the first wire
+    /// significant bit is the first wire, or as @ and the name of a file that holds either: other users see a command line
     #[arg(long, value_name = "BITS", default_value = "")]
     input: Bits,
+    #[command(flatten)]
+    schemes: Schemes,
     #[command(flatten)]
     timeouts: Timeouts,
     #[command(flatten)]
@@ -46,6 +48,14 @@ impl FromStr for Bits {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let read;
+        let text = match text.strip_prefix('@') {
+            None => text,
+            Some(path) => {
+                read = std::fs::read_to_string(path).map_err(|e| format!("{path} cannot be read: {e}"))?;
+                read.trim()
+            }
+        };
         if let Some(hex) = text.strip_prefix("0x") {
             let mut bits = Vec::with_capacity(4 * hex.len());
             for digit in hex.chars().rev() {
@@ -108,20 +118,20 @@ impl Garble {
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let listener = listen(&self.listen)?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
-        let (stream, peer) = listener.accept()?;
-        stream.set_nodelay(true)?;
-        let model = Model { circuit: &circuit, plan: &plan, secret: &secret };
-        let begin = Instant::now();
+        let schemes = &self.netlist.schemes.scheme;
+        let model = Model { circuit: &circuit, plan: &plan, secret: &secret, schemes };
         // Each further evaluation would tell the evaluator more about this host's input.
         let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
-        let served = server::serve(stream, &model, &limits, &mut net::fresh_rng())?;
+        let (peer, served, elapsed) =
+            net::serve_first(&listener, &model, &limits, |event| report::log(describe(&event)))?;
+        let served = served?;
         report::log(format_args!(
             "{peer}: {} evaluations in {}, {}",
             served.inferences,
-            report::time(begin.elapsed()),
+            report::time(elapsed),
             report::traffic(served.traffic)
         ));
-        self.netlist.figures.log(served.traffic, begin.elapsed());
+        self.netlist.figures.log(served.traffic, elapsed);
         Ok(())
     }
 }
@@ -148,8 +158,9 @@ impl Evaluate {
         let stream = net::connect(&self.connect, limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.connect))?;
         let begin = Instant::now();
-        let mut session =
-            client::greet(stream, circuit.digest, input.len(), &limits, &mut rng)?.start(&mut rng)?;
+        let schemes = &self.netlist.schemes.scheme;
+        let greeted = client::greet(stream, circuit.digest, input.len(), schemes, &limits, &mut rng)?;
+        let mut session = greeted.start(&mut rng)?;
         let output = session.infer(&plan, &input, &mut rng)?;
         let traffic = session.finish()?;
         report::say(if self.hex { hexadecimal(&output) } else { binary(&output) })?;
@@ -193,6 +204,22 @@ mod tests {
         assert!(parse("012").is_err() && parse("0xg").is_err());
         assert!(parse("011").and_then(|b| b.exactly(4)).is_err());
         assert!(parse("0xff").and_then(|b| b.exactly(7)).is_err());
+    }
+
+    #[test]
+    fn bits_are_read_from_a_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("bits");
+        let at = format!("@{}", file.display());
+        assert!(at.parse::<Bits>().expect_err("no such file").contains("cannot be read"));
+        for (content, bits) in
+            [("0x6\n", vec![false, true, true, false]), (" 0110\n", vec![false, true, true, false])]
+        {
+            std::fs::write(&file, content).expect("written");
+            assert_eq!(at.parse::<Bits>().and_then(|b| b.exactly(4)), Ok(bits));
+        }
+        std::fs::write(&file, format!("@{}", file.display())).expect("written");
+        assert!(at.parse::<Bits>().is_err(), "a file does not name another");
     }
 
     #[test]

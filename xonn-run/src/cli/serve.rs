@@ -9,7 +9,7 @@ use clap::Args;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
 
-use super::{Figures, Outcome, Timeouts, report};
+use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net::{self, Event, ServerOptions};
 use crate::session::server::Model;
@@ -36,6 +36,8 @@ pub struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     idle: u64,
     #[command(flatten)]
+    schemes: Schemes,
+    #[command(flatten)]
     timeouts: Timeouts,
     #[command(flatten)]
     figures: Figures,
@@ -50,7 +52,8 @@ impl Serve {
         let listener = listen(&self.listen)?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
-        let model = Model { circuit: &circuit, plan: &plan, secret: &secret.bits };
+        let model =
+            Model { circuit: &circuit, plan: &plan, secret: &secret.bits, schemes: &self.schemes.scheme };
         let limits = Limits { idle: Duration::from_secs(self.idle), ..self.timeouts.limits() };
         let options = ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
         net::serve(&listener, &model, &options, |event| {
@@ -69,7 +72,7 @@ pub fn listen(address: &str) -> Result<TcpListener, Box<dyn Error>> {
 }
 
 /// One line for each event.
-fn describe(event: &Event<'_>) -> String {
+pub fn describe(event: &Event<'_>) -> String {
     match event {
         Event::Ended { peer, result: Ok(served), elapsed } => format!(
             "{peer}: {} inferences in {}, {}",
@@ -81,6 +84,9 @@ fn describe(event: &Event<'_>) -> String {
             format!("{peer}: failed after {}: {}", report::time(*elapsed), report::sentence(error))
         }
         Event::Full { peer } => format!("{peer}: turned away, the server is full"),
+        Event::HalfOpen { peer } => {
+            format!("{peer}: closed, {} connections of its address have not said a word yet", net::HALF_OPEN)
+        }
         Event::AcceptFailed { error } => format!("a connection could not be accepted: {error}"),
     }
 }

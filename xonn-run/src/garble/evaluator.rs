@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
 use super::plan::{LANES, Plan, Role, Segment};
+use super::scheme::Scheme;
+use super::tables::{Ciphertexts, Reader};
 use crate::block::{Block, Tccr};
 
 mod single;
@@ -26,13 +28,13 @@ pub enum EvaluateError {
         bit: usize,
     },
     /// A message has another length than the plan says.
-    #[error("{what}: {found} blocks, expected {expected}")]
+    #[error("{what}: {found}, expected {expected}")]
     Length {
         /// Which message.
         what: &'static str,
-        /// Blocks received.
+        /// Bytes received, or segments.
         found: usize,
-        /// Blocks expected.
+        /// Bytes expected, or segments.
         expected: usize,
     },
 }
@@ -43,6 +45,7 @@ pub enum EvaluateError {
 /// [`Evaluator::decode`].
 pub struct Evaluator<'p> {
     plan: &'p Plan<'p>,
+    scheme: Scheme,
     hash: Tccr,
     vectors: Vectors,
     next: usize,
@@ -59,29 +62,30 @@ impl<'p> Evaluator<'p> {
     /// # Panics
     /// If the plan is not an evaluator's or there is not one label for each input bit.
     #[must_use]
-    pub fn new(plan: &'p Plan<'p>, hash: Tccr, input: Vec<Block>) -> Self {
+    pub fn new(plan: &'p Plan<'p>, scheme: Scheme, hash: Tccr, input: Vec<Block>) -> Self {
         assert!(plan.role == Role::Evaluator, "an evaluator's plan");
         assert_eq!(input.len(), plan.program.input_bits(), "one label for each input bit");
         let vectors = Vectors::new(input, plan.layers.len());
         let (one, many) = (single::Slots::default(), wide::Slots::default());
-        Self { plan, hash, vectors, next: 0, one, many }
+        Self { plan, scheme, hash, vectors, next: 0, one, many }
     }
 
-    /// Ciphertexts of the next segments that can be evaluated side by side, at most `most`; none when all are done.
+    /// Bytes of the ciphertexts of the next segments that can be evaluated side by side, at most `most`; none when all are
+    /// done.
     #[must_use]
     pub fn upcoming(&self, most: usize) -> Vec<usize> {
-        self.plan.batch(self.next, most).iter().map(|s| s.ciphertexts).collect()
+        self.plan.batch(self.next, most).iter().map(|s| self.scheme.bytes(s.ands)).collect()
     }
 
     /// Evaluates the next segments, given the ciphertexts of as many as [`Evaluator::upcoming`] named.
     ///
     /// # Errors
     /// [`EvaluateError::Length`] if a segment's length is not the plan's.
-    pub fn evaluate(&mut self, tables: &[Vec<Block>]) -> Result<(), EvaluateError> {
+    pub fn evaluate(&mut self, tables: &[Ciphertexts]) -> Result<(), EvaluateError> {
         let batch = self.plan.batch(self.next, tables.len());
-        length("segments", tables.len(), batch.len())?;
+        length("segments of garbled tables", tables.len(), batch.len())?;
         for (segment, table) in batch.iter().zip(tables) {
-            length("a segment of garbled tables", table.len(), segment.ciphertexts)?;
+            length("bytes of a segment of garbled tables", table.len(), self.scheme.bytes(segment.ands))?;
         }
         let Some(first) = batch.first() else { return Ok(()) };
         let made: Vec<Zeroizing<Vec<Block>>> = match first.piece {
@@ -113,7 +117,7 @@ impl<'p> Evaluator<'p> {
     pub fn decode(self, decoding: &[Block]) -> Result<Vec<bool>, EvaluateError> {
         assert!(self.plan.batch(self.next, 1).is_empty(), "decoding comes after the last segment");
         let mut active = self.vectors.output().to_vec();
-        length("the decoding", decoding.len(), 2 * active.len())?;
+        length("bytes of the decoding", 16 * decoding.len(), super::DECODE_BYTES * active.len())?;
         self.hash.hash::<1>(OUTPUT_TWEAKS, &mut active);
         let (pairs, _) = decoding.as_chunks::<2>();
         let read =
@@ -127,49 +131,46 @@ impl<'p> Evaluator<'p> {
     }
 
     /// Evaluates whole groups; returns output labels.
-    fn evaluate_groups(&self, segment: &Segment, mut tables: &[Block]) -> Zeroizing<Vec<Block>> {
+    fn evaluate_groups(&self, segment: &Segment, tables: &Ciphertexts) -> Zeroizing<Vec<Block>> {
         let plan = &self.plan.layers[segment.layer][segment.block];
         let mut outputs = self.room_for(segment);
         let ops = 0..plan.tape.ops.len();
+        let mut tables = self.reader(segment, tables);
         if plan.single {
-            self.run_single(segment, ops, &mut single::Slots::default(), tables, &mut outputs);
+            self.run_single(segment, ops, &mut single::Slots::default(), &mut tables, &mut outputs);
             return outputs;
         }
         let mut slots = wide::Slots::default();
         let mut left = &mut outputs[..];
         for first in segment.instances.clone().step_by(LANES) {
             let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
-            let (table, rest) = tables.split_at(plan.tape.ciphertexts as usize * lanes);
             let (output, others) = left.split_at_mut(plan.tape.outputs as usize * lanes);
-            let tweak = segment.first_tweak + (segment.ciphertexts - rest.len() - table.len()) as u64;
-            self.run_wide(segment, (first, lanes), ops.clone(), &mut slots, tweak, table, output);
-            (tables, left) = (rest, others);
+            self.run_wide(segment, (first, lanes), ops.clone(), &mut slots, &mut tables, output);
+            left = others;
         }
         outputs
     }
 
     /// Evaluates a piece of one group, whose slots live on from piece to piece; returns output labels.
-    fn evaluate_piece(&mut self, segment: &Segment, piece: usize, tables: &[Block]) -> Zeroizing<Vec<Block>> {
+    fn evaluate_piece(
+        &mut self,
+        segment: &Segment,
+        piece: usize,
+        tables: &Ciphertexts,
+    ) -> Zeroizing<Vec<Block>> {
         let plan = &self.plan.layers[segment.layer][segment.block];
         let ops = plan.tape.pieces[piece].ops.clone();
         let mut outputs = self.room_for(segment);
+        let mut tables = self.reader(segment, tables);
         if plan.single {
             let mut slots = std::mem::take(&mut self.one);
-            self.run_single(segment, ops, &mut slots, tables, &mut outputs);
+            self.run_single(segment, ops, &mut slots, &mut tables, &mut outputs);
             self.one = slots;
         } else {
             let mut slots = std::mem::take(&mut self.many);
             let first = segment.instances.start;
             let lanes = (segment.instances.end - first) as usize;
-            self.run_wide(
-                segment,
-                (first, lanes),
-                ops,
-                &mut slots,
-                segment.first_tweak,
-                tables,
-                &mut outputs,
-            );
+            self.run_wide(segment, (first, lanes), ops, &mut slots, &mut tables, &mut outputs);
             self.many = slots;
         }
         outputs
@@ -182,38 +183,39 @@ impl<'p> Evaluator<'p> {
         Zeroizing::new(vec![Block::ZERO; outputs])
     }
 
+    fn reader<'t>(&self, segment: &Segment, tables: &'t Ciphertexts) -> Reader<'t> {
+        Reader::new(tables, self.scheme, segment.ands, segment.first_tweak)
+    }
+
     fn run_single(
         &self,
         segment: &Segment,
         ops: Range<usize>,
         slots: &mut single::Slots,
-        tables: &[Block],
+        tables: &mut Reader<'_>,
         outputs: &mut [Block],
     ) {
         let plan = &self.plan.layers[segment.layer][segment.block];
         let first = segment.instances.start;
         let inputs = Inputs::new(self.plan.program, plan, segment, first, 1, &self.vectors);
         slots.fit(&plan.tape);
-        let (ops, tweak) = (&plan.tape.ops[ops], segment.first_tweak);
-        self.hash.run(single::Run { ops, inputs, tweak, slots, tables, outputs });
+        self.hash.run(single::Run { ops: &plan.tape.ops[ops], inputs, slots, tables, outputs });
     }
 
-    #[allow(clippy::too_many_arguments)] // two call sites; a struct of these would only rename them
     fn run_wide(
         &self,
         segment: &Segment,
         (first, lanes): (u64, usize),
         ops: Range<usize>,
         slots: &mut wide::Slots,
-        tweak: u64,
-        tables: &[Block],
+        tables: &mut Reader<'_>,
         outputs: &mut [Block],
     ) {
         let plan = &self.plan.layers[segment.layer][segment.block];
         let inputs = Inputs::new(self.plan.program, plan, segment, first, lanes, &self.vectors);
         slots.fit(&plan.tape);
         let ops = &plan.tape.ops[ops];
-        self.hash.run(wide::Run { ops, inputs, lanes, tweak, slots, tables, outputs });
+        self.hash.run(wide::Run { ops, inputs, lanes, slots, tables, outputs });
     }
 }
 

@@ -87,7 +87,7 @@ fn full_adder(ops: &[Op], uses: &[Uses], at: usize) -> Option<([usize; 5], usize
     }
     let place = carry_at.max(sum_at);
     let first = left.min(right).min(sum_at);
-    let unmoved = ops[at + 1..=place].iter().all(|op| op.ciphertexts() == 0);
+    let unmoved = ops[at + 1..=place].iter().all(|op| !op.costs());
     let later =
         |register: u32| uses[register as usize].readers[0].is_none_or(|reader| reader as usize > place);
     // Only around the AND itself: far apart, registers would be held for longer than without.

@@ -8,6 +8,8 @@ use zeroize::{Zeroize, Zeroizing};
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
 use super::plan::{LANES, Plan, Role, Segment};
+use super::scheme::Scheme;
+use super::tables::{Ciphertexts, Writer};
 use crate::block::{Block, Tccr};
 
 mod single;
@@ -18,8 +20,10 @@ mod wide;
 /// The order of calls is: [`Garbler::garble`] until it gives nothing, then [`Garbler::decoding`].
 pub struct Garbler<'p> {
     plan: &'p Plan<'p>,
+    scheme: Scheme,
     secret: &'p [bool],
     delta: Block,
+    dice: Block,
     hash: Tccr,
     vectors: Vectors,
     next: usize,
@@ -27,36 +31,44 @@ pub struct Garbler<'p> {
     one: single::Slots,
     many: wide::Slots,
     /// Buffers of ciphertexts that were sent, to be filled again.
-    spare: Vec<Vec<Block>>,
+    spare: Vec<Ciphertexts>,
 }
 
 impl<'p> Garbler<'p> {
     /// Starts a garbling.
     ///
     /// * `secret`: the garbler's bits.   * `delta`: fresh and secret, its least significant bit 1.
+    /// * `dice`: fresh and secret, the seed of the random bits of [`Scheme::ThreeHalves`].
     /// * `hash`: with a fresh random start point, public.   * `input`: the zero labels of the client's input bits.
     ///
     /// # Panics
     /// If the plan is not a garbler's, `delta` is even, or a length is not the program's.
     #[must_use]
-    pub fn new(plan: &'p Plan<'p>, secret: &'p [bool], delta: Block, hash: Tccr, input: Vec<Block>) -> Self {
+    pub fn new(
+        plan: &'p Plan<'p>,
+        scheme: Scheme,
+        secret: &'p [bool],
+        [delta, dice]: [Block; 2],
+        hash: Tccr,
+        input: Vec<Block>,
+    ) -> Self {
         assert!(plan.role == Role::Garbler && delta.lsb(), "a garbler's plan, and colours that differ");
         assert_eq!(secret.len() as u64, plan.program.secret_bits(), "one bit for each secret bit");
         assert_eq!(input.len(), plan.program.input_bits(), "one label for each input bit");
         let vectors = Vectors::new(input, plan.layers.len());
         let (one, many) = (single::Slots::default(), wide::Slots::default());
-        Self { plan, secret, delta, hash, vectors, next: 0, one, many, spare: Vec::new() }
+        Self { plan, scheme, secret, delta, dice, hash, vectors, next: 0, one, many, spare: Vec::new() }
     }
 
     /// Garbles the next segments, at most `most` of them side by side on the threads of the current pool, and returns
     /// their ciphertexts in order; nothing when all are garbled.
-    pub fn garble(&mut self, most: usize) -> Vec<Vec<Block>> {
+    pub fn garble(&mut self, most: usize) -> Vec<Ciphertexts> {
         let batch = self.plan.batch(self.next, most);
         let Some(first) = batch.first() else { return Vec::new() };
-        let mut tables: Vec<Vec<Block>> = Vec::with_capacity(batch.len());
+        let mut tables: Vec<Ciphertexts> = Vec::with_capacity(batch.len());
         for segment in batch {
             let mut table = self.spare.pop().unwrap_or_default();
-            table.resize(segment.ciphertexts, Block::ZERO);
+            table.resize(self.scheme.bytes(segment.ands));
             tables.push(table);
         }
         let made: Vec<Zeroizing<Vec<Block>>> = match first.piece {
@@ -79,7 +91,7 @@ impl<'p> Garbler<'p> {
 
     /// Gives back buffers that [`Garbler::garble`] returned and that are of no use any more, to be filled again: fresh
     /// memory costs more than the ciphertexts written to it.
-    pub fn recycle(&mut self, tables: impl IntoIterator<Item = Vec<Block>>) {
+    pub fn recycle(&mut self, tables: impl IntoIterator<Item = Ciphertexts>) {
         self.spare.extend(tables);
     }
 
@@ -101,23 +113,22 @@ impl<'p> Garbler<'p> {
     }
 
     /// Garbles whole groups; returns output labels.
-    fn garble_groups(&self, segment: &Segment, mut tables: &mut [Block]) -> Zeroizing<Vec<Block>> {
+    fn garble_groups(&self, segment: &Segment, tables: &mut Ciphertexts) -> Zeroizing<Vec<Block>> {
         let plan = &self.plan.layers[segment.layer][segment.block];
         let mut outputs = self.room_for(segment);
         let ops = 0..plan.tape.ops.len();
+        let mut tables = self.writer(segment, tables);
         if plan.single {
-            self.run_single(segment, ops, &mut single::Slots::default(), tables, &mut outputs);
+            self.run_single(segment, ops, &mut single::Slots::default(), &mut tables, &mut outputs);
             return outputs;
         }
         let mut slots = wide::Slots::default();
         let mut left = &mut outputs[..];
         for first in segment.instances.clone().step_by(LANES) {
             let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
-            let (table, rest) = tables.split_at_mut(plan.tape.ciphertexts as usize * lanes);
             let (output, others) = left.split_at_mut(plan.tape.outputs as usize * lanes);
-            let tweak = segment.first_tweak + (segment.ciphertexts - rest.len() - table.len()) as u64;
-            self.run_wide(segment, (first, lanes), ops.clone(), &mut slots, tweak, table, output);
-            (tables, left) = (rest, others);
+            self.run_wide(segment, (first, lanes), ops.clone(), &mut slots, &mut tables, output);
+            left = others;
         }
         outputs
     }
@@ -127,28 +138,21 @@ impl<'p> Garbler<'p> {
         &mut self,
         segment: &Segment,
         piece: usize,
-        tables: &mut [Block],
+        tables: &mut Ciphertexts,
     ) -> Zeroizing<Vec<Block>> {
         let plan = &self.plan.layers[segment.layer][segment.block];
         let ops = plan.tape.pieces[piece].ops.clone();
         let mut outputs = self.room_for(segment);
+        let mut tables = self.writer(segment, tables);
         if plan.single {
             let mut slots = std::mem::take(&mut self.one);
-            self.run_single(segment, ops, &mut slots, tables, &mut outputs);
+            self.run_single(segment, ops, &mut slots, &mut tables, &mut outputs);
             self.one = slots;
         } else {
             let mut slots = std::mem::take(&mut self.many);
             let first = segment.instances.start;
             let lanes = (segment.instances.end - first) as usize;
-            self.run_wide(
-                segment,
-                (first, lanes),
-                ops,
-                &mut slots,
-                segment.first_tweak,
-                tables,
-                &mut outputs,
-            );
+            self.run_wide(segment, (first, lanes), ops, &mut slots, &mut tables, &mut outputs);
             self.many = slots;
         }
         outputs
@@ -161,12 +165,16 @@ impl<'p> Garbler<'p> {
         Zeroizing::new(vec![Block::ZERO; outputs])
     }
 
+    fn writer<'t>(&self, segment: &Segment, tables: &'t mut Ciphertexts) -> Writer<'t> {
+        Writer::new(tables, self.scheme, segment.ands, segment.first_tweak, self.dice)
+    }
+
     fn run_single(
         &self,
         segment: &Segment,
         ops: Range<usize>,
         slots: &mut single::Slots,
-        tables: &mut [Block],
+        tables: &mut Writer<'_>,
         outputs: &mut [Block],
     ) {
         let plan = &self.plan.layers[segment.layer][segment.block];
@@ -178,22 +186,19 @@ impl<'p> Garbler<'p> {
             inputs,
             secret: self.secret,
             delta: self.delta,
-            tweak: segment.first_tweak,
             slots,
             tables,
             outputs,
         });
     }
 
-    #[allow(clippy::too_many_arguments)] // two call sites; a struct of these would only rename them
     fn run_wide(
         &self,
         segment: &Segment,
         (first, lanes): (u64, usize),
         ops: Range<usize>,
         slots: &mut wide::Slots,
-        tweak: u64,
-        tables: &mut [Block],
+        tables: &mut Writer<'_>,
         outputs: &mut [Block],
     ) {
         let plan = &self.plan.layers[segment.layer][segment.block];
@@ -205,7 +210,6 @@ impl<'p> Garbler<'p> {
             lanes,
             secret: self.secret,
             delta: self.delta,
-            tweak,
             slots,
             tables,
             outputs,
@@ -216,5 +220,6 @@ impl<'p> Garbler<'p> {
 impl Drop for Garbler<'_> {
     fn drop(&mut self) {
         self.delta.zeroize();
+        self.dice.zeroize();
     }
 }

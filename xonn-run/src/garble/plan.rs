@@ -6,6 +6,7 @@ use std::sync::Arc;
 use xonn_circuits::knowledge::Class;
 use xonn_circuits::program::{Block as ProgramBlock, Program};
 
+use super::scheme::{Ands, Scheme};
 pub use super::tape::Role;
 use super::tape::{PIECE_CIPHERTEXTS, Piece, Tape};
 
@@ -42,10 +43,10 @@ pub(super) struct Segment {
     pub instances: std::ops::Range<u64>,
     /// Index into the tape's pieces, or `None` for the whole tape of every group.
     pub piece: Option<usize>,
-    /// Tweak of the first ciphertext; they count up by one a ciphertext.
+    /// Tweak of the first AND that costs something; they count up by one an AND.
     pub first_tweak: u64,
-    /// Number of ciphertexts.
-    pub ciphertexts: usize,
+    /// ANDs that cost something.
+    pub ands: Ands,
 }
 
 impl<'p> Plan<'p> {
@@ -70,15 +71,15 @@ impl<'p> Plan<'p> {
         self.program
     }
 
-    /// Ciphertexts of each segment, in order: what the evaluator expects to receive. Some are 0.
-    pub fn segment_lengths(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        self.segments.iter().map(|s| s.ciphertexts)
+    /// Bytes of the ciphertexts of each segment, in order: what the evaluator expects to receive. Some are 0.
+    pub fn segment_lengths(&self, scheme: Scheme) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.segments.iter().map(move |s| scheme.bytes(s.ands))
     }
 
-    /// Ciphertexts of the whole program.
+    /// Bytes of the ciphertexts of the whole program.
     #[must_use]
-    pub fn ciphertexts(&self) -> u64 {
-        self.segment_lengths().map(|n| n as u64).sum()
+    pub fn bytes(&self, scheme: Scheme) -> u64 {
+        self.segment_lengths(scheme).map(|n| n as u64).sum()
     }
 
     /// The next segments from `first` on that may run side by side: of one layer, at most `most`, and a piece alone.
@@ -120,29 +121,23 @@ fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
     for (layer, blocks) in layers.iter().enumerate() {
         for (block, plan) in blocks.iter().enumerate() {
             let total = program.layers()[layer].blocks[block].instances();
-            let mut push = |instances: std::ops::Range<u64>, piece: Option<usize>, per_instance: u64| {
-                let ciphertexts = per_instance * (instances.end - instances.start);
-                segments.push(Segment {
-                    layer,
-                    block,
-                    instances,
-                    piece,
-                    first_tweak: tweak,
-                    ciphertexts: ciphertexts as usize,
-                });
-                tweak += ciphertexts;
+            let mut push = |instances: std::ops::Range<u64>, piece: Option<usize>, per_instance: Ands| {
+                let ands = per_instance.times(instances.end - instances.start);
+                segments.push(Segment { layer, block, instances, piece, first_tweak: tweak, ands });
+                tweak += ands.tweaks();
             };
             let pieces: &[Piece] = &plan.tape.pieces;
-            let whole_groups =
-                (PIECE_CIPHERTEXTS / plan.tape.ciphertexts.max(1)).max(1).next_multiple_of(LANES as u64);
+            let whole_groups = (PIECE_CIPHERTEXTS / plan.tape.ands.ciphertexts().max(1))
+                .max(1)
+                .next_multiple_of(LANES as u64);
             let step = if pieces.len() > 1 { LANES as u64 } else { whole_groups };
             for first in (0..total).step_by(step as usize) {
                 let instances = first..total.min(first + step);
                 if let [only] = pieces {
-                    push(instances, None, only.ciphertexts);
+                    push(instances, None, only.ands);
                 } else {
                     for (i, piece) in pieces.iter().enumerate() {
-                        push(instances.clone(), Some(i), piece.ciphertexts);
+                        push(instances.clone(), Some(i), piece.ands);
                     }
                 }
             }

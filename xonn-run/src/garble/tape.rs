@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `hidden ^ hidden` | `Xor` | `Xor` |
 //! | `hidden ^ known`, `!hidden` | `XorBit`, `Flip` | nothing: the same label |
-//! | `hidden & hidden` | `And`, 2 ciphertexts | `And` |
+//! | `hidden & hidden` | `And`, 2 ciphertexts or 3 slices | `And` |
 //! | `hidden & known` | `AndBit`, 1 ciphertext | `AndBit` |
 //! | gates of known wires | bit operations | nothing |
 //!
@@ -22,6 +22,7 @@ use xonn_circuits::netlist::{Gate, Netlist, WireId};
 
 use super::fuse;
 use super::schedule::{self, Step};
+use super::scheme::Ands;
 
 /// Who runs the tape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +44,7 @@ pub enum Op {
     Flip { to: u32, a: u32 },
     /// `to = a ^ bit * delta` (garbler).
     XorBit { to: u32, a: u32, bit: u32 },
-    /// Full AND of labels: two ciphertexts.
+    /// Full AND of labels.
     And { to: u32, a: u32, b: u32 },
     /// The next `count` operations, at most [`crate::block::LANES`], all `And` or all `AndBit`, do not need each other
     /// (single instance).
@@ -77,11 +78,11 @@ pub struct Tape {
     pub label_slots: u32,
     /// Bit slots needed.
     pub bit_slots: u32,
-    /// Ciphertexts of one instance, and tweaks: a half gate has one of each.
-    pub ciphertexts: u64,
+    /// The ANDs of one instance that cost something.
+    pub ands: Ands,
     /// Template outputs.
     pub outputs: u32,
-    /// Where the tape may be interrupted: each piece but the last has a few more than [`PIECE_CIPHERTEXTS`] ciphertexts.
+    /// Where the tape may be interrupted: each piece but the last has a few more than [`PIECE_CIPHERTEXTS`].
     pub pieces: Vec<Piece>,
 }
 
@@ -90,11 +91,11 @@ pub struct Tape {
 pub struct Piece {
     /// Operations, as indices into [`Tape::ops`].
     pub ops: std::ops::Range<usize>,
-    /// Ciphertexts of one instance in this piece.
-    pub ciphertexts: u64,
+    /// The ANDs of one instance in this piece that cost something.
+    pub ands: Ands,
 }
 
-/// Length of a [`Piece`] in ciphertexts: 1 MiB for a single instance.
+/// Length of a [`Piece`] in ciphertexts of half gates: 1 MiB for a single instance.
 pub const PIECE_CIPHERTEXTS: u64 = 1 << 16;
 
 /// A wire's value while the tape is made: a virtual register, or a constant.
@@ -239,42 +240,47 @@ impl Emitter {
             ops: Vec::with_capacity(self.ops.len()),
             label_slots: 0,
             bit_slots: 0,
-            ciphertexts: 0,
+            ands: Ands::default(),
             outputs,
             pieces: vec![],
         };
-        let mut piece = Piece { ops: 0..0, ciphertexts: 0 };
+        let mut piece = Piece { ops: 0..0, ands: Ands::default() };
         let mut batched = 0;
         for (at, &op) in self.ops.iter().enumerate() {
             tape.ops.push(op.placed(at, &mut labels, &mut bits, self.role));
-            piece.ciphertexts += op.ciphertexts();
+            piece.ands += op.ands();
             if let Op::Batch { count } = op {
                 batched = count;
-            } else if op.ciphertexts() > 0 {
+            } else if op.costs() {
                 batched = batched.saturating_sub(1);
             }
-            if piece.ciphertexts >= PIECE_CIPHERTEXTS && op.ciphertexts() > 0 && batched == 0 {
+            if piece.ands.ciphertexts() >= PIECE_CIPHERTEXTS && op.costs() && batched == 0 {
                 piece.ops.end = at + 1;
-                let next = Piece { ops: at + 1..at + 1, ciphertexts: 0 };
+                let next = Piece { ops: at + 1..at + 1, ands: Ands::default() };
                 tape.pieces.push(std::mem::replace(&mut piece, next));
             }
         }
         piece.ops.end = tape.ops.len();
         tape.pieces.push(piece);
-        tape.ciphertexts = tape.pieces.iter().map(|p| p.ciphertexts).sum();
+        tape.ands = tape.pieces.iter().map(|p| p.ands).sum();
         (tape.label_slots, tape.bit_slots) = (labels.count, bits.count);
         tape
     }
 }
 
 impl Op {
-    /// Ciphertexts (and tweaks) of one instance.
-    pub fn ciphertexts(self) -> u64 {
+    /// Itself, if it is an AND that costs something.
+    pub fn ands(self) -> Ands {
         match self {
-            Op::And { .. } | Op::FullAdder { .. } => 2,
-            Op::AndBit { .. } => 1,
-            _ => 0,
+            Op::And { .. } | Op::FullAdder { .. } => Ands { full: 1, half: 0 },
+            Op::AndBit { .. } => Ands { full: 0, half: 1 },
+            _ => Ands::default(),
         }
+    }
+
+    /// Whether it has ciphertexts.
+    pub fn costs(self) -> bool {
+        self.ands().tweaks() > 0
     }
 
     /// Label registers that are read.
@@ -436,8 +442,11 @@ mod tests {
         classes.resize(2 * n + width_of(n as u64), Class::Garbler);
         let garbler = Tape::new(&netlist, &classes, Role::Garbler, false);
         let evaluator = Tape::new(&netlist, &classes, Role::Evaluator, false);
-        assert_eq!(garbler.ciphertexts, evaluator.ciphertexts);
-        assert_eq!(garbler.ciphertexts, knowledge::and_costs(&netlist, &classes).half_gate_bytes() / 16);
+        assert_eq!(garbler.ands, evaluator.ands);
+        assert_eq!(
+            garbler.ands.ciphertexts(),
+            knowledge::and_costs(&netlist, &classes).half_gate_bytes() / 16
+        );
         assert_eq!(evaluator.bit_slots, 0);
         assert!(evaluator.ops.iter().all(|op| !matches!(op, Op::Flip { .. } | Op::XorBit { .. })));
         // Two waiting bits in each of 11 columns, and the operands of one full adder.

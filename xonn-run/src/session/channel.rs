@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use super::error::SessionError;
 use super::msgs::{self, Kind};
-use crate::block::Block;
 
 /// Bytes collected before they are handed to the stream.
 const BUFFER: usize = 1 << 16;
@@ -90,6 +89,11 @@ impl<T: Transport> Channel<T> {
         Self { transport, out: Vec::new(), traffic: Traffic::default(), sent_last: false, limit }
     }
 
+    /// From now on each message must be complete within `limit`.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
     /// What went over the channel so far.
     pub fn traffic(&self) -> Traffic {
         self.traffic
@@ -151,22 +155,20 @@ impl<T: Transport> Channel<T> {
         Ok(payload)
     }
 
-    /// Receives a message of one kind and just `count` blocks, into `blocks`: a buffer used before spares the system
-    /// giving out fresh memory.
+    /// Receives a message of one kind and just `length` bytes, into `room`, which is made when the message has begun to
+    /// come: a buffer used before spares the system giving out fresh memory.
     ///
     /// # Errors
     /// As [`Channel::receive`].
-    pub fn receive_blocks(
+    pub fn receive_into<'r>(
         &mut self,
         kind: Kind,
-        count: usize,
-        mut blocks: Vec<Block>,
+        length: usize,
         doing: &'static str,
-    ) -> Result<Vec<Block>, SessionError> {
-        let deadline = self.expect(kind, count * Block::BYTES, doing)?;
-        blocks.resize(count, Block::ZERO);
-        self.read_exact(Block::as_bytes_mut(&mut blocks), doing, deadline)?;
-        Ok(blocks)
+        room: impl FnOnce() -> &'r mut [u8],
+    ) -> Result<(), SessionError> {
+        let deadline = self.expect(kind, length, doing)?;
+        self.read_exact(room(), doing, deadline)
     }
 
     /// Awaits the head of the next message for at most `idle` and returns its kind and length; the payload is to be read

@@ -10,8 +10,8 @@ use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Limits, Traffic, batch};
 use crate::block::{Block, Tccr};
-use crate::garble::Evaluator;
 use crate::garble::plan::Plan;
+use crate::garble::{Ciphertexts, DECODE_BYTES, Evaluator, Scheme};
 use crate::ot;
 
 /// A connection on which the hellos have been exchanged.
@@ -19,15 +19,18 @@ pub struct Greeted<T: Transport> {
     channel: Channel<T>,
     session: [u8; 32],
     digest: Digest,
+    scheme: Scheme,
 }
 
 /// A connection that is ready for inferences.
 pub struct Session<T: Transport> {
     channel: Channel<T>,
     receiver: ot::Receiver,
+    scheme: Scheme,
 }
 
-/// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to.
+/// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `schemes` which
+/// garbling schemes the server may choose from.
 ///
 /// # Errors
 /// [`SessionError::Refused`] with the server's reason if it serves another circuit, and the transport's errors.
@@ -35,12 +38,13 @@ pub fn greet<T: Transport>(
     transport: T,
     circuit: Digest,
     input_bits: usize,
+    schemes: &[Scheme],
     limits: &Limits,
     rng: &mut impl CryptoRng,
 ) -> Result<Greeted<T>, SessionError> {
     let input_bits = u32::try_from(input_bits)
         .map_err(|_| SessionError::InputLength { found: input_bits, expected: u32::MAX as usize })?;
-    let hello = ClientHello::new(Some(circuit), input_bits, rng);
+    let hello = ClientHello::new(Some(circuit), input_bits, schemes, rng);
     let (greeted, package_bytes) = exchange(transport, &hello, limits)?;
     let served = greeted.digest;
     if served != circuit {
@@ -63,11 +67,12 @@ pub fn greet<T: Transport>(
 /// [`SessionError::Misbehaved`] if the package is not valid or not the announced one, and the transport's errors.
 pub fn greet_and_fetch<T: Transport>(
     transport: T,
+    schemes: &[Scheme],
     limits: &Limits,
     rng: &mut impl CryptoRng,
 ) -> Result<(Greeted<T>, Package), SessionError> {
     let doing = "receiving the package";
-    let hello = ClientHello::new(None, 0, rng);
+    let hello = ClientHello::new(None, 0, schemes, rng);
     let (mut greeted, package_bytes) = exchange(transport, &hello, limits)?;
     let bytes = match fetch(&mut greeted.channel, package_bytes, doing) {
         Ok(bytes) => bytes,
@@ -127,7 +132,14 @@ fn exchange<T: Transport>(
     match bytes.and_then(|bytes| ServerHello::decode(&bytes)) {
         Ok(answer) => {
             let session = msgs::session_id(hello, &answer);
-            Ok((Greeted { channel, session, digest: answer.digest }, answer.package_bytes))
+            let scheme = answer.scheme;
+            let greeted = Greeted { channel, session, digest: answer.digest, scheme };
+            if hello.schemes & scheme.bit() == 0 {
+                let accepted = Scheme::names(Scheme::in_set(hello.schemes));
+                let reason = format!("the server garbles with {scheme}, this client accepts {accepted}");
+                return Err(greeted.end(SessionError::Misbehaved { doing, reason }));
+            }
+            Ok((greeted, answer.package_bytes))
         }
         Err(error) => {
             channel.refuse(&error);
@@ -155,7 +167,7 @@ impl<T: Transport> Greeted<T> {
     /// [`SessionError::Ot`] if the server's message is not valid, and the transport's errors.
     pub fn start(mut self, rng: &mut impl CryptoRng) -> Result<Session<T>, SessionError> {
         match self.base_transfers(rng) {
-            Ok(receiver) => Ok(Session { channel: self.channel, receiver }),
+            Ok(receiver) => Ok(Session { channel: self.channel, receiver, scheme: self.scheme }),
             Err(error) => Err(self.end(error)),
         }
     }
@@ -173,6 +185,11 @@ impl<T: Transport> Greeted<T> {
 }
 
 impl<T: Transport> Session<T> {
+    /// The garbling scheme that the server chose.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// What went over the wire so far.
     pub fn traffic(&self) -> Traffic {
         self.channel.traffic()
@@ -220,16 +237,20 @@ impl<T: Transport> Session<T> {
         let message = self.channel.receive(Kind::Correlate, length, doing)?;
         let (start, correlate) = message.split_first_chunk().expect("the length was checked");
         let labels = choices.correlate(&ot::msgs::Correlate::decode(expected, correlate)?)?;
-        let mut evaluator = Evaluator::new(plan, Tccr::new(Block::from_bytes(*start)), labels);
+        let (scheme, hash) = (self.scheme, Tccr::new(Block::from_bytes(*start)));
+        let mut evaluator = Evaluator::new(plan, scheme, hash, labels);
         // One thread receives, this one evaluates; the queue between them bounds the memory.
         let channel = &mut self.channel;
         std::thread::scope(|scope| {
-            let (queue, tables) = mpsc::sync_channel::<Vec<Block>>(batch());
-            let (back, spent) = mpsc::channel::<Vec<Block>>();
+            let (queue, tables) = mpsc::sync_channel::<Ciphertexts>(batch());
+            let (back, spent) = mpsc::channel::<Ciphertexts>();
             let receiving = scope.spawn(move || {
-                for length in plan.segment_lengths().filter(|&length| length > 0) {
-                    let buffer = spent.try_recv().unwrap_or_default(); // fresh until the first ones come back
-                    let table = channel.receive_blocks(Kind::Tables, length, buffer, doing)?;
+                for length in plan.segment_lengths(scheme).filter(|&length| length > 0) {
+                    let mut table = spent.try_recv().unwrap_or_default(); // fresh until the first ones come back
+                    channel.receive_into(Kind::Tables, length, doing, || {
+                        table.resize(length);
+                        table.as_bytes_mut()
+                    })?;
                     if queue.send(table).is_err() {
                         break; // the evaluation failed
                     }
@@ -241,12 +262,9 @@ impl<T: Transport> Session<T> {
             receiving.join().expect("receiving does not panic")?;
             evaluated
         })?;
-        let decoding = self.channel.receive_blocks(
-            Kind::Decoding,
-            2 * plan.program().output_bits(),
-            Vec::new(),
-            doing,
-        )?;
+        let length = DECODE_BYTES * plan.program().output_bits();
+        let decoding = self.channel.receive(Kind::Decoding, length, doing)?;
+        let decoding = Block::vec_from_bytes(&decoding).expect("hashes are whole blocks");
         Ok(evaluator.decode(&decoding)?)
     }
 
@@ -269,8 +287,8 @@ impl<T: Transport> Session<T> {
 /// the queue does.
 fn evaluate_all(
     evaluator: &mut Evaluator<'_>,
-    tables: &mpsc::Receiver<Vec<Block>>,
-    back: &mpsc::Sender<Vec<Block>>,
+    tables: &mpsc::Receiver<Ciphertexts>,
+    back: &mpsc::Sender<Ciphertexts>,
 ) -> Result<(), SessionError> {
     loop {
         let upcoming = evaluator.upcoming(batch());
@@ -280,7 +298,7 @@ fn evaluate_all(
         let mut segments = Vec::with_capacity(upcoming.len());
         for length in upcoming {
             segments.push(match length {
-                0 => Vec::new(),
+                0 => Ciphertexts::default(),
                 _ => match tables.recv() {
                     Ok(table) => table,
                     Err(mpsc::RecvError) => return Ok(()), // receiving failed and says why

@@ -5,9 +5,10 @@ use sha2::{Digest as _, Sha256};
 use xonn_circuits::program::package::{Digest, MAX_PACKAGE};
 
 use super::error::SessionError;
+use crate::garble::Scheme;
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// First bytes of a hello.
 const MAGIC: [u8; 4] = *b"XONN";
@@ -70,7 +71,7 @@ impl Kind {
 }
 
 /// A client's first message: magic, version, whether it names a circuit, the circuit's digest, the bits of its input (0
-/// if it does not know the circuit yet), 32 random bytes.
+/// if it does not know the circuit yet), the garbling schemes that it accepts, 32 random bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientHello {
     /// The client's version.
@@ -79,11 +80,14 @@ pub struct ClientHello {
     pub wanted: Option<Digest>,
     /// Bits of the client's input, 0 if unknown.
     pub input_bits: u32,
+    /// The garbling schemes that the client accepts, as [`Scheme::set`] writes them.
+    pub schemes: u8,
     /// Random.
     pub nonce: [u8; 32],
 }
 
-/// A server's first message: magic, version, the circuit's digest, bytes of the package that follows, 32 random bytes.
+/// A server's first message: magic, version, the circuit's digest, bytes of the package that follows, the garbling scheme
+/// of this session, 32 random bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerHello {
     /// The server's version.
@@ -92,17 +96,24 @@ pub struct ServerHello {
     pub digest: Digest,
     /// Bytes of the package that follows; 0 if the client has it.
     pub package_bytes: u64,
+    /// How it garbles.
+    pub scheme: Scheme,
     /// Random.
     pub nonce: [u8; 32],
 }
 
 impl ClientHello {
     /// Length in bytes.
-    pub const BYTES: usize = 4 + 2 + 1 + 32 + 4 + 32;
+    pub const BYTES: usize = 4 + 2 + 1 + 32 + 4 + 1 + 32;
 
     /// A hello of this version.
-    pub fn new(wanted: Option<Digest>, input_bits: u32, rng: &mut impl CryptoRng) -> Self {
-        Self { version: VERSION, wanted, input_bits, nonce: nonce(rng) }
+    pub fn new(
+        wanted: Option<Digest>,
+        input_bits: u32,
+        schemes: &[Scheme],
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        Self { version: VERSION, wanted, input_bits, schemes: Scheme::set(schemes), nonce: nonce(rng) }
     }
 
     /// The bytes.
@@ -112,6 +123,7 @@ impl ClientHello {
         bytes.push(self.wanted.is_some().into());
         bytes.extend(self.wanted.map_or([0; 32], |d| d.0));
         bytes.extend(self.input_bits.to_le_bytes());
+        bytes.push(self.schemes);
         bytes.extend(self.nonce);
         bytes
     }
@@ -134,17 +146,18 @@ impl ClientHello {
             }
         };
         let input_bits = u32::from_le_bytes(fields.take()?);
-        Ok(Self { version: VERSION, wanted, input_bits, nonce: fields.take()? })
+        let [schemes] = fields.take()?;
+        Ok(Self { version: VERSION, wanted, input_bits, schemes, nonce: fields.take()? })
     }
 }
 
 impl ServerHello {
     /// Length in bytes.
-    pub const BYTES: usize = 4 + 2 + 32 + 8 + 32;
+    pub const BYTES: usize = 4 + 2 + 32 + 8 + 1 + 32;
 
     /// A hello of this version.
-    pub fn new(digest: Digest, package_bytes: u64, rng: &mut impl CryptoRng) -> Self {
-        Self { version: VERSION, digest, package_bytes, nonce: nonce(rng) }
+    pub fn new(digest: Digest, package_bytes: u64, scheme: Scheme, rng: &mut impl CryptoRng) -> Self {
+        Self { version: VERSION, digest, package_bytes, scheme, nonce: nonce(rng) }
     }
 
     /// The bytes.
@@ -153,6 +166,7 @@ impl ServerHello {
         let mut bytes = head(self.version);
         bytes.extend(self.digest.0);
         bytes.extend(self.package_bytes.to_le_bytes());
+        bytes.push(self.scheme.bit());
         bytes.extend(self.nonce);
         bytes
     }
@@ -170,7 +184,12 @@ impl ServerHello {
             let reason = format!("a package of {package_bytes} bytes, at most {MAX_PACKAGE} are read");
             return Err(SessionError::Misbehaved { doing, reason });
         }
-        Ok(Self { version: VERSION, digest, package_bytes, nonce: fields.take()? })
+        let [set] = fields.take()?;
+        let Some(scheme) = Scheme::ALL.into_iter().find(|scheme| scheme.bit() == set) else {
+            let reason = format!("garbling scheme number {set} is unknown to this side");
+            return Err(SessionError::Misbehaved { doing, reason });
+        };
+        Ok(Self { version: VERSION, digest, package_bytes, scheme, nonce: fields.take()? })
     }
 }
 
@@ -246,7 +265,7 @@ mod tests {
     fn hellos_round_trip_and_mismatches_are_named() {
         let mut rng = rand::rng();
         for wanted in [None, Some(Digest([3; 32]))] {
-            let hello = ClientHello::new(wanted, 6272, &mut rng);
+            let hello = ClientHello::new(wanted, 6272, &Scheme::ALL, &mut rng);
             let bytes = hello.encode();
             assert_eq!(bytes.len(), ClientHello::BYTES);
             assert_eq!(ClientHello::decode(&bytes).expect("valid"), hello);
@@ -257,8 +276,15 @@ mod tests {
                 assert!(ClientHello::decode(&bytes[..cut]).is_err());
             }
         }
-        let hello = ServerHello::new(Digest([3; 32]), 17, &mut rng);
-        assert_eq!(ServerHello::decode(&hello.encode()).expect("valid"), hello);
+        for scheme in Scheme::ALL {
+            let hello = ServerHello::new(Digest([3; 32]), 17, scheme, &mut rng);
+            assert_eq!(hello.encode().len(), ServerHello::BYTES);
+            assert_eq!(ServerHello::decode(&hello.encode()).expect("valid"), hello);
+        }
+        let hello = ServerHello::new(Digest([3; 32]), 17, Scheme::HalfGates, &mut rng);
+        let mut both = hello.encode();
+        both[46] = Scheme::set(&Scheme::ALL);
+        assert!(ServerHello::decode(&both).expect_err("one scheme").to_string().contains("scheme number 3"));
         let huge = ServerHello { package_bytes: u64::MAX, ..hello };
         assert!(ServerHello::decode(&huge.encode()).is_err());
     }

@@ -10,8 +10,8 @@ use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Circuit, Limits, Traffic, batch};
 use crate::block::{Block, Tccr};
-use crate::garble::Garbler;
 use crate::garble::plan::Plan;
+use crate::garble::{Ciphertexts, Garbler, Scheme};
 use crate::ot;
 
 /// Batches of garbled segments that wait to be sent.
@@ -25,6 +25,8 @@ pub struct Model<'p> {
     pub plan: &'p Plan<'p>,
     /// The garbler's bits.
     pub secret: &'p [bool],
+    /// Garbling schemes on offer: of those that a client accepts the first is taken.
+    pub schemes: &'p [Scheme],
 }
 
 /// How a session went.
@@ -46,66 +48,125 @@ pub fn serve<T: Transport>(
     limits: &Limits,
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<Served, SessionError> {
-    let mut channel = Channel::new(transport, limits.message);
-    let mut inferences = 0;
-    let result = session(&mut channel, model, limits, rng, &mut inferences);
-    if let Err(error) = &result {
-        channel.refuse(error);
-    }
-    result.map(|()| Served { inferences, traffic: channel.traffic() })
+    greet(transport, model, limits)?.serve(limits, rng)
 }
 
-fn session<T: Transport>(
-    channel: &mut Channel<T>,
-    model: &Model<'_>,
+/// A client whose hello fits the model, and that waits for an answer.
+pub struct Greeted<'m, T> {
+    channel: Channel<T>,
+    model: &'m Model<'m>,
+    hello: ClientHello,
+    package: &'m [u8],
+    scheme: Scheme,
+}
+
+/// Awaits a client's hello. A client whose hello does not fit is told why.
+///
+/// # Errors
+/// [`SessionError`] if no hello comes, or none that fits the model.
+pub fn greet<'m, T: Transport>(
+    transport: T,
+    model: &'m Model<'m>,
     limits: &Limits,
-    rng: &mut (impl CryptoRng + Send),
-    inferences: &mut u64,
-) -> Result<(), SessionError> {
-    let mut sender = set_up(channel, model, rng)?;
-    loop {
-        let count = model.plan.program().input_bits();
-        let expected = ot::msgs::Extend::byte_len(sender.params(), count);
-        match channel.head(limits.idle, "waiting for an inference")? {
-            (Kind::Bye, 0) => return Ok(()),
-            (Kind::Refusal, length) => return Err(channel.refusal(length, "waiting for an inference")?),
-            (Kind::Extend, length) if length == expected && *inferences < limits.inferences => {}
-            (Kind::Extend, length) if length == expected => {
-                let reason = format!("an inference too many, a connection is granted {}", limits.inferences);
-                return Err(SessionError::Misbehaved { doing: "waiting for an inference", reason });
-            }
-            (kind, length) => {
-                let reason =
-                    format!("{kind:?} of {length} bytes, expected Extend of {expected} bytes or Bye");
-                return Err(SessionError::Misbehaved { doing: "waiting for an inference", reason });
-            }
+) -> Result<Greeted<'m, T>, SessionError> {
+    let mut channel = Channel::new(transport, limits.message.min(limits.hello));
+    let read = |channel: &mut Channel<T>| {
+        let bytes = channel.receive(Kind::ClientHello, ClientHello::BYTES, "greeting")?;
+        let hello = ClientHello::decode(&bytes)?;
+        let package = check_hello(&hello, model.circuit)?;
+        let scheme = choose_scheme(&hello, model.schemes)?;
+        Ok((hello, package, scheme))
+    };
+    match read(&mut channel) {
+        Ok((hello, package, scheme)) => {
+            channel.set_limit(limits.message);
+            Ok(Greeted { channel, model, hello, package, scheme })
         }
-        let extend = channel.payload(expected, "receiving the client's oblivious choices")?;
-        infer(channel, model, &mut sender, &extend, rng)?;
-        *inferences += 1;
+        Err(error) => {
+            channel.refuse(&error);
+            Err(error)
+        }
     }
 }
 
-/// Hellos, the package if the client asks for it, base OTs.
-fn set_up<T: Transport>(
-    channel: &mut Channel<T>,
-    model: &Model<'_>,
-    rng: &mut impl CryptoRng,
-) -> Result<ot::Sender, SessionError> {
-    let doing = "greeting";
-    let hello = ClientHello::decode(&channel.receive(Kind::ClientHello, ClientHello::BYTES, doing)?)?;
-    let package = check_hello(&hello, model.circuit)?;
-    let answer = ServerHello::new(model.circuit.digest, package.len() as u64, rng);
-    let params = ot::Params::default();
-    let (setup, request) = ot::SenderSetup::start(params, msgs::session_id(&hello, &answer), rng);
-    channel.send(Kind::ServerHello, &answer.encode(), doing)?;
-    for part in package.chunks(msgs::PACKAGE_PART) {
-        channel.send(Kind::Package, part, "sending the package")?;
+impl<T: Transport> Greeted<'_, T> {
+    /// Serves the client until it says goodbye, as [`serve`] does.
+    ///
+    /// # Errors
+    /// [`SessionError`]: whatever ended the session before its goodbye.
+    pub fn serve(
+        mut self,
+        limits: &Limits,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Served, SessionError> {
+        let mut inferences = 0;
+        let result = self.session(limits, rng, &mut inferences);
+        if let Err(error) = &result {
+            self.channel.refuse(error);
+        }
+        result.map(|()| Served { inferences, traffic: self.channel.traffic() })
     }
-    channel.send(Kind::BaseRequest, &request.encode(), doing)?;
-    let length = ot::msgs::BaseReply::byte_len(params);
-    let reply = channel.receive(Kind::BaseReply, length, "receiving the base oblivious transfers")?;
-    Ok(setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?)
+
+    fn session(
+        &mut self,
+        limits: &Limits,
+        rng: &mut (impl CryptoRng + Send),
+        inferences: &mut u64,
+    ) -> Result<(), SessionError> {
+        let mut sender = self.set_up(rng)?;
+        let (channel, model) = (&mut self.channel, self.model);
+        loop {
+            let count = model.plan.program().input_bits();
+            let expected = ot::msgs::Extend::byte_len(sender.params(), count);
+            let doing = "waiting for an inference";
+            match channel.head(limits.idle, doing)? {
+                (Kind::Bye, 0) => return Ok(()),
+                (Kind::Refusal, length) => return Err(channel.refusal(length, doing)?),
+                (Kind::Extend, length) if length == expected && *inferences < limits.inferences => {}
+                (Kind::Extend, length) if length == expected => {
+                    let granted = limits.inferences;
+                    let reason = format!("an inference too many, a connection is granted {granted}");
+                    return Err(SessionError::Misbehaved { doing, reason });
+                }
+                (kind, length) => {
+                    let reason =
+                        format!("{kind:?} of {length} bytes, expected Extend of {expected} bytes or Bye");
+                    return Err(SessionError::Misbehaved { doing, reason });
+                }
+            }
+            let extend = channel.payload(expected, "receiving the client's oblivious choices")?;
+            infer(channel, model, self.scheme, &mut sender, &extend, rng)?;
+            *inferences += 1;
+        }
+    }
+
+    /// The server's hello, the package if the client asks for it, base OTs.
+    fn set_up(&mut self, rng: &mut impl CryptoRng) -> Result<ot::Sender, SessionError> {
+        let (channel, doing) = (&mut self.channel, "greeting");
+        let answer = ServerHello::new(self.model.circuit.digest, self.package.len() as u64, self.scheme, rng);
+        let params = ot::Params::default();
+        let (setup, request) = ot::SenderSetup::start(params, msgs::session_id(&self.hello, &answer), rng);
+        channel.send(Kind::ServerHello, &answer.encode(), doing)?;
+        for part in self.package.chunks(msgs::PACKAGE_PART) {
+            channel.send(Kind::Package, part, "sending the package")?;
+        }
+        channel.send(Kind::BaseRequest, &request.encode(), doing)?;
+        let length = ot::msgs::BaseReply::byte_len(params);
+        let reply = channel.receive(Kind::BaseReply, length, "receiving the base oblivious transfers")?;
+        Ok(setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?)
+    }
+}
+
+/// The first scheme on offer that the client accepts.
+fn choose_scheme(hello: &ClientHello, offered: &[Scheme]) -> Result<Scheme, SessionError> {
+    let accepted = |scheme: &&Scheme| hello.schemes & scheme.bit() != 0;
+    offered.iter().find(accepted).copied().ok_or_else(|| {
+        SessionError::Mismatch(format!(
+            "the client accepts the garbling schemes {}, this server offers {}; --scheme on either side allows others",
+            Scheme::names(Scheme::in_set(hello.schemes)),
+            Scheme::names(offered.iter().copied())
+        ))
+    })
 }
 
 /// The package to send, empty if the client has the circuit already.
@@ -137,6 +198,7 @@ fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8]
 fn infer<T: Transport>(
     channel: &mut Channel<T>,
     model: &Model<'_>,
+    scheme: Scheme,
     sender: &mut ot::Sender,
     extend: &[u8],
     rng: &mut impl CryptoRng,
@@ -144,19 +206,19 @@ fn infer<T: Transport>(
     let doing = "sending the garbled circuit";
     let count = model.plan.program().input_bits();
     let keys = sender.extend(count, &ot::msgs::Extend::decode(sender.params(), count, extend)?)?;
-    let mut delta = Block::random(rng).with_lsb_set();
+    let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
     let start = Block::random(rng);
-    let (labels, correlate) = keys.correlate(delta);
+    let (labels, correlate) = keys.correlate(secrets[0]);
     let mut message = start.to_bytes().to_vec();
     message.extend(correlate.encode());
     channel.send(Kind::Correlate, &message, doing)?;
 
-    let mut garbler = Garbler::new(model.plan, model.secret, delta, Tccr::new(start), labels);
-    delta.zeroize();
+    let mut garbler = Garbler::new(model.plan, scheme, model.secret, secrets, Tccr::new(start), labels);
+    secrets.zeroize();
     // One thread garbles, this one sends; the queue between them bounds the memory.
     let decoding = std::thread::scope(|scope| {
-        let (queue, batches) = mpsc::sync_channel::<Vec<Vec<Block>>>(BATCHES_AHEAD);
-        let (back, sent) = mpsc::channel::<Vec<Block>>();
+        let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
+        let (back, sent) = mpsc::channel::<Ciphertexts>();
         let garbling = scope.spawn(move || {
             loop {
                 garbler.recycle(sent.try_iter());
@@ -169,7 +231,7 @@ fn infer<T: Transport>(
         });
         for table in batches.iter().flatten() {
             if !table.is_empty() {
-                channel.send(Kind::Tables, Block::as_bytes(&table), doing)?;
+                channel.send(Kind::Tables, table.as_bytes(), doing)?;
             }
             let _ = back.send(table); // garbling may be done, and then needs no buffers
         }

@@ -86,7 +86,7 @@ fn every_flipped_bit_of_hellos_and_heads_is_noticed() {
     let (flips, errors) = flip(&one_addition(), false, |kind, _| kind <= 2);
     // A circuit that is named needs no more of the flag, digest and bits than that they fit, so each flip shows.
     assert_eq!(errors, flips);
-    assert_eq!(flips, 78 + 75 + 9 * 5, "both hellos and the heads of nine messages");
+    assert_eq!(flips, 79 + 76 + 9 * 5, "both hellos and the heads of nine messages");
 }
 
 #[test]

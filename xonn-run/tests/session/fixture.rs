@@ -9,6 +9,7 @@ use xonn_circuits::netlist::Netlist;
 use xonn_circuits::program::evaluate::evaluate;
 use xonn_circuits::program::package::Package;
 use xonn_run::bench::binary_layer;
+use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::server::{self, Model, Served};
@@ -25,6 +26,8 @@ pub struct Fixture {
     pub secret: Vec<bool>,
     pub inputs: Vec<Vec<bool>>,
     pub wants: Vec<Vec<bool>>,
+    /// What the server offers and the client accepts.
+    pub schemes: Vec<Scheme>,
 }
 
 /// Adds the garbler's number to the evaluator's: one AND a bit, and a sum with one bit more.
@@ -52,6 +55,7 @@ pub fn addition() -> Fixture {
         secret: bits(mine, WIDTH),
         inputs: yours.iter().map(|&n| bits(n, WIDTH)).collect(),
         wants: yours.iter().map(|&n| bits(mine + n, WIDTH + 1)).collect(),
+        schemes: Scheme::ALL.to_vec(),
     }
 }
 
@@ -72,7 +76,7 @@ pub fn neurons(fan_in: u32) -> Fixture {
         wants.iter().all(|w| w.contains(&true) && w.contains(&false)),
         "one answer everywhere shows little"
     );
-    Fixture { circuit: Circuit::of_package(&package), secret, inputs, wants }
+    Fixture { circuit: Circuit::of_package(&package), secret, inputs, wants, schemes: Scheme::ALL.to_vec() }
 }
 
 /// Limits for peers that stop answering: short, so that a test of them is.
@@ -103,7 +107,8 @@ impl Fixture {
     /// Serves one session.
     pub fn serve(&self, transport: impl Transport, limits: &Limits) -> Result<Served, SessionError> {
         let plan = Plan::new(&self.circuit.program, Role::Garbler);
-        let model = Model { circuit: &self.circuit, plan: &plan, secret: &self.secret };
+        let model =
+            Model { circuit: &self.circuit, plan: &plan, secret: &self.secret, schemes: &self.schemes };
         server::serve(transport, &model, limits, &mut ChaCha20Rng::seed_from_u64(1))
     }
 
@@ -112,14 +117,14 @@ impl Fixture {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
         let plan = Plan::new(&self.circuit.program, Role::Evaluator);
         let bits = self.circuit.program.input_bits();
-        let greeted = client::greet(transport, self.circuit.digest, bits, limits, rng)?;
+        let greeted = client::greet(transport, self.circuit.digest, bits, &self.schemes, limits, rng)?;
         self.ask_all(greeted.start(rng)?, &plan, rng)
     }
 
     /// Asks for all inputs, with the package that the server sends.
     pub fn fetch_and_ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
-        let (greeted, package) = client::greet_and_fetch(transport, limits, rng)?;
+        let (greeted, package) = client::greet_and_fetch(transport, &self.schemes, limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
         let plan = Plan::new(package.program(), Role::Evaluator);
         self.ask_all(greeted.start(rng)?, &plan, rng)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use xonn_circuits::program::package::Digest;
+use xonn_run::garble::Scheme;
 use xonn_run::session::{Circuit, Limits, SessionError, client};
 
 use crate::fixture::{Fixture, adder, addition, neurons};
@@ -34,7 +35,7 @@ fn assert_sentence(error: &SessionError, parts: &[&str]) {
 fn another_circuit() {
     let (fixture, other) = (addition(), neurons(2));
     let rng = &mut ChaCha20Rng::seed_from_u64(4);
-    let ask = |end| client::greet(end, other.circuit.digest, 2, &Limits::default(), rng);
+    let ask = |end| client::greet(end, other.circuit.digest, 2, &Scheme::ALL, &Limits::default(), rng);
     let (server, client) = both(&fixture, ask);
     let digests = [fixture.circuit.digest.to_string(), other.circuit.digest.to_string()];
     assert!(matches!(server, SessionError::Mismatch(_)) && matches!(client, SessionError::Refused(_)));
@@ -47,7 +48,7 @@ fn another_circuit() {
 fn another_number_of_input_bits() {
     let fixture = addition();
     let rng = &mut ChaCha20Rng::seed_from_u64(5);
-    let ask = |end| client::greet(end, fixture.circuit.digest, 17, &Limits::default(), rng);
+    let ask = |end| client::greet(end, fixture.circuit.digest, 17, &Scheme::ALL, &Limits::default(), rng);
     let (server, client) = both(&fixture, ask);
     for error in [server, client] {
         assert_sentence(&error, &["has 17 bits", "takes 16"]);
@@ -57,11 +58,44 @@ fn another_number_of_input_bits() {
 #[test]
 fn a_package_that_the_server_does_not_have() {
     let rng = &mut ChaCha20Rng::seed_from_u64(6);
-    let ask = |end| client::greet_and_fetch(end, &Limits::default(), rng);
+    let ask = |end| client::greet_and_fetch(end, &Scheme::ALL, &Limits::default(), rng);
     let (server, client) = both(&addition(), ask);
     for error in [server, client] {
         assert_sentence(&error, &["asks for a package", "plain netlist"]);
     }
+}
+
+#[test]
+fn no_garbling_scheme_in_common() {
+    for (offered, accepted) in
+        [(Scheme::HalfGates, Scheme::ThreeHalves), (Scheme::ThreeHalves, Scheme::HalfGates)]
+    {
+        let fixture = Fixture { schemes: vec![offered], ..addition() };
+        let rng = &mut ChaCha20Rng::seed_from_u64(7);
+        let ask = |end| client::greet(end, fixture.circuit.digest, 16, &[accepted], &Limits::default(), rng);
+        let (server, client) = both(&fixture, ask);
+        assert!(matches!(server, SessionError::Mismatch(_)) && matches!(client, SessionError::Refused(_)));
+        for error in [server, client] {
+            let (accepts, offers) =
+                (format!("accepts the garbling schemes {accepted}"), format!("offers {offered}"));
+            assert_sentence(&error, &[&accepts, &offers, "--scheme"]);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_takes_a_scheme_which_the_client_did_not_name() {
+    let fixture = Fixture { schemes: vec![Scheme::HalfGates], ..addition() };
+    let mut hello = server_hello(fixture.circuit.digest, 0);
+    hello[46] = Scheme::ThreeHalves.bit();
+    let (error, refusal) = scripted_server(&fixture, &Limits::default(), false, |end| {
+        end.take_frame();
+        end.put(&frame(2, &hello));
+        end.take_refusal()
+    });
+    let error = error.expect_err("it is not the client's scheme");
+    assert_sentence(&error, &["the server garbles with three-halves", "this client accepts half-gates"]);
+    assert!(refusal.is_some_and(|text| text.contains("three-halves")));
 }
 
 #[test]
@@ -74,7 +108,7 @@ fn another_version_at_the_client() {
     });
     assert_sentence(
         &server.expect_err("another version"),
-        &["client speaks version 9", "this side version 2"],
+        &["client speaks version 9", "this side version 3"],
     );
     assert!(refusal.expect("the client is told").contains("version 9"));
 }
@@ -90,7 +124,7 @@ fn another_version_at_the_server() {
     });
     assert_sentence(
         &client.expect_err("another version"),
-        &["server speaks version 258", "this side version 2"],
+        &["server speaks version 258", "this side version 3"],
     );
     assert!(refusal.expect("the server is told").contains("version 258"));
 }

@@ -25,13 +25,15 @@ fn with_server(
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let plan = Plan::new(&fixture.circuit.program, Role::Garbler);
-    let model = Model { circuit: &fixture.circuit, plan: &plan, secret: &fixture.secret };
+    let model =
+        Model { circuit: &fixture.circuit, plan: &plan, secret: &fixture.secret, schemes: &fixture.schemes };
     let events = Mutex::new(Vec::new());
     let report = |event: Event<'_>| {
         let line = match event {
             Event::Ended { result: Ok(served), .. } => format!("{} inferences", served.inferences),
             Event::Ended { result: Err(error), .. } => error.to_string(),
             Event::Full { .. } => "full".into(),
+            Event::HalfOpen { .. } => "half open".into(),
             Event::AcceptFailed { error } => format!("accept failed: {error}"),
         };
         events.lock().expect("no holder panics").push(line);
@@ -132,6 +134,29 @@ fn a_full_server_says_so_and_has_room_again_later() {
     assert!(full >= 2, "{events:?}");
     assert_eq!(events.len() - full, 3, "{events:?}");
     assert!(events.contains(&"3 inferences".to_owned()));
+}
+
+/// An address may keep a few connections open without a word, and no more; those of clients that have greeted do not count.
+#[test]
+fn an_address_has_few_silent_connections() {
+    let fixture = neurons(2);
+    let few = net::HALF_OPEN;
+    let events = with_server(&fixture, Limits::default(), 64, few as u64 + 1, |address| {
+        let mut silent: Vec<TcpStream> = (0..few).map(|_| connect(address)).collect();
+        let mut end = [0];
+        assert_eq!(connect(address).read(&mut end).expect("closed, not left waiting"), 0);
+        drop(silent.pop());
+        let deadline = Instant::now() + Duration::from_secs(4);
+        while fixture.ask(connect(address), &Limits::default()).is_err() {
+            assert!(Instant::now() < deadline, "the server should notice that one has left");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    assert!(
+        events.contains(&"half open".to_owned()) && events.contains(&"3 inferences".to_owned()),
+        "{events:?}"
+    );
+    assert_eq!(events.iter().filter(|event| *event != "half open").count(), few + 1, "{events:?}");
 }
 
 /// Clients that are turned away and do not listen must not keep the server from accepting others.

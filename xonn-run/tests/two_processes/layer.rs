@@ -10,8 +10,8 @@ use xonn_run::bench::binary_layer;
 
 use crate::command::{Listening, run_ok};
 
-/// Serves a layer, asks for `samples` predictions, checks them; gives the client's report and the server's log.
-fn ask(fan_in: u32, samples: usize) -> (Value, String) {
+/// Serves a layer, asks for `samples` predictions by a scheme, checks them; gives the client's report and the server's log.
+fn ask(fan_in: u32, samples: usize, scheme: &str) -> (Value, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str| {
         folder.path().join(name).into_os_string().into_string().expect("a temporary path is text")
@@ -35,7 +35,7 @@ fn ask(fan_in: u32, samples: usize) -> (Value, String) {
     let serve = ["serve", &package, "--secret", &secret, "--listen", "127.0.0.1:0", "--connections", "1"];
     let server = Listening::start(serve.iter().chain(&["--stats"]));
     let infer = ["infer", "--server", &server.address, "--package", &package, "--input", &input];
-    let json = run_ok(infer.iter().chain(&["--output", &private, "--json", "--stats"]));
+    let json = run_ok(infer.iter().chain(&["--output", &private, "--json", "--stats", "--scheme", scheme]));
     let bytes = |path: &str| std::fs::read(path).expect("the predictions were written");
     assert_eq!(bytes(&private), bytes(&clear));
     (serde_json::from_str(&json).expect("JSON"), server.finish())
@@ -43,17 +43,24 @@ fn ask(fan_in: u32, samples: usize) -> (Value, String) {
 
 #[test]
 fn a_layer_gives_the_answers_of_eval_and_both_hosts_tell_their_figures() {
-    let (report, log) = ask(64, 3);
-    assert!(log.contains("stats: peak memory ") && log.contains(" sent, "), "{log}");
-    if cfg!(target_os = "linux") {
-        assert!(report["peak_memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
-    }
+    let received = ["half-gates", "three-halves"].map(|scheme| {
+        let (report, log) = ask(64, 3, scheme);
+        assert!(log.contains("stats: peak memory ") && log.contains(" sent, "), "{log}");
+        if cfg!(target_os = "linux") {
+            assert!(report["peak_memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+        }
+        assert_eq!(report["scheme"], scheme);
+        (report["received_bytes"].as_u64().expect("a count"), report["and"].clone())
+    });
+    // All but the tables is the same: 32 bytes an AND, or 24 and five bits, in one segment.
+    let full = received[0].1["full"].as_u64().expect("a count");
+    assert_eq!(received[0].0 - received[1].0, 3 * (8 * full - (5 * full).div_ceil(8)));
 }
 
 /// 34 MB of tables an inference: neither host may come near to holding them all.
 #[test]
 fn memory_is_bounded_by_what_is_in_flight() {
-    let (report, log) = ask(1024, 2);
+    let (report, log) = ask(1024, 2, "half-gates");
     if cfg!(target_os = "linux") {
         let ands = report["and"]["full"].as_u64().expect("a count");
         let (peak, tables) = (report["peak_memory_bytes"].as_u64().expect("a count"), 32 * ands);
@@ -68,11 +75,13 @@ fn memory_is_bounded_by_what_is_in_flight() {
 #[test]
 #[ignore = "a measurement: ANDs a second between two processes, for a machine with two free cores"]
 fn loopback_rate() {
-    let (report, log) = ask(1024, 100);
-    let number = |value: &Value| value.as_f64().expect("a number");
-    let costs = &report["and"];
-    let ands = number(&costs["full"]) + number(&costs["half"]);
-    let rate = ands / number(&report["inference_ms_median"]) / 1e3;
-    println!("{rate:.1} million ANDs a second, median of 100 inferences of {ands} ANDs\n{log}");
-    assert!(rate > 1.0);
+    for scheme in ["half-gates", "three-halves"] {
+        let (report, log) = ask(1024, 100, scheme);
+        let number = |value: &Value| value.as_f64().expect("a number");
+        let costs = &report["and"];
+        let ands = number(&costs["full"]) + number(&costs["half"]);
+        let rate = ands / number(&report["inference_ms_median"]) / 1e3;
+        println!("{scheme}: {rate:.1} million ANDs a second, median of 100 inferences of {ands} ANDs\n{log}");
+        assert!(rate > 1.0);
+    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use xonn_circuits::bristol::{self, Options};
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
+use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::net;
 use xonn_run::session::{Circuit, Limits, SessionError, client};
@@ -30,15 +31,22 @@ fn public(path: &str) -> Option<String> {
     None
 }
 
-/// Garbles in one process and evaluates in another; what the evaluator prints.
+/// Garbles in one process and evaluates in another, by each scheme; what the evaluator prints.
 fn run_both(file: &str, both: &[&str], garbler: &str, evaluator: &[&str]) -> String {
-    let garble = ["garble", file, "--input", garbler];
-    let garbler = Listening::start(garble.iter().chain(both).chain(&ANY_PORT));
-    let evaluate = ["evaluate", file, "--connect", &garbler.address];
-    let printed = run_ok(evaluate.iter().chain(both).chain(evaluator));
-    let log = garbler.finish();
-    assert!(log.contains(": 1 evaluations in "), "{log}");
-    printed.trim_end().to_owned()
+    // One host's wish is enough.
+    let [half, three] = [[&["--scheme", "half-gates"][..], &[]], [&[], &["--scheme", "three-halves"]]].map(
+        |[here, there]| {
+            let garble = ["garble", file, "--input", garbler];
+            let garbler = Listening::start(garble.iter().chain(both).chain(here).chain(&ANY_PORT));
+            let evaluate = ["evaluate", file, "--connect", &garbler.address];
+            let printed = run_ok(evaluate.iter().chain(both).chain(evaluator).chain(there));
+            let log = garbler.finish();
+            assert!(log.contains(": 1 evaluations in "), "{log}");
+            printed.trim_end().to_owned()
+        },
+    );
+    assert_eq!(half, three, "half gates, then three halves");
+    half
 }
 
 /// Bytes in order, each most significant bit first.
@@ -133,12 +141,48 @@ fn hosts_that_share_the_groups_differently_are_told_so() {
     let garbler = Listening::start(garble.iter().chain(&ANY_PORT));
     let evaluate = ["evaluate", &file, "--connect", &garbler.address, "--garbler-groups", "0"];
     let here = run_failing(evaluate.iter().chain(&["--input", "10100110"]));
-    let there = garbler.fail();
+    // The garbler goes on waiting for one that fits.
+    let evaluate = ["evaluate", &file, "--connect", &garbler.address, "--garbler-groups", "0,2"];
+    assert_eq!(run_ok(evaluate.iter().chain(&["--input", "1010"])).trim_end(), "1110");
+    let there = garbler.finish();
     let digest =
         |groups: &[usize]| Circuit::of_netlist(three_groups(), groups).expect("valid").digest.to_string();
     for text in [here, there] {
         assert!(text.contains("both need the same file"), "{text}");
         assert!(text.contains(&digest(&[0])) && text.contains(&digest(&[0, 2])), "{text}");
+    }
+}
+
+#[test]
+fn a_port_scan_does_not_end_a_garbler() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = written(&folder, "three.txt", &three_groups());
+    let bits = folder.path().join("bits");
+    std::fs::write(&bits, "1100\n").expect("written");
+    let input = format!("@{}", bits.display());
+    let garbler = Listening::start(["garble", &file, "--input", &input].iter().chain(&ANY_PORT));
+    let scan = || net::connect(&garbler.address, Duration::from_secs(5)).expect("it listens");
+    drop(scan());
+    let mut silent = scan();
+    std::io::Write::write_all(&mut silent, b"GET / HTTP/1.1\r\n\r\n").expect("sent");
+    let evaluate = ["evaluate", &file, "--connect", &garbler.address, "--input", "10100110"];
+    assert_eq!(run_ok(evaluate).trim_end(), "1110");
+    let log = garbler.finish();
+    assert!(log.matches("failed after").count() == 2 && log.contains(": 1 evaluations in "), "{log}");
+}
+
+#[test]
+fn hosts_without_a_scheme_in_common_are_both_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = written(&folder, "three.txt", &three_groups());
+    let garble = ["garble", &file, "--input", "1100", "--scheme", "half-gates"];
+    let garbler = Listening::start(garble.iter().chain(&ANY_PORT));
+    let evaluate = ["evaluate", &file, "--connect", &garbler.address, "--input", "10100110", "--scheme"];
+    let here = run_failing(evaluate.iter().chain(&["three-halves"]));
+    assert_eq!(run_ok(evaluate.iter().chain(&["three-halves,half-gates"])).trim_end(), "1110");
+    for text in [here, garbler.finish()] {
+        assert!(text.contains("accepts the garbling schemes three-halves"), "{text}");
+        assert!(text.contains("offers half-gates"), "{text}");
     }
 }
 
@@ -150,8 +194,8 @@ fn a_garbler_answers_once() {
     let circuit = Circuit::of_netlist(three_groups(), &[0]).expect("valid");
     let (plan, rng) = (Plan::new(&circuit.program, Role::Evaluator), &mut net::fresh_rng());
     let stream = net::connect(&garbler.address, Duration::from_secs(5)).expect("it listens");
-    let greeted =
-        client::greet(stream, circuit.digest, 8, &Limits::default(), rng).expect("the same circuit");
+    let greeted = client::greet(stream, circuit.digest, 8, &Scheme::ALL, &Limits::default(), rng)
+        .expect("the same circuit");
     let mut session = greeted.start(rng).expect("an honest garbler");
     let input = [true, false, true, false, false, true, true, false];
     assert_eq!(session.infer(&plan, &input, rng).expect("the first"), [true, true, true, false]);

@@ -2,17 +2,40 @@
 
 use std::array::from_fn;
 
+use super::super::tccr::{Offsets, SHARING, sigma};
 use super::super::{Block, portable};
+use super::three_halves::Sliced;
 use super::{LANES, Tables, Wide};
 
 /// Gates under the hash with this start point.
-pub(super) struct Gates(pub Block);
+pub(super) struct Gates {
+    start: Block,
+    offsets: Offsets,
+}
 
 impl Gates {
-    /// The hashes of each lane's group of blocks, under a tweak a lane.
-    fn hash<const PER: usize>(&self, tweak: u64, mut groups: [[Block; PER]; LANES]) -> [[Block; PER]; LANES] {
-        portable::hash(self.0, tweak, &mut groups);
-        groups
+    /// Gates under the hash with this start point and its offsets.
+    pub fn new(start: Block, offsets: Offsets) -> Self {
+        Self { start, offsets }
+    }
+
+    fn sliced(&self) -> Sliced {
+        Sliced { start: self.start, offsets: self.offsets }
+    }
+
+    /// The hashes of each lane's labels of a gate's first or second wire.
+    fn hash<const N: usize>(
+        &self,
+        tweak: u64,
+        wire: usize,
+        labels: [[Block; N]; LANES],
+    ) -> [[Block; N]; LANES] {
+        from_fn(|lane| {
+            let offset = self.offsets[SHARING * wire + lane % SHARING];
+            let inputs = labels[lane].map(|x| sigma(x) ^ offset);
+            let states = portable::encrypt(self.start, tweak.wrapping_add((lane / SHARING) as u64), inputs);
+            from_fn(|n| states[n] ^ inputs[n])
+        })
     }
 }
 
@@ -37,16 +60,10 @@ impl super::Gates for Gates {
         Wide(from_fn(|i| a.0[i] ^ other.0[i].masked(bits >> i & 1 == 1)))
     }
 
-    fn garble_and(
-        &self,
-        delta: &Block,
-        [a, b, c]: [&Wide; 3],
-        tweaks: [u64; 2],
-        tables: &mut Tables,
-    ) -> Wide {
+    fn garble_and(&mut self, delta: &Block, [a, b, c]: [&Wide; 3], tweak: u64, tables: &mut Tables) -> Wide {
         let (a, b) = (self.xor(a, c), self.xor(b, c));
-        let ha = self.hash(tweaks[0], a.0.map(|w| [w, w ^ *delta]));
-        let hb = self.hash(tweaks[1], b.0.map(|w| [w, w ^ *delta]));
+        let ha = self.hash(tweak, 0, a.0.map(|w| [w, w ^ *delta]));
+        let hb = self.hash(tweak, 1, b.0.map(|w| [w, w ^ *delta]));
         Wide(from_fn(|i| {
             let (pa, pb) = (a.0[i].lsb(), b.0[i].lsb());
             let tg = ha[i][0] ^ ha[i][1] ^ delta.masked(pb);
@@ -57,14 +74,14 @@ impl super::Gates for Gates {
     }
 
     fn garble_half(
-        &self,
+        &mut self,
         delta: &Block,
         a: &Wide,
         bits: u16,
         tweak: u64,
         table: &mut [Block; LANES],
     ) -> Wide {
-        let h = self.hash(tweak, a.0.map(|w| [w, w ^ *delta]));
+        let h = self.hash(tweak, 0, a.0.map(|w| [w, w ^ *delta]));
         Wide(from_fn(|i| {
             table[i] = h[i][0] ^ h[i][1] ^ delta.masked(bits >> i & 1 == 1);
             h[i][0] ^ table[i].masked(a.0[i].lsb())
@@ -72,23 +89,46 @@ impl super::Gates for Gates {
     }
 
     fn evaluate_and(
-        &self,
+        &mut self,
         [a, b, c]: [&Wide; 3],
-        tweaks: [u64; 2],
+        tweak: u64,
         tg: &[Block; LANES],
         te: &[Block; LANES],
     ) -> Wide {
         let (a, b) = (self.xor(a, c), self.xor(b, c));
-        let ha = self.hash(tweaks[0], a.0.map(|w| [w]));
-        let hb = self.hash(tweaks[1], b.0.map(|w| [w]));
+        let ha = self.hash(tweak, 0, a.0.map(|w| [w]));
+        let hb = self.hash(tweak, 1, b.0.map(|w| [w]));
         Wide(from_fn(|i| {
             let (sa, sb) = (a.0[i].lsb(), b.0[i].lsb());
             ha[i][0] ^ tg[i].masked(sa) ^ hb[i][0] ^ (te[i] ^ a.0[i]).masked(sb) ^ c.0[i]
         }))
     }
 
-    fn evaluate_half(&self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide {
-        let h = self.hash(tweak, a.0.map(|w| [w]));
+    fn evaluate_half(&mut self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide {
+        let h = self.hash(tweak, 0, a.0.map(|w| [w]));
         Wide(from_fn(|i| h[i][0] ^ table[i].masked(a.0[i].lsb())))
+    }
+
+    fn garble_sliced(
+        &mut self,
+        delta: &Block,
+        operands: [&Wide; 3],
+        tweak: u64,
+        dice: [u16; 2],
+        pairs: &mut [Block; LANES],
+        slices: &mut [[u8; 8]; LANES],
+    ) -> (Wide, [u16; 5]) {
+        self.sliced().garble(delta, operands, tweak, dice, pairs, slices)
+    }
+
+    fn evaluate_sliced(
+        &mut self,
+        operands: [&Wide; 3],
+        tweak: u64,
+        pairs: &[Block; LANES],
+        slices: &[[u8; 8]; LANES],
+        control: [u16; 5],
+    ) -> Wide {
+        self.sliced().evaluate(operands, tweak, pairs, slices, control)
     }
 }

@@ -37,7 +37,7 @@ impl Work for All {
     type Output = Vec<Block>;
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) -> Vec<Block> {
+    fn run<G: Gates>(self, gates: &mut G) -> Vec<Block> {
         let Sample { delta, a, b, bits, tweaks, tables } = self.0;
         let c = Wide(tables[0]);
         let (mut full, mut half) = ([[Block::ZERO; LANES]; 2], [Block::ZERO; LANES]);
@@ -46,11 +46,20 @@ impl Work for All {
             gates.xor(&a, &b),
             gates.xor3(&a, &b, &c),
             gates.xor_where(&a, &b, bits),
-            gates.garble_and(&delta, [&a, &b, &c], tweaks, &mut full),
+            gates.garble_and(&delta, [&a, &b, &c], tweaks[0], &mut full),
             gates.garble_half(&delta, &a, bits, tweaks[0], &mut half),
-            gates.evaluate_and([&a, &b, &c], tweaks, &tables[0], &tables[1]),
+            gates.evaluate_and([&a, &b, &c], tweaks[0], &tables[0], &tables[1]),
             gates.evaluate_half(&a, tweaks[1], &tables[1]),
         ];
+        let (dice, mut slices) = ([bits, tweaks[0] as u16], [[7; 8]; LANES]);
+        let control = [bits, !bits, dice[1], dice[1].rotate_left(3), bits ^ dice[1]];
+        let evaluated = gates.evaluate_sliced([&a, &b, &c], tweaks[1], &tables[1], &slices, control);
+        let (sliced, control) =
+            gates.garble_sliced(&delta, [&a, &b, &c], tweaks[0], dice, &mut half, &mut slices);
+        let small = slices.map(u64::from_le_bytes).into_iter().chain(control.map(u64::from));
+        let small: Vec<Block> = small.map(|x| Block::from(u128::from(x))).collect();
+        let wides = wides.into_iter().chain([evaluated, sliced]).collect::<Vec<_>>();
+        let half = half.into_iter().chain(small);
         wides.iter().flat_map(|w| w.0).chain(full.into_iter().flatten()).chain(half).collect()
     }
 }
@@ -66,6 +75,33 @@ fn every_backend_gives_the_portable_bytes() {
     }
 }
 
+/// Gates one after the other, whose tweaks go on, jump and come again: round keys are computed some gates' at a time.
+struct Sequence<'a>(&'a [u64]);
+
+impl Work for Sequence<'_> {
+    type Output = Vec<Block>;
+
+    #[inline(always)]
+    fn run<G: Gates>(self, gates: &mut G) -> Vec<Block> {
+        let Sample { delta, mut a, b, bits, mut tables, .. } = sample(3);
+        for &tweak in self.0 {
+            let and = gates.garble_and(&delta, [&a, &b, &Wide::ZERO], tweak, &mut tables);
+            a = gates.garble_half(&delta, &and, bits, tweak + 2, &mut tables[0]);
+        }
+        a.0.to_vec()
+    }
+}
+
+#[test]
+fn round_keys_are_those_of_the_tweak_whatever_came_before() {
+    let tweaks = [0, 4, 8, 12, 16, 15, 14, 13, 12, 11, 29, 1, 1 << 32, (1 << 32) - 1, (1 << 32) + 9, 3, 0];
+    let on = |backend| Tccr::with_backend(Block::from(78), backend).unwrap().run(Sequence(&tweaks));
+    let expected = on(Backend::Portable);
+    for backend in Backend::available() {
+        assert_eq!(on(backend), expected, "{backend}");
+    }
+}
+
 /// Each lane garbled, then evaluated with the labels of given bits: the label for the AND comes out.
 struct Truth {
     sample: Sample,
@@ -78,13 +114,18 @@ impl Work for Truth {
     type Output = ();
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) {
+    fn run<G: Gates>(self, gates: &mut G) {
         let Sample { delta, a, b, bits, tweaks, mut tables } = self.sample;
         let (deltas, c) = (gates.splat(&delta), Wide(tables[0]));
-        let zero = gates.garble_and(&delta, [&a, &b, &c], tweaks, &mut tables);
+        let zero = gates.garble_and(&delta, [&a, &b, &c], tweaks[0], &mut tables);
         let (x, y) = (gates.xor_where(&a, &deltas, self.x), gates.xor_where(&b, &deltas, self.y));
         let z = gates.xor_where(&c, &deltas, self.z);
-        let got = gates.evaluate_and([&x, &y, &z], tweaks, &tables[0], &tables[1]);
+        let got = gates.evaluate_and([&x, &y, &z], tweaks[0], &tables[0], &tables[1]);
+        assert_eq!(got.0, gates.xor_where(&zero, &deltas, (self.x ^ self.z) & (self.y ^ self.z) ^ self.z).0);
+        let ([pairs, _], mut slices) = (&mut tables, [[0; 8]; LANES]);
+        let dice = [bits.rotate_left(5), bits.rotate_right(2)];
+        let (zero, control) = gates.garble_sliced(&delta, [&a, &b, &c], tweaks[0], dice, pairs, &mut slices);
+        let got = gates.evaluate_sliced([&x, &y, &z], tweaks[0], pairs, &slices, control);
         assert_eq!(got.0, gates.xor_where(&zero, &deltas, (self.x ^ self.z) & (self.y ^ self.z) ^ self.z).0);
         let zero = gates.garble_half(&delta, &a, bits, tweaks[1], &mut tables[0]);
         let got = gates.evaluate_half(&x, tweaks[1], &tables[0]);

@@ -7,8 +7,11 @@ use core::arch::x86_64::{__m128i, _mm_set_epi32, _mm_set1_epi32};
 
 use super::super::Block;
 use super::super::gates::{self, LANES, Tables, Wide};
-use super::hash::{Batch, KEYS, RCON, next_words, rounds, sigma, transpose};
+use super::super::tccr::{Offsets, SHARING};
+use super::hash::{KEYS, RCON, next_words, sigma, transpose};
 use super::lanes::Lanes;
+
+mod three_halves;
 
 /// Gates on vectors `V`.
 ///
@@ -16,12 +19,18 @@ use super::lanes::Lanes;
 /// methods below rest on it.
 pub(super) struct Gates<V> {
     start: Block,
+    offsets: Offsets,
     /// The start point, that is round key 0 of tweak 0.
     key: V,
     /// Round key 1 of tweak 0.
     next_key: V,
     /// The same word-sliced, see `hash.rs`.
     next_words: [V; 4],
+    /// The round keys of `KEYS * V::BLOCKS` tweaks from `first` on: some gates' at a time, for they are computed side by side.
+    keys: [[V; KEYS]; 11],
+    first: u64,
+    /// Tweaks from `first` on with which a gate may begin: none before keys have been computed.
+    begins: u64,
 }
 
 /// Bit `lane` in each word of lane `lane`.
@@ -66,121 +75,114 @@ static SLICED: [[Block; 4]; 3] = {
     all
 };
 
-/// What one hash needs: the tweak of the first of `KEYS * V::BLOCKS` labels, and the labels.
-type Call<V> = (u64, [V; KEYS]);
-
 impl<V: Lanes> Gates<V> {
     /// Gates under the hash with this start point.
     ///
     /// # Safety
     /// The value must not leave the function with the instructions of `V` that makes it.
     #[inline(always)]
-    pub unsafe fn new(start: Block) -> Self {
+    pub unsafe fn new(start: Block, offsets: Offsets) -> Self {
         unsafe {
             let key = V::splat(__m128i::load(&start));
             let next_words = next_words(transpose([key; KEYS]), RCON[0]);
-            Self { start, key, next_key: transpose(next_words)[0], next_words }
+            let next_key = transpose(next_words)[0];
+            let keys = [[key; KEYS]; 11];
+            Self { start, offsets, key, next_key, next_words, keys, first: 0, begins: 0 }
         }
     }
 
-    /// Whether the tweaks from `first` on differ in their lower 32 bits only, on which the kernels rest; it fails once in
-    /// 2^32 tweaks.
+    /// Makes the round keys of a gate with tweaks `tweak..tweak + LANES / SHARING` available, or says that they are to be
+    /// left to the portable code, which happens once in 2^32 tweaks.
     #[inline(always)]
-    fn same_upper_half(first: u64) -> bool {
-        first as u32 <= u32::MAX - LANES as u32
+    unsafe fn prepare(&mut self, tweak: u64) -> bool {
+        if tweak.wrapping_sub(self.first) < self.begins {
+            return true;
+        }
+        // The kernel rests on tweaks that differ in their lower 32 bits only.
+        if tweak as u32 > u32::MAX - LANES as u32 {
+            return false;
+        }
+        unsafe { self.expand(tweak) };
+        true
     }
 
-    /// Hashes sets of labels: of each label x first E(σ(x)) ^ σ(x), that is H(x); if `PER` is 2, then
-    /// E(σ(x ^ delta)) ^ σ(x), that is H(x ^ delta) ^ σ(delta).
+    /// Encrypts `N` blocks under each of the keys for the vector at lane `at` of a gate that is prepared.
     #[inline(always)]
-    unsafe fn hash<const PER: usize, const SETS: usize>(
-        &self,
-        calls: [Call<V>; SETS],
-        sigma_delta: V,
-    ) -> [[[V; 2]; KEYS]; SETS] {
+    unsafe fn encrypt<const N: usize>(&self, tweak: u64, at: usize, mut states: [V; N]) -> [V; N] {
         unsafe {
-            // Loops, not `map`: a closure without the attribute is not inlined, and then lacks the instructions.
-            let first = self.batch::<PER>(calls[0], sigma_delta);
-            let mut batches = [first; SETS];
-            for set in 1..SETS {
-                batches[set] = self.batch::<PER>(calls[set], sigma_delta);
+            let number = tweak.wrapping_sub(self.first) as usize + at / SHARING;
+            // A round is `KEYS` vectors of blocks, of which this is one.
+            assert!(number < KEYS * V::BLOCKS);
+            let key =
+                |round: usize| V::splat(__m128i::load(self.keys[round].as_ptr().cast::<Block>().add(number)));
+            let first = key(0);
+            for n in 0..N {
+                states[n] = states[n].xor(first);
             }
-            rounds::<V, PER, SETS, 1>(&mut batches);
-            let mut states = [first.states; SETS];
-            for set in 0..SETS {
-                states[set] = batches[set].states;
+            for round in 1..RCON.len() {
+                let key = key(round);
+                for n in 0..N {
+                    states[n] = states[n].round(key);
+                }
+            }
+            let last = key(RCON.len());
+            for n in 0..N {
+                states[n] = states[n].last_round(last);
             }
             states
         }
     }
 
-    /// A batch after the first round.
+    /// What is added to the labels of the vector at lane `at` of a gate's `wire`.
+    #[inline(always)]
+    unsafe fn offset(&self, wire: usize, at: usize) -> V {
+        let from = SHARING * wire + at % SHARING;
+        unsafe { V::load(self.offsets[from..from + V::BLOCKS].as_ptr()) }
+    }
+
+    /// Computes the round keys of the tweaks from `first` on.
     ///
     /// The tweak changes words 0 and 1 of the key and so not the first S-box layer of the key schedule, which is for word
     /// 3: round key 1 is that of tweak 0 plus the tweak's lower half in all words and its upper half in words 1 to 3. Both
     /// layouts of it are therefore had by addition, without a transpose.
     #[inline(always)]
-    unsafe fn batch<const PER: usize>(&self, (first, labels): Call<V>, sigma_delta: V) -> Batch<V> {
+    unsafe fn expand(&mut self, first: u64) {
         unsafe {
             let (low, high) = (V::splat(_mm_set1_epi32(first as i32)), (first >> 32) as i32);
             let key = self.key.xor(V::splat(_mm_set_epi32(0, 0, high, 0)));
             let next_key = self.next_key.xor(V::splat(_mm_set_epi32(high, high, high, 0)));
             let word = V::splat(_mm_set_epi32(0, 0, 0, -1));
-            let mut inputs = [[key; 2]; KEYS];
-            let mut states = [[key; 2]; KEYS];
             for m in 0..KEYS {
                 let tweak = low.add_words(Self::one(&NUMBERS.0, m * V::BLOCKS));
-                let round_key = next_key.xor(tweak);
-                let input = sigma(labels[m]);
-                inputs[m] = [input; 2];
-                let state = input.xor(tweak.and_xor(word, key));
-                states[m][0] = state.round(round_key);
-                if PER == 2 {
-                    states[m][1] = state.xor(sigma_delta).round(round_key);
-                }
+                self.keys[0][m] = tweak.and_xor(word, key);
+                self.keys[1][m] = next_key.xor(tweak);
             }
             let tweak = low.add_words(V::load(SLICED[V::BLOCKS / 2].as_ptr()));
             let upper = tweak.xor(V::splat(_mm_set1_epi32(high)));
             let [w0, w1, w2, w3] = self.next_words;
-            let words = [w0.xor(tweak), w1.xor(upper), w2.xor(upper), w3.xor(upper)];
-            Batch { words, inputs, states }
-        }
-    }
-
-    /// Labels `at..at + KEYS * V::BLOCKS` of a wire.
-    #[inline(always)]
-    unsafe fn part(wide: &[Block; LANES], at: usize) -> [V; KEYS] {
-        let part = &wide[at..at + KEYS * V::BLOCKS];
-        unsafe {
-            let mut vectors = [V::load(part.as_ptr()); KEYS];
-            #[allow(clippy::needless_range_loop)] // see `round` in `hash.rs`
-            for m in 1..KEYS {
-                vectors[m] = V::load(part.as_ptr().add(m * V::BLOCKS));
+            let mut words = [w0.xor(tweak), w1.xor(upper), w2.xor(upper), w3.xor(upper)];
+            for at in 1..RCON.len() {
+                words = next_words(words, RCON[at]);
+                self.keys[at + 1] = transpose(words);
             }
-            vectors
+            self.first = first;
+            self.begins = (KEYS * V::BLOCKS - LANES / SHARING + 1) as u64;
         }
     }
 
-    /// Labels `at..at + KEYS * V::BLOCKS` of `a ^ c`, `b ^ c` and `c`.
+    /// Vector `at` of `a ^ c`, `b ^ c` and `c`.
     #[inline(always)]
-    unsafe fn operands([a, b, c]: [&Wide; 3], at: usize) -> [[V; KEYS]; 3] {
+    unsafe fn operands([a, b, c]: [&Wide; 3], at: usize) -> [V; 3] {
         unsafe {
-            let (mut a, mut b, c) = (Self::part(&a.0, at), Self::part(&b.0, at), Self::part(&c.0, at));
-            for m in 0..KEYS {
-                a[m] = a[m].xor(c[m]);
-                b[m] = b[m].xor(c[m]);
-            }
-            [a, b, c]
+            let c = Self::one(&c.0, at);
+            [Self::one(&a.0, at).xor(c), Self::one(&b.0, at).xor(c), c]
         }
     }
 
     #[inline(always)]
-    unsafe fn put(wide: &mut [Block; LANES], at: usize, values: [V; KEYS]) {
-        let part = &mut wide[at..at + KEYS * V::BLOCKS];
-        #[allow(clippy::needless_range_loop)] // see `round` in `hash.rs`
-        for m in 0..KEYS {
-            unsafe { values[m].store(part.as_mut_ptr().add(m * V::BLOCKS)) };
-        }
+    unsafe fn put(wide: &mut [Block; LANES], at: usize, value: V) {
+        let part = &mut wide[at..at + V::BLOCKS];
+        unsafe { value.store(part.as_mut_ptr()) };
     }
 
     /// `f` of each vector and its number.
@@ -200,14 +202,14 @@ impl<V: Lanes> Gates<V> {
     }
 }
 
-/// Where batches of keys begin among the lanes.
+/// Where vectors begin among the lanes.
 #[inline(always)]
-fn batches<V: Lanes>() -> impl Iterator<Item = usize> {
-    (0..LANES).step_by(KEYS * V::BLOCKS)
+fn vectors<V: Lanes>() -> impl Iterator<Item = usize> {
+    (0..LANES).step_by(V::BLOCKS)
 }
 
 // SAFETY of all blocks below: `self` exists, so the instructions of `V` are enabled (see `Gates`); pointers are to slices
-// whose length was checked where they were cut, `KEYS * V::BLOCKS` being 4, 8 or 16 and `LANES` 16.
+// whose length was checked where they were cut.
 impl<V: Lanes> gates::Gates for Gates<V> {
     #[inline(always)]
     fn splat(&self, block: &Block) -> Wide {
@@ -252,35 +254,24 @@ impl<V: Lanes> gates::Gates for Gates<V> {
     }
 
     #[inline(always)]
-    fn garble_and(&self, delta: &Block, operands: [&Wide; 3], tweaks: [u64; 2], tables: &mut Tables) -> Wide {
-        if !tweaks.into_iter().all(Self::same_upper_half) {
-            return gates::portable(self.start).garble_and(delta, operands, tweaks, tables);
+    fn garble_and(&mut self, delta: &Block, operands: [&Wide; 3], tweak: u64, tables: &mut Tables) -> Wide {
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets).garble_and(delta, operands, tweak, tables);
         }
         let mut out = Wide::ZERO;
         unsafe {
             let delta = V::splat(__m128i::load(delta));
             let sigma_delta = sigma(delta);
-            for at in batches::<V>() {
+            for at in vectors::<V>() {
                 let [a, b, c] = Self::operands(operands, at);
-                let tweak = |of: usize| tweaks[of].wrapping_add(at as u64);
-                let calls = [(tweak(0), a), (tweak(1), b)];
-                // Two sets side by side hide the key schedule's latency, where there are registers for both.
-                let [ha, hb] = if V::REGISTERS == 32 {
-                    self.hash::<2, 2>(calls, sigma_delta)
-                } else {
-                    let [ha] = self.hash::<2, 1>([calls[0]], sigma_delta);
-                    let [hb] = self.hash::<2, 1>([calls[1]], sigma_delta);
-                    [ha, hb]
-                };
-                let (mut tg, mut te, mut w) = (a, a, a);
-                for m in 0..KEYS {
-                    tg[m] = ha[m][0].xor3(ha[m][1], sigma_delta.xor_coloured(delta, b[m]));
-                    let both = hb[m][0].xor3(hb[m][1], sigma_delta);
-                    te[m] = both.xor(a[m]);
-                    w[m] = ha[m][0].xor3(hb[m][0], c[m]).xor_coloured(tg[m], a[m]).xor_coloured(both, b[m]);
-                }
+                let (x, y) = (sigma(a).xor(self.offset(0, at)), sigma(b).xor(self.offset(1, at)));
+                let [a0, a1, b0, b1] =
+                    self.encrypt(tweak, at, [x, x.xor(sigma_delta), y, y.xor(sigma_delta)]);
+                let tg = a0.xor3(a1, sigma_delta.xor_coloured(delta, b));
+                let both = b0.xor3(b1, sigma_delta);
+                let w = a0.xor3(b0, x.xor3(y, c)).xor_coloured(tg, a).xor_coloured(both, b);
                 Self::put(&mut tables[0], at, tg);
-                Self::put(&mut tables[1], at, te);
+                Self::put(&mut tables[1], at, both.xor(a));
                 Self::put(&mut out.0, at, w);
             }
         }
@@ -289,33 +280,29 @@ impl<V: Lanes> gates::Gates for Gates<V> {
 
     #[inline(always)]
     fn garble_half(
-        &self,
+        &mut self,
         delta: &Block,
         a: &Wide,
         bits: u16,
         tweak: u64,
         table: &mut [Block; LANES],
     ) -> Wide {
-        if !Self::same_upper_half(tweak) {
-            return gates::portable(self.start).garble_half(delta, a, bits, tweak, table);
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets).garble_half(delta, a, bits, tweak, table);
         }
         let mut out = Wide::ZERO;
         unsafe {
             let delta = V::splat(__m128i::load(delta));
             let sigma_delta = sigma(delta);
             let bits = V::splat(_mm_set1_epi32(i32::from(bits)));
-            for at in batches::<V>() {
-                let a = Self::part(&a.0, at);
-                let choices = Self::part(&CHOICES.0, at);
-                let [h] = self.hash::<2, 1>([(tweak.wrapping_add(at as u64), a)], sigma_delta);
-                let (mut t, mut w) = (a, a);
-                for m in 0..KEYS {
-                    let known = sigma_delta.xor_where(delta, bits, choices[m]);
-                    t[m] = h[m][0].xor3(h[m][1], known);
-                    w[m] = h[m][0].xor_coloured(t[m], a[m]);
-                }
+            for at in vectors::<V>() {
+                let a = Self::one(&a.0, at);
+                let x = sigma(a).xor(self.offset(0, at));
+                let [a0, a1] = self.encrypt(tweak, at, [x, x.xor(sigma_delta)]);
+                let known = sigma_delta.xor_where(delta, bits, Self::one(&CHOICES.0, at));
+                let t = a0.xor3(a1, known);
                 Self::put(table, at, t);
-                Self::put(&mut out.0, at, w);
+                Self::put(&mut out.0, at, a0.xor(x).xor_coloured(t, a));
             }
         }
         out
@@ -323,27 +310,23 @@ impl<V: Lanes> gates::Gates for Gates<V> {
 
     #[inline(always)]
     fn evaluate_and(
-        &self,
+        &mut self,
         operands: [&Wide; 3],
-        tweaks: [u64; 2],
+        tweak: u64,
         tg: &[Block; LANES],
         te: &[Block; LANES],
     ) -> Wide {
-        if !tweaks.into_iter().all(Self::same_upper_half) {
-            return gates::portable(self.start).evaluate_and(operands, tweaks, tg, te);
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets).evaluate_and(operands, tweak, tg, te);
         }
         let mut out = Wide::ZERO;
         unsafe {
-            for at in batches::<V>() {
+            for at in vectors::<V>() {
                 let [a, b, c] = Self::operands(operands, at);
-                let (tg, te) = (Self::part(tg, at), Self::part(te, at));
-                let tweak = |of: usize| tweaks[of].wrapping_add(at as u64);
-                let [ha, hb] = self.hash::<1, 2>([(tweak(0), a), (tweak(1), b)], self.key);
-                let mut w = a;
-                for m in 0..KEYS {
-                    let right = te[m].xor(a[m]);
-                    w[m] = ha[m][0].xor3(hb[m][0], c[m]).xor_coloured(tg[m], a[m]).xor_coloured(right, b[m]);
-                }
+                let (x, y) = (sigma(a).xor(self.offset(0, at)), sigma(b).xor(self.offset(1, at)));
+                let [ha, hb] = self.encrypt(tweak, at, [x, y]);
+                let (tg, te) = (Self::one(tg, at), Self::one(te, at).xor(a));
+                let w = ha.xor3(hb, x.xor3(y, c)).xor_coloured(tg, a).xor_coloured(te, b);
                 Self::put(&mut out.0, at, w);
             }
         }
@@ -351,22 +334,52 @@ impl<V: Lanes> gates::Gates for Gates<V> {
     }
 
     #[inline(always)]
-    fn evaluate_half(&self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide {
-        if !Self::same_upper_half(tweak) {
-            return gates::portable(self.start).evaluate_half(a, tweak, table);
+    fn evaluate_half(&mut self, a: &Wide, tweak: u64, table: &[Block; LANES]) -> Wide {
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets).evaluate_half(a, tweak, table);
         }
         let mut out = Wide::ZERO;
         unsafe {
-            for at in batches::<V>() {
-                let (a, table) = (Self::part(&a.0, at), Self::part(table, at));
-                let [h] = self.hash::<1, 1>([(tweak.wrapping_add(at as u64), a)], self.key);
-                let mut w = a;
-                for m in 0..KEYS {
-                    w[m] = h[m][0].xor_coloured(table[m], a[m]);
-                }
-                Self::put(&mut out.0, at, w);
+            for at in vectors::<V>() {
+                let a = Self::one(&a.0, at);
+                let x = sigma(a).xor(self.offset(0, at));
+                let [h] = self.encrypt(tweak, at, [x]);
+                Self::put(&mut out.0, at, h.xor(x).xor_coloured(Self::one(table, at), a));
             }
         }
         out
+    }
+
+    #[inline(always)]
+    fn garble_sliced(
+        &mut self,
+        delta: &Block,
+        operands: [&Wide; 3],
+        tweak: u64,
+        dice: [u16; 2],
+        pairs: &mut [Block; LANES],
+        slices: &mut [[u8; 8]; LANES],
+    ) -> (Wide, [u16; 5]) {
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets)
+                .garble_sliced(delta, operands, tweak, dice, pairs, slices);
+        }
+        unsafe { self.garble_three(delta, operands, tweak, dice, pairs, slices) }
+    }
+
+    #[inline(always)]
+    fn evaluate_sliced(
+        &mut self,
+        operands: [&Wide; 3],
+        tweak: u64,
+        pairs: &[Block; LANES],
+        slices: &[[u8; 8]; LANES],
+        control: [u16; 5],
+    ) -> Wide {
+        if !unsafe { self.prepare(tweak) } {
+            return gates::portable(self.start, self.offsets)
+                .evaluate_sliced(operands, tweak, pairs, slices, control);
+        }
+        unsafe { self.evaluate_three(operands, tweak, pairs, slices, control) }
     }
 }

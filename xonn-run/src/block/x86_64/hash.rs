@@ -72,13 +72,13 @@ pub(super) unsafe fn groups<V: Lanes, const PER: usize>(
 
 /// Four vectors of keys, word-sliced, and what is encrypted under them.
 #[derive(Clone, Copy)]
-pub(super) struct Batch<V> {
+struct Batch<V> {
     /// `words[j]` holds word `j` of all keys.
-    pub words: [V; 4],
+    words: [V; 4],
     /// `inputs[m][p]` is `sigma` of block `p` of the groups of key vector `m`; only the first `PER` are used.
-    pub inputs: [[V; 2]; KEYS],
+    inputs: [[V; 2]; KEYS],
     /// The AES states, in the same places.
-    pub states: [[V; 2]; KEYS],
+    states: [[V; 2]; KEYS],
 }
 
 /// Hashes `SETS * KEYS * V::BLOCKS` groups of `PER` blocks in place.
@@ -100,7 +100,7 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
             let first_tweak = first_tweak.wrapping_add((set * groups) as u64);
             *batch = load_batch::<V, PER>(start, first_tweak, at.add(set * groups * PER));
         }
-        rounds::<V, PER, SETS, 0>(&mut batches);
+        rounds::<V, PER, SETS>(&mut batches);
         for (set, batch) in batches.into_iter().enumerate() {
             for (m, states) in batch.states.into_iter().enumerate() {
                 store_groups::<V, PER>(states, at.add((set * groups + m * V::BLOCKS) * PER));
@@ -109,60 +109,40 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
     }
 }
 
-/// Key schedule and encryption of `SETS` batches side by side, round by round from round `FROM + 1` on, to which words and
-/// states have come.
+/// Key schedule and encryption of `SETS` batches side by side, round by round.
 ///
 /// # Safety
 /// The instructions of `V` are enabled in the caller.
 #[inline(always)]
-pub(super) unsafe fn rounds<V: Lanes, const PER: usize, const SETS: usize, const FROM: usize>(
-    batches: &mut [Batch<V>; SETS],
-) {
-    if V::REGISTERS == 32 {
-        // A loop whose length the compiler cannot see: unrolled, the rounds are scheduled into each other until words and
-        // states no longer fit the registers.
-        let mut at = core::hint::black_box(FROM);
-        while at < RCON.len() - 1 {
-            unsafe { round::<V, PER, SETS, false>(batches, RCON[at]) };
-            at += 1;
-        }
-    } else {
-        // Written out: where they do not fit anyway, what is in memory had better have a fixed address.
-        macro_rules! rounds {
-            ($($at:literal)*) => {$(
-                if $at >= FROM {
-                    unsafe { round::<V, PER, SETS, false>(batches, RCON[$at]) };
-                }
-            )*};
-        }
-        rounds!(0 1 2 3 4 5 6 7 8);
+unsafe fn rounds<V: Lanes, const PER: usize, const SETS: usize>(batches: &mut [Batch<V>; SETS]) {
+    // Written out: a loop that the compiler leaves as one keeps words and states in memory, at half the speed.
+    macro_rules! rounds {
+        ($($round:literal)*) => {$(
+            unsafe { round::<V, PER, SETS, $round>(batches) };
+        )*};
     }
-    unsafe { round::<V, PER, SETS, true>(batches, RCON[RCON.len() - 1]) };
+    rounds!(0 1 2 3 4 5 6 7 8 9);
 }
 
-/// One round of key schedule and encryption.
+/// Round `ROUND + 1` of key schedule and encryption.
 #[inline(always)]
-unsafe fn round<V: Lanes, const PER: usize, const SETS: usize, const LAST: bool>(
+unsafe fn round<V: Lanes, const PER: usize, const SETS: usize, const ROUND: usize>(
     batches: &mut [Batch<V>; SETS],
-    rcon: i32,
 ) {
     unsafe {
         for batch in batches.iter_mut() {
-            batch.words = next_words(batch.words, rcon);
+            batch.words = next_words(batch.words, RCON[ROUND]);
         }
         for batch in batches.iter_mut() {
             let keys = transpose(batch.words);
-            // Indices: iterators over arrays of vectors are not always seen through, and then the arrays are in memory,
-            // which costs AES-NI a quarter of its speed.
-            #[allow(clippy::needless_range_loop)]
             for m in 0..KEYS {
                 for p in 0..PER {
                     let state = batch.states[m][p];
-                    batch.states[m][p] = if LAST {
+                    batch.states[m][p] = if ROUND < 9 {
+                        state.round(keys[m])
+                    } else {
                         // The feed-forward is folded into the last round key.
                         state.last_round(keys[m].xor(batch.inputs[m][p]))
-                    } else {
-                        state.round(keys[m])
                     };
                 }
             }

@@ -59,6 +59,22 @@ pub(super) trait Lanes: Copy {
     /// `self ^ other` in the blocks where `bits & choice` is not 0, else `self`; in both of these the four words of a
     /// block are the same.
     unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self;
+    /// All bits of each block like its bit 0.
+    unsafe fn colours(self) -> Self;
+    /// All bits of each block like its bit 127.
+    unsafe fn tops(self) -> Self;
+    /// Bit 127 of each block, that of block 0 first.
+    unsafe fn top_bits(self) -> u32;
+    /// The bits of `self` where `mask` is 1, else those of `other`.
+    unsafe fn choose(mask: Self, one: Self, other: Self) -> Self;
+    /// The lower half of each block of `self`, the upper one of `other`.
+    unsafe fn lower_upper(self, other: Self) -> Self;
+    /// Each half times x in GF(2^64), modulo x^64 + x^4 + x^3 + x + 1.
+    unsafe fn double(self) -> Self;
+    /// The lower halves of the blocks of `self`, then of `other`, next to each other.
+    unsafe fn pack(self, other: Self) -> Self;
+    /// Undoes [`Lanes::pack`], each word in both halves of its block.
+    unsafe fn spread(self) -> (Self, Self);
 }
 
 impl Lanes for __m128i {
@@ -150,6 +166,41 @@ impl Lanes for __m128i {
             let chosen = _mm_cmpeq_epi32(_mm_and_si128(bits, choice), choice);
             _mm_xor_si128(self, _mm_and_si128(other, chosen))
         }
+    }
+    #[inline(always)]
+    unsafe fn colours(self) -> Self {
+        unsafe { _mm_srai_epi32::<31>(_mm_slli_epi32::<31>(_mm_shuffle_epi32::<0>(self))) }
+    }
+    #[inline(always)]
+    unsafe fn tops(self) -> Self {
+        unsafe { _mm_srai_epi32::<31>(_mm_shuffle_epi32::<0xff>(self)) }
+    }
+    #[inline(always)]
+    unsafe fn top_bits(self) -> u32 {
+        unsafe { (_mm_movemask_pd(_mm_castsi128_pd(self)) as u32) >> 1 }
+    }
+    #[inline(always)]
+    unsafe fn choose(mask: Self, one: Self, other: Self) -> Self {
+        unsafe { _mm_or_si128(_mm_and_si128(mask, one), _mm_andnot_si128(mask, other)) }
+    }
+    #[inline(always)]
+    unsafe fn lower_upper(self, other: Self) -> Self {
+        unsafe { _mm_castpd_si128(_mm_shuffle_pd::<0b10>(_mm_castsi128_pd(self), _mm_castsi128_pd(other))) }
+    }
+    #[inline(always)]
+    unsafe fn double(self) -> Self {
+        unsafe {
+            let carry = _mm_srai_epi32::<31>(_mm_shuffle_epi32::<0xf5>(self));
+            _mm_xor_si128(_mm_add_epi64(self, self), _mm_and_si128(carry, _mm_set1_epi64x(0x1b)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn pack(self, other: Self) -> Self {
+        unsafe { self.low_halves(other) }
+    }
+    #[inline(always)]
+    unsafe fn spread(self) -> (Self, Self) {
+        unsafe { (self.low_halves(self), self.high_halves(self)) }
     }
 }
 
@@ -249,6 +300,47 @@ impl Lanes for __m256i {
         unsafe {
             let chosen = _mm256_cmpeq_epi32(_mm256_and_si256(bits, choice), choice);
             _mm256_xor_si256(self, _mm256_and_si256(other, chosen))
+        }
+    }
+    #[inline(always)]
+    unsafe fn colours(self) -> Self {
+        unsafe { _mm256_srai_epi32::<31>(_mm256_slli_epi32::<31>(_mm256_shuffle_epi32::<0>(self))) }
+    }
+    #[inline(always)]
+    unsafe fn tops(self) -> Self {
+        unsafe { _mm256_srai_epi32::<31>(_mm256_shuffle_epi32::<0xff>(self)) }
+    }
+    #[inline(always)]
+    unsafe fn top_bits(self) -> u32 {
+        let halves = unsafe { _mm256_movemask_pd(_mm256_castsi256_pd(self)) as u32 };
+        halves >> 1 & 1 | halves >> 2 & 2
+    }
+    #[inline(always)]
+    unsafe fn choose(mask: Self, one: Self, other: Self) -> Self {
+        unsafe { _mm256_or_si256(_mm256_and_si256(mask, one), _mm256_andnot_si256(mask, other)) }
+    }
+    #[inline(always)]
+    unsafe fn lower_upper(self, other: Self) -> Self {
+        unsafe { _mm256_blend_epi32::<0b1100_1100>(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn double(self) -> Self {
+        unsafe {
+            let carry = _mm256_srai_epi32::<31>(_mm256_shuffle_epi32::<0xf5>(self));
+            let carry = _mm256_and_si256(carry, _mm256_set1_epi64x(0x1b));
+            _mm256_xor_si256(_mm256_add_epi64(self, self), carry)
+        }
+    }
+    #[inline(always)]
+    unsafe fn pack(self, other: Self) -> Self {
+        // Words [self 0, other 0, self 1, other 1] into [self 0, self 1, other 0, other 1].
+        unsafe { _mm256_permute4x64_epi64::<0b11_01_10_00>(self.low_halves(other)) }
+    }
+    #[inline(always)]
+    unsafe fn spread(self) -> (Self, Self) {
+        unsafe {
+            let low = _mm256_permute4x64_epi64::<0b01_01_00_00>(self);
+            (low, _mm256_permute4x64_epi64::<0b11_11_10_10>(self))
         }
     }
 }
@@ -354,5 +446,48 @@ impl Lanes for __m512i {
     #[inline(always)]
     unsafe fn xor_where(self, other: Self, bits: Self, choice: Self) -> Self {
         unsafe { _mm512_mask_xor_epi32(self, _mm512_test_epi32_mask(bits, choice), self, other) }
+    }
+    #[inline(always)]
+    unsafe fn colours(self) -> Self {
+        unsafe { _mm512_srai_epi32::<31>(_mm512_slli_epi32::<31>(_mm512_shuffle_epi32::<0>(self))) }
+    }
+    #[inline(always)]
+    unsafe fn tops(self) -> Self {
+        unsafe { _mm512_srai_epi32::<31>(_mm512_shuffle_epi32::<0xff>(self)) }
+    }
+    #[inline(always)]
+    unsafe fn top_bits(self) -> u32 {
+        let halves = unsafe { u32::from(_mm512_cmplt_epi64_mask(self, _mm512_setzero_si512())) };
+        // Bits 1, 3, 5 and 7 are those of the upper halves.
+        let pairs = (halves >> 1 & 0b0001_0001) | (halves >> 2 & 0b0010_0010);
+        (pairs | pairs >> 2) & 0b1111
+    }
+    #[inline(always)]
+    unsafe fn choose(mask: Self, one: Self, other: Self) -> Self {
+        // 0xca is the truth table of a choice.
+        unsafe { _mm512_ternarylogic_epi64::<0xca>(mask, one, other) }
+    }
+    #[inline(always)]
+    unsafe fn lower_upper(self, other: Self) -> Self {
+        unsafe { _mm512_mask_mov_epi64(self, 0b1010_1010, other) }
+    }
+    #[inline(always)]
+    unsafe fn double(self) -> Self {
+        unsafe {
+            let carry = _mm512_srai_epi64::<63>(self);
+            carry.and_xor(_mm512_set1_epi64(0x1b), _mm512_add_epi64(self, self))
+        }
+    }
+    #[inline(always)]
+    unsafe fn pack(self, other: Self) -> Self {
+        // Eight 64-bit words from the sixteen of both: 0 to 7 are `self`, 8 to 15 are `other`.
+        unsafe { _mm512_permutex2var_epi64(self, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), other) }
+    }
+    #[inline(always)]
+    unsafe fn spread(self) -> (Self, Self) {
+        unsafe {
+            let low = _mm512_permutexvar_epi64(_mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0), self);
+            (low, _mm512_permutexvar_epi64(_mm512_set_epi64(7, 7, 6, 6, 5, 5, 4, 4), self))
+        }
     }
 }

@@ -3,7 +3,8 @@
 use zeroize::Zeroize;
 
 use super::Inputs;
-use crate::block::{Block, Gates, LANES, Tables, Wide, Work};
+use crate::block::{Block, Gates, LANES, Wide, Work};
+use crate::garble::tables::Reader;
 use crate::garble::tape::{Op, Tape};
 
 /// Labels of a running tape, wiped when dropped.
@@ -24,27 +25,24 @@ impl Drop for Slots {
 }
 
 /// Part of a tape on one instance.
-pub(super) struct Run<'a> {
+pub(super) struct Run<'a, 't> {
     pub ops: &'a [Op],
     pub inputs: Inputs<'a>,
-    /// Tweak of the first ciphertext.
-    pub tweak: u64,
     pub slots: &'a mut Slots,
-    /// The ciphertexts, and no others.
-    pub tables: &'a [Block],
+    /// Where the ciphertexts are.
+    pub tables: &'a mut Reader<'t>,
     /// The template's outputs.
     pub outputs: &'a mut [Block],
 }
 
-impl Work for Run<'_> {
+impl Work for Run<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) {
-        let Self { ops, inputs, mut tweak, slots, mut tables, outputs } = self;
+    fn run<G: Gates>(self, gates: &mut G) {
+        let Self { ops, inputs, slots, tables, outputs } = self;
         let labels = &mut slots.0[..];
         let (mut left, mut right) = (Wide::ZERO, Wide::ZERO);
-        let mut filled = Tables::default();
         let mut rest = ops.iter();
         while let Some(op) = rest.next() {
             match *op {
@@ -67,24 +65,16 @@ impl Work for Run<'_> {
                             _ => unreachable!("a batch is of gates that cost something"),
                         }
                     }
-                    let used = if full { 2 * count } else { count };
-                    let (table, others) = tables.split_at(used);
-                    let (first, second) = table.split_at(count);
-                    filled[0][..count].copy_from_slice(first);
                     let out = if full {
-                        filled[1][..count].copy_from_slice(second);
-                        let tweaks = [tweak, tweak + count as u64];
-                        gates.evaluate_and([&left, &right, &Wide::ZERO], tweaks, &filled[0], &filled[1])
+                        tables.and(gates, [&left, &right, &Wide::ZERO], count)
                     } else {
-                        gates.evaluate_half(&left, tweak, &filled[0])
+                        tables.half(gates, &left, count)
                     };
                     for (op, &value) in batch.iter().zip(&out.0) {
                         if let Op::And { to, .. } | Op::AndBit { to, .. } = *op {
                             labels[to as usize] = value;
                         }
                     }
-                    tables = others;
-                    tweak += used as u64;
                 }
                 Op::Store { output, a } => outputs[output as usize] = labels[a as usize],
                 // What the garbler or everybody knows has active label 0, which is what `outputs` holds.

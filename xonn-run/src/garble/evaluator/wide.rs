@@ -1,9 +1,10 @@
-//! Evaluating up to [`LANES`] instances side by side.
+//! Evaluating up to [`LANES`](crate::block::LANES) instances side by side.
 
 use zeroize::Zeroize;
 
 use super::Inputs;
-use crate::block::{Block, Gates, LANES, Tables, Wide, Work};
+use crate::block::{Block, Gates, Wide, Work};
+use crate::garble::tables::Reader;
 use crate::garble::tape::{Op, Tape};
 
 /// Labels of a running tape, wiped when dropped.
@@ -24,25 +25,23 @@ impl Drop for Slots {
 }
 
 /// Part of a tape on `lanes` instances.
-pub(super) struct Run<'a> {
+pub(super) struct Run<'a, 't> {
     pub ops: &'a [Op],
     pub inputs: Inputs<'a>,
     pub lanes: usize,
-    /// Tweak of the first ciphertext.
-    pub tweak: u64,
     pub slots: &'a mut Slots,
-    /// The ciphertexts, and no others.
-    pub tables: &'a [Block],
+    /// Where the ciphertexts are.
+    pub tables: &'a mut Reader<'t>,
     /// Template outputs of the first instance, then of the next.
     pub outputs: &'a mut [Block],
 }
 
-impl Work for Run<'_> {
+impl Work for Run<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) {
-        let Self { ops, inputs, lanes, mut tweak, slots, mut tables, outputs } = self;
+    fn run<G: Gates>(self, gates: &mut G) {
+        let Self { ops, inputs, lanes, slots, tables, outputs } = self;
         let labels = &mut slots.0[..];
         let width = outputs.len() / lanes;
         for op in ops {
@@ -63,37 +62,14 @@ impl Work for Run<'_> {
                         }
                         _ => unreachable!("matched above"),
                     };
-                    let (table, rest) = tables.split_at(2 * lanes);
-                    // A last group of fewer lanes is evaluated as if it were whole.
-                    let mut filled = Tables::default();
-                    let [tg, te] = match table.as_chunks::<LANES>().0 {
-                        [tg, te] => [tg, te],
-                        _ => {
-                            let (tg, te) = table.split_at(lanes);
-                            filled[0][..lanes].copy_from_slice(tg);
-                            filled[1][..lanes].copy_from_slice(te);
-                            [&filled[0], &filled[1]]
-                        }
-                    };
-                    let tweaks = [tweak, tweak + lanes as u64];
-                    let out = gates.evaluate_and(operands, tweaks, tg, te);
+                    let out = tables.and(gates, operands, lanes);
                     if let Some((slot, sum)) = sum {
                         labels[slot as usize] = sum;
                     }
                     labels[to as usize] = out;
-                    tables = rest;
-                    tweak += 2 * lanes as u64;
                 }
                 Op::AndBit { to, a, .. } => {
-                    let (table, rest) = tables.split_at(lanes);
-                    let mut filled = [Block::ZERO; LANES];
-                    let table = table.first_chunk().unwrap_or_else(|| {
-                        filled[..lanes].copy_from_slice(table);
-                        &filled
-                    });
-                    labels[to as usize] = gates.evaluate_half(&labels[a as usize], tweak, table);
-                    tables = rest;
-                    tweak += lanes as u64;
+                    labels[to as usize] = tables.half(gates, &labels[a as usize], lanes);
                 }
                 Op::Store { output, a } => {
                     for (instance, &value) in outputs.chunks_exact_mut(width).zip(&labels[a as usize].0) {

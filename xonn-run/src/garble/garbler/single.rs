@@ -3,7 +3,8 @@
 use zeroize::Zeroize;
 
 use super::Inputs;
-use crate::block::{Block, Gates, LANES, Tables, Wide, Work};
+use crate::block::{Block, Gates, LANES, Wide, Work};
+use crate::garble::tables::Writer;
 use crate::garble::tape::{Op, Tape};
 
 /// Values of a running tape. Wiped when dropped.
@@ -29,26 +30,24 @@ impl Drop for Slots {
 }
 
 /// Part of a tape on one instance.
-pub(super) struct Run<'a> {
+pub(super) struct Run<'a, 't> {
     pub ops: &'a [Op],
     pub inputs: Inputs<'a>,
     pub secret: &'a [bool],
     pub delta: Block,
-    /// Tweak of the first ciphertext.
-    pub tweak: u64,
     pub slots: &'a mut Slots,
-    /// Where ciphertexts go, and no others.
-    pub tables: &'a mut [Block],
+    /// Where ciphertexts go.
+    pub tables: &'a mut Writer<'t>,
     /// The template's outputs.
     pub outputs: &'a mut [Block],
 }
 
-impl Work for Run<'_> {
+impl Work for Run<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) {
-        let Self { ops, inputs, secret, mut delta, mut tweak, slots, mut tables, outputs } = self;
+    fn run<G: Gates>(self, gates: &mut G) {
+        let Self { ops, inputs, secret, mut delta, slots, tables, outputs } = self;
         let Slots { labels, bits } = slots;
         let (labels, bits) = (&mut labels[..], &mut bits[..]);
         let (mut left, mut right) = (Wide::ZERO, Wide::ZERO);
@@ -80,28 +79,16 @@ impl Work for Run<'_> {
                             _ => unreachable!("a batch is of gates that cost something"),
                         }
                     }
-                    let mut made = Tables::default();
-                    let used = if full { 2 * count } else { count };
-                    let (table, others) = tables.split_at_mut(used);
                     let out = if full {
-                        let tweaks = [tweak, tweak + count as u64];
-                        let out = gates.garble_and(&delta, [&left, &right, &Wide::ZERO], tweaks, &mut made);
-                        let (tg, te) = table.split_at_mut(count);
-                        tg.copy_from_slice(&made[0][..count]);
-                        te.copy_from_slice(&made[1][..count]);
-                        out
+                        tables.and(gates, &delta, [&left, &right, &Wide::ZERO], count)
                     } else {
-                        let out = gates.garble_half(&delta, &left, known, tweak, &mut made[0]);
-                        table.copy_from_slice(&made[0][..count]);
-                        out
+                        tables.half(gates, &delta, &left, known, count)
                     };
                     for (op, &value) in batch.iter().zip(&out.0) {
                         if let Op::And { to, .. } | Op::AndBit { to, .. } = *op {
                             labels[to as usize] = value;
                         }
                     }
-                    tables = others;
-                    tweak += used as u64;
                 }
                 Op::BitLoad { to, input } => bits[to as usize] = inputs.bits(input, secret) == 1,
                 Op::BitXor { to, a, b } => bits[to as usize] = bits[a as usize] ^ bits[b as usize],

@@ -1,9 +1,10 @@
-//! Garbling up to [`LANES`] instances side by side.
+//! Garbling up to [`LANES`](crate::block::LANES) instances side by side.
 
 use zeroize::Zeroize;
 
 use super::Inputs;
-use crate::block::{Block, Gates, LANES, Tables, Wide, Work};
+use crate::block::{Block, Gates, Wide, Work};
+use crate::garble::tables::Writer;
 use crate::garble::tape::{Op, Tape};
 
 /// Values of a running tape: labels, and bits with one lane a bit. Wiped when dropped.
@@ -35,27 +36,25 @@ impl Drop for Slots {
 }
 
 /// Part of a tape on `lanes` instances.
-pub(super) struct Run<'a> {
+pub(super) struct Run<'a, 't> {
     pub ops: &'a [Op],
     pub inputs: Inputs<'a>,
     pub lanes: usize,
     pub secret: &'a [bool],
     pub delta: Block,
-    /// Tweak of the first ciphertext.
-    pub tweak: u64,
     pub slots: &'a mut Slots,
-    /// Where ciphertexts go, and no others.
-    pub tables: &'a mut [Block],
+    /// Where ciphertexts go.
+    pub tables: &'a mut Writer<'t>,
     /// Template outputs of the first instance, then of the next.
     pub outputs: &'a mut [Block],
 }
 
-impl Work for Run<'_> {
+impl Work for Run<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<G: Gates>(self, gates: &G) {
-        let Self { ops, inputs, lanes, secret, mut delta, mut tweak, slots, mut tables, outputs } = self;
+    fn run<G: Gates>(self, gates: &mut G) {
+        let Self { ops, inputs, lanes, secret, mut delta, slots, tables, outputs } = self;
         let mut deltas = gates.splat(&delta);
         let Slots { labels, bits, ahead } = slots;
         let (labels, bits) = (&mut labels[..], &mut bits[..]);
@@ -82,37 +81,15 @@ impl Work for Run<'_> {
                         }
                         _ => unreachable!("matched above"),
                     };
-                    let tweaks = [tweak, tweak + lanes as u64];
-                    let (table, rest) = tables.split_at_mut(2 * lanes);
-                    // A last group of fewer lanes is garbled as if it were whole, and then cut.
-                    let mut cut = Tables::default();
-                    let whole = whole_mut::<2>(table);
-                    let out = gates.garble_and(&delta, [x, y, c], tweaks, whole.unwrap_or(&mut cut));
-                    if lanes < LANES {
-                        let (tg, te) = table.split_at_mut(lanes);
-                        tg.copy_from_slice(&cut[0][..lanes]);
-                        te.copy_from_slice(&cut[1][..lanes]);
-                    }
+                    let out = tables.and(gates, &delta, [x, y, c], lanes);
                     if let Some((slot, sum)) = sum {
                         labels[slot as usize] = sum;
                     }
                     labels[to as usize] = out;
-                    tables = rest;
-                    tweak += 2 * lanes as u64;
                 }
                 Op::AndBit { to, a, bit } => {
-                    let (table, rest) = tables.split_at_mut(lanes);
-                    let mut cut = [[Block::ZERO; LANES]];
-                    let whole = whole_mut::<1>(table);
-                    let [target] = whole.unwrap_or(&mut cut);
-                    let a = &labels[a as usize];
-                    let out = gates.garble_half(&delta, a, bits[bit as usize], tweak, target);
-                    if lanes < LANES {
-                        table.copy_from_slice(&cut[0][..lanes]);
-                    }
-                    labels[to as usize] = out;
-                    tables = rest;
-                    tweak += lanes as u64;
+                    let (a, bits) = (&labels[a as usize], bits[bit as usize]);
+                    labels[to as usize] = tables.half(gates, &delta, a, bits, lanes);
                 }
                 Op::BitLoad { to, input } => {
                     let at = |(first, eight): (u32, [u16; 8])| {
@@ -140,12 +117,6 @@ impl Work for Run<'_> {
         delta.zeroize();
         deltas.zeroize();
     }
-}
-
-/// The ciphertexts of a whole group's gate, `N` of each lane; none of a smaller group's.
-#[inline(always)]
-fn whole_mut<const N: usize>(table: &mut [Block]) -> Option<&mut [[Block; LANES]; N]> {
-    table.as_chunks_mut::<LANES>().0.first_chunk_mut()
 }
 
 /// Template output `output` of every instance.
