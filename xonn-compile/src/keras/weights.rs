@@ -98,18 +98,21 @@ impl Weights {
     }
 
     /// Gives the flat list of a nested model's weights to its layers: by the layer's name where the weight's path has
-    /// it, and what is left in order, which is the layers' order for each role.
+    /// it, and what is left in order, which is the layers' order for each role. Of several weights of one name, which frozen
+    /// layers put out of order, a layer takes the one whose path is most like its own.
     fn distribute(&mut self, model: &ModelConfig, path: &str, mut arrays: Vec<Option<(String, Array)>>) {
         let mut leaves = Vec::new();
         collect_leaves(model, path, &mut leaves);
         let mut found: Vec<Vec<Option<(String, Array)>>> = Vec::new();
-        for (_, layer) in &leaves {
+        for (path, layer) in &leaves {
             let take = |wanted: &&str| {
                 let is = |name: &str| role(name) == *wanted && name.split('/').any(|part| part == layer.name);
-                arrays
-                    .iter_mut()
-                    .find(|a| a.as_ref().is_some_and(|(name, _)| is(name)))
-                    .and_then(Option::take)
+                let named = |(i, a): (usize, &Option<(String, Array)>)| {
+                    let (name, _) = a.as_ref().filter(|(name, _)| is(name))?;
+                    Some((common_end(path, name), std::cmp::Reverse(i)))
+                };
+                let (_, std::cmp::Reverse(i)) = arrays.iter().enumerate().filter_map(named).max()?;
+                arrays[i].take()
             };
             found.push(roles(&layer.kind).iter().map(take).collect());
         }
@@ -221,6 +224,12 @@ fn collect_leaves<'m>(model: &'m ModelConfig, path: &str, leaves: &mut Vec<(Stri
     }
 }
 
+/// How many names at the end of a layer's path are also those in front of a weight's role.
+fn common_end(path: &str, weight: &str) -> usize {
+    let parents = weight.rsplit('/').skip(1);
+    path.rsplit('/').zip(parents).take_while(|(a, b)| a == b).count()
+}
+
 /// Whether the layer's configuration says that it has this weight.
 fn has_role(layer: &LayerConfig, role: &str) -> bool {
     let flag = match role {
@@ -297,6 +306,25 @@ mod tests {
         assert_eq!(suffix("dense_layer", "dense"), None);
         assert_eq!(suffix("denser", "dense"), None);
         assert_eq!(role("bn1/bn1_1/beta:0"), "beta");
+    }
+
+    /// A frozen layer's kernel comes behind that of the layer of the same name one model further out.
+    #[test]
+    fn nested_weights_of_one_name_go_by_their_paths() {
+        let dense = json!({ "class_name": "Dense", "config": { "name": "x", "use_bias": false, "batch_input_shape": [null, 2] } });
+        let inner =
+            json!({ "class_name": "Sequential", "name": "b", "config": { "name": "b", "layers": [dense] } });
+        let model = json!({ "class_name": "Sequential", "config": { "layers": [inner, dense] } });
+        let model = super::super::config::parse(&model, "m", &Default::default()).unwrap();
+        let mut weights = Weights::default();
+        let list = ["a/x/kernel", "a/b/x/kernel"].into_iter().zip([1.0, 2.0]);
+        weights.distribute(
+            &model,
+            "a",
+            list.map(|(n, w)| Some((n.into(), Array::vector(vec![w])))).collect(),
+        );
+        let of = |path: &str| weights.of(path)[0].1.data[0];
+        assert_eq!((of("a/b/x"), of("a/x")), (2.0, 1.0));
     }
 
     /// Keras lists a nested model's trainable weights first; names may be those of the graph.
