@@ -3,7 +3,8 @@
 //! Layers of nested models have the path `outer/inner`. A layer's weights carry the name of their role (`kernel`,
 //! `gamma`, ...) where the file has one, or else their number.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 
 use super::KerasError;
 use super::config::{LayerConfig, ModelConfig};
@@ -104,15 +105,22 @@ impl Weights {
         let mut leaves = Vec::new();
         collect_leaves(model, path, &mut leaves);
         let mut found: Vec<Vec<Option<(String, Array)>>> = Vec::new();
+        // By role and any name in front of it: a search of the whole list for every layer would be quadratic.
+        let mut places: HashMap<(String, String), Vec<usize>> = HashMap::new();
+        for (i, (name, _)) in arrays.iter().enumerate().filter_map(|(i, a)| Some((i, a.as_ref()?))) {
+            let parts: BTreeSet<&str> = name.split('/').collect();
+            for part in parts {
+                places.entry((role(name).to_owned(), part.to_owned())).or_default().push(i);
+            }
+        }
         for (path, layer) in &leaves {
             let take = |wanted: &&str| {
-                let is = |name: &str| role(name) == *wanted && name.split('/').any(|part| part == layer.name);
-                let named = |(i, a): (usize, &Option<(String, Array)>)| {
-                    let (name, _) = a.as_ref().filter(|(name, _)| is(name))?;
-                    Some((common_end(path, name), std::cmp::Reverse(i)))
-                };
-                let (_, std::cmp::Reverse(i)) = arrays.iter().enumerate().filter_map(named).max()?;
-                arrays[i].take()
+                let key = ((*wanted).to_owned(), layer.name.clone());
+                let named = places.get_mut(&key)?;
+                named.retain(|&i| arrays[i].is_some());
+                let likeness = |i: usize| arrays[i].as_ref().map_or(0, |(name, _)| common_end(path, name));
+                let best = named.iter().copied().max_by_key(|&i| (likeness(i), Reverse(i)))?;
+                arrays[best].take()
             };
             found.push(roles(&layer.kind).iter().map(take).collect());
         }
