@@ -78,12 +78,16 @@ impl Weights {
             let group = format!("{root}/{layer}");
             let mut arrays = Vec::new();
             for name in h5.strings_attribute(&group, "weight_names")?.unwrap_or_default() {
-                let array = h5.array(&format!("{group}/{name}")).map_err(|e| KerasError::MissingWeight {
-                    file: file.into(),
-                    layer: layer.clone(),
-                    weight: name.clone(),
-                    found: e.to_string(),
-                })?;
+                let path = format!("{group}/{name}");
+                let array = match h5.array(&path) {
+                    Err(e) if !is_there(h5, &path) => Err(KerasError::MissingWeight {
+                        file: file.into(),
+                        layer: layer.clone(),
+                        weight: name.clone(),
+                        found: e.to_string(),
+                    }),
+                    result => result,
+                }?;
                 arrays.push(Some((name, array)));
             }
             match &config.nested {
@@ -214,6 +218,12 @@ impl Weights {
     pub fn of(&self, path: &str) -> &[(String, Array)] {
         self.by_layer.get(path).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// Whether there is a dataset, readable or not.
+fn is_there(h5: &impl Container, path: &str) -> bool {
+    let (group, name) = path.rsplit_once('/').unwrap_or(("", path));
+    h5.datasets(group).ok().flatten().is_some_and(|names| names.iter().any(|n| n == name))
 }
 
 /// The path of a layer inside of a model.
