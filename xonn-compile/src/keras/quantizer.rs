@@ -49,7 +49,7 @@ pub fn activation(json: &Value, custom: &CustomNames, keras: u32) -> Result<Acti
     if let Some(function) = function(&meaning, keras) {
         return Ok(Activation::Function(function));
     }
-    on_activations(&meaning, named.config)?.ok_or_else(|| unknown("activation", &named))
+    on_activations(&meaning, named.config)?.ok_or_else(|| unknown("activation", &named, &meaning))
 }
 
 /// Reads the quantiser of a kernel.
@@ -59,7 +59,7 @@ pub fn activation(json: &Value, custom: &CustomNames, keras: u32) -> Result<Acti
 pub fn kernel(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
     let Some(named) = named(json)? else { return Ok(Quantizer::Identity) };
     let meaning = meaning(&named, custom)?;
-    known(&meaning, named.config, Place::Kernel)?.ok_or_else(|| unknown("quantizer", &named))
+    known(&meaning, named.config, Place::Kernel)?.ok_or_else(|| unknown("quantizer", &named, &meaning))
 }
 
 /// Reads the quantiser of a layer's input.
@@ -69,7 +69,7 @@ pub fn kernel(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
 pub fn input(json: &Value, custom: &CustomNames) -> Result<Activation, String> {
     let Some(named) = named(json)? else { return Ok(Activation::Quantize(Quantizer::Identity)) };
     let meaning = meaning(&named, custom)?;
-    on_activations(&meaning, named.config)?.ok_or_else(|| unknown("quantizer", &named))
+    on_activations(&meaning, named.config)?.ok_or_else(|| unknown("quantizer", &named, &meaning))
 }
 
 /// A built-in quantiser of activations; `None` if the name is none.
@@ -132,7 +132,7 @@ fn meaning(named: &Named<'_>, custom: &CustomNames) -> Result<String, String> {
         return Ok(meaning.clone());
     }
     if named.own && !is_distinct(short) {
-        return Err(unknown("function", named));
+        return Err(unknown("function", named, short));
     }
     Ok(short.to_owned())
 }
@@ -142,8 +142,14 @@ fn is_distinct(name: &str) -> bool {
     matches!(name, "ste_sign" | "approx_sign" | "swish_sign" | "ste_heaviside" | "binary_tanh")
 }
 
-fn unknown(what: &str, named: &Named<'_>) -> String {
+fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
     let name = named.name;
+    if meaning != name.rsplit('>').next().unwrap_or(name) {
+        return format!(
+            "the custom map says that {name:?} is {meaning:?}, which is not known as {what}; expected the name of one, such as \
+             \"ste_sign\" (+1 from 0 upwards), \"binary_tanh\" (-1 at 0) or \"ste_heaviside\" (0 and 1)"
+        );
+    }
     let base = name.split('(').next().unwrap_or(name);
     if !named.own && is_of_qkeras(base) {
         return format!(
@@ -444,7 +450,7 @@ mod tests {
             assert_eq!(activation(&function, &custom, 3), Ok(Activation::Quantize(Quantizer::Sign)));
         }
         let wrong = CustomNames::from([("f".into(), "nonsense".into())]);
-        assert!(activation(&json!("f"), &wrong, 3).is_err());
+        assert!(activation(&json!("f"), &wrong, 3).unwrap_err().contains("\"f\" is \"nonsense\""));
     }
 
     #[test]

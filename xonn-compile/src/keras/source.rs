@@ -87,7 +87,9 @@ fn open_whole_model(bytes: Vec<u8>, file: &str) -> Result<Source, KerasError> {
     let text = h5.string_attribute("/", "model_config")?.ok_or_else(|| {
         not_a_model(
             file,
-            "it has no model_config, only weights; save the whole model with model.save()".into(),
+            "it has no model_config, only weights; give the configuration (model.to_json()) in its place and these with \
+             --weights, or save the whole model with model.save()"
+                .into(),
         )
     })?;
     let config = parse_json(text.as_bytes(), file)?;

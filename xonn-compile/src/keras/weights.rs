@@ -3,7 +3,8 @@
 //! Layers of nested models have the path `outer/inner`. A layer's weights carry the name of their role (`kernel`,
 //! `gamma`, ...) where the file has one, or else their number.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 
 use super::KerasError;
 use super::config::{LayerConfig, ModelConfig};
@@ -77,12 +78,16 @@ impl Weights {
             let group = format!("{root}/{layer}");
             let mut arrays = Vec::new();
             for name in h5.strings_attribute(&group, "weight_names")?.unwrap_or_default() {
-                let array = h5.array(&format!("{group}/{name}")).map_err(|e| KerasError::MissingWeight {
-                    file: file.into(),
-                    layer: layer.clone(),
-                    weight: name.clone(),
-                    found: e.to_string(),
-                })?;
+                let path = format!("{group}/{name}");
+                let array = match h5.array(&path) {
+                    Err(e) if !is_there(h5, &path) => Err(KerasError::MissingWeight {
+                        file: file.into(),
+                        layer: layer.clone(),
+                        weight: name.clone(),
+                        found: e.to_string(),
+                    }),
+                    result => result,
+                }?;
                 arrays.push(Some((name, array)));
             }
             match &config.nested {
@@ -98,18 +103,28 @@ impl Weights {
     }
 
     /// Gives the flat list of a nested model's weights to its layers: by the layer's name where the weight's path has
-    /// it, and what is left in order, which is the layers' order for each role.
+    /// it, and what is left in order, which is the layers' order for each role. Of several weights of one name, which frozen
+    /// layers put out of order, a layer takes the one whose path is most like its own.
     fn distribute(&mut self, model: &ModelConfig, path: &str, mut arrays: Vec<Option<(String, Array)>>) {
         let mut leaves = Vec::new();
         collect_leaves(model, path, &mut leaves);
         let mut found: Vec<Vec<Option<(String, Array)>>> = Vec::new();
-        for (_, layer) in &leaves {
+        // By role and any name in front of it: a search of the whole list for every layer would be quadratic.
+        let mut places: HashMap<(String, String), Vec<usize>> = HashMap::new();
+        for (i, (name, _)) in arrays.iter().enumerate().filter_map(|(i, a)| Some((i, a.as_ref()?))) {
+            let parts: BTreeSet<&str> = name.split('/').collect();
+            for part in parts {
+                places.entry((role(name).to_owned(), part.to_owned())).or_default().push(i);
+            }
+        }
+        for (path, layer) in &leaves {
             let take = |wanted: &&str| {
-                let is = |name: &str| role(name) == *wanted && name.split('/').any(|part| part == layer.name);
-                arrays
-                    .iter_mut()
-                    .find(|a| a.as_ref().is_some_and(|(name, _)| is(name)))
-                    .and_then(Option::take)
+                let key = ((*wanted).to_owned(), layer.name.clone());
+                let named = places.get_mut(&key)?;
+                named.retain(|&i| arrays[i].is_some());
+                let likeness = |i: usize| arrays[i].as_ref().map_or(0, |(name, _)| common_end(path, name));
+                let best = named.iter().copied().max_by_key(|&i| (likeness(i), Reverse(i)))?;
+                arrays[best].take()
             };
             found.push(roles(&layer.kind).iter().map(take).collect());
         }
@@ -205,6 +220,12 @@ impl Weights {
     }
 }
 
+/// Whether there is a dataset, readable or not.
+fn is_there(h5: &impl Container, path: &str) -> bool {
+    let (group, name) = path.rsplit_once('/').unwrap_or(("", path));
+    h5.datasets(group).ok().flatten().is_some_and(|names| names.iter().any(|n| n == name))
+}
+
 /// The path of a layer inside of a model.
 #[must_use]
 pub fn join(outer: &str, name: &str) -> String {
@@ -219,6 +240,12 @@ fn collect_leaves<'m>(model: &'m ModelConfig, path: &str, leaves: &mut Vec<(Stri
             None => leaves.push((path, layer)),
         }
     }
+}
+
+/// How many names at the end of a layer's path are also those in front of a weight's role.
+fn common_end(path: &str, weight: &str) -> usize {
+    let parents = weight.rsplit('/').skip(1);
+    path.rsplit('/').zip(parents).take_while(|(a, b)| a == b).count()
 }
 
 /// Whether the layer's configuration says that it has this weight.
@@ -297,6 +324,25 @@ mod tests {
         assert_eq!(suffix("dense_layer", "dense"), None);
         assert_eq!(suffix("denser", "dense"), None);
         assert_eq!(role("bn1/bn1_1/beta:0"), "beta");
+    }
+
+    /// A frozen layer's kernel comes behind that of the layer of the same name one model further out.
+    #[test]
+    fn nested_weights_of_one_name_go_by_their_paths() {
+        let dense = json!({ "class_name": "Dense", "config": { "name": "x", "use_bias": false, "batch_input_shape": [null, 2] } });
+        let inner =
+            json!({ "class_name": "Sequential", "name": "b", "config": { "name": "b", "layers": [dense] } });
+        let model = json!({ "class_name": "Sequential", "config": { "layers": [inner, dense] } });
+        let model = super::super::config::parse(&model, "m", &Default::default()).unwrap();
+        let mut weights = Weights::default();
+        let list = ["a/x/kernel", "a/b/x/kernel"].into_iter().zip([1.0, 2.0]);
+        weights.distribute(
+            &model,
+            "a",
+            list.map(|(n, w)| Some((n.into(), Array::vector(vec![w])))).collect(),
+        );
+        let of = |path: &str| weights.of(path)[0].1.data[0];
+        assert_eq!((of("a/b/x"), of("a/x")), (2.0, 1.0));
     }
 
     /// Keras lists a nested model's trainable weights first; names may be those of the graph.

@@ -7,6 +7,13 @@ pub(super) fn unsupported_class(layer: &LayerConfig) -> String {
     let registered = layer.registered.as_deref().filter(|name| *name != layer.class);
     let name = registered.map_or(String::new(), |name| format!(" (registered as {name:?})"));
     let kind = &layer.kind;
+    if kind != &layer.class {
+        return format!(
+            "the custom map says that {:?}{name} is {kind:?}, which is no known layer or quantiser; expected one such as \
+             \"QuantDense(ste_sign)\", \"BinaryConv2D\", \"BatchNormalization\" or \"ste_sign\"",
+            layer.class
+        );
+    }
     let advice = match (registered, kind.as_str()) {
         (None, "Lambda") => {
             "it holds Python code; use layers, or a registered function that --custom names, instead"
