@@ -14,10 +14,11 @@ mod pool;
 
 use petgraph::stable_graph::NodeIndex;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::float_fn::FloatFn;
 use super::{Options, OutputMode, PassError, affine_head};
-use crate::graph::{Function, Layer, LayerGraph, LayerOp, Quantizer};
+use crate::graph::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Padding, Quantizer};
 use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
 
 /// Runs the pass.
@@ -174,15 +175,29 @@ impl Fold<'_> {
                 let source = transposition(&value.shape, axes);
                 return Ok(self.permute(layer, value, source));
             }
-            LayerOp::Pad2d { .. } => {
-                return Err(
-                    "a border of zeros is supported in front of convolutions with valid padding only".into(),
-                );
+            LayerOp::Pad2d { border, value: pad_value } => {
+                return self.pad(layer, &value, *border, *pad_value);
             }
             LayerOp::Input { .. } => return Err("an input reads nothing".into()),
         }
         value.fixed &= matches!(layer.op, LayerOp::NoOp | LayerOp::Add | LayerOp::Concatenate);
         Ok(value)
+    }
+
+    /// A border that no convolution takes in: a convolution of its own, of one tap a channel with weight 1.
+    fn pad(
+        &mut self,
+        layer: &Layer,
+        value: &Value,
+        border: [[usize; 2]; 2],
+        pad_value: f32,
+    ) -> Result<Value, String> {
+        let channels = value.shape.last().copied().unwrap_or(1);
+        let padding = Padding::Explicit(border);
+        let conv = Conv { stride: [1, 1], dilation: [1, 1], padding, pad_value, groups: 1 };
+        let kernel = Arc::new(Array { shape: vec![1, 1, channels, 1], data: vec![1.0; channels] });
+        let op = LayerOp::DepthwiseConv2d { kernel, bias: None, conv, secret_scale: false };
+        self.linear(&Layer { op, ..layer.clone() }, value)
     }
 
     fn permute(&mut self, layer: &Layer, mut value: Value, source: Vec<usize>) -> Value {
@@ -369,7 +384,7 @@ impl Fold<'_> {
     /// The scores themselves: integers if nothing is left to compute, else multiples of `2^-score_bits`, a unit that does not
     /// depend on the weights.
     fn scores(&mut self, layer: &Layer, value: &Value) -> Result<OutputSpec, String> {
-        let (shape, range) = (value.shape.clone(), self.kind(value).range());
+        let shape = value.shape.clone();
         if let Some((unit, 0.0)) = value.f.public_line()
             && unit > 0.0
         {
@@ -385,9 +400,16 @@ impl Fold<'_> {
         }
         let unit = (-f64::from(fraction)).exp2();
         // Digits of a scale that keep its rounding, times the largest sum, below a unit; dropped again behind the product.
+        let mut value = value.clone();
+        value.node = self.shaped(layer, &value);
+        let value =
+            &if self.lines(&value).is_ok() { self.narrow(layer, &value, join::WIDEST)? } else { value };
+        let range = self.kind(value).range();
         let width = 64 - range.magnitude().max(1).leading_zeros();
-        let scale_bits = (bits + width).min(SCORE_BITS.saturating_sub(width)).max(8);
-        let fine = unit * (-f64::from(width)).exp2();
+        // As many as leave scores of 2^14.
+        let digits = width.min((SCORE_BITS - 14).saturating_sub(fraction));
+        let scale_bits = (bits + digits).min(SCORE_BITS.saturating_sub(width)).max(8);
+        let fine = unit * (-f64::from(digits)).exp2();
         let most = (1i64 << (scale_bits - 1)) - 1;
         let span = most.checked_mul(range.magnitude().max(1)).filter(|&span| span < 1 << (SCORE_BITS + 1));
         let span = span.ok_or_else(|| format!("scores of up to {} are too wide", range.magnitude()))?;
@@ -395,7 +417,7 @@ impl Fold<'_> {
         let count = shape.iter().product::<usize>();
         let line = |i: usize| lines[i % lines.len()];
         let scale: Vec<i64> = (0..count).map(|i| (line(i).0 / fine).round() as i64).collect();
-        let half = 1i64 << (width - 1);
+        let half = (1i64 << digits) / 2;
         let offset: Vec<i64> =
             (0..count).map(|i| ((line(i).1 / fine).round() as i64).saturating_add(half)).collect();
         if scale.iter().any(|scale| scale.abs() > most) || offset.iter().any(|offset| offset.abs() > span) {
@@ -403,13 +425,16 @@ impl Fold<'_> {
                 "scores in units of 2^-{fraction} do not fit {bits} bits of scale, lower --score-bits"
             ));
         }
+        let error = (fine * range.magnitude() as f64 + unit) / 2.0;
         self.notes.push(format!(
-            "scores: multiples of 2^-{fraction}, each off by at most {unit:.1e}; more --score-bits bring them closer"
+            "scores: multiples of 2^-{fraction}, each off by at most {error:.1e}; more --score-bits bring them closer"
         ));
         let op = Op::Affine { scale, offset, bits: scale_bits };
         let kind = |bits: u32| Kind::Int(Range { lo: (-2 * span) >> bits, hi: (2 * span) >> bits });
         let node = self.push(layer, op, &[value.node], shape.clone(), kind(0));
-        self.push(layer, Op::Truncate { bits: width }, &[node], shape, kind(width));
+        if digits > 0 {
+            self.push(layer, Op::Truncate { bits: digits }, &[node], shape, kind(digits));
+        }
         Ok(OutputSpec::Scores { unit })
     }
 

@@ -1,8 +1,8 @@
 //! Folds a border into the convolution that reads it.
 //!
-//! Before: Pad2d { value 0 }, Sign, Conv2d { valid }     After: Sign, Conv2d { explicit padding, value +1 }
-//! A border of zeros has no bits; in a convolution its taps are dropped. A quantiser between the two quantises the
-//! border as well.
+//! Before: Pad2d { value 0 }, Conv2d { valid }     After: Conv2d { explicit padding, value 0 }
+//! A border of zeros has no bits; in a convolution its taps are dropped. A quantiser between the two has been moved in
+//! front of the border before ([`super::sign_before_pool`]).
 
 use petgraph::stable_graph::NodeIndex;
 
@@ -15,18 +15,14 @@ use crate::graph::{LayerGraph, LayerOp, Padding};
 /// None of its own.
 pub fn run(graph: &mut LayerGraph, _notes: &mut Vec<String>) -> Result<(), PassError> {
     for node in graph.order()? {
-        let LayerOp::Pad2d { border, mut value } = graph.graph[node].op else { continue };
-        // Through quantisers that are the only readers.
-        let mut quantizers = Vec::new();
-        let mut last = node;
-        while let [reader] = graph.readers_of(last)[..] {
-            let LayerOp::Quantize(quantizer) = graph.graph[reader].op else { break };
-            value = quantizer.apply(value);
-            quantizers.push(reader);
-            last = reader;
+        if graph.graph[node].op.name() == "reshape" {
+            merge_reshapes(graph, node);
         }
-        let readers = graph.readers_of(last);
-        if graph.output == last
+    }
+    for node in graph.order()? {
+        let LayerOp::Pad2d { border, value } = graph.graph[node].op else { continue };
+        let readers = graph.readers_of(node);
+        if graph.output == node
             || readers.is_empty()
             || !readers.iter().all(|&reader| takes_border(graph, reader))
         {
@@ -43,6 +39,26 @@ pub fn run(graph: &mut LayerGraph, _notes: &mut Vec<String>) -> Result<(), PassE
         graph.bypass(node);
     }
     Ok(())
+}
+
+/// A reshape of a reshape is one, and none at all if it undoes the other: such pairs stand between one-dimensional layers.
+fn merge_reshapes(graph: &mut LayerGraph, node: NodeIndex) {
+    while let [read] = graph.inputs_of(node)[..] {
+        let [source] = graph.inputs_of(read)[..] else { break };
+        if graph.graph[read].op.name() != "reshape" {
+            break;
+        }
+        graph.graph.retain_edges(|graph, edge| graph.edge_endpoints(edge) != Some((read, node)));
+        graph.graph.add_edge(source, node, 0);
+        if graph.readers_of(read).is_empty() && graph.output != read {
+            graph.graph.remove_node(read);
+        }
+    }
+    if let [read] = graph.inputs_of(node)[..]
+        && graph.graph[read].shape == graph.graph[node].shape
+    {
+        graph.bypass(node);
+    }
 }
 
 /// Whether a layer is a convolution without padding of its own.

@@ -1,7 +1,9 @@
-//! Moves a quantiser in front of the max-pooling that it reads, also through layers that only move elements.
+//! Moves a quantiser in front of the max-pooling that it reads, also through layers that only move elements or put a border
+//! around them.
 //!
 //! Before: BatchNorm, MaxPool, Flatten, Sign     After: BatchNorm, Sign, MaxPool, Flatten
-//! A quantiser does not fall, so it commutes with the maximum exactly; the pooling is then one of bits, an OR.
+//! A quantiser does not fall, so it commutes with the maximum exactly; the pooling is then one of bits, an OR. A border is
+//! quantised as well.
 
 use petgraph::stable_graph::NodeIndex;
 
@@ -17,7 +19,10 @@ pub fn run(graph: &mut LayerGraph, _notes: &mut Vec<String>) -> Result<(), PassE
     for node in graph.order()?.into_iter().rev() {
         while matches!(
             graph.graph[node].op,
-            LayerOp::MaxPool2d(_) | LayerOp::Reshape { .. } | LayerOp::Transpose { .. }
+            LayerOp::MaxPool2d(_)
+                | LayerOp::Reshape { .. }
+                | LayerOp::Transpose { .. }
+                | LayerOp::Pad2d { .. }
         ) {
             let Some(quantizer) = common_quantizer(graph, node) else { break };
             move_in_front(graph, node, quantizer);
@@ -33,7 +38,9 @@ fn common_quantizer(graph: &LayerGraph, pool: NodeIndex) -> Option<Vec<NodeIndex
         return None;
     }
     let op = &graph.graph[*readers.first()?].op;
+    let moves_only = !matches!(graph.graph[pool].op, LayerOp::MaxPool2d(_));
     let rises = match op {
+        LayerOp::Quantize(_) if moves_only => true,
         LayerOp::Quantize(Quantizer::Ternary | Quantizer::TernaryAt { .. }) => false,
         LayerOp::Quantize(quantizer) => quantizer.values().is_some_and(|[low, high]| low < high),
         _ => false,
@@ -45,6 +52,11 @@ fn move_in_front(graph: &mut LayerGraph, pool: NodeIndex, quantizers: Vec<NodeIn
     let mut moved = graph.graph[quantizers[0]].clone();
     for quantizer in quantizers {
         graph.bypass(quantizer);
+    }
+    if let (LayerOp::Pad2d { value, .. }, LayerOp::Quantize(quantizer)) =
+        (&mut graph.graph[pool].op, &moved.op)
+    {
+        *value = quantizer.apply(*value);
     }
     let read = graph.inputs_of(pool)[0];
     moved.shape = graph.graph[read].shape.clone();

@@ -9,7 +9,7 @@ use crate::wire::{Direction, Fault, Harm};
 
 /// Longest that a damaged session may take: each host waits for one message, and a refusal may take a second more. The
 /// rest is for a busy machine.
-const BOUND: Duration = Duration::from_secs(3);
+const BOUND: Duration = Duration::from_secs(20);
 
 /// Runs a damaged session and checks what must hold whatever the damage is.
 fn run(fixture: &Fixture, fault: Fault, fetch: bool) -> Outcome {

@@ -15,7 +15,7 @@ const HEADROOM: u32 = 6;
 pub(super) const MOST_BITS: u32 = 32;
 
 /// Bits of a real number that is scaled, and at least as many of its scale but for [`SCALE_BITS`].
-const WIDEST: u32 = 26;
+pub(super) const WIDEST: u32 = 26;
 
 /// Bits of a scale beside its headroom, about those of a float32 number.
 const SCALE_BITS: u32 = 22;
