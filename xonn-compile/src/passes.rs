@@ -46,7 +46,7 @@ impl Default for Options {
             input: InputOptions::default(),
             head_bits: 24,
             weight_bits: 16,
-            scale_bits: 30,
+            scale_bits: 34,
             output: OutputMode::Argmax,
             score_bits: 20,
         }

@@ -46,7 +46,7 @@ pub struct ModelOptions {
     #[arg(long, value_name = "B")]
     weight_bits: Option<u32>,
     /// Bits of the fixed point where real numbers are added up or compared, as in residual networks
-    #[arg(long, value_name = "B", default_value_t = 30)]
+    #[arg(long, value_name = "B", default_value_t = 34)]
     scale_bits: u32,
     /// What the client learns: the class, or all scores
     #[arg(long = "output", value_name = "MODE", default_value = "argmax")]

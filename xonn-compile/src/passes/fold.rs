@@ -7,6 +7,7 @@
 //! Quantisers, poolings and the output consume the function; linear layers need one that is the same line for all
 //! elements, `x = a t + b`, since `sum(w x) = a sum(w t) + b sum(w)`.
 
+mod fixed;
 mod join;
 mod kernel;
 mod linear;
@@ -20,6 +21,7 @@ use super::float_fn::FloatFn;
 use super::{Options, OutputMode, PassError, affine_head};
 use crate::graph::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Padding, Quantizer};
 use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
+use fixed::{Stream, Streams};
 
 /// Runs the pass.
 ///
@@ -37,7 +39,32 @@ pub(super) fn run(
         .filter(|&input| input == graph.output || !graph.readers_of(input).is_empty())
         .collect();
     let spec = input_spec(graph, &used, options, notes)?;
-    let mut fold = Fold { nodes: Vec::new(), values: HashMap::new(), notes, options };
+    let mut streams = Streams::default();
+    for _ in 0..MOST_ATTEMPTS {
+        let mut own_notes = Vec::new();
+        let network;
+        (network, streams) = attempt(graph, options, &mut own_notes, (&used, &spec), streams)?;
+        if !streams.again {
+            notes.append(&mut own_notes);
+            return Ok(network);
+        }
+        streams.again = false;
+    }
+    let reason = "the units of its sums do not settle, expected branches of similar size".into();
+    Err(PassError::Layer { layer: graph.graph[graph.output].name.clone(), reason })
+}
+
+/// How often the layers are looked at until all that joins a stream is known to fit; each attempt settles a stream.
+const MOST_ATTEMPTS: usize = 64;
+
+fn attempt(
+    graph: &LayerGraph,
+    options: &Options,
+    notes: &mut Vec<String>,
+    (used, spec): (&[NodeIndex], &InputSpec),
+    streams: Streams,
+) -> Result<(IntegerNetwork, Streams), PassError> {
+    let mut fold = Fold { nodes: Vec::new(), values: HashMap::new(), streams, notes, options };
     if used.len() > 1 {
         let layer = &graph.graph[used[0]];
         fold.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
@@ -60,7 +87,7 @@ pub(super) fn run(
                     (Op::Permute { source: (before..before + elements(&node)).collect() }, vec![0])
                 };
                 let id = fold.push(layer, op, &reads, layer.shape.clone(), kind);
-                Value { node: id, f, parity: None, shape: layer.shape.clone(), fixed: false }
+                Value { node: id, f, parity: None, shape: layer.shape.clone(), stream: None }
             }
             _ => {
                 let reads: Vec<Value> =
@@ -75,7 +102,7 @@ pub(super) fn run(
     let output = fold
         .head(options, layer, graph.output)
         .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?;
-    Ok(IntegerNetwork { input: spec, nodes: fold.nodes, output })
+    Ok((IntegerNetwork { input: spec.clone(), nodes: fold.nodes, output }, fold.streams))
 }
 
 /// A real tensor: integers and what they stand for.
@@ -90,8 +117,8 @@ struct Value {
     /// The tensor's shape. The integer tensor has the same elements in the same order, but maybe in another shape:
     /// reshapes wait until something looks at the shape, so that a sum and its sign stay together.
     shape: Vec<usize>,
-    /// Whether these are sums in fixed point, whose unit later summands must take.
-    fixed: bool,
+    /// Of numbers in fixed point: where, so that later summands take their units.
+    stream: Option<Stream>,
 }
 
 /// How the client's numbers enter: one input as it is, several one after another.
@@ -126,6 +153,7 @@ const SCORE_BITS: u32 = 57;
 struct Fold<'a> {
     nodes: Vec<Node>,
     values: HashMap<NodeIndex, Value>,
+    streams: Streams,
     notes: &'a mut Vec<String>,
     options: &'a Options,
 }
@@ -180,7 +208,9 @@ impl Fold<'_> {
             }
             LayerOp::Input { .. } => return Err("an input reads nothing".into()),
         }
-        value.fixed &= matches!(layer.op, LayerOp::NoOp | LayerOp::Add | LayerOp::Concatenate);
+        if !matches!(layer.op, LayerOp::NoOp | LayerOp::Add | LayerOp::Concatenate) {
+            value.stream = None;
+        }
         Ok(value)
     }
 
@@ -256,10 +286,10 @@ impl Fold<'_> {
             let kind = Kind::Int(Range { lo: -2, hi: 2 });
             let node = self.push(layer, Op::Add, &bits, shape, kind);
             let f = FloatFn::line(vec![(0.5, 0.0)]);
-            return Ok(Value { node, f, parity: Some(0), shape: value.shape.clone(), fixed: false });
+            return Ok(Value { node, f, parity: Some(0), shape: value.shape.clone(), stream: None });
         }
         let node = threshold(self, quantizer)?;
-        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone(), fixed: false })
+        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone(), stream: None })
     }
 
     /// Whether a sum can be met where the float layer gives exactly 0.
@@ -328,7 +358,7 @@ impl Fold<'_> {
             return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
         }
         if value.f.period() > 1 && self.lines(&value).is_ok() {
-            value = self.narrow(layer, &value, join::MOST_BITS)?;
+            value = self.narrow(layer, &value, fixed::MOST_BITS)?;
         }
         let kind = self.kind(&value);
         value.node = self.shaped(layer, &value);
@@ -403,12 +433,12 @@ impl Fold<'_> {
         let mut value = value.clone();
         value.node = self.shaped(layer, &value);
         let value =
-            &if self.lines(&value).is_ok() { self.narrow(layer, &value, join::WIDEST)? } else { value };
+            &if self.lines(&value).is_ok() { self.narrow(layer, &value, fixed::WIDEST)? } else { value };
         let range = self.kind(value).range();
         let width = 64 - range.magnitude().max(1).leading_zeros();
-        // As many as leave scores of 2^14.
-        let digits = width.min((SCORE_BITS - 14).saturating_sub(fraction));
-        let scale_bits = (bits + digits).min(SCORE_BITS.saturating_sub(width)).max(8);
+        // As many as leave scores of 2^16; scales up to 2^11, a BatchNorm that divides by little, where sums are narrow.
+        let digits = width.min((SCORE_BITS - 17).saturating_sub(fraction));
+        let scale_bits = (bits + 8 + digits).min(SCORE_BITS.saturating_sub(width)).max(8);
         let fine = unit * (-f64::from(digits)).exp2();
         let most = (1i64 << (scale_bits - 1)) - 1;
         let span = most.checked_mul(range.magnitude().max(1)).filter(|&span| span < 1 << (SCORE_BITS + 1));

@@ -75,6 +75,26 @@ mod tests {
 
     use super::*;
     use crate::graph::{Array, Conv, Quantizer};
+    use crate::passes::{infer_shapes, sign_before_pool};
+
+    #[test]
+    fn reshapes_that_undo_each_other_go() {
+        let mut graph = LayerGraph::default();
+        let input = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![6, 2] }, &[]);
+        let reshape =
+            |target: &[usize]| LayerOp::Reshape { target: Some(target.iter().copied().map(Some).collect()) };
+        let image = graph.add("a", "Conv1D", reshape(&[1, 6, 2]), &[input]);
+        let line = graph.add("b", "Conv1D", reshape(&[6, 2]), &[image]);
+        let again = graph.add("c", "Conv1D", reshape(&[1, 6, 2]), &[line]);
+        let sign = graph.add("s", "SteSign", LayerOp::Quantize(Quantizer::Sign), &[again]);
+        (graph.inputs, graph.output) = (vec![input], sign);
+        for pass in [infer_shapes::run, run] {
+            pass(&mut graph, &mut Vec::new()).unwrap();
+        }
+        graph.verify().unwrap();
+        let ops: Vec<_> = graph.order().unwrap().iter().map(|&n| graph.graph[n].op.name()).collect();
+        assert_eq!(ops, ["input", "reshape", "quantize"]);
+    }
 
     #[test]
     fn a_border_of_zeros_behind_a_sign_is_one_of_plus_ones() {
@@ -96,9 +116,10 @@ mod tests {
             let op = LayerOp::Conv2d { kernel, bias: None, conv, secret_scale: false };
             graph.output = graph.add("c", "Conv2D", op, &[last]);
             graph.inputs = vec![input];
-            run(&mut graph, &mut Vec::new()).unwrap();
+            for pass in [infer_shapes::run, sign_before_pool::run, run, infer_shapes::run] {
+                pass(&mut graph, &mut Vec::new()).unwrap();
+            }
             graph.verify().unwrap();
-            super::super::infer_shapes::run(&mut graph, &mut Vec::new()).unwrap();
             let LayerOp::Conv2d { conv, .. } = &graph.graph[graph.output].op else { panic!("a convolution") };
             assert_eq!((conv.padding, conv.pad_value), (Padding::Explicit([[1, 2], [0, 1]]), value));
             assert_eq!(graph.graph[graph.output].shape, [5, 3, 1]);

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::join::{MOST_BITS, Offsets};
+use super::fixed::{MOST_BITS, Offsets, Units};
 use super::kernel::{Weights, integer_weights};
 use super::{Fold, Value};
 use crate::graph::{Array, Conv, Layer, LayerOp, Padding, shape};
@@ -93,7 +93,7 @@ impl Fold<'_> {
                 Pad::Drop
             }
         };
-        let weights = self.weights(layer, linear, &linear.kernel.data)?;
+        let weights = self.weights(layer, linear, &linear.kernel.data, linear.secret_scale)?;
         let f = self.sums(layer, &input, linear, &weights);
         let parity = (input.parity == Some(1) && !(padded && pad == Pad::Drop))
             .then_some(linear.fan_in as i64 * weights.kernel.planes.largest() % 2);
@@ -108,32 +108,50 @@ impl Fold<'_> {
         linear: &Linear<'_>,
     ) -> Result<Value, String> {
         let channels = value.shape.last().copied().unwrap_or(1);
-        let by_channel = channels.is_multiple_of(value.f.period()) || value.f.public_slope().is_some();
+        let public = value.f.public_slope().is_some();
+        let by_channel = channels.is_multiple_of(value.f.period()) || public;
         let mut value = value.clone();
-        if !by_channel {
-            // Slopes differ by position: numbers of one slope first.
-            value = self.fixed_point(layer, &value, None, Offsets::Float)?;
+        let mut lines = self.lines(&value)?;
+        let kernel_of = |lines: &[(f64, f64)]| -> Vec<f32> {
+            let weights = linear.kernel.data.iter().enumerate();
+            weights
+                .map(|(at, &w)| {
+                    let channel = linear.input_channel(at / linear.outputs, at % linear.outputs);
+                    (f64::from(w) * lines[channel % lines.len()].0) as f32
+                })
+                .collect()
+        };
+        let secret_scale = linear.secret_scale || !public;
+        let is_exact = |kernel: &[f32], secret_scale: bool| {
+            integer_weights(kernel, linear.outputs, secret_scale, Err(String::new()), |_| ()).is_ok()
+        };
+        let loses = || {
+            !is_exact(&kernel_of(&lines), secret_scale) && is_exact(&linear.kernel.data, linear.secret_scale)
+        };
+        if !by_channel || loses() {
+            // Numbers of one slope first: slopes differ by position, or signs would become real weights, which cost and
+            // round more than scaling what they multiply.
+            value = self.fixed_point(layer, &value, Units::Common, Offsets::Float)?;
+            lines = self.lines(&value)?;
         }
-        let lines = self.lines(&value)?;
         let node = self.shaped(layer, &value);
         let input = Input { node, kind: self.kind(&value), line: (1.0, 0.0), parity: None };
+        let kernel = kernel_of(&lines);
         let line = |pixel: usize, channel: usize| lines[(pixel * channels + channel) % lines.len()];
-        let kernel: Vec<f32> = (linear.kernel.data.iter().enumerate())
-            .map(|(at, &w)| {
-                let channel = linear.input_channel(at / linear.outputs, at % linear.outputs);
-                (f64::from(w) * line(0, channel).0) as f32
-            })
-            .collect();
         if let Some(bad) = kernel.iter().find(|w| !w.is_finite()) {
             return Err(format!("a weight times the slope in front of it is {bad}, expected finite numbers"));
         }
-        let weights = self.weights(layer, linear, &kernel)?;
+        let common = lines.iter().all(|(slope, _)| *slope == lines[0].0);
+        let weights = self.weights(layer, linear, &kernel, linear.secret_scale || !common)?;
         let offsets = linear.offsets(|pixel, channel| line(pixel, channel).1);
         let scale = |output: usize| weights.scales[output % weights.scales.len()];
         let outputs = linear.outputs;
         let lines = offsets.iter().enumerate().map(|(i, &offset)| (scale(i % outputs), offset)).collect();
-        let public = value.f.public_slope().is_some() && weights.are_exact() && !linear.secret_scale;
-        let f = if public { FloatFn::line(lines) } else { FloatFn::secret_line(lines) };
+        let f = if public && weights.are_exact() && !linear.secret_scale {
+            FloatFn::line(lines)
+        } else {
+            FloatFn::secret_line(lines)
+        };
         self.push_linear(layer, &input, linear, weights, Pad::Drop, f, None)
     }
 
@@ -158,12 +176,18 @@ impl Fold<'_> {
             None => Op::Dense { kernel, units },
         };
         let node = self.push(layer, op, &[input.node], layer.shape.clone(), kind);
-        Ok(Value { node, f, parity, shape: layer.shape.clone(), fixed: false })
+        Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None })
     }
 
     /// Integer weights for `kernel`, which is laid out as the layer's.
-    fn weights(&mut self, layer: &Layer, linear: &Linear<'_>, kernel: &[f32]) -> Result<Weights, String> {
-        integer_weights(kernel, linear.outputs, linear.secret_scale, self.weight_bits(layer), |note| {
+    fn weights(
+        &mut self,
+        layer: &Layer,
+        linear: &Linear<'_>,
+        kernel: &[f32],
+        secret_scale: bool,
+    ) -> Result<Weights, String> {
+        integer_weights(kernel, linear.outputs, secret_scale, self.weight_bits(layer), |note| {
             self.notes.push(format!("layer {:?}: {note}", layer.name));
         })
     }

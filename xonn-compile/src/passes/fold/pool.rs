@@ -1,6 +1,6 @@
 //! Poolings of integers and bits.
 
-use super::join::Offsets;
+use super::fixed::{Offsets, Units};
 use super::{Fold, Value};
 use crate::graph::{Layer, Pool, shape};
 use crate::integer::{Kind, Op, Range};
@@ -17,7 +17,7 @@ impl Fold<'_> {
         } else {
             // A line may fall: fixed point turns it round. Offsets that a window does not share join the numbers.
             let offsets = if by_channel { Offsets::Float } else { Offsets::Integer };
-            scaled = self.fixed_point(layer, value, None, offsets)?;
+            scaled = self.fixed_point(layer, value, Units::ByChannel, offsets)?;
             &scaled
         };
         let window = shape::pool_window(&value.shape, pool)?;
@@ -40,7 +40,7 @@ impl Fold<'_> {
         let value = if channels.is_multiple_of(value.f.period()) {
             value
         } else {
-            scaled = self.fixed_point(layer, value, None, Offsets::Integer)?;
+            scaled = self.fixed_point(layer, value, Units::ByChannel, Offsets::Integer)?;
             &scaled
         };
         let lines = self.lines(value)?;
@@ -77,6 +77,6 @@ impl Fold<'_> {
             }
         };
         let parity = value.parity.filter(|_| uniform).map(|parity| parity * most as i64 % 2);
-        Ok(Value { node, f, parity, shape: layer.shape.clone(), fixed: false })
+        Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None })
     }
 }

@@ -1,0 +1,228 @@
+//! Fixed point: real tensors as integers that can be added and compared.
+//!
+//! Each channel has a unit of its own, so that a channel of small numbers is as exact beside large ones as in floating point.
+//! Units follow from the weights and are secret; how many bits there are follows from the options and the architecture.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Fold, Value};
+use crate::graph::Layer;
+use crate::integer::{Kind, Op, Range};
+use crate::passes::float_fn::FloatFn;
+
+/// Bits of a real number that is computed with further.
+pub(super) const MOST_BITS: u32 = 32;
+
+/// Bits of a real number that is scaled.
+pub(super) const WIDEST: u32 = 26;
+
+/// Fewest bits of a scale, more than those of a float32 number.
+const SCALE_BITS: u32 = 26;
+
+/// The layer where tensors of the same units were written in fixed point first.
+pub(super) type Stream = Arc<str>;
+
+/// Where the offsets of a tensor in fixed point go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offsets {
+    /// They stay with the float steps, exact.
+    Float,
+    /// Into the integers, for operations that compare or add elements of different offsets.
+    Integer,
+}
+
+/// What the integer 1 stands for.
+#[derive(Clone, Copy)]
+pub(super) enum Units<'u> {
+    /// These, one for all channels or one each.
+    Given(&'u [f64]),
+    /// What fits each channel.
+    ByChannel,
+    /// What fits all channels, for operations that add them up.
+    Common,
+}
+
+/// The largest numbers of each stream, also of those that join it late: known only when all layers have been looked at, so
+/// they are looked at again if a unit was too small.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Streams {
+    largest: HashMap<Stream, Vec<f64>>,
+    /// Whether a unit was too small.
+    pub again: bool,
+}
+
+impl Fold<'_> {
+    /// Units for the largest numbers by channel of several tensors, and of what joins them later.
+    pub(super) fn units<'v>(&'v self, name: &str, all: impl Iterator<Item = &'v Vec<f64>>) -> Vec<f64> {
+        let bits = self.options.scale_bits;
+        let joined = all.chain(self.streams.largest.get(name)).fold(vec![0.0], |a, b| larger(&a, b));
+        joined.into_iter().map(|largest| unit_for(largest, bits)).collect()
+    }
+
+    /// Takes note of tensors that join a stream of these units and do not fit.
+    pub(super) fn fit<'v>(
+        &mut self,
+        stream: &Stream,
+        units: &[f64],
+        joining: impl Iterator<Item = &'v Vec<f64>>,
+    ) {
+        let joined = joining.fold(vec![0.0], |a, b| larger(&a, b));
+        let most = f64::from(self.options.scale_bits).exp2() * (1.0 + 1e-9);
+        let count = joined.len().max(units.len());
+        if (0..count).any(|i| joined[i % joined.len()] > units[i % units.len()] * most) {
+            let known = self.streams.largest.entry(stream.clone()).or_insert_with(|| vec![0.0]);
+            *known = larger(known, &joined);
+            self.streams.again = true;
+        }
+    }
+
+    /// Slope and offset of every element until they repeat.
+    pub(super) fn lines(&self, value: &Value) -> Result<Vec<(f64, f64)>, String> {
+        let elements: usize = value.shape.iter().product();
+        let line = |i| value.f.as_line(i).filter(|(slope, offset)| slope.is_finite() && offset.is_finite());
+        (0..value.f.period().min(elements)).map(line).collect::<Option<_>>().ok_or_else(|| {
+            "it reads real numbers that are the results of a function or not finite, expected a sign, or no function, \
+             between it and the layer before it"
+                .into()
+        })
+    }
+
+    /// The tensor in fixed point: integers `round(slope / unit) * t`. Tensors that are in these units already are left
+    /// alone.
+    ///
+    /// A slope gets as many bits as its integers leave of those of the result, so that a steep slope on few integers and a
+    /// flat one on many come out equally exact; on integers that leave too few, the product loses its lowest bits again.
+    pub(super) fn fixed_point(
+        &mut self,
+        layer: &Layer,
+        value: &Value,
+        units: Units<'_>,
+        offsets: Offsets,
+    ) -> Result<Value, String> {
+        let bits = self.fixed_bits()?;
+        if let (Some(_), Units::Given(units), Offsets::Float) = (&value.stream, units, offsets) {
+            let lines = self.lines(value)?;
+            let count = lines.len().max(units.len());
+            if (0..count).all(|i| lines[i % lines.len()].0 == units[i % units.len()]) {
+                return Ok(value.clone());
+            }
+        }
+        let value = &self.narrow(layer, value, WIDEST)?;
+        let units = match units {
+            Units::Given(units) => units.to_vec(),
+            Units::ByChannel => self.units(&layer.name, [self.largest(value, offsets)?].iter()),
+            Units::Common => {
+                let largest = self.largest(value, offsets)?.into_iter().fold(0.0, f64::max);
+                vec![unit_for(largest, bits)]
+            }
+        };
+        let lines = self.lines(value)?;
+        let channels = value.shape.last().copied().unwrap_or(1);
+        let count = match units.len() {
+            1 => lines.len(),
+            _ if channels.is_multiple_of(lines.len()) => channels,
+            _ => value.shape.iter().product(),
+        };
+        let unit = |i: usize| units[i % units.len()];
+        let magnitude = self.kind(value).range().magnitude().max(1);
+        let lost = SCALE_BITS.saturating_sub(bits.saturating_sub(magnitude.ilog2()));
+        let fine = |i: usize| unit(i) * (-f64::from(lost)).exp2();
+        // One more for the rounding, one for the sign.
+        let scale_bits = bits.saturating_sub(magnitude.ilog2()) + lost + 2;
+        let most = (1i64 << (scale_bits - 1)) - 1;
+        let span = most * magnitude;
+        let mut scale: Vec<i64> =
+            (0..count).map(|i| (lines[i % lines.len()].0 / fine(i)).round() as i64).collect();
+        if self.streams.again {
+            scale.iter_mut().for_each(|scale| *scale = (*scale).clamp(-most, most)); // all of it is done again
+        }
+        if let Some(scale) = scale.iter().find(|scale| scale.unsigned_abs() > most as u64) {
+            return Err(format!("a scale of {scale} does not fit {scale_bits} bits"));
+        }
+        let error = |i: usize| (fine(i) * magnitude as f64 + if lost > 0 { unit(i) } else { 0.0 }) / 2.0;
+        self.notes.push(format!(
+            "layer {:?}: real numbers are compared or added in fixed point, each off by at most {:.1e}, or {:.1e} of the \
+             largest possible one of its channel; --scale-bits {bits} more or less",
+            layer.name,
+            (0..units.len()).map(error).fold(0.0, f64::max),
+            error(0) / unit(0) * (-f64::from(bits)).exp2(),
+        ));
+        let shape = self.nodes[value.node].shape.clone();
+        let whole = |i: usize| ((lines[i % lines.len()].1 / fine(i)).round() as i64, 0.0);
+        let split: Vec<(i64, f64)> = match offsets {
+            Offsets::Float => (0..count).map(|i| (0, lines[i % lines.len()].1)).collect(),
+            Offsets::Integer => (0..count).map(whole).collect(),
+        };
+        let largest = match offsets {
+            Offsets::Float => span,
+            Offsets::Integer => span + (1 << (bits + lost)),
+        };
+        let (offset, rest): (Vec<i64>, Vec<f64>) = split.into_iter().unzip();
+        let range = |bits: u32| Kind::Int(Range { lo: -largest >> bits, hi: largest >> bits });
+        let op = Op::Affine { scale, offset, bits: scale_bits };
+        let mut node = self.push(layer, op, &[value.node], shape.clone(), range(0));
+        if lost > 0 {
+            node = self.push(layer, Op::Truncate { bits: lost }, &[node], shape, range(lost));
+        }
+        // Dropped bits are taken to be in the middle.
+        let middle = |i: usize| if lost > 0 { (unit(i) - fine(i)) / 2.0 } else { 0.0 };
+        let lines = rest.iter().enumerate().map(|(i, offset)| (unit(i), offset + middle(i))).collect();
+        let stream = Some(layer.name.as_str().into());
+        Ok(Value { node, f: FloatFn::secret_line(lines), parity: None, shape: value.shape.clone(), stream })
+    }
+
+    /// The largest number of each channel, with or without the offsets of its lines; one for all if they share a line.
+    pub(super) fn largest(&self, value: &Value, offsets: Offsets) -> Result<Vec<f64>, String> {
+        let magnitude = self.kind(value).range().magnitude().max(1) as f64;
+        let of = |(slope, offset): (f64, f64)| match offsets {
+            Offsets::Float => slope.abs() * magnitude,
+            Offsets::Integer => (slope.abs() * magnitude).max(offset.abs()),
+        };
+        let lines = self.lines(value)?;
+        if lines.len() == 1 {
+            return Ok(vec![of(lines[0])]);
+        }
+        let channels = value.shape.last().copied().unwrap_or(1);
+        let mut largest = vec![0.0f64; channels];
+        for i in 0..lines.len().max(channels) {
+            largest[i % channels] = largest[i % channels].max(of(lines[i % lines.len()]));
+        }
+        Ok(largest)
+    }
+
+    /// Bits of the numbers of one tensor.
+    fn fixed_bits(&self) -> Result<u32, String> {
+        match self.options.scale_bits {
+            bits @ 16..=40 => Ok(bits),
+            bits => Err(format!("--scale-bits {bits}, expected 16 to 40")),
+        }
+    }
+
+    /// The tensor with at most `most` bits: finer numbers lose their lowest ones, which is far below what their own
+    /// weights were rounded by.
+    pub(super) fn narrow(&mut self, layer: &Layer, value: &Value, most: u32) -> Result<Value, String> {
+        let Range { lo, hi } = self.kind(value).range();
+        let width = 64 - (hi - lo).leading_zeros();
+        let Some(bits) = width.checked_sub(most).filter(|&bits| bits > 0) else {
+            return Ok(value.clone());
+        };
+        let dropped = (1i64 << bits) as f64;
+        // The middle of the numbers that look the same now.
+        let line = |(slope, offset): (f64, f64)| (slope * dropped, offset + slope * (dropped - 1.0) / 2.0);
+        let f = FloatFn::secret_line(self.lines(value)?.into_iter().map(line).collect());
+        let (shape, kind) = (self.nodes[value.node].shape.clone(), Range { lo: lo >> bits, hi: hi >> bits });
+        let node = self.push(layer, Op::Truncate { bits }, &[value.node], shape, Kind::Int(kind));
+        Ok(Value { node, f, parity: None, shape: value.shape.clone(), stream: None })
+    }
+}
+
+/// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but 0.
+fn unit_for(largest: f64, bits: u32) -> f64 {
+    largest.max(f64::from(f32::MIN_POSITIVE)) * (-f64::from(bits)).exp2()
+}
+
+/// The larger of two rows of numbers, of which either may be one for all.
+fn larger(a: &[f64], b: &[f64]) -> Vec<f64> {
+    (0..a.len().max(b.len())).map(|i| a[i % a.len()].max(b[i % b.len()])).collect()
+}
