@@ -118,6 +118,7 @@ pub trait Work {
 }
 
 /// Gates on any processor: also what other backends leave to it, because it occurs too rarely for a kernel.
+#[cfg(target_arch = "x86_64")]
 #[cold]
 #[inline(never)]
 pub(super) fn portable(start: Block, offsets: Offsets) -> impl Gates {
