@@ -10,7 +10,9 @@
 
 use zeroize::DefaultIsZeroes;
 
-use super::tccr::{Offsets, SHARING};
+#[cfg(target_arch = "x86_64")]
+use super::tccr::Offsets;
+use super::tccr::SHARING;
 #[cfg(target_arch = "x86_64")]
 use super::x86_64;
 use super::{Backend, Block, Tccr};
