@@ -173,7 +173,7 @@ pub fn measure(what: &str, program: &Program, scheme: Scheme, backend: Backend, 
     }
 }
 
-/// AES with one key, and the re-keyed hash in the shapes in which gates use it, in cache: what bounds the gates.
+/// AES with one key, which bounds the gates, and the hash with a key for each tweak, of which OT and output labels have one.
 ///
 /// # Panics
 /// If the backend is not available.
@@ -203,8 +203,8 @@ pub fn measure_aes(backend: Backend) -> [Row; 2] {
     };
     [
         row("AES-128, one key", "block", Some(rate(count, stream)), None),
-        // Four hashes under two tweaks for a gate garbled, two under two for a gate evaluated.
-        row("hash alone", "AND", Some(rate(count / 4.0, pairs)), Some(rate(count / 2.0, ones))),
+        // A sender hashes two blocks under each tweak, a receiver one.
+        row("hash, a key a tweak", "tweak", Some(rate(count / 2.0, pairs)), Some(rate(count, ones))),
     ]
 }
 

@@ -10,7 +10,9 @@
 
 use zeroize::DefaultIsZeroes;
 
-use super::tccr::{Offsets, SHARING};
+#[cfg(target_arch = "x86_64")]
+use super::tccr::Offsets;
+use super::tccr::SHARING;
 #[cfg(target_arch = "x86_64")]
 use super::x86_64;
 use super::{Backend, Block, Tccr};
@@ -118,6 +120,7 @@ pub trait Work {
 }
 
 /// Gates on any processor: also what other backends leave to it, because it occurs too rarely for a kernel.
+#[cfg(target_arch = "x86_64")]
 #[cold]
 #[inline(never)]
 pub(super) fn portable(start: Block, offsets: Offsets) -> impl Gates {

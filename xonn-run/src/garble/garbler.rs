@@ -95,6 +95,11 @@ impl<'p> Garbler<'p> {
         self.spare.extend(tables);
     }
 
+    /// Takes back what was recycled and is not in use, for another garbling.
+    pub fn take_spare(&mut self) -> Vec<Ciphertexts> {
+        std::mem::take(&mut self.spare)
+    }
+
     /// What lets the evaluator read its output, and notice labels that are not of this garbling: for each output bit the
     /// hashes of its label for 0 and for 1.
     ///

@@ -95,8 +95,9 @@ pub struct Piece {
     pub ands: Ands,
 }
 
-/// Length of a [`Piece`] in ciphertexts of half gates: 1 MiB for a single instance.
-pub const PIECE_CIPHERTEXTS: u64 = 1 << 16;
+/// Length of a [`Piece`] in ciphertexts of half gates: 256 KiB for a single instance. The segments on their way between two
+/// threads are to stay in a cache.
+pub const PIECE_CIPHERTEXTS: u64 = 1 << 14;
 
 /// A wire's value while the tape is made: a virtual register, or a constant.
 #[derive(Clone, Copy, PartialEq, Eq)]

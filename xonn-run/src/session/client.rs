@@ -27,6 +27,8 @@ pub struct Session<T: Transport> {
     channel: Channel<T>,
     receiver: ot::Receiver,
     scheme: Scheme,
+    /// Buffers of the inference before: fresh memory costs the system more than receiving into it.
+    buffers: Vec<Ciphertexts>,
 }
 
 /// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `schemes` which
@@ -167,7 +169,9 @@ impl<T: Transport> Greeted<T> {
     /// [`SessionError::Ot`] if the server's message is not valid, and the transport's errors.
     pub fn start(mut self, rng: &mut impl CryptoRng) -> Result<Session<T>, SessionError> {
         match self.base_transfers(rng) {
-            Ok(receiver) => Ok(Session { channel: self.channel, receiver, scheme: self.scheme }),
+            Ok(receiver) => {
+                Ok(Session { channel: self.channel, receiver, scheme: self.scheme, buffers: Vec::new() })
+            }
             Err(error) => Err(self.end(error)),
         }
     }
@@ -240,13 +244,14 @@ impl<T: Transport> Session<T> {
         let (scheme, hash) = (self.scheme, Tccr::new(Block::from_bytes(*start)));
         let mut evaluator = Evaluator::new(plan, scheme, hash, labels);
         // One thread receives, this one evaluates; the queue between them bounds the memory.
-        let channel = &mut self.channel;
+        let (channel, buffers) = (&mut self.channel, &mut self.buffers);
         std::thread::scope(|scope| {
             let (queue, tables) = mpsc::sync_channel::<Ciphertexts>(batch());
             let (back, spent) = mpsc::channel::<Ciphertexts>();
             let receiving = scope.spawn(move || {
                 for length in plan.segment_lengths(scheme).filter(|&length| length > 0) {
-                    let mut table = spent.try_recv().unwrap_or_default(); // fresh until the first ones come back
+                    let used = spent.try_recv().ok().or_else(|| buffers.pop());
+                    let mut table = used.unwrap_or_default(); // fresh until the first ones come back
                     channel.receive_into(Kind::Tables, length, doing, || {
                         table.resize(length);
                         table.as_bytes_mut()
@@ -255,10 +260,11 @@ impl<T: Transport> Session<T> {
                         break; // the evaluation failed
                     }
                 }
+                buffers.extend(spent.iter());
                 Ok::<_, SessionError>(())
             });
             let evaluated = evaluate_all(&mut evaluator, &tables, &back);
-            drop(tables);
+            drop((tables, back));
             receiving.join().expect("receiving does not panic")?;
             evaluated
         })?;

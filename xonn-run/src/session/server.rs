@@ -114,6 +114,7 @@ impl<T: Transport> Greeted<'_, T> {
         inferences: &mut u64,
     ) -> Result<(), SessionError> {
         let mut sender = self.set_up(rng)?;
+        let mut buffers = Vec::new();
         let (channel, model) = (&mut self.channel, self.model);
         loop {
             let count = model.plan.program().input_bits();
@@ -135,7 +136,7 @@ impl<T: Transport> Greeted<'_, T> {
                 }
             }
             let extend = channel.payload(expected, "receiving the client's oblivious choices")?;
-            infer(channel, model, self.scheme, &mut sender, &extend, rng)?;
+            infer(channel, model, self.scheme, &mut sender, &extend, &mut buffers, rng)?;
             *inferences += 1;
         }
     }
@@ -194,13 +195,15 @@ fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8]
     Ok(&[])
 }
 
-/// One inference: fresh delta, fresh start point, everything in one answer.
+/// One inference: fresh delta, fresh start point, everything in one answer. `buffers` are those of the inference before: giving
+/// out fresh memory costs the system more than garbling into it.
 fn infer<T: Transport>(
     channel: &mut Channel<T>,
     model: &Model<'_>,
     scheme: Scheme,
     sender: &mut ot::Sender,
     extend: &[u8],
+    buffers: &mut Vec<Ciphertexts>,
     rng: &mut impl CryptoRng,
 ) -> Result<(), SessionError> {
     let doing = "sending the garbled circuit";
@@ -215,6 +218,7 @@ fn infer<T: Transport>(
 
     let mut garbler = Garbler::new(model.plan, scheme, model.secret, secrets, Tccr::new(start), labels);
     secrets.zeroize();
+    garbler.recycle(buffers.drain(..));
     // One thread garbles, this one sends; the queue between them bounds the memory.
     let decoding = std::thread::scope(|scope| {
         let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
@@ -225,7 +229,7 @@ fn infer<T: Transport>(
                 let tables = garbler.garble(batch());
                 // The sending side hangs up if the connection fails; then nobody needs the rest.
                 if tables.is_empty() || queue.send(tables).is_err() {
-                    return garbler;
+                    return (garbler, sent);
                 }
             }
         });
@@ -235,7 +239,9 @@ fn infer<T: Transport>(
             }
             let _ = back.send(table); // garbling may be done, and then needs no buffers
         }
-        let garbler = garbling.join().expect("garbling does not panic on a verified program");
+        let (mut garbler, sent) = garbling.join().expect("garbling does not panic on a verified program");
+        buffers.extend(garbler.take_spare());
+        buffers.extend(sent.try_iter());
         Ok::<_, SessionError>(garbler.decoding())
     })?;
     channel.send(Kind::Decoding, Block::as_bytes(&decoding), doing)?;

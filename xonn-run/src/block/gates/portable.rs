@@ -30,12 +30,18 @@ impl Gates {
         wire: usize,
         labels: [[Block; N]; LANES],
     ) -> [[Block; N]; LANES] {
-        from_fn(|lane| {
-            let offset = self.offsets[SHARING * wire + lane % SHARING];
-            let inputs = labels[lane].map(|x| sigma(x) ^ offset);
-            let states = portable::encrypt(self.start, tweak.wrapping_add((lane / SHARING) as u64), inputs);
-            from_fn(|n| states[n] ^ inputs[n])
-        })
+        let mut hashes = labels;
+        let ciphers = portable::Cipher::of_gate(self.start, tweak);
+        for (cipher, lanes) in ciphers.iter().zip(hashes.as_chunks_mut::<SHARING>().0) {
+            for (labels, &offset) in lanes.iter_mut().zip(&self.offsets[SHARING * wire..]) {
+                *labels = labels.map(|x| sigma(x) ^ offset);
+            }
+            let inputs = *lanes;
+            cipher.encrypt(lanes.as_flattened_mut());
+            let inputs = inputs.as_flattened();
+            lanes.as_flattened_mut().iter_mut().zip(inputs).for_each(|(hash, &input)| *hash ^= input);
+        }
+        hashes
     }
 }
 

@@ -31,8 +31,9 @@
 
 use std::array::from_fn;
 
+use super::super::Block;
+use super::super::portable::Cipher;
 use super::super::tccr::{Offsets, SHARING};
-use super::super::{Block, portable};
 use super::{LANES, Wide};
 
 /// Bits 0 to 63.
@@ -86,15 +87,19 @@ pub(super) struct Sliced {
 }
 
 impl Sliced {
-    /// The hashes of `labels`, of wires A, B and A ^ B of a lane, in full length.
-    fn hashes<const N: usize>(&self, (tweak, lane): (u64, usize), labels: [[u128; N]; 3]) -> [[u128; N]; 3] {
-        from_fn(|wire| {
+    /// The hashes of `labels`, of wires A, B and A ^ B of a lane under its key, in full length.
+    fn hashes<const N: usize>(
+        &self,
+        (key, lane): (&Cipher, usize),
+        labels: [[u128; N]; 3],
+    ) -> [[u128; N]; 3] {
+        let inputs: [[u128; N]; 3] = from_fn(|wire| {
             let offset = u128::from(self.offsets[SHARING * wire + lane % SHARING]);
-            let inputs = labels[wire].map(|x| x ^ offset);
-            let tweak = tweak.wrapping_add((lane / SHARING) as u64);
-            let states = portable::encrypt(self.start, tweak, inputs.map(Block::from));
-            from_fn(|n| u128::from(states[n]) ^ double(inputs[n]))
-        })
+            labels[wire].map(|x| x ^ offset)
+        });
+        let mut states = inputs.map(|inputs| inputs.map(Block::from));
+        key.encrypt(states.as_flattened_mut());
+        from_fn(|wire| from_fn(|n| u128::from(states[wire][n]) ^ double(inputs[wire][n])))
     }
 
     /// One gate: the zero label, G0 and G1, G2, z.
@@ -102,7 +107,7 @@ impl Sliced {
         &self,
         delta: u128,
         [a, b]: [u128; 2],
-        place: (u64, usize),
+        place: (&Cipher, usize),
         [r1, r2]: [bool; 2],
     ) -> (u128, u128, u64, [bool; 5]) {
         let (colour_a, colour_b) = (a & 1 == 1, b & 1 == 1);
@@ -140,7 +145,7 @@ impl Sliced {
     fn evaluate_one(
         &self,
         [a, b]: [u128; 2],
-        place: (u64, usize),
+        place: (&Cipher, usize),
         pair: u128,
         slice: u64,
         z: [bool; 5],
@@ -167,10 +172,12 @@ impl Sliced {
         slices: &mut [[u8; 8]; LANES],
     ) -> (Wide, [u16; 5]) {
         let mut control = [0; 5];
+        let keys = Cipher::of_gate(self.start, tweak);
         let out = from_fn(|lane| {
             let operands = [a.0[lane] ^ c.0[lane], b.0[lane] ^ c.0[lane]].map(u128::from);
             let dice = dice.map(|bits| bits >> lane & 1 == 1);
-            let (out, pair, slice, z) = self.garble_one((*delta).into(), operands, (tweak, lane), dice);
+            let (out, pair, slice, z) =
+                self.garble_one((*delta).into(), operands, (&keys[lane / SHARING], lane), dice);
             pairs[lane] = pair.into();
             slices[lane] = slice.to_le_bytes();
             control.iter_mut().zip(z).for_each(|(bits, z)| *bits |= u16::from(z) << lane);
@@ -188,11 +195,18 @@ impl Sliced {
         slices: &[[u8; 8]; LANES],
         control: [u16; 5],
     ) -> Wide {
+        let keys = Cipher::of_gate(self.start, tweak);
         Wide(from_fn(|lane| {
             let operands = [a.0[lane] ^ c.0[lane], b.0[lane] ^ c.0[lane]].map(u128::from);
             let z = control.map(|bits| bits >> lane & 1 == 1);
             let slice = u64::from_le_bytes(slices[lane]);
-            Block::from(self.evaluate_one(operands, (tweak, lane), pairs[lane].into(), slice, z)) ^ c.0[lane]
+            Block::from(self.evaluate_one(
+                operands,
+                (&keys[lane / SHARING], lane),
+                pairs[lane].into(),
+                slice,
+                z,
+            )) ^ c.0[lane]
         }))
     }
 }

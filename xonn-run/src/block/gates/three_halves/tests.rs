@@ -160,18 +160,20 @@ fn all_gates_on_all_inputs() {
     let hash = Sliced { start: Block::from(3), offsets };
     for n in 0..64u64 {
         let label = |m: u64| {
-            let [x] = portable::encrypt(Block::from(99), n, [Block::from(u128::from(m))]);
-            u128::from(x)
+            let mut label = [Block::from(u128::from(m))];
+            Cipher::new(Block::from(99), n).encrypt(&mut label);
+            u128::from(label[0])
         };
+        let key = Cipher::new(hash.start, n);
         let (delta, a, b) = (label(0) | 1, label(1), label(2));
         for dice in [[false, false], [false, true], [true, false], [true, true]] {
-            let (zero, pair, slice, z) = hash.garble_one(delta, [a, b], (n, n as usize % LANES), dice);
+            let (zero, pair, slice, z) = hash.garble_one(delta, [a, b], (&key, n as usize % LANES), dice);
             for [x, y] in all::<2>() {
                 let active = [a ^ when(x == 1, delta), b ^ when(y == 1, delta)];
-                let out = hash.evaluate_one(active, (n, n as usize % LANES), pair, slice, z);
+                let out = hash.evaluate_one(active, (&key, n as usize % LANES), pair, slice, z);
                 assert_eq!(out, zero ^ when(x & y == 1, delta), "gate {n}, {x} and {y}");
             }
-            check_equation(&hash, delta, [a, b], (n, n as usize % LANES), dice, (zero, pair, slice));
+            check_equation(&hash, delta, [a, b], (&key, n as usize % LANES), dice, (zero, pair, slice));
         }
     }
 }
@@ -181,7 +183,7 @@ fn check_equation(
     hash: &Sliced,
     delta: u128,
     labels: [u128; 2],
-    place: (u64, usize),
+    place: (&Cipher, usize),
     [r1, r2]: [bool; 2],
     (zero, pair, slice): (u128, u128, u64),
 ) {
