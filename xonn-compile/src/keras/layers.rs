@@ -4,6 +4,7 @@
 //! `channels_first` stand between two transpositions, 1D layers between two reshapes, so that every operation sees
 //! `[height, width, channels]`.
 
+mod arrays;
 mod combine;
 mod linear;
 mod norm;
@@ -388,62 +389,6 @@ impl Builder<'_> {
             made = self.add(layer, op, &[made])?;
         }
         Ok(made)
-    }
-
-    /// A layer's weights with the names in `roles`, in Keras's order: finite arrays, by role or, where the file has
-    /// numbers only, by place.
-    fn weights(&mut self, layer: &Layer<'_>, roles: &[&'static str]) -> Built<Vec<Arc<Array>>> {
-        if !self.weights_are_known {
-            return Err(Trouble::NoWeights);
-        }
-        let found = self.weights.of(&layer.path);
-        // Names of the user's own classes may be others; then the places count.
-        let by_name = roles.iter().all(|role| found.iter().any(|(name, _)| name == role));
-        roles
-            .iter()
-            .enumerate()
-            .map(|(i, &role)| {
-                if let Some(array) = self.arrays.get(&(layer.path.clone(), role)) {
-                    return Ok(Arc::clone(array));
-                }
-                let own = match by_name {
-                    true => found.iter().find(|(name, _)| name == role),
-                    false if found.len() == roles.len() => found.get(i),
-                    false => None,
-                };
-                let file = self.origin.file.to_owned();
-                let (_, array) = own.ok_or_else(|| {
-                    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-                    let found = format!("found {names:?}, expected {roles:?}");
-                    let missing = roles.iter().find(|role| !names.contains(role)).unwrap_or(&role);
-                    broken(KerasError::MissingWeight {
-                        file: file.clone(),
-                        layer: layer.path.clone(),
-                        weight: (*missing).into(),
-                        found,
-                    })
-                })?;
-                let negative = role.ends_with("variance");
-                let bad = |x: &f32| !x.is_finite() || (negative && *x < 0.0);
-                if let Some(index) = array.data.iter().position(bad) {
-                    return Err(broken(KerasError::WeightValue {
-                        file,
-                        layer: layer.path.clone(),
-                        weight: role.into(),
-                        index,
-                        value: array.data[index],
-                        expected: if negative {
-                            "a finite number that is not negative"
-                        } else {
-                            "a finite number"
-                        },
-                    }));
-                }
-                let array = Arc::new(array.clone());
-                self.arrays.insert((layer.path.clone(), role), Arc::clone(&array));
-                Ok(array)
-            })
-            .collect()
     }
 }
 
