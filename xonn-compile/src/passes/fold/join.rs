@@ -217,10 +217,11 @@ impl Fold<'_> {
         Ok(Value { node, f, parity: None, shape: value.shape.clone(), fixed: false })
     }
 
-    /// The unit of fixed point for slopes up to `steepest`.
+    /// The unit of fixed point for slopes up to `steepest`: a power of two, so that slopes which are integers or halves stay
+    /// exact, and with them sums that are on the edge of a sign.
     fn unit(&self, steepest: f64) -> f64 {
         let most = (1i64 << (self.options.scale_bits.clamp(12, 32) - 1 - HEADROOM)) - 1;
-        if steepest > 0.0 { steepest / most as f64 } else { 1.0 }
+        if steepest > 0.0 { (steepest / most as f64).log2().ceil().exp2() } else { 1.0 }
     }
 }
 
