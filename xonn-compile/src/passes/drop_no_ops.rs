@@ -19,7 +19,8 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
     while let LayerOp::Function(function) = graph.graph[graph.output].op {
         // A single unit's class is whether hard_sigmoid is above 0.5, which it is where its argument is above 0.
         let one_unit = graph.graph[graph.output].shape.last() == Some(&1);
-        if !function.keeps_order() && !(one_unit && matches!(function, Function::HardSigmoid { .. })) {
+        let above_half = one_unit && matches!(function, Function::HardSigmoid { .. });
+        if !(function.keeps_order() || above_half) {
             break;
         }
         let layer = &graph.graph[graph.output];
