@@ -100,6 +100,9 @@ impl<'a> Fields<'a> {
         let exact = ["uint8", "int8", "uint16", "int16", "int32", "int64", "uint32", "bool"];
         match self.get("dtype") {
             Value::String(name) if exact.contains(&name.as_str()) => Ok(()),
+            Value::String(name) if name == "string" => {
+                Err("dtype is \"string\", expected numbers; turn texts into numbers before the model".into())
+            }
             _ => self.check_dtype(),
         }
     }

@@ -4,6 +4,7 @@
 //! `channels_first` stand between two transpositions, 1D layers between two reshapes, so that every operation sees
 //! `[height, width, channels]`.
 
+mod arrays;
 mod combine;
 mod linear;
 mod norm;
@@ -364,69 +365,30 @@ impl Builder<'_> {
     fn apply(&mut self, layer: &Layer<'_>, activation: Activation, read: NodeIndex) -> Built<NodeIndex> {
         match activation {
             Activation::Quantize(Quantizer::Identity) => Ok(read),
-            Activation::Quantize(quantizer) => self.add(layer, LayerOp::Quantize(quantizer), &[read]),
+            Activation::Quantize(quantizer) => self.quantized(layer, quantizer, read),
             Activation::Affine { quantizer, scale, offset } => {
-                let read = self.add(layer, LayerOp::Quantize(quantizer), &[read])?;
+                let read = self.quantized(layer, quantizer, read)?;
                 self.add(layer, LayerOp::Rescale { scale, offset }, &[read])
             }
             Activation::Function(function) => self.add(layer, LayerOp::Function(function), &[read]),
         }
     }
 
-    /// A layer's weights with the names in `roles`, in Keras's order: finite arrays, by role or, where the file has
-    /// numbers only, by place.
-    fn weights(&mut self, layer: &Layer<'_>, roles: &[&'static str]) -> Built<Vec<Arc<Array>>> {
-        if !self.weights_are_known {
-            return Err(Trouble::NoWeights);
+    /// A quantiser, in front of the moves of elements that it reads: these then stand between layers of images, where they
+    /// cancel. One layer leaves two moves at most.
+    fn quantized(&mut self, layer: &Layer<'_>, quantizer: Quantizer, read: NodeIndex) -> Built<NodeIndex> {
+        let (mut moves, mut read) = (Vec::new(), read);
+        while let (op @ (LayerOp::Reshape { .. } | LayerOp::Transpose { .. }), &[before], 0..2) =
+            (&self.graph.graph[read].op, &self.graph.inputs_of(read)[..], moves.len())
+        {
+            moves.push(op.clone());
+            read = before;
         }
-        let found = self.weights.of(&layer.path);
-        // Names of the user's own classes may be others; then the places count.
-        let by_name = roles.iter().all(|role| found.iter().any(|(name, _)| name == role));
-        roles
-            .iter()
-            .enumerate()
-            .map(|(i, &role)| {
-                if let Some(array) = self.arrays.get(&(layer.path.clone(), role)) {
-                    return Ok(Arc::clone(array));
-                }
-                let own = match by_name {
-                    true => found.iter().find(|(name, _)| name == role),
-                    false if found.len() == roles.len() => found.get(i),
-                    false => None,
-                };
-                let file = self.origin.file.to_owned();
-                let (_, array) = own.ok_or_else(|| {
-                    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-                    let found = format!("found {names:?}, expected {roles:?}");
-                    let missing = roles.iter().find(|role| !names.contains(role)).unwrap_or(&role);
-                    broken(KerasError::MissingWeight {
-                        file: file.clone(),
-                        layer: layer.path.clone(),
-                        weight: (*missing).into(),
-                        found,
-                    })
-                })?;
-                let negative = role.ends_with("variance");
-                let bad = |x: &f32| !x.is_finite() || (negative && *x < 0.0);
-                if let Some(index) = array.data.iter().position(bad) {
-                    return Err(broken(KerasError::WeightValue {
-                        file,
-                        layer: layer.path.clone(),
-                        weight: role.into(),
-                        index,
-                        value: array.data[index],
-                        expected: if negative {
-                            "a finite number that is not negative"
-                        } else {
-                            "a finite number"
-                        },
-                    }));
-                }
-                let array = Arc::new(array.clone());
-                self.arrays.insert((layer.path.clone(), role), Arc::clone(&array));
-                Ok(array)
-            })
-            .collect()
+        let mut made = self.add(layer, LayerOp::Quantize(quantizer), &[read])?;
+        for op in moves.into_iter().rev() {
+            made = self.add(layer, op, &[made])?;
+        }
+        Ok(made)
     }
 }
 
@@ -451,6 +413,36 @@ mod tests {
         let model = config::parse(json, "m", &CustomNames::new())?;
         let options = ReadOptions::default();
         build(&model, Ok(Weights::default()), Origin { file: "m", keras: 3, options: &options })
+    }
+
+    /// A border, a sign and a pooling with channels first stand side by side, without moves of elements between them.
+    #[test]
+    fn moves_between_images_cancel() {
+        let layer = |class: &str, more: Value| {
+            let mut config = json!({ "name": class, "data_format": "channels_first" });
+            config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({ "class_name": class, "config": config })
+        };
+        let names = |layers: Value| -> Vec<&'static str> {
+            let graph =
+                graph(&json!({ "class_name": "Sequential", "config": { "layers": layers } })).unwrap();
+            graph.order().unwrap().into_iter().map(|node| graph.graph[node].op.name()).collect()
+        };
+        let images = json!([
+            layer("ZeroPadding2D", json!({ "padding": 1, "batch_input_shape": [null, 2, 4, 4] })),
+            layer("SteSign", json!({})),
+            layer("MaxPooling2D", json!({})),
+        ]);
+        assert_eq!(names(images), ["input", "transpose", "pad2d", "quantize", "max_pool2d", "transpose"]);
+        let rows = json!([
+            layer(
+                "ZeroPadding1D",
+                json!({ "padding": 1, "data_format": null, "batch_input_shape": [null, 4, 2] })
+            ),
+            layer("SteSign", json!({})),
+            layer("MaxPooling1D", json!({ "data_format": null })),
+        ]);
+        assert_eq!(names(rows), ["input", "reshape", "pad2d", "quantize", "max_pool2d", "reshape"]);
     }
 
     /// The graph finds `b` first, but samples come as the model's arguments do.

@@ -2,6 +2,8 @@
 //!
 //! The names of Larq, QKeras and BinaryNet are built in, with their own meaning each ([`Quantizer`] has the table).
 
+mod qkeras;
+
 use std::collections::HashMap;
 
 use serde_json::Value;
@@ -151,7 +153,7 @@ fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
         );
     }
     let base = name.split('(').next().unwrap_or(name);
-    if !named.own && is_of_qkeras(base) {
+    if !named.own && qkeras::is_other(base) {
         return format!(
             "{what} {name:?} is not supported; of QKeras's quantisers use binary or ternary, on activations with a number as \
              alpha"
@@ -167,11 +169,6 @@ fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
         "{what} {name:?} is not supported; if it is a function of your own, say what it means with --custom map.json \
          holding {{\"{name}\": \"ste_sign\"}} (+1 from 0 upwards), \"binary_tanh\" (-1 at 0) or \"ste_heaviside\" (0 and 1)"
     )
-}
-
-/// QKeras's quantisers that are not read.
-fn is_of_qkeras(name: &str) -> bool {
-    name.starts_with("quantized_") || matches!(name, "bernoulli" | "stochastic_ternary" | "smooth_sigmoid")
 }
 
 /// Keras's own activations that are not read.
@@ -254,9 +251,9 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
         "SteTern" | "ste_tern" => ternary(config, place).map(Some),
         // Its noise is for training only.
         "binary" | "stochastic_binary" => {
-            qkeras_binary(&Arguments::of(base, config, arguments)?, place).map(Some)
+            qkeras::binary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
         }
-        "ternary" => qkeras_ternary(&Arguments::of(base, config, arguments)?, place).map(Some),
+        "ternary" => qkeras::ternary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some),
         "binary_tanh" | "binary_tanh_unit" => Ok(Some(Quantizer::BinaryTanh { h: 1.0 })),
         "sign" if place == Place::Activation => Ok(Some(Quantizer::Ternary)),
         _ => Ok(None),
@@ -294,123 +291,6 @@ fn dorefa(config: &Value, place: Place) -> Result<Quantizer, String> {
         ("activations", Place::Activation) => Ok(Quantizer::DoReFaActivation),
         (mode, _) => Err(format!(
             "DoReFa in mode {mode:?} at this place, expected weights on kernels and activations on inputs"
-        )),
-    }
-}
-
-/// The arguments of a QKeras quantiser, from its configuration or from a call as text.
-struct Arguments {
-    by_name: HashMap<&'static str, Value>,
-}
-
-impl Arguments {
-    /// * `text`: what stands between the brackets of a call such as `binary(use_01=True, alpha='auto')`.
-    fn of(base: &str, config: &Value, text: Option<&str>) -> Result<Self, String> {
-        let order: &[&'static str] = match base {
-            "binary" => &["use_01", "alpha", "use_stochastic_rounding"],
-            "ternary" => &["alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"],
-            _ => &["alpha", "temperature", "use_real_sigmoid"],
-        };
-        let mut by_name: HashMap<&'static str, Value> = HashMap::new();
-        for &name in order {
-            by_name.insert(name, config[name].clone());
-        }
-        let arguments = text.unwrap_or_default().split(',').map(str::trim).filter(|a| !a.is_empty());
-        for (place, argument) in arguments.enumerate() {
-            let named = argument.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-            let (key, value) = named.unwrap_or((order.get(place).copied().unwrap_or_default(), argument));
-            let name = order.iter().find(|name| **name == key).ok_or_else(|| {
-                format!("QKeras {base} with the argument {argument:?}, expected some of {order:?}")
-            })?;
-            by_name.insert(name, literal(value));
-        }
-        Ok(Self { by_name })
-    }
-
-    fn get(&self, name: &str) -> &Value {
-        self.by_name.get(name).unwrap_or(&Value::Null)
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        self.get(name)
-            .as_bool()
-            .unwrap_or_else(|| self.get(name).as_f64().is_some_and(|number| number != 0.0))
-    }
-}
-
-/// A Python literal.
-fn literal(text: &str) -> Value {
-    match text {
-        "None" => Value::Null,
-        "True" => Value::Bool(true),
-        "False" => Value::Bool(false),
-        text => text.parse::<f64>().map_or_else(|_| Value::from(text.trim_matches(['"', '\''])), Value::from),
-    }
-}
-
-/// `alpha` as a number, 1 if there is none; `None` if it is fitted to the kernel.
-fn alpha(what: &str, alpha: &Value) -> Result<Option<f32>, String> {
-    let scale = match alpha {
-        Value::Null => 1.0,
-        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN) as f32,
-        Value::String(text) if text == "auto" || text == "auto_po2" => return Ok(None),
-        other => return Err(format!("QKeras {what} with alpha {}, expected a number", brief(other))),
-    };
-    if scale.is_finite() && scale > 0.0 {
-        Ok(Some(scale))
-    } else {
-        Err(format!("QKeras {what} with alpha {scale}, expected a positive number"))
-    }
-}
-
-/// QKeras `binary(use_01, alpha)`.
-fn qkeras_binary(arguments: &Arguments, place: Place) -> Result<Quantizer, String> {
-    let use_01 = arguments.flag("use_01");
-    match (alpha("binary", arguments.get("alpha"))?, use_01, place) {
-        (_, true, Place::Kernel) => {
-            Err("QKeras binary with use_01 gives kernels of 0 and 1, expected use_01=False".into())
-        }
-        (Some(scale), true, Place::Activation) => Ok(Quantizer::TwoValues { low: 0.0, high: scale }),
-        (Some(scale), false, _) => Ok(Quantizer::TwoValues { low: -scale, high: scale }),
-        (None, _, Place::Kernel) => {
-            Ok(Quantizer::FittedSign { power_of_two: *arguments.get("alpha") == "auto_po2" })
-        }
-        (None, _, Place::Activation) => Err(format!(
-            "QKeras binary with alpha {} takes its scale from the batch, expected a number on activations",
-            arguments.get("alpha")
-        )),
-    }
-}
-
-/// QKeras `ternary(alpha, threshold)`, whose threshold is 0.33 unless it is fitted.
-fn qkeras_ternary(arguments: &Arguments, place: Place) -> Result<Quantizer, String> {
-    match (alpha("ternary", arguments.get("alpha"))?, place) {
-        (Some(scale), _) => {
-            let threshold = match arguments.get("threshold") {
-                Value::Null => Some(0.33),
-                threshold => threshold.as_f64().filter(|t| t.is_finite() && *t > 0.0),
-            };
-            let threshold = threshold.ok_or_else(|| {
-                format!(
-                    "QKeras ternary with the threshold {}, expected a positive number",
-                    brief(arguments.get("threshold"))
-                )
-            })? as f32;
-            match scale {
-                1.0 => Ok(Quantizer::TernaryAt { threshold }),
-                scale => Ok(Quantizer::ScaledTernary { threshold, scale }),
-            }
-        }
-        (None, Place::Kernel) => Ok(Quantizer::FittedTernary {
-            power_of_two: *arguments.get("alpha") == "auto_po2",
-            rounds: arguments
-                .get("number_of_unrolls")
-                .as_f64()
-                .map_or(5, |rounds| rounds.clamp(0.0, 64.0) as u32),
-        }),
-        (None, Place::Activation) => Err(format!(
-            "QKeras ternary with alpha {} takes its scale from the batch, expected a number on activations",
-            arguments.get("alpha")
         )),
     }
 }
@@ -454,28 +334,6 @@ mod tests {
     }
 
     #[test]
-    fn qkeras_binary_by_its_arguments() {
-        let q = |json: Value| kernel(&json, &CustomNames::new());
-        let dict =
-            |alpha: Value| json!({ "class_name": "binary", "config": { "use_01": false, "alpha": alpha } });
-        assert_eq!(q(dict(json!("auto_po2"))), Ok(Quantizer::FittedSign { power_of_two: true }));
-        assert_eq!(q(dict(json!(0.5))), Ok(Quantizer::TwoValues { low: -0.5, high: 0.5 }));
-        assert_eq!(
-            act(json!("binary(alpha=1)")),
-            Ok(Activation::Quantize(Quantizer::TwoValues { low: -1.0, high: 1.0 }))
-        );
-        assert_eq!(
-            act(json!("binary(1, 2.0)")),
-            Ok(Activation::Quantize(Quantizer::TwoValues { low: 0.0, high: 2.0 }))
-        );
-        assert_eq!(act(json!("stochastic_binary()")), act(json!("binary(alpha=None)")));
-        assert!(act(json!("binary(alpha='auto')")).unwrap_err().contains("from the batch"));
-        assert!(act(json!("binary(beta=2)")).unwrap_err().contains("beta=2"));
-        assert!(q(dict(json!(-1.0))).is_err());
-        assert!(q(json!({ "class_name": "binary", "config": { "use_01": true, "alpha": 1.0 } })).is_err());
-    }
-
-    #[test]
     fn lines_behind_quantisers() {
         let quantizer = Quantizer::BinaryTanh { h: 1.0 };
         assert_eq!(
@@ -483,25 +341,6 @@ mod tests {
             Ok(Activation::Affine { quantizer, scale: 0.5, offset: 0.5 })
         );
         assert!(kernel(&json!("binary_sigmoid"), &CustomNames::new()).is_err());
-    }
-
-    #[test]
-    fn qkeras_ternary_by_its_arguments() {
-        assert_eq!(act(json!("ternary")), Ok(Activation::Quantize(Quantizer::TernaryAt { threshold: 0.33 })));
-        assert_eq!(
-            act(json!("ternary(alpha=0.5,threshold=1.5)")),
-            Ok(Activation::Affine {
-                quantizer: Quantizer::TernaryAt { threshold: 1.5 },
-                scale: 0.5,
-                offset: 0.0
-            })
-        );
-        let q = |json: Value| kernel(&json, &CustomNames::new());
-        let auto = json!({ "class_name": "ternary", "config": { "alpha": "auto_po2", "threshold": null, "number_of_unrolls": 5 } });
-        assert_eq!(q(auto), Ok(Quantizer::FittedTernary { power_of_two: true, rounds: 5 }));
-        assert_eq!(q(json!("ternary(0.5)")), Ok(Quantizer::ScaledTernary { threshold: 0.33, scale: 0.5 }));
-        assert!(q(json!("ternary(threshold=-1)")).unwrap_err().contains("-1"));
-        assert!(act(json!("ternary(alpha='auto')")).unwrap_err().contains("from the batch"));
     }
 
     /// What is a library's own is not to be called a sign.

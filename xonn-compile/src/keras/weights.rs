@@ -4,7 +4,7 @@
 //! `gamma`, ...) where the file has one, or else their number.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::KerasError;
 use super::config::{LayerConfig, ModelConfig};
@@ -72,9 +72,14 @@ impl Weights {
         let mut weights = Self::default();
         let configured: HashMap<&str, &LayerConfig> =
             model.layers.iter().map(|l| (l.name.as_str(), l)).collect();
+        let mut listed = HashSet::new();
         for layer in names {
             // Weights of layers that are not configured, such as optimiser slots, are nobody's.
             let Some(config) = configured.get(layer.as_str()) else { continue };
+            if !listed.insert(layer.clone()) {
+                let reason = format!("layer_names has {layer:?} twice, expected unique names");
+                return Err(KerasError::Config { file: file.into(), reason });
+            }
             let group = format!("{root}/{layer}");
             let mut arrays = Vec::new();
             for name in h5.strings_attribute(&group, "weight_names")?.unwrap_or_default() {
@@ -324,6 +329,63 @@ mod tests {
         assert_eq!(suffix("dense_layer", "dense"), None);
         assert_eq!(suffix("denser", "dense"), None);
         assert_eq!(role("bn1/bn1_1/beta:0"), "beta");
+    }
+
+    /// A file of one dense layer that is listed as said.
+    struct Listed {
+        layers: &'static [&'static str],
+        weights: &'static [&'static str],
+    }
+
+    impl Container for Listed {
+        fn string_attribute(&self, _: &str, _: &str) -> Result<Option<String>, KerasError> {
+            Ok(None)
+        }
+
+        fn strings_attribute(&self, group: &str, name: &str) -> Result<Option<Vec<String>>, KerasError> {
+            let list = match (group, name) {
+                ("/model_weights", "layer_names") => self.layers,
+                ("/model_weights/d", "weight_names") => self.weights,
+                _ => return Ok(None),
+            };
+            Ok(Some(list.iter().map(|name| (*name).to_owned()).collect()))
+        }
+
+        fn groups(&self, _: &str) -> Result<Option<Vec<String>>, KerasError> {
+            Ok(None)
+        }
+
+        fn datasets(&self, _: &str) -> Result<Option<Vec<String>>, KerasError> {
+            Ok(None)
+        }
+
+        fn array(&self, path: &str) -> Result<Array, KerasError> {
+            match path.rsplit('/').next() {
+                Some("kernel:0") => Ok(Array { shape: vec![2, 1], data: vec![1.0, -1.0] }),
+                _ => Err(KerasError::Hdf5 { file: "m".into(), reason: format!("{path} is not there") }),
+            }
+        }
+    }
+
+    #[test]
+    fn layers_and_weights_are_listed_once() {
+        let dense = json!({ "class_name": "Dense",
+                            "config": { "name": "d", "units": 1, "use_bias": false, "batch_input_shape": [null, 2] } });
+        let model = json!({ "class_name": "Sequential", "config": { "layers": [dense] } });
+        let model = super::super::config::parse(&model, "m", &Default::default()).unwrap();
+        let read = |layers, weights| Weights::read(&Listed { layers, weights }, &model, "m");
+        assert_eq!(read(&["d", "other"], &["d/kernel:0"]).unwrap().of("d").len(), 1);
+        assert!(read(&["d", "d"], &["d/kernel:0"]).unwrap_err().to_string().contains("\"d\" twice"));
+        assert!(read(&["d"], &["d/nothing:0"]).unwrap_err().to_string().contains("d/nothing:0"));
+
+        let options = crate::keras::ReadOptions::default();
+        let build = |weights| {
+            let origin = crate::keras::layers::Origin { file: "m", keras: 2, options: &options };
+            crate::keras::layers::build(&model, Ok(weights), origin)
+        };
+        assert!(build(read(&["d"], &["d/kernel:0"]).unwrap()).is_ok());
+        let two = read(&["d"], &["d/kernel:0", "e/kernel:0"]).unwrap();
+        assert!(build(two).unwrap_err().to_string().contains("no others"), "the second kernel would be lost");
     }
 
     /// A frozen layer's kernel comes behind that of the layer of the same name one model further out.

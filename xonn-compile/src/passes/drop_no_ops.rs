@@ -17,7 +17,10 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
         }
     }
     while let LayerOp::Function(function) = graph.graph[graph.output].op {
-        if !function.keeps_order() {
+        // A single unit's class is whether hard_sigmoid is above 0.5, which it is where its argument is above 0.
+        let one_unit = graph.graph[graph.output].shape.last() == Some(&1);
+        let above_half = one_unit && matches!(function, Function::HardSigmoid { .. });
+        if !(function.keeps_order() || above_half) {
             break;
         }
         let layer = &graph.graph[graph.output];
@@ -74,5 +77,20 @@ mod tests {
         graph.verify().unwrap();
         let ops: Vec<_> = graph.order().unwrap().iter().map(|&n| graph.graph[n].op.name()).collect();
         assert_eq!((ops.as_slice(), notes.len()), (&["input", "function", "quantize"][..], 1));
+    }
+
+    /// One unit is compared with 0.5, several are compared with each other where they saturate.
+    #[test]
+    fn a_hard_sigmoid_goes_from_a_single_unit() {
+        for (units, left) in [(1, 1), (3, 2)] {
+            let mut graph = LayerGraph::default();
+            let input = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![units] }, &[]);
+            graph.inputs = vec![input];
+            let op = LayerOp::Function(Function::HardSigmoid { slope: 0.2 });
+            graph.output = graph.add("h", "Activation", op, &[input]);
+            super::super::infer_shapes::run(&mut graph, &mut Vec::new()).unwrap();
+            run(&mut graph, &mut Vec::new()).unwrap();
+            assert_eq!(graph.order().unwrap().len(), left);
+        }
     }
 }

@@ -116,7 +116,8 @@ impl Builder<'_> {
         if channels_first { self.transposed(layer, node, first) } else { Ok(node) }
     }
 
-    /// `node` with its axes in another order; nothing is added for the same order.
+    /// `node` with its axes in another order; nothing is added for the same order, and a way back ends where the way there
+    /// began, so that layers of images are neighbours.
     pub(super) fn transposed(
         &mut self,
         layer: &Layer<'_>,
@@ -125,6 +126,13 @@ impl Builder<'_> {
     ) -> Built<NodeIndex> {
         if axes.iter().enumerate().all(|(i, &axis)| i == axis) {
             return Ok(node);
+        }
+        if let LayerOp::Transpose { axes: there } = &self.graph.graph[node].op
+            && there.len() == axes.len()
+            && axes.iter().enumerate().all(|(i, &axis)| there.get(axis) == Some(&i))
+            && let [before] = self.graph.inputs_of(node)[..]
+        {
+            return Ok(before);
         }
         self.add(layer, LayerOp::Transpose { axes: axes.to_vec() }, &[node])
     }
@@ -135,6 +143,14 @@ impl Builder<'_> {
         node: NodeIndex,
         target: Vec<Option<usize>>,
     ) -> Built<NodeIndex> {
+        if let LayerOp::Reshape { .. } = self.graph.graph[node].op
+            && let [before] = self.graph.inputs_of(node)[..]
+            && self
+                .shape(before)
+                .is_some_and(|shape| shape.iter().copied().map(Some).eq(target.iter().copied()))
+        {
+            return Ok(before);
+        }
         self.add(layer, LayerOp::Reshape { target: Some(target) }, &[node])
     }
 }

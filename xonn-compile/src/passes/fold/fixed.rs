@@ -217,9 +217,10 @@ impl Fold<'_> {
     }
 }
 
-/// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but 0.
+/// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but 0. A power of
+/// two, so that slopes which are integers or halves stay exact, and with them sums that are on the edge of a sign.
 fn unit_for(largest: f64, bits: u32) -> f64 {
-    largest.max(f64::from(f32::MIN_POSITIVE)) * (-f64::from(bits)).exp2()
+    (largest.max(f64::from(f32::MIN_POSITIVE)).log2().ceil() - f64::from(bits)).exp2()
 }
 
 /// The larger of two rows of numbers, of which either may be one for all.

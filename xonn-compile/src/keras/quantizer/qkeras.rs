@@ -1,0 +1,183 @@
+//! QKeras's `binary` and `ternary`, given by a configuration or as the text of a call.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::Place;
+use crate::graph::Quantizer;
+use crate::keras::inbound::brief;
+
+/// The arguments of a QKeras quantiser, from its configuration or from a call as text.
+pub(super) struct Arguments {
+    by_name: HashMap<&'static str, Value>,
+}
+
+impl Arguments {
+    /// * `text`: what stands between the brackets of a call such as `binary(use_01=True, alpha='auto')`.
+    pub(super) fn of(base: &str, config: &Value, text: Option<&str>) -> Result<Self, String> {
+        let order: &[&'static str] = match base {
+            "binary" => &["use_01", "alpha", "use_stochastic_rounding"],
+            "ternary" => &["alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"],
+            _ => &["alpha", "temperature", "use_real_sigmoid"],
+        };
+        let mut by_name: HashMap<&'static str, Value> = HashMap::new();
+        for &name in order {
+            by_name.insert(name, config[name].clone());
+        }
+        let arguments = text.unwrap_or_default().split(',').map(str::trim).filter(|a| !a.is_empty());
+        for (place, argument) in arguments.enumerate() {
+            let named = argument.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+            let (key, value) = named.unwrap_or((order.get(place).copied().unwrap_or_default(), argument));
+            let name = order.iter().find(|name| **name == key).ok_or_else(|| {
+                format!("QKeras {base} with the argument {argument:?}, expected some of {order:?}")
+            })?;
+            by_name.insert(name, literal(value));
+        }
+        Ok(Self { by_name })
+    }
+
+    fn get(&self, name: &str) -> &Value {
+        self.by_name.get(name).unwrap_or(&Value::Null)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.get(name)
+            .as_bool()
+            .unwrap_or_else(|| self.get(name).as_f64().is_some_and(|number| number != 0.0))
+    }
+}
+
+/// A Python literal.
+fn literal(text: &str) -> Value {
+    match text {
+        "None" => Value::Null,
+        "True" => Value::Bool(true),
+        "False" => Value::Bool(false),
+        text => text.parse::<f64>().map_or_else(|_| Value::from(text.trim_matches(['"', '\''])), Value::from),
+    }
+}
+
+/// `alpha` as a number, 1 if there is none; `None` if it is fitted to the kernel.
+fn alpha(what: &str, alpha: &Value) -> Result<Option<f32>, String> {
+    let scale = match alpha {
+        Value::Null => 1.0,
+        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN) as f32,
+        Value::String(text) if text == "auto" || text == "auto_po2" => return Ok(None),
+        other => return Err(format!("QKeras {what} with alpha {}, expected a number", brief(other))),
+    };
+    if scale.is_finite() && scale > 0.0 {
+        Ok(Some(scale))
+    } else {
+        Err(format!("QKeras {what} with alpha {scale}, expected a positive number"))
+    }
+}
+
+/// QKeras `binary(use_01, alpha)`.
+pub(super) fn binary(arguments: &Arguments, place: Place) -> Result<Quantizer, String> {
+    let use_01 = arguments.flag("use_01");
+    match (alpha("binary", arguments.get("alpha"))?, use_01, place) {
+        (_, true, Place::Kernel) => {
+            Err("QKeras binary with use_01 gives kernels of 0 and 1, expected use_01=False".into())
+        }
+        (Some(scale), true, Place::Activation) => Ok(Quantizer::TwoValues { low: 0.0, high: scale }),
+        (Some(scale), false, _) => Ok(Quantizer::TwoValues { low: -scale, high: scale }),
+        (None, _, Place::Kernel) => {
+            Ok(Quantizer::FittedSign { power_of_two: *arguments.get("alpha") == "auto_po2" })
+        }
+        (None, _, Place::Activation) => Err(format!(
+            "QKeras binary with alpha {} takes its scale from the batch, expected a number on activations",
+            arguments.get("alpha")
+        )),
+    }
+}
+
+/// QKeras `ternary(alpha, threshold)`, whose threshold is 0.33 unless it is fitted.
+pub(super) fn ternary(arguments: &Arguments, place: Place) -> Result<Quantizer, String> {
+    match (alpha("ternary", arguments.get("alpha"))?, place) {
+        (Some(scale), _) => {
+            let threshold = match arguments.get("threshold") {
+                Value::Null => Some(0.33),
+                threshold => threshold.as_f64().filter(|t| t.is_finite() && *t > 0.0),
+            };
+            let threshold = threshold.ok_or_else(|| {
+                format!(
+                    "QKeras ternary with the threshold {}, expected a positive number",
+                    brief(arguments.get("threshold"))
+                )
+            })? as f32;
+            match scale {
+                1.0 => Ok(Quantizer::TernaryAt { threshold }),
+                scale => Ok(Quantizer::ScaledTernary { threshold, scale }),
+            }
+        }
+        (None, Place::Kernel) => Ok(Quantizer::FittedTernary {
+            power_of_two: *arguments.get("alpha") == "auto_po2",
+            rounds: arguments
+                .get("number_of_unrolls")
+                .as_f64()
+                .map_or(5, |rounds| rounds.clamp(0.0, 64.0) as u32),
+        }),
+        (None, Place::Activation) => Err(format!(
+            "QKeras ternary with alpha {} takes its scale from the batch, expected a number on activations",
+            arguments.get("alpha")
+        )),
+    }
+}
+
+/// QKeras's quantisers that are not read.
+pub(super) fn is_other(name: &str) -> bool {
+    name.starts_with("quantized_") || matches!(name, "bernoulli" | "stochastic_ternary" | "smooth_sigmoid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Activation, CustomNames, activation, kernel};
+    use super::*;
+    use serde_json::json;
+
+    fn act(json: Value) -> Result<Activation, String> {
+        activation(&json, &CustomNames::new(), 2)
+    }
+
+    #[test]
+    fn qkeras_binary_by_its_arguments() {
+        let q = |json: Value| kernel(&json, &CustomNames::new());
+        let dict =
+            |alpha: Value| json!({ "class_name": "binary", "config": { "use_01": false, "alpha": alpha } });
+        assert_eq!(q(dict(json!("auto_po2"))), Ok(Quantizer::FittedSign { power_of_two: true }));
+        assert_eq!(q(dict(json!(0.5))), Ok(Quantizer::TwoValues { low: -0.5, high: 0.5 }));
+        assert_eq!(
+            act(json!("binary(alpha=1)")),
+            Ok(Activation::Quantize(Quantizer::TwoValues { low: -1.0, high: 1.0 }))
+        );
+        assert_eq!(
+            act(json!("binary(1, 2.0)")),
+            Ok(Activation::Quantize(Quantizer::TwoValues { low: 0.0, high: 2.0 }))
+        );
+        assert_eq!(act(json!("stochastic_binary()")), act(json!("binary(alpha=None)")));
+        assert!(act(json!("binary(alpha='auto')")).unwrap_err().contains("from the batch"));
+        assert!(act(json!("binary(beta=2)")).unwrap_err().contains("beta=2"));
+        assert!(q(dict(json!(-1.0))).is_err());
+        assert!(q(json!({ "class_name": "binary", "config": { "use_01": true, "alpha": 1.0 } })).is_err());
+    }
+
+    #[test]
+    fn qkeras_ternary_by_its_arguments() {
+        assert_eq!(act(json!("ternary")), Ok(Activation::Quantize(Quantizer::TernaryAt { threshold: 0.33 })));
+        assert_eq!(
+            act(json!("ternary(alpha=0.5,threshold=1.5)")),
+            Ok(Activation::Affine {
+                quantizer: Quantizer::TernaryAt { threshold: 1.5 },
+                scale: 0.5,
+                offset: 0.0
+            })
+        );
+        let q = |json: Value| kernel(&json, &CustomNames::new());
+        let auto = json!({ "class_name": "ternary", "config": { "alpha": "auto_po2", "threshold": null, "number_of_unrolls": 5 } });
+        assert_eq!(q(auto), Ok(Quantizer::FittedTernary { power_of_two: true, rounds: 5 }));
+        assert_eq!(q(json!("ternary(0.5)")), Ok(Quantizer::ScaledTernary { threshold: 0.33, scale: 0.5 }));
+        assert!(q(json!("ternary(threshold=-1)")).unwrap_err().contains("-1"));
+        assert!(act(json!("ternary(alpha='auto')")).unwrap_err().contains("from the batch"));
+    }
+}
