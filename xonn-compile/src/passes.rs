@@ -106,11 +106,14 @@ pub const PIPELINE: &[(&str, Rewrite)] = &[
 /// [`PassError`] naming the layer.
 pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError> {
     let mut notes = Vec::new();
-    let left_out = drop_no_ops::left_out(graph);
     let mut graph = graph.clone();
+    let mut left_out = None;
     for (_, rewrite) in PIPELINE {
         rewrite(&mut graph, &mut notes)?;
+        // Behind the first, which infers the shapes.
+        left_out.get_or_insert_with(|| drop_no_ops::left_out(&graph));
     }
+    let left_out = left_out.unwrap_or_default();
     let network = fold::run(&graph, options, &mut notes)?;
     Ok(Compiled { network, left_out, notes })
 }

@@ -143,14 +143,17 @@ impl Net {
         if c.one_in(3) {
             gamma[0] = [0.0, 1e-30, -1e-30][c.below(3)];
         }
-        let variance =
-            Arc::new(Array::vector((0..channels).map(|_| [0.25, 4.0, 64.0][c.below(3)]).collect()));
+        let epsilon = [0.0, 1e-3][c.below(2)];
+        // Some channels are divided by little, or by nothing but epsilon.
+        let variances: &[f32] =
+            if epsilon > 0.0 { &[0.0, 0.25, 4.0, 64.0] } else { &[1e-6, 0.25, 4.0, 64.0] };
+        let variance = Arc::new(Array::vector((0..channels).map(|_| variances[c.below(4)]).collect()));
         let norm = BatchNorm {
             gamma: (!c.one_in(4)).then(|| Arc::new(Array::vector(gamma))),
             beta: (!c.one_in(4)).then(|| c.reals(channels)),
             mean: Arc::new(Array::vector((0..channels).map(|_| c.mean()).collect())),
             variance,
-            epsilon: [0.0, 1e-3][c.below(2)],
+            epsilon,
             fused: c.one_in(2),
         };
         self.push(LayerOp::BatchNorm(norm));
@@ -263,7 +266,7 @@ fn network(seed: u64, real: bool) -> LayerGraph {
 
 fn options(output: OutputMode) -> Options {
     let input = InputOptions { bits: Some(3), ..InputOptions::default() };
-    Options { input, output, score_bits: 16, ..Options::default() }
+    Options { input, output, score_bits: 12, ..Options::default() }
 }
 
 fn samples(seed: u64, length: usize) -> Vec<Vec<i64>> {
@@ -330,8 +333,12 @@ fn on_an_edge(graph: &LayerGraph, tensors: &HashMap<NodeIndex, Vec<f32>>) -> boo
             _ => return false,
         };
         let read = &tensors[&graph.inputs_of(node)[0]];
-        let largest = read.iter().fold(1.0f32, |largest, x| largest.max(x.abs()));
-        read.iter().any(|x| edges.iter().any(|edge| (x - edge).abs() < 1e-3 * largest))
+        let channels = graph.graph[node].shape.last().copied().expect("tensors have axes");
+        (0..channels).any(|channel| {
+            let numbers = || read.iter().skip(channel).step_by(channels);
+            let largest = numbers().fold(f32::MIN_POSITIVE, |largest, x| largest.max(x.abs()));
+            numbers().any(|x| edges.iter().any(|edge| (x - edge).abs() < 1e-3 * largest))
+        })
     })
 }
 

@@ -3,6 +3,8 @@
 //! Before: ... Dropout ... BatchNorm, Softmax     After: ... BatchNorm
 //! A function that keeps the order is dropped at the output only: the largest score stays the largest.
 
+use petgraph::stable_graph::NodeIndex;
+
 use super::PassError;
 use crate::graph::{Function, LayerGraph, LayerOp};
 
@@ -17,10 +19,7 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
         }
     }
     while let LayerOp::Function(function) = graph.graph[graph.output].op {
-        // A single unit's class is whether hard_sigmoid is above 0.5, which it is where its argument is above 0.
-        let one_unit = graph.graph[graph.output].shape.last() == Some(&1);
-        let above_half = one_unit && matches!(function, Function::HardSigmoid { .. });
-        if !(function.keeps_order() || above_half) {
+        if !is_dropped(graph, graph.output, function) {
             break;
         }
         let layer = &graph.graph[graph.output];
@@ -37,13 +36,20 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
     Ok(())
 }
 
-/// The functions at the end of a model that [`run`] drops, the last one first.
+/// Whether the model's prediction is the same without a function at its end.
+fn is_dropped(graph: &LayerGraph, node: NodeIndex, function: Function) -> bool {
+    // A single unit's class is whether hard_sigmoid is above 0.5, which it is where its argument is above 0.
+    let one_unit = graph.graph[node].shape.last() == Some(&1);
+    function.keeps_order() || (one_unit && matches!(function, Function::HardSigmoid { .. }))
+}
+
+/// The functions at the end of a model that [`run`] drops, the last one first. Shapes must have been inferred.
 #[must_use]
 pub fn left_out(graph: &LayerGraph) -> Vec<Function> {
     let (mut functions, mut node) = (Vec::new(), graph.output);
     loop {
         match graph.graph[node].op {
-            LayerOp::Function(function) if function.keeps_order() => functions.push(function),
+            LayerOp::Function(function) if is_dropped(graph, node, function) => functions.push(function),
             LayerOp::NoOp => {}
             _ => return functions,
         }

@@ -113,15 +113,6 @@ impl FloatFn {
         self.steps.push(Step::Function(function));
     }
 
-    /// The function that was appended last, if nothing was after it.
-    #[must_use]
-    pub fn last_function(&self) -> Option<Function> {
-        match self.steps.last() {
-            Some(Step::Function(function)) => Some(*function),
-            _ => None,
-        }
-    }
-
     /// Moves elements: element `i` was element `source[i]`.
     pub fn permute(&mut self, source: &[usize]) {
         if self.period() > 1 {

@@ -369,10 +369,8 @@ impl Fold<'_> {
             let last = if kind == Kind::Bit && value.f.common_line().is_some_and(|(a, _)| a > 0.0) {
                 value.node
             } else {
-                // sigmoid(x) > 0.5 and tanh(x) > 0 exactly where x > 0; a hard sigmoid is asked itself.
-                let probability = matches!(value.f.last_function(), Some(Function::HardSigmoid { .. }));
-                let above = Quantizer::Above { at: if probability { 0.5 } else { 0.0 } };
-                let cuts = self.cuts(&value, kind.range(), &shape, above)?;
+                // sigmoid(x) > 0.5 and tanh(x) > 0 exactly where x > 0.
+                let cuts = self.cuts(&value, kind.range(), &shape, Quantizer::Heaviside)?;
                 self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit)
             };
             self.must_be_last(layer, last);

@@ -149,16 +149,14 @@ impl Fold<'_> {
             error(0) / unit(0) * (-f64::from(bits)).exp2(),
         ));
         let shape = self.nodes[value.node].shape.clone();
-        let whole = |i: usize| ((lines[i % lines.len()].1 / fine(i)).round() as i64, 0.0);
-        let split: Vec<(i64, f64)> = match offsets {
-            Offsets::Float => (0..count).map(|i| (0, lines[i % lines.len()].1)).collect(),
-            Offsets::Integer => (0..count).map(whole).collect(),
+        let at = |i: usize| lines[i % lines.len()].1;
+        let (offset, largest, rest): (Vec<i64>, i64, Vec<f64>) = match offsets {
+            Offsets::Float => (vec![0; count], span, (0..count).map(at).collect()),
+            Offsets::Integer => {
+                let whole = |i: usize| (at(i) / fine(i)).round() as i64;
+                ((0..count).map(whole).collect(), span + (1 << (bits + lost)), vec![0.0; units.len()])
+            }
         };
-        let largest = match offsets {
-            Offsets::Float => span,
-            Offsets::Integer => span + (1 << (bits + lost)),
-        };
-        let (offset, rest): (Vec<i64>, Vec<f64>) = split.into_iter().unzip();
         let range = |bits: u32| Kind::Int(Range { lo: -largest >> bits, hi: largest >> bits });
         let op = Op::Affine { scale, offset, bits: scale_bits };
         let mut node = self.push(layer, op, &[value.node], shape.clone(), range(0));
