@@ -27,3 +27,15 @@ demo:
 # licences and advisories (needs cargo-deny)
 deny:
     cargo deny check
+
+# random networks through every stage: `just sweep-networks 4000 7` for 4,000 of each kind from seed 7
+sweep-networks cases="4000" seed="7":
+    PROPTEST_CASES={{cases}} PROPTEST_RNG_SEED={{seed}} cargo test --release -p xonn-compile --test random_networks
+
+# mutated model files for some minutes, each within a second
+sweep-hostile seconds="300":
+    XONN_HOSTILE_SECONDS={{seconds}} cargo test --release -p xonn-compile --test hostile -- --ignored
+
+# models of the published shapes with random weights (needs scripts/requirements.txt)
+shapes out="target/shapes":
+    python scripts/make_shapes.py --out {{out}}
