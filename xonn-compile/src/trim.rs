@@ -25,7 +25,7 @@ use crate::integer::evaluate::InputError;
 use crate::keras::KerasError;
 use crate::keras_write::{Document, WriteError};
 use crate::lower::LowerError;
-use crate::passes::PassError;
+use crate::passes::{OutputMode, PassError};
 pub use model::{How, Model, Samples};
 pub use report::{Report, Step};
 
@@ -57,6 +57,9 @@ pub fn run(
     settings: &Settings,
     on_step: &mut dyn FnMut(&Step),
 ) -> Result<(Document, Report), TrimError> {
+    if how.passes.output == OutputMode::Scores {
+        return Err(TrimError::Scores);
+    }
     let before = Model::new(document, how)?;
     let (spaces, kept) = space::find(&before);
     if spaces.is_empty() {
@@ -126,6 +129,12 @@ pub enum TrimError {
         /// The accuracy asked for.
         floor: f64,
     },
+    /// Scores are asked for, of which accuracy says nothing.
+    #[error(
+        "the output is the scores, expected the class, which is what accuracy counts; trim without --output scores, the \
+         model file is the same"
+    )]
+    Scores,
     /// There is too little data to split.
     #[error("{samples} samples, expected at least {least}: one half ranks, the other verifies")]
     FewSamples {

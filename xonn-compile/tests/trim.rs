@@ -8,7 +8,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use common::{fixture, options, samples};
-use keras_file::{Layer, Random, conv, dense, functional, input, norm, plain, sequential};
+use keras_file::{Layer, Random, conv, dense, functional, input, joined, norm, plain, sequential};
 use serde_json::json;
 use xonn_compile::keras_write::Document;
 use xonn_compile::passes::{InputOptions, Options};
@@ -292,6 +292,74 @@ fn every_kind_of_network_can_be_trimmed() {
     }
 }
 
+/// Behind the planted layer `a` two branches meet: `a` loses neurons, the branches, which must agree, lose none.
+#[test]
+fn planted_neurons_go_in_front_of_sums_joins_and_several_inputs() {
+    for (join, two) in [("Add", false), ("Concatenate", false), ("Concatenate", true), ("Add", true)] {
+        for seed in 0..4 {
+            let mut random = Random::new(seed);
+            let [_, a, na, b, nb, ..] = &planted_dense(&mut random)[..] else { unreachable!() };
+            let sign = |name: &str| plain("SteSign", json!({ "name": name }));
+            let mut layers = vec![(input(&[6]), vec![])];
+            if two {
+                let mut second = input(&[6]);
+                second.config["name"] = json!("in2");
+                layers.push((second, vec![]));
+            }
+            let width = if join == "Add" { 5 } else { 10 };
+            layers.extend([
+                (a.clone(), vec!["in"]),
+                (na.clone(), vec!["a"]),
+                (b.clone(), vec!["na"]),
+                (nb.clone(), vec!["b"]),
+                (sign("sb"), vec!["nb"]),
+                (dense("e", true, random.signs(&[6, 5]), None), vec![if two { "in2" } else { "in" }]),
+                (norm("ne", &norms(&mut random, 5)), vec!["e"]),
+                (sign("se"), vec!["ne"]),
+                (plain(join, json!({ "name": "join", "axis": -1 })), vec!["sb", "se"]),
+                (dense("h", true, random.signs(&[width, 3]), Some(vec![0.5, 0.25, 0.0])), vec!["join"]),
+            ]);
+            let document = joined(&layers);
+            let all = all_inputs(if two { 12 } else { 6 });
+            let labels = Model::new(document.clone(), &bits()).unwrap().classes(&all).unwrap();
+            let samples = Samples { q: all[..40].to_vec(), labels: labels[..40].to_vec() };
+            let settings = Settings { floor: None, seed: 1, samples: 40 };
+            let (document, report) = trim::run(document, &bits(), samples, &settings, &mut |_| ()).unwrap();
+            let planted = report.layers.iter().find(|row| row.layer == "a").unwrap();
+            assert!(planted.exact >= 4, "{join} {two} {seed}: {:?}", report.changes);
+            assert_eq!((report.after.ranking, report.after.verification), (1.0, 1.0));
+            for branch in ["b", "e"] {
+                let kept = report.kept.iter().find(|kept| kept.layer == branch).unwrap();
+                assert!(kept.reason.contains(join), "{}", kept.reason);
+            }
+            let bytes = document.to_bytes().unwrap();
+            let again = Model::new(Document::from_bytes(bytes, "again.h5").unwrap(), &bits()).unwrap();
+            assert_eq!(again.classes(&all).unwrap(), labels, "{join} {two} {seed}");
+        }
+    }
+}
+
+/// Planted in a ternary network: a neuron that nothing weighs, one that is constant, one that is neither.
+#[test]
+fn planted_neurons_of_a_ternary_network_go() {
+    let all = all_inputs(6);
+    for seed in 0..6 {
+        let mut layers = planted_dense(&mut Random::new(seed));
+        for layer in &mut layers {
+            if layer.class == "QuantDense" {
+                layer.config["kernel_quantizer"] = json!("ste_tern");
+            }
+        }
+        // Neuron 1 is the only one with zeros: behind its removal the kernel is one of signs.
+        let second = &mut layers[3].weights[0].1;
+        second.data[5..10].fill(0.0);
+        let (after, changes) = trim_exactly(&layers, &all[..1], &all);
+        let of = |reason: &str| changes.iter().any(|c| c.layer == "a" && c.reason == reason);
+        assert!(of("unread") && of("constant"), "{seed}: {changes:?}");
+        assert!(channels(&after)[0].1 <= 7, "{seed}: {changes:?}");
+    }
+}
+
 fn labelled(document: &Document, how: &How, count: usize, length: usize) -> Samples {
     let q = some_inputs(count, length);
     let model = Model::new(document.clone(), how).expect("it compiles");
@@ -405,6 +473,11 @@ fn what_cannot_be_trimmed_is_named() {
         let settings = Settings { floor: Some(floor), seed: 4, samples: 100 };
         trim::run(document.clone(), &bits(), samples, &settings, &mut |_| {}).unwrap_err().to_string()
     };
+    let mut how = bits();
+    how.passes.output = xonn_compile::passes::OutputMode::Scores;
+    let settings = Settings { floor: None, seed: 4, samples: 100 };
+    let error = trim::run(document.clone(), &how, samples.clone(), &settings, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("--output scores"));
     assert!(refused(samples.clone(), 0.99).contains("below the floor 0.9900"));
     let few = Samples { q: samples.q[..5].to_vec(), labels: samples.labels[..5].to_vec() };
     assert!(refused(few, 0.5).contains("5 samples, expected at least 20"));

@@ -32,7 +32,7 @@ pub struct Trim {
     #[arg(long)]
     exact_only: bool,
     /// The smaller Keras model to write, with the suffix of MODEL's form
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, value_name = "OUT")]
     output: PathBuf,
     /// Write the report as JSON
     #[arg(long, value_name = "R.json")]

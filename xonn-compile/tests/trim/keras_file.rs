@@ -127,6 +127,28 @@ pub fn functional(layers: &[(Layer, Vec<(&str, usize)>)]) -> Document {
     document(config, &layers)
 }
 
+/// The file of layers that are called once each, with any number of tensors; every layer that reads none is an input.
+/// The output is the last layer.
+pub fn joined(layers: &[(Layer, Vec<&str>)]) -> Document {
+    let name = |layer: &Layer| layer.config["name"].clone();
+    let configs: Vec<Value> = layers
+        .iter()
+        .map(|(layer, reads)| {
+            let reads: Vec<Value> = reads.iter().map(|read| json!([read, 0, 0, {}])).collect();
+            let calls = if reads.is_empty() { json!([]) } else { json!([reads]) };
+            json!({ "class_name": layer.class, "config": layer.config, "name": name(layer), "inbound_nodes": calls })
+        })
+        .collect();
+    let inputs = layers.iter().filter(|(_, reads)| reads.is_empty());
+    let inputs: Vec<Value> = inputs.map(|(layer, _)| json!([name(layer), 0, 0])).collect();
+    let output = name(&layers[layers.len() - 1].0);
+    let config = json!({ "class_name": "Functional", "config": {
+        "name": "m", "layers": configs, "input_layers": inputs, "output_layers": [[output, 0, 0]]
+    } });
+    let layers: Vec<Layer> = layers.iter().map(|(layer, _)| layer.clone()).collect();
+    document(config, &layers)
+}
+
 fn document(config: Value, layers: &[Layer]) -> Document {
     let mut weights = Tree::default();
     let mut names = Vec::new();

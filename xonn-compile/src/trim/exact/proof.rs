@@ -2,12 +2,51 @@
 
 use std::collections::HashMap;
 
-use crate::integer::{Cut, Kind, Op, Pad, Planes, Range};
+use crate::integer::{Cut, Kind, NodeId, Op, Pad, Planes, Range};
 use crate::trim::model::Model;
 use crate::trim::space::Space;
 
 /// Most channels of one sum that are compared pair by pair.
 const MAX_EQUAL: usize = 256;
+
+/// Whether a layer's weights are rounded to fixed point, which depends on all of them.
+pub(super) fn is_rounded(model: &Model, layer: &str) -> bool {
+    model.sums_of(layer).is_some_and(|id| match &model.network.nodes[id].op {
+        Op::Dense { kernel, .. } | Op::Conv2d { kernel, .. } => {
+            matches!(kernel.planes, Planes::Odd { .. })
+        }
+        _ => false,
+    })
+}
+
+/// Whether any cut depends on a layer's sums, however far behind.
+pub(super) fn is_cut(model: &Model, layer: &str) -> bool {
+    let Some(id) = model.sums_of(layer) else { return true };
+    let nodes = &model.network.nodes;
+    let mut depends = vec![false; nodes.len()];
+    depends[id] = true;
+    for (at, node) in nodes.iter().enumerate().skip(id + 1) {
+        depends[at] = node.inputs.iter().any(|&input| depends[input]);
+    }
+    nodes.iter().zip(depends).any(|(node, depends)| depends && matches!(node.op, Op::Threshold { .. }))
+}
+
+/// The integer that a bit of 1 is at a node that holds bits, or sums of whole windows of them; `None` at any other.
+pub(super) fn integer_of_bits(model: &Model, mut id: NodeId) -> Option<i64> {
+    let mut largest = 1;
+    loop {
+        let node = &model.network.nodes[id];
+        match &node.op {
+            _ if node.kind == Kind::Bit => return Some(largest),
+            Op::SumPool2d { window } if !window.is_padded() => {
+                largest *= (window.kernel[0] * window.kernel[1]) as i64;
+            }
+            Op::MaxPool2d { .. } | Op::Permute { .. } => {}
+            _ => return None,
+        }
+        id = *node.inputs.first()?;
+    }
+}
 
 /// A layer's sums and the cuts behind them.
 pub(super) struct Sums<'m> {
@@ -20,7 +59,7 @@ pub(super) struct Sums<'m> {
     /// `[channel][input]`.
     weights: &'m [i32],
     /// Whether the weights are all -1 or +1.
-    signs: bool,
+    pub signs: bool,
     /// What the layer reads.
     input: Kind,
     /// Whether some positions add up fewer numbers.

@@ -111,6 +111,11 @@ fn is_linear(op: &LayerOp) -> bool {
     matches!(op, LayerOp::Dense { .. } | LayerOp::Conv2d { .. } | LayerOp::DepthwiseConv2d { .. })
 }
 
+/// A pooling, or the reshape of a one-dimensional one into an image and back.
+fn is_pool(op: &&LayerOp) -> bool {
+    matches!(op, LayerOp::MaxPool2d { .. } | LayerOp::AveragePool2d { .. } | LayerOp::Reshape { .. })
+}
+
 fn has_secret_scale(op: &LayerOp) -> bool {
     matches!(
         op,
@@ -290,10 +295,14 @@ impl Walk<'_> {
                     self.elementwise(op, tensor).map_err(|_| unknown())?;
                 }
             }
-            Family::MaxPool => self.space.is_max_pooled |= tensor.values.is_some(),
+            Family::MaxPool => {
+                self.space.is_max_pooled |= tensor.values.is_some();
+                self.behind_pool(layer, tensor).map_err(|_| unknown())?;
+            }
             Family::AveragePool => {
                 self.space.is_averaged |= tensor.values.is_some();
                 tensor.averaged = true;
+                self.behind_pool(layer, tensor).map_err(|_| unknown())?;
             }
             Family::Border => tensor.bordered = true,
             Family::Flatten => {
@@ -302,7 +311,11 @@ impl Walk<'_> {
                 tensor.shape = vec![tensor.shape.iter().product()];
             }
             _ => {
-                for op in self.model.ops(&layer.name) {
+                let ops = self.model.ops(&layer.name);
+                if ops.is_empty() {
+                    return Err(unknown()); // whatever it does is not known by its name
+                }
+                for op in ops {
                     self.elementwise(op, tensor).map_err(|op| match op {
                         "a softmax" => "its channels are the model's scores".to_owned(),
                         _ => unknown(),
@@ -311,6 +324,15 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Follows the channels through the activation that QKeras's poolings have.
+    ///
+    /// # Errors
+    /// As [`Walk::elementwise`].
+    fn behind_pool(&mut self, layer: &LayerConfig, tensor: &mut Tensor) -> Result<(), &'static str> {
+        let ops = self.model.ops(&layer.name);
+        ops.into_iter().filter(|op| !is_pool(op)).try_for_each(|op| self.elementwise(op, tensor))
     }
 
     /// Follows the channels through an operation on single elements.
@@ -377,13 +399,18 @@ impl Walk<'_> {
                     return fits.then(|| Absorber::Mean(mean.clone()));
                 }
                 // The largest or the mean of sums that all lose the same loses it too.
-                Family::MaxPool | Family::AveragePool => at = next,
+                Family::MaxPool | Family::AveragePool if self.is_bare_pool(reader) => at = next,
                 Family::Other if self.model.ops(&reader.name).iter().all(|op| **op == LayerOp::NoOp) => {
                     at = next
                 }
                 _ => return None,
             }
         }
+    }
+
+    /// Whether a pooling has no activation of its own.
+    fn is_bare_pool(&self, layer: &LayerConfig) -> bool {
+        self.model.ops(&layer.name).iter().all(is_pool)
     }
 
     /// The paths of a layer's weights, its bias last if it has one.
