@@ -401,7 +401,8 @@ proptest! {
             let scores = &tensors[&graph.output];
             let top = scores.iter().copied().fold(f32::MIN, f32::max);
             let spread = scores.iter().copied().fold(top, |spread, score| spread.max(top - score));
-            let error = 1e-3 * (1.0 + spread);
+            // Weights of 16 bits, behind which a BatchNorm may multiply by 31.
+            let error = 5e-3 * (1.0 + spread);
             prop_assert!(scores[ours.class] >= top - error, "{scores:?}, ours {}", ours.class);
             for (score, &ours) in scores.iter().zip(&our_scores.scores) {
                 let ours = (ours as f64 * unit) as f32;

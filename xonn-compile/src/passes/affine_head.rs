@@ -9,7 +9,7 @@ use super::float_fn::FloatFn;
 use crate::integer::{Op, Range};
 
 /// Most (class, value) pairs whose order is compared with Keras's.
-const MAX_COMPARED: i64 = 1 << 22;
+const MAX_COMPARED: i64 = 1 << 20;
 
 /// A folded head.
 #[derive(Debug)]
