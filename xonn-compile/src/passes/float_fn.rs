@@ -198,6 +198,13 @@ impl FloatFn {
         if self.public && steps { self.common_line() } else { None }
     }
 
+    /// Whether slopes and offsets are the same for every model of this architecture, whichever element they are of.
+    #[must_use]
+    pub fn has_public_lines(&self) -> bool {
+        let steps = self.steps.iter().all(|step| matches!(step, Step::Rescale { .. }));
+        self.public && steps && matches!(self.base, Base::Line(_))
+    }
+
     /// The slope if all channels share it and it is the same for every model of this architecture; offsets may differ.
     #[must_use]
     pub fn public_slope(&self) -> Option<f64> {

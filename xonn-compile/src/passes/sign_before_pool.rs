@@ -41,7 +41,7 @@ fn common_quantizer(graph: &LayerGraph, pool: NodeIndex) -> Option<Vec<NodeIndex
     let moves_only = !matches!(graph.graph[pool].op, LayerOp::MaxPool2d(_));
     let rises = match op {
         LayerOp::Quantize(_) if moves_only => true,
-        LayerOp::Quantize(Quantizer::Ternary | Quantizer::TernaryAt { .. }) => false,
+        LayerOp::Quantize(Quantizer::Ternary | Quantizer::TernaryAt { .. }) => true,
         LayerOp::Quantize(quantizer) => quantizer.values().is_some_and(|[low, high]| low < high),
         _ => false,
     };

@@ -20,6 +20,9 @@ pub(super) const WIDEST: u32 = 26;
 /// Fewest bits of a scale, more than those of a float32 number.
 const SCALE_BITS: u32 = 26;
 
+/// Largest whole multiple of a unit that is not written as fixed point.
+const LARGEST_FACTOR: f64 = 4096.0;
+
 /// The layer where tensors of the same units were written in fixed point first.
 pub(super) type Stream = Arc<str>;
 
@@ -108,6 +111,11 @@ impl Fold<'_> {
                 return Ok(value.clone());
             }
         }
+        if !matches!(units, Units::Given(_))
+            && let Some(exact) = self.whole_numbers(layer, value, offsets)?
+        {
+            return Ok(exact);
+        }
         let value = &self.narrow(layer, value, WIDEST)?;
         let units = match units {
             Units::Given(units) => units.to_vec(),
@@ -168,6 +176,48 @@ impl Fold<'_> {
         let lines = rest.iter().enumerate().map(|(i, offset)| (unit(i), offset + middle(i))).collect();
         let stream = Some(layer.name.as_str().into());
         Ok(Value { node, f: FloatFn::secret_line(lines), parity: None, shape: value.shape.clone(), stream })
+    }
+
+    /// Exact integers, where all lines are public and multiples of a small fraction: averages over the edge are sums times
+    /// 1/9, 1/6 and 1/4.
+    fn whole_numbers(
+        &mut self,
+        layer: &Layer,
+        value: &Value,
+        offsets: Offsets,
+    ) -> Result<Option<Value>, String> {
+        let lines = self.lines(value)?;
+        let numbers = || {
+            let offsets = lines.iter().filter(|_| offsets == Offsets::Integer).map(|line| line.1);
+            lines.iter().map(|line| line.0).chain(offsets)
+        };
+        let smallest = numbers().map(f64::abs).filter(|&x| x > 0.0).reduce(f64::min);
+        let (true, Some(smallest)) = (value.f.has_public_lines(), smallest) else { return Ok(None) };
+        let whole = |unit: f64| {
+            let is_whole = |x: f64| (x / unit - (x / unit).round()).abs() <= 1e-9 * (x / unit).abs();
+            numbers().all(|x| is_whole(x) && (x / unit).abs() <= LARGEST_FACTOR)
+        };
+        let Some(unit) = (1..=64).map(|parts| smallest / f64::from(parts)).find(|&unit| whole(unit)) else {
+            return Ok(None);
+        };
+        let factors = |of: fn(&(f64, f64)) -> f64| -> Vec<i64> {
+            lines.iter().map(|line| (of(line) / unit).round() as i64).collect()
+        };
+        let scale = factors(|line| line.0);
+        let (offset, rest) = match offsets {
+            Offsets::Float => (vec![0; scale.len()], lines.iter().map(|line| line.1).collect()),
+            Offsets::Integer => (factors(|line| line.1), vec![0.0]),
+        };
+        let largest = |row: &[i64]| row.iter().map(|x| x.abs()).max().unwrap_or(0);
+        let (steepest, furthest) = (largest(&scale), largest(&offset));
+        let most = self.kind(value).range().magnitude().checked_mul(steepest).map(|most| most + furthest);
+        let Some(most) = most.filter(|&most| most < 1 << MOST_BITS) else { return Ok(None) };
+        let shape = self.nodes[value.node].shape.clone();
+        let bits = 64 - steepest.leading_zeros() + 1;
+        let kind = Kind::Int(Range { lo: -most, hi: most });
+        let node = self.push(layer, Op::Affine { scale, offset, bits }, &[value.node], shape, kind);
+        let f = FloatFn::line(rest.into_iter().map(|offset: f64| (unit, offset)).collect());
+        Ok(Some(Value { node, f, parity: None, shape: value.shape.clone(), stream: None }))
     }
 
     /// The largest number of each channel, with or without the offsets of its lines; one for all if they share a line.
