@@ -130,19 +130,23 @@ struct Comparison {
 fn order_note(f: &FloatFn, scale: &[i64], offset: &[i64], range: Range, parity: Option<i64>) -> String {
     let values = range.hi - range.lo + 1;
     if values.saturating_mul(scale.len() as i64) > MAX_COMPARED {
-        return format!("head_order: not compared, a class has {values} possible sums");
+        return format!(
+            "scores: whether fixed point keeps the order of all {values} possible sums of a class was not tried, they are too many"
+        );
     }
     let score = |class, y| Score { class, float: f.apply(class, y), fixed: scale[class] * y + offset[class] };
     let scores =
         (0..scale.len()).flat_map(|class| possible(range, parity).map(move |y| score(class, y))).collect();
     match compare(scores, scale.len()) {
-        Comparison { differ: 0, .. } => "head_order: exact".into(),
+        Comparison { differ: 0, .. } => {
+            "scores: fixed point keeps the order of all possible sums, so the class is Keras's".into()
+        }
         Comparison { pairs, differ, margin: 0.0 } => format!(
-            "head_order: exact but for {differ} of {pairs} pairs that tie in float32 and not in fixed point"
+            "scores: fixed point keeps the order of all possible sums but for {differ} of {pairs} pairs that tie in float32"
         ),
         Comparison { pairs, differ, margin } => format!(
-            "head_order: {differ} of {pairs} pairs differ, largest float margin among them {margin:.1e}; more --head-bits \
-             bring them closer"
+            "scores: {differ} of {pairs} pairs of possible sums are ordered otherwise in fixed point, all of them closer than \
+             {margin:.1e}; more --head-bits make it fewer"
         ),
     }
 }
