@@ -13,6 +13,8 @@ import json
 import os
 import platform
 import re
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,12 @@ def stop(process: subprocess.Popen) -> None:
     process.wait()
 
 
+def processor_seconds() -> float:
+    """Time that processors spent on this script's children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def peak_memory(log: str) -> int:
     """Bytes in the server's line ``stats: peak memory 12.31 MB, ...``."""
     found = re.search(r"stats: peak memory ([\d.]+) (B|kB|MB|GB)", log)
@@ -50,7 +58,8 @@ def peak_memory(log: str) -> int:
 
 
 def predict(args: argparse.Namespace, both: links.Hosts, model: Model, scheme: str, count: int) -> dict:
-    """One connection with ``count`` predictions: the client's report, with the server's peak memory."""
+    """One connection with ``count`` predictions: the client's report, with what the server and the system tell."""
+    before = processor_seconds()
     program = str(args.bin / "xonn-run")
     pass_on = ["--first-layer", args.first_layer] if args.first_layer else []
     serve = [program, "serve", model.package, "--secret", model.secret, "--listen", f"{both.address}:0"]
@@ -70,7 +79,8 @@ def predict(args: argparse.Namespace, both: links.Hosts, model: Model, scheme: s
                 raise RunError(f"{model.name}: the client failed: {client.stderr.strip()}")
             server.wait(timeout=60)
             log.seek(0)
-            return json.loads(client.stdout) | {"server_peak_bytes": peak_memory(log.read())}
+            told = {"server_peak_bytes": peak_memory(log.read()), "cpu_s": processor_seconds() - before}
+            return json.loads(client.stdout) | told
         finally:
             stop(server)
 
@@ -106,6 +116,8 @@ def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: 
         "first_s": first["total_ms"] / 1e3,
         "predictions": count,
         "prediction_s": many["inference_ms_median"] / 1e3,
+        # Of both hosts together; unlike the time it does not depend on what else the machine does.
+        "cpu_s": first["cpu_s"],
         "set_up_s": many["set_up_ms"] / 1e3,
         "client_peak_bytes": many["peak_memory_bytes"],
         "server_peak_bytes": many["server_peak_bytes"],
@@ -114,15 +126,18 @@ def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: 
         "date": datetime.date.today().isoformat(),
     }
     if count > 1:
+        entry["cpu_s"] = (many["cpu_s"] - first["cpu_s"]) / (count - 1)
         entry["prediction_bytes"] = (traffic(many) - traffic(first)) // (count - 1)
         entry["prediction_rounds"] = (many["round_trips"] - first["round_trips"]) // (count - 1)
     return entry
 
 
 def commit() -> str:
-    """The revision of the programs measured, with a mark if files were changed."""
-    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=8", "--exclude=*"]
-    return subprocess.run(asked, capture_output=True, text=True).stdout.strip() or "unknown"
+    """The last revision that changed the programs measured, with a + if their files were changed since."""
+    sources = ["circuits", "xonn-compile", "xonn-run", "Cargo.lock"]
+    git = lambda *words: subprocess.run(["git", "-C", str(ROOT), *words, "--", *sources], capture_output=True, text=True)
+    changed = git("diff", "--quiet", "HEAD").returncode != 0
+    return (git("log", "-1", "--format=%h").stdout.strip() or "unknown") + "+" * changed
 
 
 def machine() -> dict:
@@ -185,6 +200,8 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     args = parse()
+    # Ended by a signal, the script still removes its namespaces and ends its processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("two-hosts: ended by a signal"))
     results = args.out / "results"
     path = results / ("growth.json" if args.growth else "two-hosts.json")
     try:
