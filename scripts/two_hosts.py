@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs private predictions between two hosts on this machine and writes down what they cost; two-hosts.sh calls it.
 
-Each run is one entry of docs/results/two-hosts.json (growth.json with --growth); a run made again replaces its entry, so
-that the page can be measured in parts. two_hosts_report.py makes docs/results.md from both files.
+Each run is one entry of docs/results/two-hosts.json (growth.json with --growth); a run made again replaces its entry,
+so that the page can be measured in parts. two_hosts_report.py makes docs/results.md from both files.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def predict(args: argparse.Namespace, both: links.Hosts, model: Model, scheme: s
     with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen([*both.server, *map(str, serve)], stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            lines = (line.removeprefix("listening on ").strip() for line in server.stdout if line.startswith("listening"))
-            address = next(lines, None)
+            said = (line.strip() for line in server.stdout)
+            address = next((line.split()[-1] for line in said if line.startswith("listening on ")), None)
             if address is None:
                 log.seek(0)
                 raise RunError(f"{model.name}: the server did not start: {log.read().strip()}")
@@ -95,7 +95,7 @@ def predictions_for(args: argparse.Namespace, link: links.Link, model: Model) ->
 
 
 def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: Model, scheme: str) -> dict:
-    """Two connections: one with a single prediction, and one with several, whose difference is what each further one takes.
+    """Two connections, with one prediction and with several; their difference is what each further one takes.
 
     Where there is no time for several, the second is left out and the single prediction's own time is taken.
     """
@@ -103,12 +103,15 @@ def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: 
     first = predict(args, both, model, scheme, 1)
     count = predictions_for(args, links.LINKS[link_name], model)
     many = predict(args, both, model, scheme, count) if count > 1 else first
-    traffic = lambda run: run["sent_bytes"] + run["received_bytes"]
+
+    def traffic(run: dict) -> int:
+        return run["sent_bytes"] + run["received_bytes"]
+
     entry = {
         "model": model.name,
         "link": link_name,
         "scheme": many["scheme"],
-        "first_layer": args.first_layer or "garbled",
+        "first_layer": many.get("first_layer", args.first_layer or "garbled"),
         "ands": many["and"]["full"] + many["and"]["half"],
         "first_layer_table_bytes": model.first_layer_bytes,
         "connection_bytes": traffic(first),
@@ -135,7 +138,10 @@ def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: 
 def commit() -> str:
     """The last revision that changed the programs measured, with a + if their files were changed since."""
     sources = ["circuits", "xonn-compile", "xonn-run", "Cargo.lock"]
-    git = lambda *words: subprocess.run(["git", "-C", str(ROOT), *words, "--", *sources], capture_output=True, text=True)
+
+    def git(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["git", "-C", str(ROOT), *words, "--", *sources], capture_output=True, text=True)
+
     changed = git("diff", "--quiet", "HEAD").returncode != 0
     return (git("log", "-1", "--format=%h").stdout.strip() or "unknown") + "+" * changed
 
@@ -184,17 +190,18 @@ def chosen(text: str, known: dict | tuple, what: str) -> list[str]:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="two-hosts.sh", description=__doc__.splitlines()[0])
-    parser.add_argument("--models", default=",".join(DEFAULT), metavar="NAME[@S],...", help="shapes; @S scales their hidden layers")
-    parser.add_argument("--links", default="loopback,lan,10gbit,1gbit,wan", metavar="NAME,...", help=f"of {', '.join(links.LINKS)}")
-    parser.add_argument("--schemes", default=",".join(SCHEMES), metavar="NAME,...", help="garbling schemes")
-    parser.add_argument("--first-layer", metavar="HOW", help="passed on to serve and infer, to measure another protocol")
-    parser.add_argument("--growth", action="store_true", help="time and memory from 10^5 to 10^9 ANDs, over loopback")
-    parser.add_argument("--report", action="store_true", help="measure nothing, write the page and the plot again")
-    parser.add_argument("--seconds", type=float, default=10.0, help="time aimed at for each run (default 10)")
-    parser.add_argument("--predictions", type=int, help="predictions of each run, instead of --seconds")
-    parser.add_argument("--bin", type=Path, default=ROOT / "target/release", help="folder of the programs")
-    parser.add_argument("--shapes", type=Path, default=ROOT / "target/shapes", help="folder of models with random weights")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of results.md")
+    add = parser.add_argument
+    add("--models", default=",".join(DEFAULT), metavar="NAME[@S],...", help="shapes; @S scales their hidden layers")
+    add("--links", default=",".join(links.LINKS), metavar="NAME,...", help=f"of {', '.join(links.LINKS)}")
+    add("--schemes", default=",".join(SCHEMES), metavar="NAME,...", help="garbling schemes")
+    add("--first-layer", metavar="HOW", help="passed on to serve and infer, to measure another protocol")
+    add("--growth", action="store_true", help="time and memory from 10^5 to 10^9 ANDs, over loopback")
+    add("--report", action="store_true", help="measure nothing, write the page and the plot again")
+    add("--seconds", type=float, default=10.0, help="time aimed at for each run (default 10)")
+    add("--predictions", type=int, help="predictions of each run, instead of --seconds")
+    add("--bin", type=Path, default=ROOT / "target/release", help="folder of the programs")
+    add("--shapes", type=Path, default=ROOT / "target/shapes", help="folder of models with random weights")
+    add("--out", type=Path, default=ROOT / "docs", help="folder of results.md")
     return parser.parse_args()
 
 
@@ -223,7 +230,7 @@ def main() -> None:
                             flush=True,
                         )
         report.write(args.out)
-    except (RunError, ModelError, links.LinkError, subprocess.TimeoutExpired) as error:
+    except (RunError, ModelError, links.LinkError, subprocess.SubprocessError) as error:
         sys.exit(f"two-hosts: {error}")
 
 

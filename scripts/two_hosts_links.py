@@ -96,7 +96,8 @@ def limit(inside: list[str], device: str, link: Link, netem: bool) -> None:
     attach = ["root"]
     if netem:
         delay = f"{link.rtt_ms / 2}ms"
-        tool(*inside, "tc", "qdisc", "add", "dev", device, "root", "handle", "1:", "netem", "delay", delay, "limit", "100000")
+        netem_words = ["handle", "1:", "netem", "delay", delay, "limit", "100000"]
+        tool(*inside, "tc", "qdisc", "add", "dev", device, "root", *netem_words)
         attach = ["parent", "1:1", "handle", "10:"]
     rate = ["tbf", "rate", f"{link.mbit}mbit", "burst", str(link.burst()), "latency", "50ms"]
     tool(*inside, "tc", "qdisc", "add", "dev", device, *attach, *rate)
@@ -132,12 +133,13 @@ def hosts(link: Link) -> Iterator[Hosts]:
 
 
 def probe(both: Hosts) -> dict[str, float]:
-    """What the link does: median round trip of one byte in ms, and Mbit/s from server to client over one TCP stream."""
+    """What the link does: median round trip of a byte in ms, and Mbit/s from server to client over one TCP stream."""
     script = [sys.executable, str(SCRIPTS / "two_hosts_probe.py")]
     server = subprocess.Popen([*both.server, *script, "serve", both.address], stdout=subprocess.PIPE, text=True)
     try:
         port = server.stdout.readline().strip()
-        asked = subprocess.run([*both.client, *script, "ask", both.address, port], capture_output=True, text=True, check=True)
+        ask = [*both.client, *script, "ask", both.address, port]
+        asked = subprocess.run(ask, stdout=subprocess.PIPE, text=True, check=True)
     finally:
         server.terminate()
         server.wait()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
+from operator import itemgetter
 from pathlib import Path
+from typing import Callable
 
 WIDTH, LEFT, RIGHT = 860, 84, 150
 HALF, THREE, CLIENT, TABLES = "#1f5fa8", "#c2541b", "#2a8a57", "#888888"
 STYLE = """
   text { font: 13px system-ui, 'Helvetica Neue', Arial, sans-serif; fill: #333 }
   .title { font-weight: 600; fill: #111 } .small { font-size: 11.5px; fill: #666 }
-  .grid { stroke: #e4e4e4 } .axis { stroke: #777; fill: none } .line { fill: none; stroke-width: 2 }
+  .mark { stroke-width: 1.6 } .grid { stroke: #e4e4e4 } .axis { stroke: #777; fill: none } .line { fill: none; stroke-width: 2 }
 """
 
 
@@ -49,7 +51,7 @@ def text(x: float, y: float, content: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{content}</text>'
 
 
-def frame(x: Axis, y: Axis, title: str, name: callable) -> list[str]:
+def frame(x: Axis, y: Axis, title: str, name: Callable) -> list[str]:
     """Grid, labels of both axes, title."""
     out = [text(x.begin, y.end - 12, title, 'class="title"')]
     for tick in x.ticks():
@@ -69,20 +71,21 @@ def is_line(run: dict) -> bool:
     return run["model"].startswith("bc1_same")
 
 
-def series(runs: list[dict], value: callable, x: Axis, y: Axis, colour: str, dash: str = "") -> list[str]:
-    """The network by width as a line with full marks, other networks as hollow ones."""
-    points = [(x.at(run["ands"]), y.at(value(run)), is_line(run)) for run in sorted(runs, key=lambda run: run["ands"])]
+def series(runs: list[dict], value: Callable, x: Axis, y: Axis, colour: str, dash: str = "") -> list[str]:
+    """The network by width as a line with full marks, other networks as hollow ones; or all as a dashed line."""
+    runs = sorted(runs, key=lambda run: run["ands"])
+    points = [(x.at(run["ands"]), y.at(value(run)), is_line(run) or bool(dash)) for run in runs]
     path = " ".join(f"{px:.1f},{py:.1f}" for px, py, on in points if on)
     out = [f'<polyline class="line" stroke="{colour}" points="{path}"{dash and f""" stroke-dasharray="{dash}" """}/>']
     if not dash:
         out += [
-            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour if on else "#fff"}" stroke="{colour}" stroke-width="1.6"/>'
+            f'<circle class="mark" cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour if on else "#fff"}" stroke="{colour}"/>'
             for px, py, on in points
         ]
     return out
 
 
-def beside(run: dict, value: callable, x: Axis, y: Axis, colour: str, name: str) -> str:
+def beside(run: dict, value: Callable, x: Axis, y: Axis, colour: str, name: str) -> str:
     """A series' name behind its last point."""
     return text(x.end + 10, y.at(value(run)) + 4, name, f'style="fill:{colour}"')
 
@@ -94,17 +97,12 @@ def growth(runs: list[dict], path: Path, caption: str) -> None:
     last = max(filter(is_line, half), key=lambda run: run["ands"])
     x = Axis(5, 9, LEFT, WIDTH - RIGHT)
     upper, lower = Axis(-3, 2, 318, 48), Axis(6, 11, 668, 398)
-    time = lambda run: run["prediction_s"]
-    server, client = (lambda run: run["server_peak_bytes"]), (lambda run: run["client_peak_bytes"])
-    tables = lambda run: run["connection_bytes"]
-
+    time = itemgetter("prediction_s")
+    server, client = itemgetter("server_peak_bytes"), itemgetter("client_peak_bytes")
+    tables = itemgetter("connection_bytes")
     out = frame(x, upper, "Time of a prediction", seconds)
     out += series(half, time, x, upper, HALF) + series(three, time, x, upper, THREE)
-    for run in half:
-        if not is_line(run):
-            at = x.at(run["ands"]), upper.at(min(time(run), *(time(r) for r in three if r["model"] == run["model"])))
-            name = run["model"].replace("@", " × ").upper()
-            out.append(text(at[0] + 4, at[1] + 18, escape(name), 'class="small"'))
+    out += labels(half, three, time, x, upper)
     out += key(x.begin + 16, 66, [(HALF, "half gates"), (THREE, "three halves")])
     out += frame(x, lower, "Memory at the peak, and bytes on the wire (half gates)", size)
     out += series(half, tables, x, lower, TABLES, "6 4")
@@ -118,7 +116,22 @@ def growth(runs: list[dict], path: Path, caption: str) -> None:
     out.append(text(x.begin, 732, escape(caption), 'class="small"'))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} 746" width="{WIDTH}" height="746">'
     body = "\n".join(out)
-    path.write_text(f'{head}\n<style>{STYLE}</style>\n<rect width="100%" height="100%" fill="#fff"/>\n{body}\n</svg>\n')
+    ground = '<rect width="100%" height="100%" fill="#fff"/>'
+    path.write_text(f"{head}\n<style>{STYLE}</style>\n{ground}\n{body}\n</svg>\n")
+
+
+def labels(half: list[dict], three: list[dict], value: Callable, x: Axis, y: Axis) -> list[str]:
+    """Names of the networks that are not on the line: below it, and above it where two would meet."""
+    out, taken = [], -math.inf
+    for run in sorted((run for run in half if not is_line(run)), key=lambda run: run["ands"]):
+        same = [value(other) for other in half + three if other["model"] == run["model"]]
+        at, name = x.at(run["ands"]), escape(run["model"].replace("@", " × ").upper())
+        if at - taken > 40:
+            out.append(text(at + 4, y.at(min(same)) + 18, name, 'class="small"'))
+            taken = at
+        else:
+            out.append(text(at - 4, y.at(max(same)) - 10, name, 'class="small" text-anchor="end"'))
+    return out
 
 
 def key(x: float, y: float, entries: list[tuple[str, str]]) -> list[str]:

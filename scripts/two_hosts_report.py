@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Callable
 
 import two_hosts_plot as plot
 from two_hosts_links import LINKS
@@ -66,7 +67,7 @@ class Runs:
         """The ways in which the first layer was run, garbled first."""
         return sorted({key[3] for key in self.by_key}, key=lambda way: (way != "garbled", way))
 
-    def cells(self, links: list[str], show: callable) -> list[list[str]]:
+    def cells(self, links: list[str], show: Callable) -> list[list[str]]:
         """A row for each model, scheme and first layer that has runs; ``show`` makes the cell of a run."""
         rows = []
         for model, title in TITLES.items():
@@ -88,7 +89,8 @@ def costs(runs: Runs) -> list[str]:
         share = "" if cell["first_layer"] != "garbled" else f"{first_layer_bytes(cell) / further(cell):.0%}"
         memory = f"{mb(cell['server_peak_bytes'])} / {mb(cell['client_peak_bytes'])}"
         rounds = f"{cell['connection_rounds']} / {cell.get('prediction_rounds', 1)}"
-        rows.append([title, scheme, f"{cell['ands']:,}", mb(further(cell)), share, rounds, memory, duration(cell["cpu_s"])])
+        first = [title, scheme, f"{cell['ands']:,}", mb(further(cell)), share]
+        rows.append(first + [rounds, memory, duration(cell["cpu_s"])])
     head = ["model", "scheme", "ANDs", "MB a prediction", "of which the first layer", "round trips, first / further"]
     return table(head + ["peak memory, MB, server / client", "processor time of both hosts"], rows)
 
@@ -106,32 +108,36 @@ def first_layer_bytes(run: dict) -> float:
 
 def times(runs: Runs) -> list[str]:
     names = [name for name in LINKS if any(key[1] == name for key in runs.by_key)]
-    show = lambda run: f"{duration(run['prediction_s'])} ({duration(run['first_s'])})"
+
+    def show(run: dict) -> str:
+        return f"{duration(run['prediction_s'])} ({duration(run['first_s'])})"
+
     return table(["model", "scheme"] + [LINKS[name].title for name in names], runs.cells(names, show))
 
 
 def compared(runs: Runs) -> list[str]:
-    """Our bytes beside XONN's for the same widths."""
+    """Our bytes beside XONN's for the same widths, half gates / three halves."""
     rows = []
     for model, (width, theirs) in BY_WIDTH.items():
-        half, three = (runs.find(model, "loopback", scheme) for scheme in SCHEMES)
-        if not (half and three):
-            continue
-        sizes = [mb(further(run)) for run in (half, three)]
-        rest = [mb(further(run) - first_layer_bytes(run)) for run in (half, three)]
-        lan = [runs.find(model, "lan", scheme) for scheme in SCHEMES]
-        took = " / ".join(duration(run["prediction_s"]) if run else "-" for run in lan)
-        rows.append([model.split("@")[0].split("_")[0].upper(), f"{width:g}", f"{theirs:,}", " / ".join(sizes), " / ".join(rest), took])
-    head = ["network", "s", "XONN, MB", "ours, MB", "ours without the first layer's tables, MB", "ours, LAN"]
+        for way in runs.first_layers():
+            both = [runs.find(model, "loopback", scheme, way) for scheme in SCHEMES]
+            if not all(both):
+                continue
+            sizes = " / ".join(mb(further(run)) for run in both)
+            rest = " / ".join(mb(further(run) - first_layer_bytes(run)) for run in both) if way == "garbled" else ""
+            lan = [runs.find(model, "lan", scheme, way) for scheme in SCHEMES]
+            took = " / ".join(duration(run["prediction_s"]) if run else "-" for run in lan)
+            network = model.split("@")[0].split("_")[0].upper()
+            rows.append([network, f"{width:g}", f"{theirs:,}", way, sizes, rest, took])
+    head = ["network", "s", "XONN, MB", "our first layer", "ours, MB", "without the first layer's tables, MB", "LAN"]
     return table(head, rows)
 
 
 def seen(links: dict) -> list[str]:
-    rows = [
-        [LINKS[name].title, links[name]["made_of"], f"{links[name]['rtt_ms']:.2f} ms", f"{links[name]['mbit']:,.0f} Mbit/s"]
-        for name in LINKS
-        if name in links
-    ]
+    rows = []
+    for name in filter(links.get, LINKS):
+        link = links[name]
+        rows.append([LINKS[name].title, link["made_of"], f"{link['rtt_ms']:.2f} ms", f"{link['mbit']:,.0f} Mbit/s"])
     return table(["link", "made of", "round trip", "one TCP stream"], rows)
 
 
@@ -141,7 +147,10 @@ def grown(runs: list[dict]) -> list[str]:
     for run in sorted(half, key=lambda run: run["ands"]):
         three = next((r for r in runs if r["scheme"] == "three-halves" and r["model"] == run["model"]), None)
         both = [run] + ([three] if three else [])
-        each = lambda show: " / ".join(map(show, both))
+
+        def each(show: Callable[[dict], str]) -> str:
+            return " / ".join(map(show, both))
+
         rows.append(
             [
                 run["model"].replace("@", ", s = "),
@@ -160,7 +169,8 @@ def grown(runs: list[dict]) -> list[str]:
 def machine(found: dict) -> str:
     told = found["machine"] or {}
     vector = " with VAES on 512 bits" if told.get("vaes") and told.get("avx512") else ""
-    return f"{told.get('processor', 'unknown')}{vector}, {told.get('cores', '?')} cores, Linux {told.get('kernel', '?')}"
+    processor, cores, kernel = (told.get(name, "unknown") for name in ("processor", "cores", "kernel"))
+    return f"{processor}{vector}, {cores} cores, Linux {kernel}"
 
 
 def fill(template: str, parts: dict[str, list[str] | str]) -> str:
@@ -178,6 +188,7 @@ def spread(found: dict) -> str:
 def write(out: Path) -> None:
     """Writes the page below ``out``, and the plot if growth was measured."""
     found, growth = load(out / "results/two-hosts.json"), load(out / "results/growth.json")
+    growth["runs"] = [run for run in growth["runs"] if run["first_layer"] == "garbled"]
     runs = Runs(found["runs"])
     schemes = {run["scheme"] for run in growth["runs"]}
     if schemes == set(SCHEMES):
@@ -185,6 +196,7 @@ def write(out: Path) -> None:
         plot.growth(growth["runs"], out / "results/growth.svg", caption)
     revisions = sorted({run["commit"] for run in found["runs"] + growth["runs"]})
     dates = sorted({run["date"] for run in found["runs"] + growth["runs"]})
+    published = [[name, f"{seconds} s", f"{size:,}"] for name, (seconds, size) in PUBLISHED.items()]
     parts = {
         "machine": machine(found),
         "load": spread(found),
@@ -193,9 +205,7 @@ def write(out: Path) -> None:
         "costs": costs(runs),
         "times": times(runs),
         "compared": compared(runs),
-        "published": table(
-            ["network", "XONN, time", "XONN, MB"], [[name, f"{s} s", f"{size:,}"] for name, (s, size) in PUBLISHED.items()]
-        ),
+        "published": table(["network", "XONN, time", "XONN, MB"], published),
         "links": seen(found["links"]),
         "growth": grown(growth["runs"]),
     }
