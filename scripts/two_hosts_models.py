@@ -1,0 +1,115 @@
+"""The models that two-hosts.sh measures: trained ones of models/, and published shapes with random weights.
+
+A circuit does not depend on the weights, so random ones cost what trained ones do.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Shapes of an input number each, 0 to 255.
+INPUTS = {
+    "bm1": (784,),
+    "bm2": (28, 28, 1),
+    "bm3": (28, 28, 1),
+    "bc1_valid": (32, 32, 3),
+    "bc1_same": (32, 32, 3),
+    "fitnet": (32, 32, 3),
+    "vgg16": (32, 32, 3),
+}
+
+DEFAULT = ("bm1", "bm2", "bm3", "bc1_valid", "bc1_same")
+
+# From 10^5 to 10^9 ANDs: one network by width, and others beside it.
+GROWTH = (
+    ["bm1@0.125", "bm2", "bm1", "bm3", "fitnet", "vgg16"]
+    + [f"bc1_same{at}" for at in ("@0.0625", "@0.25", "@0.5", "", "@2", "@3", "@4.125")]
+)
+
+
+class ModelError(Exception):
+    """A model cannot be had; the message is one sentence for the user."""
+
+
+def run(*command: object) -> str:
+    """What a command prints; its own message if it fails."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise ModelError(f"{' '.join(map(str, command))}: {last}")
+    return done.stdout
+
+
+def make(shape: str, width: str, h5: Path) -> None:
+    """A Keras file of a shape with random weights; needs the packages of scripts/requirements.txt."""
+    python = os.environ.get("XONN_PYTHON", sys.executable)
+    run(python, ROOT / "scripts/make_shapes.py", "--out", h5.parent, "--width", width, shape)
+
+
+def newer(made: Path, *sources: Path) -> bool:
+    """Whether a file was made after all that it is made from."""
+    return all(made.stat().st_mtime >= source.stat().st_mtime for source in sources)
+
+
+@dataclass
+class Model:
+    """A compiled model with its costs, from ``xonn-compile inspect``: ``name`` is ``SHAPE`` or ``SHAPE@WIDTH``."""
+
+    name: str
+    package: Path
+    secret: Path
+    ands: int
+    table_bytes: int
+    first_layer_bytes: int
+    samples: list[Path]
+    folder: tempfile.TemporaryDirectory = field(repr=False)
+
+    @classmethod
+    def at_hand(cls, name: str, shapes: Path, programs: Path) -> Model:
+        """The model of this name; what is not there is made first."""
+        shape, _, width = name.partition("@")
+        if shape not in INPUTS or (width and not width.replace(".", "", 1).isdigit()):
+            raise ModelError(f"unknown model {name!r}, expected SHAPE or SHAPE@WIDTH with SHAPE of {', '.join(INPUTS)}")
+        folder = shapes / f"x{width}" if width else shapes
+        trained = ROOT / "models" / shape / "model.h5"
+        if trained.exists() and not width:
+            folder, h5 = shapes / "trained", trained
+        else:
+            h5 = folder / f"{shape}.h5"
+        package, secret = folder / f"{shape}.xonn", folder / f"{shape}.secret"
+        compiler = programs / "xonn-compile"
+        if not h5.exists():
+            make(shape, width or "1", h5)
+        if not all(made.exists() and newer(made, h5, compiler) for made in (package, secret)):
+            folder.mkdir(parents=True, exist_ok=True)
+            run(compiler, "build", h5, "-o", package)
+        costs = json.loads(run(compiler, "inspect", package, "--format", "json"))
+        ands = costs["total"]["and"]
+        samples = sorted((trained.parent / "samples").glob("*.png")) if h5 == trained else []
+        made = tempfile.TemporaryDirectory(prefix="two-hosts-")
+        first, total = costs["layers"][0]["bytes"], costs["total"]["bytes"]
+        return cls(name, package, secret, ands["full"] + ands["half"], total, first, samples, made)
+
+    def inputs(self, count: int) -> list[Path]:
+        """Files with at least ``count`` samples: the trained model's own, else random numbers of the input's shape."""
+        if self.samples:
+            return self.samples
+        shape = INPUTS[self.name.partition("@")[0]]
+        path = Path(self.folder.name) / f"{count}.npy"
+        numbers = random.Random(1).randbytes(count * math.prod(shape))
+        header = str({"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})
+        # numpy.lib.format, version 1: the header ends with a line feed at a multiple of 64 bytes.
+        header += " " * (-(len(header) + 11) % 64) + "\n"
+        path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + numbers)
+        return [path]
