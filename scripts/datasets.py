@@ -6,6 +6,7 @@ Nothing is downloaded: the files are looked for in ``$XONN_DATA`` or, when that 
 
 from __future__ import annotations
 
+import csv
 import gzip
 import os
 from pathlib import Path
@@ -78,4 +79,82 @@ def load_mnist() -> Dataset:
     )
 
 
+class Table(NamedTuple):
+    """Rows as they are measured, float64 ``[count, features]``, and classes as uint8 ``[count]``."""
+
+    names: list[str]
+    x: np.ndarray
+    y: np.ndarray
+
+
+def read_rows(folder: str, file: str, columns: int) -> list[list[str]]:
+    """The rows of a comma-separated file below the data folder."""
+    path = data_dir() / folder / file
+    try:
+        with path.open(newline="") as lines:
+            rows = [row for row in csv.reader(lines) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}): put the UCI table there, or set XONN_DATA to the "
+            f"folder that contains {folder}/{file}."
+        ) from error
+    for number, row in enumerate(rows, start=1):
+        if len(row) != columns:
+            raise DataError(f"{path} has {len(row)} columns in row {number}, expected {columns}.")
+    return rows
+
+
+def as_numbers(rows: list[list[str]], name: str) -> np.ndarray:
+    """All cells as float64."""
+    try:
+        return np.array(rows, float)
+    except ValueError as error:
+        raise DataError(f"the {name} table holds a cell that is no number: {error}.") from error
+
+
+def load_breast_cancer() -> Table:
+    """Wisconsin diagnostic breast cancer, 569 x 30; class 1 is malignant."""
+    names, *rows = read_rows("breast_cancer", "wdbc.csv", 31)
+    cells = as_numbers(rows, "breast cancer")
+    return Table(names[:-1], cells[:, :-1], cells[:, -1].astype(np.uint8))
+
+
+def load_diabetes() -> Table:
+    """Pima Indians diabetes, 768 x 8; class 1 is diabetes.  Missing measurements are 0, as in the file."""
+    names = [
+        "pregnancies",
+        "glucose",
+        "blood_pressure",
+        "skin_thickness",
+        "insulin",
+        "body_mass_index",
+        "pedigree",
+        "age",
+    ]
+    cells = as_numbers(read_rows("diabetes", "pima-indians-diabetes.csv", 9), "diabetes")
+    return Table(names, cells[:, :-1], cells[:, -1].astype(np.uint8))
+
+
+def load_liver() -> Table:
+    """Indian liver patients, 583 x 10; class 1 is a patient, sex is 1 for male.
+
+    Four rows have no ratio of albumin and globulin; it follows from total protein and albumin.
+    """
+    names, *rows = read_rows("liver", "ilpd.csv", 11)
+    sexes = {"Male": "1", "Female": "0"}
+    rows = [[row[0], sexes.get(row[1], row[1]), *row[2:]] for row in rows]
+    for row in rows:
+        if not row[9]:
+            protein, albumin = float(row[7]), float(row[8])
+            row[9] = str(albumin / (protein - albumin))
+    cells = as_numbers(rows, "liver")
+    return Table(names[:-1], cells[:, :-1], (cells[:, -1] == 1).astype(np.uint8))
+
+
 LOADERS: dict[str, Callable[[], Dataset]] = {"mnist": load_mnist}
+
+TABLES: dict[str, Callable[[], Table]] = {
+    "breast_cancer": load_breast_cancer,
+    "diabetes": load_diabetes,
+    "liver": load_liver,
+}
