@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs private predictions between two hosts on this machine and writes down what they cost; two-hosts.sh calls it.
 
-Each run is one entry of docs/results/two-hosts.json (growth.json with --growth); a run made again replaces its entry,
-so that the page can be measured in parts. two_hosts_report.py makes docs/results.md from both files.
+Each run is one entry of docs/results/two-hosts.json (growth.json with --growth); a run made again replaces its entry
+if it took less, so that the page can be measured in parts. two_hosts_report.py makes docs/results.md from both files.
 """
 
 from __future__ import annotations
@@ -159,10 +159,16 @@ def machine() -> dict:
 
 
 def store(path: Path, entry: dict) -> None:
-    """Puts an entry into its file, in place of the one of the same run."""
+    """Puts an entry into its file, in place of an older one of the same run.
+
+    Of one revision's entries the one that took least is kept: other work on the machine only ever adds time.
+    """
     found = json.loads(path.read_text()) if path.exists() else {"links": {}, "runs": []}
     key = [entry[name] for name in KEY]
-    found["runs"] = [run for run in found["runs"] if [run[name] for name in KEY] != key] + [entry]
+    same = [run for run in found["runs"] if [run[name] for name in KEY] == key and run["commit"] == entry["commit"]]
+    best = min([*same, entry], key=lambda run: run["prediction_s"])
+    best["of_runs"] = 1 + sum(run.get("of_runs", 1) for run in same)
+    found["runs"] = [run for run in found["runs"] if [run[name] for name in KEY] != key] + [best]
     found["machine"] = machine()
     write(path, found)
 
