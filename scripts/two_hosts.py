@@ -197,7 +197,8 @@ def chosen(text: str, known: dict | tuple, what: str) -> list[str]:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="two-hosts.sh", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--models", default=",".join(DEFAULT), metavar="NAME[@S],...", help="shapes; @S scales their hidden layers")
+    shapes = f"shapes, @S scales their hidden layers; default {','.join(DEFAULT)}, for --growth a longer list"
+    add("--models", metavar="NAME[@S],...", help=shapes)
     add("--links", default=",".join(links.LINKS), metavar="NAME,...", help=f"of {', '.join(links.LINKS)}")
     add("--schemes", default=",".join(SCHEMES), metavar="NAME,...", help="garbling schemes")
     add("--first-layer", metavar="HOW", help="passed on to serve and infer, to measure another protocol")
@@ -220,7 +221,8 @@ def main() -> None:
     try:
         schemes = chosen(args.schemes, SCHEMES, "scheme")
         names = ["loopback"] if args.growth else chosen(args.links, links.LINKS, "link")
-        wanted = GROWTH if args.growth else [name for name in args.models.split(",") if name]
+        usual = GROWTH if args.growth else DEFAULT
+        wanted = [name for name in args.models.split(",") if name] if args.models else usual
         models = [] if args.report else [Model.at_hand(name, args.shapes, args.bin) for name in wanted]
         for name in [] if args.report else names:
             with links.hosts(links.LINKS[name]) as both:
