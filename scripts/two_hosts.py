@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs private predictions between two hosts on this machine and writes down what they cost; two-hosts.sh calls it.
 
-Each run is one entry of docs/results/two-hosts.json (growth.json with --growth); a run made again replaces its entry,
-so that the page can be measured in parts. two_hosts_report.py makes docs/results.md from both files.
+Each run is one entry of docs/results/two-hosts.json (growth.json with --growth); a run made again replaces its entry
+if it took less, so that the page can be measured in parts. two_hosts_report.py makes docs/results.md from both files.
 """
 
 from __future__ import annotations
@@ -159,10 +159,16 @@ def machine() -> dict:
 
 
 def store(path: Path, entry: dict) -> None:
-    """Puts an entry into its file, in place of the one of the same run."""
+    """Puts an entry into its file, in place of an older one of the same run.
+
+    Of one revision's entries the one that took least is kept: other work on the machine only ever adds time.
+    """
     found = json.loads(path.read_text()) if path.exists() else {"links": {}, "runs": []}
     key = [entry[name] for name in KEY]
-    found["runs"] = [run for run in found["runs"] if [run[name] for name in KEY] != key] + [entry]
+    same = [run for run in found["runs"] if [run[name] for name in KEY] == key and run["commit"] == entry["commit"]]
+    best = min([*same, entry], key=lambda run: run["prediction_s"])
+    best["of_runs"] = 1 + sum(run.get("of_runs", 1) for run in same)
+    found["runs"] = [run for run in found["runs"] if [run[name] for name in KEY] != key] + [best]
     found["machine"] = machine()
     write(path, found)
 
@@ -191,7 +197,8 @@ def chosen(text: str, known: dict | tuple, what: str) -> list[str]:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="two-hosts.sh", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--models", default=",".join(DEFAULT), metavar="NAME[@S],...", help="shapes; @S scales their hidden layers")
+    shapes = f"shapes, @S scales their hidden layers; default {','.join(DEFAULT)}, for --growth a longer list"
+    add("--models", metavar="NAME[@S],...", help=shapes)
     add("--links", default=",".join(links.LINKS), metavar="NAME,...", help=f"of {', '.join(links.LINKS)}")
     add("--schemes", default=",".join(SCHEMES), metavar="NAME,...", help="garbling schemes")
     add("--first-layer", metavar="HOW", help="passed on to serve and infer, to measure another protocol")
@@ -214,7 +221,8 @@ def main() -> None:
     try:
         schemes = chosen(args.schemes, SCHEMES, "scheme")
         names = ["loopback"] if args.growth else chosen(args.links, links.LINKS, "link")
-        wanted = GROWTH if args.growth else [name for name in args.models.split(",") if name]
+        usual = GROWTH if args.growth else DEFAULT
+        wanted = [name for name in args.models.split(",") if name] if args.models else usual
         models = [] if args.report else [Model.at_hand(name, args.shapes, args.bin) for name in wanted]
         for name in [] if args.report else names:
             with links.hosts(links.LINKS[name]) as both:

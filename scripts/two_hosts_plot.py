@@ -130,7 +130,7 @@ def labels(half: list[dict], three: list[dict], value: Callable, x: Axis, y: Axi
             out.append(text(at + 4, y.at(min(same)) + 18, name, 'class="small"'))
             taken = at
         else:
-            out.append(text(at - 4, y.at(max(same)) - 10, name, 'class="small" text-anchor="end"'))
+            out.append(text(at - 4, y.at(max(same)) - 10, name, 'class="small"'))
     return out
 
 
