@@ -212,7 +212,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         dataset="mnist",
         build=bm3,
         teacher=convolutional_teacher,
-        recipe=CONVOLUTIONAL,
+        recipe=replace(CONVOLUTIONAL, epochs=20, width=1.5),
         one_dnn=True,
         signs_only=True,
     ),
