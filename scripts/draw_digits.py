@@ -160,7 +160,8 @@ def check(model_path: Path, names: list[str], images: list[Image.Image]) -> None
     import tensorflow as tf
 
     model = tf.keras.models.load_model(model_path, compile=False)
-    pixels = np.stack([np.asarray(image, np.float32).reshape(-1) for image in images])
+    shape = model.input_shape[1:]
+    pixels = np.stack([np.asarray(image, np.float32).reshape(shape) for image in images])
     outputs = model.predict(pixels, verbose=0)
     right = 0
     for name, row in zip(names, outputs):

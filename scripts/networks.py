@@ -64,8 +64,6 @@ class Architecture:
     build: Callable[[str, float], tf.keras.Model]
     teacher: Callable[[], tf.keras.Model]
     recipe: Recipe
-    # Faster convolutions, whose order of summation depends on the processor.
-    one_dnn: bool = False
     # Whether the files hold the signs of the kernels, compressed, instead of the latent floats.
     signs_only: bool = False
 
@@ -205,15 +203,13 @@ ARCHITECTURES: dict[str, Architecture] = {
         build=bm2,
         teacher=convolutional_teacher,
         recipe=replace(CONVOLUTIONAL, epochs=60, width=2.0),
-        one_dnn=True,
         signs_only=True,
     ),
     "bm3": Architecture(
         dataset="mnist",
         build=bm3,
         teacher=convolutional_teacher,
-        recipe=CONVOLUTIONAL,
-        one_dnn=True,
+        recipe=replace(CONVOLUTIONAL, epochs=20, width=1.5),
         signs_only=True,
     ),
 }

@@ -18,7 +18,7 @@ EPSILON = 1e-3
 
 @dataclass(frozen=True)
 class TabularRecipe:
-    """How a small network is trained; the same for all splits, and fixed before any test part is looked at."""
+    """How a small network is trained; the same for all splits of a table."""
 
     dataset: str
     widths: tuple[int, ...]

@@ -29,9 +29,9 @@ from typing import Any
 
 # TensorFlow reads these when it is imported: no start-up chatter, and no oneDNN kernels, whose
 # order of summation depends on the processor, but for convolutions, which take three times as long without.
-CONVOLUTIONAL = {"bm2", "bm3"}
+ONE_DNN = {"bm2", "bm3"}
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", str(int(not CONVOLUTIONAL.isdisjoint(sys.argv))))
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", str(int(not ONE_DNN.isdisjoint(sys.argv))))
 
 import tensorflow as tf  # noqa: E402
 
