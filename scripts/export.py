@@ -129,7 +129,7 @@ def write_check_file(
     y: np.ndarray,
     outputs: np.ndarray | None = None,
 ) -> None:
-    """Write what ``xonn-compile check --data`` reads, with the data in it, outside of the repository's files."""
+    """Write what ``xonn-compile check --data`` reads; it holds the data, so it is not committed."""
     file = REPO_ROOT / "target" / "data" / f"{name}.npz"
     file.parent.mkdir(parents=True, exist_ok=True)
     if outputs is None:

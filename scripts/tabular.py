@@ -77,7 +77,7 @@ def sign_of_weights(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.T
 
 
 class Stack:
-    """Networks of one shape, side by side: binary with BatchNorm and sign, or float with BatchNorm and ReLU."""
+    """Networks of one shape, side by side: binary with BatchNorm and sign, or float with ReLU for sign."""
 
     def __init__(self, count: int, sizes: list[int], binary: bool, seed: int) -> None:
         self.binary = binary
@@ -120,7 +120,7 @@ def fit_stack(
     noise: tf.Tensor,
     seed: int,
 ) -> None:
-    """Adam with a half cosine on batches of noisy rows; ``targets(rows, noisy x)`` are class probabilities."""
+    """Adam with a half cosine on noisy rows; ``targets(rows, noisy x)`` are class probabilities."""
     schedule = tf.keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
     optimizer = tf.keras.optimizers.Adam(schedule)
     optimizer.build(stack.variables)

@@ -1,10 +1,10 @@
 """The client's encoding of medical tables: measured values to whole numbers 0..255.
 
-What one unit of a feature is comes from the values of the data set's rows, not from their labels: a round number
-(1, 2 or 5 times a power of ten) near a sixteenth of the standard deviation, so that all features have about
-the same spread.  This stands in for a Normalization layer: binary weights cannot scale features one by
-one, and in the circuit eight-bit features and binary weights cost a fraction of what standardisation by real
-numbers would.  Offsets and what is left of the scale are absorbed by BatchNorm.
+What one unit of a feature is comes from the values of the data set's rows, not from their labels: a
+round number (1, 2 or 5 times a power of ten) near a sixteenth of the standard deviation, so that all
+features have about the same spread.  This stands in for a Normalization layer: binary weights cannot
+scale features one by one, and eight-bit features with binary weights cost a tenth of the gates that
+standardisation by real numbers does.  BatchNorm absorbs offsets and what is left of the scale.
 """
 
 from __future__ import annotations
