@@ -43,6 +43,7 @@ fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
             Port { source: Source::Secret, map: map(0, &[0, 0, 1], &[axis(1, 0)]) },
         ],
         output: map(0, &[24, 6, 3], &[axis(3, 1)]),
+        linear: None,
     };
     let pairs = Block {
         template: 0,
@@ -52,6 +53,7 @@ fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
             Port { source: Source::Secret, map: map(2, &[0], &[axis(1, 0)]) },
         ],
         output: map(0, &[3], &[axis(3, 1)]),
+        linear: None,
     };
     let layer = |bits, block| Layer { info: LayerInfo::default(), bits, blocks: vec![block] };
     (input, 3, vec![template()], vec![layer(48, window), layer(72, pairs)])
