@@ -16,7 +16,7 @@ use crate::ot::{PendingReceiver, ReceiverStreams, SessionId};
 pub struct Receiver {
     streams: ReceiverStreams,
     session: SessionId,
-    inferences: u64,
+    pub(super) inferences: u64,
 }
 
 /// One inference: [`Receiving::part`] for each part, then [`Receiving::finish`].

@@ -176,6 +176,6 @@ fn programs_without_sums_or_with_too_many_have_no_form() {
     let fits = FirstLayerShape { positions: 1 << 10, ..FirstLayerShape::dense(2, 1, 1 << 8) };
     assert!(Oca::of(&fits.program().unwrap()).is_some());
     // 2^24 share bits and more are more than an input has.
-    let many = FirstLayerShape { positions: 1 << 14, ..fits };
+    let many = FirstLayerShape { positions: 1 << 15, ..fits };
     assert!(Oca::of(&many.program().unwrap()).is_none());
 }
