@@ -215,7 +215,7 @@ fn every_rule_of_a_sums_description_is_enforced() {
         ("for shares takes 9 bits and gives 1, expected 11", |l, _| l.bits = 5),
         ("secret signs and addend", |_, p| p[0].source = Source::Secret),
         ("secret signs and addend", |_, p| p[1].source = Source::Input),
-        ("secret signs and addend", |_, p| p[2].source = Source::Input),
+        ("secret signs and addend", |_, p| (p[2].source, p[2].map.base) = (Source::Input, 0)),
     ];
     for (what, change) in changes {
         let error = made(&change).expect_err(what).to_string();
