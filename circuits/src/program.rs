@@ -13,6 +13,7 @@
 pub mod evaluate;
 pub mod flatten;
 pub mod index;
+pub mod linear;
 mod manifest;
 pub mod output;
 pub mod package;
@@ -23,6 +24,7 @@ use crate::data::InputEncoding;
 use crate::knowledge::{self, AndCosts, Class};
 use crate::netlist::Netlist;
 pub use index::{Axis, IndexMap};
+pub use linear::Linear;
 pub use output::{OutputEncoding, Prediction};
 pub use verify::ProgramError;
 
@@ -60,6 +62,9 @@ pub struct Block {
     pub inputs: Vec<Port>,
     /// Which bits of the layer's vector the template's outputs become.
     pub output: IndexMap,
+    /// What the template adds up, where that is known and the numbers are the client's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linear: Option<Linear>,
 }
 
 impl Block {
@@ -170,7 +175,7 @@ impl Program {
         let layer = Layer {
             info: LayerInfo { name: "netlist".into(), kind: "netlist".into(), shape: vec![bits], fan_in: 0 },
             bits: bits.into(),
-            blocks: vec![Block { template: 0, grid: vec![], inputs, output }],
+            blocks: vec![Block { template: 0, grid: vec![], inputs, output, linear: None }],
         };
         let input =
             InputEncoding { shape: vec![input_bits as u32], bits: 1, signed: false, scale: 1.0, zero: 0 };

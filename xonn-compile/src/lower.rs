@@ -14,6 +14,7 @@ mod linear;
 mod permute;
 mod pool;
 mod secret;
+mod shares;
 mod template;
 mod threshold;
 mod window;

@@ -3,6 +3,8 @@
 //! Everything runs in memory. A figure is the median of several runs, with the fastest beside it for machines that are
 //! shared; the processor's own AES rate is measured beside the gates, because it is what bounds them.
 
+mod first_layer;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,7 @@ use crate::block::{Backend, Block, Prg, Tccr};
 use crate::garble::plan::{Plan, Role};
 use crate::garble::{Evaluator, Garbler, Scheme};
 use crate::ot::{self, OtError};
+pub use first_layer::FirstLayerShape;
 
 /// Millions a second, over several runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -83,6 +86,7 @@ pub fn binary_layer(fan_in: u32) -> Program {
         grid: vec![NEURONS],
         inputs: vec![input, secret(0, n), secret(n, width)],
         output: IndexMap { base: 0, outer: vec![1], inner: axis(1) },
+        linear: None,
     };
     let info =
         LayerInfo { name: "1_dense".into(), kind: "dense + threshold".into(), shape: vec![NEURONS], fan_in };
@@ -112,6 +116,7 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
         grid: vec![copies],
         inputs: vec![Port { source: Source::Input, map: row(inputs) }],
         output: row(outputs),
+        linear: None,
     };
     let info =
         LayerInfo { name: "copies".into(), kind: "netlist".into(), shape: vec![copies, outputs], fan_in: 0 };

@@ -15,6 +15,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::garble::Scheme;
+use crate::oca::FirstLayer;
+use crate::oca::form::Allowed;
 use crate::session::{Limits, Traffic};
 
 /// Private predictions between two hosts: the server keeps its weights, the client keeps its input.
@@ -62,6 +64,15 @@ struct Schemes {
     /// three-halves sends a quarter less
     #[arg(long, value_name = "NAME", value_delimiter = ',', default_values_t = Scheme::ALL)]
     scheme: Vec<Scheme>,
+}
+
+/// How first layers over numbers are computed.
+#[derive(Args, Clone, Copy)]
+struct FirstLayers {
+    /// Protocol for first layers: gc garbles them like all others; oca (oblivious conditional addition) sends far less, and a
+    /// client that cheats can then bring another input to each weight; auto allows both, and the one with fewer bytes is taken
+    #[arg(long, value_name = "oca|gc|auto", default_value_t = Allowed(&FirstLayer::ALL))]
+    first_layer: Allowed,
 }
 
 /// What every command that runs a protocol may tell about it.

@@ -6,6 +6,7 @@
 //! * [`block`]: 128-bit blocks and the hash, on whatever AES instructions the processor has.
 //! * [`garble`]: half gates or three halves over layered programs; no I/O, no randomness of its own.
 //! * [`ot`]: oblivious transfer for the client's input bits; no I/O, randomness passed in.
+//! * [`oca`]: first layers over numbers by oblivious transfer in place of garbling; no I/O either.
 //! * [`session`]: the protocol between two hosts; `docs/protocol.md` lists its messages.
 //! * [`net`]: TCP servers and clients around sessions.
 //! * [`cli`]: the commands.
@@ -40,5 +41,6 @@ pub mod block;
 pub mod cli;
 pub mod garble;
 pub mod net;
+pub mod oca;
 pub mod ot;
 pub mod session;

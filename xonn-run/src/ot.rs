@@ -60,6 +60,7 @@ mod tests;
 pub use error::OtError;
 pub use extension::receiver::{PendingReceiver, Receiver, ReceiverSetup};
 pub use extension::sender::{Sender, SenderKeys, SenderSetup};
+pub use extension::streams::{ReceiverStreams, SenderStreams};
 pub use params::{MAX_COUNT, Params};
 
 /// What names one connection: a hash of everything both hosts said before the first message of this module.

@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod client;
 pub mod error;
+pub mod first_layer;
 pub mod msgs;
 pub mod server;
 
@@ -16,6 +17,8 @@ pub use error::SessionError;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::garble::Scheme;
+use crate::oca::FirstLayer;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::program::package::{Digest, Package};
 use xonn_circuits::program::{Program, ProgramError};
@@ -54,6 +57,21 @@ impl Circuit {
         let digest = Digest::of(&name);
         Ok(Self { program: Program::from_netlist(netlist, garbler_groups)?, digest, package: None })
     }
+}
+
+/// What a host allows a session to be run by. A server takes its first garbling scheme that the client allows, and of
+/// the protocols for first layers that both allow the one that sends less.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// Garbling schemes.
+    pub schemes: &'a [Scheme],
+    /// Protocols for first layers.
+    pub first_layers: &'a [FirstLayer],
+}
+
+impl Offer<'_> {
+    /// Everything there is.
+    pub const ALL: Offer<'static> = Offer { schemes: &Scheme::ALL, first_layers: &FirstLayer::ALL };
 }
 
 /// What a host grants a peer.

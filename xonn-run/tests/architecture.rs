@@ -29,7 +29,7 @@ fn code(text: &str) -> String {
 #[test]
 fn garbling_and_oblivious_transfer_do_no_io_and_draw_nothing_of_their_own() {
     let src = root().join("xonn-run/src");
-    for room in ["garble", "ot"] {
+    for room in ["garble", "oca", "ot"] {
         let files = sources(&src.join(room));
         assert!(files.len() >= 5, "{room} has been moved: this test looks at nothing");
         for (path, text) in files {

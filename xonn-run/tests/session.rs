@@ -2,6 +2,8 @@
 
 #[path = "session/damage.rs"]
 mod damage;
+#[path = "session/first_layer.rs"]
+mod first_layer;
 #[path = "session/fixture.rs"]
 mod fixture;
 #[path = "session/hostile.rs"]
@@ -60,10 +62,10 @@ fn check_closed_form(mut fixture: Fixture, tables: usize) {
         fixture.inputs = all[..count].to_vec();
         let outcome = fixture.converse(None, &Limits::default(), false);
         let traffic = outcome.client.expect("nothing is wrong").traffic;
-        let to_client = (head + 79)
+        let to_client = (head + 80)
             + (head + 128 * 2 * 32)
             + count * ((head + 16 + 16 * WIDTH) + (head + tables) + (head + 32 * (WIDTH + 1)));
-        let to_server = (head + 76)
+        let to_server = (head + 77)
             + (head + 128 * (32 + 2 * 16) + 32 * 32 + 32)
             + count * (head + corrections + 16 + 32)
             + head;

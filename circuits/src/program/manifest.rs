@@ -11,7 +11,7 @@ use crate::knowledge::AndCosts;
 pub(super) const FORMAT: &str = "xonn-package";
 
 /// The `version` entry that this code writes and reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Everything in `manifest.json`, in the order in which it is written.
 #[derive(Serialize, Deserialize)]

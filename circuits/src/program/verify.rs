@@ -157,7 +157,7 @@ fn verify_block(program: &Program, index: usize, layer: &Layer, block: &Block) -
     if written != out {
         return Err(format!("the output map takes {written} bits, the template gives {out}"));
     }
-    Ok(())
+    block.linear.as_ref().map_or(Ok(()), |linear| linear.verify(program, block))
 }
 
 /// Checks that a map stays within `length` and enumerates at most `most` bits; returns how many.

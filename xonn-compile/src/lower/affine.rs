@@ -52,6 +52,7 @@ pub(super) fn affine(
         grid: vec![positions as u32, channels as u32],
         inputs,
         output: IndexMap { base: 0, outer: element(out), inner: line(out) },
+        linear: None,
     };
     Ok(lowering.push("scale", 0, &x.shape, Encoding::signed(out), vec![block]))
 }

@@ -34,6 +34,7 @@ pub(super) fn output(
                     map: IndexMap { base: 0, outer: vec![], inner: line(classes * width) },
                 }],
                 output: IndexMap { base: 0, outer: vec![], inner: line(index) },
+                linear: None,
             };
             let encoding = Encoding { width: index, lo: 0, step: 1, top_inverted: false };
             lowering.push("argmax", classes, &[], encoding, vec![block]);
@@ -55,7 +56,7 @@ pub(super) fn output(
                 0,
                 &[],
                 Encoding::BIT,
-                vec![Block { template, grid: vec![], inputs, output: map() }],
+                vec![Block { template, grid: vec![], inputs, output: map(), linear: None }],
             );
             Ok(OutputEncoding::Sign)
         }

@@ -5,6 +5,7 @@ use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
 use super::encoding::common_encoding;
 use super::linear::{Sum, negatives, with_weights};
+use super::shares::{self, After};
 use super::template::{Shape, sum_width};
 use super::window::{self, Class};
 use super::{Encoding, LowerError, Lowering, Tensor};
@@ -99,6 +100,11 @@ pub(super) fn conv2d(
                 None => lowering.secret.number(sum.correction(inside), correction),
             }
         }
+        let after = match cuts {
+            Some(_) => After::Threshold,
+            None => After::Stored { correction, placing, out: encoding.width },
+        };
+        let linear = shares::linear(lowering, &x, planes, sum, after);
         let constant_bits = (lowering.secret.next() - constants) as usize / filters;
         let shape = match cuts {
             Some(_) => Shape::linear_threshold(n, planes, x.encoding),
@@ -139,15 +145,16 @@ pub(super) fn conv2d(
                 },
             });
         }
-        if constant_bits > 0 {
-            inputs.push(Port {
-                source: Source::Secret,
-                map: IndexMap {
-                    base: constants,
-                    outer: per_filter(constant_bits),
-                    inner: vec![run(constant_bits)],
-                },
-            });
+        // A filter's addend and flip, or its correction.
+        let mut at = constants;
+        let parts = match cuts {
+            Some(_) => [constant_bits - 1, 1],
+            None => [constant_bits, 0],
+        };
+        for part in parts.into_iter().filter(|&part| part > 0) {
+            let map = IndexMap { base: at, outer: per_filter(constant_bits), inner: vec![run(part)] };
+            inputs.push(Port { source: Source::Secret, map });
+            at += part as u64;
         }
         let bits = encoding.width as u64;
         let output = IndexMap {
@@ -155,7 +162,7 @@ pub(super) fn conv2d(
             outer: vec![out_rows, out_columns, per_group as u64 * bits, bits],
             inner: vec![run(encoding.width)],
         };
-        blocks.push(Block { template: lowering.templates.get(&shape), grid, inputs, output });
+        blocks.push(Block { template: lowering.templates.get(&shape), grid, inputs, output, linear });
     }
     let [rows, columns] = window.output;
     let kind = if cuts.is_some() { "conv2d + threshold" } else { "conv2d" };

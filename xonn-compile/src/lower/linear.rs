@@ -14,6 +14,7 @@
 use xonn_circuits::gadgets::popcount::{threshold_addend, width_of};
 use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
 
+use super::shares::{self, After};
 use super::template::{Placing, Shape, sum_width};
 use super::{Encoding, LowerError, Lowering, Tensor};
 use crate::integer::{Cut, Kernel, NodeId, Planes};
@@ -52,21 +53,35 @@ pub(super) fn dense(
             None => lowering.secret.number(sum.correction(negatives), sum.correction_width()),
         }
     }
-    let per_unit = (lowering.secret.next() - base) / units as u64;
+    let per_unit = lowering.secret.next() - base;
+    let after = match cuts {
+        Some(_) => After::Threshold,
+        None => {
+            let (correction, out) = (sum.correction_width(), encoding.width);
+            After::Stored { correction, placing: Placing::AS_IT_IS, out }
+        }
+    };
+    let linear = shares::linear(lowering, &x, planes, sum, after);
     let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
-    let inputs = vec![
-        Port {
-            source: x.source,
-            map: IndexMap { base: 0, outer: vec![0], inner: line(n * x.encoding.width) },
-        },
-        Port {
-            source: Source::Secret,
-            map: IndexMap { base, outer: vec![per_unit], inner: line(per_unit as usize) },
-        },
-    ];
+    let mut inputs = vec![Port {
+        source: x.source,
+        map: IndexMap { base: 0, outer: vec![0], inner: line(n * x.encoding.width) },
+    }];
+    // A unit's signs, addend and flip, or signs and correction, one after the other.
+    let mut at = base;
+    let signs = n * planes.count();
+    let constants = match cuts {
+        Some(_) => [signs, sum_width(sum.n, x.encoding.width), 1],
+        None => [signs, sum.correction_width(), 0],
+    };
+    for bits in constants.into_iter().filter(|&bits| bits > 0) {
+        let map = IndexMap { base: at, outer: vec![per_unit / units as u64], inner: line(bits) };
+        inputs.push(Port { source: Source::Secret, map });
+        at += bits as u64;
+    }
     let output = IndexMap { base: 0, outer: vec![encoding.width as u64], inner: line(encoding.width) };
     let template = lowering.templates.get(&shape);
-    let block = Block { template, grid: vec![units as u32], inputs, output };
+    let block = Block { template, grid: vec![units as u32], inputs, output, linear };
     let kind = with_weights(if cuts.is_some() { "dense + threshold" } else { "dense" }, planes);
     Ok(lowering.push(&kind, n, &[units], encoding, vec![block]))
 }

@@ -36,7 +36,7 @@ pub(super) fn permute(
             inner: line(),
         };
         let inputs = vec![Port { source: x.source, map: at(source[first], stride) }];
-        blocks.push(Block { template, grid: vec![run as u32], inputs, output: at(first, 1) });
+        blocks.push(Block { template, grid: vec![run as u32], inputs, output: at(first, 1), linear: None });
         first += run;
     }
     Ok(lowering.push("permute", 0, &shape, x.encoding, blocks))

@@ -107,7 +107,7 @@ fn blocks(
             outer: vec![out_rows, out_columns, out_width as u64],
             inner: vec![run(out_width)],
         };
-        blocks.push(Block { template: lowering.templates.get(&shape), grid, inputs, output });
+        blocks.push(Block { template: lowering.templates.get(&shape), grid, inputs, output, linear: None });
     }
     Ok(blocks)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use xonn_circuits::builder::Builder;
-use xonn_circuits::gadgets::adder::Columns;
+use xonn_circuits::gadgets::adder::{Columns, add_mod};
 use xonn_circuits::gadgets::argmax::argmax;
 use xonn_circuits::gadgets::compare::{less_than, less_than_signed};
 use xonn_circuits::gadgets::multiply::multiply_add;
@@ -30,6 +30,10 @@ pub(crate) enum Shape {
         placing: Placing,
         out: usize,
     },
+    /// Two shares of a sum, modulo `2^bits`, a flip: bit `carry` of the sum, flipped.
+    SharedThreshold { bits: usize, carry: usize },
+    /// Two shares of a sum, modulo `2^bits`: the sum, placed, in `out` bits.
+    SharedSum { bits: usize, placing: Placing, out: usize },
     /// `n` numbers of `width` bits: their sum, placed, in `out` bits.
     Sum { n: usize, width: usize, top_inverted: bool, placing: Placing, out: usize },
     /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`, without its `drop` lowest
@@ -119,6 +123,20 @@ fn build(shape: &Shape) -> Netlist {
             let mut columns = Columns::new(&mut b);
             add_products(&mut columns, &x, &signs, planes, width, top_inverted);
             correction.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+            let sum = placed(columns, placing, out);
+            b.finish(&[sum])
+        }
+        Shape::SharedThreshold { bits, carry } => {
+            let (mine, yours, flip) = (b.input(bits), b.input(bits), b.input(1));
+            let sum = add_mod(&mut b, &mine[..=carry], &yours[..=carry]);
+            let out = b.xor(sum[carry], flip[0]);
+            b.finish(&[vec![out]])
+        }
+        Shape::SharedSum { bits, placing, out } => {
+            let (mine, yours) = (b.input(bits), b.input(bits));
+            let sum = add_mod(&mut b, &mine, &yours);
+            let mut columns = Columns::new(&mut b);
+            sum.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
             let sum = placed(columns, placing, out);
             b.finish(&[sum])
         }

@@ -35,6 +35,7 @@ pub(super) fn threshold(lowering: &mut Lowering<'_>, id: NodeId, cuts: &[Cut]) -
         grid: vec![positions as u32, channels as u32],
         inputs,
         output: IndexMap { base: 0, outer: element(1), inner: line(1) },
+        linear: None,
     };
     Ok(lowering.push("threshold", 0, &x.shape, Encoding::BIT, vec![block]))
 }

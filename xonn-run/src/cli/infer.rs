@@ -8,10 +8,11 @@ use serde_json::json;
 use xonn_circuits::program::package::{Digest, Package};
 
 use super::input::{InputFiles, progress};
-use super::{Figures, Outcome, Schemes, Timeouts, report};
+use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
-use crate::session::{SessionError, client};
+use crate::oca::{FirstLayer, Oca};
+use crate::session::{Offer, SessionError, client};
 
 #[derive(Args)]
 pub struct Infer {
@@ -29,6 +30,8 @@ pub struct Infer {
     #[command(flatten)]
     schemes: Schemes,
     #[command(flatten)]
+    first_layers: FirstLayers,
+    #[command(flatten)]
     timeouts: Timeouts,
     #[command(flatten)]
     figures: Figures,
@@ -39,7 +42,8 @@ pub struct Infer {
 
 impl Infer {
     pub fn run(self) -> Outcome {
-        let (limits, schemes) = (self.timeouts.limits(), &self.schemes.scheme[..]);
+        let limits = self.timeouts.limits();
+        let offer = Offer { schemes: &self.schemes.scheme, first_layers: self.first_layers.first_layer.0 };
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
@@ -52,9 +56,9 @@ impl Infer {
         let (greeted, package) = match at_hand {
             Some(package) => {
                 let bits = package.program().input_bits();
-                (client::greet(stream, package.digest(), bits, schemes, &limits, &mut rng)?, package)
+                (client::greet(stream, package.digest(), bits, offer, &limits, &mut rng)?, package)
             }
-            None => client::greet_and_fetch(stream, schemes, &limits, &mut rng)?,
+            None => client::greet_and_fetch(stream, offer, &limits, &mut rng)?,
         };
         if let Some(expected) = self.digest.filter(|&expected| expected != greeted.digest()) {
             let found = greeted.digest();
@@ -71,8 +75,10 @@ impl Infer {
                 return Err(error);
             }
         };
-        let plan = Plan::new(program, Role::Evaluator);
-        let mut session = greeted.start(&mut rng)?;
+        let first_layer = greeted.first_layer();
+        let oca = Some(program).filter(|_| first_layer == FirstLayer::Oca).and_then(Oca::of);
+        let plan = Plan::new(oca.as_ref().map_or(program, Oca::program), Role::Evaluator);
+        let mut session = greeted.start(oca.as_ref(), &mut rng)?;
         let (set_up, scheme) = (begin.elapsed(), session.scheme());
 
         let bar = progress(samples.len());
@@ -93,7 +99,7 @@ impl Infer {
         let traffic = session.finish()?;
         self.files.write(&predictions)?;
 
-        let costs = program.costs();
+        let costs = plan.program().costs();
         let (total, each) = (begin.elapsed(), median(times));
         if self.json {
             let rows: Vec<_> = samples
@@ -106,6 +112,9 @@ impl Infer {
                 "digest": package.digest(),
                 "and": costs,
                 "scheme": scheme.to_string(),
+                "first_layer": first_layer.to_string(),
+                "first_layer_sent_bytes": traffic.first_layer_sent,
+                "first_layer_received_bytes": traffic.first_layer_received,
                 "sent_bytes": traffic.sent,
                 "received_bytes": traffic.received,
                 "round_trips": traffic.round_trips,
@@ -117,7 +126,7 @@ impl Infer {
             report::say(serde_json::to_string_pretty(&report)?)?;
         } else {
             report::log(format_args!(
-                "{} predictions, {} ANDs each; {}; set-up {}, each prediction {} (median)",
+                "{} predictions, first layer by {first_layer}, {} ANDs each; {}; set-up {}, each prediction {} (median)",
                 predictions.len(),
                 report::grouped(costs.total()),
                 report::traffic(traffic),

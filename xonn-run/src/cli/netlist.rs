@@ -11,8 +11,9 @@ use super::serve::{describe, listen};
 use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
+use crate::oca::FirstLayer;
 use crate::session::server::Model;
-use crate::session::{Circuit, Limits, client};
+use crate::session::{Circuit, Limits, Offer, client};
 
 /// The netlist and who holds which of its inputs; the same on both hosts.
 #[derive(Args)]
@@ -34,6 +35,13 @@ struct Netlist {
     timeouts: Timeouts,
     #[command(flatten)]
     figures: Figures,
+}
+
+impl Netlist {
+    /// A plain netlist says nothing of sums, so all of it is garbled.
+    fn offer(&self) -> Offer<'_> {
+        Offer { schemes: &self.schemes.scheme, first_layers: &[FirstLayer::Gc] }
+    }
 }
 
 /// Bits given on the command line.
@@ -118,8 +126,8 @@ impl Garble {
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let listener = listen(&self.listen)?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
-        let schemes = &self.netlist.schemes.scheme;
-        let model = Model { circuit: &circuit, plan: &plan, secret: &secret, schemes };
+        let offer = self.netlist.offer();
+        let model = Model { circuit: &circuit, plan: &plan, shared: None, secret: &secret, offer };
         // Each further evaluation would tell the evaluator more about this host's input.
         let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
         let (peer, served, elapsed) =
@@ -158,9 +166,9 @@ impl Evaluate {
         let stream = net::connect(&self.connect, limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.connect))?;
         let begin = Instant::now();
-        let schemes = &self.netlist.schemes.scheme;
-        let greeted = client::greet(stream, circuit.digest, input.len(), schemes, &limits, &mut rng)?;
-        let mut session = greeted.start(&mut rng)?;
+        let offer = self.netlist.offer();
+        let greeted = client::greet(stream, circuit.digest, input.len(), offer, &limits, &mut rng)?;
+        let mut session = greeted.start(None, &mut rng)?;
         let output = session.infer(&plan, &input, &mut rng)?;
         let traffic = session.finish()?;
         report::say(if self.hex { hexadecimal(&output) } else { binary(&output) })?;

@@ -54,8 +54,12 @@ pub fn stats(traffic: Traffic, elapsed: Duration) -> String {
     let memory = peak_memory().map_or_else(|| "unknown".to_owned(), bytes);
     let rate = (traffic.sent + traffic.received) as f64 / elapsed.as_secs_f64().max(1e-9);
     format!(
-        "stats: peak memory {memory}, {} in {}, {} a second",
+        "stats: peak memory {memory}, {} (first layer {} sent, {} received; rest {} sent, {} received) in {}, {} a second",
         self::traffic(traffic),
+        bytes(traffic.first_layer_sent),
+        bytes(traffic.first_layer_received),
+        bytes(traffic.sent - traffic.first_layer_sent),
+        bytes(traffic.received - traffic.first_layer_received),
         time(elapsed),
         bytes(rate as u64)
     )

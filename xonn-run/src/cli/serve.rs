@@ -9,11 +9,12 @@ use clap::Args;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
 
-use super::{Figures, Outcome, Schemes, Timeouts, report};
+use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net::{self, Event, ServerOptions};
-use crate::session::server::Model;
-use crate::session::{Circuit, Limits};
+use crate::oca::{FirstLayer, Oca};
+use crate::session::server::{Model, Shared};
+use crate::session::{Circuit, Limits, Offer};
 
 #[derive(Args)]
 pub struct Serve {
@@ -38,6 +39,8 @@ pub struct Serve {
     #[command(flatten)]
     schemes: Schemes,
     #[command(flatten)]
+    first_layers: FirstLayers,
+    #[command(flatten)]
     timeouts: Timeouts,
     #[command(flatten)]
     figures: Figures,
@@ -49,11 +52,23 @@ impl Serve {
         let secret = Secret::read(&self.secret, package.digest(), package.program().secret_bits())?;
         let circuit = Circuit::of_package(&package);
         let plan = Plan::new(&circuit.program, Role::Garbler);
+        let first_layers = self.first_layers.first_layer.0;
+        let wanted = first_layers.contains(&FirstLayer::Oca);
+        let oca = Some(&circuit.program).filter(|_| wanted).and_then(Oca::of);
+        if oca.is_none() && !first_layers.contains(&FirstLayer::Gc) {
+            let package = self.package.display();
+            return Err(format!(
+                "{package}: no layer adds up the client's numbers by secret signs, or too many do, so --first-layer oca cannot be had; use gc or auto"
+            )
+            .into());
+        }
+        let shared_plan = oca.as_ref().map(|oca| Plan::new(oca.program(), Role::Garbler));
+        let shared = oca.as_ref().zip(shared_plan.as_ref()).map(|(oca, plan)| Shared { oca, plan });
         let listener = listen(&self.listen)?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
-        let model =
-            Model { circuit: &circuit, plan: &plan, secret: &secret.bits, schemes: &self.schemes.scheme };
+        let offer = Offer { schemes: &self.schemes.scheme, first_layers };
+        let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret.bits, offer };
         let limits = Limits { idle: Duration::from_secs(self.idle), ..self.timeouts.limits() };
         let options = ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
         net::serve(&listener, &model, &options, |event| {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use xonn_circuits::knowledge::Class;
-use xonn_circuits::program::{Block as ProgramBlock, Program};
+use xonn_circuits::program::{Block as ProgramBlock, Port, Program, Source};
 
 use super::scheme::{Ands, Scheme};
 pub use super::tape::Role;
@@ -74,6 +74,14 @@ impl<'p> Plan<'p> {
     /// Bytes of the ciphertexts of each segment, in order: what the evaluator expects to receive. Some are 0.
     pub fn segment_lengths(&self, scheme: Scheme) -> impl ExactSizeIterator<Item = usize> + '_ {
         self.segments.iter().map(move |s| scheme.bytes(s.ands))
+    }
+
+    /// For each segment whether it is of a layer that reads the client's input.
+    pub fn segments_of_first_layers(&self) -> impl ExactSizeIterator<Item = bool> + '_ {
+        let reads = |port: &Port| port.source == Source::Input;
+        let layers = self.program.layers().iter();
+        let first: Vec<bool> = layers.map(|l| l.blocks.iter().flat_map(|b| &b.inputs).any(reads)).collect();
+        self.segments.iter().map(move |segment| first[segment.layer])
     }
 
     /// Bytes of the ciphertexts of the whole program.

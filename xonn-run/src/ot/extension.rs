@@ -15,6 +15,7 @@
 
 pub(super) mod receiver;
 pub(super) mod sender;
+pub(super) mod streams;
 
 #[cfg(test)]
 mod tests;

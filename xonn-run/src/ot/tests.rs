@@ -275,3 +275,25 @@ fn the_bytes_on_the_wire_are_those_recorded() {
         assert_eq!(hex, recorded, "k = {k}");
     }
 }
+
+/// Streams: the receiver has the block of its choice, the other one is another, and neither comes twice.
+#[test]
+fn streams_give_the_receiver_the_blocks_of_its_choices() {
+    let (mut rng, params) = (ChaCha12Rng::seed_from_u64(12), Params::new(8).unwrap());
+    let (mut sender, mut receiver) = set_up(params, &mut rng);
+    let choices = random_bits(&mut rng, 200);
+    let (pending, extend) = receiver.extend(&mut rng, &choices).unwrap();
+    let (ours, theirs) = (sender.extend(200, &extend).unwrap().into_streams(), pending.into_streams());
+    let mut seen = std::collections::HashSet::new();
+    // Any OTs in any order, some twice: the tweaks are what differs.
+    for (of, tweak) in [(vec![5, 199, 0, 5], 7), (vec![5; 9], 11), ((0..200).collect(), 1 << 40)] {
+        let (mut pairs, mut blocks) = (vec![[Block::ZERO; 2]; of.len()], vec![Block::ZERO; of.len()]);
+        ours.blocks(&of, tweak, &mut pairs);
+        theirs.blocks(&of, tweak, &mut blocks);
+        for ((&ot, pair), block) in of.iter().zip(&pairs).zip(blocks) {
+            let choice = choices[ot as usize];
+            assert_eq!((theirs.choice(ot), block), (choice, pair[usize::from(choice)]));
+            assert!(pair.iter().all(|&block| seen.insert(u128::from(block))));
+        }
+    }
+}

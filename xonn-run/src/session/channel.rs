@@ -70,6 +70,11 @@ pub struct Traffic {
     pub sent: u64,
     /// Bytes received, frame heads included.
     pub received: u64,
+    /// Bytes sent for first layers, of [`Traffic::sent`]: [`Kind::is_of_first_layer`] and the tables of layers that read the
+    /// client's input. The base OTs of labels are not among them.
+    pub first_layer_sent: u64,
+    /// Bytes received for first layers.
+    pub first_layer_received: u64,
     /// Times this host waited for an answer after having sent something.
     pub round_trips: u64,
 }
@@ -81,17 +86,38 @@ pub struct Channel<T> {
     traffic: Traffic,
     sent_last: bool,
     limit: Duration,
+    /// Whether tables are of a first layer.
+    first_layer: bool,
+    /// Whether what is being received is.
+    receiving_first_layer: bool,
 }
 
 impl<T: Transport> Channel<T> {
     /// A channel each of whose messages must be complete within `limit`.
     pub fn new(transport: T, limit: Duration) -> Self {
-        Self { transport, out: Vec::new(), traffic: Traffic::default(), sent_last: false, limit }
+        Self {
+            transport,
+            out: Vec::new(),
+            traffic: Traffic::default(),
+            sent_last: false,
+            limit,
+            first_layer: false,
+            receiving_first_layer: false,
+        }
     }
 
     /// From now on each message must be complete within `limit`.
     pub fn set_limit(&mut self, limit: Duration) {
         self.limit = limit;
+    }
+
+    /// From now on tables are of a first layer, or not: for [`Traffic`] only.
+    pub fn count_as_first_layer(&mut self, whether: bool) {
+        self.first_layer = whether;
+    }
+
+    fn is_of_first_layer(&self, kind: Kind) -> bool {
+        kind.is_of_first_layer() || kind == Kind::Tables && self.first_layer
     }
 
     /// What went over the channel so far.
@@ -109,6 +135,9 @@ impl<T: Transport> Channel<T> {
         self.out.push(kind as u8);
         self.out.extend(length.to_le_bytes());
         self.traffic.sent += (HEAD + payload.len()) as u64;
+        if self.is_of_first_layer(kind) {
+            self.traffic.first_layer_sent += (HEAD + payload.len()) as u64;
+        }
         if self.out.len() + payload.len() <= BUFFER {
             self.out.extend(payload);
             return Ok(());
@@ -178,6 +207,7 @@ impl<T: Transport> Channel<T> {
     /// If the transport fails, the peer is silent for too long, or the kind does not exist.
     pub fn head(&mut self, idle: Duration, doing: &'static str) -> Result<(Kind, usize), SessionError> {
         self.flush(doing)?;
+        self.receiving_first_layer = false;
         let mut head = [0; HEAD];
         self.read_exact(&mut head, doing, Deadline::after(idle))?;
         if std::mem::take(&mut self.sent_last) {
@@ -188,6 +218,10 @@ impl<T: Transport> Channel<T> {
             doing,
             reason: format!("there is no message of kind {kind}"),
         })?;
+        if self.is_of_first_layer(kind) {
+            self.receiving_first_layer = true;
+            self.traffic.first_layer_received += HEAD as u64;
+        }
         Ok((kind, u32::from_le_bytes(length) as usize))
     }
 
@@ -246,6 +280,9 @@ impl<T: Transport> Channel<T> {
         while !buffer.is_empty() {
             let read = self.step(doing, deadline, |t, left| t.read_within(buffer, left))?;
             self.traffic.received += read as u64;
+            if self.receiving_first_layer {
+                self.traffic.first_layer_received += read as u64;
+            }
             buffer = &mut buffer[read..];
         }
         Ok(())

@@ -8,10 +8,11 @@ use xonn_circuits::program::package::{Digest, Package};
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Limits, Traffic, batch};
+use super::{Limits, Offer, Traffic, batch, first_layer};
 use crate::block::{Block, Tccr};
 use crate::garble::plan::Plan;
 use crate::garble::{Ciphertexts, DECODE_BYTES, Evaluator, Scheme};
+use crate::oca::{self, FirstLayer, Oca};
 use crate::ot;
 
 /// A connection on which the hellos have been exchanged.
@@ -20,19 +21,22 @@ pub struct Greeted<T: Transport> {
     session: [u8; 32],
     digest: Digest,
     scheme: Scheme,
+    form: FirstLayer,
 }
 
 /// A connection that is ready for inferences.
-pub struct Session<T: Transport> {
+pub struct Session<'o, T: Transport> {
     channel: Channel<T>,
     receiver: ot::Receiver,
     scheme: Scheme,
     /// Buffers of the inference before: fresh memory costs the system more than receiving into it.
     buffers: Vec<Ciphertexts>,
+    /// The conditional additions of first layers, if they are not garbled, and this side of them.
+    shared: Option<(&'o Oca, oca::sender::Sender)>,
 }
 
-/// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `schemes` which
-/// garbling schemes the server may choose from.
+/// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `offer` what
+/// the server may choose from.
 ///
 /// # Errors
 /// [`SessionError::Refused`] with the server's reason if it serves another circuit, and the transport's errors.
@@ -40,13 +44,13 @@ pub fn greet<T: Transport>(
     transport: T,
     circuit: Digest,
     input_bits: usize,
-    schemes: &[Scheme],
+    offer: Offer<'_>,
     limits: &Limits,
     rng: &mut impl CryptoRng,
 ) -> Result<Greeted<T>, SessionError> {
     let input_bits = u32::try_from(input_bits)
         .map_err(|_| SessionError::InputLength { found: input_bits, expected: u32::MAX as usize })?;
-    let hello = ClientHello::new(Some(circuit), input_bits, schemes, rng);
+    let hello = ClientHello::new(Some(circuit), input_bits, offer, rng);
     let (greeted, package_bytes) = exchange(transport, &hello, limits)?;
     let served = greeted.digest;
     if served != circuit {
@@ -69,12 +73,12 @@ pub fn greet<T: Transport>(
 /// [`SessionError::Misbehaved`] if the package is not valid or not the announced one, and the transport's errors.
 pub fn greet_and_fetch<T: Transport>(
     transport: T,
-    schemes: &[Scheme],
+    offer: Offer<'_>,
     limits: &Limits,
     rng: &mut impl CryptoRng,
 ) -> Result<(Greeted<T>, Package), SessionError> {
     let doing = "receiving the package";
-    let hello = ClientHello::new(None, 0, schemes, rng);
+    let hello = ClientHello::new(None, 0, offer, rng);
     let (mut greeted, package_bytes) = exchange(transport, &hello, limits)?;
     let bytes = match fetch(&mut greeted.channel, package_bytes, doing) {
         Ok(bytes) => bytes,
@@ -134,11 +138,17 @@ fn exchange<T: Transport>(
     match bytes.and_then(|bytes| ServerHello::decode(&bytes)) {
         Ok(answer) => {
             let session = msgs::session_id(hello, &answer);
-            let scheme = answer.scheme;
-            let greeted = Greeted { channel, session, digest: answer.digest, scheme };
+            let (scheme, form) = (answer.scheme, answer.first_layer);
+            let greeted = Greeted { channel, session, digest: answer.digest, scheme, form };
             if hello.schemes & scheme.bit() == 0 {
                 let accepted = Scheme::names(Scheme::in_set(hello.schemes));
                 let reason = format!("the server garbles with {scheme}, this client accepts {accepted}");
+                return Err(greeted.end(SessionError::Misbehaved { doing, reason }));
+            }
+            if hello.first_layers & form.bit() == 0 {
+                let accepted = FirstLayer::names(FirstLayer::in_set(hello.first_layers));
+                let reason =
+                    format!("the server computes first layers by {form}, this client accepts {accepted}");
                 return Err(greeted.end(SessionError::Misbehaved { doing, reason }));
             }
             Ok((greeted, answer.package_bytes))
@@ -163,17 +173,53 @@ impl<T: Transport> Greeted<T> {
         error
     }
 
+    /// The protocol for first layers that the server chose.
+    pub fn first_layer(&self) -> FirstLayer {
+        self.form
+    }
+
     /// Base OTs. The reply leaves together with the first inference.
     ///
+    /// `oca`: the conditional additions of the circuit's first layers, needed where [`Greeted::first_layer`] is
+    /// [`FirstLayer::Oca`]. They take a round trip here, before the input is needed.
+    ///
     /// # Errors
-    /// [`SessionError::Ot`] if the server's message is not valid, and the transport's errors.
-    pub fn start(mut self, rng: &mut impl CryptoRng) -> Result<Session<T>, SessionError> {
-        match self.base_transfers(rng) {
-            Ok(receiver) => {
-                Ok(Session { channel: self.channel, receiver, scheme: self.scheme, buffers: Vec::new() })
-            }
+    /// [`SessionError::Ot`] if a message of the server's is not valid, [`SessionError::Mismatch`] if `oca` is needed and
+    /// the circuit has none, and the transport's errors.
+    pub fn start<'o>(
+        mut self,
+        oca: Option<&'o Oca>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Session<'o, T>, SessionError> {
+        match self.transfers(oca, rng) {
+            Ok((receiver, shared)) => Ok(Session {
+                channel: self.channel,
+                receiver,
+                scheme: self.scheme,
+                shared,
+                buffers: Vec::new(),
+            }),
             Err(error) => Err(self.end(error)),
         }
+    }
+
+    fn transfers<'o>(
+        &mut self,
+        oca: Option<&'o Oca>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(ot::Receiver, Option<(&'o Oca, oca::sender::Sender)>), SessionError> {
+        let receiver = self.base_transfers(rng)?;
+        let shared = match (self.form, oca) {
+            (FirstLayer::Gc, _) => None,
+            (FirstLayer::Oca, Some(oca)) => {
+                Some((oca, first_layer::start(&mut self.channel, oca, self.session, rng)?))
+            }
+            (FirstLayer::Oca, None) => {
+                let reason = "the server computes first layers by oca, the circuit describes none";
+                return Err(SessionError::Mismatch(reason.into()));
+            }
+        };
+        Ok((receiver, shared))
     }
 
     fn base_transfers(&mut self, rng: &mut impl CryptoRng) -> Result<ot::Receiver, SessionError> {
@@ -188,7 +234,7 @@ impl<T: Transport> Greeted<T> {
     }
 }
 
-impl<T: Transport> Session<T> {
+impl<T: Transport> Session<'_, T> {
     /// The garbling scheme that the server chose.
     pub fn scheme(&self) -> Scheme {
         self.scheme
@@ -199,7 +245,8 @@ impl<T: Transport> Session<T> {
         self.channel.traffic()
     }
 
-    /// One private inference; returns the output bits. After an error the session is over and the server is told.
+    /// One private inference; returns the output bits. `plan` is of the circuit, or of [`Oca::program`] where first layers
+    /// are not garbled; `input` are the circuit's bits in both cases. After an error the session is over and the server is told.
     ///
     /// It is not told that the output was invalid: it sees the goodbye that it would see after a valid one. A server that
     /// garbles one label of an input bit wrongly would otherwise learn the bit from the complaint.
@@ -229,6 +276,21 @@ impl<T: Transport> Session<T> {
         input: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
+        let expected = match &self.shared {
+            Some((oca, _)) => oca.input_bits(),
+            None => plan.program().input_bits(),
+        };
+        if input.len() != expected {
+            return Err(SessionError::InputLength { found: input.len(), expected });
+        }
+        let shares;
+        let input = match &mut self.shared {
+            Some((oca, sender)) => {
+                shares = first_layer::send(&mut self.channel, oca, sender, input)?;
+                &shares[..]
+            }
+            None => input,
+        };
         let expected = plan.program().input_bits();
         if input.len() != expected {
             return Err(SessionError::InputLength { found: input.len(), expected });
@@ -249,7 +311,9 @@ impl<T: Transport> Session<T> {
             let (queue, tables) = mpsc::sync_channel::<Ciphertexts>(batch());
             let (back, spent) = mpsc::channel::<Ciphertexts>();
             let receiving = scope.spawn(move || {
-                for length in plan.segment_lengths(scheme).filter(|&length| length > 0) {
+                let segments = plan.segment_lengths(scheme).zip(plan.segments_of_first_layers());
+                for (length, first) in segments.filter(|&(length, _)| length > 0) {
+                    channel.count_as_first_layer(first);
                     let used = spent.try_recv().ok().or_else(|| buffers.pop());
                     let mut table = used.unwrap_or_default(); // fresh until the first ones come back
                     channel.receive_into(Kind::Tables, length, doing, || {

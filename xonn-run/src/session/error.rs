@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::garble::EvaluateError;
+use crate::oca::OcaError;
 use crate::ot::OtError;
 
 /// Why a session ended early.
@@ -37,6 +38,9 @@ pub enum SessionError {
     /// The peer failed a step of oblivious transfer.
     #[error(transparent)]
     Ot(#[from] OtError),
+    /// The client's part of a first layer cannot be used.
+    #[error(transparent)]
+    Oca(#[from] OcaError),
     /// The garbled circuit gave no valid output.
     #[error("the evaluation failed")]
     Evaluate(#[from] EvaluateError),
@@ -65,6 +69,7 @@ impl SessionError {
             Self::Misbehaved { doing, reason } => Some(format!("while {doing}: {reason}")),
             Self::TimedOut { doing, limit } => Some(format!("{doing} took longer than {limit:?}")),
             Self::Ot(_) => Some("a check of oblivious transfer failed".into()),
+            Self::Oca(error) => Some(error.to_string()),
             Self::InputLength { .. } => Some("the client's input does not fit the circuit".into()),
             // Whether an evaluation fails can depend on the client's input, if the server garbled wrongly on purpose.
             Self::Transport { .. } | Self::Refused(_) | Self::Evaluate(_) => None,

@@ -4,11 +4,13 @@ use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use xonn_circuits::program::package::{Digest, MAX_PACKAGE};
 
+use super::Offer;
 use super::error::SessionError;
 use crate::garble::Scheme;
+use crate::oca::FirstLayer;
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// First bytes of a hello.
 const MAGIC: [u8; 4] = *b"XONN";
@@ -43,6 +45,16 @@ pub enum Kind {
     Decoding = 9,
     /// Client to server: no more inferences.
     Bye = 10,
+    /// Client to server: base OT of conditional additions, first message.
+    OcaRequest = 11,
+    /// Server to client: base OT of conditional additions, second message.
+    OcaReply = 12,
+    /// Server to client: the extension that chooses by the weights.
+    OcaExtend = 13,
+    /// Client to server: a part of an inference's corrections.
+    Corrections = 14,
+    /// Client to server: SHA-256 of all of them.
+    CorrectionsDigest = 15,
     /// Either way: the session is over, with a text for people.
     Refusal = 255,
 }
@@ -63,15 +75,31 @@ impl Kind {
             Tables,
             Decoding,
             Bye,
+            OcaRequest,
+            OcaReply,
+            OcaExtend,
+            Corrections,
+            CorrectionsDigest,
             Refusal,
         ]
         .into_iter()
         .find(|&kind| kind as u8 == byte)
     }
+
+    /// Whether it brings a first layer's operands to where they are needed, whatever protocol that is.
+    #[must_use]
+    pub fn is_of_first_layer(self) -> bool {
+        use Kind::*;
+        matches!(
+            self,
+            Extend | Correlate | OcaRequest | OcaReply | OcaExtend | Corrections | CorrectionsDigest
+        )
+    }
 }
 
 /// A client's first message: magic, version, whether it names a circuit, the circuit's digest, the bits of its input (0
-/// if it does not know the circuit yet), the garbling schemes that it accepts, 32 random bytes.
+/// if it does not know the circuit yet), the garbling schemes and the protocols for first layers that it accepts, 32 random
+/// bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientHello {
     /// The client's version.
@@ -82,12 +110,14 @@ pub struct ClientHello {
     pub input_bits: u32,
     /// The garbling schemes that the client accepts, as [`Scheme::set`] writes them.
     pub schemes: u8,
+    /// The protocols for first layers that the client accepts, as [`FirstLayer::set`] writes them.
+    pub first_layers: u8,
     /// Random.
     pub nonce: [u8; 32],
 }
 
 /// A server's first message: magic, version, the circuit's digest, bytes of the package that follows, the garbling scheme
-/// of this session, 32 random bytes.
+/// and the protocol for first layers of this session, 32 random bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerHello {
     /// The server's version.
@@ -98,22 +128,20 @@ pub struct ServerHello {
     pub package_bytes: u64,
     /// How it garbles.
     pub scheme: Scheme,
+    /// How it computes first layers.
+    pub first_layer: FirstLayer,
     /// Random.
     pub nonce: [u8; 32],
 }
 
 impl ClientHello {
     /// Length in bytes.
-    pub const BYTES: usize = 4 + 2 + 1 + 32 + 4 + 1 + 32;
+    pub const BYTES: usize = 4 + 2 + 1 + 32 + 4 + 1 + 1 + 32;
 
     /// A hello of this version.
-    pub fn new(
-        wanted: Option<Digest>,
-        input_bits: u32,
-        schemes: &[Scheme],
-        rng: &mut impl CryptoRng,
-    ) -> Self {
-        Self { version: VERSION, wanted, input_bits, schemes: Scheme::set(schemes), nonce: nonce(rng) }
+    pub fn new(wanted: Option<Digest>, input_bits: u32, offer: Offer<'_>, rng: &mut impl CryptoRng) -> Self {
+        let (schemes, first_layers) = (Scheme::set(offer.schemes), FirstLayer::set(offer.first_layers));
+        Self { version: VERSION, wanted, input_bits, schemes, first_layers, nonce: nonce(rng) }
     }
 
     /// The bytes.
@@ -124,6 +152,7 @@ impl ClientHello {
         bytes.extend(self.wanted.map_or([0; 32], |d| d.0));
         bytes.extend(self.input_bits.to_le_bytes());
         bytes.push(self.schemes);
+        bytes.push(self.first_layers);
         bytes.extend(self.nonce);
         bytes
     }
@@ -146,18 +175,24 @@ impl ClientHello {
             }
         };
         let input_bits = u32::from_le_bytes(fields.take()?);
-        let [schemes] = fields.take()?;
-        Ok(Self { version: VERSION, wanted, input_bits, schemes, nonce: fields.take()? })
+        let [schemes, first_layers] = fields.take()?;
+        Ok(Self { version: VERSION, wanted, input_bits, schemes, first_layers, nonce: fields.take()? })
     }
 }
 
 impl ServerHello {
     /// Length in bytes.
-    pub const BYTES: usize = 4 + 2 + 32 + 8 + 1 + 32;
+    pub const BYTES: usize = 4 + 2 + 32 + 8 + 1 + 1 + 32;
 
     /// A hello of this version.
-    pub fn new(digest: Digest, package_bytes: u64, scheme: Scheme, rng: &mut impl CryptoRng) -> Self {
-        Self { version: VERSION, digest, package_bytes, scheme, nonce: nonce(rng) }
+    pub fn new(
+        digest: Digest,
+        package_bytes: u64,
+        scheme: Scheme,
+        first_layer: FirstLayer,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        Self { version: VERSION, digest, package_bytes, scheme, first_layer, nonce: nonce(rng) }
     }
 
     /// The bytes.
@@ -167,6 +202,7 @@ impl ServerHello {
         bytes.extend(self.digest.0);
         bytes.extend(self.package_bytes.to_le_bytes());
         bytes.push(self.scheme.bit());
+        bytes.push(self.first_layer.bit());
         bytes.extend(self.nonce);
         bytes
     }
@@ -184,12 +220,16 @@ impl ServerHello {
             let reason = format!("a package of {package_bytes} bytes, at most {MAX_PACKAGE} are read");
             return Err(SessionError::Misbehaved { doing, reason });
         }
-        let [set] = fields.take()?;
+        let [set, form] = fields.take()?;
         let Some(scheme) = Scheme::ALL.into_iter().find(|scheme| scheme.bit() == set) else {
             let reason = format!("garbling scheme number {set} is unknown to this side");
             return Err(SessionError::Misbehaved { doing, reason });
         };
-        Ok(Self { version: VERSION, digest, package_bytes, scheme, nonce: fields.take()? })
+        let Some(first_layer) = FirstLayer::ALL.into_iter().find(|known| known.bit() == form) else {
+            let reason = format!("first-layer protocol number {form} is unknown to this side");
+            return Err(SessionError::Misbehaved { doing, reason });
+        };
+        Ok(Self { version: VERSION, digest, package_bytes, scheme, first_layer, nonce: fields.take()? })
     }
 }
 
@@ -265,7 +305,7 @@ mod tests {
     fn hellos_round_trip_and_mismatches_are_named() {
         let mut rng = rand::rng();
         for wanted in [None, Some(Digest([3; 32]))] {
-            let hello = ClientHello::new(wanted, 6272, &Scheme::ALL, &mut rng);
+            let hello = ClientHello::new(wanted, 6272, Offer::ALL, &mut rng);
             let bytes = hello.encode();
             assert_eq!(bytes.len(), ClientHello::BYTES);
             assert_eq!(ClientHello::decode(&bytes).expect("valid"), hello);
@@ -276,12 +316,15 @@ mod tests {
                 assert!(ClientHello::decode(&bytes[..cut]).is_err());
             }
         }
-        for scheme in Scheme::ALL {
-            let hello = ServerHello::new(Digest([3; 32]), 17, scheme, &mut rng);
+        for (scheme, form) in Scheme::ALL.into_iter().zip(FirstLayer::ALL) {
+            let hello = ServerHello::new(Digest([3; 32]), 17, scheme, form, &mut rng);
             assert_eq!(hello.encode().len(), ServerHello::BYTES);
             assert_eq!(ServerHello::decode(&hello.encode()).expect("valid"), hello);
         }
-        let hello = ServerHello::new(Digest([3; 32]), 17, Scheme::HalfGates, &mut rng);
+        let hello = ServerHello::new(Digest([3; 32]), 17, Scheme::HalfGates, FirstLayer::Gc, &mut rng);
+        let mut both = hello.encode();
+        both[47] = FirstLayer::set(&FirstLayer::ALL);
+        assert!(ServerHello::decode(&both).expect_err("one form").to_string().contains("protocol number 3"));
         let mut both = hello.encode();
         both[46] = Scheme::set(&Scheme::ALL);
         assert!(ServerHello::decode(&both).expect_err("one scheme").to_string().contains("scheme number 3"));

@@ -8,11 +8,15 @@ use zeroize::Zeroize;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Circuit, Limits, Traffic, batch};
+use super::{Circuit, Limits, Offer, Traffic, batch, first_layer};
 use crate::block::{Block, Tccr};
 use crate::garble::plan::Plan;
 use crate::garble::{Ciphertexts, Garbler, Scheme};
+use crate::oca::{self, FirstLayer, Oca};
 use crate::ot;
+
+/// What the server does when it awaits the choices of labels.
+const CHOICES: &str = "receiving the client's oblivious choices";
 
 /// Batches of garbled segments that wait to be sent.
 const BATCHES_AHEAD: usize = 1;
@@ -23,10 +27,21 @@ pub struct Model<'p> {
     pub circuit: &'p Circuit,
     /// The circuit, planned for a garbler.
     pub plan: &'p Plan<'p>,
+    /// Its first layers by oblivious conditional addition, if it has such.
+    pub shared: Option<Shared<'p>>,
     /// The garbler's bits.
     pub secret: &'p [bool],
-    /// Garbling schemes on offer: of those that a client accepts the first is taken.
-    pub schemes: &'p [Scheme],
+    /// Schemes and protocols on offer.
+    pub offer: Offer<'p>,
+}
+
+/// A circuit whose first layers are computed by oblivious conditional addition.
+#[derive(Clone, Copy)]
+pub struct Shared<'p> {
+    /// The additions.
+    pub oca: &'p Oca,
+    /// The program on shares, planned for a garbler.
+    pub plan: &'p Plan<'p>,
 }
 
 /// How a session went.
@@ -58,6 +73,8 @@ pub struct Greeted<'m, T> {
     hello: ClientHello,
     package: &'m [u8],
     scheme: Scheme,
+    /// What computes first layers, if they are not garbled.
+    shared: Option<Shared<'m>>,
 }
 
 /// Awaits a client's hello. A client whose hello does not fit is told why.
@@ -74,13 +91,14 @@ pub fn greet<'m, T: Transport>(
         let bytes = channel.receive(Kind::ClientHello, ClientHello::BYTES, "greeting")?;
         let hello = ClientHello::decode(&bytes)?;
         let package = check_hello(&hello, model.circuit)?;
-        let scheme = choose_scheme(&hello, model.schemes)?;
-        Ok((hello, package, scheme))
+        let scheme = choose_scheme(&hello, model.offer.schemes)?;
+        let shared = first_layer::choose(&hello, model, scheme)?;
+        Ok((hello, package, scheme, shared))
     };
     match read(&mut channel) {
-        Ok((hello, package, scheme)) => {
+        Ok((hello, package, scheme, shared)) => {
             channel.set_limit(limits.message);
-            Ok(Greeted { channel, model, hello, package, scheme })
+            Ok(Greeted { channel, model, hello, package, scheme, shared })
         }
         Err(error) => {
             channel.refuse(&error);
@@ -113,40 +131,65 @@ impl<T: Transport> Greeted<'_, T> {
         rng: &mut (impl CryptoRng + Send),
         inferences: &mut u64,
     ) -> Result<(), SessionError> {
-        let mut sender = self.set_up(rng)?;
+        let (mut sender, mut receiver) = self.set_up(rng)?;
         let mut buffers = Vec::new();
         let (channel, model) = (&mut self.channel, self.model);
+        let plan = self.shared.map_or(model.plan, |shared| shared.plan);
+        let count = plan.program().input_bits();
+        let extend = ot::msgs::Extend::byte_len(sender.params(), count);
+        // What an inference begins with.
+        let (begins, expected) = match self.shared.and_then(|shared| shared.oca.part_lengths().next()) {
+            Some(length) => (Kind::Corrections, length),
+            None => (Kind::Extend, extend),
+        };
         loop {
-            let count = model.plan.program().input_bits();
-            let expected = ot::msgs::Extend::byte_len(sender.params(), count);
             let doing = "waiting for an inference";
             match channel.head(limits.idle, doing)? {
                 (Kind::Bye, 0) => return Ok(()),
                 (Kind::Refusal, length) => return Err(channel.refusal(length, doing)?),
-                (Kind::Extend, length) if length == expected && *inferences < limits.inferences => {}
-                (Kind::Extend, length) if length == expected => {
-                    let granted = limits.inferences;
-                    let reason = format!("an inference too many, a connection is granted {granted}");
-                    return Err(SessionError::Misbehaved { doing, reason });
+                (kind, length) if kind == begins && length == expected => {
+                    if *inferences >= limits.inferences {
+                        let granted = limits.inferences;
+                        let reason = format!("an inference too many, a connection is granted {granted}");
+                        return Err(SessionError::Misbehaved { doing, reason });
+                    }
                 }
                 (kind, length) => {
                     let reason =
-                        format!("{kind:?} of {length} bytes, expected Extend of {expected} bytes or Bye");
+                        format!("{kind:?} of {length} bytes, expected {begins:?} of {expected} bytes or Bye");
                     return Err(SessionError::Misbehaved { doing, reason });
                 }
             }
-            let extend = channel.payload(expected, "receiving the client's oblivious choices")?;
-            infer(channel, model, self.scheme, &mut sender, &extend, &mut buffers, rng)?;
+            let round = Round { plan, scheme: self.scheme, sender: &mut sender, buffers: &mut buffers };
+            match (&self.shared, &mut receiver) {
+                (Some(shared), Some(receiver)) => {
+                    let first = channel.payload(expected, first_layer::RECEIVING)?;
+                    let secret = first_layer::receive(channel, shared.oca, receiver, model.secret, &first)?;
+                    let choices = channel.receive(Kind::Extend, extend, CHOICES)?;
+                    round.infer(channel, &secret, &choices, rng)?;
+                }
+                _ => {
+                    let choices = channel.payload(expected, CHOICES)?;
+                    round.infer(channel, model.secret, &choices, rng)?;
+                }
+            }
             *inferences += 1;
         }
     }
 
-    /// The server's hello, the package if the client asks for it, base OTs.
-    fn set_up(&mut self, rng: &mut impl CryptoRng) -> Result<ot::Sender, SessionError> {
+    /// The server's hello, the package if the client asks for it, base OTs; and those of first layers, with the extension
+    /// that chooses by the weights.
+    fn set_up(
+        &mut self,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(ot::Sender, Option<oca::receiver::Receiver>), SessionError> {
         let (channel, doing) = (&mut self.channel, "greeting");
-        let answer = ServerHello::new(self.model.circuit.digest, self.package.len() as u64, self.scheme, rng);
+        let form = if self.shared.is_some() { FirstLayer::Oca } else { FirstLayer::Gc };
+        let (digest, package) = (self.model.circuit.digest, self.package.len() as u64);
+        let answer = ServerHello::new(digest, package, self.scheme, form, rng);
         let params = ot::Params::default();
-        let (setup, request) = ot::SenderSetup::start(params, msgs::session_id(&self.hello, &answer), rng);
+        let session = msgs::session_id(&self.hello, &answer);
+        let (setup, request) = ot::SenderSetup::start(params, session, rng);
         channel.send(Kind::ServerHello, &answer.encode(), doing)?;
         for part in self.package.chunks(msgs::PACKAGE_PART) {
             channel.send(Kind::Package, part, "sending the package")?;
@@ -154,7 +197,11 @@ impl<T: Transport> Greeted<'_, T> {
         channel.send(Kind::BaseRequest, &request.encode(), doing)?;
         let length = ot::msgs::BaseReply::byte_len(params);
         let reply = channel.receive(Kind::BaseReply, length, "receiving the base oblivious transfers")?;
-        Ok(setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?)
+        let sender = setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?;
+        let secret = self.model.secret;
+        let chosen =
+            self.shared.map(|shared| first_layer::choose_weights(channel, shared.oca, session, secret, rng));
+        Ok((sender, chosen.transpose()?))
     }
 }
 
@@ -195,55 +242,67 @@ fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8]
     Ok(&[])
 }
 
-/// One inference: fresh delta, fresh start point, everything in one answer. `buffers` are those of the inference before: giving
-/// out fresh memory costs the system more than garbling into it.
-fn infer<T: Transport>(
-    channel: &mut Channel<T>,
-    model: &Model<'_>,
+/// What one inference is run with.
+struct Round<'a, 'p> {
+    plan: &'a Plan<'p>,
     scheme: Scheme,
-    sender: &mut ot::Sender,
-    extend: &[u8],
-    buffers: &mut Vec<Ciphertexts>,
-    rng: &mut impl CryptoRng,
-) -> Result<(), SessionError> {
-    let doing = "sending the garbled circuit";
-    let count = model.plan.program().input_bits();
-    let keys = sender.extend(count, &ot::msgs::Extend::decode(sender.params(), count, extend)?)?;
-    let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
-    let start = Block::random(rng);
-    let (labels, correlate) = keys.correlate(secrets[0]);
-    let mut message = start.to_bytes().to_vec();
-    message.extend(correlate.encode());
-    channel.send(Kind::Correlate, &message, doing)?;
+    sender: &'a mut ot::Sender,
+    /// Of the inference before: giving out fresh memory costs the system more than garbling into it.
+    buffers: &'a mut Vec<Ciphertexts>,
+}
 
-    let mut garbler = Garbler::new(model.plan, scheme, model.secret, secrets, Tccr::new(start), labels);
-    secrets.zeroize();
-    garbler.recycle(buffers.drain(..));
-    // One thread garbles, this one sends; the queue between them bounds the memory.
-    let decoding = std::thread::scope(|scope| {
-        let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
-        let (back, sent) = mpsc::channel::<Ciphertexts>();
-        let garbling = scope.spawn(move || {
-            loop {
-                garbler.recycle(sent.try_iter());
-                let tables = garbler.garble(batch());
-                // The sending side hangs up if the connection fails; then nobody needs the rest.
-                if tables.is_empty() || queue.send(tables).is_err() {
-                    return (garbler, sent);
+impl Round<'_, '_> {
+    /// Fresh delta, fresh start point, everything in one answer. `secret` are the bits of the plan's program, `extend` the
+    /// client's choices.
+    fn infer<T: Transport>(
+        self,
+        channel: &mut Channel<T>,
+        secret: &[bool],
+        extend: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), SessionError> {
+        let doing = "sending the garbled circuit";
+        let count = self.plan.program().input_bits();
+        let keys =
+            self.sender.extend(count, &ot::msgs::Extend::decode(self.sender.params(), count, extend)?)?;
+        let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
+        let start = Block::random(rng);
+        let (labels, correlate) = keys.correlate(secrets[0]);
+        let mut message = start.to_bytes().to_vec();
+        message.extend(correlate.encode());
+        channel.send(Kind::Correlate, &message, doing)?;
+
+        let mut garbler = Garbler::new(self.plan, self.scheme, secret, secrets, Tccr::new(start), labels);
+        secrets.zeroize();
+        garbler.recycle(self.buffers.drain(..));
+        // One thread garbles, this one sends; the queue between them bounds the memory.
+        let decoding = std::thread::scope(|scope| {
+            let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
+            let (back, sent) = mpsc::channel::<Ciphertexts>();
+            let garbling = scope.spawn(move || {
+                loop {
+                    garbler.recycle(sent.try_iter());
+                    let tables = garbler.garble(batch());
+                    // The sending side hangs up if the connection fails; then nobody needs the rest.
+                    if tables.is_empty() || queue.send(tables).is_err() {
+                        return (garbler, sent);
+                    }
                 }
+            });
+            let of_first_layers = self.plan.segments_of_first_layers();
+            for (table, first) in batches.iter().flatten().zip(of_first_layers) {
+                channel.count_as_first_layer(first);
+                if !table.is_empty() {
+                    channel.send(Kind::Tables, table.as_bytes(), doing)?;
+                }
+                let _ = back.send(table); // garbling may be done, and then needs no buffers
             }
-        });
-        for table in batches.iter().flatten() {
-            if !table.is_empty() {
-                channel.send(Kind::Tables, table.as_bytes(), doing)?;
-            }
-            let _ = back.send(table); // garbling may be done, and then needs no buffers
-        }
-        let (mut garbler, sent) = garbling.join().expect("garbling does not panic on a verified program");
-        buffers.extend(garbler.take_spare());
-        buffers.extend(sent.try_iter());
-        Ok::<_, SessionError>(garbler.decoding())
-    })?;
-    channel.send(Kind::Decoding, Block::as_bytes(&decoding), doing)?;
-    channel.flush(doing)
+            let (mut garbler, sent) = garbling.join().expect("garbling does not panic on a verified program");
+            self.buffers.extend(garbler.take_spare());
+            self.buffers.extend(sent.try_iter());
+            Ok::<_, SessionError>(garbler.decoding())
+        })?;
+        channel.send(Kind::Decoding, Block::as_bytes(&decoding), doing)?;
+        channel.flush(doing)
+    }
 }

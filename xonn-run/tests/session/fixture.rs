@@ -6,14 +6,16 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
+use xonn_circuits::program::Program;
 use xonn_circuits::program::evaluate::evaluate;
 use xonn_circuits::program::package::Package;
-use xonn_run::bench::binary_layer;
+use xonn_run::bench::{FirstLayerShape, binary_layer};
 use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
+use xonn_run::oca::{FirstLayer, Oca};
 use xonn_run::session::channel::Transport;
-use xonn_run::session::server::{self, Model, Served};
-use xonn_run::session::{Circuit, Limits, SessionError, Traffic, client};
+use xonn_run::session::server::{self, Model, Served, Shared};
+use xonn_run::session::{Circuit, Limits, Offer, SessionError, Traffic, client};
 
 use crate::wire::{self, Fault};
 
@@ -28,6 +30,8 @@ pub struct Fixture {
     pub wants: Vec<Vec<bool>>,
     /// What the server offers and the client accepts.
     pub schemes: Vec<Scheme>,
+    /// The same for first layers.
+    pub first_layers: Vec<FirstLayer>,
 }
 
 /// Adds the garbler's number to the evaluator's: one AND a bit, and a sum with one bit more.
@@ -56,13 +60,23 @@ pub fn addition() -> Fixture {
         inputs: yours.iter().map(|&n| bits(n, WIDTH)).collect(),
         wants: yours.iter().map(|&n| bits(mine + n, WIDTH + 1)).collect(),
         schemes: Scheme::ALL.to_vec(),
+        first_layers: FirstLayer::ALL.to_vec(),
     }
 }
 
-/// A packaged layer of 1024 neurons on three inputs; the wanted outputs come from plaintext evaluation.
+/// A packaged layer of 1024 neurons on three inputs.
 pub fn neurons(fan_in: u32) -> Fixture {
-    let program = binary_layer(fan_in);
-    let package = Package::new(&program).expect("the layer can be written");
+    of_program(&binary_layer(fan_in))
+}
+
+/// A packaged first layer over numbers on three inputs.
+pub fn numbers(shape: &FirstLayerShape) -> Fixture {
+    of_program(&shape.program().expect("a small layer"))
+}
+
+/// A packaged program on three inputs; the wanted outputs come from plaintext evaluation.
+fn of_program(program: &Program) -> Fixture {
+    let package = Package::new(program).expect("the layer can be written");
     let random = |seed: u64, count: usize| -> Vec<bool> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut bytes = vec![0; count];
@@ -71,12 +85,14 @@ pub fn neurons(fan_in: u32) -> Fixture {
     };
     let secret = random(1, program.secret_bits() as usize);
     let inputs: Vec<_> = (2..5).map(|seed| random(seed, program.input_bits())).collect();
-    let wants = evaluate(&program, &secret, &inputs).expect("lengths fit");
+    let wants = evaluate(program, &secret, &inputs).expect("lengths fit");
     assert!(
         wants.iter().all(|w| w.contains(&true) && w.contains(&false)),
         "one answer everywhere shows little"
     );
-    Fixture { circuit: Circuit::of_package(&package), secret, inputs, wants, schemes: Scheme::ALL.to_vec() }
+    let circuit = Circuit::of_package(&package);
+    let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
+    Fixture { circuit, secret, inputs, wants, schemes, first_layers }
 }
 
 /// Limits for peers that stop answering: short, so that a test of them is.
@@ -101,44 +117,54 @@ pub struct Outcome {
 pub struct Answers {
     pub outputs: Vec<Vec<bool>>,
     pub traffic: Traffic,
+    pub form: FirstLayer,
 }
 
 impl Fixture {
+    fn offer(&self) -> Offer<'_> {
+        Offer { schemes: &self.schemes, first_layers: &self.first_layers }
+    }
+
     /// Serves one session.
     pub fn serve(&self, transport: impl Transport, limits: &Limits) -> Result<Served, SessionError> {
         let plan = Plan::new(&self.circuit.program, Role::Garbler);
-        let model =
-            Model { circuit: &self.circuit, plan: &plan, secret: &self.secret, schemes: &self.schemes };
+        let oca = Oca::of(&self.circuit.program);
+        let shared_plan = oca.as_ref().map(|oca| Plan::new(oca.program(), Role::Garbler));
+        let shared = oca.as_ref().zip(shared_plan.as_ref()).map(|(oca, plan)| Shared { oca, plan });
+        let (circuit, secret, offer) = (&self.circuit, &self.secret, self.offer());
+        let model = Model { circuit, plan: &plan, shared, secret, offer };
         server::serve(transport, &model, limits, &mut ChaCha20Rng::seed_from_u64(1))
     }
 
     /// Asks for all inputs, knowing the circuit.
     pub fn ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
-        let plan = Plan::new(&self.circuit.program, Role::Evaluator);
         let bits = self.circuit.program.input_bits();
-        let greeted = client::greet(transport, self.circuit.digest, bits, &self.schemes, limits, rng)?;
-        self.ask_all(greeted.start(rng)?, &plan, rng)
+        let greeted = client::greet(transport, self.circuit.digest, bits, self.offer(), limits, rng)?;
+        self.ask_all(greeted, &self.circuit.program, rng)
     }
 
     /// Asks for all inputs, with the package that the server sends.
     pub fn fetch_and_ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
-        let (greeted, package) = client::greet_and_fetch(transport, &self.schemes, limits, rng)?;
+        let (greeted, package) = client::greet_and_fetch(transport, self.offer(), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
-        let plan = Plan::new(package.program(), Role::Evaluator);
-        self.ask_all(greeted.start(rng)?, &plan, rng)
+        self.ask_all(greeted, package.program(), rng)
     }
 
     fn ask_all<T: Transport>(
         &self,
-        mut session: client::Session<T>,
-        plan: &Plan<'_>,
+        greeted: client::Greeted<T>,
+        program: &Program,
         rng: &mut ChaCha20Rng,
     ) -> Result<Answers, SessionError> {
+        let form = greeted.first_layer();
+        let oca = Some(program).filter(|_| form == FirstLayer::Oca).and_then(Oca::of);
+        let plan = Plan::new(oca.as_ref().map_or(program, Oca::program), Role::Evaluator);
+        let mut session = greeted.start(oca.as_ref(), rng)?;
         let outputs =
-            self.inputs.iter().map(|input| session.infer(plan, input, rng)).collect::<Result<_, _>>()?;
-        Ok(Answers { outputs, traffic: session.finish()? })
+            self.inputs.iter().map(|input| session.infer(&plan, input, rng)).collect::<Result<_, _>>()?;
+        Ok(Answers { outputs, traffic: session.finish()?, form })
     }
 
     /// Both hosts, with at most one fault between them; seeds are fixed, so without a fault the bytes are too.

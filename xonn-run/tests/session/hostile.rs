@@ -6,10 +6,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use xonn_circuits::program::package::Digest;
 use xonn_run::garble::Scheme;
+use xonn_run::oca::FirstLayer;
 use xonn_run::ot;
 use xonn_run::session::msgs::{self, ClientHello, ServerHello};
 use xonn_run::session::server::Served;
-use xonn_run::session::{Limits, SessionError};
+use xonn_run::session::{Limits, Offer, SessionError};
 
 use crate::fixture::{Answers, Fixture, addition, neurons, short};
 use crate::wire::{self, End};
@@ -25,11 +26,18 @@ fn claim(kind: u8, length: u32) -> Vec<u8> {
 }
 
 pub fn client_hello(wanted: Option<Digest>, input_bits: u32) -> Vec<u8> {
-    ClientHello::new(wanted, input_bits, &Scheme::ALL, &mut ChaCha20Rng::seed_from_u64(7)).encode()
+    ClientHello::new(wanted, input_bits, Offer::ALL, &mut ChaCha20Rng::seed_from_u64(7)).encode()
 }
 
 pub fn server_hello(digest: Digest, package_bytes: u64) -> Vec<u8> {
-    ServerHello::new(digest, package_bytes, Scheme::HalfGates, &mut ChaCha20Rng::seed_from_u64(8)).encode()
+    ServerHello::new(
+        digest,
+        package_bytes,
+        Scheme::HalfGates,
+        FirstLayer::Gc,
+        &mut ChaCha20Rng::seed_from_u64(8),
+    )
+    .encode()
 }
 
 /// Serves a client that follows a script; the script's end is kept open until the server is done.
@@ -88,12 +96,12 @@ fn a_first_message_that_is_no_hello_is_refused() {
     for (bytes, reason) in [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "there is no message of kind 71"),
         (vec![0; 64], "there is no message of kind 0"),
-        (claim(1, u32::MAX), "ClientHello of 4294967295 bytes, expected ClientHello of 76 bytes"),
+        (claim(1, u32::MAX), "ClientHello of 4294967295 bytes, expected ClientHello of 77 bytes"),
         (claim(6, u32::MAX), "Extend of 4294967295 bytes, expected ClientHello"),
         (claim(3, 1 << 30), "Package of 1073741824 bytes"),
         (frame(1, &client_hello(None, 0)[..74]), "ClientHello of 74 bytes"),
         (frame(10, &[]), "Bye of 0 bytes, expected ClientHello"),
-        (frame(2, &server_hello(Digest([0; 32]), 0)), "ServerHello of 79 bytes, expected ClientHello"),
+        (frame(2, &server_hello(Digest([0; 32]), 0)), "ServerHello of 80 bytes, expected ClientHello"),
         (frame(1, &flag), "the flag for a digest is 2, expected 0 or 1"),
         (frame(1, &magic), "it does not begin with XONN"),
     ] {
@@ -108,7 +116,7 @@ fn a_server_that_answers_wrongly_is_refused() {
     let base = ot::msgs::BaseRequest::byte_len(ot::Params::default());
     for (bytes, reason) in [
         (b"HTTP/1.1 400 Bad Request\r\n".to_vec(), "there is no message of kind 72"),
-        (claim(2, u32::MAX), "ServerHello of 4294967295 bytes, expected ServerHello of 79 bytes"),
+        (claim(2, u32::MAX), "ServerHello of 4294967295 bytes, expected ServerHello of 80 bytes"),
         (frame(4, &vec![0; base]), "BaseRequest of 8192 bytes, expected ServerHello"),
         (
             frame(2, &server_hello(fixture.circuit.digest, u64::MAX)),

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use xonn_circuits::program::package::Digest;
 use xonn_run::garble::Scheme;
-use xonn_run::session::{Circuit, Limits, SessionError, client};
+use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 
 use crate::fixture::{Fixture, adder, addition, neurons};
 use crate::hostile::{client_hello, frame, scripted_client, scripted_server, server_hello};
@@ -35,7 +35,7 @@ fn assert_sentence(error: &SessionError, parts: &[&str]) {
 fn another_circuit() {
     let (fixture, other) = (addition(), neurons(2));
     let rng = &mut ChaCha20Rng::seed_from_u64(4);
-    let ask = |end| client::greet(end, other.circuit.digest, 2, &Scheme::ALL, &Limits::default(), rng);
+    let ask = |end| client::greet(end, other.circuit.digest, 2, Offer::ALL, &Limits::default(), rng);
     let (server, client) = both(&fixture, ask);
     let digests = [fixture.circuit.digest.to_string(), other.circuit.digest.to_string()];
     assert!(matches!(server, SessionError::Mismatch(_)) && matches!(client, SessionError::Refused(_)));
@@ -48,7 +48,7 @@ fn another_circuit() {
 fn another_number_of_input_bits() {
     let fixture = addition();
     let rng = &mut ChaCha20Rng::seed_from_u64(5);
-    let ask = |end| client::greet(end, fixture.circuit.digest, 17, &Scheme::ALL, &Limits::default(), rng);
+    let ask = |end| client::greet(end, fixture.circuit.digest, 17, Offer::ALL, &Limits::default(), rng);
     let (server, client) = both(&fixture, ask);
     for error in [server, client] {
         assert_sentence(&error, &["has 17 bits", "takes 16"]);
@@ -58,7 +58,7 @@ fn another_number_of_input_bits() {
 #[test]
 fn a_package_that_the_server_does_not_have() {
     let rng = &mut ChaCha20Rng::seed_from_u64(6);
-    let ask = |end| client::greet_and_fetch(end, &Scheme::ALL, &Limits::default(), rng);
+    let ask = |end| client::greet_and_fetch(end, Offer::ALL, &Limits::default(), rng);
     let (server, client) = both(&addition(), ask);
     for error in [server, client] {
         assert_sentence(&error, &["asks for a package", "plain netlist"]);
@@ -72,7 +72,16 @@ fn no_garbling_scheme_in_common() {
     {
         let fixture = Fixture { schemes: vec![offered], ..addition() };
         let rng = &mut ChaCha20Rng::seed_from_u64(7);
-        let ask = |end| client::greet(end, fixture.circuit.digest, 16, &[accepted], &Limits::default(), rng);
+        let ask = |end| {
+            client::greet(
+                end,
+                fixture.circuit.digest,
+                16,
+                Offer { schemes: &[accepted], ..Offer::ALL },
+                &Limits::default(),
+                rng,
+            )
+        };
         let (server, client) = both(&fixture, ask);
         assert!(matches!(server, SessionError::Mismatch(_)) && matches!(client, SessionError::Refused(_)));
         for error in [server, client] {
@@ -108,7 +117,7 @@ fn another_version_at_the_client() {
     });
     assert_sentence(
         &server.expect_err("another version"),
-        &["client speaks version 9", "this side version 3"],
+        &["client speaks version 9", "this side version 4"],
     );
     assert!(refusal.expect("the client is told").contains("version 9"));
 }
@@ -124,7 +133,7 @@ fn another_version_at_the_server() {
     });
     assert_sentence(
         &client.expect_err("another version"),
-        &["server speaks version 258", "this side version 3"],
+        &["server speaks version 258", "this side version 4"],
     );
     assert!(refusal.expect("the server is told").contains("version 258"));
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::net::{self, Event, ServerOptions};
 use xonn_run::session::server::Model;
-use xonn_run::session::{Limits, SessionError};
+use xonn_run::session::{Limits, Offer, SessionError};
 
 use crate::fixture::{Fixture, neurons};
 use crate::hostile::{client_hello, frame};
@@ -25,8 +25,13 @@ fn with_server(
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let plan = Plan::new(&fixture.circuit.program, Role::Garbler);
-    let model =
-        Model { circuit: &fixture.circuit, plan: &plan, secret: &fixture.secret, schemes: &fixture.schemes };
+    let model = Model {
+        circuit: &fixture.circuit,
+        plan: &plan,
+        shared: None,
+        secret: &fixture.secret,
+        offer: Offer::ALL,
+    };
     let events = Mutex::new(Vec::new());
     let report = |event: Event<'_>| {
         let line = match event {

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::ot;
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
 use xonn_run::session::msgs::{self, ClientHello, Kind, ServerHello};
 use xonn_run::session::server::Served;
-use xonn_run::session::{Channel, Limits, SessionError};
+use xonn_run::session::{Channel, Limits, Offer, SessionError};
 
 use crate::fixture::{Fixture, WIDTH, addition, short};
 use crate::hostile::{client_hello, frame};
@@ -36,7 +35,7 @@ fn after_base_transfers(
 fn scripted_steps(fixture: &Fixture, end: End, last: &[u8], ask_before: usize) -> Option<String> {
     let (rng, doing, params) = (&mut ChaCha20Rng::seed_from_u64(9), "testing", ot::Params::default());
     let mut channel = Channel::new(end, Duration::from_secs(5));
-    let hello = ClientHello::new(Some(fixture.circuit.digest), WIDTH as u32, &Scheme::ALL, rng);
+    let hello = ClientHello::new(Some(fixture.circuit.digest), WIDTH as u32, Offer::ALL, rng);
     channel.send(Kind::ClientHello, &hello.encode(), doing).expect("sent");
     let answer = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing).expect("received");
     let session = msgs::session_id(&hello, &ServerHello::decode(&answer).expect("a hello"));
@@ -77,7 +76,7 @@ fn what_does_not_belong_between_inferences_is_refused() {
         ),
         (frame(6, &vec![0; length + 1]), 1, format!("Extend of {} bytes", length + 1)),
         (frame(10, &[0]), 1, "Bye of 1 bytes".into()),
-        (frame(1, &client_hello(None, 0)), 1, "ClientHello of 76 bytes, expected Extend".into()),
+        (frame(1, &client_hello(None, 0)), 1, "ClientHello of 77 bytes, expected Extend".into()),
         (frame(7, &[]), 0, "Correlate of 0 bytes".into()),
         (frame(6, &vec![0; length]), 0, "a check of oblivious transfer failed".into()),
         (frame(6, &vec![0; length]), 1, "a check of oblivious transfer failed".into()),
@@ -117,12 +116,12 @@ fn a_client_that_is_idle_for_too_long_is_let_go() {
 }
 
 /// Asks once and then keeps the connection open in silence.
-fn idle_client(fixture: &Fixture, end: End) -> Session<End> {
+fn idle_client(fixture: &Fixture, end: End) -> Session<'static, End> {
     let rng = &mut ChaCha20Rng::seed_from_u64(10);
     let plan = Plan::new(&fixture.circuit.program, Role::Evaluator);
-    let greeted = client::greet(end, fixture.circuit.digest, WIDTH, &Scheme::ALL, &Limits::default(), rng)
-        .expect("fits");
-    let mut session = greeted.start(rng).expect("an honest server");
+    let greeted =
+        client::greet(end, fixture.circuit.digest, WIDTH, Offer::ALL, &Limits::default(), rng).expect("fits");
+    let mut session = greeted.start(None, rng).expect("an honest server");
     assert_eq!(session.infer(&plan, &fixture.inputs[0], rng).expect("an honest server"), fixture.wants[0]);
     session
 }

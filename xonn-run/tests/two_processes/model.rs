@@ -49,6 +49,7 @@ impl Model {
             grid: vec![],
             inputs: vec![port(Source::Input), port(Source::Secret)],
             output: whole(2),
+            linear: None,
         };
         let info = LayerInfo { name: "1_argmax".into(), kind: "argmax".into(), shape: vec![1], fan_in: 0 };
         let program = Program::new(

@@ -10,10 +10,9 @@ use std::time::Duration;
 use xonn_circuits::bristol::{self, Options};
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
-use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::net;
-use xonn_run::session::{Circuit, Limits, SessionError, client};
+use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 
 use crate::command::{Listening, run_failing, run_ok};
 
@@ -194,9 +193,9 @@ fn a_garbler_answers_once() {
     let circuit = Circuit::of_netlist(three_groups(), &[0]).expect("valid");
     let (plan, rng) = (Plan::new(&circuit.program, Role::Evaluator), &mut net::fresh_rng());
     let stream = net::connect(&garbler.address, Duration::from_secs(5)).expect("it listens");
-    let greeted = client::greet(stream, circuit.digest, 8, &Scheme::ALL, &Limits::default(), rng)
+    let greeted = client::greet(stream, circuit.digest, 8, Offer::ALL, &Limits::default(), rng)
         .expect("the same circuit");
-    let mut session = greeted.start(rng).expect("an honest garbler");
+    let mut session = greeted.start(None, rng).expect("an honest garbler");
     let input = [true, false, true, false, false, true, true, false];
     assert_eq!(session.infer(&plan, &input, rng).expect("the first"), [true, true, true, false]);
     match session.infer(&plan, &input, rng) {

@@ -5,6 +5,7 @@ use core::fmt;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::streams::ReceiverStreams;
 use super::{Progress, check_count, digest_of};
 use crate::block::{Block, Tccr};
 use crate::ot::msgs::{BaseReply, BaseRequest, Correlate, Extend};
@@ -101,6 +102,12 @@ impl Receiver {
 }
 
 impl PendingReceiver {
+    /// The OTs as keys to streams: messages of any length, and as many after one another as are wanted.
+    #[must_use]
+    pub fn into_streams(self) -> ReceiverStreams {
+        ReceiverStreams::new(self.rows, self.choices, self.hash)
+    }
+
     /// Step 7: for each OT the server's zero label, plus its delta if the choice was 1.
     ///
     /// # Errors

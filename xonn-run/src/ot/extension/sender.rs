@@ -7,6 +7,7 @@ use rand::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::streams::SenderStreams;
 use super::{Progress, check_count, digest_of};
 use crate::block::{Block, Tccr};
 use crate::ot::msgs::{BaseReply, BaseRequest, Correlate, Extend};
@@ -146,6 +147,12 @@ impl SenderKeys {
     /// Number of OTs.
     pub fn count(&self) -> usize {
         self.rows.len()
+    }
+
+    /// The OTs as keys to streams: messages of any length, and as many after one another as are wanted.
+    #[must_use]
+    pub fn into_streams(self) -> SenderStreams {
+        SenderStreams::new(self.rows, self.secret, self.hash)
     }
 
     /// Step 6: the zero label of each OT, and what the client needs to have it with `delta` added where it

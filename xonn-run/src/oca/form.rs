@@ -1,0 +1,92 @@
+//! Which protocol computes first layers.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// How first layers over the client's numbers are computed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FirstLayer {
+    /// Garbled like all others: a client can bring one input and no more.
+    Gc,
+    /// By oblivious conditional addition: far less to send, and a client that cheats can bring another input to each weight.
+    Oca,
+}
+
+/// A name that is no form's.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("first-layer protocol \"{name}\" is unknown, expected one of oca, gc, auto")]
+pub struct UnknownForm {
+    /// The name as given.
+    pub name: String,
+}
+
+/// Forms that a host allows, as given on a command line: one, or `auto` for all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Allowed(pub &'static [FirstLayer]);
+
+impl FirstLayer {
+    /// Every form.
+    pub const ALL: [Self; 2] = [Self::Gc, Self::Oca];
+
+    /// The bit that stands for it in a set of forms on the wire.
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        match self {
+            Self::Gc => 1,
+            Self::Oca => 2,
+        }
+    }
+
+    /// The forms in a set; bits that this version does not know are passed over.
+    pub fn in_set(set: u8) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |form| set & form.bit() != 0)
+    }
+
+    /// The set of some forms, as it goes over the wire.
+    #[must_use]
+    pub fn set(forms: &[Self]) -> u8 {
+        forms.iter().fold(0, |set, form| set | form.bit())
+    }
+
+    /// The names of some forms, for people.
+    #[must_use]
+    pub fn names(forms: impl IntoIterator<Item = Self>) -> String {
+        let names: Vec<&str> = forms.into_iter().map(Self::name).collect();
+        if names.is_empty() { "none".into() } else { names.join(", ") }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gc => "gc",
+            Self::Oca => "oca",
+        }
+    }
+}
+
+impl fmt::Display for FirstLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [one] => one.fmt(f),
+            _ => f.pad("auto"),
+        }
+    }
+}
+
+impl FromStr for Allowed {
+    type Err = UnknownForm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownForm> {
+        match name {
+            "gc" => Ok(Self(&[FirstLayer::Gc])),
+            "oca" => Ok(Self(&[FirstLayer::Oca])),
+            "auto" => Ok(Self(&FirstLayer::ALL)),
+            _ => Err(UnknownForm { name: name.to_owned() }),
+        }
+    }
+}

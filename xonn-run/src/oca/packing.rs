@@ -1,0 +1,134 @@
+//! Numbers of any width, one after the other without gaps, least significant bits first.
+
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::block::{Block, Prg};
+
+/// The lowest `bits` bits.
+pub(super) fn mask(bits: u32) -> u64 {
+    u64::MAX >> (64 - bits)
+}
+
+/// Writes numbers to bytes.
+#[derive(Default)]
+pub(super) struct Packer {
+    bytes: Vec<u8>,
+    waiting: u128,
+    count: u32,
+}
+
+impl Packer {
+    /// With room for `bytes` bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Appends the lowest `bits` bits of `number`; its other bits are 0.
+    pub fn push(&mut self, number: u64, bits: u32) {
+        self.waiting |= u128::from(number) << self.count;
+        self.count += bits;
+        if self.count >= 64 {
+            self.bytes.extend((self.waiting as u64).to_le_bytes());
+            self.waiting >>= 64;
+            self.count -= 64;
+        }
+    }
+
+    /// The bytes, the last one filled up with zeros.
+    pub fn finish(mut self) -> Vec<u8> {
+        let rest = self.waiting.to_le_bytes();
+        self.bytes.extend(&rest[..self.count.div_ceil(8) as usize]);
+        self.bytes
+    }
+}
+
+/// Reads numbers from bytes.
+pub(super) struct Unpacker<'b> {
+    bytes: &'b [u8],
+    waiting: u128,
+    count: u32,
+}
+
+impl<'b> Unpacker<'b> {
+    /// Reads `bytes`, and zeros behind them.
+    pub fn new(bytes: &'b [u8]) -> Self {
+        Self { bytes, waiting: 0, count: 0 }
+    }
+
+    /// The next `bits` bits, 1 to 63.
+    pub fn next(&mut self, bits: u32) -> u64 {
+        if self.count < bits {
+            let (word, rest) = match self.bytes.split_first_chunk() {
+                Some((word, rest)) => (*word, rest),
+                None => {
+                    let mut word = [0; 8];
+                    word[..self.bytes.len()].copy_from_slice(self.bytes);
+                    (word, &[][..])
+                }
+            };
+            self.bytes = rest;
+            self.waiting |= u128::from(u64::from_le_bytes(word)) << self.count;
+            self.count += 64;
+        }
+        let number = self.waiting as u64 & mask(bits);
+        self.waiting >>= bits;
+        self.count -= bits;
+        number
+    }
+}
+
+/// `count` numbers of `bits` bits each from a block of an OT's stream: the block's own bits if they suffice, else the
+/// bits of [`Prg`] with the block as seed. Wiped when it is dropped or filled again.
+#[derive(Default)]
+pub(super) struct Numbers {
+    blocks: Zeroizing<Vec<Block>>,
+}
+
+impl Numbers {
+    /// Reads from `block` on.
+    pub fn of(&mut self, block: Block, count: usize, bits: u32) -> Unpacker<'_> {
+        let needed = (count * bits as usize).div_ceil(Block::BITS);
+        self.blocks.zeroize();
+        if needed <= 1 {
+            self.blocks.push(block);
+        } else {
+            self.blocks.resize(needed, Block::ZERO);
+            Prg::new(block).fill(&mut self.blocks);
+        }
+        Unpacker::new(Block::as_bytes(&self.blocks))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_read_again_in_the_fewest_bytes() {
+        for bits in 1..=61 {
+            for count in [1usize, 7, 8, 65] {
+                let number = |i: usize| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) & mask(bits);
+                let mut packer = Packer::default();
+                (0..count).for_each(|i| packer.push(number(i), bits));
+                let bytes = packer.finish();
+                assert_eq!(bytes.len(), (count * bits as usize).div_ceil(8));
+                let mut reader = Unpacker::new(&bytes);
+                assert!((0..count).all(|i| reader.next(bits) == number(i)), "{count} of {bits} bits");
+                assert_eq!(reader.next(bits), 0, "nothing comes behind the end");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_block_are_its_bits_or_its_stream() {
+        let (block, mut numbers) =
+            (Block::from(0x1234_5678_9abc_def0_0fed_cba9_8765_4321), Numbers::default());
+        let mut few = numbers.of(block, 8, 16);
+        assert_eq!([few.next(16), few.next(16)], [0x4321, 0x8765]);
+        let mut stream = [Block::ZERO; 2];
+        Prg::new(block).fill(&mut stream);
+        let mut many = numbers.of(block, 9, 16);
+        assert!((0..8).all(|_| many.next(16) <= 0xffff));
+        assert_eq!(u128::from(many.next(16)), u128::from(stream[1]) & 0xffff);
+    }
+}

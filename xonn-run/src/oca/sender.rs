@@ -1,0 +1,143 @@
+//! The client's side: it knows the numbers, and sends corrections. `receiver.rs` mirrors this file.
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::packing::{Numbers, Packer, mask};
+use super::sums::{Group, Oca, Sum};
+use super::{DIGEST_BYTES, digest_of};
+use crate::block::Block;
+use crate::ot::{SenderKeys, SenderStreams, SessionId};
+
+/// A client whose OTs are extended.
+pub struct Sender {
+    streams: SenderStreams,
+    session: SessionId,
+    inferences: u64,
+}
+
+/// One inference: [`Sending::part`] until there is none, then [`Sending::finish`].
+pub struct Sending<'a> {
+    oca: &'a Oca,
+    streams: &'a SenderStreams,
+    input: &'a [bool],
+    first_tweak: u64,
+    next: usize,
+    digest: Sha256,
+    /// The client's input to the program on shares.
+    shares: Zeroizing<Vec<bool>>,
+    /// For each sum whose groups all read the same numbers, these.
+    numbers: Vec<Option<Zeroizing<Vec<u64>>>>,
+}
+
+impl Sender {
+    /// Takes over the keys of one extension, one OT for each of [`Oca::ots`].
+    #[must_use]
+    pub fn new(session: SessionId, keys: SenderKeys) -> Self {
+        Self { streams: keys.into_streams(), session, inferences: 0 }
+    }
+
+    /// Begins an inference on `input`, the bits of the original program's input.
+    ///
+    /// # Panics
+    /// If `input` has another length.
+    pub fn begin<'a>(&'a mut self, oca: &'a Oca, input: &'a [bool]) -> Sending<'a> {
+        assert_eq!(input.len(), oca.input_bits(), "the bits of the program that numbers go into");
+        let (inference, digest) = (self.inferences, digest_of(&self.session, self.inferences));
+        self.inferences += 1;
+        let first_tweak = inference * oca.messages;
+        let mut shares = Zeroizing::new(vec![false; oca.program().input_bits()]);
+        if oca.reads_input {
+            shares[oca.share_bits()..].copy_from_slice(input);
+        }
+        let numbers =
+            oca.sums.iter().map(|sum| sum.same_numbers.then(|| numbers_of(sum, input, 0))).collect();
+        Sending { oca, streams: &self.streams, input, first_tweak, next: 0, digest, shares, numbers }
+    }
+}
+
+impl Sending<'_> {
+    /// The next part of the corrections.
+    pub fn part(&mut self) -> Option<Vec<u8>> {
+        let groups = self.oca.part(self.next)?;
+        self.next += 1;
+        let done: Vec<_> = groups.par_iter().map(|group| self.group(group)).collect();
+        let mut bytes = Vec::with_capacity(groups.iter().map(|group| group.bytes).sum());
+        for (group, (corrections, shares)) in groups.iter().zip(&done) {
+            bytes.extend(corrections);
+            self.oca.sums[group.sum].store(group, shares, &mut self.shares);
+        }
+        self.digest.update(&bytes);
+        Some(bytes)
+    }
+
+    /// The digest that goes behind the last part, and the input bits of [`Oca::program`].
+    ///
+    /// # Panics
+    /// If parts are left.
+    #[must_use]
+    pub fn finish(self) -> ([u8; DIGEST_BYTES], Zeroizing<Vec<bool>>) {
+        assert_eq!(self.next, self.oca.parts(), "the digest comes after the last part");
+        (self.digest.finalize().into(), self.shares)
+    }
+
+    /// The corrections of a group, and the client's share of each of its sums.
+    fn group(&self, group: &Group) -> (Vec<u8>, Zeroizing<Vec<u64>>) {
+        let sum = &self.oca.sums[group.sum];
+        let own;
+        let numbers = match &self.numbers[group.sum] {
+            Some(numbers) => numbers,
+            None => {
+                own = numbers_of(sum, self.input, group.instance);
+                &own
+            }
+        };
+        let (ots, positions, planes) =
+            (sum.ots_of(group.number), sum.positions.len(), sum.linear.shifts.len());
+        let mut shares = Zeroizing::new(vec![0u64; positions]);
+        let mut corrections = Packer::with_capacity(group.bytes);
+        let mut pairs = [[Block::ZERO; 2]; PIECE];
+        let mut streams = [Numbers::default(), Numbers::default()];
+        let first = self.first_tweak + group.first_message;
+        for (piece, ots) in ots.chunks(PIECE).enumerate() {
+            let pairs = &mut pairs[..ots.len()];
+            self.streams.blocks(ots, first + (piece * PIECE) as u64, pairs);
+            for (i, &[zero, one]) in pairs.iter().enumerate() {
+                let weight = piece * PIECE + i;
+                let shift = sum.linear.shifts[weight % planes];
+                let bits = sum.message_bits(shift);
+                let [zeros, ones] = &mut streams;
+                let (mut zeros, mut ones) = (zeros.of(zero, positions, bits), ones.of(one, positions, bits));
+                let numbers = &numbers[weight / planes * positions..][..positions];
+                for (share, &u) in shares.iter_mut().zip(numbers) {
+                    let (zero, one) = (zeros.next(bits), ones.next(bits));
+                    corrections.push(zero.wrapping_add(u).wrapping_sub(one) & mask(bits), bits);
+                    let mine = (u << shift).wrapping_add(zero << (shift + 1));
+                    *share = share.wrapping_add(mine);
+                }
+            }
+        }
+        pairs.zeroize();
+        (corrections.finish(), shares)
+    }
+}
+
+/// Messages whose streams are begun at a time: their blocks stay in the first cache.
+pub(super) const PIECE: usize = 64;
+
+/// The numbers `u` that the group which begins with `instance` adds up: number after number, each at all positions.
+fn numbers_of(sum: &Sum, input: &[bool], instance: u64) -> Zeroizing<Vec<u64>> {
+    let (width, read) = (sum.linear.width as usize, &sum.block.inputs[0].map);
+    let begins: Vec<usize> =
+        sum.positions.iter().map(|position| read.offset(&sum.block.grid, instance + position)).collect();
+    let top = if sum.linear.top_inverted { 1 << (width - 1) } else { 0 };
+    let mut numbers = Zeroizing::new(Vec::with_capacity(begins.len() * sum.bits.len() / width));
+    for bits in sum.bits.chunks(width) {
+        numbers.extend(begins.iter().map(|&begin| {
+            let number = bits.iter().rev().fold(0, |u, &bit| u << 1 | u64::from(input[begin + bit]));
+            number ^ top
+        }));
+    }
+    numbers
+}

@@ -1,0 +1,255 @@
+//! What both hosts derive from the public program: the OTs, and the order in which sums are shared.
+
+use core::ops::Range;
+
+use xonn_circuits::program::{Block, Linear, Program};
+
+use super::program::{on_shares, row_major};
+use crate::ot;
+
+/// Most corrections of one inference, in bits.
+const MAX_BITS: u64 = 1 << 33;
+
+/// Most corrections of one group, in bits: what is in memory at a time is a few groups.
+const MAX_GROUP_BITS: u64 = 1 << 28;
+
+/// Length in bytes from which on no further group goes into a part.
+const PART: usize = 1 << 19;
+
+/// The oblivious conditional addition of a program's first layers.
+pub struct Oca {
+    program: Program,
+    input_bits: usize,
+    original_secret: usize,
+    /// Whether the program on shares reads the original input, too.
+    pub(super) reads_input: bool,
+    pub(super) sums: Vec<Sum>,
+    /// The secret bits that choose, rising: one OT each.
+    choices: Vec<u64>,
+    pub(super) groups: Vec<Group>,
+    parts: Vec<Range<usize>>,
+    /// Messages of one inference, which is tweaks.
+    pub(super) messages: u64,
+}
+
+/// The sums of one block. Instances that have their signs in common are a group: the positions of a convolution's filter,
+/// or a single neuron.
+pub(super) struct Sum {
+    pub linear: Linear,
+    /// Bit `k` of number `i` is input bit `at + bits[i * width + k]`, `at` depending on the instance.
+    pub bits: Vec<usize>,
+    /// The block itself: grid, numbers, signs, addend.
+    pub block: Block,
+    /// For each group its OTs, number after number, for each number sign after sign.
+    pub ots: Vec<u32>,
+    /// The instances of a group, counted from its first.
+    pub positions: Vec<u64>,
+    /// Index of the first share's first bit among the shares' bits.
+    pub first_bit: usize,
+    /// Whether all groups read the same numbers.
+    pub same_numbers: bool,
+}
+
+/// Instances with the same signs.
+#[derive(Clone, Copy)]
+pub(super) struct Group {
+    /// Index of the sum.
+    pub sum: usize,
+    /// Number among the sum's groups.
+    pub number: usize,
+    /// The first instance.
+    pub instance: u64,
+    /// The first message's number.
+    pub first_message: u64,
+    /// Bytes of its corrections.
+    pub bytes: usize,
+}
+
+impl Sum {
+    /// OTs of a group.
+    pub fn weights(&self) -> usize {
+        self.bits.len() / self.linear.width as usize * self.linear.shifts.len()
+    }
+
+    /// The OTs of group number `group`.
+    pub fn ots_of(&self, group: usize) -> &[u32] {
+        &self.ots[group * self.weights()..][..self.weights()]
+    }
+
+    /// Bits that are shared of a number under `shift`.
+    pub fn message_bits(&self, shift: u32) -> u32 {
+        self.linear.bits - 1 - shift
+    }
+}
+
+impl Oca {
+    /// The conditional additions of `program`; none if it describes no sums, or has too many of them: more than
+    /// [`ot::MAX_COUNT`] messages, 1 GiB of corrections, or more shares than an input may have bits.
+    #[must_use]
+    pub fn of(program: &Program) -> Option<Self> {
+        let on_shares = on_shares(program).ok()?;
+        let mut sums = Vec::new();
+        let (mut groups, mut shares) = (Vec::new(), 0usize);
+        let (mut messages, mut bits) = (0u64, 0u64);
+        let mut secret_of_ots: Vec<Vec<u64>> = Vec::new();
+        for block in program.layers().iter().flat_map(|layer| &layer.blocks) {
+            let Some(linear) = block.linear.clone() else { continue };
+            let signs = &block.inputs[1].map;
+            let (firsts, positions) = split(&block.grid, &signs.outer);
+            let weights = signs.len();
+            messages = messages.checked_add(weights.checked_mul(firsts.len() as u64)?)?;
+            if messages > ot::MAX_COUNT as u64 {
+                return None;
+            }
+            let per_shift: u64 = linear.shifts.iter().map(|shift| u64::from(linear.bits - 1 - shift)).sum();
+            let numbers = weights / linear.shifts.len() as u64;
+            let group_bits = (numbers * per_shift).checked_mul(positions.len() as u64)?;
+            bits = bits.checked_add(group_bits.checked_mul(firsts.len() as u64)?)?;
+            if group_bits > MAX_GROUP_BITS || bits > MAX_BITS {
+                return None;
+            }
+            let first_message = messages - weights * firsts.len() as u64;
+            groups.extend(firsts.iter().enumerate().map(|(number, &instance)| Group {
+                sum: sums.len(),
+                number,
+                instance,
+                first_message: first_message + number as u64 * weights,
+                bytes: group_bits.div_ceil(8) as usize,
+            }));
+            let inner = signs.inner_offsets();
+            let begins = firsts.iter().map(|&instance| signs.offset(&block.grid, instance) as u64);
+            secret_of_ots.push(
+                begins.flat_map(|begin| inner.iter().map(move |&offset| begin + offset as u64)).collect(),
+            );
+            let read = &block.inputs[0].map;
+            let own = read.outer.iter().zip(&signs.outer).filter(|&(_, &sign)| sign != 0);
+            let first_bit = shares;
+            shares += block.instances() as usize * linear.bits as usize;
+            sums.push(Sum {
+                same_numbers: own.clone().all(|(&stride, _)| stride == 0),
+                linear,
+                bits: read.inner_offsets(),
+                block: block.clone(),
+                ots: Vec::new(),
+                positions,
+                first_bit,
+            });
+        }
+        if sums.is_empty() {
+            return None;
+        }
+        let mut choices = secret_of_ots.concat();
+        choices.sort_unstable();
+        choices.dedup();
+        for (sum, secrets) in sums.iter_mut().zip(secret_of_ots) {
+            let number = |bit| choices.partition_point(|&choice| choice < bit) as u32;
+            sum.ots = secrets.into_iter().map(number).collect();
+        }
+        let parts = parts(&groups);
+        Some(Self {
+            input_bits: program.input_bits(),
+            original_secret: program.secret_bits() as usize,
+            reads_input: on_shares.input_bits() > shares,
+            program: on_shares,
+            sums,
+            choices,
+            groups,
+            parts,
+            messages,
+        })
+    }
+
+    /// The program that takes the shares.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Bits of the client's own input.
+    #[must_use]
+    pub fn input_bits(&self) -> usize {
+        self.input_bits
+    }
+
+    /// OTs: secret bits that are signs of a first layer.
+    #[must_use]
+    pub fn ots(&self) -> usize {
+        self.choices.len()
+    }
+
+    /// What the server chooses in each OT.
+    ///
+    /// # Panics
+    /// If `secret` is not the original program's.
+    #[must_use]
+    pub fn choices(&self, secret: &[bool]) -> Vec<bool> {
+        assert_eq!(secret.len(), self.original_secret, "the secret bits of the program that numbers go into");
+        self.choices.iter().map(|&bit| secret[bit as usize]).collect()
+    }
+
+    /// Bytes of each part of an inference's corrections.
+    pub fn part_lengths(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.parts.iter().map(|part| self.groups[part.clone()].iter().map(|group| group.bytes).sum())
+    }
+
+    /// Bytes of an inference's corrections.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.part_lengths().map(|bytes| bytes as u64).sum()
+    }
+
+    pub(super) fn part(&self, number: usize) -> Option<&[Group]> {
+        self.parts.get(number).map(|part| &self.groups[part.clone()])
+    }
+
+    pub(super) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Shares of one host, in bits.
+    pub(super) fn share_bits(&self) -> usize {
+        let last = self.sums.last().map_or(0, |sum| sum.first_bit + sum.share_bits());
+        debug_assert_eq!(last as u64, self.program.secret_bits() - self.original_secret as u64);
+        last
+    }
+}
+
+impl Sum {
+    fn share_bits(&self) -> usize {
+        self.block.instances() as usize * self.linear.bits as usize
+    }
+
+    /// Puts a group's shares where the program on shares reads them: among `bits`, those of all shares.
+    pub fn store(&self, group: &Group, shares: &[u64], bits: &mut [bool]) {
+        let width = self.linear.bits as usize;
+        for (position, share) in self.positions.iter().zip(shares) {
+            let at = self.first_bit + (group.instance + position) as usize * width;
+            bits[at..at + width].iter_mut().enumerate().for_each(|(k, bit)| *bit = share >> k & 1 == 1);
+        }
+    }
+}
+
+/// The first instance of each group, and a group's instances counted from it: positions are the axes along which the
+/// signs stay where they are.
+fn split(grid: &[u32], signs: &[u64]) -> (Vec<u64>, Vec<u64>) {
+    let strides = row_major(grid);
+    let (mut firsts, mut positions) = (vec![0], vec![0]);
+    for ((&extent, &stride), &sign) in grid.iter().zip(&strides).zip(signs) {
+        let along = if sign == 0 { &mut positions } else { &mut firsts };
+        *along = along.iter().flat_map(|&at| (0..u64::from(extent)).map(move |i| at + i * stride)).collect();
+    }
+    (firsts, positions)
+}
+
+fn parts(groups: &[Group]) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (i, group) in groups.iter().enumerate() {
+        bytes += group.bytes;
+        if bytes >= PART || i + 1 == groups.len() {
+            parts.push(first..i + 1);
+            (first, bytes) = (i + 1, 0);
+        }
+    }
+    parts
+}

@@ -1,0 +1,139 @@
+//! First layers by oblivious conditional addition, as a session runs them: which protocol, and both sides' messages.
+
+use rand::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::channel::{Channel, Transport};
+use super::error::SessionError;
+use super::msgs::{ClientHello, Kind};
+use super::server::{Model, Shared};
+use crate::garble::Scheme;
+use crate::garble::plan::Plan;
+use crate::oca::{self, DIGEST_BYTES, FirstLayer, Oca};
+use crate::ot::{self, SessionId};
+
+/// What a server does when it awaits corrections.
+pub(super) const RECEIVING: &str = "receiving the first layer's corrections";
+
+/// The protocol for first layers that client and server allow; of two the one with fewer bytes in the first inference,
+/// set-up included. None stands for garbling.
+pub(super) fn choose<'m>(
+    hello: &ClientHello,
+    model: &'m Model<'m>,
+    scheme: Scheme,
+) -> Result<Option<Shared<'m>>, SessionError> {
+    let accepted = |form: &FirstLayer| hello.first_layers & form.bit() != 0;
+    let offered: Vec<FirstLayer> = available(model).collect();
+    let mut both = offered.iter().filter(|form| accepted(form));
+    match (both.next(), both.next()) {
+        (Some(_), Some(_)) => Ok(model
+            .shared
+            .filter(|shared| shared_bytes(shared.oca, shared.plan, scheme) < bytes(model.plan, scheme))),
+        (Some(FirstLayer::Oca), None) => Ok(model.shared),
+        (Some(FirstLayer::Gc), None) => Ok(None),
+        (None, _) => Err(SessionError::Mismatch(format!(
+            "the client accepts first layers by {}, this server offers {}; --first-layer on either side allows others",
+            FirstLayer::names(FirstLayer::in_set(hello.first_layers)),
+            FirstLayer::names(offered)
+        ))),
+    }
+}
+
+/// What the server offers and the circuit has.
+fn available<'m>(model: &'m Model<'m>) -> impl Iterator<Item = FirstLayer> {
+    let has = |form: &FirstLayer| *form == FirstLayer::Gc || model.shared.is_some();
+    FirstLayer::ALL.into_iter().filter(|form| model.offer.first_layers.contains(form)).filter(has)
+}
+
+/// Bytes of labels and tables of one inference, without frames.
+#[must_use]
+pub fn bytes(plan: &Plan<'_>, scheme: Scheme) -> u64 {
+    let inputs = plan.program().input_bits();
+    let labels =
+        ot::msgs::Extend::byte_len(ot::Params::default(), inputs) + ot::msgs::Correlate::byte_len(inputs);
+    labels as u64 + plan.bytes(scheme)
+}
+
+/// Bytes of one inference on shares with the set-up of its oblivious transfers, without frames; `plan` is of
+/// [`Oca::program`].
+#[must_use]
+pub fn shared_bytes(oca: &Oca, plan: &Plan<'_>, scheme: Scheme) -> u64 {
+    let params = oca::params();
+    let set_up = ot::msgs::BaseRequest::byte_len(params)
+        + ot::msgs::BaseReply::byte_len(params)
+        + ot::msgs::Extend::byte_len(params, oca.ots());
+    (set_up + DIGEST_BYTES) as u64 + oca.bytes() + bytes(plan, scheme)
+}
+
+/// The server's set-up: base OTs, in which it sends, and the extension, in which it receives by its weights.
+pub(super) fn choose_weights<T: Transport>(
+    channel: &mut Channel<T>,
+    oca: &Oca,
+    session: SessionId,
+    secret: &[bool],
+    rng: &mut impl CryptoRng,
+) -> Result<oca::receiver::Receiver, SessionError> {
+    let (params, doing) = (oca::params(), "setting up the first layer's oblivious transfers");
+    let session = oca::session(&session);
+    let request = channel.receive(Kind::OcaRequest, ot::msgs::BaseRequest::byte_len(params), doing)?;
+    let request = ot::msgs::BaseRequest::decode(params, &request)?;
+    let (mut receiver, reply) = ot::ReceiverSetup::reply(params, session, rng, &request)?;
+    channel.send(Kind::OcaReply, &reply.encode(), doing)?;
+    let choices = Zeroizing::new(oca.choices(secret));
+    let (pending, extend) = receiver.extend(rng, &choices)?;
+    channel.send(Kind::OcaExtend, &extend.encode(), doing)?;
+    channel.flush(doing)?;
+    Ok(oca::receiver::Receiver::new(session, pending))
+}
+
+/// The client's set-up: it receives the base OTs and sends in the extended ones.
+pub(super) fn start<T: Transport>(
+    channel: &mut Channel<T>,
+    oca: &Oca,
+    session: SessionId,
+    rng: &mut impl CryptoRng,
+) -> Result<oca::sender::Sender, SessionError> {
+    let (params, doing) = (oca::params(), "setting up the first layer's oblivious transfers");
+    let session = oca::session(&session);
+    let (setup, request) = ot::SenderSetup::start(params, session, rng);
+    channel.send(Kind::OcaRequest, &request.encode(), doing)?;
+    let reply = channel.receive(Kind::OcaReply, ot::msgs::BaseReply::byte_len(params), doing)?;
+    let mut sender = setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?;
+    let extend = channel.receive(Kind::OcaExtend, ot::msgs::Extend::byte_len(params, oca.ots()), doing)?;
+    let keys = sender.extend(oca.ots(), &ot::msgs::Extend::decode(params, oca.ots(), &extend)?)?;
+    Ok(oca::sender::Sender::new(session, keys))
+}
+
+/// The server's part of an inference: takes the corrections, the `first` part being there, and gives the garbler's bits of
+/// the program on shares.
+pub(super) fn receive<T: Transport>(
+    channel: &mut Channel<T>,
+    oca: &Oca,
+    receiver: &mut oca::receiver::Receiver,
+    secret: &[bool],
+    first: &[u8],
+) -> Result<Zeroizing<Vec<bool>>, SessionError> {
+    let mut receiving = receiver.begin(oca, secret);
+    receiving.part(first)?;
+    for length in oca.part_lengths().skip(1) {
+        receiving.part(&channel.receive(Kind::Corrections, length, RECEIVING)?)?;
+    }
+    Ok(receiving.finish(&channel.receive(Kind::CorrectionsDigest, DIGEST_BYTES, RECEIVING)?)?)
+}
+
+/// The client's part of an inference: sends the corrections, and gives its input bits of the program on shares.
+pub(super) fn send<T: Transport>(
+    channel: &mut Channel<T>,
+    oca: &Oca,
+    sender: &mut oca::sender::Sender,
+    input: &[bool],
+) -> Result<Zeroizing<Vec<bool>>, SessionError> {
+    let doing = "sending the first layer's corrections";
+    let mut sending = sender.begin(oca, input);
+    while let Some(part) = sending.part() {
+        channel.send(Kind::Corrections, &part, doing)?;
+    }
+    let (digest, shares) = sending.finish();
+    channel.send(Kind::CorrectionsDigest, &digest, doing)?;
+    Ok(shares)
+}
