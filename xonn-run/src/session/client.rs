@@ -24,6 +24,9 @@ pub struct Greeted<T: Transport> {
     form: FirstLayer,
 }
 
+/// A circuit's conditional additions and the client's side of them.
+type SharedLayers<'o> = (&'o Oca, oca::sender::Sender);
+
 /// A connection that is ready for inferences.
 pub struct Session<'o, T: Transport> {
     channel: Channel<T>,
@@ -32,7 +35,7 @@ pub struct Session<'o, T: Transport> {
     /// Buffers of the inference before: fresh memory costs the system more than receiving into it.
     buffers: Vec<Ciphertexts>,
     /// The conditional additions of first layers, if they are not garbled, and this side of them.
-    shared: Option<(&'o Oca, oca::sender::Sender)>,
+    shared: Option<SharedLayers<'o>>,
 }
 
 /// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `offer` what
@@ -207,7 +210,7 @@ impl<T: Transport> Greeted<T> {
         &mut self,
         oca: Option<&'o Oca>,
         rng: &mut impl CryptoRng,
-    ) -> Result<(ot::Receiver, Option<(&'o Oca, oca::sender::Sender)>), SessionError> {
+    ) -> Result<(ot::Receiver, Option<SharedLayers<'o>>), SessionError> {
         let receiver = self.base_transfers(rng)?;
         let shared = match (self.form, oca) {
             (FirstLayer::Gc, _) => None,

@@ -4,23 +4,29 @@ use std::path::Path;
 
 use serde_json::Value;
 use xonn_circuits::data::write_npy;
+use xonn_circuits::program::Program;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
-use xonn_run::bench::binary_layer;
+use xonn_run::bench::{FirstLayerShape, binary_layer};
 
 use crate::command::{Listening, run_ok};
 
 /// Serves a layer, asks for `samples` predictions by a scheme, checks them; gives the client's report and the server's log.
 fn ask(fan_in: u32, samples: usize, scheme: &str) -> (Value, String) {
+    ask_program(&binary_layer(fan_in), samples, &["--scheme", scheme])
+}
+
+/// The same for any layer over 0s and 1s, with more arguments for the client.
+fn ask_program(program: &Program, samples: usize, more: &[&str]) -> (Value, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str| {
         folder.path().join(name).into_os_string().into_string().expect("a temporary path is text")
     };
     let names = ["l.xonn", "l.secret", "x.npy", "clear.npy", "private.npy"];
     let [package, secret, input, clear, private] = names.map(file);
-    let program = binary_layer(fan_in);
-    let packed = Package::new(&program).expect("it can be written");
+    let packed = Package::new(program).expect("it can be written");
     std::fs::write(&package, packed.bytes()).expect("written");
+    let numbers: usize = program.input().shape.iter().map(|&n| n as usize).product();
     let mut state = 1u32;
     let mut bit = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -28,14 +34,14 @@ fn ask(fan_in: u32, samples: usize, scheme: &str) -> (Value, String) {
     };
     let bits = (0..program.secret_bits()).map(|_| bit()).collect();
     Secret { digest: packed.digest(), bits }.write(Path::new(&secret)).expect("written");
-    let values: Vec<f32> = (0..samples * fan_in as usize).map(|_| f32::from(u8::from(bit()))).collect();
-    write_npy(Path::new(&input), &values, &[samples, fan_in as usize]).expect("written");
+    let values: Vec<f32> = (0..samples * numbers).map(|_| f32::from(u8::from(bit()))).collect();
+    write_npy(Path::new(&input), &values, &[samples, numbers]).expect("written");
 
     run_ok(["eval", &package, "--secret", &secret, "--input", &input, "--output", &clear]);
     let serve = ["serve", &package, "--secret", &secret, "--listen", "127.0.0.1:0", "--connections", "1"];
     let server = Listening::start(serve.iter().chain(&["--stats"]));
     let infer = ["infer", "--server", &server.address, "--package", &package, "--input", &input];
-    let json = run_ok(infer.iter().chain(&["--output", &private, "--json", "--stats", "--scheme", scheme]));
+    let json = run_ok(infer.iter().chain(&["--output", &private, "--json", "--stats"]).chain(more));
     let bytes = |path: &str| std::fs::read(path).expect("the predictions were written");
     assert_eq!(bytes(&private), bytes(&clear));
     (serde_json::from_str(&json).expect("JSON"), server.finish())
@@ -55,6 +61,27 @@ fn a_layer_gives_the_answers_of_eval_and_both_hosts_tell_their_figures() {
     // All but the tables is the same: 32 bytes an AND, or 24 and five bits, in one segment.
     let full = received[0].1["full"].as_u64().expect("a count");
     assert_eq!(received[0].0 - received[1].0, 3 * (8 * full - (5 * full).div_ceil(8)));
+}
+
+/// Dense and convolution, with padded borders and weights of several bits: garbled and by conditional addition, both are
+/// what `eval` says, and `auto` takes the one with fewer bytes.
+#[test]
+fn first_layers_give_the_answers_of_eval_by_either_protocol() {
+    let dense = FirstLayerShape::dense(200, 8, 30);
+    let conv = FirstLayerShape { shifts: vec![0, 1], taps: 9, positions: 60, padded: true, ..dense.clone() };
+    for shape in [dense, conv] {
+        let program = shape.program().expect("a small layer");
+        let bytes = ["gc", "oca", "auto"].map(|form| {
+            let (report, log) = ask_program(&program, 4, &["--first-layer", form]);
+            assert_eq!(report["first_layer"], if form == "gc" { "gc" } else { "oca" });
+            assert!(log.contains("(first layer ") && log.contains("; rest "), "{log}");
+            let count = |name: &str| report[name].as_u64().expect("a count");
+            assert!(count("first_layer_sent_bytes") < count("sent_bytes"));
+            count("sent_bytes") + count("received_bytes")
+        });
+        assert_eq!(bytes[1], bytes[2]);
+        assert!(2 * bytes[1] < bytes[0], "{bytes:?}");
+    }
 }
 
 /// 34 MB of tables an inference: neither host may come near to holding them all.
