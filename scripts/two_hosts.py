@@ -61,7 +61,7 @@ def predict(args: argparse.Namespace, both: links.Hosts, model: Model, scheme: s
     """One connection with ``count`` predictions: the client's report, with what the server and the system tell."""
     before = processor_seconds()
     program = str(args.bin / "xonn-run")
-    pass_on = ["--first-layer", args.first_layer] if args.first_layer else []
+    pass_on = ["--first-layer", args.first_layer]
     serve = [program, "serve", model.package, "--secret", model.secret, "--listen", f"{both.address}:0"]
     serve += ["--connections", "1", "--stats", "--timeout", "600", *pass_on]
     with tempfile.TemporaryFile("w+") as log:
@@ -111,7 +111,7 @@ def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: 
         "model": model.name,
         "link": link_name,
         "scheme": many["scheme"],
-        "first_layer": many.get("first_layer", args.first_layer or "garbled"),
+        "first_layer": "garbled" if many["first_layer"] == "gc" else many["first_layer"],
         "ands": many["and"]["full"] + many["and"]["half"],
         "first_layer_table_bytes": model.first_layer_bytes,
         "connection_bytes": traffic(first),
@@ -201,7 +201,7 @@ def parse() -> argparse.Namespace:
     add("--models", metavar="NAME[@S],...", help=shapes)
     add("--links", default=",".join(links.LINKS), metavar="NAME,...", help=f"of {', '.join(links.LINKS)}")
     add("--schemes", default=",".join(SCHEMES), metavar="NAME,...", help="garbling schemes")
-    add("--first-layer", metavar="HOW", help="passed on to serve and infer, to measure another protocol")
+    add("--first-layer", metavar="HOW", default="gc", help="gc (default), oca or auto, for serve and infer")
     add("--growth", action="store_true", help="time and memory from 10^5 to 10^9 ANDs, over loopback")
     add("--report", action="store_true", help="measure nothing, write the page and the plot again")
     add("--seconds", type=float, default=10.0, help="time aimed at for each run (default 10)")
