@@ -27,7 +27,9 @@
 //! The weights are the same in each inference, so the OTs are extended once, when a connection begins, and each inference
 //! takes fresh blocks of their streams ([`crate::ot::SenderStreams`]).
 
+pub mod ahead;
 pub mod form;
+mod numbers;
 mod packing;
 mod program;
 pub mod receiver;
@@ -87,6 +89,14 @@ pub enum OcaError {
         /// Parts that came.
         found: usize,
         /// Parts expected.
+        expected: usize,
+    },
+    /// The differences of an input that came later have another length than follows from the program.
+    #[error("the first layer's differences have {found} bytes, expected {expected}")]
+    Differences {
+        /// Bytes found.
+        found: usize,
+        /// Bytes expected.
         expected: usize,
     },
     /// The corrections are not those that the client sent.

@@ -14,7 +14,7 @@ use crate::ot::{PendingReceiver, ReceiverStreams, SessionId};
 
 /// A server whose OTs are extended.
 pub struct Receiver {
-    streams: ReceiverStreams,
+    pub(super) streams: ReceiverStreams,
     session: SessionId,
     pub(super) inferences: u64,
 }

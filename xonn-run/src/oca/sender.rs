@@ -4,8 +4,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::ahead::Masks;
 use super::packing::{Numbers, Packer, mask};
-use super::sums::{Group, Oca, Sum};
+use super::sums::{Group, Oca};
 use super::{DIGEST_BYTES, digest_of};
 use crate::block::Block;
 use crate::ot::{SenderKeys, SenderStreams, SessionId};
@@ -21,7 +22,8 @@ pub struct Sender {
 pub struct Sending<'a> {
     oca: &'a Oca,
     streams: &'a SenderStreams,
-    input: &'a [bool],
+    /// The client's numbers, or what stands for them.
+    values: Zeroizing<Vec<u64>>,
     first_tweak: u64,
     next: usize,
     digest: Sha256,
@@ -42,18 +44,30 @@ impl Sender {
     ///
     /// # Panics
     /// If `input` has another length.
-    pub fn begin<'a>(&'a mut self, oca: &'a Oca, input: &'a [bool]) -> Sending<'a> {
+    pub fn begin<'a>(&'a mut self, oca: &'a Oca, input: &[bool]) -> Sending<'a> {
         assert_eq!(input.len(), oca.input_bits(), "the bits of the program that numbers go into");
+        let behind = if oca.reads_input() { input } else { &[] };
+        self.begin_on(oca, oca.values.of_input(input), behind)
+    }
+
+    /// Begins an inference whose input is not there yet, on random numbers in its place: what [`Sending::finish`] gives is
+    /// the client's shares alone.
+    pub fn begin_ahead<'a>(&'a mut self, oca: &'a Oca, masks: &Masks) -> Sending<'a> {
+        self.begin_on(oca, masks.values(), &[])
+    }
+
+    /// `behind` goes behind the shares.
+    fn begin_on<'a>(&'a mut self, oca: &'a Oca, values: Zeroizing<Vec<u64>>, behind: &[bool]) -> Sending<'a> {
         let (inference, digest) = (self.inferences, digest_of(&self.session, self.inferences));
         self.inferences += 1;
         let first_tweak = inference * oca.messages;
-        let mut shares = Zeroizing::new(vec![false; oca.program().input_bits()]);
-        if oca.reads_input {
-            shares[oca.share_bits()..].copy_from_slice(input);
-        }
-        let numbers =
-            oca.sums.iter().map(|sum| sum.same_numbers.then(|| numbers_of(sum, input, 0))).collect();
-        Sending { oca, streams: &self.streams, input, first_tweak, next: 0, digest, shares, numbers }
+        let mut shares = Zeroizing::new(vec![false; oca.share_bits() + behind.len()]);
+        shares[oca.share_bits()..].copy_from_slice(behind);
+        let read = |(number, sum): (usize, &super::sums::Sum)| {
+            sum.same_numbers.then(|| oca.values.of_group((number, sum), 0, &values))
+        };
+        let numbers = oca.sums.iter().enumerate().map(read).collect();
+        Sending { oca, streams: &self.streams, values, first_tweak, next: 0, digest, shares, numbers }
     }
 }
 
@@ -72,7 +86,7 @@ impl Sending<'_> {
         Some(bytes)
     }
 
-    /// The digest that goes behind the last part, and the input bits of [`Oca::program`].
+    /// The digest that goes behind the last part, and the client's input bits of [`Oca::program`].
     ///
     /// # Panics
     /// If parts are left.
@@ -89,7 +103,8 @@ impl Sending<'_> {
         let numbers = match &self.numbers[group.sum] {
             Some(numbers) => numbers,
             None => {
-                own = numbers_of(sum, self.input, group.instance);
+                let values = &self.oca.values;
+                own = values.of_group((group.sum, sum), group.instance, &self.values);
                 &own
             }
         };
@@ -125,19 +140,3 @@ impl Sending<'_> {
 
 /// Messages whose streams are begun at a time: their blocks stay in the first cache.
 pub(super) const PIECE: usize = 64;
-
-/// The numbers `u` that the group which begins with `instance` adds up: number after number, each at all positions.
-fn numbers_of(sum: &Sum, input: &[bool], instance: u64) -> Zeroizing<Vec<u64>> {
-    let (width, read) = (sum.linear.width as usize, &sum.block.inputs[0].map);
-    let begins: Vec<usize> =
-        sum.positions.iter().map(|position| read.offset(&sum.block.grid, instance + position)).collect();
-    let top = if sum.linear.top_inverted { 1 << (width - 1) } else { 0 };
-    let mut numbers = Zeroizing::new(Vec::with_capacity(begins.len() * sum.bits.len() / width));
-    for bits in sum.bits.chunks(width) {
-        numbers.extend(begins.iter().map(|&begin| {
-            let number = bits.iter().rev().fold(0, |u, &bit| u << 1 | u64::from(input[begin + bit]));
-            number ^ top
-        }));
-    }
-    numbers
-}

@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use xonn_circuits::program::{Block, Linear, Program};
 
-use super::program::{on_shares, row_major};
+use super::numbers::Values;
+use super::program::{ServersShares, on_shares, row_major};
 use crate::ot;
 
 /// Most corrections of one inference, in bits.
@@ -19,6 +20,9 @@ const PART: usize = 1 << 19;
 /// The oblivious conditional addition of a program's first layers.
 pub struct Oca {
     program: Program,
+    /// The program for a server that has its shares later, unless its inputs are too many bits.
+    ahead: Option<Program>,
+    pub(super) values: Values,
     input_bits: usize,
     original_secret: usize,
     /// Whether the program on shares reads the original input, too.
@@ -71,6 +75,23 @@ impl Sum {
         self.bits.len() / self.linear.width as usize * self.linear.shifts.len()
     }
 
+    /// Where the numbers of an instance begin in the client's input.
+    pub fn begin(&self, instance: u64) -> usize {
+        self.block.inputs[0].map.offset(&self.block.grid, instance)
+    }
+
+    /// Where the numbers of all instances begin, without those that differ in axes along which nothing moves.
+    pub fn begins(&self) -> Vec<usize> {
+        let read = &self.block.inputs[0].map;
+        let mut begins = vec![read.base as usize];
+        let axes = self.block.grid.iter().zip(&read.outer).filter(|&(_, &stride)| stride != 0);
+        for (&extent, &stride) in axes {
+            let steps = (0..extent as usize).map(|i| i * stride as usize);
+            begins = steps.flat_map(|step| begins.iter().map(move |&begin| begin + step)).collect();
+        }
+        begins
+    }
+
     /// The OTs of group number `group`.
     pub fn ots_of(&self, group: usize) -> &[u32] {
         &self.ots[group * self.weights()..][..self.weights()]
@@ -84,10 +105,13 @@ impl Sum {
 
 impl Oca {
     /// The conditional additions of `program`; none if it describes no sums, or has too many of them: more than
-    /// [`ot::MAX_COUNT`] messages, 1 GiB of corrections, or more shares than an input may have bits.
+    /// [`ot::MAX_COUNT`] messages, 1 GiB of corrections, more shares than an input may have bits, or more reads of numbers than
+    /// are looked at.
     #[must_use]
     pub fn of(program: &Program) -> Option<Self> {
-        let on_shares = on_shares(program).ok()?;
+        let [on_shares, ahead] =
+            [ServersShares::Garbling, ServersShares::Later].map(|servers| on_shares(program, servers).ok());
+        let on_shares = on_shares?;
         let mut sums = Vec::new();
         let (mut groups, mut shares) = (Vec::new(), 0usize);
         let (mut messages, mut bits) = (0u64, 0u64);
@@ -145,12 +169,15 @@ impl Oca {
             let number = |bit| choices.partition_point(|&choice| choice < bit) as u32;
             sum.ots = secrets.into_iter().map(number).collect();
         }
+        let values = Values::of(&sums, program.input_bits())?;
         let parts = parts(&groups);
         Some(Self {
             input_bits: program.input_bits(),
             original_secret: program.secret_bits() as usize,
             reads_input: on_shares.input_bits() > shares,
             program: on_shares,
+            ahead,
+            values,
             sums,
             choices,
             groups,
@@ -163,6 +190,20 @@ impl Oca {
     #[must_use]
     pub fn program(&self) -> &Program {
         &self.program
+    }
+
+    /// The program that takes the shares if the server has its own only after garbling: its input bits are the client's
+    /// shares, the server's shares, and the original input if [`Oca::reads_input`]. None if these are more bits than an
+    /// input may have.
+    #[must_use]
+    pub fn program_ahead(&self) -> Option<&Program> {
+        self.ahead.as_ref()
+    }
+
+    /// Whether anything behind the sums reads the client's own input, too.
+    #[must_use]
+    pub fn reads_input(&self) -> bool {
+        self.reads_input
     }
 
     /// Bits of the client's own input.
@@ -207,7 +248,8 @@ impl Oca {
     }
 
     /// Shares of one host, in bits.
-    pub(super) fn share_bits(&self) -> usize {
+    #[must_use]
+    pub fn share_bits(&self) -> usize {
         let last = self.sums.last().map_or(0, |sum| sum.first_bit + sum.share_bits());
         debug_assert_eq!(last as u64, self.program.secret_bits() - self.original_secret as u64);
         last
@@ -217,6 +259,13 @@ impl Oca {
 impl Sum {
     fn share_bits(&self) -> usize {
         self.block.instances() as usize * self.linear.bits as usize
+    }
+
+    /// Reads the share of an instance from `bits`, those of all shares.
+    pub fn load(&self, instance: u64, bits: &[bool]) -> u64 {
+        let width = self.linear.bits as usize;
+        let at = self.first_bit + instance as usize * width;
+        bits[at..at + width].iter().rev().fold(0, |share, &bit| share << 1 | u64::from(bit))
     }
 
     /// Puts a group's shares where the program on shares reads them: among `bits`, those of all shares.

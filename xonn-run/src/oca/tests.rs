@@ -83,6 +83,64 @@ fn the_program_on_shares_gives_what_the_original_gives() {
     }
 }
 
+/// Shares of random numbers, to which the differences of the input are added later, for the program that takes the
+/// server's shares as inputs.
+#[test]
+fn sums_shared_ahead_of_the_input_give_what_the_original_gives() {
+    let mut rng = ChaCha12Rng::seed_from_u64(4);
+    for shape in shapes() {
+        let program = shape.program().unwrap();
+        let oca = Oca::of(&program).expect("its sums are described");
+        let ahead = oca.program_ahead().expect("few shares");
+        assert_eq!(ahead.secret_bits(), program.secret_bits());
+        let mut answers = Vec::new();
+        for _ in 0..8 {
+            let secret = random_bits(&mut rng, program.secret_bits() as usize);
+            let (mut sender, mut receiver) = connect(&oca, &secret, &mut rng);
+            let inputs: Vec<_> = (0..4).map(|_| random_bits(&mut rng, program.input_bits())).collect();
+            let wants = evaluate(&program, &secret, &inputs).unwrap();
+            for (input, want) in inputs.iter().zip(&wants) {
+                let masks = ahead::Masks::random(&oca, &mut rng);
+                let (mut sending, mut receiving) =
+                    (sender.begin_ahead(&oca, &masks), receiver.begin(&oca, &secret));
+                while let Some(part) = sending.part() {
+                    receiving.part(&part).unwrap();
+                }
+                let (digest, client) = sending.finish();
+                let mut server = receiving.finish(&digest).unwrap()[secret.len()..].to_vec();
+                let differences = masks.differences(&oca, input);
+                let short = &differences[1..];
+                let refused = receiver.add_differences(&oca, short, &mut server);
+                let (found, expected) = (short.len(), differences.len());
+                assert_eq!(refused, Err(OcaError::Differences { found, expected }));
+                receiver.add_differences(&oca, &differences, &mut server).unwrap();
+                let shares = [&client[..], &server].concat();
+                assert_eq!(evaluate(ahead, &secret, &[shares]).unwrap()[0], *want, "{shape:?}");
+                answers.extend(want.iter().copied());
+            }
+        }
+        assert!(answers.contains(&true) && answers.contains(&false), "one answer everywhere shows nothing");
+    }
+}
+
+/// A number has one difference, however many neurons or positions read it.
+#[test]
+fn differences_are_as_many_as_numbers() {
+    let dense = Oca::of(&FirstLayerShape::dense(784, 8, 128).program().unwrap()).unwrap();
+    assert_eq!(dense.difference_bytes(), 784 * 19 / 8);
+    let conv = FirstLayerShape {
+        positions: 40,
+        filters: 3,
+        taps: 4,
+        padded: true,
+        ..FirstLayerShape::dense(1, 8, 1)
+    };
+    let program = conv.program().unwrap();
+    let oca = Oca::of(&program).unwrap();
+    let bits = oca.sums.iter().map(|sum| sum.linear.bits as usize).max().unwrap();
+    assert_eq!(oca.difference_bytes(), (program.input_bits() / 8 * bits).div_ceil(8));
+}
+
 /// OTs: a weight's signs. Bytes: for each sign at each position the bits of a sum but one and the sign's shift.
 #[test]
 fn ots_and_bytes_are_those_of_the_closed_form() {
