@@ -4,6 +4,7 @@
 //! decided before it is read ([`msgs`]): every message has one kind that is expected and one length that follows from the
 //! public program, so nothing that a peer says sizes an allocation. Every message has a deadline.
 
+pub mod ahead;
 pub mod channel;
 pub mod client;
 pub mod error;
@@ -24,6 +25,7 @@ use xonn_circuits::program::package::{Digest, Package};
 use xonn_circuits::program::{Program, ProgramError};
 
 /// A program with the digest that both hosts compare.
+#[derive(Clone)]
 pub struct Circuit {
     /// What is computed.
     pub program: Program,
@@ -67,11 +69,14 @@ pub struct Offer<'a> {
     pub schemes: &'a [Scheme],
     /// Protocols for first layers.
     pub first_layers: &'a [FirstLayer],
+    /// The most circuits that are garbled ahead of the client's inputs on a connection: the least of both hosts' numbers is
+    /// taken, and with 0 each is garbled when its input is there.
+    pub ahead: u16,
 }
 
 impl Offer<'_> {
-    /// Everything there is.
-    pub const ALL: Offer<'static> = Offer { schemes: &Scheme::ALL, first_layers: &FirstLayer::ALL };
+    /// Every scheme and every protocol, nothing ahead.
+    pub const ALL: Offer<'static> = Offer { schemes: &Scheme::ALL, first_layers: &FirstLayer::ALL, ahead: 0 };
 }
 
 /// What a host grants a peer.

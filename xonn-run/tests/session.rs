@@ -1,5 +1,7 @@
 //! Two hosts in one process: right answers, bytes to the last one, and what damage, hostile peers and mismatches do.
 
+#[path = "session/ahead.rs"]
+mod ahead;
 #[path = "session/damage.rs"]
 mod damage;
 #[path = "session/first_layer.rs"]
@@ -62,10 +64,10 @@ fn check_closed_form(mut fixture: Fixture, tables: usize) {
         fixture.inputs = all[..count].to_vec();
         let outcome = fixture.converse(None, &Limits::default(), false);
         let traffic = outcome.client.expect("nothing is wrong").traffic;
-        let to_client = (head + 80)
+        let to_client = (head + 82)
             + (head + 128 * 2 * 32)
             + count * ((head + 16 + 16 * WIDTH) + (head + tables) + (head + 32 * (WIDTH + 1)));
-        let to_server = (head + 77)
+        let to_server = (head + 79)
             + (head + 128 * (32 + 2 * 16) + 32 * 32 + 32)
             + count * (head + corrections + 16 + 32)
             + head;

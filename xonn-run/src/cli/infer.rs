@@ -4,15 +4,22 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use indicatif::ProgressBar;
+use rand_chacha::ChaCha20Rng;
 use serde_json::json;
+use xonn_circuits::knowledge::AndCosts;
 use xonn_circuits::program::package::{Digest, Package};
+use xonn_circuits::program::{Prediction, Program};
 
-use super::input::{InputFiles, progress};
+use super::input::{InputFiles, Sample, progress, read};
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
+use crate::garble::Scheme;
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::oca::{FirstLayer, Oca};
-use crate::session::{Offer, SessionError, client};
+use crate::session::channel::Transport;
+use crate::session::client::{self, Session};
+use crate::session::{Offer, SessionError, Traffic};
 
 #[derive(Args)]
 pub struct Infer {
@@ -27,6 +34,10 @@ pub struct Infer {
     digest: Option<Digest>,
     #[command(flatten)]
     files: InputFiles,
+    /// Have up to N circuits garbled and sent ahead of the inputs, if the server's --pool allows it, so that an input is answered in
+    /// one round trip. With --input - they wait for names of files
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    ahead: u16,
     #[command(flatten)]
     schemes: Schemes,
     #[command(flatten)]
@@ -43,17 +54,19 @@ pub struct Infer {
 impl Infer {
     pub fn run(self) -> Outcome {
         let limits = self.timeouts.limits();
-        let offer = Offer { schemes: &self.schemes.scheme, first_layers: self.first_layers.first_layer.0 };
+        let (schemes, first_layers) = (&self.schemes.scheme[..], self.first_layers.first_layer.0);
+        let offer = Offer { schemes, first_layers, ahead: self.ahead };
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
+        let late = self.files.come_late();
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
-        let samples =
-            at_hand.as_ref().map(|package| self.files.samples(package.program().input())).transpose()?;
+        let known = at_hand.as_ref().filter(|_| !late).map(|package| package.program().input());
+        let samples = known.map(|encoding| self.files.samples(encoding)).transpose()?;
 
         let begin = Instant::now();
         let stream = net::connect(&self.server, limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.server))?;
-        let (greeted, package) = match at_hand {
+        let (mut greeted, package) = match at_hand {
             Some(package) => {
                 let bits = package.program().input_bits();
                 (client::greet(stream, package.digest(), bits, offer, &limits, &mut rng)?, package)
@@ -66,80 +79,224 @@ impl Infer {
             return Err(greeted.end(SessionError::Mismatch(reason)).into());
         }
         let program = package.program();
-        let samples = match samples.map_or_else(|| self.files.samples(program.input()), Ok) {
-            Ok(samples) => samples,
-            Err(error) => {
-                // The server learns that this client leaves, not what it has.
-                let reason = "the client's input does not fit the package".to_owned();
-                let _ = greeted.end(SessionError::Mismatch(reason));
-                return Err(error);
-            }
+        let samples = match samples {
+            None if !late => match self.files.samples(program.input()) {
+                Ok(samples) => Some(samples),
+                Err(error) => {
+                    // The server learns that this client leaves, not what it has.
+                    let reason = "the client's input does not fit the package".to_owned();
+                    let _ = greeted.end(SessionError::Mismatch(reason));
+                    return Err(error);
+                }
+            },
+            samples => samples,
         };
-        let first_layer = greeted.first_layer();
-        let oca = Some(program).filter(|_| first_layer == FirstLayer::Oca).and_then(Oca::of);
-        let plan = Plan::new(oca.as_ref().map_or(program, Oca::program), Role::Evaluator);
-        let mut session = greeted.start(oca.as_ref(), &mut rng)?;
-        let (set_up, scheme) = (begin.elapsed(), session.scheme());
-
-        let bar = progress(samples.len());
-        let mut predictions = Vec::with_capacity(samples.len());
-        let mut times = Vec::with_capacity(samples.len());
-        for sample in &samples {
-            let begin = Instant::now();
-            let output = session.infer(&plan, &sample.bits, &mut rng)?;
-            times.push(begin.elapsed());
-            let prediction = program.output().decode(&output);
-            if !self.json {
-                bar.suspend(|| report::say(format_args!("{}: {prediction}", sample.name)))?;
-            }
-            predictions.push(prediction);
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        let traffic = session.finish()?;
-        self.files.write(&predictions)?;
-
-        let costs = plan.program().costs();
-        let (total, each) = (begin.elapsed(), median(times));
-        if self.json {
-            let rows: Vec<_> = samples
-                .iter()
-                .zip(&predictions)
-                .map(|(s, p)| json!({ "input": s.name, "prediction": p }))
-                .collect();
-            let report = json!({
-                "predictions": rows,
-                "digest": package.digest(),
-                "and": costs,
-                "scheme": scheme.to_string(),
-                "first_layer": first_layer.to_string(),
-                "first_layer_sent_bytes": traffic.first_layer_sent,
-                "first_layer_received_bytes": traffic.first_layer_received,
-                "sent_bytes": traffic.sent,
-                "received_bytes": traffic.received,
-                "round_trips": traffic.round_trips,
-                "set_up_ms": set_up.as_secs_f64() * 1e3,
-                "inference_ms_median": each.as_secs_f64() * 1e3,
-                "peak_memory_bytes": report::peak_memory(),
-                "total_ms": total.as_secs_f64() * 1e3,
-            });
-            report::say(serde_json::to_string_pretty(&report)?)?;
-        } else {
+        let (first_layer, ahead) = (greeted.first_layer(), usize::from(greeted.ahead()));
+        if ahead < usize::from(self.ahead) {
             report::log(format_args!(
-                "{} predictions, first layer by {first_layer}, {} ANDs each; {}; set-up {}, each prediction {} (median)",
-                predictions.len(),
-                report::grouped(costs.total()),
-                report::traffic(traffic),
-                report::time(set_up),
-                report::time(each),
+                "the server garbles {ahead} circuits ahead, --ahead asks for {}",
+                self.ahead
             ));
         }
-        self.figures.log(traffic, total);
+        let oca = Some(program).filter(|_| first_layer == FirstLayer::Oca).and_then(Oca::of);
+        let plan = Plan::new(greeted.program(program, oca.as_ref())?, Role::Evaluator);
+        let session = greeted.start(oca.as_ref(), &mut rng)?;
+        let (set_up, scheme) = (begin.elapsed(), session.scheme());
+        let bar = progress(samples.as_ref().map_or(0, Vec::len));
+        let mut run =
+            Run { session, plan: &plan, rng, program, bar, quiet: self.json, done: Done::default() };
+        match &samples {
+            Some(samples) => run.all(samples)?,
+            None => run.as_they_come(&self.files)?,
+        }
+        run.bar.finish_and_clear();
+        let (done, online) = (run.done, run.session.online());
+        let traffic = run.session.finish()?;
+        self.files.write(&done.predictions)?;
+
+        let report = Report {
+            package: &package,
+            scheme,
+            first_layer,
+            ahead,
+            ands: plan.program().costs(),
+            set_up,
+            total: begin.elapsed(),
+            traffic,
+            online,
+        };
+        if self.json {
+            report::say(serde_json::to_string_pretty(&report.json(&done))?)?;
+        } else {
+            report::log(report.text(&done));
+        }
+        self.figures.log(traffic, report.total);
         Ok(())
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// A connection, and what came of it so far.
+struct Run<'a, T: Transport> {
+    session: Session<'a, T>,
+    plan: &'a Plan<'a>,
+    rng: ChaCha20Rng,
+    program: &'a Program,
+    bar: ProgressBar,
+    quiet: bool,
+    done: Done,
+}
+
+/// Answers, and what they took.
+#[derive(Default)]
+struct Done {
+    names: Vec<String>,
+    predictions: Vec<Prediction>,
+    /// Of each inference from when its input was there.
+    times: Vec<Duration>,
+    /// Of each circuit that was prepared.
+    preparing: Vec<Duration>,
+}
+
+impl<T: Transport> Run<'_, T> {
+    /// Predicts for samples that are all there; circuits are prepared as if they were not.
+    fn all(&mut self, samples: &[Sample]) -> Outcome {
+        for (i, sample) in samples.iter().enumerate() {
+            self.prepare(samples.len() - i)?;
+            self.predict(sample)?;
+        }
+        Ok(())
+    }
+
+    /// Predicts for files whose names come on standard input; circuits are prepared while nobody waits.
+    fn as_they_come(&mut self, files: &InputFiles) -> Outcome {
+        self.prepare(files.limit())?;
+        report::log(format_args!(
+            "ready, with {} circuits; reading file names from standard input",
+            self.session.ready()
+        ));
+        for path in files.paths() {
+            let left = files.limit() - self.done.predictions.len();
+            match read(&path?, self.program.input(), left) {
+                Ok(samples) => samples.iter().try_for_each(|sample| self.predict(sample))?,
+                // Somebody typed it, and can type it again.
+                Err(error) => report::log(report::sentence(error.as_ref())),
+            }
+            let left = files.limit() - self.done.predictions.len();
+            if left == 0 {
+                break;
+            }
+            self.prepare(left)?;
+        }
+        Ok(())
+    }
+
+    /// Prepares circuits until there is no more room, or `wanted` are there.
+    fn prepare(&mut self, wanted: usize) -> Outcome {
+        while self.session.has_room() && self.session.ready() < wanted {
+            let begin = Instant::now();
+            self.session.prepare(self.plan, &mut self.rng)?;
+            self.done.preparing.push(begin.elapsed());
+        }
+        Ok(())
+    }
+
+    fn predict(&mut self, sample: &Sample) -> Outcome {
+        let begin = Instant::now();
+        let output = self.session.infer(self.plan, &sample.bits, &mut self.rng)?;
+        self.done.times.push(begin.elapsed());
+        let prediction = self.program.output().decode(&output);
+        if !self.quiet {
+            self.bar.suspend(|| report::say(format_args!("{}: {prediction}", sample.name)))?;
+        }
+        self.done.names.push(sample.name.clone());
+        self.done.predictions.push(prediction);
+        self.bar.inc(1);
+        Ok(())
+    }
+}
+
+/// The figures of a run.
+struct Report<'a> {
+    package: &'a Package,
+    scheme: Scheme,
+    first_layer: FirstLayer,
+    ahead: usize,
+    ands: AndCosts,
+    set_up: Duration,
+    total: Duration,
+    traffic: Traffic,
+    online: Traffic,
+}
+
+impl Report<'_> {
+    fn json(&self, done: &Done) -> serde_json::Value {
+        let rows: Vec<_> = done
+            .names
+            .iter()
+            .zip(&done.predictions)
+            .map(|(name, p)| json!({ "input": name, "prediction": p }))
+            .collect();
+        let (traffic, offline) = (self.traffic, self.traffic - self.online);
+        json!({
+            "predictions": rows,
+            "digest": self.package.digest(),
+            "and": self.ands,
+            "scheme": self.scheme.to_string(),
+            "first_layer": self.first_layer.to_string(),
+            "first_layer_sent_bytes": traffic.first_layer_sent,
+            "first_layer_received_bytes": traffic.first_layer_received,
+            "sent_bytes": traffic.sent,
+            "received_bytes": traffic.received,
+            "round_trips": traffic.round_trips,
+            "set_up_ms": ms(self.set_up),
+            "inference_ms_median": ms(median(&done.times)),
+            "circuits_ahead": self.ahead,
+            "offline": {
+                "circuits": done.preparing.len(),
+                "circuit_ms_median": ms(median(&done.preparing)),
+                "sent_bytes": offline.sent,
+                "received_bytes": offline.received,
+                "round_trips": offline.round_trips,
+            },
+            "online": {
+                "inference_ms_median": ms(median(&done.times)),
+                "sent_bytes": self.online.sent,
+                "received_bytes": self.online.received,
+                "round_trips": self.online.round_trips,
+            },
+            "peak_memory_bytes": report::peak_memory(),
+            "total_ms": ms(self.total),
+        })
+    }
+
+    fn text(&self, done: &Done) -> String {
+        let count = done.predictions.len();
+        let what = format!(
+            "{count} predictions, first layer by {}, {} ANDs each",
+            self.first_layer,
+            report::grouped(self.ands.total())
+        );
+        let (set_up, each) = (report::time(self.set_up), report::time(median(&done.times)));
+        if self.ahead == 0 {
+            let traffic = report::traffic(self.traffic);
+            return format!("{what}; {traffic}; set-up {set_up}, each prediction {each} (median)");
+        }
+        format!(
+            "{what}\n  ahead of the inputs: {}; set-up {set_up}, each of {} circuits {} (median)\n  with the inputs: {}; each prediction {each} (median)",
+            report::traffic(self.traffic - self.online),
+            done.preparing.len(),
+            report::time(median(&done.preparing)),
+            report::traffic(self.online),
+        )
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

@@ -10,7 +10,8 @@ use xonn_circuits::program::Prediction;
 /// Samples to predict for.
 #[derive(Args)]
 pub struct InputFiles {
-    /// Samples: .npy, .npz (array x), .png or .csv; several files are taken one after the other
+    /// Samples: .npy, .npz (array x), .png or .csv; several files are taken one after the other. With - the names of files
+    /// are read from standard input, one a line
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     input: Vec<PathBuf>,
     /// Use only the first N samples
@@ -32,25 +33,32 @@ pub struct Sample {
 impl InputFiles {
     /// Reads and encodes all samples.
     pub fn samples(&self, encoding: &InputEncoding) -> Result<Vec<Sample>, Box<dyn Error>> {
-        let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
-        let limit = self.limit.map_or(usize::MAX, |n| n as usize);
+        let limit = self.limit();
         let mut all = Vec::new();
-        for path in &self.input {
-            let file = path.display();
-            let x = data::load(path)?.x;
-            let samples = x.samples_of(&shape).map_err(|e| format!("{file}: {e}"))?;
-            let several = samples.count() > 1;
-            for (i, sample) in samples.iter().enumerate().take(limit - all.len()) {
-                let name = if several { format!("{file}[{i}]") } else { file.to_string() };
-                let mut bits = Vec::with_capacity(encoding.bit_count());
-                for value in sample.values() {
-                    let code = encoding.quantise(value).map_err(|e| format!("{name}: {e}"))?;
-                    bits.extend(encoding.bits_of(code));
-                }
-                all.push(Sample { name, bits });
-            }
+        for path in self.paths() {
+            all.extend(read(&path?, encoding, limit - all.len())?);
         }
         Ok(all)
+    }
+
+    /// Whether the names of files come from standard input, and so may come late.
+    pub fn come_late(&self) -> bool {
+        self.input == [Path::new("-")]
+    }
+
+    /// The files, as far as their names are there; waits for the next one on standard input.
+    pub fn paths(&self) -> Box<dyn Iterator<Item = Result<PathBuf, String>> + '_> {
+        if !self.come_late() {
+            return Box::new(self.input.iter().cloned().map(Ok));
+        }
+        let lines = std::io::stdin().lines().map(|line| line.map_err(|e| format!("standard input: {e}")));
+        let named = lines.filter(|line| line.as_ref().map_or(true, |line| !line.trim().is_empty()));
+        Box::new(named.map(|line| line.map(|line| PathBuf::from(line.trim()))))
+    }
+
+    /// The most samples that are wanted.
+    pub fn limit(&self) -> usize {
+        self.limit.map_or(usize::MAX, |n| n as usize)
     }
 
     /// Writes the predictions if a file was asked for: classes as int64 `[n]`, scores as float64 `[n, count]`, bits as
@@ -61,6 +69,26 @@ impl InputFiles {
             None => Ok(()),
         }
     }
+}
+
+/// The samples of a file, at most `limit`.
+pub fn read(path: &Path, encoding: &InputEncoding, limit: usize) -> Result<Vec<Sample>, Box<dyn Error>> {
+    let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+    let file = path.display();
+    let x = data::load(path)?.x;
+    let samples = x.samples_of(&shape).map_err(|e| format!("{file}: {e}"))?;
+    let several = samples.count() > 1;
+    let mut all = Vec::new();
+    for (i, sample) in samples.iter().enumerate().take(limit) {
+        let name = if several { format!("{file}[{i}]") } else { file.to_string() };
+        let mut bits = Vec::with_capacity(encoding.bit_count());
+        for value in sample.values() {
+            let code = encoding.quantise(value).map_err(|e| format!("{name}: {e}"))?;
+            bits.extend(encoding.bits_of(code));
+        }
+        all.push(Sample { name, bits });
+    }
+    Ok(all)
 }
 
 fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), Box<dyn Error>> {

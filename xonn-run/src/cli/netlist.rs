@@ -40,7 +40,7 @@ struct Netlist {
 impl Netlist {
     /// A plain netlist says nothing of sums, so all of it is garbled.
     fn offer(&self) -> Offer<'_> {
-        Offer { schemes: &self.schemes.scheme, first_layers: &[FirstLayer::Gc] }
+        Offer { schemes: &self.schemes.scheme, first_layers: &[FirstLayer::Gc], ahead: 0 }
     }
 }
 

@@ -33,9 +33,13 @@ pub struct Serve {
     /// End after this many connections
     #[arg(long, value_name = "N")]
     connections: Option<u64>,
-    /// Longest wait for the next inference of a connected client, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    idle: u64,
+    /// Circuits that a client may have garbled ahead of its inputs (`infer --ahead`), so that an input is answered in one round
+    /// trip. They are kept with the connection, and each is used once or never
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pool: u16,
+    /// Longest wait for the next inference of a connected client, in seconds; 60, and 3600 with --pool
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    idle: Option<u64>,
     #[command(flatten)]
     schemes: Schemes,
     #[command(flatten)]
@@ -63,13 +67,17 @@ impl Serve {
             .into());
         }
         let shared_plan = oca.as_ref().map(|oca| Plan::new(oca.program(), Role::Garbler));
-        let shared = oca.as_ref().zip(shared_plan.as_ref()).map(|(oca, plan)| Shared { oca, plan });
+        let ahead = oca.as_ref().filter(|_| self.pool > 0).and_then(Oca::program_ahead);
+        let ahead = ahead.map(|program| Plan::new(program, Role::Garbler));
+        let shared = oca.as_ref().zip(shared_plan.as_ref());
+        let shared = shared.map(|(oca, plan)| Shared { oca, plan, ahead: ahead.as_ref() });
         let listener = listen(&self.listen)?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
-        let offer = Offer { schemes: &self.schemes.scheme, first_layers };
+        let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool };
         let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret.bits, offer };
-        let limits = Limits { idle: Duration::from_secs(self.idle), ..self.timeouts.limits() };
+        let idle = self.idle.unwrap_or(if self.pool > 0 { 3600 } else { 60 });
+        let limits = Limits { idle: Duration::from_secs(idle), ..self.timeouts.limits() };
         let options = ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
         net::serve(&listener, &model, &options, |event| {
             report::log(describe(&event));
@@ -90,10 +98,14 @@ pub fn listen(address: &str) -> Result<TcpListener, Box<dyn Error>> {
 pub fn describe(event: &Event<'_>) -> String {
     match event {
         Event::Ended { peer, result: Ok(served), elapsed } => format!(
-            "{peer}: {} inferences in {}, {}",
+            "{peer}: {} inferences in {}, {}{}",
             served.inferences,
             report::time(*elapsed),
-            report::traffic(served.traffic)
+            report::traffic(served.traffic),
+            match served.unused {
+                0 => String::new(),
+                unused => format!("; {unused} circuits garbled ahead were not used"),
+            }
         ),
         Event::Ended { peer, result: Err(error), elapsed } => {
             format!("{peer}: failed after {}: {}", report::time(*elapsed), report::sentence(error))

@@ -79,6 +79,33 @@ pub struct Traffic {
     pub round_trips: u64,
 }
 
+impl Traffic {
+    fn zip(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            sent: f(self.sent, other.sent),
+            received: f(self.received, other.received),
+            first_layer_sent: f(self.first_layer_sent, other.first_layer_sent),
+            first_layer_received: f(self.first_layer_received, other.first_layer_received),
+            round_trips: f(self.round_trips, other.round_trips),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        *self = self.zip(other, |a, b| a + b);
+    }
+}
+
+/// What went over since an earlier count of the same channel.
+impl std::ops::Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        self.zip(earlier, |now, then| now - then)
+    }
+}
+
 /// Framed messages over a transport.
 pub struct Channel<T> {
     transport: T,

@@ -1,19 +1,24 @@
 //! The client's side of a session: evaluator, receiver of oblivious transfer. `server.rs` mirrors it.
 
-use std::sync::mpsc;
+use std::collections::VecDeque;
 
 use rand::CryptoRng;
+use xonn_circuits::program::Program;
 use xonn_circuits::program::package::{Digest, Package};
 
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Limits, Offer, Traffic, batch, first_layer};
-use crate::block::{Block, Tccr};
+use super::{Limits, Offer, Traffic, first_layer};
 use crate::garble::plan::Plan;
-use crate::garble::{Ciphertexts, DECODE_BYTES, Evaluator, Scheme};
+use crate::garble::{Ciphertexts, Scheme};
 use crate::oca::{self, FirstLayer, Oca};
-use crate::ot;
+use crate::ot::{self, SessionId};
+
+mod ready;
+mod round;
+
+use ready::Ready;
 
 /// A connection on which the hellos have been exchanged.
 pub struct Greeted<T: Transport> {
@@ -22,6 +27,7 @@ pub struct Greeted<T: Transport> {
     digest: Digest,
     scheme: Scheme,
     form: FirstLayer,
+    ahead: u16,
 }
 
 /// A circuit's conditional additions and the client's side of them.
@@ -32,10 +38,19 @@ pub struct Session<'o, T: Transport> {
     channel: Channel<T>,
     receiver: ot::Receiver,
     scheme: Scheme,
-    /// Buffers of the inference before: fresh memory costs the system more than receiving into it.
+    /// Buffers of the circuit before: fresh memory costs the system more than receiving into it.
     buffers: Vec<Ciphertexts>,
     /// The conditional additions of first layers, if they are not garbled, and this side of them.
     shared: Option<SharedLayers<'o>>,
+    session: SessionId,
+    /// The most circuits ahead.
+    ahead: u16,
+    /// Circuits that wait for an input, the oldest first.
+    ready: VecDeque<Ready>,
+    /// Circuits that were prepared so far.
+    prepared: u64,
+    /// Of what went over the wire, all that came after the inputs.
+    online: Traffic,
 }
 
 /// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `offer` what
@@ -142,7 +157,15 @@ fn exchange<T: Transport>(
         Ok(answer) => {
             let session = msgs::session_id(hello, &answer);
             let (scheme, form) = (answer.scheme, answer.first_layer);
-            let greeted = Greeted { channel, session, digest: answer.digest, scheme, form };
+            let (digest, ahead) = (answer.digest, answer.ahead);
+            let greeted = Greeted { channel, session, digest, scheme, form, ahead };
+            if ahead > hello.ahead {
+                let reason = format!(
+                    "the server garbles {ahead} circuits ahead, this client asked for {}",
+                    hello.ahead
+                );
+                return Err(greeted.end(SessionError::Misbehaved { doing, reason }));
+            }
             if hello.schemes & scheme.bit() == 0 {
                 let accepted = Scheme::names(Scheme::in_set(hello.schemes));
                 let reason = format!("the server garbles with {scheme}, this client accepts {accepted}");
@@ -181,6 +204,33 @@ impl<T: Transport> Greeted<T> {
         self.form
     }
 
+    /// How many circuits can be held ahead of inputs on this connection: at most what was offered, 0 if the server prepares none.
+    pub fn ahead(&self) -> u16 {
+        self.ahead
+    }
+
+    /// The program that is garbled on this connection, of which [`Session::infer`] needs the plan: the circuit's own, or one on shares.
+    /// `oca`: the conditional additions of the circuit, if it has such.
+    ///
+    /// # Errors
+    /// [`SessionError::Mismatch`] if the server chose a form that the circuit does not have, and is told so.
+    pub fn program<'a>(
+        &mut self,
+        circuit: &'a Program,
+        oca: Option<&'a Oca>,
+    ) -> Result<&'a Program, SessionError> {
+        let on_shares = |oca: &'a Oca| if self.ahead > 0 { oca.program_ahead() } else { Some(oca.program()) };
+        match self.form {
+            FirstLayer::Gc => Ok(circuit),
+            FirstLayer::Oca => oca.and_then(on_shares).ok_or_else(|| {
+                let reason = "the server computes first layers by oca, the circuit describes none";
+                let error = SessionError::Mismatch(reason.into());
+                self.channel.refuse(&error);
+                error
+            }),
+        }
+    }
+
     /// Base OTs. The reply leaves together with the first inference.
     ///
     /// `oca`: the conditional additions of the circuit's first layers, needed where [`Greeted::first_layer`] is
@@ -201,6 +251,11 @@ impl<T: Transport> Greeted<T> {
                 scheme: self.scheme,
                 shared,
                 buffers: Vec::new(),
+                session: self.session,
+                ahead: self.ahead,
+                ready: VecDeque::new(),
+                prepared: 0,
+                online: Traffic::default(),
             }),
             Err(error) => Err(self.end(error)),
         }
@@ -248,8 +303,41 @@ impl<T: Transport> Session<'_, T> {
         self.channel.traffic()
     }
 
-    /// One private inference; returns the output bits. `plan` is of the circuit, or of [`Oca::program`] where first layers
-    /// are not garbled; `input` are the circuit's bits in both cases. After an error the session is over and the server is told.
+    /// Of what went over the wire, all that came after the inputs were there: everything of inferences that were not prepared,
+    /// the last message each way of those that were.
+    pub fn online(&self) -> Traffic {
+        self.online
+    }
+
+    /// Circuits that wait for an input.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Whether one more circuit can be prepared: [`Greeted::ahead`] are not yet.
+    pub fn has_room(&self) -> bool {
+        self.ready.len() < usize::from(self.ahead)
+    }
+
+    /// Has a circuit garbled and sent for a later [`Session::infer`], as [`Session::has_room`] allows. Its tables stay in memory until
+    /// then. `plan` is of [`Greeted::program`]. After an error the session is over and the server is told.
+    ///
+    /// # Errors
+    /// [`SessionError`]; [`SessionError::Mismatch`] if there is no room.
+    pub fn prepare(&mut self, plan: &Plan<'_>, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
+        if !self.has_room() {
+            let (ready, most) = (self.ready.len(), self.ahead);
+            return Err(SessionError::Mismatch(format!(
+                "{ready} circuits are ready, and this connection may hold {most} ahead"
+            )));
+        }
+        let result = self.try_prepare(plan, rng);
+        result.inspect_err(|error| self.channel.refuse(error))
+    }
+
+    /// One private inference; returns the output bits. It takes the oldest circuit that is ready, else one is garbled now; on a
+    /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `plan` is of [`Greeted::program`], `input` are
+    /// the circuit's bits. After an error the session is over and the server is told.
     ///
     /// It is not told that the output was invalid: it sees the goodbye that it would see after a valid one. A server that
     /// garbles one label of an input bit wrongly would otherwise learn the bit from the complaint.
@@ -286,59 +374,19 @@ impl<T: Transport> Session<'_, T> {
         if input.len() != expected {
             return Err(SessionError::InputLength { found: input.len(), expected });
         }
-        let shares;
-        let input = match &mut self.shared {
-            Some((oca, sender)) => {
-                shares = first_layer::send(&mut self.channel, oca, sender, input)?;
-                &shares[..]
+        if self.ahead > 0 {
+            if self.ready.is_empty() {
+                self.try_prepare(plan, rng)?;
             }
-            None => input,
-        };
-        let expected = plan.program().input_bits();
-        if input.len() != expected {
-            return Err(SessionError::InputLength { found: input.len(), expected });
+            let before = self.channel.traffic();
+            let output = self.answer(plan, input);
+            self.online += self.channel.traffic() - before;
+            return output;
         }
-        let (choices, extend) = self.receiver.extend(rng, input)?;
-        self.channel.send(Kind::Extend, &extend.encode(), "sending oblivious choices")?;
-
-        let doing = "receiving the garbled circuit";
-        let length = Block::BYTES + ot::msgs::Correlate::byte_len(expected);
-        let message = self.channel.receive(Kind::Correlate, length, doing)?;
-        let (start, correlate) = message.split_first_chunk().expect("the length was checked");
-        let labels = choices.correlate(&ot::msgs::Correlate::decode(expected, correlate)?)?;
-        let (scheme, hash) = (self.scheme, Tccr::new(Block::from_bytes(*start)));
-        let mut evaluator = Evaluator::new(plan, scheme, hash, labels);
-        // One thread receives, this one evaluates; the queue between them bounds the memory.
-        let (channel, buffers) = (&mut self.channel, &mut self.buffers);
-        std::thread::scope(|scope| {
-            let (queue, tables) = mpsc::sync_channel::<Ciphertexts>(batch());
-            let (back, spent) = mpsc::channel::<Ciphertexts>();
-            let receiving = scope.spawn(move || {
-                let segments = plan.segment_lengths(scheme).zip(plan.segments_of_first_layers());
-                for (length, first) in segments.filter(|&(length, _)| length > 0) {
-                    channel.count_as_first_layer(first);
-                    let used = spent.try_recv().ok().or_else(|| buffers.pop());
-                    let mut table = used.unwrap_or_default(); // fresh until the first ones come back
-                    channel.receive_into(Kind::Tables, length, doing, || {
-                        table.resize(length);
-                        table.as_bytes_mut()
-                    })?;
-                    if queue.send(table).is_err() {
-                        break; // the evaluation failed
-                    }
-                }
-                buffers.extend(spent.iter());
-                Ok::<_, SessionError>(())
-            });
-            let evaluated = evaluate_all(&mut evaluator, &tables, &back);
-            drop((tables, back));
-            receiving.join().expect("receiving does not panic")?;
-            evaluated
-        })?;
-        let length = DECODE_BYTES * plan.program().output_bits();
-        let decoding = self.channel.receive(Kind::Decoding, length, doing)?;
-        let decoding = Block::vec_from_bytes(&decoding).expect("hashes are whole blocks");
-        Ok(evaluator.decode(&decoding)?)
+        let before = self.channel.traffic();
+        let output = self.at_once(plan, input, rng);
+        self.online += self.channel.traffic() - before;
+        output
     }
 
     /// Says goodbye.
@@ -353,34 +401,5 @@ impl<T: Transport> Session<'_, T> {
     fn goodbye(&mut self) -> Result<(), SessionError> {
         self.channel.send(Kind::Bye, &[], "saying goodbye")?;
         self.channel.flush("saying goodbye")
-    }
-}
-
-/// Evaluates all segments, taking tables from the queue and giving their buffers `back`; ends early, without an error, if
-/// the queue does.
-fn evaluate_all(
-    evaluator: &mut Evaluator<'_>,
-    tables: &mpsc::Receiver<Ciphertexts>,
-    back: &mpsc::Sender<Ciphertexts>,
-) -> Result<(), SessionError> {
-    loop {
-        let upcoming = evaluator.upcoming(batch());
-        if upcoming.is_empty() {
-            return Ok(());
-        }
-        let mut segments = Vec::with_capacity(upcoming.len());
-        for length in upcoming {
-            segments.push(match length {
-                0 => Ciphertexts::default(),
-                _ => match tables.recv() {
-                    Ok(table) => table,
-                    Err(mpsc::RecvError) => return Ok(()), // receiving failed and says why
-                },
-            });
-        }
-        evaluator.evaluate(&segments)?;
-        for buffer in segments {
-            let _ = back.send(buffer); // receiving may be done, and then needs no buffers
-        }
     }
 }

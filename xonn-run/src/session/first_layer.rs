@@ -16,20 +16,29 @@ use crate::ot::{self, SessionId};
 pub(super) const RECEIVING: &str = "receiving the first layer's corrections";
 
 /// The protocol for first layers that client and server allow; of two the one with fewer bytes in the first inference,
-/// set-up included. None stands for garbling.
+/// set-up included. None stands for garbling. `ahead`: whether circuits are garbled ahead of the client's inputs; then the
+/// plan is of the program for that.
 pub(super) fn choose<'m>(
     hello: &ClientHello,
     model: &'m Model<'m>,
     scheme: Scheme,
+    ahead: bool,
 ) -> Result<Option<Shared<'m>>, SessionError> {
+    let shared = match model.shared {
+        Some(shared) if ahead => shared.ahead.map(|plan| Shared { plan, ..shared }),
+        shared => shared,
+    };
     let accepted = |form: &FirstLayer| hello.first_layers & form.bit() != 0;
-    let offered: Vec<FirstLayer> = available(model).collect();
+    let has = |form: &FirstLayer| *form == FirstLayer::Gc || shared.is_some();
+    let offered = FirstLayer::ALL.into_iter().filter(|form| model.offer.first_layers.contains(form));
+    let offered: Vec<FirstLayer> = offered.filter(has).collect();
     let mut both = offered.iter().filter(|form| accepted(form));
     match (both.next(), both.next()) {
-        (Some(_), Some(_)) => Ok(model
-            .shared
-            .filter(|shared| shared_bytes(shared.oca, shared.plan, scheme) < bytes(model.plan, scheme))),
-        (Some(FirstLayer::Oca), None) => Ok(model.shared),
+        (Some(_), Some(_)) => {
+            Ok(shared
+                .filter(|shared| shared_bytes(shared.oca, shared.plan, scheme) < bytes(model.plan, scheme)))
+        }
+        (Some(FirstLayer::Oca), None) => Ok(shared),
         (Some(FirstLayer::Gc), None) => Ok(None),
         (None, _) => Err(SessionError::Mismatch(format!(
             "the client accepts first layers by {}, this server offers {}; --first-layer on either side allows others",
@@ -37,12 +46,6 @@ pub(super) fn choose<'m>(
             FirstLayer::names(offered)
         ))),
     }
-}
-
-/// What the server offers and the circuit has.
-fn available<'m>(model: &'m Model<'m>) -> impl Iterator<Item = FirstLayer> {
-    let has = |form: &FirstLayer| *form == FirstLayer::Gc || model.shared.is_some();
-    FirstLayer::ALL.into_iter().filter(|form| model.offer.first_layers.contains(form)).filter(has)
 }
 
 /// Bytes of labels and tables of one inference, without frames.
@@ -124,12 +127,9 @@ pub(super) fn receive<T: Transport>(
 /// The client's part of an inference: sends the corrections, and gives its input bits of the program on shares.
 pub(super) fn send<T: Transport>(
     channel: &mut Channel<T>,
-    oca: &Oca,
-    sender: &mut oca::sender::Sender,
-    input: &[bool],
+    mut sending: oca::sender::Sending<'_>,
 ) -> Result<Zeroizing<Vec<bool>>, SessionError> {
     let doing = "sending the first layer's corrections";
-    let mut sending = sender.begin(oca, input);
     while let Some(part) = sending.part() {
         channel.send(Kind::Corrections, &part, doing)?;
     }

@@ -10,7 +10,7 @@ use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// First bytes of a hello.
 const MAGIC: [u8; 4] = *b"XONN";
@@ -35,7 +35,7 @@ pub enum Kind {
     BaseRequest = 4,
     /// Client to server: base OT, second message.
     BaseReply = 5,
-    /// Client to server: OT extension for one inference.
+    /// Client to server: OT extension for one inference, or for one circuit ahead.
     Extend = 6,
     /// Server to client: start point of the hash (16 bytes) and OT corrections.
     Correlate = 7,
@@ -55,6 +55,10 @@ pub enum Kind {
     Corrections = 14,
     /// Client to server: SHA-256 of all of them.
     CorrectionsDigest = 15,
+    /// Client to server: an input, masked, for the oldest circuit garbled ahead.
+    Masked = 16,
+    /// Server to client: the labels that could not be sent ahead.
+    Labels = 17,
     /// Either way: the session is over, with a text for people.
     Refusal = 255,
 }
@@ -80,6 +84,8 @@ impl Kind {
             OcaExtend,
             Corrections,
             CorrectionsDigest,
+            Masked,
+            Labels,
             Refusal,
         ]
         .into_iter()
@@ -92,14 +98,22 @@ impl Kind {
         use Kind::*;
         matches!(
             self,
-            Extend | Correlate | OcaRequest | OcaReply | OcaExtend | Corrections | CorrectionsDigest
+            Extend
+                | Correlate
+                | OcaRequest
+                | OcaReply
+                | OcaExtend
+                | Corrections
+                | CorrectionsDigest
+                | Masked
+                | Labels
         )
     }
 }
 
 /// A client's first message: magic, version, whether it names a circuit, the circuit's digest, the bits of its input (0
-/// if it does not know the circuit yet), the garbling schemes and the protocols for first layers that it accepts, 32 random
-/// bytes.
+/// if it does not know the circuit yet), the garbling schemes and the protocols for first layers that it accepts, how many
+/// circuits it would like to hold ahead of its inputs, 32 random bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientHello {
     /// The client's version.
@@ -112,12 +126,14 @@ pub struct ClientHello {
     pub schemes: u8,
     /// The protocols for first layers that the client accepts, as [`FirstLayer::set`] writes them.
     pub first_layers: u8,
+    /// The most circuits that the client would hold ahead of its inputs, 0 to have each garbled when its input is there.
+    pub ahead: u16,
     /// Random.
     pub nonce: [u8; 32],
 }
 
 /// A server's first message: magic, version, the circuit's digest, bytes of the package that follows, the garbling scheme
-/// and the protocol for first layers of this session, 32 random bytes.
+/// and the protocol for first layers of this session, how many circuits the client may hold ahead, 32 random bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerHello {
     /// The server's version.
@@ -130,18 +146,21 @@ pub struct ServerHello {
     pub scheme: Scheme,
     /// How it computes first layers.
     pub first_layer: FirstLayer,
+    /// The most circuits that the client may hold ahead of its inputs; 0 if each is garbled when its input is there.
+    pub ahead: u16,
     /// Random.
     pub nonce: [u8; 32],
 }
 
 impl ClientHello {
     /// Length in bytes.
-    pub const BYTES: usize = 4 + 2 + 1 + 32 + 4 + 1 + 1 + 32;
+    pub const BYTES: usize = 4 + 2 + 1 + 32 + 4 + 1 + 1 + 2 + 32;
 
     /// A hello of this version.
     pub fn new(wanted: Option<Digest>, input_bits: u32, offer: Offer<'_>, rng: &mut impl CryptoRng) -> Self {
         let (schemes, first_layers) = (Scheme::set(offer.schemes), FirstLayer::set(offer.first_layers));
-        Self { version: VERSION, wanted, input_bits, schemes, first_layers, nonce: nonce(rng) }
+        let (version, ahead) = (VERSION, offer.ahead);
+        Self { version, wanted, input_bits, schemes, first_layers, ahead, nonce: nonce(rng) }
     }
 
     /// The bytes.
@@ -153,6 +172,7 @@ impl ClientHello {
         bytes.extend(self.input_bits.to_le_bytes());
         bytes.push(self.schemes);
         bytes.push(self.first_layers);
+        bytes.extend(self.ahead.to_le_bytes());
         bytes.extend(self.nonce);
         bytes
     }
@@ -176,13 +196,14 @@ impl ClientHello {
         };
         let input_bits = u32::from_le_bytes(fields.take()?);
         let [schemes, first_layers] = fields.take()?;
-        Ok(Self { version: VERSION, wanted, input_bits, schemes, first_layers, nonce: fields.take()? })
+        let (version, ahead) = (VERSION, u16::from_le_bytes(fields.take()?));
+        Ok(Self { version, wanted, input_bits, schemes, first_layers, ahead, nonce: fields.take()? })
     }
 }
 
 impl ServerHello {
     /// Length in bytes.
-    pub const BYTES: usize = 4 + 2 + 32 + 8 + 1 + 1 + 32;
+    pub const BYTES: usize = 4 + 2 + 32 + 8 + 1 + 1 + 2 + 32;
 
     /// A hello of this version.
     pub fn new(
@@ -190,9 +211,10 @@ impl ServerHello {
         package_bytes: u64,
         scheme: Scheme,
         first_layer: FirstLayer,
+        ahead: u16,
         rng: &mut impl CryptoRng,
     ) -> Self {
-        Self { version: VERSION, digest, package_bytes, scheme, first_layer, nonce: nonce(rng) }
+        Self { version: VERSION, digest, package_bytes, scheme, first_layer, ahead, nonce: nonce(rng) }
     }
 
     /// The bytes.
@@ -203,6 +225,7 @@ impl ServerHello {
         bytes.extend(self.package_bytes.to_le_bytes());
         bytes.push(self.scheme.bit());
         bytes.push(self.first_layer.bit());
+        bytes.extend(self.ahead.to_le_bytes());
         bytes.extend(self.nonce);
         bytes
     }
@@ -229,7 +252,8 @@ impl ServerHello {
             let reason = format!("first-layer protocol number {form} is unknown to this side");
             return Err(SessionError::Misbehaved { doing, reason });
         };
-        Ok(Self { version: VERSION, digest, package_bytes, scheme, first_layer, nonce: fields.take()? })
+        let (version, ahead) = (VERSION, u16::from_le_bytes(fields.take()?));
+        Ok(Self { version, digest, package_bytes, scheme, first_layer, ahead, nonce: fields.take()? })
     }
 }
 
@@ -317,11 +341,11 @@ mod tests {
             }
         }
         for (scheme, form) in Scheme::ALL.into_iter().zip(FirstLayer::ALL) {
-            let hello = ServerHello::new(Digest([3; 32]), 17, scheme, form, &mut rng);
+            let hello = ServerHello::new(Digest([3; 32]), 17, scheme, form, 300, &mut rng);
             assert_eq!(hello.encode().len(), ServerHello::BYTES);
             assert_eq!(ServerHello::decode(&hello.encode()).expect("valid"), hello);
         }
-        let hello = ServerHello::new(Digest([3; 32]), 17, Scheme::HalfGates, FirstLayer::Gc, &mut rng);
+        let hello = ServerHello::new(Digest([3; 32]), 17, Scheme::HalfGates, FirstLayer::Gc, 0, &mut rng);
         let mut both = hello.encode();
         both[47] = FirstLayer::set(&FirstLayer::ALL);
         assert!(ServerHello::decode(&both).expect_err("one form").to_string().contains("protocol number 3"));

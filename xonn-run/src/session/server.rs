@@ -1,25 +1,28 @@
 //! The server's side of a session: garbler, sender of oblivious transfer. `client.rs` mirrors it.
 
-use std::sync::mpsc;
+use std::collections::VecDeque;
 
 use rand::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
+use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Circuit, Limits, Offer, Traffic, batch, first_layer};
-use crate::block::{Block, Tccr};
+use super::{Circuit, Limits, Offer, Traffic, first_layer};
+use crate::garble::Scheme;
 use crate::garble::plan::Plan;
-use crate::garble::{Ciphertexts, Garbler, Scheme};
 use crate::oca::{self, FirstLayer, Oca};
-use crate::ot;
+use crate::ot::{self, SessionId};
+
+mod prepared;
+mod round;
+
+use prepared::Prepared;
+use round::Round;
 
 /// What the server does when it awaits the choices of labels.
 const CHOICES: &str = "receiving the client's oblivious choices";
-
-/// Batches of garbled segments that wait to be sent.
-const BATCHES_AHEAD: usize = 1;
 
 /// What a server brings to every session.
 pub struct Model<'p> {
@@ -42,6 +45,8 @@ pub struct Shared<'p> {
     pub oca: &'p Oca,
     /// The program on shares, planned for a garbler.
     pub plan: &'p Plan<'p>,
+    /// The program for circuits that are garbled ahead, [`Oca::program_ahead`], if the server offers that and there is one.
+    pub ahead: Option<&'p Plan<'p>>,
 }
 
 /// How a session went.
@@ -49,8 +54,12 @@ pub struct Shared<'p> {
 pub struct Served {
     /// Inferences done.
     pub inferences: u64,
+    /// Circuits that were garbled ahead and not used: they are gone with the connection.
+    pub unused: u64,
     /// What went over the wire.
     pub traffic: Traffic,
+    /// Of it what went after the client had its input; all of an inference that was not prepared ahead.
+    pub online: Traffic,
 }
 
 /// Serves one client until it says goodbye. If the session fails the client is told what it may know.
@@ -75,6 +84,8 @@ pub struct Greeted<'m, T> {
     scheme: Scheme,
     /// What computes first layers, if they are not garbled.
     shared: Option<Shared<'m>>,
+    /// The most circuits that the client may hold ahead.
+    ahead: u16,
 }
 
 /// Awaits a client's hello. A client whose hello does not fit is told why.
@@ -92,13 +103,14 @@ pub fn greet<'m, T: Transport>(
         let hello = ClientHello::decode(&bytes)?;
         let package = check_hello(&hello, model.circuit)?;
         let scheme = choose_scheme(&hello, model.offer.schemes)?;
-        let shared = first_layer::choose(&hello, model, scheme)?;
-        Ok((hello, package, scheme, shared))
+        let ahead = hello.ahead.min(model.offer.ahead);
+        let shared = first_layer::choose(&hello, model, scheme, ahead > 0)?;
+        Ok((hello, package, scheme, shared, ahead))
     };
     match read(&mut channel) {
-        Ok((hello, package, scheme, shared)) => {
+        Ok((hello, package, scheme, shared, ahead)) => {
             channel.set_limit(limits.message);
-            Ok(Greeted { channel, model, hello, package, scheme, shared })
+            Ok(Greeted { channel, model, hello, package, scheme, shared, ahead })
         }
         Err(error) => {
             channel.refuse(&error);
@@ -117,63 +129,100 @@ impl<T: Transport> Greeted<'_, T> {
         limits: &Limits,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Served, SessionError> {
-        let mut inferences = 0;
-        let result = self.session(limits, rng, &mut inferences);
+        let mut done = Done::default();
+        let result = self.session(limits, rng, &mut done);
         if let Err(error) = &result {
             self.channel.refuse(error);
         }
-        result.map(|()| Served { inferences, traffic: self.channel.traffic() })
+        let (traffic, Done { inferences, prepared, online }) = (self.channel.traffic(), done);
+        result.map(|()| Served { inferences, unused: prepared.saturating_sub(inferences), traffic, online })
     }
 
     fn session(
         &mut self,
         limits: &Limits,
         rng: &mut (impl CryptoRng + Send),
-        inferences: &mut u64,
+        done: &mut Done,
     ) -> Result<(), SessionError> {
-        let (mut sender, mut receiver) = self.set_up(rng)?;
-        let mut buffers = Vec::new();
-        let (channel, model) = (&mut self.channel, self.model);
+        let (mut sender, mut receiver, session) = self.set_up(rng)?;
+        let (channel, model, most) = (&mut self.channel, self.model, usize::from(self.ahead));
         let plan = self.shared.map_or(model.plan, |shared| shared.plan);
-        let count = plan.program().input_bits();
+        let oca = self.shared.map(|shared| shared.oca);
+        let wires = Wires::of(plan.program(), oca.filter(|_| most > 0));
+        let count = if most > 0 { wires.transfers() } else { plan.program().input_bits() };
         let extend = ot::msgs::Extend::byte_len(sender.params(), count);
-        // What an inference begins with.
-        let (begins, expected) = match self.shared.and_then(|shared| shared.oca.part_lengths().next()) {
+        // What a circuit begins with, and an input for one that was garbled ahead.
+        let begins = match oca.and_then(|oca| oca.part_lengths().next()) {
             Some(length) => (Kind::Corrections, length),
             None => (Kind::Extend, extend),
         };
+        let masked = (Kind::Masked, wires.masked_bytes());
+        let (mut buffers, mut ready) = (Vec::new(), VecDeque::<Prepared>::new());
         loop {
             let doing = "waiting for an inference";
-            match channel.head(limits.idle, doing)? {
-                (Kind::Bye, 0) => return Ok(()),
-                (Kind::Refusal, length) => return Err(channel.refusal(length, doing)?),
-                (kind, length) if kind == begins && length == expected => {
-                    if *inferences >= limits.inferences {
-                        let granted = limits.inferences;
-                        let reason = format!("an inference too many, a connection is granted {granted}");
-                        return Err(SessionError::Misbehaved { doing, reason });
-                    }
-                }
-                (kind, length) => {
-                    let reason =
-                        format!("{kind:?} of {length} bytes, expected {begins:?} of {expected} bytes or Bye");
-                    return Err(SessionError::Misbehaved { doing, reason });
-                }
+            let before = channel.traffic();
+            let head = channel.head(limits.idle, doing)?;
+            if head == (Kind::Bye, 0) {
+                return Ok(());
             }
-            let round = Round { plan, scheme: self.scheme, sender: &mut sender, buffers: &mut buffers };
-            match (&self.shared, &mut receiver) {
-                (Some(shared), Some(receiver)) => {
-                    let first = channel.payload(expected, first_layer::RECEIVING)?;
-                    let secret = first_layer::receive(channel, shared.oca, receiver, model.secret, &first)?;
-                    let choices = channel.receive(Kind::Extend, extend, CHOICES)?;
-                    round.infer(channel, &secret, &choices, rng)?;
-                }
-                _ => {
-                    let choices = channel.payload(expected, CHOICES)?;
-                    round.infer(channel, model.secret, &choices, rng)?;
-                }
+            let (found, length) = head;
+            let misbehaved = |reason| Err(SessionError::Misbehaved { doing, reason });
+            if found == Kind::Refusal {
+                return Err(channel.refusal(length, doing)?);
+            } else if head == masked && most > 0 {
+                // Taken off before anything is said: whatever happens now, no circuit answers twice.
+                let Some(prepared) = ready.pop_front() else {
+                    return misbehaved("an input, and no circuit is left that was garbled ahead".into());
+                };
+                let message = channel.payload(length, "receiving the client's masked input")?;
+                prepared.answer(channel, wires, &session, oca.zip(receiver.as_ref()), &message)?;
+                done.inferences += 1;
+                done.online += channel.traffic() - before;
+                continue;
+            } else if head != begins {
+                let (kind, expected) = begins;
+                let inputs = if most > 0 { format!(", Masked of {} bytes", masked.1) } else { String::new() };
+                return misbehaved(format!(
+                    "{found:?} of {length} bytes, expected {kind:?} of {expected} bytes{inputs} or Bye"
+                ));
             }
-            *inferences += 1;
+            if done.prepared >= limits.inferences {
+                let granted = limits.inferences;
+                return misbehaved(format!("an inference too many, a connection is granted {granted}"));
+            }
+            if most > 0 && ready.len() >= most {
+                return misbehaved(format!("a circuit too many ahead, a connection is granted {most}"));
+            }
+            let own;
+            let mut secret = model.secret;
+            let mut choices = None;
+            if let (Some(oca), Some(receiver)) = (oca, &mut receiver) {
+                let first = channel.payload(length, first_layer::RECEIVING)?;
+                own = first_layer::receive(channel, oca, receiver, secret, &first)?;
+                secret = &own;
+            } else {
+                choices = Some(channel.payload(length, CHOICES)?);
+            }
+            let choices = choices.map_or_else(|| channel.receive(Kind::Extend, extend, CHOICES), Ok)?;
+            let keys = sender.extend(count, &ot::msgs::Extend::decode(sender.params(), count, &choices)?)?;
+            let round = Round { plan, scheme: self.scheme, keys, buffers: &mut buffers };
+            if most > 0 {
+                let shares = Zeroizing::new(secret[model.secret.len()..].to_vec());
+                ready.push_back(Prepared::garble(
+                    round,
+                    channel,
+                    wires,
+                    done.prepared,
+                    model.secret,
+                    shares,
+                    rng,
+                )?);
+            } else {
+                round.infer(channel, secret, rng)?;
+                done.inferences += 1;
+                done.online += channel.traffic() - before;
+            }
+            done.prepared += 1;
         }
     }
 
@@ -182,11 +231,11 @@ impl<T: Transport> Greeted<'_, T> {
     fn set_up(
         &mut self,
         rng: &mut impl CryptoRng,
-    ) -> Result<(ot::Sender, Option<oca::receiver::Receiver>), SessionError> {
+    ) -> Result<(ot::Sender, Option<oca::receiver::Receiver>, SessionId), SessionError> {
         let (channel, doing) = (&mut self.channel, "greeting");
         let form = if self.shared.is_some() { FirstLayer::Oca } else { FirstLayer::Gc };
         let (digest, package) = (self.model.circuit.digest, self.package.len() as u64);
-        let answer = ServerHello::new(digest, package, self.scheme, form, rng);
+        let answer = ServerHello::new(digest, package, self.scheme, form, self.ahead, rng);
         let params = ot::Params::default();
         let session = msgs::session_id(&self.hello, &answer);
         let (setup, request) = ot::SenderSetup::start(params, session, rng);
@@ -201,8 +250,19 @@ impl<T: Transport> Greeted<'_, T> {
         let secret = self.model.secret;
         let chosen =
             self.shared.map(|shared| first_layer::choose_weights(channel, shared.oca, session, secret, rng));
-        Ok((sender, chosen.transpose()?))
+        Ok((sender, chosen.transpose()?, session))
     }
+}
+
+/// What a session has done so far.
+#[derive(Default)]
+struct Done {
+    /// Inferences answered.
+    inferences: u64,
+    /// Circuits garbled.
+    prepared: u64,
+    /// What went over the wire for inferences, but not ahead of them.
+    online: Traffic,
 }
 
 /// The first scheme on offer that the client accepts.
@@ -240,69 +300,4 @@ fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8]
         )));
     }
     Ok(&[])
-}
-
-/// What one inference is run with.
-struct Round<'a, 'p> {
-    plan: &'a Plan<'p>,
-    scheme: Scheme,
-    sender: &'a mut ot::Sender,
-    /// Of the inference before: giving out fresh memory costs the system more than garbling into it.
-    buffers: &'a mut Vec<Ciphertexts>,
-}
-
-impl Round<'_, '_> {
-    /// Fresh delta, fresh start point, everything in one answer. `secret` are the bits of the plan's program, `extend` the
-    /// client's choices.
-    fn infer<T: Transport>(
-        self,
-        channel: &mut Channel<T>,
-        secret: &[bool],
-        extend: &[u8],
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), SessionError> {
-        let doing = "sending the garbled circuit";
-        let count = self.plan.program().input_bits();
-        let keys =
-            self.sender.extend(count, &ot::msgs::Extend::decode(self.sender.params(), count, extend)?)?;
-        let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
-        let start = Block::random(rng);
-        let (labels, correlate) = keys.correlate(secrets[0]);
-        let mut message = start.to_bytes().to_vec();
-        message.extend(correlate.encode());
-        channel.send(Kind::Correlate, &message, doing)?;
-
-        let mut garbler = Garbler::new(self.plan, self.scheme, secret, secrets, Tccr::new(start), labels);
-        secrets.zeroize();
-        garbler.recycle(self.buffers.drain(..));
-        // One thread garbles, this one sends; the queue between them bounds the memory.
-        let decoding = std::thread::scope(|scope| {
-            let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
-            let (back, sent) = mpsc::channel::<Ciphertexts>();
-            let garbling = scope.spawn(move || {
-                loop {
-                    garbler.recycle(sent.try_iter());
-                    let tables = garbler.garble(batch());
-                    // The sending side hangs up if the connection fails; then nobody needs the rest.
-                    if tables.is_empty() || queue.send(tables).is_err() {
-                        return (garbler, sent);
-                    }
-                }
-            });
-            let of_first_layers = self.plan.segments_of_first_layers();
-            for (table, first) in batches.iter().flatten().zip(of_first_layers) {
-                channel.count_as_first_layer(first);
-                if !table.is_empty() {
-                    channel.send(Kind::Tables, table.as_bytes(), doing)?;
-                }
-                let _ = back.send(table); // garbling may be done, and then needs no buffers
-            }
-            let (mut garbler, sent) = garbling.join().expect("garbling does not panic on a verified program");
-            self.buffers.extend(garbler.take_spare());
-            self.buffers.extend(sent.try_iter());
-            Ok::<_, SessionError>(garbler.decoding())
-        })?;
-        channel.send(Kind::Decoding, Block::as_bytes(&decoding), doing)?;
-        channel.flush(doing)
-    }
 }

@@ -72,8 +72,8 @@ fn bytes_and_round_trips_are_those_of_the_closed_form() {
         let sent = (head + 8192) + count * corrections;
         let received = (head + 8224 + 4096 / 8) + extend(weights, 8) + count * (labels + tables);
         assert_eq!((traffic.first_layer_sent, traffic.first_layer_received), (sent as u64, received as u64));
-        let sent = sent + (head + 77) + (head + 8224 + 4096 / 4) + head;
-        let received = received + (head + 80) + (head + 8192) + count * (head + 32 * neurons);
+        let sent = sent + (head + 79) + (head + 8224 + 4096 / 4) + head;
+        let received = received + (head + 82) + (head + 8192) + count * (head + 32 * neurons);
         assert_eq!((traffic.sent, traffic.received), (sent as u64, received as u64));
         assert_eq!(
             traffic.round_trips,

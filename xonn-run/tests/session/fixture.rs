@@ -23,6 +23,7 @@ use crate::wire::{self, Fault};
 pub const WIDTH: usize = 16;
 
 /// A circuit with the garbler's bits, some inputs, and the outputs for them.
+#[derive(Clone)]
 pub struct Fixture {
     pub circuit: Circuit,
     pub secret: Vec<bool>,
@@ -32,6 +33,8 @@ pub struct Fixture {
     pub schemes: Vec<Scheme>,
     /// The same for first layers.
     pub first_layers: Vec<FirstLayer>,
+    /// Circuits ahead that the server grants, and that the client asks for.
+    pub ahead: [u16; 2],
 }
 
 /// Adds the garbler's number to the evaluator's: one AND a bit, and a sum with one bit more.
@@ -61,6 +64,7 @@ pub fn addition() -> Fixture {
         wants: yours.iter().map(|&n| bits(mine + n, WIDTH + 1)).collect(),
         schemes: Scheme::ALL.to_vec(),
         first_layers: FirstLayer::ALL.to_vec(),
+        ahead: [0, 0],
     }
 }
 
@@ -92,7 +96,7 @@ fn of_program(program: &Program) -> Fixture {
     );
     let circuit = Circuit::of_package(&package);
     let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
-    Fixture { circuit, secret, inputs, wants, schemes, first_layers }
+    Fixture { circuit, secret, inputs, wants, schemes, first_layers, ahead: [0, 0] }
 }
 
 /// Limits for peers that stop answering: short, so that a test of them is.
@@ -118,11 +122,15 @@ pub struct Answers {
     pub outputs: Vec<Vec<bool>>,
     pub traffic: Traffic,
     pub form: FirstLayer,
+    /// Of the traffic, what came after the inputs.
+    pub online: Traffic,
+    /// Circuits ahead that were granted.
+    pub ahead: u16,
 }
 
 impl Fixture {
-    fn offer(&self) -> Offer<'_> {
-        Offer { schemes: &self.schemes, first_layers: &self.first_layers }
+    fn offer(&self, ahead: u16) -> Offer<'_> {
+        Offer { schemes: &self.schemes, first_layers: &self.first_layers, ahead }
     }
 
     /// Serves one session.
@@ -130,8 +138,11 @@ impl Fixture {
         let plan = Plan::new(&self.circuit.program, Role::Garbler);
         let oca = Oca::of(&self.circuit.program);
         let shared_plan = oca.as_ref().map(|oca| Plan::new(oca.program(), Role::Garbler));
-        let shared = oca.as_ref().zip(shared_plan.as_ref()).map(|(oca, plan)| Shared { oca, plan });
-        let (circuit, secret, offer) = (&self.circuit, &self.secret, self.offer());
+        let ahead = oca.as_ref().and_then(Oca::program_ahead);
+        let ahead = ahead.map(|program| Plan::new(program, Role::Garbler));
+        let shared = oca.as_ref().zip(shared_plan.as_ref());
+        let shared = shared.map(|(oca, plan)| Shared { oca, plan, ahead: ahead.as_ref() });
+        let (circuit, secret, offer) = (&self.circuit, &self.secret, self.offer(self.ahead[0]));
         let model = Model { circuit, plan: &plan, shared, secret, offer };
         server::serve(transport, &model, limits, &mut ChaCha20Rng::seed_from_u64(1))
     }
@@ -140,31 +151,37 @@ impl Fixture {
     pub fn ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
         let bits = self.circuit.program.input_bits();
-        let greeted = client::greet(transport, self.circuit.digest, bits, self.offer(), limits, rng)?;
+        let greeted =
+            client::greet(transport, self.circuit.digest, bits, self.offer(self.ahead[1]), limits, rng)?;
         self.ask_all(greeted, &self.circuit.program, rng)
     }
 
     /// Asks for all inputs, with the package that the server sends.
     pub fn fetch_and_ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
-        let (greeted, package) = client::greet_and_fetch(transport, self.offer(), limits, rng)?;
+        let (greeted, package) = client::greet_and_fetch(transport, self.offer(self.ahead[1]), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
         self.ask_all(greeted, package.program(), rng)
     }
 
     fn ask_all<T: Transport>(
         &self,
-        greeted: client::Greeted<T>,
+        mut greeted: client::Greeted<T>,
         program: &Program,
         rng: &mut ChaCha20Rng,
     ) -> Result<Answers, SessionError> {
         let form = greeted.first_layer();
         let oca = Some(program).filter(|_| form == FirstLayer::Oca).and_then(Oca::of);
-        let plan = Plan::new(oca.as_ref().map_or(program, Oca::program), Role::Evaluator);
+        let (plan, ahead) =
+            (Plan::new(greeted.program(program, oca.as_ref())?, Role::Evaluator), greeted.ahead());
         let mut session = greeted.start(oca.as_ref(), rng)?;
+        while session.has_room() {
+            session.prepare(&plan, rng)?;
+        }
         let outputs =
             self.inputs.iter().map(|input| session.infer(&plan, input, rng)).collect::<Result<_, _>>()?;
-        Ok(Answers { outputs, traffic: session.finish()?, form })
+        let online = session.online();
+        Ok(Answers { outputs, traffic: session.finish()?, form, online, ahead })
     }
 
     /// Both hosts, with at most one fault between them; seeds are fixed, so without a fault the bytes are too.

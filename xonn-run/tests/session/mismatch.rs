@@ -117,7 +117,7 @@ fn another_version_at_the_client() {
     });
     assert_sentence(
         &server.expect_err("another version"),
-        &["client speaks version 9", "this side version 4"],
+        &["client speaks version 9", "this side version 5"],
     );
     assert!(refusal.expect("the client is told").contains("version 9"));
 }
@@ -133,7 +133,7 @@ fn another_version_at_the_server() {
     });
     assert_sentence(
         &client.expect_err("another version"),
-        &["server speaks version 258", "this side version 4"],
+        &["server speaks version 258", "this side version 5"],
     );
     assert!(refusal.expect("the server is told").contains("version 258"));
 }

@@ -76,7 +76,7 @@ fn what_does_not_belong_between_inferences_is_refused() {
         ),
         (frame(6, &vec![0; length + 1]), 1, format!("Extend of {} bytes", length + 1)),
         (frame(10, &[0]), 1, "Bye of 1 bytes".into()),
-        (frame(1, &client_hello(None, 0)), 1, "ClientHello of 77 bytes, expected Extend".into()),
+        (frame(1, &client_hello(None, 0)), 1, "ClientHello of 79 bytes, expected Extend".into()),
         (frame(7, &[]), 0, "Correlate of 0 bytes".into()),
         (frame(6, &vec![0; length]), 0, "a check of oblivious transfer failed".into()),
         (frame(6, &vec![0; length]), 1, "a check of oblivious transfer failed".into()),

@@ -1,0 +1,82 @@
+//! Circuits that wait for the client's input.
+
+use rand::CryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Session;
+use super::round::evaluate_all;
+use crate::block::{Block, Tccr};
+use crate::garble::plan::Plan;
+use crate::garble::{Ciphertexts, Evaluator};
+use crate::oca::ahead::Masks;
+use crate::session::ahead::Wires;
+use crate::session::channel::Transport;
+use crate::session::error::SessionError;
+use crate::session::first_layer;
+use crate::session::msgs::Kind;
+
+/// A circuit whose tables are here. It takes one input: [`Session::answer`] uses it up.
+pub(super) struct Ready {
+    number: u64,
+    hash: Tccr,
+    /// Labels of this side's shares, and of the pads.
+    labels: Zeroizing<Vec<Block>>,
+    /// What stands for the numbers of first layers on shares.
+    masks: Option<Masks>,
+    /// What masks the input bits.
+    pads: Zeroizing<Vec<bool>>,
+    tables: Vec<Ciphertexts>,
+}
+
+impl<T: Transport> Session<'_, T> {
+    fn wires(&self, plan: &Plan<'_>) -> Wires {
+        Wires::of(plan.program(), self.shared.as_ref().map(|(oca, _)| *oca))
+    }
+
+    /// Everything that does not need the input.
+    pub(super) fn try_prepare(
+        &mut self,
+        plan: &Plan<'_>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), SessionError> {
+        let wires = self.wires(plan);
+        let pads: Zeroizing<Vec<bool>> =
+            Zeroizing::new((0..wires.pads()).map(|_| rng.next_u32() & 1 == 1).collect());
+        let (mut choices, mut masks) = (Zeroizing::new(Vec::with_capacity(wires.transfers())), None);
+        if let Some((oca, sender)) = &mut self.shared {
+            let drawn = Masks::random(oca, rng);
+            let shares = first_layer::send(&mut self.channel, sender.begin_ahead(oca, &drawn))?;
+            choices.extend(shares.iter());
+            masks = Some(drawn);
+        }
+        choices.extend(pads.iter());
+        let (hash, labels) = self.labels(&choices, rng)?;
+        let (labels, tables) = (Zeroizing::new(labels), self.tables(plan)?);
+        self.ready.push_back(Ready { number: self.prepared, hash, labels, masks, pads, tables });
+        self.prepared += 1;
+        Ok(())
+    }
+
+    /// Runs the oldest circuit that is ready on `input`: one message each way.
+    pub(super) fn answer(&mut self, plan: &Plan<'_>, input: &[bool]) -> Result<Vec<bool>, SessionError> {
+        let wires = self.wires(plan);
+        let mut ready = self.ready.pop_front().expect("the caller has seen that one is there");
+        let differences = match (&self.shared, ready.masks.take()) {
+            (Some((oca, _)), Some(masks)) => masks.differences(oca, input),
+            _ => Vec::new(),
+        };
+        // Where no bit is masked there are no pads.
+        let masked: Vec<bool> = ready.pads.iter().zip(input).map(|(pad, bit)| pad ^ bit).collect();
+        let message = wires.encode(&self.session, ready.number, &differences, &masked);
+        let doing = "waiting for the answer to a masked input";
+        self.channel.send(Kind::Masked, &message, doing)?;
+        let answered = self.channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?;
+        let mut answered = Block::vec_from_bytes(&answered).expect("labels are whole blocks");
+        let labels = wires.join(&ready.labels, &answered);
+        answered.zeroize();
+        let mut evaluator = Evaluator::new(plan, self.scheme, ready.hash.clone(), labels);
+        let mut tables = std::mem::take(&mut ready.tables).into_iter();
+        evaluate_all(&mut evaluator, &mut || tables.next(), |table| self.buffers.push(table))?;
+        self.decode(plan, evaluator)
+    }
+}

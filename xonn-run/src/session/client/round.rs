@@ -1,0 +1,148 @@
+//! One circuit: its messages in order, evaluated as they come or kept.
+
+use std::sync::mpsc;
+
+use rand::CryptoRng;
+
+use super::Session;
+use crate::block::{Block, Tccr};
+use crate::garble::plan::Plan;
+use crate::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
+use crate::ot;
+use crate::session::channel::{Channel, Transport};
+use crate::session::error::SessionError;
+use crate::session::msgs::Kind;
+use crate::session::{batch, first_layer};
+
+/// What a client does that waits for a circuit.
+const RECEIVING: &str = "receiving the garbled circuit";
+
+impl<T: Transport> Session<'_, T> {
+    /// An inference whose input is there: all in one answer.
+    pub(super) fn at_once(
+        &mut self,
+        plan: &Plan<'_>,
+        input: &[bool],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<bool>, SessionError> {
+        let shares;
+        let input = match &mut self.shared {
+            Some((oca, sender)) => {
+                shares = first_layer::send(&mut self.channel, sender.begin(oca, input))?;
+                &shares[..]
+            }
+            None => input,
+        };
+        let expected = plan.program().input_bits();
+        if input.len() != expected {
+            return Err(SessionError::InputLength { found: input.len(), expected });
+        }
+        let (hash, labels) = self.labels(input, rng)?;
+        let mut evaluator = Evaluator::new(plan, self.scheme, hash, labels);
+        // One thread receives, this one evaluates; the queue between them bounds the memory.
+        let (channel, buffers, scheme) = (&mut self.channel, &mut self.buffers, self.scheme);
+        std::thread::scope(|scope| {
+            let (queue, tables) = mpsc::sync_channel::<Ciphertexts>(batch());
+            let (back, spent) = mpsc::channel::<Ciphertexts>();
+            let receiving = scope.spawn(move || {
+                let segments = plan.segment_lengths(scheme).zip(plan.segments_of_first_layers());
+                for (length, first) in segments.filter(|&(length, _)| length > 0) {
+                    let used = spent.try_recv().ok().or_else(|| buffers.pop());
+                    // Fresh until the first ones come back.
+                    let table = receive_table(channel, length, first, used.unwrap_or_default())?;
+                    if queue.send(table).is_err() {
+                        break; // the evaluation failed
+                    }
+                }
+                buffers.extend(spent.iter());
+                Ok::<_, SessionError>(())
+            });
+            let mut next = || tables.recv().ok();
+            let evaluated = evaluate_all(&mut evaluator, &mut next, |table| {
+                let _ = back.send(table); // receiving may be done, and then needs no buffers
+            });
+            drop((tables, back));
+            receiving.join().expect("receiving does not panic")?;
+            evaluated
+        })?;
+        self.decode(plan, evaluator)
+    }
+
+    /// OTs of labels: the hash with the garbler's start point, and the active label of each choice.
+    pub(super) fn labels(
+        &mut self,
+        choices: &[bool],
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Tccr, Vec<Block>), SessionError> {
+        let (pending, extend) = self.receiver.extend(rng, choices)?;
+        self.channel.send(Kind::Extend, &extend.encode(), "sending oblivious choices")?;
+        let length = Block::BYTES + ot::msgs::Correlate::byte_len(choices.len());
+        let message = self.channel.receive(Kind::Correlate, length, RECEIVING)?;
+        let (start, correlate) = message.split_first_chunk().expect("the length was checked");
+        let labels = pending.correlate(&ot::msgs::Correlate::decode(choices.len(), correlate)?)?;
+        Ok((Tccr::new(Block::from_bytes(*start)), labels))
+    }
+
+    /// All tables of a circuit, kept.
+    pub(super) fn tables(&mut self, plan: &Plan<'_>) -> Result<Vec<Ciphertexts>, SessionError> {
+        let segments = plan.segment_lengths(self.scheme).zip(plan.segments_of_first_layers());
+        let segments = segments.filter(|&(length, _)| length > 0);
+        let (channel, buffers) = (&mut self.channel, &mut self.buffers);
+        segments
+            .map(|(length, first)| receive_table(channel, length, first, buffers.pop().unwrap_or_default()))
+            .collect()
+    }
+
+    /// The last message of an inference, and what the output is by it.
+    pub(super) fn decode(
+        &mut self,
+        plan: &Plan<'_>,
+        evaluator: Evaluator<'_>,
+    ) -> Result<Vec<bool>, SessionError> {
+        let length = DECODE_BYTES * plan.program().output_bits();
+        let decoding = self.channel.receive(Kind::Decoding, length, RECEIVING)?;
+        let decoding = Block::vec_from_bytes(&decoding).expect("hashes are whole blocks");
+        Ok(evaluator.decode(&decoding)?)
+    }
+}
+
+fn receive_table<T: Transport>(
+    channel: &mut Channel<T>,
+    length: usize,
+    first_layer: bool,
+    mut table: Ciphertexts,
+) -> Result<Ciphertexts, SessionError> {
+    channel.count_as_first_layer(first_layer);
+    channel.receive_into(Kind::Tables, length, RECEIVING, || {
+        table.resize(length);
+        table.as_bytes_mut()
+    })?;
+    Ok(table)
+}
+
+/// Evaluates all segments, taking tables from `next` and giving their buffers `back`; ends early, without an error, if
+/// there are no more.
+pub(super) fn evaluate_all(
+    evaluator: &mut Evaluator<'_>,
+    next: &mut impl FnMut() -> Option<Ciphertexts>,
+    mut back: impl FnMut(Ciphertexts),
+) -> Result<(), SessionError> {
+    loop {
+        let upcoming = evaluator.upcoming(batch());
+        if upcoming.is_empty() {
+            return Ok(());
+        }
+        let mut segments = Vec::with_capacity(upcoming.len());
+        for length in upcoming {
+            segments.push(match length {
+                0 => Ciphertexts::default(),
+                _ => match next() {
+                    Some(table) => table,
+                    None => return Ok(()), // receiving failed and says why
+                },
+            });
+        }
+        evaluator.evaluate(&segments)?;
+        segments.into_iter().for_each(&mut back);
+    }
+}

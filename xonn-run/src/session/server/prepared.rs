@@ -1,0 +1,82 @@
+//! A circuit that was garbled ahead of the client's input, and its one answer.
+
+use rand::CryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::round::{Garbled, Round, send_decoding};
+use crate::block::{Block, Prg};
+use crate::oca::Oca;
+use crate::oca::receiver::Receiver;
+use crate::ot::SessionId;
+use crate::session::ahead::Wires;
+use crate::session::channel::{Channel, Transport};
+use crate::session::error::SessionError;
+use crate::session::msgs::Kind;
+
+/// The server's side of a circuit whose tables the client has. It lives in this process and on this connection only, and
+/// [`Prepared::answer`] takes it: there is no way to answer twice.
+pub(super) struct Prepared {
+    number: u64,
+    garbled: Garbled,
+    /// Seed of the zero labels that are sent with the answer.
+    seed: Block,
+    /// The server's shares of the sums of random numbers.
+    shares: Zeroizing<Vec<bool>>,
+}
+
+impl Prepared {
+    /// Garbles circuit number `number` of the connection and sends its tables.
+    pub fn garble<T: Transport>(
+        round: Round<'_, '_>,
+        channel: &mut Channel<T>,
+        wires: Wires,
+        number: u64,
+        secret: &[bool],
+        shares: Zeroizing<Vec<bool>>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, SessionError> {
+        let seed = Block::random(rng);
+        let input = |labels: Vec<Block>| {
+            let labels = Zeroizing::new(labels);
+            wires.join(&labels, &zero_labels(wires, seed))
+        };
+        let garbled = round.garble(channel, secret, input, rng)?;
+        let prepared = Self { number, garbled, seed, shares };
+        channel.flush("sending a circuit ahead")?;
+        Ok(prepared)
+    }
+
+    /// Answers the client's masked input.
+    pub fn answer<T: Transport>(
+        mut self,
+        channel: &mut Channel<T>,
+        wires: Wires,
+        session: &SessionId,
+        first_layer: Option<(&Oca, &Receiver)>,
+        message: &[u8],
+    ) -> Result<(), SessionError> {
+        let (differences, masked) = wires.decode(session, self.number, message)?;
+        if let Some((oca, receiver)) = first_layer {
+            receiver.add_differences(oca, differences, &mut self.shares)?;
+        }
+        let mut labels = zero_labels(wires, self.seed);
+        for (label, &bit) in labels.iter_mut().zip(self.shares.iter().chain(&masked)) {
+            *label ^= self.garbled.delta.masked(bit);
+        }
+        channel.send(Kind::Labels, Block::as_bytes(&labels), "answering a masked input")?;
+        send_decoding(channel, &self.garbled.decoding)
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        self.seed.zeroize();
+    }
+}
+
+/// The zero labels of the bits whose labels are sent with the answer.
+fn zero_labels(wires: Wires, seed: Block) -> Zeroizing<Vec<Block>> {
+    let mut labels = Zeroizing::new(vec![Block::ZERO; wires.labels()]);
+    Prg::new(seed).fill(&mut labels);
+    labels
+}

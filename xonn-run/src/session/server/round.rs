@@ -1,0 +1,116 @@
+//! One circuit: garbled, and sent as it is garbled.
+
+use std::sync::mpsc;
+
+use rand::CryptoRng;
+use zeroize::Zeroize;
+
+use crate::block::{Block, Tccr};
+use crate::garble::plan::Plan;
+use crate::garble::{Ciphertexts, Garbler, Scheme};
+use crate::ot::SenderKeys;
+use crate::session::batch;
+use crate::session::channel::{Channel, Transport};
+use crate::session::error::SessionError;
+use crate::session::msgs::Kind;
+
+/// What a server does that garbles.
+const GARBLING: &str = "sending the garbled circuit";
+
+/// Batches of garbled segments that wait to be sent.
+const BATCHES_AHEAD: usize = 1;
+
+/// What one circuit is garbled with.
+pub(super) struct Round<'a, 'p> {
+    pub plan: &'a Plan<'p>,
+    pub scheme: Scheme,
+    /// The OTs of the client's labels.
+    pub keys: SenderKeys,
+    /// Of the circuit before: giving out fresh memory costs the system more than garbling into it.
+    pub buffers: &'a mut Vec<Ciphertexts>,
+}
+
+/// What is left of a circuit when its tables are sent. Wiped on drop.
+pub(super) struct Garbled {
+    pub delta: Block,
+    /// What lets the client read its output: public once its input is fixed.
+    pub decoding: Vec<Block>,
+}
+
+impl Round<'_, '_> {
+    /// An inference: everything in one answer. `secret` are the garbler's bits of the plan's program.
+    pub fn infer<T: Transport>(
+        self,
+        channel: &mut Channel<T>,
+        secret: &[bool],
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), SessionError> {
+        let garbled = self.garble(channel, secret, |labels| labels, rng)?;
+        send_decoding(channel, &garbled.decoding)
+    }
+
+    /// Fresh delta, fresh start point, tables, all but the decoding. `input` makes of the zero labels of the OTs those of the
+    /// program's input.
+    pub fn garble<T: Transport>(
+        self,
+        channel: &mut Channel<T>,
+        secret: &[bool],
+        input: impl FnOnce(Vec<Block>) -> Vec<Block>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Garbled, SessionError> {
+        let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
+        let (delta, start) = (secrets[0], Block::random(rng));
+        let (labels, correlate) = self.keys.correlate(delta);
+        let mut message = start.to_bytes().to_vec();
+        message.extend(correlate.encode());
+        channel.send(Kind::Correlate, &message, GARBLING)?;
+
+        let hash = Tccr::new(start);
+        let mut garbler = Garbler::new(self.plan, self.scheme, secret, secrets, hash, input(labels));
+        secrets.zeroize();
+        garbler.recycle(self.buffers.drain(..));
+        // One thread garbles, this one sends; the queue between them bounds the memory.
+        let decoding = std::thread::scope(|scope| {
+            let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
+            let (back, sent) = mpsc::channel::<Ciphertexts>();
+            let garbling = scope.spawn(move || {
+                loop {
+                    garbler.recycle(sent.try_iter());
+                    let tables = garbler.garble(batch());
+                    // The sending side hangs up if the connection fails; then nobody needs the rest.
+                    if tables.is_empty() || queue.send(tables).is_err() {
+                        return (garbler, sent);
+                    }
+                }
+            });
+            let of_first_layers = self.plan.segments_of_first_layers();
+            for (table, first) in batches.iter().flatten().zip(of_first_layers) {
+                channel.count_as_first_layer(first);
+                if !table.is_empty() {
+                    channel.send(Kind::Tables, table.as_bytes(), GARBLING)?;
+                }
+                let _ = back.send(table); // garbling may be done, and then needs no buffers
+            }
+            let (mut garbler, sent) = garbling.join().expect("garbling does not panic on a verified program");
+            self.buffers.extend(garbler.take_spare());
+            self.buffers.extend(sent.try_iter());
+            Ok::<_, SessionError>(garbler.decoding())
+        })?;
+        Ok(Garbled { delta, decoding })
+    }
+}
+
+/// The last words of an inference.
+pub(super) fn send_decoding<T: Transport>(
+    channel: &mut Channel<T>,
+    decoding: &[Block],
+) -> Result<(), SessionError> {
+    channel.send(Kind::Decoding, Block::as_bytes(decoding), GARBLING)?;
+    channel.flush(GARBLING)
+}
+
+impl Drop for Garbled {
+    fn drop(&mut self) {
+        self.delta.zeroize();
+    }
+}

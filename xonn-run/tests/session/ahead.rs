@@ -1,0 +1,310 @@
+//! Circuits garbled ahead of the client's inputs: the same answers, one round trip with the input, each circuit once.
+
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use sha2::{Digest as _, Sha256};
+use xonn_run::bench::FirstLayerShape;
+use xonn_run::garble::Scheme;
+use xonn_run::garble::plan::{Plan, Role};
+use xonn_run::oca::FirstLayer;
+use xonn_run::ot;
+use xonn_run::session::msgs::{self, ClientHello, Kind, ServerHello};
+use xonn_run::session::server::Served;
+use xonn_run::session::{Channel, Limits, Offer, SessionError, client};
+
+use crate::damage::flip;
+use crate::fixture::{Answers, Fixture, WIDTH, addition, neurons, numbers};
+use crate::hostile::{frame, scripted_server};
+use crate::wire::{self, End};
+
+fn ahead(count: u16, fixture: Fixture) -> Fixture {
+    Fixture { ahead: [count, count], ..fixture }
+}
+
+fn ask(fixture: &Fixture, fetch: bool) -> (Answers, Served) {
+    let outcome = fixture.converse(None, &Limits::default(), fetch);
+    let (answers, served) =
+        (outcome.client.expect("nothing is wrong"), outcome.server.expect("nothing is wrong"));
+    assert_eq!(answers.outputs, fixture.wants);
+    let (ours, theirs) = (answers.traffic, served.traffic);
+    assert_eq!((ours.sent, ours.received), (theirs.received, theirs.sent));
+    let (ours, theirs) = (answers.online, served.online);
+    assert_eq!((ours.sent, ours.received), (theirs.received, theirs.sent));
+    assert_eq!(served.inferences, fixture.inputs.len() as u64);
+    (answers, served)
+}
+
+#[test]
+fn answers_are_those_of_the_clear() {
+    let dense = FirstLayerShape::dense(30, 8, 12);
+    let conv = FirstLayerShape { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
+    let weights = FirstLayerShape { signed: true, shifts: vec![0, 1, 2], ..conv.clone() };
+    for scheme in Scheme::ALL {
+        for (fixture, form) in [
+            (addition(), FirstLayer::Gc),
+            (neurons(9), FirstLayer::Gc),
+            (numbers(&conv), FirstLayer::Gc),
+            (numbers(&dense), FirstLayer::Oca),
+            (numbers(&conv), FirstLayer::Oca),
+            (numbers(&weights), FirstLayer::Oca),
+        ] {
+            let mut fixture = Fixture { schemes: vec![scheme], first_layers: vec![form], ..fixture };
+            // Fewer circuits than inputs, as many, and more.
+            for count in [1, 3, 5] {
+                fixture.ahead = [count, count];
+                let (answers, served) = ask(&fixture, fixture.circuit.package.is_some());
+                assert_eq!((answers.form, answers.ahead), (form, count));
+                assert_eq!(served.unused, u64::from(count).saturating_sub(3));
+            }
+        }
+    }
+}
+
+/// The messages of `docs/protocol.md` that follow the input, added up.
+#[test]
+fn an_input_takes_one_round_trip_and_the_bytes_of_the_closed_form() {
+    let head = 5;
+    let check = |fixture: Fixture, up: usize, down: usize| {
+        for count in 1..=3 {
+            let mut fixture = ahead(3, Fixture { schemes: vec![Scheme::HalfGates], ..fixture.clone() });
+            fixture.inputs.truncate(count);
+            fixture.wants.truncate(count);
+            let online = ask(&fixture, false).0.online;
+            assert_eq!(online.round_trips, count as u64);
+            assert_eq!((online.sent, online.received), ((count * up) as u64, (count * down) as u64));
+        }
+    };
+    // A bit of each masked bit and its label; an output bit's two hashes.
+    let up = head + 32 + WIDTH / 8;
+    check(addition(), up, (head + 16 * WIDTH) + (head + 32 * (WIDTH + 1)));
+    // 12 sums of 14 bits over 30 numbers: a difference of 14 bits each, and a label a bit of the server's shares.
+    let shape = FirstLayerShape::dense(30, 8, 12);
+    let fixture = Fixture { first_layers: vec![FirstLayer::Oca], ..numbers(&shape) };
+    let up = head + 32 + (30usize * 14).div_ceil(8);
+    check(fixture, up, (head + 16 * 12 * 14) + (head + 32 * 12));
+}
+
+/// Whatever is prepared, the inferences themselves are those of a connection without.
+#[test]
+fn the_lesser_of_both_hosts_numbers_is_granted() {
+    for (both, granted) in [([0, 4], 0), ([4, 0], 0), ([2, 4], 2), ([4, 2], 2)] {
+        let (answers, served) = ask(&Fixture { ahead: both, ..addition() }, false);
+        assert_eq!((answers.ahead, served.unused), (granted, 0));
+        let everything = answers.traffic.sent == answers.online.sent + (5 + 79) + (5 + 9248) + 5;
+        assert_eq!(everything, granted == 0);
+    }
+}
+
+#[test]
+fn a_server_that_grants_more_than_was_asked_is_left() {
+    let fixture = Fixture { ahead: [0, 2], ..addition() };
+    let rng = &mut ChaCha20Rng::seed_from_u64(8);
+    let digest = fixture.circuit.digest;
+    let hello = ServerHello::new(digest, 0, Scheme::HalfGates, FirstLayer::Gc, 3, rng).encode();
+    let (client, refusal) = scripted_server(&fixture, &Limits::default(), false, |end| {
+        end.put(&frame(2, &hello));
+        end.take_refusal()
+    });
+    let text = client.expect_err("too many").to_string();
+    assert!(text.contains("3 circuits ahead, this client asked for 2"), "{text}");
+    assert!(refusal.expect("the server is told").contains("3 circuits ahead"));
+}
+
+/// The same input three times: what is sent is masked, and labelled, by other bits each time.
+#[test]
+fn no_masked_input_repeats_another() {
+    for form in FirstLayer::ALL {
+        let shape = FirstLayerShape::dense(40, 8, 8);
+        let mut fixture = ahead(3, Fixture { first_layers: vec![form], ..numbers(&shape) });
+        fixture.inputs = vec![fixture.inputs[0].clone(); 3];
+        fixture.wants = vec![fixture.wants[0].clone(); 3];
+        let outcome = fixture.converse(None, &Limits::default(), false);
+        for (stream, kind) in [(&outcome.to_server, 16), (&outcome.to_client, 17)] {
+            let payloads = crate::damage::payloads(stream, kind);
+            let [a, b, c] = &payloads[..] else { panic!("{} messages of kind {kind}", payloads.len()) };
+            let bits = 8 * a.len() as u32;
+            for (a, b) in [(a, b), (b, c), (a, c)] {
+                let differing: u32 = a.iter().zip(*b).map(|(a, b)| (a ^ b).count_ones()).sum();
+                // Half of the bits, give or take six standard deviations.
+                let spread = 6.0 * f64::from(bits).sqrt() / 2.0;
+                let off = (f64::from(differing) - f64::from(bits) / 2.0).abs();
+                assert!(off < spread, "{differing} of {bits} bits of kind {kind} differ");
+            }
+        }
+    }
+}
+
+/// A client that does everything right up to `circuits` circuits ahead, and then sends `last`, message by message.
+fn after_circuits(
+    fixture: &Fixture,
+    circuits: usize,
+    last: impl Fn(&ot::SessionId) -> Vec<Vec<u8>>,
+) -> (Result<Served, SessionError>, Option<String>) {
+    let (server_end, client_end) = wire::pair(None);
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| fixture.serve(server_end, &Limits::default()));
+        let refusal = scripted_steps(fixture, client_end, circuits, last);
+        (server.join().expect("a server does not panic"), refusal)
+    })
+}
+
+fn scripted_steps(
+    fixture: &Fixture,
+    end: End,
+    circuits: usize,
+    last: impl Fn(&ot::SessionId) -> Vec<Vec<u8>>,
+) -> Option<String> {
+    let (rng, doing, params) = (&mut ChaCha20Rng::seed_from_u64(9), "testing", ot::Params::default());
+    let mut channel = Channel::new(end, Duration::from_secs(5));
+    let offer = Offer { ahead: fixture.ahead[1], ..Offer::ALL };
+    let hello = ClientHello::new(Some(fixture.circuit.digest), WIDTH as u32, offer, rng);
+    channel.send(Kind::ClientHello, &hello.encode(), doing).expect("sent");
+    let answer = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing).expect("received");
+    let session = msgs::session_id(&hello, &ServerHello::decode(&answer).expect("a hello"));
+    let request = channel.receive(Kind::BaseRequest, ot::msgs::BaseRequest::byte_len(params), doing);
+    let request = ot::msgs::BaseRequest::decode(params, &request.expect("received")).expect("valid");
+    let (mut receiver, reply) = ot::ReceiverSetup::reply(params, session, rng, &request).expect("valid");
+    channel.send(Kind::BaseReply, &reply.encode(), doing).expect("sent");
+    let next = |channel: &mut Channel<End>| match channel.head(Duration::from_secs(5), doing) {
+        Ok((Kind::Refusal, length)) => Err(channel.refusal(length, doing).expect("a text").to_string()),
+        Ok((kind, length)) => channel.payload(length, doing).map(|_| kind).map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    for _ in 0..circuits {
+        let (_, extend) = receiver.extend(rng, &[false; WIDTH]).expect("few bits");
+        channel.send(Kind::Extend, &extend.encode(), doing).expect("sent");
+        for kind in [Kind::Correlate, Kind::Tables] {
+            match next(&mut channel) {
+                Ok(found) => assert_eq!(found, kind),
+                Err(refusal) => return Some(refusal),
+            }
+        }
+    }
+    for message in last(&session) {
+        let kind = Kind::from_byte(message[0]).expect("a kind");
+        channel.send(kind, &message[5..], doing).expect("sent");
+        for expected in [Kind::Labels, Kind::Decoding] {
+            match next(&mut channel) {
+                Ok(found) => assert_eq!(found, expected),
+                Err(refusal) => return Some(refusal),
+            }
+        }
+    }
+    None
+}
+
+/// A masked input for circuit number `number`, as docs/protocol.md has it.
+fn masked(session: &ot::SessionId, number: u64, bits: [u8; WIDTH / 8]) -> Vec<u8> {
+    let digest = Sha256::new_with_prefix(b"masked input")
+        .chain_update(session)
+        .chain_update(number.to_le_bytes())
+        .chain_update(bits)
+        .finalize();
+    frame(16, &[&digest[..], &bits].concat())
+}
+
+#[test]
+fn a_circuit_answers_once() {
+    let fixture = ahead(2, addition());
+    // An honest pair of inputs for two circuits passes; a third one finds none, however it is numbered.
+    let two = |s: &ot::SessionId| vec![masked(s, 0, [1, 2]), masked(s, 1, [3, 4])];
+    for again in [0, 1, 2] {
+        let (server, refusal) = after_circuits(&fixture, 2, |s| {
+            let mut all = two(s);
+            all.push(masked(s, again, [5, 6]));
+            all
+        });
+        let refusal = refusal.expect("the client is told");
+        assert!(refusal.contains("no circuit is left"), "{refusal}");
+        assert!(server.expect_err("refused").to_string().contains("no circuit is left"));
+    }
+    // Nor does the next circuit take what was said to the one before.
+    let (_, refusal) = after_circuits(&fixture, 2, |s| vec![masked(s, 0, [1, 2]), masked(s, 0, [3, 4])]);
+    assert!(refusal.expect("the client is told").contains("digest"));
+}
+
+#[test]
+fn what_does_not_belong_there_is_refused() {
+    let right = 32 + WIDTH / 8;
+    let extend = ot::msgs::Extend::byte_len(ot::Params::default(), WIDTH);
+    for (granted, circuits, last, reason) in [
+        (2, 0, frame(16, &vec![0; right]), "no circuit is left".to_owned()),
+        (2, 1, frame(16, &vec![0; right]), "does not have the digest".into()),
+        (2, 1, frame(16, &vec![0; right + 1]), format!("Masked of {} bytes, expected Extend", right + 1)),
+        (
+            2,
+            1,
+            frame(17, &[]),
+            format!("Labels of 0 bytes, expected Extend of {extend} bytes, Masked of {right}"),
+        ),
+        (
+            0,
+            0,
+            frame(16, &vec![0; right]),
+            format!("Masked of {right} bytes, expected Extend of {extend} bytes or Bye"),
+        ),
+        (1, 2, vec![], "a circuit too many ahead, a connection is granted 1".into()),
+    ] {
+        let (server, refusal) = after_circuits(&ahead(granted, addition()), circuits, |_| vec![last.clone()]);
+        let error = server.expect_err("not a message of the protocol");
+        assert!(matches!(error, SessionError::Misbehaved { .. }), "{error}");
+        let refusal = refusal.expect("the client is told");
+        assert!(refusal.contains(&reason), "{refusal} does not say {reason:?}");
+    }
+}
+
+#[test]
+fn circuits_ahead_count_as_inferences() {
+    let fixture = ahead(3, addition());
+    let (server_end, client_end) = wire::pair(None);
+    let limits = Limits { inferences: 2, ..Limits::default() };
+    let (server, client) = std::thread::scope(|scope| {
+        let server = scope.spawn(|| fixture.serve(server_end, &limits));
+        (fixture.ask(client_end, &Limits::default()), server.join().expect("no panic"))
+    });
+    let reason = "an inference too many, a connection is granted 2";
+    assert!(server.expect_err("three").to_string().contains(reason));
+    assert!(client.expect_err("three").to_string().contains(reason));
+}
+
+/// A client that goes away takes its circuits with it: on the next connection nothing of them is left.
+#[test]
+fn a_dropped_connection_leaves_no_circuit() {
+    let fixture = ahead(2, addition());
+    let (server_end, client_end) = wire::pair(None);
+    let server = std::thread::scope(|scope| {
+        let server = scope.spawn(|| fixture.serve(server_end, &Limits::default()));
+        let rng = &mut ChaCha20Rng::seed_from_u64(10);
+        let plan = Plan::new(&fixture.circuit.program, Role::Evaluator);
+        let offer = Offer { ahead: 2, ..Offer::ALL };
+        let digest = fixture.circuit.digest;
+        let greeted = client::greet(client_end, digest, WIDTH, offer, &Limits::default(), rng).expect("fits");
+        let mut session = greeted.start(None, rng).expect("an honest server");
+        session.prepare(&plan, rng).expect("an honest server");
+        session.prepare(&plan, rng).expect("an honest server");
+        assert_eq!((session.ready(), session.has_room()), (2, false));
+        let error = session.prepare(&plan, rng).expect_err("no room");
+        assert!(error.to_string().contains("2 circuits are ready"), "{error}");
+        assert_eq!(session.infer(&plan, &fixture.inputs[0], rng).expect("honest"), fixture.wants[0]);
+        drop(session);
+        server.join().expect("no panic")
+    });
+    assert!(matches!(server, Err(SessionError::Transport { .. })), "{server:?}");
+    let (_, refusal) = after_circuits(&fixture, 0, |s| vec![masked(s, 1, [0, 0])]);
+    assert!(refusal.expect("the client is told").contains("no circuit is left"));
+}
+
+#[test]
+fn flipped_bits_of_the_last_messages_are_noticed_or_harmless() {
+    let shape = FirstLayerShape::dense(30, 8, 12);
+    for (form, fixture) in [(FirstLayer::Gc, addition()), (FirstLayer::Oca, numbers(&shape))] {
+        let mut fixture = ahead(1, Fixture { first_layers: vec![form], ..fixture });
+        fixture.inputs.truncate(1);
+        fixture.wants.truncate(1);
+        let (flips, errors) =
+            flip(&fixture, false, |kind, at| kind == 16 || (kind == 17 || kind == 9) && at % 7 == 0);
+        assert!(errors > flips / 2, "{errors} of {flips}");
+    }
+}
