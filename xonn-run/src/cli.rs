@@ -1,12 +1,14 @@
 //! The commands of `xonn-run`.
 
 mod bench;
+mod certificate;
 mod eval;
 mod infer;
 mod input;
 mod netlist;
 mod report;
 mod serve;
+mod tls;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -39,6 +41,8 @@ enum Command {
     Garble(netlist::Garble),
     /// Evaluate a Bristol netlist with a garbler
     Evaluate(netlist::Evaluate),
+    /// Make a certificate and its key, for TLS between hosts that have no certificate authority
+    Certificate(certificate::Certificate),
     /// Measure garbling, evaluation and hashing on this machine
     Bench(bench::Bench),
 }
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Infer(command) => command.run(),
         Command::Garble(command) => command.run(),
         Command::Evaluate(command) => command.run(),
+        Command::Certificate(command) => command.run(),
         Command::Bench(command) => command.run(),
     };
     match outcome {

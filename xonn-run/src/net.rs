@@ -1,5 +1,7 @@
 //! TCP around sessions: a server with bounded connections, and a client's connection.
 
+pub mod tls;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
+use self::tls::{ClientTls, Connection, ServerTls};
 use crate::session::server::{self, Greeted, Model, Served};
 use crate::session::{Channel, Limits, SessionError};
 
@@ -23,8 +26,10 @@ pub const HALF_OPEN: usize = 8;
 const POLL: Duration = Duration::from_millis(10);
 
 /// How a server accepts clients.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct ServerOptions {
+    /// TLS, if connections are to be inside of it.
+    pub tls: Option<ServerTls>,
     /// What each client is granted.
     pub limits: Limits,
     /// Connections served at the same time; more are turned away.
@@ -93,7 +98,7 @@ pub fn serve(
                 accepted += 1;
                 thread.spawn_scoped(scope, move || {
                     let begin = Instant::now();
-                    let result = greet(stream, model, &options.limits);
+                    let result = greet(stream, options.tls.as_ref(), model, &options.limits);
                     drop(ticket);
                     let result = result.and_then(|client| client.serve(&options.limits, &mut fresh_rng()));
                     drop(place);
@@ -104,7 +109,7 @@ pub fn serve(
                 // On a thread too: a client that does not listen must not keep others waiting.
                 let Some(place) = Place::take(&leaving, TURNING_AWAY) else { continue };
                 thread.spawn_scoped(scope, move || {
-                    turn_away(stream);
+                    turn_away(stream, options.tls.as_ref());
                     drop((place, ticket));
                 })
             };
@@ -141,6 +146,7 @@ impl Drop for Place<'_> {
 /// If the listener cannot be polled.
 pub fn serve_first(
     listener: &TcpListener,
+    tls: Option<&ServerTls>,
     model: &Model<'_>,
     limits: &Limits,
     report: impl Fn(Event<'_>) + Sync,
@@ -160,7 +166,7 @@ pub fn serve_first(
                     // It ends soon: a hello has a short limit.
                     scope.spawn(move || {
                         let begin = Instant::now();
-                        match greet(stream, model, limits) {
+                        match greet(stream, tls, model, limits) {
                             Ok(client) => drop(fits.send((peer, client))),
                             Err(error) => {
                                 report(Event::Ended { peer, result: &Err(error), elapsed: begin.elapsed() });
@@ -185,13 +191,14 @@ pub fn serve_first(
 /// A client's hello, if it fits.
 fn greet<'m>(
     stream: TcpStream,
+    tls: Option<&ServerTls>,
     model: &'m Model<'m>,
     limits: &Limits,
-) -> Result<Greeted<'m, TcpStream>, SessionError> {
-    let doing = "accepting a connection";
+) -> Result<Greeted<'m, Connection>, SessionError> {
     let blocking = stream.set_nonblocking(false).and_then(|()| stream.set_nodelay(true));
-    blocking.map_err(|source| SessionError::Transport { doing, source })?;
-    server::greet(stream, model, limits)
+    let connection = blocking.and_then(|()| Connection::of_server(stream, tls));
+    let doing = "accepting a connection";
+    server::greet(connection.map_err(|source| SessionError::Transport { doing, source })?, model, limits)
 }
 
 /// Connections that have not said what they want yet, by address.
@@ -228,8 +235,9 @@ impl Drop for Ticket<'_> {
     }
 }
 
-fn turn_away(stream: TcpStream) {
-    let mut channel = Channel::new(stream, Duration::from_millis(200));
+fn turn_away(stream: TcpStream, tls: Option<&ServerTls>) {
+    let Ok(connection) = Connection::of_server(stream, tls) else { return };
+    let mut channel = Channel::new(connection, Duration::from_millis(200));
     channel.refuse(&SessionError::Mismatch("the server is full, try again later".into()));
 }
 
@@ -237,13 +245,13 @@ fn turn_away(stream: TcpStream) {
 ///
 /// # Errors
 /// What the last address said; `NotFound` if the name has none.
-pub fn connect(server: &str, limit: Duration) -> io::Result<TcpStream> {
+pub fn connect(server: &str, tls: Option<&ClientTls>, limit: Duration) -> io::Result<Connection> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in server.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, limit) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
-                return Ok(stream);
+                return Connection::of_client(stream, tls);
             }
             Err(error) => last = error,
         }

@@ -16,6 +16,8 @@ mod mismatch;
 mod serving;
 #[path = "session/steps.rs"]
 mod steps;
+#[path = "session/tls.rs"]
+mod tls;
 #[path = "session/wire.rs"]
 mod wire;
 

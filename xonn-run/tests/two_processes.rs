@@ -1,5 +1,7 @@
 //! The commands of `xonn-run`, run as two processes that speak over the loopback interface.
 
+#[path = "two_processes/ahead.rs"]
+mod ahead;
 #[path = "two_processes/command.rs"]
 mod command;
 #[path = "two_processes/layer.rs"]
@@ -8,6 +10,8 @@ mod layer;
 mod model;
 #[path = "two_processes/netlists.rs"]
 mod netlists;
+#[path = "two_processes/tls.rs"]
+mod tls;
 
 use std::net::TcpListener;
 
@@ -208,6 +212,10 @@ fn wrong_usage_has_another_exit_code() {
         &["garble", "f.txt", "--input", "012"],
         &["evaluate", "f.txt", "--input", "0xg"],
         &["evaluate", "f.txt", "--timeout", "0"],
+        &["serve", "m.xonn", "--secret", "m.secret", "--tls-cert", "a.pem"],
+        &["serve", "m.xonn", "--secret", "m.secret", "--tls-client-ca", "a.pem"],
+        &["infer", "--input", "x.npy", "--tls-name", "localhost"],
+        &["certificate", "localhost"],
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

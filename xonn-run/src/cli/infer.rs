@@ -12,6 +12,7 @@ use xonn_circuits::program::package::{Digest, Package};
 use xonn_circuits::program::{Prediction, Program};
 
 use super::input::{InputFiles, Sample, progress, read};
+use super::tls::ClientFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::Scheme;
 use crate::garble::plan::{Plan, Role};
@@ -43,6 +44,8 @@ pub struct Infer {
     #[command(flatten)]
     first_layers: FirstLayers,
     #[command(flatten)]
+    tls: ClientFlags,
+    #[command(flatten)]
     timeouts: Timeouts,
     #[command(flatten)]
     figures: Figures,
@@ -63,8 +66,9 @@ impl Infer {
         let known = at_hand.as_ref().filter(|_| !late).map(|package| package.program().input());
         let samples = known.map(|encoding| self.files.samples(encoding)).transpose()?;
 
+        let tls = self.tls.tls(&self.server)?;
         let begin = Instant::now();
-        let stream = net::connect(&self.server, limits.message)
+        let stream = net::connect(&self.server, tls.as_ref(), limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.server))?;
         let (mut greeted, package) = match at_hand {
             Some(package) => {

@@ -8,6 +8,7 @@ use clap::Args;
 use xonn_circuits::bristol;
 
 use super::serve::{describe, listen};
+use super::tls::{ClientFlags, ServerFlags};
 use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net;
@@ -117,6 +118,8 @@ pub struct Garble {
     /// Address to listen on for the evaluator; port 0 picks a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7071")]
     listen: String,
+    #[command(flatten)]
+    tls: ServerFlags,
 }
 
 impl Garble {
@@ -124,14 +127,16 @@ impl Garble {
         let circuit = self.netlist.circuit()?;
         let secret = self.netlist.input.exactly(circuit.program.secret_bits() as usize)?;
         let plan = Plan::new(&circuit.program, Role::Garbler);
+        let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let offer = self.netlist.offer();
         let model = Model { circuit: &circuit, plan: &plan, shared: None, secret: &secret, offer };
         // Each further evaluation would tell the evaluator more about this host's input.
         let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
-        let (peer, served, elapsed) =
-            net::serve_first(&listener, &model, &limits, |event| report::log(describe(&event)))?;
+        let (peer, served, elapsed) = net::serve_first(&listener, tls.as_ref(), &model, &limits, |event| {
+            report::log(describe(&event))
+        })?;
         let served = served?;
         report::log(format_args!(
             "{peer}: {} evaluations in {}, {}",
@@ -151,6 +156,8 @@ pub struct Evaluate {
     /// Address of the garbler
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7071")]
     connect: String,
+    #[command(flatten)]
+    tls: ClientFlags,
     /// Print the output as a hexadecimal number whose least significant bit is the first output wire
     #[arg(long)]
     hex: bool,
@@ -163,7 +170,8 @@ impl Evaluate {
         let plan = Plan::new(&circuit.program, Role::Evaluator);
         let limits = self.netlist.timeouts.limits();
         let mut rng = net::fresh_rng();
-        let stream = net::connect(&self.connect, limits.message)
+        let tls = self.tls.tls(&self.connect)?;
+        let stream = net::connect(&self.connect, tls.as_ref(), limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.connect))?;
         let begin = Instant::now();
         let offer = self.netlist.offer();

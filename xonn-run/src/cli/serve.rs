@@ -9,6 +9,7 @@ use clap::Args;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
 
+use super::tls::ServerFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net::{self, Event, ServerOptions};
@@ -45,6 +46,8 @@ pub struct Serve {
     #[command(flatten)]
     first_layers: FirstLayers,
     #[command(flatten)]
+    tls: ServerFlags,
+    #[command(flatten)]
     timeouts: Timeouts,
     #[command(flatten)]
     figures: Figures,
@@ -71,6 +74,7 @@ impl Serve {
         let ahead = ahead.map(|program| Plan::new(program, Role::Garbler));
         let shared = oca.as_ref().zip(shared_plan.as_ref());
         let shared = shared.map(|(oca, plan)| Shared { oca, plan, ahead: ahead.as_ref() });
+        let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
@@ -78,7 +82,8 @@ impl Serve {
         let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret.bits, offer };
         let idle = self.idle.unwrap_or(if self.pool > 0 { 3600 } else { 60 });
         let limits = Limits { idle: Duration::from_secs(idle), ..self.timeouts.limits() };
-        let options = ServerOptions { limits, at_once: self.max_connections.into(), total: self.connections };
+        let options =
+            ServerOptions { tls, limits, at_once: self.max_connections.into(), total: self.connections };
         net::serve(&listener, &model, &options, |event| {
             report::log(describe(&event));
             if let Event::Ended { result: Ok(served), elapsed, .. } = event {

@@ -16,6 +16,10 @@ const BUFFER: usize = 1 << 16;
 /// Length of a frame's head.
 pub const HEAD: usize = 5;
 
+/// What a TLS record begins with that a peer sends before anything else: no kinds of ours.
+const TLS_ALERT: u8 = 21;
+const TLS_HANDSHAKE: u8 = 22;
+
 /// Longest time that a refusal may take to be sent, and then to be taken notice of.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -241,9 +245,12 @@ impl<T: Transport> Channel<T> {
             self.traffic.round_trips += 1;
         }
         let [kind, length @ ..] = head;
-        let kind = Kind::from_byte(kind).ok_or_else(|| SessionError::Misbehaved {
-            doing,
-            reason: format!("there is no message of kind {kind}"),
+        let kind = Kind::from_byte(kind).ok_or_else(|| {
+            let reason = match kind {
+                TLS_ALERT | TLS_HANDSHAKE => "the peer speaks TLS, this host was not told to".into(),
+                _ => format!("there is no message of kind {kind}"),
+            };
+            SessionError::Misbehaved { doing, reason }
         })?;
         if self.is_of_first_layer(kind) {
             self.receiving_first_layer = true;

@@ -51,6 +51,16 @@ pub fn payloads(stream: &[u8], wanted: u8) -> Vec<&[u8]> {
 /// Flips one bit of every byte that `wanted` names (by kind of message and offset in its payload; heads always), with
 /// the bit varying from byte to byte. Returns how many flips were made, and how many of them an error told of.
 pub fn flip(fixture: &Fixture, fetch: bool, wanted: impl Fn(u8, usize) -> bool + Sync) -> (usize, usize) {
+    flip_also_heads(fixture, fetch, true, wanted)
+}
+
+/// [`flip`], but heads only if `heads`: a head that claims too much costs a host its patience.
+pub fn flip_also_heads(
+    fixture: &Fixture,
+    fetch: bool,
+    heads: bool,
+    wanted: impl Fn(u8, usize) -> bool + Sync,
+) -> (usize, usize) {
     let clean = fixture.converse(None, &Limits::default(), fetch);
     assert!(clean.server.is_ok() && clean.client.is_ok());
     let mut faults = Vec::new();
@@ -58,8 +68,9 @@ pub fn flip(fixture: &Fixture, fetch: bool, wanted: impl Fn(u8, usize) -> bool +
         [(Direction::ToServer, &clean.to_server), (Direction::ToClient, &clean.to_client)]
     {
         for (kind, begin, length) in frames(stream) {
-            let bytes =
-                (begin..begin + 5 + length).filter(|&at| at < begin + 5 || wanted(kind, at - begin - 5));
+            let head = |at: usize| at < begin + 5 && heads;
+            let payload = |at: usize| at >= begin + 5 && wanted(kind, at - begin - 5);
+            let bytes = (begin..begin + 5 + length).filter(|&at| head(at) || payload(at));
             let flips = bytes.map(|at| (at, Harm::Flip((at * 5 % 8) as u8)));
             faults.extend(flips.map(|(at, harm)| Fault { direction, at, harm }));
         }

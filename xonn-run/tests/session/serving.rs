@@ -43,7 +43,7 @@ fn with_server(
         };
         events.lock().expect("no holder panics").push(line);
     };
-    let options = ServerOptions { limits, at_once, total: Some(total) };
+    let options = ServerOptions { tls: None, limits, at_once, total: Some(total) };
     std::thread::scope(|scope| {
         scope.spawn(|| net::serve(&listener, &model, &options, report));
         clients(&address);
@@ -52,7 +52,7 @@ fn with_server(
 }
 
 fn connect(address: &str) -> TcpStream {
-    net::connect(address, Duration::from_secs(5)).expect("the server listens")
+    TcpStream::connect(address).expect("the server listens")
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! where `XONN_CIRCUITS` says. Without them their tests print that they were skipped. Which bit is which in these files
 //! is found out in `circuits/tests/bristol_public.rs`.
 
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use xonn_circuits::bristol::{self, Options};
 use xonn_circuits::builder::Builder;
@@ -160,7 +160,7 @@ fn a_port_scan_does_not_end_a_garbler() {
     std::fs::write(&bits, "1100\n").expect("written");
     let input = format!("@{}", bits.display());
     let garbler = Listening::start(["garble", &file, "--input", &input].iter().chain(&ANY_PORT));
-    let scan = || net::connect(&garbler.address, Duration::from_secs(5)).expect("it listens");
+    let scan = || TcpStream::connect(&garbler.address).expect("it listens");
     drop(scan());
     let mut silent = scan();
     std::io::Write::write_all(&mut silent, b"GET / HTTP/1.1\r\n\r\n").expect("sent");
@@ -192,7 +192,7 @@ fn a_garbler_answers_once() {
     let garbler = Listening::start(["garble", &file, "--input", "1100"].iter().chain(&ANY_PORT));
     let circuit = Circuit::of_netlist(three_groups(), &[0]).expect("valid");
     let (plan, rng) = (Plan::new(&circuit.program, Role::Evaluator), &mut net::fresh_rng());
-    let stream = net::connect(&garbler.address, Duration::from_secs(5)).expect("it listens");
+    let stream = TcpStream::connect(&garbler.address).expect("it listens");
     let greeted = client::greet(stream, circuit.digest, 8, Offer::ALL, &Limits::default(), rng)
         .expect("the same circuit");
     let mut session = greeted.start(None, rng).expect("an honest garbler");

@@ -1,0 +1,119 @@
+//! TLS between two processes: who is let in, and what those hear who are not.
+
+use serde_json::Value;
+
+use crate::command::{run_failing, run_ok};
+use crate::model::{Model, samples};
+use crate::{MASKS, classes, serve};
+
+/// Makes a certificate for a host; its file and that of its key.
+fn certificate(model: &Model, name: &str, host: &str) -> [String; 2] {
+    let prefix = model.file(name);
+    let printed = run_ok(["certificate", host, "-o", &prefix]);
+    assert_eq!(printed.lines().count(), 2, "{printed}");
+    [format!("{prefix}.crt"), format!("{prefix}.key")]
+}
+
+#[test]
+fn the_answers_inside_of_tls_are_the_same_and_so_are_the_bytes_counted() {
+    let model = Model::new(MASKS);
+    let samples = samples(20);
+    let file = model.write_samples("x.npy", &samples);
+    let [cert, key] = certificate(&model, "server", "127.0.0.1");
+    let tls = ["--tls-cert", &cert, "--tls-key", &key];
+    let plain = serve(&model, &["--connections", "1"]);
+    let inside = serve(&model, &[&["--connections", "2", "--pool", "3"][..], &tls].concat());
+    let infer = |address: &str, more: &[&str]| -> Value {
+        let arguments = ["infer", "--server", address, "--input", &file, "--json"];
+        let json = run_ok(arguments.iter().chain(more));
+        let wanted: Vec<u64> = samples.iter().map(|s| model.class(s)).collect();
+        assert_eq!(classes(&json, &file), wanted);
+        serde_json::from_str(&json).expect("JSON")
+    };
+    let (without, with) = (infer(&plain.address, &[]), infer(&inside.address, &["--tls-ca", &cert]));
+    for count in ["sent_bytes", "received_bytes", "round_trips"] {
+        assert_eq!(without[count], with[count], "{count}");
+    }
+    let ahead = infer(&inside.address, &["--tls-ca", &cert, "--ahead", "3"]);
+    assert_eq!(ahead["circuits_ahead"], 3);
+    plain.finish();
+    inside.finish();
+}
+
+#[test]
+fn those_who_do_not_fit_are_told_why() {
+    let model = Model::new(MASKS);
+    let file = model.write_samples("x.npy", &samples(1));
+    let [cert, key] = certificate(&model, "server", "localhost");
+    let [other, _] = certificate(&model, "other", "localhost");
+    let inside = serve(&model, &["--tls-cert", &cert, "--tls-key", &key, "--connections", "4"]);
+    let plain = serve(&model, &["--connections", "1"]);
+    let infer = ["infer", "--input", &file, "--server"];
+    for (address, flags, reason) in [
+        // The address is not the certificate's name; another name's certificate would be right.
+        (&inside.address, &["--tls-ca", &cert][..], "certificate not valid for name"),
+        (&inside.address, &["--tls-ca", &other, "--tls-name", "localhost"], "invalid peer certificate"),
+        (&inside.address, &[], "the peer speaks TLS, this host was not told to"),
+        (&plain.address, &["--tls-ca", &cert, "--tls-name", "localhost"], "corrupt message"),
+    ] {
+        let text = run_failing(infer.iter().copied().chain([address.as_str()]).chain(flags.iter().copied()));
+        assert!(text.contains(reason), "{flags:?}: {text} does not say {reason}");
+    }
+    let right = ["--tls-ca", &cert, "--tls-name", "localhost"];
+    run_ok(infer.iter().copied().chain([inside.address.as_str()]).chain(right));
+    let log = inside.finish();
+    assert_eq!(log.matches("failed after").count(), 3, "{log}");
+    let log = plain.finish();
+    assert!(log.contains("the peer speaks TLS, this host was not told to"), "{log}");
+}
+
+#[test]
+fn a_server_that_wants_certificates_serves_their_holders() {
+    let model = Model::new(MASKS);
+    let file = model.write_samples("x.npy", &samples(1));
+    let [cert, key] = certificate(&model, "server", "127.0.0.1");
+    let [known, known_key] = certificate(&model, "client", "hospital");
+    let [unknown, unknown_key] = certificate(&model, "stranger", "stranger");
+    let flags = ["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &known, "--connections", "3"];
+    let server = serve(&model, &flags);
+    let infer = ["infer", "--input", &file, "--server", &server.address, "--tls-ca", &cert];
+    run_ok(infer.iter().chain(&["--tls-cert", &known[..], "--tls-key", &known_key]));
+    run_failing(infer);
+    run_failing(infer.iter().chain(&["--tls-cert", &unknown[..], "--tls-key", &unknown_key]));
+    let log = server.finish();
+    assert_eq!((log.matches("1 inferences").count(), log.matches("failed after").count()), (1, 2), "{log}");
+}
+
+#[test]
+fn files_that_are_no_certificates_are_named() {
+    let model = Model::new(MASKS);
+    let (package, secret) = (model.package(), model.secret());
+    let file = model.write_samples("x.npy", &samples(1));
+    let [cert, key] = certificate(&model, "server", "127.0.0.1");
+    let [_, other] = certificate(&model, "other", "127.0.0.1");
+    let missing = model.file("missing.pem");
+    let serve = ["serve", &package, "--secret", &secret, "--listen", "127.0.0.1:0"];
+    let infer = ["infer", "--server", "127.0.0.1:9", "--input", &file];
+    for (command, flags, named) in [
+        (&serve[..], vec!["--tls-cert", &missing, "--tls-key", &key], &missing),
+        (&serve, vec!["--tls-cert", &key, "--tls-key", &key], &key),
+        (&serve, vec!["--tls-cert", &cert, "--tls-key", &cert], &cert),
+        (&serve, vec!["--tls-cert", &cert, "--tls-key", &other], &cert),
+        (&serve, vec!["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &package], &package),
+        (&infer, vec!["--tls-ca", &missing], &missing),
+        (&infer, vec!["--tls-ca", &file], &file),
+    ] {
+        let text = run_failing(command.iter().copied().chain(flags.iter().copied()));
+        assert!(text.contains(named.as_str()), "{flags:?}: {text}");
+    }
+    // A key that is there is not written over.
+    let prefix = model.file("server");
+    let text = run_failing(["certificate", "127.0.0.1", "-o", &prefix]);
+    assert!(text.contains(&key) && text.contains("cannot be written"), "{text}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&key).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "the key is for its owner only");
+    }
+}
