@@ -303,8 +303,8 @@ fn flipped_bits_of_the_last_messages_are_noticed_or_harmless() {
         let mut fixture = ahead(1, Fixture { first_layers: vec![form], ..fixture });
         fixture.inputs.truncate(1);
         fixture.wants.truncate(1);
-        let (flips, errors) = flip_also_heads(&fixture, false, form == FirstLayer::Gc, |kind, at| {
-            kind == 16 || (kind == 17 || kind == 9) && at % 7 == 0
+        let (flips, errors) = flip_also_heads(&fixture, false, false, |kind, at| {
+            kind == 16 && at % 3 == 0 || (kind == 17 || kind == 9) && at % 61 == 5
         });
         assert!(errors > flips / 2, "{errors} of {flips}");
     }
