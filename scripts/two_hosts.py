@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Runs private predictions between two hosts on this machine and writes down what they cost; two-hosts.sh calls it.
 
-Each run is one entry of docs/results/two-hosts.json (growth.json with --growth); a run made again replaces its entry
-if it took less, so that the page can be measured in parts. two_hosts_report.py makes docs/results.md from both files.
+Each run is one entry of docs/results/two-hosts.json (growth.json with --growth, ahead.json with --ahead); a run made again
+replaces its entry if it took less, so that the page can be measured in parts. two_hosts_report.py makes docs/results.md from both files.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -26,6 +27,7 @@ from two_hosts_models import DEFAULT, GROWTH, Model, ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMES = ("half-gates", "three-halves")
+FIRST_LAYERS = ("gc", "oca", "auto")
 # What identifies a run: an entry with the same values is replaced.
 KEY = ("model", "link", "scheme", "first_layer")
 # ANDs a second that are counted on when the number of predictions of a run is chosen; it decides nothing else.
@@ -57,13 +59,16 @@ def peak_memory(log: str) -> int:
     return round(float(found[1]) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[found[2]])
 
 
-def predict(args: argparse.Namespace, both: links.Hosts, model: Model, scheme: str, count: int) -> dict:
+def predict(
+    args: argparse.Namespace, both: links.Hosts, model: Model, scheme: str, first_layer: str, count: int, ahead: int = 0
+) -> dict:
     """One connection with ``count`` predictions: the client's report, with what the server and the system tell."""
     before = processor_seconds()
     program = str(args.bin / "xonn-run")
-    pass_on = ["--first-layer", args.first_layer]
+    pass_on = ["--first-layer", first_layer]
     serve = [program, "serve", model.package, "--secret", model.secret, "--listen", f"{both.address}:0"]
     serve += ["--connections", "1", "--stats", "--timeout", "600", *pass_on]
+    serve += ["--pool", ahead] if ahead else []
     with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen([*both.server, *map(str, serve)], stdout=subprocess.PIPE, stderr=log, text=True)
         try:
@@ -73,7 +78,7 @@ def predict(args: argparse.Namespace, both: links.Hosts, model: Model, scheme: s
                 log.seek(0)
                 raise RunError(f"{model.name}: the server did not start: {log.read().strip()}")
             ask = [program, "infer", "--server", address, "--package", model.package, "--limit", count, "--json"]
-            ask += ["--scheme", scheme, "--timeout", "600", *pass_on, "--input", *model.inputs(count)]
+            ask += ["--scheme", scheme, "--timeout", "600", "--ahead", ahead, *pass_on, "--input", *model.inputs(count)]
             client = subprocess.run([*both.client, *map(str, ask)], capture_output=True, text=True)
             if client.returncode != 0:
                 raise RunError(f"{model.name}: the client failed: {client.stderr.strip()}")
@@ -94,15 +99,22 @@ def predictions_for(args: argparse.Namespace, link: links.Link, model: Model) ->
     return max(1, min(20, int(args.seconds / each)))
 
 
-def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: Model, scheme: str) -> dict:
+def name_of(first_layer: str) -> str:
+    """A protocol for first layers as the figures name it."""
+    return "garbled" if first_layer == "gc" else first_layer
+
+
+def measure(
+    args: argparse.Namespace, both: links.Hosts, link_name: str, model: Model, scheme: str, first_layer: str
+) -> dict:
     """Two connections, with one prediction and with several; their difference is what each further one takes.
 
     Where there is no time for several, the second is left out and the single prediction's own time is taken.
     """
     load = os.getloadavg()[0]
-    first = predict(args, both, model, scheme, 1)
+    first = predict(args, both, model, scheme, first_layer, 1)
     count = predictions_for(args, links.LINKS[link_name], model)
-    many = predict(args, both, model, scheme, count) if count > 1 else first
+    many = predict(args, both, model, scheme, first_layer, count) if count > 1 else first
 
     def traffic(run: dict) -> int:
         return run["sent_bytes"] + run["received_bytes"]
@@ -111,7 +123,7 @@ def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: 
         "model": model.name,
         "link": link_name,
         "scheme": many["scheme"],
-        "first_layer": "garbled" if many["first_layer"] == "gc" else many["first_layer"],
+        "first_layer": name_of(many["first_layer"]),
         "ands": many["and"]["full"] + many["and"]["half"],
         "first_layer_table_bytes": model.first_layer_bytes,
         "connection_bytes": traffic(first),
@@ -133,6 +145,37 @@ def measure(args: argparse.Namespace, both: links.Hosts, link_name: str, model: 
         entry["prediction_bytes"] = (traffic(many) - traffic(first)) // (count - 1)
         entry["prediction_rounds"] = (many["round_trips"] - first["round_trips"]) // (count - 1)
     return entry
+
+
+def measure_ahead(
+    args: argparse.Namespace, both: links.Hosts, link_name: str, model: Model, scheme: str, first_layer: str
+) -> dict:
+    """A connection on which each circuit is sent ahead of its input: what comes before the input, and what after."""
+    load = os.getloadavg()[0]
+    count = predictions_for(args, links.LINKS[link_name], model)
+    run = predict(args, both, model, scheme, first_layer, count, min(count, args.ahead))
+    offline, online = run["offline"], run["online"]
+    return {
+        "model": model.name,
+        "link": link_name,
+        "scheme": run["scheme"],
+        "first_layer": name_of(run["first_layer"]),
+        "predictions": count,
+        "ahead": run["circuits_ahead"],
+        "set_up_s": run["set_up_ms"] / 1e3,
+        "circuit_s": offline["circuit_ms_median"] / 1e3,
+        # With the connection's set-up, which is a part of each.
+        "offline_bytes": (offline["sent_bytes"] + offline["received_bytes"]) // count,
+        "online_up_bytes": online["sent_bytes"] // count,
+        "online_down_bytes": online["received_bytes"] // count,
+        "online_rounds": online["round_trips"] // count,
+        "prediction_s": online["inference_ms_median"] / 1e3,
+        "client_peak_bytes": run["peak_memory_bytes"],
+        "server_peak_bytes": run["server_peak_bytes"],
+        "load_before": round(load, 2),
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+    }
 
 
 def commit() -> str:
@@ -201,7 +244,8 @@ def parse() -> argparse.Namespace:
     add("--models", metavar="NAME[@S],...", help=shapes)
     add("--links", default=",".join(links.LINKS), metavar="NAME,...", help=f"of {', '.join(links.LINKS)}")
     add("--schemes", default=",".join(SCHEMES), metavar="NAME,...", help="garbling schemes")
-    add("--first-layer", metavar="HOW", default="gc", help="gc (default), oca or auto, for serve and infer")
+    add("--first-layer", metavar="HOW,...", help="gc, oca or auto, for serve and infer; default gc,oca, for --growth gc")
+    add("--ahead", type=int, metavar="N", help="measure with circuits sent ahead of the inputs, at most N at a time")
     add("--growth", action="store_true", help="time and memory from 10^5 to 10^9 ANDs, over loopback")
     add("--report", action="store_true", help="measure nothing, write the page and the plot again")
     add("--seconds", type=float, default=10.0, help="time aimed at for each run (default 10)")
@@ -217,26 +261,28 @@ def main() -> None:
     # Ended by a signal, the script still removes its namespaces and ends its processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("two-hosts: ended by a signal"))
     results = args.out / "results"
-    path = results / ("growth.json" if args.growth else "two-hosts.json")
+    path = results / ("growth.json" if args.growth else "ahead.json" if args.ahead else "two-hosts.json")
     try:
         schemes = chosen(args.schemes, SCHEMES, "scheme")
         names = ["loopback"] if args.growth else chosen(args.links, links.LINKS, "link")
+        first_layers = chosen(args.first_layer or ("gc" if args.growth else "gc,oca"), FIRST_LAYERS, "first layer")
         usual = GROWTH if args.growth else DEFAULT
         wanted = [name for name in args.models.split(",") if name] if args.models else usual
         models = [] if args.report else [Model.at_hand(name, args.shapes, args.bin) for name in wanted]
         for name in [] if args.report else names:
             with links.hosts(links.LINKS[name]) as both:
                 store_link(path, name, both, links.probe(both))
-                for model in models:
-                    for scheme in schemes:
-                        entry = measure(args, both, name, model, scheme)
-                        store(path, entry)
-                        peak = max(entry["client_peak_bytes"], entry["server_peak_bytes"])
-                        print(
-                            f"{name:9} {model.name:16} {scheme:13} {entry['prediction_s'] * 1e3:10.1f} ms"
-                            f" {entry['connection_bytes'] / 1e6:9.2f} MB, {peak / 1e6:6.1f} MB of memory",
-                            flush=True,
-                        )
+                for model, scheme, first_layer in itertools.product(models, schemes, first_layers):
+                    run = measure_ahead if args.ahead else measure
+                    entry = run(args, both, name, model, scheme, first_layer)
+                    store(path, entry)
+                    size = entry.get("connection_bytes") or entry["online_up_bytes"] + entry["online_down_bytes"]
+                    peak = max(entry["client_peak_bytes"], entry["server_peak_bytes"])
+                    print(
+                        f"{name:9} {model.name:16} {scheme:13} {first_layer:5} {entry['prediction_s'] * 1e3:10.1f} ms"
+                        f" {size / 1e6:9.3f} MB, {peak / 1e6:6.1f} MB of memory",
+                        flush=True,
+                    )
         report.write(args.out)
     except (RunError, ModelError, links.LinkError, subprocess.SubprocessError) as error:
         sys.exit(f"two-hosts: {error}")

@@ -29,7 +29,7 @@ INPUTS = {
     "vgg16": (32, 32, 3),
 }
 
-DEFAULT = ("bm1", "bm2", "bm3", "bc1_valid", "bc1_same")
+DEFAULT = ("models/bm1", "models/bm2", "models/bm3", "bc1_valid", "bc1_same")
 
 # From 10^5 to 10^9 ANDs: one network by width, and others beside it.
 GROWTH = (
@@ -64,7 +64,10 @@ def newer(made: Path, *sources: Path) -> bool:
 
 @dataclass
 class Model:
-    """A compiled model with its costs, from ``xonn-compile inspect``: ``name`` is ``SHAPE`` or ``SHAPE@WIDTH``."""
+    """A compiled model with its costs, from ``xonn-compile inspect``.
+
+    ``name`` is ``SHAPE`` or ``SHAPE@WIDTH``, with random weights, or ``models/SHAPE``, the trained one.
+    """
 
     name: str
     package: Path
@@ -78,17 +81,18 @@ class Model:
     @classmethod
     def at_hand(cls, name: str, shapes: Path, programs: Path) -> Model:
         """The model of this name; what is not there is made first."""
-        shape, _, width = name.partition("@")
-        if shape not in INPUTS or (width and not width.replace(".", "", 1).isdigit()):
-            raise ModelError(f"unknown model {name!r}, expected SHAPE or SHAPE@WIDTH with SHAPE of {', '.join(INPUTS)}")
-        folder = shapes / f"x{width}" if width else shapes
-        trained = ROOT / "models" / shape / "model.h5"
-        if trained.exists() and not width:
-            folder, h5 = shapes / "trained", trained
-        else:
-            h5 = folder / f"{shape}.h5"
+        trained = name.startswith("models/")
+        shape, _, width = name.removeprefix("models/").partition("@")
+        if shape not in INPUTS or (width and (trained or not width.replace(".", "", 1).isdigit())):
+            raise ModelError(
+                f"unknown model {name!r}, expected SHAPE, SHAPE@WIDTH or models/SHAPE with SHAPE of {', '.join(INPUTS)}"
+            )
+        folder = shapes / "trained" if trained else shapes / f"x{width}" if width else shapes
+        h5 = ROOT / name / "model.h5" if trained else folder / f"{shape}.h5"
         package, secret = folder / f"{shape}.xonn", folder / f"{shape}.secret"
         compiler = programs / "xonn-compile"
+        if trained and not h5.exists():
+            raise ModelError(f"there is no trained model {h5}")
         if not h5.exists():
             make(shape, width or "1", h5)
         if not all(made.exists() and newer(made, h5, compiler) for made in (package, secret)):
@@ -96,7 +100,7 @@ class Model:
             run(compiler, "build", h5, "-o", package)
         costs = json.loads(run(compiler, "inspect", package, "--format", "json"))
         ands = costs["total"]["and"]
-        samples = sorted((trained.parent / "samples").glob("*.png")) if h5 == trained else []
+        samples = sorted((h5.parent / "samples").glob("*.png")) if trained else []
         made = tempfile.TemporaryDirectory(prefix="two-hosts-")
         first, total = costs["layers"][0]["bytes"], costs["total"]["bytes"]
         return cls(name, package, secret, ands["full"] + ands["half"], total, first, samples, made)
@@ -105,7 +109,7 @@ class Model:
         """Files with at least ``count`` samples: the trained model's own, else random numbers of the input's shape."""
         if self.samples:
             return self.samples
-        shape = INPUTS[self.name.partition("@")[0]]
+        shape = INPUTS[self.name.removeprefix("models/").partition("@")[0]]
         path = Path(self.folder.name) / f"{count}.npy"
         numbers = random.Random(1).randbytes(count * math.prod(shape))
         header = str({"descr": "|u1", "fortran_order": False, "shape": (count, *shape)})

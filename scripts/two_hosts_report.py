@@ -23,9 +23,11 @@ BY_WIDTH = {
     "bc1_valid@1.5": (1.5, 2820),
 }
 TITLES = {
-    "bm1": "BM1, trained",
-    "bm2": "BM2",
-    "bm3": "BM3",
+    "models/bm1": "BM1, trained",
+    "models/bm2": "BM2, trained",
+    "models/bm3": "BM3, trained",
+    "bm2": "BM2, s = 1",
+    "bm3": "BM3, s = 1",
     "bc1_valid": "BC1, `valid`",
     "bc1_same": "BC1, `same`",
 }
@@ -133,6 +135,29 @@ def compared(runs: Runs) -> list[str]:
     return table(head, rows)
 
 
+def ahead(found: list[dict]) -> list[str]:
+    """What comes before an input and after it, with circuits sent ahead."""
+    runs, rows = Runs(found), []
+    names = [name for name in LINKS if any(key[1] == name for key in runs.by_key)]
+    for model, title in TITLES.items():
+        for way in runs.first_layers():
+            by_link = [runs.find(model, name, "half-gates", way) for name in names]
+            run = next(filter(None, by_link), None)
+            if run is None:
+                continue
+            sizes = [mb(run["offline_bytes"]), kb(run["online_up_bytes"]), kb(run["online_down_bytes"])]
+            memory = f"{mb(run['server_peak_bytes'])} / {mb(run['client_peak_bytes'])} ({run['ahead']})"
+            took = [f"{duration(r['prediction_s'])} ({duration(r['circuit_s'])})" if r else "" for r in by_link]
+            rows.append([title, way, *sizes, str(run["online_rounds"]), *took, memory])
+    head = ["model", "first layer", "offline, MB", "online, kB up", "kB down", "round trips online"]
+    return table(head + [LINKS[name].title for name in names] + ["peak memory, MB, server / client (ahead)"], rows)
+
+
+def kb(size: float) -> str:
+    size /= 1e3
+    return f"{size:,.0f}" if size >= 100 else f"{size:.1f}"
+
+
 def seen(links: dict) -> list[str]:
     rows = []
     for name in filter(links.get, LINKS):
@@ -188,14 +213,15 @@ def spread(found: dict) -> str:
 def write(out: Path) -> None:
     """Writes the page below ``out``, and the plot if growth was measured."""
     found, growth = load(out / "results/two-hosts.json"), load(out / "results/growth.json")
+    early = load(out / "results/ahead.json")
     growth["runs"] = [run for run in growth["runs"] if run["first_layer"] == "garbled"]
     runs = Runs(found["runs"])
     schemes = {run["scheme"] for run in growth["runs"]}
     if schemes == set(SCHEMES):
         caption = f"Two processes over loopback, {machine(growth)}, shared with other work; medians."
         plot.growth(growth["runs"], out / "results/growth.svg", caption)
-    revisions = sorted({run["commit"] for run in found["runs"] + growth["runs"]})
-    dates = sorted({run["date"] for run in found["runs"] + growth["runs"]})
+    revisions = sorted({run["commit"] for run in found["runs"] + growth["runs"] + early["runs"]})
+    dates = sorted({run["date"] for run in found["runs"] + growth["runs"] + early["runs"]})
     published = [[name, f"{seconds} s", f"{size:,}"] for name, (seconds, size) in PUBLISHED.items()]
     parts = {
         "machine": machine(found),
@@ -204,6 +230,7 @@ def write(out: Path) -> None:
         "dates": " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "",
         "costs": costs(runs),
         "times": times(runs),
+        "ahead": ahead(early["runs"]),
         "compared": compared(runs),
         "published": table(["network", "XONN, time", "XONN, MB"], published),
         "links": seen(found["links"]),
