@@ -101,7 +101,9 @@ fn sigma_is_an_orthomorphism() {
 /// definition.
 fn check_all<const PER: usize>() {
     let mut rng = ChaCha12Rng::seed_from_u64(PER as u64);
-    for groups in (0..=35).chain([47, 48, 64, 65, 257]) {
+    // Under Miri, which is slow, just the numbers at the edges of a vector and of a batch.
+    let few = (0..=35).filter(|groups| !cfg!(miri) || [0, 1, 3, 17, 33].contains(groups));
+    for groups in few.chain(if cfg!(miri) { vec![] } else { vec![47, 48, 64, 65, 257] }) {
         let start = Block::random(&mut rng);
         let tweak = if groups % 3 == 0 { u64::MAX - groups / 2 } else { rng.next_u64() };
         let blocks: Vec<Block> = (0..groups * PER as u64).map(|_| Block::random(&mut rng)).collect();
