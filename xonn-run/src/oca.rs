@@ -29,7 +29,6 @@
 
 pub mod form;
 mod packing;
-mod program;
 pub mod receiver;
 pub mod sender;
 mod sums;

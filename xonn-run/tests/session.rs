@@ -14,6 +14,8 @@ mod mismatch;
 mod serving;
 #[path = "session/steps.rs"]
 mod steps;
+#[path = "session/traffic.rs"]
+mod traffic;
 #[path = "session/wire.rs"]
 mod wire;
 

@@ -7,7 +7,7 @@ use std::thread;
 
 use xonn_run::block::Block;
 use xonn_run::ot::msgs::{Correlate, Extend};
-use xonn_run::ot::{Params, Receiver, ReceiverSetup, Sender, SenderSetup};
+use xonn_run::ot::{Params, PendingReceiver, Receiver, ReceiverSetup, Sender, SenderSetup};
 
 use crate::meter::{Cost, Meter};
 
@@ -69,7 +69,7 @@ fn run(count: usize, k: usize, delta: Option<Block>) -> Cost {
 }
 
 fn send(mut sender: Sender, params: Params, delta: Option<Block>, mut link: TcpStream, pairs: &mut [[Block; 2]]) {
-    for pairs in pairs.chunks_mut(BATCH) {
+    for (batch, pairs) in (0..).zip(pairs.chunks_mut(BATCH)) {
         let mut bytes = vec![0; Extend::byte_len(params, pairs.len())];
         link.read_exact(&mut bytes).expect("the client sends");
         let extend = Extend::decode(params, pairs.len(), &bytes).expect("of that length");
@@ -81,7 +81,7 @@ fn send(mut sender: Sender, params: Params, delta: Option<Block>, mut link: TcpS
         } else {
             let (keys, numbers) = (keys.into_streams(), numbers(pairs.len()));
             for (pairs, numbers) in pairs.chunks_mut(PIECE).zip(numbers.chunks(PIECE)) {
-                keys.blocks(numbers, numbers[0].into(), pairs);
+                keys.blocks(numbers, tweak(batch, numbers[0]), pairs);
             }
         }
     }
@@ -91,7 +91,7 @@ fn receive(mut receiver: Receiver, correlated: bool, choices: &[bool], link: Tcp
     let mut rng = rand::rng();
     let (mut write, mut read) = (&link, &link);
     let mut waiting = None;
-    let mut finish = |(pending, blocks): (xonn_run::ot::PendingReceiver, &mut [Block])| {
+    let mut finish = |(batch, pending, blocks): (u64, PendingReceiver, &mut [Block])| {
         if correlated {
             let mut bytes = vec![0; Correlate::byte_len(blocks.len())];
             read.read_exact(&mut bytes).expect("the server sends");
@@ -100,22 +100,27 @@ fn receive(mut receiver: Receiver, correlated: bool, choices: &[bool], link: Tcp
         } else {
             let (keys, numbers) = (pending.into_streams(), numbers(blocks.len()));
             for (blocks, numbers) in blocks.chunks_mut(PIECE).zip(numbers.chunks(PIECE)) {
-                keys.blocks(numbers, numbers[0].into(), blocks);
+                keys.blocks(numbers, tweak(batch, numbers[0]), blocks);
             }
         }
     };
-    for (choices, blocks) in choices.chunks(BATCH).zip(blocks.chunks_mut(BATCH)) {
+    for ((batch, choices), blocks) in (0..).zip(choices.chunks(BATCH)).zip(blocks.chunks_mut(BATCH)) {
         let (pending, extend) = receiver.extend(&mut rng, choices).expect("not too many");
         write.write_all(&extend.encode()).expect("the server reads");
         // The next extension goes out before the answer to this one is awaited.
-        if let Some(before) = waiting.replace((pending, blocks)) {
+        if let Some(before) = waiting.replace((batch, pending, blocks)) {
             finish(before);
         }
     }
     waiting.into_iter().for_each(finish);
 }
 
-/// The numbers of an extension's OTs, which are the tweaks of their blocks too.
+/// The tweak of an OT's block: none comes twice in a connection.
+fn tweak(batch: u64, number: u32) -> u64 {
+    batch << 32 | u64::from(number)
+}
+
+/// The numbers of an extension's OTs.
 fn numbers(count: usize) -> Vec<u32> {
     (0..count as u32).collect()
 }

@@ -72,7 +72,10 @@ fn changed(oca: &Oca, parts: &[Vec<u8>], mut add: impl FnMut(&Group, usize, usiz
             for weight in 0..sum.weights() {
                 let bits = sum.message_bits(shift(sum, weight));
                 for position in 0..sum.positions.len() {
-                    packer.push(reader.next(bits).wrapping_add(add(group, weight, position)) & mask(bits), bits);
+                    packer.push(
+                        reader.next(bits).wrapping_add(add(group, weight, position)) & mask(bits),
+                        bits,
+                    );
                 }
             }
             bytes.extend(packer.finish());
@@ -163,8 +166,11 @@ fn a_client_that_cheats_sees_a_weight_of_its_choice_in_each_neuron() {
     }
     // All numbers of the honest corrections are 0, so that what is added is the number itself: A = M - 2 u.
     let (mut pair, sent) = Pair::new(&oca, secret, &numbers, &mut rng);
-    let signs: Vec<Vec<bool>> =
-        oca.groups.iter().map(|group| (0..WEIGHTS).map(|weight| pair.sign(group, weight)).collect()).collect();
+    let signs: Vec<Vec<bool>> = oca
+        .groups
+        .iter()
+        .map(|group| (0..WEIGHTS).map(|weight| pair.sign(group, weight)).collect())
+        .collect();
     let mut answer = |coefficient: &dyn Fn(&Group, usize) -> u64| {
         let parts = changed(&oca, &sent.parts, |group, weight, _| {
             let twice = largest.wrapping_sub(coefficient(group, weight));
