@@ -31,7 +31,8 @@ fn run(count: usize, k: usize, delta: Option<Block>) -> Cost {
     let params = Params::new(k).expect("a divisor of 128");
     let mut rng = rand::rng();
     let (setup, request) = SenderSetup::start(params, [1; 32], &mut rng);
-    let (receiver, reply) = ReceiverSetup::reply(params, [1; 32], &mut rng, &request).expect("an honest server");
+    let (receiver, reply) =
+        ReceiverSetup::reply(params, [1; 32], &mut rng, &request).expect("an honest server");
     let sender = setup.finish(&reply).expect("an honest client");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
@@ -68,7 +69,13 @@ fn run(count: usize, k: usize, delta: Option<Block>) -> Cost {
     cost
 }
 
-fn send(mut sender: Sender, params: Params, delta: Option<Block>, mut link: TcpStream, pairs: &mut [[Block; 2]]) {
+fn send(
+    mut sender: Sender,
+    params: Params,
+    delta: Option<Block>,
+    mut link: TcpStream,
+    pairs: &mut [[Block; 2]],
+) {
     for (batch, pairs) in (0..).zip(pairs.chunks_mut(BATCH)) {
         let mut bytes = vec![0; Extend::byte_len(params, pairs.len())];
         link.read_exact(&mut bytes).expect("the client sends");
@@ -87,7 +94,13 @@ fn send(mut sender: Sender, params: Params, delta: Option<Block>, mut link: TcpS
     }
 }
 
-fn receive(mut receiver: Receiver, correlated: bool, choices: &[bool], link: TcpStream, blocks: &mut [Block]) {
+fn receive(
+    mut receiver: Receiver,
+    correlated: bool,
+    choices: &[bool],
+    link: TcpStream,
+    blocks: &mut [Block],
+) {
     let mut rng = rand::rng();
     let (mut write, mut read) = (&link, &link);
     let mut waiting = None;
