@@ -120,8 +120,8 @@ STAGED: dict[str, Staged] = {
         recipe=StagedRecipe(
             batch=128,
             stages=(
-                Stage(epochs=26, side=24, first_rate=5e-3, last_rate=2e-3),
-                Stage(epochs=19, side=32, first_rate=2e-3, last_rate=0.0, border=3),
+                Stage(epochs=18, side=24, first_rate=5e-3, last_rate=2e-3),
+                Stage(epochs=13, side=32, first_rate=2e-3, last_rate=0.0, border=3),
             ),
             held_out=5000,
         ),
@@ -133,7 +133,7 @@ STAGED: dict[str, Staged] = {
         build=lambda activation, side: bc1("valid", activation, side),
         recipe=StagedRecipe(
             batch=128,
-            stages=(Stage(epochs=8, side=32, first_rate=1e-3, last_rate=0.0, border=3),),
+            stages=(Stage(epochs=4, side=32, first_rate=1e-3, last_rate=0.0, border=3),),
             held_out=5000,
         ),
         start_from="bc1",
@@ -145,7 +145,7 @@ STAGED: dict[str, Staged] = {
         build=bh4,
         recipe=StagedRecipe(
             batch=128,
-            stages=(Stage(epochs=60, side=32, first_rate=5e-3, last_rate=0.0, border=1),),
+            stages=(Stage(epochs=40, side=32, first_rate=5e-3, last_rate=0.0, border=1),),
             held_out=2000,
             eightfold=True,
         ),
