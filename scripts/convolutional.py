@@ -120,8 +120,8 @@ STAGED: dict[str, Staged] = {
         recipe=StagedRecipe(
             batch=128,
             stages=(
-                Stage(epochs=18, side=24, first_rate=5e-3, last_rate=2e-3),
-                Stage(epochs=13, side=32, first_rate=2e-3, last_rate=0.0, border=3),
+                Stage(epochs=14, side=24, first_rate=5e-3, last_rate=2e-3),
+                Stage(epochs=10, side=32, first_rate=2e-3, last_rate=0.0, border=3),
             ),
             held_out=5000,
         ),

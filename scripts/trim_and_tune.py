@@ -4,8 +4,8 @@
     python scripts/trim_and_tune.py bm3 --width 1.5     the network as it is in models/, or trained first
     python scripts/trim_and_tune.py bm3 --choose 99.1   fewest bytes with so much validation accuracy, to models/bm3
 
-A round is `xonn-compile trim` with a floor a little below the present accuracy on 4,000 training images, and then
-epochs of training in Keras on augmented copies of the 55,000 training images judged by a float network, as in
+A round is `xonn-compile trim` on 4,000 training images that the network has right, of which it may lose a few per
+cent (`--step`), and then epochs of training in Keras on augmented copies of the 55,000 training images judged by a float network, as in
 ``train.py``.  Rounds end when accuracy on the 5,000 validation images, the last training images, falls below
 `--floor`.  Accuracy, AND gates and measured bytes of each round go into ``docs/results/trim.json``; drawing is
 ``trim_plot.py``'s.  Accuracy on the test images is noted there too, and nothing is decided by it.
@@ -20,6 +20,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,14 @@ def measured(
     }
 
 
+def write_judged(file: Path, model: tf.keras.Model, part: Dataset, count: int) -> None:
+    """Training images for the next trimming: such as the network has right, so that both halves begin at 100 %."""
+    order = np.random.default_rng(7).permutation(len(part.x_train))[: 2 * count]
+    x, y = part.x_train[order], part.y_train[order]
+    right = np.flatnonzero(predict(model, x).argmax(axis=1) == y)[:count]
+    np.savez(file, x=x[right].reshape(-1, *model.input_shape[1:]), y=y[right])
+
+
 def trim(h5: Path, out: Path, data: Path, floor: float, arguments: argparse.Namespace) -> None:
     """One step of `xonn-compile trim`."""
     call(
@@ -164,10 +173,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = WORK / f"{name}_{width:g}"
     folder.mkdir(parents=True, exist_ok=True)
     model = beginning(name, width, copies, part.x_train, recipe, arguments)
-    chosen = np.random.default_rng(7).permutation(len(part.x_train))[: arguments.images]
-    judged_x, judged_y = part.x_train[chosen], part.y_train[chosen]
     judged = folder / "trim_data.npz"
-    np.savez(judged, x=judged_x.reshape(-1, *model.input_shape[1:]), y=judged_y)
     start = time.monotonic()
     rows: list[dict[str, Any]] = []
     record = {
@@ -182,7 +188,8 @@ def run(arguments: argparse.Namespace) -> None:
         h5 = folder / f"round_{number}.h5"
         if number:
             trimmed = folder / f"trimmed_{number}.h5"
-            floor = accuracy(predict(model, judged_x), judged_y) - arguments.step / 100
+            write_judged(judged, model, part, arguments.images)
+            floor = 1 - arguments.step / 100
             trim(folder / f"round_{number - 1}.h5", trimmed, judged, floor, arguments)
             model = load(trimmed)
             raw = accuracy(predict(model, data.x_train[-held:]), data.y_train[-held:])
@@ -190,7 +197,10 @@ def run(arguments: argparse.Namespace) -> None:
             model = train_on(
                 model, copies, part.x_train, recipe, arguments.epochs, arguments.rate, arguments.seed + number, "tune"
             )
-        model.save(h5, include_optimizer=False)
+        with warnings.catch_warnings():
+            # Keras calls its HDF5 format legacy.
+            warnings.simplefilter("ignore", UserWarning)
+            model.save(h5, include_optimizer=False)
         row = measured(model, data, held, h5, arguments.programs)
         if number:
             row["validation_accuracy_before_tuning"] = raw
