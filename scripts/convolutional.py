@@ -120,8 +120,8 @@ STAGED: dict[str, Staged] = {
         recipe=StagedRecipe(
             batch=128,
             stages=(
-                Stage(epochs=14, side=24, first_rate=5e-3, last_rate=2e-3),
-                Stage(epochs=10, side=32, first_rate=2e-3, last_rate=0.0, border=3),
+                Stage(epochs=11, side=24, first_rate=5e-3, last_rate=2e-3),
+                Stage(epochs=8, side=32, first_rate=2e-3, last_rate=0.0, border=3),
             ),
             held_out=5000,
         ),
@@ -133,7 +133,7 @@ STAGED: dict[str, Staged] = {
         build=lambda activation, side: bc1("valid", activation, side),
         recipe=StagedRecipe(
             batch=128,
-            stages=(Stage(epochs=4, side=32, first_rate=1e-3, last_rate=0.0, border=3),),
+            stages=(Stage(epochs=3, side=32, first_rate=1e-3, last_rate=0.0, border=3),),
             held_out=5000,
         ),
         start_from="bc1",
