@@ -19,7 +19,10 @@ layers = tf.keras.layers
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a training: so many epochs on crops of one size under one learning rate's half cosine."""
+    """A part of a training: so many epochs on crops of one size under one learning rate's half cosine.
+
+    The next stage begins with the best epoch's weights.
+    """
 
     epochs: int
     # Height and width of the crops; a network for smaller crops costs less and shares its convolutions.
@@ -29,6 +32,8 @@ class Stage:
     last_rate: float
     # Images are mirrored outwards by so many pixels before they are cropped.
     border: int = 0
+    # Epochs over which the cosine is laid; more than `epochs` leaves its end out, 0 stands for `epochs`.
+    horizon: int = 0
 
 
 @dataclass(frozen=True)

@@ -125,12 +125,14 @@ def train_stages(
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     for number, stage in enumerate(recipe.stages, start=1):
+        # So that a stage does not depend on what the stages before it drew.
+        tf.keras.utils.set_random_seed(seed + number)
         model = architecture.build(SURROGATE, stage.side)
         if previous is not None:
             copy_matching(previous, model)
         steps = len(kept) // recipe.batch
         schedule = tf.keras.optimizers.schedules.CosineDecay(
-            stage.first_rate, stage.epochs * steps, alpha=stage.last_rate / stage.first_rate
+            stage.first_rate, (stage.horizon or stage.epochs) * steps, alpha=stage.last_rate / stage.first_rate
         )
         model.compile(
             tf.keras.optimizers.Adam(schedule),
@@ -146,9 +148,10 @@ def train_stages(
             callbacks=[chooser, Progress(f"stage {number}", stage.epochs)],
         )
         history += chooser.history
+        model.set_weights(chooser.best[1])
         previous = model
     exported = architecture.build(EXPORTED, architecture.recipe.stages[-1].side)
-    exported.set_weights(chooser.best[1])
+    exported.set_weights(previous.get_weights())
     return calibrated_if_better(exported, images[kept], images[held], labels[held]), history
 
 
