@@ -106,13 +106,25 @@ class HeldOut(tf.keras.callbacks.Callback):
             np.savez(self.log.with_suffix(".npz"), *self.best[1])
 
 
+def done_before(log: Path, stage: Stage, model: tf.keras.Model) -> list[dict[str, float]]:
+    """What every epoch of a finished stage gave, its best weights put into `model`; empty if it is not finished."""
+    if not log.is_file():
+        return []
+    rows = [json.loads(row) for row in log.read_text().splitlines()]
+    if len(rows) < stage.epochs:
+        return []
+    with np.load(log.with_suffix(".npz")) as file:
+        model.set_weights([file[name] for name in file.files])
+    return rows
+
+
 def train_stages(
-    architecture: Staged, data: Dataset, seed: int, log: Path
+    architecture: Staged, data: Dataset, seed: int, log: Path, resume: bool
 ) -> tuple[tf.keras.Model, list[dict[str, float]]]:
     """Train a network; the exported form of its best epoch of the last stage, and what every epoch gave.
 
-    `log` gets a line of JSON an epoch, and the weights of the best epoch so far lie beside it, so that a long
-    training can be watched.
+    A stage writes a line of JSON an epoch, and the weights of its best epoch so far beside it, under the name of `log`
+    and the stage's number; with `resume` a stage that ended there is not repeated.
     """
     recipe = architecture.recipe
     kept, held = split(data, recipe.held_out, seed)
@@ -123,13 +135,19 @@ def train_stages(
         previous = load(REPO_ROOT / "models" / architecture.start_from / "model.h5")
     history: list[dict[str, float]] = []
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("")
     for number, stage in enumerate(recipe.stages, start=1):
-        # So that a stage does not depend on what the stages before it drew.
-        tf.keras.utils.set_random_seed(seed + number)
+        # So that a stage draws the same whether those before it were repeated.
+        if number > 1:
+            tf.keras.utils.set_random_seed(seed + number)
         model = architecture.build(SURROGATE, stage.side)
         if previous is not None:
             copy_matching(previous, model)
+        previous = model
+        file = log.with_name(f"{log.name}_{number}.jsonl")
+        if resume and (rows := done_before(file, stage, model)):
+            history += rows
+            continue
+        file.write_text("")
         steps = len(kept) // recipe.batch
         schedule = tf.keras.optimizers.schedules.CosineDecay(
             stage.first_rate, (stage.horizon or stage.epochs) * steps, alpha=stage.last_rate / stage.first_rate
@@ -139,7 +157,7 @@ def train_stages(
             tf.keras.losses.CategoricalCrossentropy(),
             metrics=["accuracy"],
         )
-        chooser = HeldOut(central(images[held], stage.side), labels[held], number, log)
+        chooser = HeldOut(central(images[held], stage.side), labels[held], number, file)
         model.fit(
             batches(images[kept], labels[kept], classes, stage, recipe, seed + number),
             epochs=stage.epochs,
@@ -149,7 +167,6 @@ def train_stages(
         )
         history += chooser.history
         model.set_weights(chooser.best[1])
-        previous = model
     exported = architecture.build(EXPORTED, architecture.recipe.stages[-1].side)
     exported.set_weights(previous.get_weights())
     return calibrated_if_better(exported, images[kept], images[held], labels[held]), history
@@ -166,7 +183,7 @@ def calibrated_if_better(
     return model
 
 
-def run_staged(name: str, out: Path, seed: int, export_only: bool) -> dict[str, Any]:
+def run_staged(name: str, out: Path, seed: int, export_only: bool, resume: bool) -> dict[str, Any]:
     """Train or check a network of `STAGED`; what goes into ``training.json``."""
     architecture = STAGED[name]
     data = LOADERS[architecture.dataset]()
@@ -175,8 +192,8 @@ def run_staged(name: str, out: Path, seed: int, export_only: bool) -> dict[str, 
     if export_only:
         record = json.loads(file.read_text()) if file.is_file() else {}
     else:
-        log = REPO_ROOT / "target" / "training" / f"{name}.jsonl"
-        model, history = train_stages(architecture, data, seed, log)
+        log = REPO_ROOT / "target" / "training" / name
+        model, history = train_stages(architecture, data, seed, log, resume)
         save(model, out, signs_only=True)
         _, held = split(data, architecture.recipe.held_out, seed)
         record = {

@@ -67,6 +67,11 @@ def parse_arguments() -> argparse.Namespace:
         help="do not train: check the files in --out again and rewrite what is derived from them",
     )
     parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="of a training in stages, do not repeat those that target/training holds",
+    )
+    parser.add_argument(
         "--validation",
         type=int,
         default=0,
@@ -165,7 +170,7 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.network, out, arguments.seed, arguments.width or 1.0, arguments.export_only
         )
     elif arguments.network in STAGED:
-        record = run_staged(arguments.network, out, arguments.seed, arguments.export_only)
+        record = run_staged(arguments.network, out, arguments.seed, arguments.export_only, arguments.resume)
     else:
         record = run_images(arguments, out)
     if record is None:
