@@ -93,24 +93,24 @@ def train_on(
 
 
 def beginning(
-    name: str,
-    width: float,
-    copies: tuple[np.ndarray, np.ndarray],
-    x: np.ndarray,
-    recipe: Recipe,
-    arguments: argparse.Namespace,
-) -> tf.keras.Model:
-    """The network of this width from models/ where its training left out the same images, else a new one."""
-    file = REPO_ROOT / "models" / name / "training.json"
-    made = json.loads(file.read_text()) if file.is_file() else {}
-    settings = made.get("recipe", {})
-    untrimmed = "trimmed" not in made
-    if untrimmed and (settings.get("width"), settings.get("held_out")) == (width, recipe.held_out):
-        return load(file.with_name("model.h5"))
+    copies: tuple[np.ndarray, np.ndarray], x: np.ndarray, recipe: Recipe, arguments: argparse.Namespace
+) -> tuple[tf.keras.Model, str]:
+    """The network to trim and where it is from.
+
+    What ``train.py`` wrote with this width and the same images left out is taken, from `--start` or models/; a network that
+    was trimmed already is not.  Else a new one is trained, for fewer epochs.
+    """
+    name, width = arguments.network, arguments.width
+    for folder in (arguments.start or WORK / "start" / name, REPO_ROOT / "models" / name):
+        file = folder / "training.json"
+        settings = json.loads(file.read_text()).get("recipe", {}) if file.is_file() else {}
+        if (settings.get("width"), settings.get("held_out")) == (width, recipe.held_out):
+            return load(folder / "model.h5"), f"train.py {name} --width {width:g}, {settings['epochs']} epochs"
     model = ARCHITECTURES[name].build(EXPORTED, width)
-    return train_on(
+    model = train_on(
         model, copies, x, recipe, arguments.first_epochs, recipe.learning_rate, arguments.seed, "untrimmed"
     )
+    return model, f"a new network, {arguments.first_epochs} epochs"
 
 
 def sizes(model: tf.keras.Model) -> list[int]:
@@ -172,16 +172,18 @@ def run(arguments: argparse.Namespace) -> None:
     tf.keras.utils.set_random_seed(arguments.seed)
     folder = WORK / f"{name}_{width:g}"
     folder.mkdir(parents=True, exist_ok=True)
-    model = beginning(name, width, copies, part.x_train, recipe, arguments)
+    model, origin = beginning(copies, part.x_train, recipe, arguments)
     judged = folder / "trim_data.npz"
     start = time.monotonic()
     rows: list[dict[str, Any]] = []
     record = {
         "seed": arguments.seed,
+        "began_with": origin,
         "trim_images": arguments.images,
+        "trim_samples": arguments.samples,
         "step": arguments.step,
         "epochs": arguments.epochs,
-        "first_epochs": arguments.first_epochs,
+        "rate": arguments.rate,
         "rounds": rows,
     }
     for number in range(arguments.rounds + 1):
@@ -258,6 +260,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=4, help="most rounds (default 4)")
     parser.add_argument("--floor", type=float, default=97.0, help="stop below this validation accuracy, per cent")
     parser.add_argument("--step", type=float, default=1.0, help="accuracy a round may take before training, points")
+    parser.add_argument("--start", type=Path, help="folder of train.py's --out (default target/trim/start/NETWORK, models/NETWORK)")
     parser.add_argument("--epochs", type=int, default=6, help="epochs after each round (default 6)")
     parser.add_argument("--first-epochs", type=int, default=25, help="epochs of a new network (default 25)")
     parser.add_argument("--rate", type=float, default=3e-3, help="Adam's rate after a round (default 0.003)")
