@@ -34,6 +34,9 @@ class Stage:
     border: int = 0
     # Epochs over which the cosine is laid; more than `epochs` leaves its end out, 0 stands for `epochs`.
     horizon: int = 0
+    # Whether BatchNorm's averages are set anew before each epoch is judged: those of training lag behind
+    # while signs still flip.
+    calibrated: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,8 @@ STAGED: dict[str, Staged] = {
         recipe=StagedRecipe(
             batch=128,
             stages=(
-                Stage(epochs=11, side=24, first_rate=5e-3, last_rate=2e-3),
-                Stage(epochs=8, side=32, first_rate=2e-3, last_rate=0.0, border=3),
+                Stage(epochs=5, side=24, first_rate=5e-3, last_rate=2e-3, horizon=11),
+                Stage(epochs=5, side=32, first_rate=2e-3, last_rate=0.0, border=2, calibrated=True),
             ),
             held_out=5000,
         ),
@@ -138,7 +141,7 @@ STAGED: dict[str, Staged] = {
         build=lambda activation, side: bc1("valid", activation, side),
         recipe=StagedRecipe(
             batch=128,
-            stages=(Stage(epochs=3, side=32, first_rate=1e-3, last_rate=0.0, border=3),),
+            stages=(Stage(epochs=2, side=32, first_rate=1e-3, last_rate=0.0, border=2, calibrated=True),),
             held_out=5000,
         ),
         start_from="bc1",

@@ -17,6 +17,9 @@ from export import accuracy, export, load, predict, save, versions
 from networks import EXPORTED, SURROGATE
 from training import Progress, calibrate_batch_norm, shuffled_steps
 
+# Images whose statistics BatchNorm gets before an epoch is judged, where a stage says so.
+JUDGING_IMAGES = 2000
+
 
 def split(data: Dataset, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the training images to train on, and of those to choose the epoch by."""
@@ -81,13 +84,20 @@ def central(x: np.ndarray, side: int) -> np.ndarray:
 class HeldOut(tf.keras.callbacks.Callback):
     """Measures the accuracy on held-out images after each epoch and keeps the best weights."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, stage: int, log: Path) -> None:
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, stage: int, log: Path, calibration: np.ndarray | None
+    ) -> None:
         super().__init__()
         self.x, self.y, self.stage, self.log = x, y, stage, log
+        # Un-augmented training images; None judges a network by the averages of its training.
+        self.calibration = calibration
         self.history: list[dict[str, float]] = []
         self.best: tuple[float, list[np.ndarray]] = (-1.0, [])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        trained = self.model.get_weights()
+        if self.calibration is not None:
+            calibrate_batch_norm(self.model, self.calibration)
         seen = accuracy(predict(self.model, self.x), self.y)
         logs = logs if logs is not None else {}
         row = {
@@ -104,6 +114,7 @@ class HeldOut(tf.keras.callbacks.Callback):
         if seen > self.best[0]:
             self.best = (seen, self.model.get_weights())
             np.savez(self.log.with_suffix(".npz"), *self.best[1])
+        self.model.set_weights(trained)
 
 
 def done_before(log: Path, stage: Stage, model: tf.keras.Model) -> list[dict[str, float]]:
@@ -157,7 +168,10 @@ def train_stages(
             tf.keras.losses.CategoricalCrossentropy(),
             metrics=["accuracy"],
         )
-        chooser = HeldOut(central(images[held], stage.side), labels[held], number, file)
+        calibration = None
+        if stage.calibrated:
+            calibration = images[kept][:JUDGING_IMAGES].reshape(JUDGING_IMAGES, -1)
+        chooser = HeldOut(central(images[held], stage.side), labels[held], number, file, calibration)
         model.fit(
             batches(images[kept], labels[kept], classes, stage, recipe, seed + number),
             epochs=stage.epochs,
