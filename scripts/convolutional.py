@@ -128,8 +128,8 @@ STAGED: dict[str, Staged] = {
         recipe=StagedRecipe(
             batch=128,
             stages=(
-                Stage(epochs=5, side=24, first_rate=5e-3, last_rate=2e-3, horizon=11),
-                Stage(epochs=5, side=32, first_rate=2e-3, last_rate=0.0, border=2, calibrated=True),
+                Stage(epochs=4, side=24, first_rate=5e-3, last_rate=2e-3, horizon=11),
+                Stage(epochs=4, side=32, first_rate=2e-3, last_rate=0.0, border=2, calibrated=True),
             ),
             held_out=5000,
         ),
