@@ -66,8 +66,10 @@ def gather() -> dict[str, dict[str, Any]]:
     for cost in sorted((REPO_ROOT / "models").glob("*/cost.json")):
         training = json.loads(cost.with_name("training.json").read_text())
         known = json.loads(cost.read_text())
+        splits = training.get("split_accuracy")
         found[cost.parent.name] = {
-            "accuracy": training["test_accuracy_h5"],
+            "accuracy": splits["mean"] if splits else training["test_accuracy_h5"],
+            "accuracy_is": "mean of repeated splits" if splits else "of the test inputs",
             "tested_on": next(n for key, n in training.items() if key in ("test_images", "test_rows")),
             "validation_accuracy": training.get("held_out_accuracy"),
             "and": known["and"],
