@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import lzma
 import os
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -20,6 +21,8 @@ DEFAULT_DATA_DIR = REPO_ROOT.parent / "shared" / "data"
 # First word of an IDX file: 0x08 = unsigned byte, last byte = number of dimensions.
 IDX_IMAGES_MAGIC = 2051
 IDX_LABELS_MAGIC = 2049
+# A row of a CIFAR-10 batch: the label, then three planes of 32 x 32 bytes.
+CIFAR_ROW = 1 + 3 * 32 * 32
 
 
 class DataError(Exception):
@@ -76,6 +79,58 @@ def load_mnist() -> Dataset:
     x_train, y_train, x_test, y_test = (read_idx(folder / n, m) for n, m in parts.items())
     return Dataset(
         x_train.reshape(len(x_train), -1), y_train, x_test.reshape(len(x_test), -1), y_test
+    )
+
+
+def read_cifar_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """One binary batch, as it is or compressed by xz: colours last, uint8 ``[count, 3072]``; labels."""
+    for file, opener in ((path, open), (path.with_name(path.name + ".xz"), lzma.open)):
+        if not file.is_file():
+            continue
+        try:
+            with opener(file, "rb") as stream:
+                raw = np.frombuffer(stream.read(), np.uint8)
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise DataError(f"{file} cannot be read: {error}.") from error
+        if raw.size == 0 or raw.size % CIFAR_ROW:
+            raise DataError(f"{file} has {raw.size} bytes, expected rows of {CIFAR_ROW}.")
+        rows = raw.reshape(-1, CIFAR_ROW)
+        planes = rows[:, 1:].reshape(-1, 3, 32, 32)
+        return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)).reshape(len(rows), -1), rows[:, 0]
+    raise DataError(
+        f"CIFAR-10 is not in {path.parent} ({path.name} missing): get the binary version, put its six "
+        ".bin files (or .bin.xz) into a folder called cifar10, and set XONN_DATA to the folder that "
+        "contains it."
+    )
+
+
+def load_cifar10() -> Dataset:
+    """CIFAR-10's official 50,000 / 10,000 split, each image flattened, row by row, red green blue."""
+    folder = data_dir() / "cifar10"
+    parts = [read_cifar_batch(folder / f"data_batch_{i}.bin") for i in range(1, 6)]
+    x_test, y_test = read_cifar_batch(folder / "test_batch.bin")
+    return Dataset(
+        np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]), x_test, y_test
+    )
+
+
+def load_malaria() -> Dataset:
+    """Malaria cells, grey, 32 x 32, flattened; class 1 is infected.  22,046 to train on, 5,512 to test."""
+    path = data_dir() / "malaria" / "malaria32_gray.npz"
+    try:
+        with np.load(path) as file:
+            parts = [file[key] for key in ("x_train", "y_train", "x_test", "y_test")]
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}): put the cells there as x_train, y_train, x_test and "
+            "y_test, or set XONN_DATA to the folder that contains malaria/malaria32_gray.npz."
+        ) from error
+    x_train, y_train, x_test, y_test = parts
+    return Dataset(
+        x_train.reshape(len(x_train), -1),
+        y_train.astype(np.uint8),
+        x_test.reshape(len(x_test), -1),
+        y_test.astype(np.uint8),
     )
 
 
@@ -151,7 +206,11 @@ def load_liver() -> Table:
     return Table(names[:-1], cells[:, :-1], (cells[:, -1] == 1).astype(np.uint8))
 
 
-LOADERS: dict[str, Callable[[], Dataset]] = {"mnist": load_mnist}
+LOADERS: dict[str, Callable[[], Dataset]] = {
+    "mnist": load_mnist,
+    "cifar10": load_cifar10,
+    "malaria": load_malaria,
+}
 
 TABLES: dict[str, Callable[[], Table]] = {
     "breast_cancer": load_breast_cancer,

@@ -5,10 +5,12 @@
     python scripts/train.py bm1 --export-only      export and verify the model that is already there
     python scripts/train.py bm1 --validation 5000  hold images out of the training set, to choose settings
     python scripts/train.py bm2 --width 1.5        hidden layers 1.5 times as wide as the paper's
+    python scripts/train.py bc1                    CIFAR-10, in stages; hours
     python scripts/train.py bh1                    a medical table: repeated splits, then export
 
 Install ``scripts/requirements.txt`` first.  The data is looked for as ``scripts/datasets.py`` says.
-``scripts/networks.py`` holds the image networks and their recipes, ``scripts/tables.py`` those of tables.
+``scripts/networks.py`` holds the networks for digits and their recipes, ``scripts/convolutional.py`` those for
+photographs and cells, ``scripts/tables.py`` those of tables.
 
 What a run writes into the ``--out`` folder: ``model.h5`` and ``model.keras`` (the same weights, no
 optimiser state), ``keras_labels.npy`` (the labels Keras gives on the test set) and ``training.json``
@@ -29,15 +31,17 @@ from typing import Any
 
 # TensorFlow reads these when it is imported: no start-up chatter, and no oneDNN kernels, whose
 # order of summation depends on the processor, but for convolutions, which take three times as long without.
-ONE_DNN = {"bm2", "bm3"}
+ONE_DNN = {"bm2", "bm3", "bc1", "bc1_valid", "bh4"}
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", str(int(not ONE_DNN.isdisjoint(sys.argv))))
 
 import tensorflow as tf  # noqa: E402
 
+from convolutional import STAGED  # noqa: E402
 from datasets import LOADERS, REPO_ROOT, DataError, Dataset  # noqa: E402
 from export import ExportError, accuracy, export, predict, save, versions  # noqa: E402
 from networks import ARCHITECTURES, Architecture, Recipe  # noqa: E402
+from staged import run_staged  # noqa: E402
 from tables import TABULAR, run_table  # noqa: E402
 from training import make_deterministic, train  # noqa: E402
 
@@ -49,7 +53,7 @@ def silence_tensorflow() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a binary network and export it for Keras.")
-    names = sorted([*ARCHITECTURES, *TABULAR])
+    names = sorted([*ARCHITECTURES, *STAGED, *TABULAR])
     parser.add_argument("network", choices=names, help="which network to train")
     parser.add_argument("--epochs", type=int, help="epochs, if not the recipe's")
     parser.add_argument(
@@ -61,6 +65,11 @@ def parse_arguments() -> argparse.Namespace:
         "--export-only",
         action="store_true",
         help="do not train: check the files in --out again and rewrite what is derived from them",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="of a training in stages, do not repeat those that target/training holds",
     )
     parser.add_argument(
         "--validation",
@@ -76,6 +85,10 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--width must be between 0.25 and 8")
     if arguments.network in TABULAR and (arguments.epochs is not None or arguments.validation):
         parser.error(f"--epochs and --validation do not apply to {arguments.network}")
+    if arguments.network in STAGED and (
+        arguments.epochs is not None or arguments.width is not None or arguments.validation
+    ):
+        parser.error(f"--epochs, --width and --validation do not apply to {arguments.network}")
     return arguments
 
 
@@ -156,6 +169,8 @@ def run(arguments: argparse.Namespace) -> None:
         record = run_table(
             arguments.network, out, arguments.seed, arguments.width or 1.0, arguments.export_only
         )
+    elif arguments.network in STAGED:
+        record = run_staged(arguments.network, out, arguments.seed, arguments.export_only, arguments.resume)
     else:
         record = run_images(arguments, out)
     if record is None:

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Draw what training and trimming measured, as SVG written by hand.
+
+    python scripts/curves.py      docs/results/trim_NETWORK.svg from trim.json, models/bc1/training.svg from training.json
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Callable, Iterable
+
+REPO_ROOT = Path(__file__).resolve().parent.parent
+RESULTS = REPO_ROOT / "docs" / "results"
+WIDTH, HEIGHT = 760, 420
+LEFT, RIGHT, TOP, BOTTOM = 70, 730, 50, 360
+COLOURS = ("#1f5fa8", "#c2541b", "#2a8a57", "#8a4fa3", "#9a7b16", "#555555")
+STYLE = """
+  text { font: 13px system-ui, 'Helvetica Neue', Arial, sans-serif; fill: #333 }
+  .title { font-weight: 600; fill: #111 } .small { font-size: 11.5px; fill: #666 }
+  .grid { stroke: #e4e4e4 } .line { fill: none; stroke-width: 2 }
+"""
+# XONN's published network of each row: megabytes and accuracy in per cent (its tables of MNIST networks).
+PUBLISHED = {"bm1": (4.29, 97.6), "bm2": (38.28, 98.64), "bm3": (32.13, 99.0)}
+MEASURE = "oca_half-gates"
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values ``low`` to ``high`` on pixels ``begin`` to ``end``, perhaps by their logarithm."""
+
+    low: float
+    high: float
+    begin: float
+    end: float
+    logarithmic: bool = False
+
+    def at(self, value: float) -> float:
+        scale: Callable[[float], float] = math.log if self.logarithmic else float
+        share = (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
+        return self.begin + share * (self.end - self.begin)
+
+    def ticks(self) -> list[float]:
+        """Round values within the axis: 1, 2, 5 times a power of ten, or even steps of that kind."""
+        if self.logarithmic:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            found = [m * 10.0**p for p in powers for m in (1, 2, 5)]
+            return [tick for tick in found if self.low <= tick <= self.high]
+        power = 10 ** math.floor(math.log10((self.high - self.low) / 4))
+        step = next(m * power for m in (1, 2, 5, 10) if (self.high - self.low) / (m * power) <= 8)
+        first = math.ceil(self.low / step - 1e-9)
+        return [step * i for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def text(x: float, y: float, content: str, more: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(content)}</text>'
+
+
+def frame(x: Axis, y: Axis, title: str, below: str, beside: str) -> list[str]:
+    """Title, grid and labels of both axes."""
+    out = [text(LEFT, 24, title, 'class="title"'), text(LEFT, 42, beside, 'class="small"')]
+    for tick in x.ticks():
+        at = x.at(tick)
+        out.append(f'<line class="grid" x1="{at:.1f}" y1="{y.begin}" x2="{at:.1f}" y2="{y.end}"/>')
+        out.append(text(at, y.begin + 18, f"{tick:g}", 'text-anchor="middle" class="small"'))
+    for tick in y.ticks():
+        at = y.at(tick)
+        out.append(f'<line class="grid" x1="{x.begin}" y1="{at:.1f}" x2="{x.end}" y2="{at:.1f}"/>')
+        out.append(text(x.begin - 8, at + 4, f"{tick:.4g}", 'text-anchor="end" class="small"'))
+    out.append(text((x.begin + x.end) / 2, y.begin + 40, below, 'text-anchor="middle" class="small"'))
+    return out
+
+
+def line(x: Axis, y: Axis, points: Iterable[Point], colour: str, dots: bool) -> list[str]:
+    """A polyline, perhaps with a dot at each point."""
+    placed = [(x.at(a), y.at(b)) for a, b in points]
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in placed)
+    out = [f'<polyline class="line" points="{path}" stroke="{colour}"/>']
+    if dots:
+        out += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3.5" fill="{colour}"/>' for a, b in placed]
+    return out
+
+
+def write(path: Path, body: list[str]) -> None:
+    """An SVG file on white."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
+    background = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>'
+    path.write_text("\n".join([head, f"<style>{STYLE}</style>", background, *body, "</svg>", ""]))
+    print(path.relative_to(REPO_ROOT))
+
+
+def legend(names: list[tuple[str, str]], x: float, y: float) -> list[str]:
+    """Names in their colours, one below the other."""
+    out = []
+    for row, (name, colour) in enumerate(names):
+        at = y + 18 * row
+        out.append(f'<line class="line" x1="{x}" y1="{at - 4}" x2="{x + 22}" y2="{at - 4}" stroke="{colour}"/>')
+        out.append(text(x + 28, at, name))
+    return out
+
+
+def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
+    """Accuracy on the validation images against bytes, a line for each width."""
+    rows = [row for run in runs.values() for row in run["rounds"]]
+    published = PUBLISHED[name]
+    sizes = [row["bytes"][MEASURE] / 1e6 for row in rows] + [published[0]]
+    seen = [100 * row["validation_accuracy"] for row in rows] + [published[1]]
+    margin = 0.08 * (max(seen) - min(seen))
+    x = Axis(min(sizes) / 1.2, max(sizes) * 1.2, LEFT, RIGHT, logarithmic=True)
+    y = Axis(min(seen) - margin, max(seen) + margin, BOTTOM, TOP + 10)
+    body = frame(
+        x,
+        y,
+        f"{name.upper()}, trimmed and trained in turns",
+        "megabytes of one prediction, both directions: first layer by conditional addition, half gates",
+        "per cent right of 5,000 validation images",
+    )
+    names = []
+    for (width, run), colour in zip(sorted(runs.items(), key=lambda item: float(item[0])), COLOURS):
+        points = [(r["bytes"][MEASURE] / 1e6, 100 * r["validation_accuracy"]) for r in run["rounds"]]
+        body += line(x, y, points, colour, dots=True)
+        names.append((f"s = {width}", colour))
+        for row in run["rounds"]:
+            if row["sizes"] == chosen:
+                a, b = x.at(row["bytes"][MEASURE] / 1e6), y.at(100 * row["validation_accuracy"])
+                body.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="8" fill="none" stroke="#111" stroke-width="1.6"/>')
+    a, b = x.at(published[0]), y.at(published[1])
+    body.append(f'<path d="M{a - 6:.1f},{b - 6:.1f} l12,12 m0,-12 l-12,12" stroke="#111" stroke-width="1.8"/>')
+    side = ('text-anchor="end"', -10) if a > (LEFT + RIGHT) / 2 else ("", 10)
+    body.append(text(a + side[1], b + 20, "XONN, published (test images)", side[0]))
+    lowest = LEFT + 12 if side[0] else RIGHT - 110
+    body += legend(names, lowest if min(sizes) * 3 < max(sizes) else RIGHT - 110, BOTTOM - 18 * len(names))
+    write(RESULTS / f"trim_{name}.svg", body)
+
+
+def training(name: str, history: list[dict], title: str) -> None:
+    """Accuracy by epoch, on training images as they are augmented and on held-out ones as they are."""
+    x = Axis(0, len(history), LEFT, RIGHT)
+    series = {"held out": "held_out_accuracy", "training, augmented": "training_accuracy"}
+    values = [100 * row[key] for row in history for key in series.values()]
+    y = Axis(math.floor(min(values) / 5) * 5, math.ceil(max(values) / 5) * 5, BOTTOM, TOP + 10)
+    body = frame(x, y, title, "epoch", "per cent right")
+    for (label, key), colour in zip(series.items(), COLOURS):
+        body += line(x, y, [(i, 100 * row[key]) for i, row in enumerate(history, start=1)], colour, dots=False)
+    changes = [i for i in range(1, len(history)) if history[i]["stage"] != history[i - 1]["stage"]]
+    for at in changes:
+        body.append(
+            f'<line x1="{x.at(at):.1f}" y1="{BOTTOM}" x2="{x.at(at):.1f}" y2="{TOP + 10}" stroke="#999" '
+            'stroke-dasharray="4 4"/>'
+        )
+        body.append(text(x.at(at) + 5, TOP + 24, "whole images", 'class="small"'))
+    body += legend(list(zip(series, COLOURS)), RIGHT - 190, BOTTOM - 40)
+    write(REPO_ROOT / "models" / name / "training.svg", body)
+
+
+def main() -> None:
+    results = RESULTS / "trim.json"
+    runs = json.loads(results.read_text()) if results.is_file() else {}
+    for name, widths in runs.items():
+        record = REPO_ROOT / "models" / name / "training.json"
+        chosen = json.loads(record.read_text()).get("sizes") if record.is_file() else None
+        trimming(name, widths, chosen)
+    for name, title in (("bc1", "BC1 on CIFAR-10"), ("bh4", "BH4 on malaria cells, grey")):
+        record = REPO_ROOT / "models" / name / "training.json"
+        if record.is_file():
+            training(name, json.loads(record.read_text())["history"], title)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Two processes on this machine compute predictions privately: what they send, how long it takes, what they answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets import REPO_ROOT
+
+SCHEMES = ("half-gates", "three-halves")
+FIRST_LAYERS = ("gc", "oca")
+
+
+class PrivateRunError(Exception):
+    """A program failed; the message is one sentence."""
+
+
+def default_programs() -> Path:
+    """The folder of the release programs, where cargo puts them."""
+    return Path(os.environ.get("CARGO_TARGET_DIR") or REPO_ROOT / "target") / "release"
+
+
+def call(*command: object) -> str:
+    """What a command prints on standard output."""
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    except OSError as error:
+        raise PrivateRunError(f"{command[0]} cannot be started ({error}): run cargo build --release.") from error
+    if done.returncode != 0:
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise PrivateRunError(f"{' '.join(map(str, command))}: {last}")
+    return done.stdout
+
+
+def build(h5: Path, programs: Path, folder: Path) -> tuple[Path, Path]:
+    """Compile a model; the package and the secret, both in `folder`."""
+    package = folder / f"{h5.parent.name}_{h5.stem}.xonn"
+    call(programs / "xonn-compile", "build", h5, "-o", package)
+    return package, package.with_suffix(".secret")
+
+
+def and_gates(package: Path, programs: Path) -> int:
+    """AND gates of a prediction, the first layer garbled."""
+    costs = json.loads(call(programs / "xonn-compile", "inspect", package, "--format", "json"))
+    ands = costs["total"]["and"]
+    return ands["full"] + ands["half"]
+
+
+def infer(
+    package: Path, secret: Path, inputs: Path, programs: Path, scheme: str, first_layer: str, count: int
+) -> dict[str, Any]:
+    """Serve and ask, over loopback; the client's report, with ``answers``, its predictions."""
+    arguments = [secret, "--listen", "127.0.0.1:0", "--connections", "1"]
+    server = subprocess.Popen(
+        [str(part) for part in (programs / "xonn-run", "serve", package, "--secret", *arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        address = next((line for line in server.stdout if line.startswith("listening on ")), "")
+        if not address:
+            raise PrivateRunError(f"the server of {package} ended before it listened.")
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder) / "answers.npy"
+            report = json.loads(
+                call(
+                    *(programs / "xonn-run", "infer", "--server", address.split()[-1]),
+                    *("--input", inputs, "--limit", count, "--output", output, "--json"),
+                    *("--scheme", scheme, "--first-layer", first_layer, "--timeout", 300),
+                )
+            )
+            report["answers"] = np.load(output)
+        server.wait(timeout=60)
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+    return report
+
+
+def bytes_of_one(package: Path, secret: Path, inputs: Path, programs: Path) -> dict[str, int]:
+    """Bytes of one prediction on a connection of its own, both directions, set-up included.
+
+    Keys are ``<first layer>_<scheme>``, such as ``oca_half-gates``.
+    """
+    sizes = {}
+    for first_layer in FIRST_LAYERS:
+        for scheme in SCHEMES:
+            report = infer(package, secret, inputs, programs, scheme, first_layer, 1)
+            sizes[f"{first_layer}_{scheme}"] = report["sent_bytes"] + report["received_bytes"]
+    return sizes
+
+
+def compare(
+    package: Path, secret: Path, inputs: Path, programs: Path, count: int, scheme: str, first_layer: str
+) -> dict[str, Any]:
+    """`count` private predictions beside those in the clear.
+
+    Gives how many agree, bytes a prediction each way on this one connection, and the median time in ms.
+    """
+    report = infer(package, secret, inputs, programs, scheme, first_layer, count)
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "clear.npy"
+        call(
+            *(programs / "xonn-run", "eval", package, "--secret", secret),
+            *("--input", inputs, "--limit", count, "--output", output),
+        )
+        clear = np.load(output)
+    return {
+        "scheme": scheme,
+        "first_layer": report["first_layer"],
+        "samples": len(clear),
+        "equal_to_eval": int(np.sum(clear == report["answers"])),
+        "received_bytes_each": round(report["received_bytes"] / len(clear)),
+        "sent_bytes_each": round(report["sent_bytes"] / len(clear)),
+        "inference_ms_median": round(report["inference_ms_median"], 1),
+    }
