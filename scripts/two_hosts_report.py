@@ -12,6 +12,14 @@ from two_hosts_links import LINKS
 # XONN (Riazi, Samragh, Chen, Laine, Lauter, Koushanfar, USENIX Security 2019): what its table of results says of a
 # network, in seconds and MB, and MB of the same network by the factor s on its hidden layers.
 PUBLISHED = {"BM1": (0.13, 4.29), "BM2": (0.16, 38.3), "BM3": (0.15, 32.1), "BC1": (5.79, 2599)}
+# The same papers' accuracy, s and MB of a prediction of a network of the same task: XONN's tables; MiniONN (Liu, Juuti, Lu,
+# Asokan, CCS 2017), tables 2, 4 and 5, offline and online together, whose networks are not binary.
+PAPERS = {
+    "bm1": ("97.6 %, 4.29 MB, 0.13 s", "97.6 %, 15.8 MB, 1.04 s"),
+    "bm2": ("98.64 %, 38.3 MB, 0.16 s", "98.95 %, 47.6 MB, 1.28 s"),
+    "bm3": ("99.0 %, 32.1 MB, 0.15 s", "99.31 %, 657.5 MB, 9.3 s"),
+    "bc1": ("81.8 %, 2,599 MB, 5.79 s", "81.61 %, 9,272 MB, 544 s"),
+}
 BY_WIDTH = {
     "bm1": (1, 2.57),
     "bm1@1.5": (1.5, 4.09),
@@ -158,6 +166,21 @@ def kb(size: float) -> str:
     return f"{size:,.0f}" if size >= 100 else f"{size:.1f}"
 
 
+def trained(models: dict) -> list[str]:
+    """The networks of models/, with what the papers publish for the same task."""
+    rows = []
+    for name, run in models.items():
+        sizes = [
+            " / ".join(mb(run["bytes_of_one_prediction"][f"{way}_{scheme}"]) for scheme in SCHEMES) for way in ("gc", "oca")
+        ]
+        took = " / ".join(f"{run['median_ms'][scheme]:.0f} ms" for scheme in SCHEMES)
+        accuracy = f"{run['accuracy']:.2%}".replace("%", " %")
+        link = f"[{name.upper()}](../models/{name}/README.md)"
+        rows.append([link, accuracy, f"{run['and']:,}", *sizes, took, *PAPERS.get(name.split("_")[0], ("", ""))])
+    head = ["network", "accuracy", "ANDs", "first layer garbled, MB", "by oca, MB", "median", "XONN", "MiniONN"]
+    return table(head, rows)
+
+
 def seen(links: dict) -> list[str]:
     rows = []
     for name in filter(links.get, LINKS):
@@ -230,6 +253,7 @@ def write(out: Path) -> None:
         "dates": " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "",
         "costs": costs(runs),
         "times": times(runs),
+        "trained": trained(json.loads((out / "results/models.json").read_text())),
         "ahead": ahead(early["runs"]),
         "compared": compared(runs),
         "published": table(["network", "XONN, time", "XONN, MB"], published),
