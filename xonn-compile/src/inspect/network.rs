@@ -108,6 +108,6 @@ mod tests {
         let estimate = Estimate::of(1250, 3, network);
         assert_eq!((estimate.transfer_ms, estimate.compute_ms, estimate.total_ms), (10.0, 3.0, 20.0));
         assert_eq!(labels(128) + decoding(4), 48 + 1024 + 16 + 2048 + 128);
-        assert_eq!(CONNECT, 17_597);
+        assert_eq!(CONNECT, 17_601);
     }
 }
