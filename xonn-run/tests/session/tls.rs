@@ -53,7 +53,7 @@ fn what_is_written_is_read_both_ways_whoever_begins() {
         let (server, client) = streams();
         let mut server = Connection::of_server(server, Some(&server_tls)).expect("a session");
         let mut client = Connection::of_client(client, Some(&client_tls)).expect("a session");
-        let data: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+        let data: Vec<u8> = (0..3_000_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
         std::thread::scope(|scope| {
             let (first, second) =
                 if server_begins { (&mut server, &mut client) } else { (&mut client, &mut server) };
