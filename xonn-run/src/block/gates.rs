@@ -14,7 +14,7 @@ use zeroize::DefaultIsZeroes;
 use super::tccr::Offsets;
 use super::tccr::SHARING;
 #[cfg(target_arch = "x86_64")]
-use super::x86_64;
+use super::vector;
 use super::{Backend, Block, Tccr};
 
 mod portable;
@@ -134,11 +134,11 @@ impl Tccr {
             Backend::Portable => work.run(&mut portable::Gates::new(self.start, self.offsets)),
             // SAFETY (all three): `self.backend` was found available on this processor when `self` was made.
             #[cfg(target_arch = "x86_64")]
-            Backend::AesNi => unsafe { x86_64::run_aes_ni(self.start, self.offsets, work) },
+            Backend::AesNi => unsafe { vector::run_aes_ni(self.start, self.offsets, work) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes256 => unsafe { x86_64::run_vaes_256(self.start, self.offsets, work) },
+            Backend::Vaes256 => unsafe { vector::run_vaes_256(self.start, self.offsets, work) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes512 => unsafe { x86_64::run_vaes_512(self.start, self.offsets, work) },
+            Backend::Vaes512 => unsafe { vector::run_vaes_512(self.start, self.offsets, work) },
             #[cfg(not(target_arch = "x86_64"))]
             _ => unreachable!("no other backend is available on this architecture"),
         }

@@ -1,8 +1,8 @@
-//! The kernels on the AES instructions of x86-64, written once for vectors of 1, 2 and 4 blocks.
+//! The kernels on the AES instructions of a processor, written once for vectors of 1, 2 and 4 blocks.
 //!
-//! [`lanes`] says what a vector can do and implements it for AES-NI, VAES-256 and VAES-512; [`hash`] and
-//! [`counter`] are generic in it. The functions here are the only way in: each enables the instructions of
-//! one backend for the kernel that is inlined into it.
+//! [`lanes`] says what a vector can do; [`hash`], [`gates`] and [`counter`] are generic in it, and each architecture
+//! has a module that implements it. The functions here are the only way in: each enables the instructions of one backend for
+//! the kernel that is inlined into it.
 
 // Vectors are indexed: iterators over arrays of them are not always seen through, and then the arrays are in memory.
 #![allow(clippy::needless_range_loop)]
@@ -12,11 +12,16 @@ mod gates;
 mod hash;
 mod lanes;
 
+mod x86_64;
+
 use core::arch::x86_64::{__m128i, __m256i, __m512i};
 
 use super::Block;
 use super::gates::Work;
 use super::tccr::Offsets;
+
+/// The vector of one block.
+type One = __m128i;
 
 /// A kernel for each backend, as `fn` with the instructions that its vectors need.
 macro_rules! entry_points {
