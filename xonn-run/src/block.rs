@@ -17,7 +17,7 @@ mod gates;
 mod portable;
 mod prg;
 mod tccr;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
 
 pub use backend::{Backend, BackendError};

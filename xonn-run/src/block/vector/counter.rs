@@ -74,12 +74,12 @@ const UP_TWO: [u32; 4] = [!0, !0, 0x0302_0100, 0x0706_0504];
 unsafe fn key_schedule(key: One) -> [One; 11] {
     unsafe {
         let mut keys = [key; 11];
-        for (round, rcon) in RCON.into_iter().enumerate() {
+        for round in 0..RCON.len() {
             let key = keys[round];
             // RotWord of word 3 in all four words: ShiftRows leaves equal words as they are, SubBytes is
             // SubWord.
             let rotated = key.shuffle(One::words([0x0c0f_0e0d; 4]));
-            let change = rotated.last_round(One::words([rcon; 4]));
+            let change = rotated.last_round(One::words([RCON[round]; 4]));
             // Word i of the sum is the sum of words 0 to i.
             let sum = key.xor(key.shuffle(One::words(UP_ONE)));
             keys[round + 1] = sum.xor3(sum.shuffle(One::words(UP_TWO)), change);
