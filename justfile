@@ -35,6 +35,24 @@ demo:
 deny:
     cargo deny check
 
+# unsafe code under AddressSanitizer (needs a nightly toolchain): block, ot, oca, garble, on all backends of this processor
+sanitize:
+    RUSTFLAGS='-Zsanitizer=address -Cdebug-assertions=on' cargo +nightly test --release -p xonn-run --lib --test garbling \
+        --target x86_64-unknown-linux-gnu --target-dir target/sanitize
+
+# all tests of the runtime without vector instructions, AES bitsliced
+portable:
+    RUSTFLAGS='--cfg xonn_portable --cfg aes_backend="soft"' cargo test --release -p xonn-run --target-dir target/portable
+
+# portable, AES-NI and VAES-256 kernels in Miri, some 15 minutes (needs nightly with miri and rust-src; Miri has no AVX-512 AES)
+miri:
+    RUSTFLAGS='--cfg aes_backend="soft" -Ctarget-feature=+aes,+ssse3,+vaes,+avx2' MIRIFLAGS=-Zmiri-disable-isolation \
+        cargo +nightly miri test -p xonn-run --lib --target-dir target/miri -- --skip sigma_is --skip three_halves block::
+
+# our OT extension beside cryprot-ot's: `just compare-ot 21 7` for 2^21 OTs, medians of 7 turns
+compare-ot log="21" turns="7":
+    compare/run.sh {{log}} {{turns}}
+
 # random networks through every stage: `just sweep-networks 4000 7` for 4,000 of each kind from seed 7
 sweep-networks cases="4000" seed="7":
     PROPTEST_CASES={{cases}} PROPTEST_RNG_SEED={{seed}} cargo test --release -p xonn-compile --test random_networks

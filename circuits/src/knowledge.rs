@@ -154,6 +154,15 @@ impl AndCosts {
         32 * self.full + 16 * (self.half + self.evaluator_half)
     }
 
+    /// Bytes of garbled tables as three halves: 24 bytes and 5 bits a full AND, 16 bytes a half AND.
+    ///
+    /// A run cuts the tables into segments of some 256 KiB and fills the bits of each up to bytes, so it can have less than a byte
+    /// a segment more.
+    #[must_use]
+    pub fn three_halves_bytes(&self) -> u64 {
+        24 * self.full + (5 * self.full).div_ceil(8) + 16 * (self.half + self.evaluator_half)
+    }
+
     /// The same for `n` copies.
     #[must_use]
     pub fn times(self, n: u64) -> Self {

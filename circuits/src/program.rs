@@ -18,6 +18,8 @@ mod manifest;
 pub mod output;
 pub mod package;
 pub mod secret;
+pub mod shared;
+pub mod traffic;
 mod verify;
 
 use crate::data::InputEncoding;

@@ -16,6 +16,7 @@ pub mod text;
 
 use serde::Serialize;
 use xonn_circuits::program::Program;
+use xonn_circuits::program::traffic::Traffic;
 
 pub use costs::{Costs, Row};
 pub use diagram::Diagram;
@@ -40,6 +41,9 @@ pub struct Report {
     /// Layers and what they cost, of models and packages.
     #[serde(flatten)]
     pub costs: Option<Costs>,
+    /// Bytes of a prediction by each garbling scheme, with first layers garbled and, where they can be, by oblivious conditional
+    /// addition; empty for netlists.
+    pub traffic: Vec<Traffic>,
     /// Gates and what they cost, of netlists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netlist: Option<NetlistCosts>,
@@ -73,6 +77,7 @@ impl Report {
             notes: Vec::new(),
             problems: Vec::new(),
             costs: None,
+            traffic: Vec::new(),
             netlist: None,
             networks: Vec::new(),
             diagrams: Vec::new(),
@@ -82,6 +87,7 @@ impl Report {
     /// Adds what `program` costs, and its drawing.
     pub fn add_program(&mut self, program: &Program) {
         self.costs = Some(Costs::of(program));
+        self.traffic = Traffic::of(program);
         self.diagrams.push(Diagram::of_program(program));
     }
 

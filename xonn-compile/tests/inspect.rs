@@ -8,6 +8,8 @@ use std::path::Path;
 use assert_cmd::Command;
 use common::{compile, fixture, options};
 use serde_json::{Value, json};
+use xonn_circuits::program::traffic::Traffic;
+use xonn_circuits::text::grouped;
 use xonn_compile::inspect::{Costs, Diagram, FileKind, Network, Problem, Report, dot, html};
 use xonn_compile::keras;
 use xonn_compile::lower::lower;
@@ -75,6 +77,28 @@ fn json_has_costs_bounds_and_the_time_of_a_network() {
     assert_eq!(network["layers_ms"].as_array().map(Vec::len), report["layers"].as_array().map(Vec::len));
     output(inspect().arg(&file).args(["--rtt", "10"]), 2);
     output(inspect().arg(&file).args(["--rtt", "10", "--mbps", "0"]), 2);
+}
+
+/// A first layer of pixels by both protocols, in all three formats; the closed form is `xonn-run`'s test of the wire.
+#[test]
+fn bytes_of_a_prediction_stand_in_every_format() {
+    let file = fixture("conv_same.h5");
+    let program = lower(&compile(&file).expect("it compiles")).expect("it has a circuit").program;
+    let ways = Traffic::of(&program);
+    let names: Vec<_> = ways.iter().map(|way| (way.first_layer, way.scheme)).collect();
+    let schemes = ["half-gates", "three-halves"];
+    assert_eq!(names, ["gc", "oca"].map(|first| schemes.map(|scheme| (first, scheme))).concat());
+    assert!(ways[2].inference < ways[0].inference / 2 && ways[1].inference < ways[0].inference);
+    assert_eq!(ways[0].tables, Costs::of(&program).total.bytes);
+    let (stdout, _) = output(inspect().arg(&file).args(["--format", "json"]), 0);
+    let report: Value = serde_json::from_str(&stdout).expect("it is JSON");
+    assert_eq!(report["traffic"], serde_json::to_value(&ways).expect("it is JSON"));
+    for format in ["text", "html"] {
+        let (stdout, _) = output(inspect().arg(&file).args(["--format", format]), 0);
+        for way in &ways {
+            assert!(stdout.contains(&grouped(way.inference)), "{format}: {way:?}");
+        }
+    }
 }
 
 const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>]; evil [label=\"x\\";

@@ -3,11 +3,13 @@
 //! Everything runs in memory. A figure is the median of several runs, with the fastest beside it for machines that are
 //! shared; the processor's own AES rate is measured beside the gates, because it is what bounds them.
 
+mod conditional_addition;
 mod first_layer;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use rand::CryptoRng;
 use serde::Serialize;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::data::InputEncoding;
@@ -21,6 +23,7 @@ use crate::block::{Backend, Block, Prg, Tccr};
 use crate::garble::plan::{Plan, Role};
 use crate::garble::{Evaluator, Garbler, Scheme};
 use crate::ot::{self, OtError};
+pub use conditional_addition::{MeasureError, measure_first_layer};
 pub use first_layer::FirstLayerShape;
 
 /// Millions a second, over several runs.
@@ -49,6 +52,8 @@ pub struct Row {
     pub garble: Option<Rate>,
     /// At the evaluator, or the receiver of OT.
     pub evaluate: Option<Rate>,
+    /// Bytes sent for one of them, either way.
+    pub bytes: Option<f64>,
 }
 
 /// Neurons in the layers measured.
@@ -131,6 +136,18 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
 /// If the backend is not available or the evaluation fails: then the engine is broken and its speed is of no interest.
 #[must_use]
 pub fn measure(what: &str, program: &Program, scheme: Scheme, backend: Backend, threads: usize) -> Row {
+    measure_units(what, program, ("AND", program.costs().total()), scheme, backend, threads)
+}
+
+/// The same, counted in units of which the program has so many.
+fn measure_units(
+    what: &str,
+    program: &Program,
+    (unit, units): (&'static str, u64),
+    scheme: Scheme,
+    backend: Backend,
+    threads: usize,
+) -> Row {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
     let (garbling, evaluation) = (Plan::new(program, Role::Garbler), Plan::new(program, Role::Evaluator));
     let mut rng = rand::rng();
@@ -166,15 +183,16 @@ pub fn measure(what: &str, program: &Program, scheme: Scheme, backend: Backend, 
         }
         runs.push((garble, evaluate));
     }
-    let count = (ands * times) as f64;
+    let count = (units * times) as f64;
     Row {
         what: what.into(),
         backend: backend.to_string(),
         scheme: Some(scheme.to_string()),
         threads,
-        unit: "AND",
+        unit,
         garble: Some(rate(count, runs.iter().map(|run| run.0))),
         evaluate: Some(rate(count, runs.iter().map(|run| run.1))),
+        bytes: Some(garbling.bytes(scheme) as f64 / units.max(1) as f64),
     }
 }
 
@@ -204,7 +222,7 @@ pub fn measure_aes(backend: Backend) -> [Row; 2] {
     let count = CALLS as f64 * BLOCKS as f64;
     let row = |what: &str, unit, garble, evaluate| {
         let (what, backend) = (what.into(), backend.to_string());
-        Row { what, backend, scheme: None, threads: 1, unit, garble, evaluate }
+        Row { what, backend, scheme: None, threads: 1, unit, garble, evaluate, bytes: None }
     };
     [
         row("AES-128, one key", "block", Some(rate(count, stream)), None),
@@ -213,40 +231,71 @@ pub fn measure_aes(backend: Backend) -> [Row; 2] {
     ]
 }
 
-/// OT extension, after its set-up: both roles one after the other on one thread.
+/// OT extension, after its set-up: both roles one after the other on one thread. First random OTs, each host with a block
+/// of its streams, then labels of an offset that is drawn afterwards.
 ///
 /// # Errors
 /// Never with an honest peer, which this is.
-pub fn measure_ot() -> Result<Row, OtError> {
+pub fn measure_ot() -> Result<[Row; 2], OtError> {
     const COUNT: usize = 1 << 17;
     let mut rng = rand::rng();
     let params = ot::Params::default();
-    let (setup, request) = ot::SenderSetup::start(params, [0; 32], &mut rng);
-    let (mut receiver, reply) = ot::ReceiverSetup::reply(params, [0; 32], &mut rng, &request)?;
-    let mut sender = setup.finish(&reply)?;
+    let (mut sender, mut receiver) = connect(params, &mut rng)?;
     let choices: Vec<bool> = (0..COUNT).map(|i| i % 3 == 0).collect();
-    let (mut sending, mut receiving) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        let begin = Instant::now();
-        let (pending, extend) = receiver.extend(&mut rng, &choices)?;
-        let received = begin.elapsed();
-        let begin = Instant::now();
-        let (labels, correlate) = sender.extend(COUNT, &extend)?.correlate(Block::from(1));
-        sending.push(begin.elapsed());
-        black_box(labels);
-        let begin = Instant::now();
-        black_box(pending.correlate(&correlate)?);
-        receiving.push(received + begin.elapsed());
-    }
-    Ok(Row {
-        what: "oblivious transfer".into(),
-        backend: Backend::best().to_string(),
-        scheme: None,
-        threads: 1,
-        unit: "OT",
-        garble: Some(rate(COUNT as f64, sending)),
-        evaluate: Some(rate(COUNT as f64, receiving)),
-    })
+    let numbers: Vec<u32> = (0..COUNT as u32).collect();
+    let extension = ot::msgs::Extend::byte_len(params, COUNT) as f64;
+    let mut measured = |labels: bool| -> Result<Row, OtError> {
+        let (mut sending, mut receiving) = (Vec::new(), Vec::new());
+        for run in 0..RUNS as u64 {
+            let tweak = |number: u32| run << 32 | u64::from(number);
+            let begin = Instant::now();
+            let (pending, extend) = receiver.extend(&mut rng, &choices)?;
+            let received = begin.elapsed();
+            let begin = Instant::now();
+            let keys = sender.extend(COUNT, &extend)?;
+            if labels {
+                let (labels, correlate) = keys.correlate(Block::from(1));
+                sending.push(begin.elapsed());
+                black_box(labels);
+                let begin = Instant::now();
+                black_box(pending.correlate(&correlate)?);
+                receiving.push(received + begin.elapsed());
+                continue;
+            }
+            let (keys, mut pairs) = (keys.into_streams(), [[Block::ZERO; 2]; 64]);
+            for numbers in numbers.chunks(pairs.len()) {
+                keys.blocks(numbers, tweak(numbers[0]), &mut pairs[..numbers.len()]);
+                black_box(&pairs);
+            }
+            sending.push(begin.elapsed());
+            let begin = Instant::now();
+            let (keys, mut blocks) = (pending.into_streams(), [Block::ZERO; 64]);
+            for numbers in numbers.chunks(blocks.len()) {
+                keys.blocks(numbers, tweak(numbers[0]), &mut blocks[..numbers.len()]);
+                black_box(&blocks);
+            }
+            receiving.push(received + begin.elapsed());
+        }
+        let corrections = if labels { ot::msgs::Correlate::byte_len(COUNT) as f64 } else { 0.0 };
+        Ok(Row {
+            what: format!("oblivious transfer, {}", if labels { "labels" } else { "random" }),
+            backend: Backend::best().to_string(),
+            scheme: None,
+            threads: 1,
+            unit: "OT",
+            garble: Some(rate(COUNT as f64, sending)),
+            evaluate: Some(rate(COUNT as f64, receiving)),
+            bytes: Some((extension + corrections) / COUNT as f64),
+        })
+    };
+    Ok([measured(false)?, measured(true)?])
+}
+
+/// Both ends of a connection's OTs.
+fn connect(params: ot::Params, rng: &mut impl CryptoRng) -> Result<(ot::Sender, ot::Receiver), OtError> {
+    let (setup, request) = ot::SenderSetup::start(params, [0; 32], rng);
+    let (receiver, reply) = ot::ReceiverSetup::reply(params, [0; 32], rng, &request)?;
+    Ok((setup.finish(&reply)?, receiver))
 }
 
 /// Millions a second, `count` in each run.

@@ -31,7 +31,6 @@ pub mod ahead;
 pub mod form;
 mod numbers;
 mod packing;
-mod program;
 pub mod receiver;
 pub mod sender;
 mod sums;

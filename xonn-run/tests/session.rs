@@ -18,6 +18,8 @@ mod serving;
 mod steps;
 #[path = "session/tls.rs"]
 mod tls;
+#[path = "session/traffic.rs"]
+mod traffic;
 #[path = "session/wire.rs"]
 mod wire;
 

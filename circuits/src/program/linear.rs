@@ -54,6 +54,12 @@ impl Linear {
         (1 << self.width) - 1
     }
 
+    /// Bits that are shared of a number whose sign is shifted by `shift`: the others follow.
+    #[must_use]
+    pub fn message_bits(&self, shift: u32) -> u32 {
+        self.bits - 1 - shift
+    }
+
     pub(super) fn verify(&self, program: &Program, block: &Block) -> Result<(), String> {
         let Self { width, ref shifts, bits, .. } = *self;
         if !(1..=32).contains(&width) || !(1..=MAX_SUM_BITS).contains(&bits) {

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::package::Digest;
 
@@ -18,8 +19,8 @@ const HEADER: usize = 8 + 32 + 8;
 pub struct Secret {
     /// Digest of the package that the bits belong to.
     pub digest: Digest,
-    /// The bits, in the order of [`super::Source::Secret`].
-    pub bits: Vec<bool>,
+    /// The bits, in the order of [`super::Source::Secret`]; wiped when they are dropped.
+    pub bits: Zeroizing<Vec<bool>>,
 }
 
 impl std::fmt::Debug for Secret {
@@ -68,7 +69,9 @@ impl Secret {
     /// # Errors
     /// What the file system says.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut bytes = MAGIC.to_vec();
+        // As long as the file is, so that no copy stays behind where it grew.
+        let mut bytes = Zeroizing::new(Vec::<u8>::with_capacity(HEADER + self.bits.len().div_ceil(8) + 32));
+        bytes.extend(MAGIC);
         bytes.extend(self.digest.0);
         bytes.extend((self.bits.len() as u64).to_le_bytes());
         bytes.extend(
@@ -76,7 +79,7 @@ impl Secret {
                 .chunks(8)
                 .map(|byte| byte.iter().enumerate().fold(0u8, |b, (i, &bit)| b | u8::from(bit) << i)),
         );
-        let check = Sha256::digest(&bytes);
+        let check = Sha256::digest(&bytes[..]);
         bytes.extend(check);
         // A file that exists keeps its mode when it is opened for writing, so an old one is removed first.
         match std::fs::remove_file(path) {
@@ -96,7 +99,9 @@ impl Secret {
     /// [`SecretError`]: unreadable, malformed, or of another package.
     pub fn read(path: &Path, package: Digest, bits: u64) -> Result<Self, SecretError> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| SecretError::Io { path: name.clone(), source })?;
+        let bytes = std::fs::read(path)
+            .map(Zeroizing::new)
+            .map_err(|source| SecretError::Io { path: name.clone(), source })?;
         let malformed = |reason: String| SecretError::Malformed { path: name.clone(), reason };
         if bytes.len() < HEADER + 32 || !bytes.starts_with(MAGIC) {
             return Err(malformed("not a secret file".into()));
@@ -114,7 +119,7 @@ impl Secret {
             return Err(malformed(format!("it holds {count} bits, the package takes {bits}")));
         }
         let bits = (0..count as usize).map(|i| body[HEADER + i / 8] >> (i % 8) & 1 == 1).collect();
-        Ok(Self { digest, bits })
+        Ok(Self { digest, bits: Zeroizing::new(bits) })
     }
 }
 
@@ -126,7 +131,8 @@ mod tests {
     fn round_trip_and_every_damage_is_noticed() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("m.secret");
-        let secret = Secret { digest: Digest([7; 32]), bits: (0..77).map(|i| i % 3 == 0).collect() };
+        let secret =
+            Secret { digest: Digest([7; 32]), bits: (0..77).map(|i| i % 3 == 0).collect::<Vec<_>>().into() };
         secret.write(&path).expect("written");
         secret.write(&path).expect("written again");
         assert_eq!(Secret::read(&path, Digest([7; 32]), 77).expect("read"), secret);

@@ -39,7 +39,7 @@ impl Build {
         }
         let cannot = |path: &PathBuf, e| format!("{}: cannot be written: {e}", path.display());
         std::fs::write(&self.output, package.bytes()).map_err(|e| cannot(&self.output, e))?;
-        Secret { digest: package.digest(), bits: lowered.secret }
+        Secret { digest: package.digest(), bits: lowered.secret.into() }
             .write(&secret_path)
             .map_err(|e| cannot(&secret_path, e))?;
         let costs = package.program().costs();

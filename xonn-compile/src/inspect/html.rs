@@ -5,11 +5,12 @@
 
 use std::fmt::Write;
 
+use xonn_circuits::program::traffic::Traffic;
 use xonn_circuits::text::grouped;
 
 use super::network::Estimate;
 use super::svg::svg;
-use super::text::{BOUND, duration, ratio, shape};
+use super::text::{BOUND, TRAFFIC, duration, ratio, shape, traffic_cells};
 use super::{Costs, FileKind, NetlistCosts, Problem, Report, Row};
 
 const STYLE: &str = include_str!("html/style.css");
@@ -71,6 +72,7 @@ pub fn html(report: &Report) -> String {
         page.bars(costs);
         page.table(costs, report.networks.first());
     }
+    page.traffic(&report.traffic);
     page.networks(&report.networks);
     for diagram in &report.diagrams {
         let drawing =
@@ -238,6 +240,28 @@ impl Page {
             self.add(format_args!("<p class=\"soft\">{}</p>\n", escape(BOUND)));
         }
         self.0.push_str("</section>\n");
+    }
+
+    fn traffic(&mut self, ways: &[Traffic]) {
+        if ways.is_empty() {
+            return;
+        }
+        self.0.push_str("<section><h2>Bytes of a prediction</h2><div class=\"scroll\"><table>\n<tr>");
+        for (i, header) in TRAFFIC.iter().enumerate() {
+            self.add(format_args!("<th{}>{header}</th>", if i < 2 { "" } else { " class=\"n\"" }));
+        }
+        self.0.push_str("</tr>\n");
+        for way in ways {
+            self.0.push_str("<tr>");
+            for (i, cell) in traffic_cells(way).iter().enumerate() {
+                self.add(format_args!("<td{}>{cell}</td>", if i < 2 { "" } else { " class=\"n\"" }));
+            }
+            self.0.push_str("</tr>\n");
+        }
+        self.0.push_str(
+            "</table></div>\n<p class=\"soft\">gc: first layers garbled like all others; oca: their sums by oblivious \
+             conditional addition. What a connection takes is paid once.</p></section>\n",
+        );
     }
 
     fn networks(&mut self, networks: &[Estimate]) {

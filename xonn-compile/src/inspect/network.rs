@@ -5,6 +5,7 @@
 //! over bandwidth, plus round trips, plus gates over the gate rate: hosts that compute while they send are faster.
 
 use serde::Serialize;
+use xonn_circuits::program::traffic::{CONNECT, decoding, labels};
 
 use super::{Costs, NetlistCosts};
 
@@ -58,22 +59,12 @@ pub struct Estimate {
     pub layers_ms: Vec<f64>,
 }
 
-/// Bytes when a connection begins: hellos, base oblivious transfers with `k = 4` (messages 1, 2, 4 and 5).
-const CONNECT_BYTES: u64 = 75 + 78 + 8192 + 8224 + 4096 / 4;
-
-/// Bytes of an inference beside the tables (messages 6, 7 and 9).
-fn input_and_output_bytes(input_bits: u64, output_bits: u64) -> u64 {
-    let extend = 48 + 2048 / 4 * (input_bits.div_ceil(128) + 1);
-    let correlate = 16 + 16 * input_bits;
-    extend + correlate + 32 * output_bits
-}
-
 impl Estimate {
     /// The time that a program with these costs takes.
     #[must_use]
     pub fn of_costs(costs: &Costs, network: Network) -> Self {
         let garbled = costs.total.and.full + costs.total.and.half;
-        let around = input_and_output_bytes(costs.input_bits as u64, costs.output_bits as u64);
+        let around = labels(costs.input_bits as u64) + decoding(costs.output_bits as u64);
         let mut estimate = Self::of(costs.total.bytes + around, garbled, network);
         let layer = |row: &super::Row| {
             network.transfer_ms(row.bytes) + network.compute_ms(row.and.full + row.and.half)
@@ -87,7 +78,7 @@ impl Estimate {
     pub fn of_netlist(costs: &NetlistCosts, network: Network) -> Self {
         let bits = |groups: &[u32]| groups.iter().map(|&n| u64::from(n)).sum::<u64>();
         let own = costs.inputs.get(1..).unwrap_or_default();
-        let around = input_and_output_bytes(bits(own), bits(&costs.outputs));
+        let around = labels(bits(own)) + decoding(bits(&costs.outputs));
         Self::of(costs.bytes + around, costs.and.full + costs.and.half, network)
     }
 
@@ -100,7 +91,7 @@ impl Estimate {
             compute_ms,
             round_trips: 1,
             total_ms: transfer_ms + compute_ms + network.rtt_ms,
-            connect_ms: network.rtt_ms + network.transfer_ms(CONNECT_BYTES),
+            connect_ms: network.rtt_ms + network.transfer_ms(CONNECT),
             layers_ms: Vec::new(),
         }
     }
@@ -116,7 +107,7 @@ mod tests {
         let network = Network { rtt_ms: 7.0, mbps: 1.0, and_rate: 1000.0 };
         let estimate = Estimate::of(1250, 3, network);
         assert_eq!((estimate.transfer_ms, estimate.compute_ms, estimate.total_ms), (10.0, 3.0, 20.0));
-        assert_eq!(input_and_output_bytes(128, 4), 48 + 1024 + 16 + 2048 + 128);
-        assert_eq!(CONNECT_BYTES, 17_593);
+        assert_eq!(labels(128) + decoding(4), 48 + 1024 + 16 + 2048 + 128);
+        assert_eq!(CONNECT, 17_597);
     }
 }

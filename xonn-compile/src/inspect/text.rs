@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use comfy_table::{CellAlignment, Table};
+use xonn_circuits::program::traffic::Traffic;
 use xonn_circuits::text::grouped;
 
 use super::{Costs, Estimate, NetlistCosts, Problem, Report};
@@ -31,6 +32,9 @@ pub fn text(report: &Report) -> String {
         if costs.total.lower_bound.is_some() {
             line(BOUND.into());
         }
+    }
+    if !report.traffic.is_empty() {
+        line(traffic(&report.traffic).to_string());
     }
     if let Some(netlist) = &report.netlist {
         line(netlist_summary(netlist));
@@ -104,6 +108,39 @@ fn table(costs: &Costs, estimate: Option<&Estimate>) -> Table {
         table.add_row(cells);
     }
     for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// Headers of the table of bytes.
+pub(super) const TRAFFIC: [&str; 8] = [
+    "first layer",
+    "scheme",
+    "tables",
+    "labels",
+    "corrections",
+    "output",
+    "bytes a prediction",
+    "bytes a connection",
+];
+
+/// The cells of one way to compute a prediction.
+pub(super) fn traffic_cells(way: &Traffic) -> [String; 8] {
+    let numbers = [way.tables, way.labels, way.corrections, way.decoding, way.inference, way.connection];
+    let [tables, labels, corrections, decoding, inference, connection] = numbers.map(grouped);
+    let [first_layer, scheme] = [way.first_layer, way.scheme].map(str::to_owned);
+    [first_layer, scheme, tables, labels, corrections, decoding, inference, connection]
+}
+
+/// Bytes of a prediction, one row a way to compute it.
+fn traffic(ways: &[Traffic]) -> Table {
+    let mut table = Table::new();
+    table.set_header(TRAFFIC);
+    for way in ways {
+        table.add_row(traffic_cells(way));
+    }
+    for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table

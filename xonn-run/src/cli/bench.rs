@@ -52,7 +52,8 @@ impl Bench {
                 programs.push((format!("{name}, copies: {copies}"), program));
             }
         }
-        let mut rows = vec![bench::measure_ot()?];
+        let mut rows = bench::measure_ot()?.to_vec();
+        rows.extend(bench::measure_first_layer(&self.scheme)?);
         for backend in self.backends()? {
             rows.extend(bench::measure_aes(backend));
             for threads in self.threads() {
@@ -97,7 +98,7 @@ impl Bench {
 
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
-    table.set_header(["", "AES", "scheme", "threads", "of", "garble / send", "evaluate / receive"]);
+    table.set_header(["", "AES", "scheme", "threads", "of", "garble / send", "evaluate / receive", "bytes"]);
     let put = |rate: Option<Rate>| {
         rate.map_or_else(String::new, |rate| format!("{:.1} ({:.1})", rate.median, rate.best))
     };
@@ -110,6 +111,7 @@ fn table(rows: &[Row]) -> Table {
             row.unit.to_owned(),
             put(row.garble),
             put(row.evaluate),
+            row.bytes.map_or_else(String::new, |bytes| format!("{bytes:.2}")),
         ]);
     }
     for column in table.column_iter_mut().skip(5) {

@@ -107,9 +107,13 @@ pub fn describe(event: &Event<'_>) -> String {
             served.inferences,
             report::time(*elapsed),
             report::traffic(served.traffic),
-            match served.unused {
+            match served.ahead {
                 0 => String::new(),
-                unused => format!("; {unused} circuits garbled ahead were not used"),
+                circuits => format!(
+                    "; {circuits} circuits garbled ahead, {} of them not used, with the inputs {}",
+                    circuits.saturating_sub(served.inferences),
+                    report::traffic(served.online)
+                ),
             }
         ),
         Event::Ended { peer, result: Err(error), elapsed } => {

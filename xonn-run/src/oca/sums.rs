@@ -2,17 +2,10 @@
 
 use core::ops::Range;
 
+use xonn_circuits::program::shared::{self, Sharing};
 use xonn_circuits::program::{Block, Linear, Program};
 
 use super::numbers::Values;
-use super::program::{ServersShares, on_shares, row_major};
-use crate::ot;
-
-/// Most corrections of one inference, in bits.
-const MAX_BITS: u64 = 1 << 33;
-
-/// Most corrections of one group, in bits: what is in memory at a time is a few groups.
-const MAX_GROUP_BITS: u64 = 1 << 28;
 
 /// Length in bytes from which on no further group goes into a part.
 const PART: usize = 1 << 19;
@@ -99,40 +92,28 @@ impl Sum {
 
     /// Bits that are shared of a number under `shift`.
     pub fn message_bits(&self, shift: u32) -> u32 {
-        self.linear.bits - 1 - shift
+        self.linear.message_bits(shift)
     }
 }
 
 impl Oca {
-    /// The conditional additions of `program`; none if it describes no sums, or has too many of them: more than
-    /// [`ot::MAX_COUNT`] messages, 1 GiB of corrections, more shares than an input may have bits, or more reads of numbers than
-    /// are looked at.
+    /// The conditional additions of `program`; none if it describes no sums or has too many of them, as [`Sharing::of`] says, or
+    /// reads more numbers than are looked at.
     #[must_use]
     pub fn of(program: &Program) -> Option<Self> {
-        let [on_shares, ahead] =
-            [ServersShares::Garbling, ServersShares::Later].map(|servers| on_shares(program, servers).ok());
-        let on_shares = on_shares?;
-        let mut sums = Vec::new();
-        let (mut groups, mut shares) = (Vec::new(), 0usize);
-        let (mut messages, mut bits) = (0u64, 0u64);
-        let mut secret_of_ots: Vec<Vec<u64>> = Vec::new();
+        let sharing = Sharing::of(program)?;
+        let (mut sums, mut groups) = (Vec::new(), Vec::new());
+        let (mut shares, mut messages) = (0usize, 0u64);
         for block in program.layers().iter().flat_map(|layer| &layer.blocks) {
             let Some(linear) = block.linear.clone() else { continue };
             let signs = &block.inputs[1].map;
-            let (firsts, positions) = split(&block.grid, &signs.outer);
+            let (firsts, positions) = shared::groups(&block.grid, &signs.outer);
             let weights = signs.len();
-            messages = messages.checked_add(weights.checked_mul(firsts.len() as u64)?)?;
-            if messages > ot::MAX_COUNT as u64 {
-                return None;
-            }
-            let per_shift: u64 = linear.shifts.iter().map(|shift| u64::from(linear.bits - 1 - shift)).sum();
-            let numbers = weights / linear.shifts.len() as u64;
-            let group_bits = (numbers * per_shift).checked_mul(positions.len() as u64)?;
-            bits = bits.checked_add(group_bits.checked_mul(firsts.len() as u64)?)?;
-            if group_bits > MAX_GROUP_BITS || bits > MAX_BITS {
-                return None;
-            }
-            let first_message = messages - weights * firsts.len() as u64;
+            let a_number: u64 =
+                linear.shifts.iter().map(|&shift| u64::from(linear.message_bits(shift))).sum();
+            let group_bits = weights / linear.shifts.len() as u64 * a_number * positions.len() as u64;
+            let first_message = messages;
+            messages += weights * firsts.len() as u64;
             groups.extend(firsts.iter().enumerate().map(|(number, &instance)| Group {
                 sum: sums.len(),
                 number,
@@ -142,9 +123,10 @@ impl Oca {
             }));
             let inner = signs.inner_offsets();
             let begins = firsts.iter().map(|&instance| signs.offset(&block.grid, instance) as u64);
-            secret_of_ots.push(
-                begins.flat_map(|begin| inner.iter().map(move |&offset| begin + offset as u64)).collect(),
-            );
+            let number = |bit| sharing.choices.partition_point(|&choice| choice < bit) as u32;
+            let ots = begins
+                .flat_map(|begin| inner.iter().map(move |&offset| number(begin + offset as u64)))
+                .collect();
             let read = &block.inputs[0].map;
             let own = read.outer.iter().zip(&signs.outer).filter(|&(_, &sign)| sign != 0);
             let first_bit = shares;
@@ -154,35 +136,25 @@ impl Oca {
                 linear,
                 bits: read.inner_offsets(),
                 block: block.clone(),
-                ots: Vec::new(),
+                ots,
                 positions,
                 first_bit,
             });
-        }
-        if sums.is_empty() {
-            return None;
-        }
-        let mut choices = secret_of_ots.concat();
-        choices.sort_unstable();
-        choices.dedup();
-        for (sum, secrets) in sums.iter_mut().zip(secret_of_ots) {
-            let number = |bit| choices.partition_point(|&choice| choice < bit) as u32;
-            sum.ots = secrets.into_iter().map(number).collect();
         }
         let values = Values::of(&sums, program.input_bits())?;
         let parts = parts(&groups);
         Some(Self {
             input_bits: program.input_bits(),
             original_secret: program.secret_bits() as usize,
-            reads_input: on_shares.input_bits() > shares,
-            program: on_shares,
-            ahead,
+            reads_input: sharing.program.input_bits() > shares,
+            program: sharing.program,
+            ahead: sharing.ahead,
             values,
             sums,
-            choices,
+            choices: sharing.choices,
             groups,
             parts,
-            messages,
+            messages: sharing.messages,
         })
     }
 
@@ -276,18 +248,6 @@ impl Sum {
             bits[at..at + width].iter_mut().enumerate().for_each(|(k, bit)| *bit = share >> k & 1 == 1);
         }
     }
-}
-
-/// The first instance of each group, and a group's instances counted from it: positions are the axes along which the
-/// signs stay where they are.
-fn split(grid: &[u32], signs: &[u64]) -> (Vec<u64>, Vec<u64>) {
-    let strides = row_major(grid);
-    let (mut firsts, mut positions) = (vec![0], vec![0]);
-    for ((&extent, &stride), &sign) in grid.iter().zip(&strides).zip(signs) {
-        let along = if sign == 0 { &mut positions } else { &mut firsts };
-        *along = along.iter().flat_map(|&at| (0..u64::from(extent)).map(move |i| at + i * stride)).collect();
-    }
-    (firsts, positions)
 }
 
 fn parts(groups: &[Group]) -> Vec<Range<usize>> {

@@ -54,8 +54,8 @@ pub struct Shared<'p> {
 pub struct Served {
     /// Inferences done.
     pub inferences: u64,
-    /// Circuits that were garbled ahead and not used: they are gone with the connection.
-    pub unused: u64,
+    /// Circuits that were garbled ahead of inputs. Those that were not used are gone with the connection.
+    pub ahead: u64,
     /// What went over the wire.
     pub traffic: Traffic,
     /// Of it what went after the client had its input; all of an inference that was not prepared ahead.
@@ -135,7 +135,8 @@ impl<T: Transport> Greeted<'_, T> {
             self.channel.refuse(error);
         }
         let (traffic, Done { inferences, prepared, online }) = (self.channel.traffic(), done);
-        result.map(|()| Served { inferences, unused: prepared.saturating_sub(inferences), traffic, online })
+        let ahead = if self.ahead > 0 { prepared } else { 0 };
+        result.map(|()| Served { inferences, ahead, traffic, online })
     }
 
     fn session(

@@ -179,10 +179,10 @@ fn flipped_bits_give_an_error_or_the_right_answer() {
     assert_eq!(errors, flips, "these messages are bound to checks or a digest");
 }
 
-/// A client that cheats in its corrections is not noticed, and gets what the circuit makes of other sums: no error, no
-/// panic, and the server serves on.
+/// An input may come again, and one of another length is refused by its own client. What corrections that are no input's do is
+/// tested in `oca/tests/cheating.rs`.
 #[test]
-fn corrections_of_other_numbers_give_another_answer_and_no_error() {
+fn an_input_that_comes_again_gets_its_answer_and_one_of_another_length_is_refused() {
     let (mut fixture, other) =
         (by(FirstLayer::Oca, numbers(&shapes()[0])), numbers(&shapes()[0]).inputs.swap_remove(1));
     fixture.wants[0] = fixture.wants[1].clone();

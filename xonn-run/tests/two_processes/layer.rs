@@ -32,8 +32,8 @@ fn ask_program(program: &Program, samples: usize, more: &[&str]) -> (Value, Stri
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state >> 31 == 1
     };
-    let bits = (0..program.secret_bits()).map(|_| bit()).collect();
-    Secret { digest: packed.digest(), bits }.write(Path::new(&secret)).expect("written");
+    let bits = (0..program.secret_bits()).map(|_| bit()).collect::<Vec<_>>();
+    Secret { digest: packed.digest(), bits: bits.into() }.write(Path::new(&secret)).expect("written");
     let values: Vec<f32> = (0..samples * numbers).map(|_| f32::from(u8::from(bit()))).collect();
     write_npy(Path::new(&input), &values, &[samples, numbers]).expect("written");
 

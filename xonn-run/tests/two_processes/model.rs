@@ -61,8 +61,9 @@ impl Model {
         )
         .expect("a valid program");
         let package = Package::new(&program).expect("it can be written");
-        let bits = masks.iter().flat_map(|mask| (0..BITS).map(move |i| mask >> i & 1 == 1)).collect();
-        let secret = Secret { digest: package.digest(), bits };
+        let bits =
+            masks.iter().flat_map(|mask| (0..BITS).map(move |i| mask >> i & 1 == 1)).collect::<Vec<_>>();
+        let secret = Secret { digest: package.digest(), bits: bits.into() };
         let model = Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
             digest: package.digest(),

@@ -74,7 +74,7 @@ impl<T: Transport> Session<'_, T> {
         let mut answered = Block::vec_from_bytes(&answered).expect("labels are whole blocks");
         let labels = wires.join(&ready.labels, &answered);
         answered.zeroize();
-        let mut evaluator = Evaluator::new(plan, self.scheme, ready.hash.clone(), labels);
+        let mut evaluator = Evaluator::new(plan, self.scheme, ready.hash, labels);
         let mut tables = std::mem::take(&mut ready.tables).into_iter();
         evaluate_all(&mut evaluator, &mut || tables.next(), |table| self.buffers.push(table))?;
         self.decode(plan, evaluator)

@@ -1,0 +1,62 @@
+//! What `xonn_circuits::program::traffic` says of a program is what goes over the wire, kind by kind.
+
+use xonn_circuits::program::traffic::Traffic;
+use xonn_run::bench::FirstLayerShape;
+use xonn_run::garble::Scheme;
+use xonn_run::oca::FirstLayer;
+use xonn_run::session::Limits;
+
+use crate::fixture::{addition, neurons, numbers};
+
+/// Bytes of all payloads of these kinds, and how many there are.
+fn payloads(mut stream: &[u8], kinds: &[u8]) -> (u64, u64) {
+    let (mut bytes, mut count) = (0, 0);
+    while let Some((&[kind, ref length @ ..], rest)) = stream.split_first_chunk::<5>() {
+        let length = u32::from_le_bytes(*length) as usize;
+        if kinds.contains(&kind) {
+            (bytes, count) = (bytes + length as u64, count + 1);
+        }
+        stream = &rest[length..];
+    }
+    (bytes, count)
+}
+
+#[test]
+fn bytes_told_beforehand_are_the_bytes_that_are_sent() {
+    let dense = FirstLayerShape::dense(30, 8, 12);
+    let conv = FirstLayerShape { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
+    let weights = FirstLayerShape { signed: true, shifts: vec![0, 1, 2], ..conv.clone() };
+    let long = FirstLayerShape::dense(300, 8, 60); // of several segments
+    let layers = [dense, conv, weights, long].map(|shape| numbers(&shape));
+    let mut on_shares = 0;
+    for mut fixture in layers.into_iter().chain([neurons(33), addition()]) {
+        fixture.inputs.truncate(1);
+        fixture.wants.truncate(1);
+        for told in Traffic::of(&fixture.circuit.program) {
+            let form = FirstLayer::ALL.into_iter().find(|form| form.to_string() == told.first_layer);
+            let scheme: Scheme = told.scheme.parse().expect("the names are ours");
+            fixture.schemes = vec![scheme];
+            fixture.first_layers = vec![form.expect("the names are ours")];
+            let outcome = fixture.converse(None, &Limits::default(), false);
+            assert_eq!(outcome.client.expect("nothing is wrong").outputs, fixture.wants);
+            let all = [outcome.to_server, outcome.to_client].concat();
+            let sent = |kinds: &[u8]| payloads(&all, kinds).0;
+            let (tables, segments) = payloads(&all, &[8]);
+            let filled = tables - told.tables;
+            match scheme {
+                Scheme::HalfGates => assert_eq!(filled, 0),
+                Scheme::ThreeHalves => {
+                    assert!(filled < segments.max(1), "{filled} bytes in {segments} segments")
+                }
+            }
+            assert_eq!(sent(&[6, 7]), told.labels);
+            assert_eq!(sent(&[14, 15]), told.corrections);
+            assert_eq!(sent(&[9]), told.decoding);
+            assert_eq!(sent(&[1, 2, 4, 5, 11, 12, 13]), told.connection);
+            assert_eq!(told.inference, told.tables + told.labels + told.corrections + told.decoding);
+            assert_eq!(sent(&(0..=255).collect::<Vec<_>>()), told.inference + filled + told.connection);
+            on_shares += usize::from(told.corrections > 0);
+        }
+    }
+    assert_eq!(on_shares, 4 * Scheme::ALL.len());
+}
