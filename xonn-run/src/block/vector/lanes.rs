@@ -8,9 +8,9 @@ use super::One;
 ///
 /// # Safety
 /// Each method may be called only where the instructions of the implementing type are enabled, which the entry points
-/// of its architecture see to; where those of any vector are, those of [`One`] are too. All methods are
-/// `inline(always)`, so that they are compiled with the instructions of the function with `target_feature`
-/// that calls them.
+/// of its architecture see to; where those of any vector are, those of [`One`] are too. Methods are
+/// `inline(always)`, or enable their instructions themselves and are small: so they are compiled into the function with
+/// `target_feature` that calls them, with its instructions.
 pub(super) trait Lanes: Copy {
     /// Blocks in a vector: 1, 2 or 4.
     const BLOCKS: usize;
