@@ -15,6 +15,13 @@ test:
 doc:
     RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 
+# the kernels of AArch64, emulated (needs `rustup target add aarch64-unknown-linux-gnu`, gcc-aarch64-linux-gnu, qemu-user-static)
+arm filter="block":
+    XONN_BEST_BACKEND=armv8-aes \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu max' \
+    cargo test --release --target aarch64-unknown-linux-gnu -p xonn-run --lib {{filter}}
+
 # gates per second of this machine
 bench:
     cargo run --release -p xonn-run -- bench

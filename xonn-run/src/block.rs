@@ -7,7 +7,7 @@
 //! * [`Backend`]: which instructions compute them, chosen at run time; every backend gives the same bytes.
 //!
 //! # Invariants
-//! * `unsafe` occurs in the two byte views below, in `x86_64.rs` with its folder, and where `tccr.rs`,
+//! * `unsafe` occurs in the two byte views below, in `vector.rs` with its folder, and where `tccr.rs`,
 //!   `gates.rs` and `prg.rs` call that. Every function that leaves `block` is safe: lengths are those of slices, and a value
 //!   that selects an instruction set can be built only after the processor was asked whether it has it.
 //! * No branch and no memory address depends on the value of a block.
@@ -17,8 +17,8 @@ mod gates;
 mod portable;
 mod prg;
 mod tccr;
-#[cfg(target_arch = "x86_64")]
-mod x86_64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod vector;
 
 pub use backend::{Backend, BackendError};
 pub use gates::{Gates, LANES, Tables, Wide, Work, tweaks};

@@ -10,11 +10,11 @@
 
 use zeroize::DefaultIsZeroes;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::tccr::Offsets;
 use super::tccr::SHARING;
-#[cfg(target_arch = "x86_64")]
-use super::x86_64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::vector;
 use super::{Backend, Block, Tccr};
 
 mod portable;
@@ -120,7 +120,7 @@ pub trait Work {
 }
 
 /// Gates on any processor: also what other backends leave to it, because it occurs too rarely for a kernel.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[cold]
 #[inline(never)]
 pub(super) fn portable(start: Block, offsets: Offsets) -> impl Gates {
@@ -132,14 +132,15 @@ impl Tccr {
     pub fn run<W: Work>(&self, work: W) -> W::Output {
         match self.backend {
             Backend::Portable => work.run(&mut portable::Gates::new(self.start, self.offsets)),
-            // SAFETY (all three): `self.backend` was found available on this processor when `self` was made.
+            // SAFETY (all of them): `self.backend` was found available on this processor when `self` was made.
             #[cfg(target_arch = "x86_64")]
-            Backend::AesNi => unsafe { x86_64::run_aes_ni(self.start, self.offsets, work) },
+            Backend::AesNi => unsafe { vector::run_aes_ni(self.start, self.offsets, work) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes256 => unsafe { x86_64::run_vaes_256(self.start, self.offsets, work) },
+            Backend::Vaes256 => unsafe { vector::run_vaes_256(self.start, self.offsets, work) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes512 => unsafe { x86_64::run_vaes_512(self.start, self.offsets, work) },
-            #[cfg(not(target_arch = "x86_64"))]
+            Backend::Vaes512 => unsafe { vector::run_vaes_512(self.start, self.offsets, work) },
+            #[cfg(target_arch = "aarch64")]
+            Backend::Armv8 => unsafe { vector::run_armv8(self.start, self.offsets, work) },
             _ => unreachable!("no other backend is available on this architecture"),
         }
     }

@@ -4,8 +4,8 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
-#[cfg(target_arch = "x86_64")]
-use super::x86_64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::vector;
 use super::{Backend, BackendError, Block, portable};
 
 /// The stream `E(seed, 0), E(seed, 1), ...`, E being AES-128 and the counters little-endian 128-bit numbers.
@@ -46,14 +46,15 @@ impl Prg {
     pub fn fill(&mut self, out: &mut [Block]) {
         match self.backend {
             Backend::Portable => portable::counter(self.seed, self.next, out),
-            // SAFETY (all three): `self.backend` was found available on this processor when `self` was made.
+            // SAFETY (all of them): `self.backend` was found available on this processor when `self` was made.
             #[cfg(target_arch = "x86_64")]
-            Backend::AesNi => unsafe { x86_64::counter_aes_ni(self.seed, self.next, out) },
+            Backend::AesNi => unsafe { vector::counter_aes_ni(self.seed, self.next, out) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes256 => unsafe { x86_64::counter_vaes_256(self.seed, self.next, out) },
+            Backend::Vaes256 => unsafe { vector::counter_vaes_256(self.seed, self.next, out) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes512 => unsafe { x86_64::counter_vaes_512(self.seed, self.next, out) },
-            #[cfg(not(target_arch = "x86_64"))]
+            Backend::Vaes512 => unsafe { vector::counter_vaes_512(self.seed, self.next, out) },
+            #[cfg(target_arch = "aarch64")]
+            Backend::Armv8 => unsafe { vector::counter_armv8(self.seed, self.next, out) },
             _ => unreachable!("no other backend is available on this architecture"),
         }
         self.next = self.next.wrapping_add(out.len() as u64);

@@ -1,7 +1,7 @@
 //! The tweakable hash of garbling and oblivious transfer: AES-128, re-keyed for every tweak.
 
-#[cfg(target_arch = "x86_64")]
-use super::x86_64;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::vector;
 use super::{Backend, BackendError, Block, portable};
 
 /// Lanes of a gate that share one key.
@@ -90,14 +90,15 @@ impl Tccr {
         assert!(rest.is_empty(), "{len} blocks are not whole groups of {PER}");
         match self.backend {
             Backend::Portable => portable::hash(self.start, first_tweak, groups),
-            // SAFETY (all three): `self.backend` was found available on this processor when `self` was made.
+            // SAFETY (all of them): `self.backend` was found available on this processor when `self` was made.
             #[cfg(target_arch = "x86_64")]
-            Backend::AesNi => unsafe { x86_64::hash_aes_ni(self.start, first_tweak, groups) },
+            Backend::AesNi => unsafe { vector::hash_aes_ni(self.start, first_tweak, groups) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes256 => unsafe { x86_64::hash_vaes_256(self.start, first_tweak, groups) },
+            Backend::Vaes256 => unsafe { vector::hash_vaes_256(self.start, first_tweak, groups) },
             #[cfg(target_arch = "x86_64")]
-            Backend::Vaes512 => unsafe { x86_64::hash_vaes_512(self.start, first_tweak, groups) },
-            #[cfg(not(target_arch = "x86_64"))]
+            Backend::Vaes512 => unsafe { vector::hash_vaes_512(self.start, first_tweak, groups) },
+            #[cfg(target_arch = "aarch64")]
+            Backend::Armv8 => unsafe { vector::hash_armv8(self.start, first_tweak, groups) },
             _ => unreachable!("no other backend is available on this architecture"),
         }
     }

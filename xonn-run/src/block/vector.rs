@@ -1,8 +1,8 @@
-//! The kernels on the AES instructions of x86-64, written once for vectors of 1, 2 and 4 blocks.
+//! The kernels on the AES instructions of a processor, written once for vectors of 1, 2 and 4 blocks.
 //!
-//! [`lanes`] says what a vector can do and implements it for AES-NI, VAES-256 and VAES-512; [`hash`] and
-//! [`counter`] are generic in it. The functions here are the only way in: each enables the instructions of
-//! one backend for the kernel that is inlined into it.
+//! [`lanes`] says what a vector can do; [`hash`], [`gates`] and [`counter`] are generic in it, and each architecture
+//! has a module that implements it. The functions here are the only way in: each enables the instructions of one backend for
+//! the kernel that is inlined into it.
 
 // Vectors are indexed: iterators over arrays of them are not always seen through, and then the arrays are in memory.
 #![allow(clippy::needless_range_loop)]
@@ -12,11 +12,27 @@ mod gates;
 mod hash;
 mod lanes;
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(target_arch = "aarch64")]
+use core::arch::aarch64::uint8x16_t;
+#[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__m128i, __m256i, __m512i};
 
 use super::Block;
 use super::gates::Work;
 use super::tccr::Offsets;
+
+/// The vector of one block.
+#[cfg(target_arch = "x86_64")]
+type One = __m128i;
+
+/// The vector of one block.
+#[cfg(target_arch = "aarch64")]
+type One = uint8x16_t;
 
 /// A kernel for each backend, as `fn` with the instructions that its vectors need.
 macro_rules! entry_points {
@@ -45,8 +61,14 @@ macro_rules! entry_points {
     )*};
 }
 
+#[cfg(target_arch = "x86_64")]
 entry_points! {
     hash_aes_ni, counter_aes_ni, run_aes_ni: __m128i, "aes,ssse3";
     hash_vaes_256, counter_vaes_256, run_vaes_256: __m256i, "aes,ssse3,vaes,avx2";
     hash_vaes_512, counter_vaes_512, run_vaes_512: __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
+}
+
+#[cfg(target_arch = "aarch64")]
+entry_points! {
+    hash_armv8, counter_armv8, run_armv8: uint8x16_t, "neon,aes";
 }

@@ -3,11 +3,10 @@
 //! As the vectors of [`hash`](super::hash) hold one key for each lane, all ciphertexts TG come first, then all TE: nothing
 //! has to be moved between lanes.
 
-use core::arch::x86_64::{__m128i, _mm_set_epi32, _mm_set1_epi32};
-
 use super::super::Block;
 use super::super::gates::{self, LANES, Tables, Wide};
 use super::super::tccr::{Offsets, SHARING};
+use super::One;
 use super::hash::{KEYS, RCON, next_words, sigma, transpose};
 use super::lanes::Lanes;
 
@@ -83,7 +82,7 @@ impl<V: Lanes> Gates<V> {
     #[inline(always)]
     pub unsafe fn new(start: Block, offsets: Offsets) -> Self {
         unsafe {
-            let key = V::splat(__m128i::load(&start));
+            let key = V::splat(One::load(&start));
             let next_words = next_words(transpose([key; KEYS]), RCON[0]);
             let next_key = transpose(next_words)[0];
             let keys = [[key; KEYS]; 11];
@@ -114,7 +113,7 @@ impl<V: Lanes> Gates<V> {
             // A round is `KEYS` vectors of blocks, of which this is one.
             assert!(number < KEYS * V::BLOCKS);
             let key =
-                |round: usize| V::splat(__m128i::load(self.keys[round].as_ptr().cast::<Block>().add(number)));
+                |round: usize| V::splat(One::load(self.keys[round].as_ptr().cast::<Block>().add(number)));
             let first = key(0);
             for n in 0..N {
                 states[n] = states[n].xor(first);
@@ -148,17 +147,17 @@ impl<V: Lanes> Gates<V> {
     #[inline(always)]
     unsafe fn expand(&mut self, first: u64) {
         unsafe {
-            let (low, high) = (V::splat(_mm_set1_epi32(first as i32)), (first >> 32) as i32);
-            let key = self.key.xor(V::splat(_mm_set_epi32(0, 0, high, 0)));
-            let next_key = self.next_key.xor(V::splat(_mm_set_epi32(high, high, high, 0)));
-            let word = V::splat(_mm_set_epi32(0, 0, 0, -1));
+            let (low, high) = (V::words([first as u32; 4]), (first >> 32) as u32);
+            let key = self.key.xor(V::words([0, high, 0, 0]));
+            let next_key = self.next_key.xor(V::words([0, high, high, high]));
+            let word = V::words([!0, 0, 0, 0]);
             for m in 0..KEYS {
                 let tweak = low.add_words(Self::one(&NUMBERS.0, m * V::BLOCKS));
                 self.keys[0][m] = tweak.and_xor(word, key);
                 self.keys[1][m] = next_key.xor(tweak);
             }
             let tweak = low.add_words(V::load(SLICED[V::BLOCKS / 2].as_ptr()));
-            let upper = tweak.xor(V::splat(_mm_set1_epi32(high)));
+            let upper = tweak.xor(V::words([high; 4]));
             let [w0, w1, w2, w3] = self.next_words;
             let mut words = [w0.xor(tweak), w1.xor(upper), w2.xor(upper), w3.xor(upper)];
             for at in 1..RCON.len() {
@@ -214,7 +213,7 @@ impl<V: Lanes> gates::Gates for Gates<V> {
     #[inline(always)]
     fn splat(&self, block: &Block) -> Wide {
         unsafe {
-            let block = V::splat(__m128i::load(block));
+            let block = V::splat(One::load(block));
             Self::each(
                 #[inline(always)]
                 |_| block,
@@ -245,7 +244,7 @@ impl<V: Lanes> gates::Gates for Gates<V> {
     #[inline(always)]
     fn xor_where(&self, a: &Wide, other: &Wide, bits: u16) -> Wide {
         unsafe {
-            let bits = V::splat(_mm_set1_epi32(i32::from(bits)));
+            let bits = V::words([u32::from(bits); 4]);
             Self::each(
                 #[inline(always)]
                 |at| Self::one(&a.0, at).xor_where(Self::one(&other.0, at), bits, Self::one(&CHOICES.0, at)),
@@ -260,7 +259,7 @@ impl<V: Lanes> gates::Gates for Gates<V> {
         }
         let mut out = Wide::ZERO;
         unsafe {
-            let delta = V::splat(__m128i::load(delta));
+            let delta = V::splat(One::load(delta));
             let sigma_delta = sigma(delta);
             for at in vectors::<V>() {
                 let [a, b, c] = Self::operands(operands, at);
@@ -292,9 +291,9 @@ impl<V: Lanes> gates::Gates for Gates<V> {
         }
         let mut out = Wide::ZERO;
         unsafe {
-            let delta = V::splat(__m128i::load(delta));
+            let delta = V::splat(One::load(delta));
             let sigma_delta = sigma(delta);
-            let bits = V::splat(_mm_set1_epi32(i32::from(bits)));
+            let bits = V::words([u32::from(bits); 4]);
             for at in vectors::<V>() {
                 let a = Self::one(&a.0, at);
                 let x = sigma(a).xor(self.offset(0, at));

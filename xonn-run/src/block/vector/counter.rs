@@ -1,10 +1,7 @@
 //! AES-128 in counter mode under one key.
 
-use core::arch::x86_64::{
-    __m128i, _mm_aesenclast_si128, _mm_set1_epi32, _mm_shuffle_epi8, _mm_slli_si128, _mm_xor_si128,
-};
-
 use super::super::Block;
+use super::One;
 use super::hash::RCON;
 use super::lanes::Lanes;
 
@@ -21,8 +18,8 @@ pub(super) unsafe fn fill<V: Lanes>(key: Block, first: u64, out: &mut [Block]) {
     // SAFETY: each pointer is to a slice or an array of at least the `batch` blocks that `encrypt` writes
     // (`V::BLOCKS` is at most 4); the instructions are the caller's promise.
     unsafe {
-        let mut keys = [V::splat(__m128i::load(&key)); 11];
-        for (to, from) in keys.iter_mut().zip(key_schedule(__m128i::load(&key))) {
+        let mut keys = [V::splat(One::load(&key)); 11];
+        for (to, from) in keys.iter_mut().zip(key_schedule(One::load(&key))) {
             *to = V::splat(from);
         }
         let batch = WIDE * V::BLOCKS;
@@ -63,24 +60,29 @@ unsafe fn encrypt<V: Lanes>(keys: &[V; 11], first: u64, to: *mut Block) {
     }
 }
 
+/// Words 0, 1 and 2 moved one place up, and word 0 cleared: an index of [`Lanes::shuffle`].
+const UP_ONE: [u32; 4] = [!0, 0x0302_0100, 0x0706_0504, 0x0b0a_0908];
+
+/// Words 0 and 1 moved two places up, and both cleared.
+const UP_TWO: [u32; 4] = [!0, !0, 0x0302_0100, 0x0706_0504];
+
 /// The eleven round keys of `key`, FIPS 197 §5.2.
 ///
 /// # Safety
-/// SSSE3 and AES-NI are enabled in the caller.
+/// The instructions of [`One`] are enabled in the caller.
 #[inline(always)]
-unsafe fn key_schedule(key: __m128i) -> [__m128i; 11] {
+unsafe fn key_schedule(key: One) -> [One; 11] {
     unsafe {
         let mut keys = [key; 11];
-        for (round, rcon) in RCON.into_iter().enumerate() {
+        for round in 0..RCON.len() {
             let key = keys[round];
             // RotWord of word 3 in all four words: ShiftRows leaves equal words as they are, SubBytes is
             // SubWord.
-            let rotated = _mm_shuffle_epi8(key, _mm_set1_epi32(0x0c0f_0e0d));
-            let change = _mm_aesenclast_si128(rotated, _mm_set1_epi32(rcon));
+            let rotated = key.shuffle(One::words([0x0c0f_0e0d; 4]));
+            let change = rotated.last_round(One::words([RCON[round]; 4]));
             // Word i of the sum is the sum of words 0 to i.
-            let sum = _mm_xor_si128(key, _mm_slli_si128::<4>(key));
-            let sum = _mm_xor_si128(sum, _mm_slli_si128::<8>(sum));
-            keys[round + 1] = _mm_xor_si128(sum, change);
+            let sum = key.xor(key.shuffle(One::words(UP_ONE)));
+            keys[round + 1] = sum.xor3(sum.shuffle(One::words(UP_TWO)), change);
         }
         keys
     }

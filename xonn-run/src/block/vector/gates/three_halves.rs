@@ -2,14 +2,12 @@
 //!
 //! Masks take the place of its conditions: all bits of a block are those of its colour, or of a control bit.
 
-use core::arch::x86_64::{__m128i, _mm_set_epi64x, _mm_set1_epi32};
-
-use super::{Block, CHOICES, Gates, LANES, Lanes, Wide, sigma, vectors};
+use super::{Block, CHOICES, Gates, LANES, Lanes, One, Wide, sigma, vectors};
 
 /// `(L, R)` becomes `(L ^ R, L)`; its square is [`sigma`], which takes the upper half for the left one.
 #[inline(always)]
 unsafe fn w<V: Lanes>(x: V) -> V {
-    unsafe { x.and_xor(V::splat(_mm_set_epi64x(0, -1)), x.swap_halves()) }
+    unsafe { x.and_xor(V::words([!0, !0, 0, 0]), x.swap_halves()) }
 }
 
 /// Whether slices are to be kept for, or shared with, the next vector.
@@ -25,8 +23,8 @@ impl<V: Lanes> Gates<V> {
     #[inline(always)]
     unsafe fn masks(bits: u16, at: usize) -> V {
         unsafe {
-            let (zero, ones) = (V::splat(_mm_set1_epi32(0)), V::splat(_mm_set1_epi32(-1)));
-            zero.xor_where(ones, V::splat(_mm_set1_epi32(bits.into())), Self::one(&CHOICES.0, at))
+            let (zero, ones) = (V::words([0; 4]), V::words([!0; 4]));
+            zero.xor_where(ones, V::words([bits.into(); 4]), Self::one(&CHOICES.0, at))
         }
     }
 
@@ -43,8 +41,8 @@ impl<V: Lanes> Gates<V> {
     ) -> (Wide, [u16; 5]) {
         let (mut out, mut control) = (Wide::ZERO, [dice[0], dice[1], 0, 0, 0]);
         unsafe {
-            let delta = V::splat(__m128i::load(delta));
-            let (none, ones) = (V::splat(_mm_set1_epi32(0)), V::splat(_mm_set1_epi32(-1)));
+            let delta = V::splat(One::load(delta));
+            let (none, ones) = (V::words([0; 4]), V::words([!0; 4]));
             let (w_delta, w2_delta, fed) = (w(delta), sigma(delta), delta.double());
             let mut slice = delta;
             for at in vectors::<V>() {
@@ -99,7 +97,7 @@ impl<V: Lanes> Gates<V> {
     ) -> Wide {
         let mut out = Wide::ZERO;
         unsafe {
-            let mut spread = (V::splat(_mm_set1_epi32(0)), V::splat(_mm_set1_epi32(0)));
+            let mut spread = (V::words([0; 4]), V::words([0; 4]));
             for at in vectors::<V>() {
                 let [a, b, c] = Self::operands(operands, at);
                 let offsets = [self.offset(0, at), self.offset(1, at), self.offset(2, at)];

@@ -4,13 +4,12 @@
 //! computed word-sliced: vector `j` holds 32-bit word `j` of four times [`Lanes::BLOCKS`] keys, so that one
 //! round of it is one shuffle, one S-box layer and four XORs for all of them, plus eight unpacks that turn
 //! the words back into keys (a schedule of whole keys takes four S-box layers and twelve shuffles for as
-//! many). The S-box is that of `aesenclast`, so nothing is looked up in memory. Key schedule and encryption
+//! many). The S-box is that of the last round of AES, so nothing is looked up in memory. Key schedule and encryption
 //! depend on each other only from key to round, which leaves the processor enough independent work to fill
 //! its pipes.
 
-use core::arch::x86_64::{__m128i, _mm_set_epi32, _mm_set_epi64x, _mm_set1_epi32};
-
 use super::super::Block;
+use super::One;
 use super::lanes::Lanes;
 
 /// Vectors of keys in flight. Four, because a block has four words: the word-sliced keys are a 4 x 4
@@ -18,7 +17,7 @@ use super::lanes::Lanes;
 pub(super) const KEYS: usize = 4;
 
 /// The round constants of the AES-128 key schedule, FIPS 197 §5.2.
-pub(super) const RCON: [i32; 10] = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36];
+pub(super) const RCON: [u32; 10] = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36];
 
 /// Hashes `groups` in place, group `g` of `PER` in {1, 2} blocks under the key `start ^ (first_tweak + g)`.
 ///
@@ -61,8 +60,8 @@ pub(super) unsafe fn groups<V: Lanes, const PER: usize>(
     let mut padded = [[Block::ZERO; PER]; 16];
     padded[..rest.len()].copy_from_slice(rest);
     if rest.len() <= KEYS {
-        // SAFETY: `padded` has 16 groups, a batch of `__m128i` has 4; where `V` is enabled, so is `__m128i`.
-        unsafe { hash_batches::<__m128i, PER, 1>(start, tweak, padded.as_mut_ptr().cast()) };
+        // SAFETY: `padded` has 16 groups, a batch of `One` has 4; where `V` is enabled, so is `One`.
+        unsafe { hash_batches::<One, PER, 1>(start, tweak, padded.as_mut_ptr().cast()) };
     } else {
         // SAFETY: `padded` has 16 groups, at least a batch; the instructions are the caller's promise.
         unsafe { hash_batches::<V, PER, 1>(start, tweak, padded.as_mut_ptr().cast()) };
@@ -93,7 +92,7 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
 ) {
     let groups = KEYS * V::BLOCKS;
     unsafe {
-        let start = V::splat(__m128i::load(&start));
+        let start = V::splat(One::load(&start));
         let mut batches =
             [Batch { words: [start; 4], inputs: [[start; 2]; KEYS], states: [[start; 2]; KEYS] }; SETS];
         for (set, batch) in batches.iter_mut().enumerate() {
@@ -209,7 +208,7 @@ unsafe fn store_groups<V: Lanes, const PER: usize>([even, odd]: [V; 2], at: *mut
 #[inline(always)]
 pub(super) unsafe fn sigma<V: Lanes>(x: V) -> V {
     unsafe {
-        let upper = V::splat(_mm_set_epi64x(-1, 0));
+        let upper = V::words([0, 0, !0, !0]);
         x.and_xor(upper, x.swap_halves())
     }
 }
@@ -232,11 +231,11 @@ pub(super) unsafe fn transpose<V: Lanes>([a, b, c, d]: [V; KEYS]) -> [V; KEYS] {
 /// One round of the key schedule on word-sliced keys, FIPS 197 §5.2:
 /// `w0 ^= SubWord(RotWord(w3)) ^ rcon`, then `w1 ^= w0`, `w2 ^= w1`, `w3 ^= w2`.
 #[inline(always)]
-pub(super) unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -> [V; 4] {
+pub(super) unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: u32) -> [V; 4] {
     unsafe {
-        let rotated = w3.shuffle(V::splat(rot_word_index()));
+        let rotated = w3.shuffle(V::words(ROT_WORD));
         // ShiftRows of `last_round` is undone by the index, SubBytes is SubWord, and the round key is `rcon`.
-        let change = rotated.last_round(V::splat(_mm_set1_epi32(rcon)));
+        let change = rotated.last_round(V::words([rcon; 4]));
         // The next round waits for word 3 alone, so that is not computed last, behind the other words: its
         // four old words are summed while the S-box works. This takes a third off the longest path.
         let last = w1.xor3(w2, w3).xor3(w0, change);
@@ -250,25 +249,21 @@ pub(super) unsafe fn next_words<V: Lanes>([w0, w1, w2, w3]: [V; 4], rcon: i32) -
 ///
 /// Byte `r` of word `c` is at `4 c + r`. ShiftRows moves `(r, c + r)` to `(r, c)`, and RotWord wants byte `r
 /// + 1` of word `c` at `(r, c)`; so the byte for `(r, c + r)` is `(r + 1, c)`, word and row numbers modulo 4.
-#[inline(always)]
-unsafe fn rot_word_index() -> __m128i {
-    const INDEX: [i32; 4] = {
-        let mut bytes = [[0u8; 4]; 4];
-        let mut c = 0;
-        while c < 4 {
-            let mut r = 0;
-            while r < 4 {
-                bytes[(c + r) % 4][r] = (4 * c + (r + 1) % 4) as u8;
-                r += 1;
-            }
-            c += 1;
+const ROT_WORD: [u32; 4] = {
+    let mut bytes = [[0u8; 4]; 4];
+    let mut c = 0;
+    while c < 4 {
+        let mut r = 0;
+        while r < 4 {
+            bytes[(c + r) % 4][r] = (4 * c + (r + 1) % 4) as u8;
+            r += 1;
         }
-        [
-            i32::from_le_bytes(bytes[0]),
-            i32::from_le_bytes(bytes[1]),
-            i32::from_le_bytes(bytes[2]),
-            i32::from_le_bytes(bytes[3]),
-        ]
-    };
-    unsafe { _mm_set_epi32(INDEX[3], INDEX[2], INDEX[1], INDEX[0]) }
-}
+        c += 1;
+    }
+    [
+        u32::from_le_bytes(bytes[0]),
+        u32::from_le_bytes(bytes[1]),
+        u32::from_le_bytes(bytes[2]),
+        u32::from_le_bytes(bytes[3]),
+    ]
+};
