@@ -178,7 +178,7 @@ fn a_client_that_cheats_sees_a_weight_of_its_choice_in_each_neuron() {
             twice / 2
         });
         let server = pair.take(&parts).unwrap();
-        evaluate(oca.program(), &server, &[sent.shares.clone()]).unwrap().remove(0)
+        evaluate(oca.program(), &server, std::slice::from_ref(&sent.shares)).unwrap().remove(0)
     };
     let flips = answer(&|_, _| 1);
     for probe in 0..WEIGHTS {
