@@ -8,42 +8,36 @@ use std::time::{Duration, Instant};
 pub struct Cost {
     /// From the first message to the last output.
     pub wall: Duration,
-    /// Processor time of the threads that compute.
-    pub compute: Duration,
-    /// Processor time of all threads.
-    pub all: Duration,
+    /// Processor time of all threads, both roles and what sends for them.
+    pub processor: Duration,
     /// Bytes over the loopback device, both ways, headers included.
     pub bytes: u64,
 }
 
 /// Starts to count.
-pub struct Meter(Instant, Duration, Duration, u64);
+pub struct Meter(Instant, Duration, u64);
 
 impl Meter {
     /// From now on.
     pub fn start() -> Self {
-        let (compute, all) = processor_time();
-        Self(Instant::now(), compute, all, loopback_bytes())
+        Self(Instant::now(), processor_time(), loopback_bytes())
     }
 
     /// What has been used since the start, by threads that are still alive.
     pub fn stop(&self) -> Cost {
         let wall = self.0.elapsed();
-        let (compute, all) = processor_time();
-        Cost { wall, compute: compute - self.1, all: all - self.2, bytes: loopback_bytes() - self.3 }
+        Cost { wall, processor: processor_time() - self.1, bytes: loopback_bytes() - self.2 }
     }
 }
 
-/// Processor time of the threads other than tokio's, and of all: the first number of `schedstat` is nanoseconds.
-fn processor_time() -> (Duration, Duration) {
-    let (mut compute, mut all) = (0, 0);
+/// Processor time of all threads: the first number of `schedstat` is nanoseconds.
+fn processor_time() -> Duration {
+    let mut all = 0;
     for task in fs::read_dir("/proc/self/task").expect("Linux has it").flatten() {
-        let read = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-        let used: u64 = read("schedstat").split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-        all += used;
-        compute += if read("comm").starts_with("tokio") { 0 } else { used };
+        let used = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        all += used.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
     }
-    (Duration::from_nanos(compute), Duration::from_nanos(all))
+    Duration::from_nanos(all)
 }
 
 fn loopback_bytes() -> u64 {
@@ -55,8 +49,8 @@ fn loopback_bytes() -> u64 {
 /// A variant: its name and one run of so many OTs.
 pub type Variant<'a> = (&'a str, &'a mut dyn FnMut(usize) -> Cost);
 
-/// Runs each variant once to warm up and once more, and prints of that: name, M OT/s by wall clock, ns an OT of the computing
-/// threads and of all threads, bytes an OT. The number of OTs is 2 to the first argument.
+/// Runs each variant once to warm up and once more, and prints of that: name, M OT/s by wall clock, ns of processor time an OT,
+/// bytes an OT. The number of OTs is 2 to the first argument.
 pub fn run(variants: &mut [Variant]) {
     let log: u32 = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(21);
     let count = 1usize << log;
@@ -65,10 +59,9 @@ pub fn run(variants: &mut [Variant]) {
         let cost = run(count);
         let each = |total: f64| total / count as f64;
         println!(
-            "{name}\t{:.1}\t{:.1}\t{:.1}\t{:.2}",
+            "{name}\t{:.1}\t{:.1}\t{:.2}",
             1e3 / each(cost.wall.as_nanos() as f64),
-            each(cost.compute.as_nanos() as f64),
-            each(cost.all.as_nanos() as f64),
+            each(cost.processor.as_nanos() as f64),
             each(cost.bytes as f64),
         );
     }

@@ -4,11 +4,13 @@
 mod meter;
 mod roles;
 
+use std::cell::RefCell;
+
 fn main() {
-    let peers = roles::Peers::connect();
+    let peers = RefCell::new(roles::Peers::connect());
     meter::run(&mut [
-        ("cryprot, KOS, random", &mut |count| peers.random(count)),
-        ("cryprot, KOS, correlated", &mut |count| peers.correlated(count)),
-        ("cryprot, silent, random", &mut |count| peers.silent(count)),
+        ("cryprot, KOS, random", &mut |count| peers.borrow_mut().random(count)),
+        ("cryprot, KOS, correlated", &mut |count| peers.borrow_mut().correlated(count)),
+        ("cryprot, silent, random", &mut |count| peers.borrow_mut().silent(count)),
     ]);
 }

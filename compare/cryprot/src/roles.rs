@@ -27,16 +27,16 @@ impl Peers {
     }
 
     /// KOS, random OTs.
-    pub fn random(&self, count: usize) -> Cost {
+    pub fn random(&mut self, count: usize) -> Cost {
         self.extend(count, false)
     }
 
     /// KOS, correlated OTs by a message with the corrections.
-    pub fn correlated(&self, count: usize) -> Cost {
+    pub fn correlated(&mut self, count: usize) -> Cost {
         self.extend(count, true)
     }
 
-    fn extend(&self, count: usize, correlated: bool) -> Cost {
+    fn extend(&mut self, count: usize, correlated: bool) -> Cost {
         let (server, client) = (self.ends.0.sub_connection(), self.ends.1.sub_connection());
         self.runtime.block_on(async move {
             let mut rng = StdRng::from_rng(&mut rand::rng());
@@ -79,7 +79,7 @@ impl Peers {
     }
 
     /// Silent OT, random, choices random too.
-    pub fn silent(&self, count: usize) -> Cost {
+    pub fn silent(&mut self, count: usize) -> Cost {
         let (server, client) = (self.ends.0.sub_connection(), self.ends.1.sub_connection());
         self.runtime.block_on(async move {
             let mut sender = MaliciousSilentOtSender::new(server);
