@@ -236,8 +236,10 @@ impl Drop for Ticket<'_> {
 }
 
 fn turn_away(stream: TcpStream, tls: Option<&ServerTls>) {
+    // With TLS a handshake comes first, which is two round trips.
+    let limit = if tls.is_some() { Duration::from_secs(2) } else { Duration::from_millis(200) };
     let Ok(connection) = Connection::of_server(stream, tls) else { return };
-    let mut channel = Channel::new(connection, Duration::from_millis(200));
+    let mut channel = Channel::new(connection, limit);
     channel.refuse(&SessionError::Mismatch("the server is full, try again later".into()));
 }
 

@@ -89,6 +89,8 @@ pub struct Limits {
     pub hello: Duration,
     /// Longest time that a server waits for the next inference on an open connection.
     pub idle: Duration,
+    /// The same while circuits wait there that were garbled ahead.
+    pub idle_ahead: Duration,
     /// Most inferences on one connection.
     pub inferences: u64,
 }
@@ -99,6 +101,7 @@ impl Default for Limits {
             message: Duration::from_secs(30),
             hello: Duration::from_secs(5),
             idle: Duration::from_secs(60),
+            idle_ahead: Duration::from_secs(3600),
             inferences: 1 << 20,
         }
     }

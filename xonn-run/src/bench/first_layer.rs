@@ -25,6 +25,8 @@ pub struct FirstLayerShape {
     pub filters: u32,
     /// Whether there is one more position at each end, which lacks the first or last tap.
     pub padded: bool,
+    /// Whether there are outputs, behind those of the filters, that are no sums: each bit of the input AND a secret bit.
+    pub also_bits: bool,
 }
 
 impl FirstLayerShape {
@@ -39,6 +41,7 @@ impl FirstLayerShape {
             positions: 1,
             filters: units,
             padded: false,
+            also_bits: false,
         }
     }
 
@@ -103,6 +106,24 @@ impl FirstLayerShape {
             secret += constants * filters;
         }
         let shape = vec![outputs as u32 / self.filters, self.filters];
+        let mut outputs = outputs;
+        if self.also_bits {
+            let bits = (positions + taps - 1) * self.width;
+            let read = |source, base| Port {
+                source,
+                map: IndexMap { base, outer: vec![1], inner: vec![Axis { extent: 1, stride: 1 }] },
+            };
+            blocks.push(Block {
+                template: templates.len() as u32,
+                grid: vec![bits],
+                inputs: vec![read(Source::Input, 0), read(Source::Secret, secret)],
+                output: read(Source::Input, outputs).map,
+                linear: None,
+            });
+            templates.push(both());
+            secret += u64::from(bits);
+            outputs += u64::from(bits);
+        }
         let info = LayerInfo { name: "1_conv".into(), kind: "conv + threshold".into(), shape, fan_in: taps };
         let input = InputEncoding {
             shape: vec![positions + taps - 1],
@@ -150,6 +171,14 @@ impl FirstLayerShape {
         let out = b.xor(fires, flip[0]);
         b.finish(&[vec![out]])
     }
+}
+
+/// The AND of two bits.
+fn both() -> Netlist {
+    let mut b = Builder::new();
+    let (x, y) = (b.input(1)[0], b.input(1)[0]);
+    let out = b.and(x, y);
+    b.finish(&[vec![out]])
 }
 
 /// Two shares of a sum of `sum` bits and an addend, a flip.

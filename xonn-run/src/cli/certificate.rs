@@ -24,8 +24,11 @@ impl Certificate {
         let made = rcgen::generate_simple_self_signed(self.hosts.clone())
             .map_err(|e| format!("no certificate can be made for {}: {e}", self.hosts.join(", ")))?;
         let (certificate, key) = (with_ending(&self.out, "crt"), with_ending(&self.out, "key"));
-        write(&key, &made.signing_key.serialize_pem(), true)?;
         write(&certificate, &made.cert.pem(), false)?;
+        if let Err(error) = write(&key, &made.signing_key.serialize_pem(), true) {
+            let _ = std::fs::remove_file(&certificate); // of no use without its key
+            return Err(error.into());
+        }
         report::say(format_args!("{}: certificate for {}", certificate.display(), self.hosts.join(", ")))?;
         report::say(format_args!("{}: its private key, for this host only", key.display()))?;
         Ok(())

@@ -39,6 +39,9 @@ pub struct Infer {
     /// one round trip. With --input - they wait for names of files
     #[arg(long, value_name = "N", default_value_t = 0)]
     ahead: u16,
+    /// Most memory for circuits ahead, in megabytes: tables of all of them are kept
+    #[arg(long, value_name = "MB", default_value_t = 4096)]
+    ahead_memory: u64,
     #[command(flatten)]
     schemes: Schemes,
     #[command(flatten)]
@@ -61,7 +64,7 @@ impl Infer {
         let offer = Offer { schemes, first_layers, ahead: self.ahead };
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
-        let late = self.files.come_late();
+        let late = self.files.come_late()?;
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
         let known = at_hand.as_ref().filter(|_| !late).map(|package| package.program().input());
         let samples = known.map(|encoding| self.files.samples(encoding)).transpose()?;
@@ -106,17 +109,22 @@ impl Infer {
         let plan = Plan::new(greeted.program(program, oca.as_ref())?, Role::Evaluator);
         let session = greeted.start(oca.as_ref(), &mut rng)?;
         let (set_up, scheme) = (begin.elapsed(), session.scheme());
+        let most = self.room(plan.bytes(scheme), ahead)?;
         let bar = progress(samples.as_ref().map_or(0, Vec::len));
-        let mut run =
-            Run { session, plan: &plan, rng, program, bar, quiet: self.json, done: Done::default() };
-        match &samples {
-            Some(samples) => run.all(samples)?,
-            None => run.as_they_come(&self.files)?,
-        }
+        let (quiet, done) = (self.json, Done::default());
+        let mut run = Run { session, plan: &plan, rng, program, bar, most, quiet, done };
+        let outcome = match &samples {
+            Some(samples) => run.all(samples),
+            None => run.as_they_come(&self.files),
+        };
         run.bar.finish_and_clear();
         let (done, online) = (run.done, run.session.online());
+        // What is there is not lost by what comes after it.
+        if outcome.is_ok() || !done.predictions.is_empty() {
+            self.files.write(&done.predictions)?;
+        }
+        outcome?;
         let traffic = run.session.finish()?;
-        self.files.write(&done.predictions)?;
 
         let report = Report {
             package: &package,
@@ -139,6 +147,24 @@ impl Infer {
     }
 }
 
+impl Infer {
+    /// Circuits ahead that fit into `--ahead-memory`, of `granted`; each has so many bytes of tables.
+    fn room(&self, each: u64, granted: usize) -> Result<usize, String> {
+        let most = self.ahead_memory;
+        let fits = usize::try_from(most.saturating_mul(1_000_000) / each.max(1)).unwrap_or(usize::MAX);
+        if granted > 0 && fits == 0 {
+            let found = report::bytes(each);
+            return Err(format!(
+                "a circuit ahead takes {found} of memory, --ahead-memory allows {most} MB; allow more, or ask without --ahead"
+            ));
+        }
+        if fits < granted {
+            report::log(format_args!("{fits} circuits ahead fit into --ahead-memory {most}"));
+        }
+        Ok(fits.min(granted))
+    }
+}
+
 /// A connection, and what came of it so far.
 struct Run<'a, T: Transport> {
     session: Session<'a, T>,
@@ -146,6 +172,8 @@ struct Run<'a, T: Transport> {
     rng: ChaCha20Rng,
     program: &'a Program,
     bar: ProgressBar,
+    /// Most circuits ahead.
+    most: usize,
     quiet: bool,
     done: Done,
 }
@@ -174,14 +202,18 @@ impl<T: Transport> Run<'_, T> {
     /// Predicts for files whose names come on standard input; circuits are prepared while nobody waits.
     fn as_they_come(&mut self, files: &InputFiles) -> Outcome {
         self.prepare(files.limit())?;
+        self.session.flush()?;
         report::log(format_args!(
             "ready, with {} circuits; reading file names from standard input",
             self.session.ready()
         ));
-        for path in files.paths() {
+        for path in files.paths(true) {
             let left = files.limit() - self.done.predictions.len();
             match read(&path?, self.program.input(), left) {
-                Ok(samples) => samples.iter().try_for_each(|sample| self.predict(sample))?,
+                Ok(samples) => samples.iter().try_for_each(|sample| {
+                    self.prepare(1)?;
+                    self.predict(sample)
+                })?,
                 // Somebody typed it, and can type it again.
                 Err(error) => report::log(report::sentence(error.as_ref())),
             }
@@ -196,7 +228,7 @@ impl<T: Transport> Run<'_, T> {
 
     /// Prepares circuits until there is no more room, or `wanted` are there.
     fn prepare(&mut self, wanted: usize) -> Outcome {
-        while self.session.has_room() && self.session.ready() < wanted {
+        while self.session.ready() < wanted.min(self.most) {
             let begin = Instant::now();
             self.session.prepare(self.plan, &mut self.rng)?;
             self.done.preparing.push(begin.elapsed());

@@ -35,25 +35,34 @@ impl InputFiles {
     pub fn samples(&self, encoding: &InputEncoding) -> Result<Vec<Sample>, Box<dyn Error>> {
         let limit = self.limit();
         let mut all = Vec::new();
-        for path in self.paths() {
+        for path in self.paths(self.come_late()?) {
             all.extend(read(&path?, encoding, limit - all.len())?);
         }
         Ok(all)
     }
 
     /// Whether the names of files come from standard input, and so may come late.
-    pub fn come_late(&self) -> bool {
-        self.input == [Path::new("-")]
+    ///
+    /// # Errors
+    /// If other files are named beside that.
+    pub fn come_late(&self) -> Result<bool, String> {
+        match &self.input[..] {
+            [path] => Ok(path == Path::new("-")),
+            several if several.iter().any(|path| path == Path::new("-")) => {
+                Err("--input - reads names of files from standard input, it goes with no other file".into())
+            }
+            _ => Ok(false),
+        }
     }
 
-    /// The files, as far as their names are there; waits for the next one on standard input.
-    pub fn paths(&self) -> Box<dyn Iterator<Item = Result<PathBuf, String>> + '_> {
-        if !self.come_late() {
+    /// The files, as far as their names are there; `late` waits for the next one on standard input.
+    pub fn paths(&self, late: bool) -> Box<dyn Iterator<Item = Result<PathBuf, String>> + '_> {
+        if !late {
             return Box::new(self.input.iter().cloned().map(Ok));
         }
         let lines = std::io::stdin().lines().map(|line| line.map_err(|e| format!("standard input: {e}")));
         let named = lines.filter(|line| line.as_ref().map_or(true, |line| !line.trim().is_empty()));
-        Box::new(named.map(|line| line.map(|line| PathBuf::from(line.trim()))))
+        Box::new(named.map(|line| line.map(|line| PathBuf::from(line.trim_end_matches('\r')))))
     }
 
     /// The most samples that are wanted.

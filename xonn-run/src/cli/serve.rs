@@ -15,7 +15,7 @@ use crate::garble::plan::{Plan, Role};
 use crate::net::{self, Event, ServerOptions};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::server::{Model, Shared};
-use crate::session::{Circuit, Limits, Offer};
+use crate::session::{Circuit, Offer};
 
 #[derive(Args)]
 pub struct Serve {
@@ -38,7 +38,7 @@ pub struct Serve {
     /// trip. They are kept with the connection, and each is used once or never
     #[arg(long, value_name = "N", default_value_t = 0)]
     pool: u16,
-    /// Longest wait for the next inference of a connected client, in seconds; 60, and 3600 with --pool
+    /// Longest wait for the next inference of a connected client, in seconds; 60, and 3600 for one that holds circuits ahead
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     idle: Option<u64>,
     #[command(flatten)]
@@ -80,8 +80,10 @@ impl Serve {
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool };
         let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret.bits, offer };
-        let idle = self.idle.unwrap_or(if self.pool > 0 { 3600 } else { 60 });
-        let limits = Limits { idle: Duration::from_secs(idle), ..self.timeouts.limits() };
+        let mut limits = self.timeouts.limits();
+        if let Some(idle) = self.idle.map(Duration::from_secs) {
+            (limits.idle, limits.idle_ahead) = (idle, idle);
+        }
         let options =
             ServerOptions { tls, limits, at_once: self.max_connections.into(), total: self.connections };
         net::serve(&listener, &model, &options, |event| {

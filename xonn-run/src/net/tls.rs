@@ -223,9 +223,10 @@ impl Transport for Connection {
         match self {
             Self::Plain(stream) => stream.hang_up(limit),
             Self::Tls(tls) => {
+                let deadline = Instant::now() + limit;
                 tls.session.send_close_notify();
-                let _ = tls.write_out(Instant::now() + limit); // the connection may be gone already
-                tls.stream.hang_up(limit);
+                let _ = tls.write_out(deadline); // the connection may be gone already
+                tls.stream.hang_up(deadline.saturating_duration_since(Instant::now()));
             }
         }
     }
@@ -262,7 +263,7 @@ impl Tls {
     fn write_out(&mut self, deadline: Instant) -> io::Result<()> {
         while self.session.wants_write() {
             self.stream.set_write_timeout(Some(left(deadline)?))?;
-            if self.session.write_tls(&mut self.stream)? == 0 {
+            if uninterrupted(|| self.session.write_tls(&mut self.stream))? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -272,7 +273,8 @@ impl Tls {
     /// Takes in what has come, and waits for it if there is nothing.
     fn read_in(&mut self, deadline: Instant) -> io::Result<()> {
         self.stream.set_read_timeout(Some(left(deadline)?))?;
-        if self.session.read_tls(&mut self.stream)? == 0 && self.session.is_handshaking() {
+        let read = uninterrupted(|| self.session.read_tls(&mut self.stream))?;
+        if read == 0 && self.session.is_handshaking() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if let Err(error) = self.session.process_new_packets() {
@@ -281,6 +283,17 @@ impl Tls {
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         Ok(())
+    }
+}
+
+/// A system call again until no signal comes in between. An interrupted write must not look as if nothing had been taken: the
+/// session has the bytes by then.
+fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 

@@ -54,20 +54,16 @@ impl Values {
                 *known.entry((bits, top)).or_insert(next)
             };
             let layouts: Vec<u32> = sum.bits.chunks(width).map(&mut layout_of).collect();
-            let (begins, firsts) = (sum.begins(), sum.bits.iter().step_by(width));
-            reads = reads.saturating_add(begins.len().saturating_mul(layouts.len()));
+            let firsts = sum.bits.iter().step_by(width);
+            reads = reads.saturating_add(sum.count_of_begins().saturating_mul(layouts.len()));
             if reads > MAX_READS || known.len().saturating_mul(input_bits) > MAX_READS {
                 return None;
             }
             // Their places, now that it is known that there is room.
-            values.layouts.resize_with(known.len(), Layout::default);
-            for ((bits, top), &number) in &known {
-                let layout = &mut values.layouts[number as usize];
-                if layout.at.is_empty() {
-                    *layout = Layout { bits: bits.clone(), top: *top, at: vec![NONE; input_bits] };
-                }
-            }
-            for begin in begins {
+            values
+                .layouts
+                .resize_with(known.len(), || Layout { at: vec![NONE; input_bits], ..Layout::default() });
+            for begin in sum.begins() {
                 for (first, &layout) in firsts.clone().zip(&layouts) {
                     let number = &mut values.layouts[layout as usize].at[begin + first];
                     if *number == NONE {
@@ -77,6 +73,10 @@ impl Values {
                 }
             }
             values.of_sums.push(layouts);
+        }
+        for ((bits, top), number) in known {
+            let layout = &mut values.layouts[number as usize];
+            (layout.bits, layout.top) = (bits, top);
         }
         Some(values)
     }

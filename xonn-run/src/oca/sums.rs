@@ -73,6 +73,13 @@ impl Sum {
         self.block.inputs[0].map.offset(&self.block.grid, instance)
     }
 
+    /// How many [`Sum::begins`] there are.
+    pub fn count_of_begins(&self) -> usize {
+        let axes = self.block.grid.iter().zip(&self.block.inputs[0].map.outer);
+        axes.filter(|&(_, &stride)| stride != 0)
+            .fold(1, |all, (&extent, _)| all.saturating_mul(extent as usize))
+    }
+
     /// Where the numbers of all instances begin, without those that differ in axes along which nothing moves.
     pub fn begins(&self) -> Vec<usize> {
         let read = &self.block.inputs[0].map;

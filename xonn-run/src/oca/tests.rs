@@ -33,6 +33,8 @@ fn shapes() -> Vec<FirstLayerShape> {
     let conv = FirstLayerShape { positions: 40, filters: 3, taps: 4, padded: true, ..dense.clone() };
     vec![
         dense.clone(),
+        FirstLayerShape { also_bits: true, ..dense.clone() },
+        FirstLayerShape { also_bits: true, signed: true, ..conv.clone() },
         FirstLayerShape::dense(1, 1, 1),
         FirstLayerShape { signed: true, shifts: vec![0, 1, 2], ..dense.clone() },
         FirstLayerShape { shifts: vec![0, 0], width: 3, ..conv.clone() },
@@ -109,6 +111,7 @@ fn sums_shared_ahead_of_the_input_give_what_the_original_gives() {
                     receiving.part(&part).unwrap();
                 }
                 let (digest, client) = sending.finish();
+                let behind: &[bool] = if oca.reads_input() { input } else { &[] };
                 let mut server = receiving.finish(&digest).unwrap()[secret.len()..].to_vec();
                 let differences = masks.differences(&oca, input);
                 let short = &differences[1..];
@@ -116,7 +119,7 @@ fn sums_shared_ahead_of_the_input_give_what_the_original_gives() {
                 let (found, expected) = (short.len(), differences.len());
                 assert_eq!(refused, Err(OcaError::Differences { found, expected }));
                 receiver.add_differences(&oca, &differences, &mut server).unwrap();
-                let shares = [&client[..], &server].concat();
+                let shares = [&client[..], &server, behind].concat();
                 assert_eq!(evaluate(ahead, &secret, &[shares]).unwrap()[0], *want, "{shape:?}");
                 answers.extend(want.iter().copied());
             }
@@ -159,6 +162,7 @@ fn ots_and_bytes_are_those_of_the_closed_form() {
         positions: 100,
         filters: 4,
         padded: true,
+        also_bits: false,
     };
     let oca = Oca::of(&conv.program().unwrap()).unwrap();
     // 9 * 3 * 255 and 8 * 3 * 255 have 13 bits: 13 of c u and 12 of 2 c u. The borders use the same signs.

@@ -339,7 +339,8 @@ impl<T: Transport> Session<'_, T> {
     /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `plan` is of [`Greeted::program`], `input` are
     /// the circuit's bits. After an error the session is over and the server is told.
     ///
-    /// It is not told that the output was invalid: it sees the goodbye that it would see after a valid one. A server that
+    /// It is not told that the output was invalid: it sees the goodbye that it would see after a valid one, and before it inputs for
+    /// the circuits that are ready, as if there had been more to ask. A server that
     /// garbles one label of an input bit wrongly would otherwise learn the bit from the complaint.
     ///
     /// # Errors
@@ -354,6 +355,14 @@ impl<T: Transport> Session<'_, T> {
         match &result {
             Ok(_) => {}
             Err(SessionError::Evaluate(_)) => {
+                // Circuits that are left would show that this is no ordinary end.
+                let nothing = vec![false; input.len()];
+                while !self.ready.is_empty() {
+                    match self.answer(plan, &nothing) {
+                        Ok(_) | Err(SessionError::Evaluate(_)) => {}
+                        Err(_) => break,
+                    }
+                }
                 let _ = self.goodbye(); // the failed evaluation is what there is to report
             }
             Err(error) => self.channel.refuse(error),
@@ -387,6 +396,19 @@ impl<T: Transport> Session<'_, T> {
         let output = self.at_once(plan, input, rng);
         self.online += self.channel.traffic() - before;
         output
+    }
+
+    /// Sends what waits for more to go with it. To be called before a wait for inputs: the server counts the time.
+    ///
+    /// # Errors
+    /// If the transport fails.
+    pub fn flush(&mut self) -> Result<(), SessionError> {
+        self.channel.flush("setting up oblivious transfer")
+    }
+
+    /// Circuits that were prepared so far.
+    pub fn prepared(&self) -> u64 {
+        self.prepared
     }
 
     /// Says goodbye.

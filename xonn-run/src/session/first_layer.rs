@@ -3,10 +3,12 @@
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{ClientHello, Kind};
 use super::server::{Model, Shared};
+use crate::block::Block;
 use crate::garble::Scheme;
 use crate::garble::plan::Plan;
 use crate::oca::{self, DIGEST_BYTES, FirstLayer, Oca};
@@ -34,6 +36,12 @@ pub(super) fn choose<'m>(
     let offered: Vec<FirstLayer> = offered.filter(has).collect();
     let mut both = offered.iter().filter(|form| accepted(form));
     match (both.next(), both.next()) {
+        (Some(_), Some(_)) if ahead => Ok(shared.filter(|shared| {
+            let (form, plan) = (Wires::of(shared.plan.program(), Some(shared.oca)), shared.plan);
+            let garbled = Wires::of(model.plan.program(), None);
+            set_up_bytes(shared.oca) + ahead_bytes(form, plan, scheme)
+                < ahead_bytes(garbled, model.plan, scheme)
+        })),
         (Some(_), Some(_)) => {
             Ok(shared
                 .filter(|shared| shared_bytes(shared.oca, shared.plan, scheme) < bytes(model.plan, scheme)))
@@ -57,15 +65,28 @@ pub fn bytes(plan: &Plan<'_>, scheme: Scheme) -> u64 {
     labels as u64 + plan.bytes(scheme)
 }
 
+/// Bytes of labels, tables and the masked input of one inference that is garbled ahead, without frames.
+fn ahead_bytes(wires: Wires, plan: &Plan<'_>, scheme: Scheme) -> u64 {
+    let transfers = wires.transfers();
+    let labels = ot::msgs::Extend::byte_len(ot::Params::default(), transfers)
+        + ot::msgs::Correlate::byte_len(transfers);
+    (labels + wires.masked_bytes() + Block::BYTES * wires.labels()) as u64 + plan.bytes(scheme)
+}
+
 /// Bytes of one inference on shares with the set-up of its oblivious transfers, without frames; `plan` is of
 /// [`Oca::program`].
 #[must_use]
 pub fn shared_bytes(oca: &Oca, plan: &Plan<'_>, scheme: Scheme) -> u64 {
+    set_up_bytes(oca) + bytes(plan, scheme)
+}
+
+/// Bytes of the set-up of conditional additions, and of one inference's corrections.
+fn set_up_bytes(oca: &Oca) -> u64 {
     let params = oca::params();
     let set_up = ot::msgs::BaseRequest::byte_len(params)
         + ot::msgs::BaseReply::byte_len(params)
         + ot::msgs::Extend::byte_len(params, oca.ots());
-    (set_up + DIGEST_BYTES) as u64 + oca.bytes() + bytes(plan, scheme)
+    (set_up + DIGEST_BYTES) as u64 + oca.bytes()
 }
 
 /// The server's set-up: base OTs, in which it sends, and the extension, in which it receives by its weights.

@@ -158,11 +158,12 @@ impl<T: Transport> Greeted<'_, T> {
             None => (Kind::Extend, extend),
         };
         let masked = (Kind::Masked, wires.masked_bytes());
-        let (mut buffers, mut ready) = (Vec::new(), VecDeque::<Prepared>::new());
+        let (mut buffers, mut ready) = (Vec::new(), VecDeque::<Box<Prepared>>::new());
         loop {
             let doing = "waiting for an inference";
             let before = channel.traffic();
-            let head = channel.head(limits.idle, doing)?;
+            let idle = if ready.is_empty() { limits.idle } else { limits.idle_ahead };
+            let head = channel.head(idle, doing)?;
             if head == (Kind::Bye, 0) {
                 return Ok(());
             }

@@ -49,6 +49,7 @@ fn answers_are_those_of_the_clear() {
             (numbers(&dense), FirstLayer::Oca),
             (numbers(&conv), FirstLayer::Oca),
             (numbers(&weights), FirstLayer::Oca),
+            (numbers(&FirstLayerShape { also_bits: true, ..conv.clone() }), FirstLayer::Oca),
         ] {
             let mut fixture = Fixture { schemes: vec![scheme], first_layers: vec![form], ..fixture };
             // Fewer circuits than inputs, as many, and more.

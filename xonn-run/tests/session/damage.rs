@@ -215,3 +215,26 @@ fn a_server_cannot_tell_a_failed_evaluation_from_a_success() {
     }
     assert_eq!(failed, length / 32, "of the two hashes of an output bit the client needs one");
 }
+
+/// The same with circuits ahead: those that are left get inputs, too, and the server cannot tell which.
+#[test]
+fn a_failed_evaluation_leaves_no_circuit_unused() {
+    let fixture = Fixture { ahead: [3, 3], ..addition() };
+    let clean = fixture.converse(None, &Limits::default(), false);
+    let kinds = |stream: &[u8]| frames(stream).into_iter().map(|(kind, _, n)| (kind, n)).collect::<Vec<_>>();
+    let (_, begin, length) =
+        *frames(&clean.to_client).iter().find(|&&(kind, ..)| kind == 9).expect("an answer");
+    let mut failed = 0;
+    for block in (0..length / 16).step_by(5) {
+        let fault = Fault { direction: Direction::ToClient, at: begin + 5 + 16 * block, harm: Harm::Flip(0) };
+        let outcome = fixture.converse(Some(fault), &Limits::default(), false);
+        failed += usize::from(matches!(outcome.client, Err(SessionError::Evaluate(_))));
+        assert_eq!(
+            kinds(&outcome.to_server),
+            kinds(&clean.to_server),
+            "the same messages of the same lengths"
+        );
+        assert_eq!(outcome.server.expect("nothing is wrong that it could see").inferences, 3);
+    }
+    assert!(failed > 0);
+}

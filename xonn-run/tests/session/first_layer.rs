@@ -17,7 +17,8 @@ fn shapes() -> Vec<FirstLayerShape> {
     let dense = FirstLayerShape::dense(30, 8, 12);
     let conv = FirstLayerShape { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
     let weights = FirstLayerShape { signed: true, shifts: vec![0, 1, 2], ..conv.clone() };
-    vec![dense, conv, weights]
+    let bits = FirstLayerShape { also_bits: true, ..conv.clone() };
+    vec![dense, conv, weights, bits]
 }
 
 fn by(form: FirstLayer, fixture: Fixture) -> Fixture {

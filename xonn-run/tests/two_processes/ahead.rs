@@ -85,3 +85,36 @@ fn a_client_that_waits_for_names_may_be_killed() {
         "{log}"
     );
 }
+
+/// A client that waits for names while nothing is prepared has said all that the server waits for.
+#[test]
+fn a_client_may_wait_for_names_without_circuits() {
+    let model = Model::new(MASKS);
+    let sample = samples(1)[0];
+    let file = model.write_samples("x.npy", &[sample]);
+    let server = serve(&model, &["--connections", "1", "--timeout", "1"]);
+    let mut client = Command::new(env!("CARGO_BIN_EXE_xonn-run"))
+        .args(["infer", "--server", &server.address, "--input", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // Longer than the server waits for a message.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    writeln!(client.stdin.take().expect("piped"), "{file}").expect("it listens");
+    let output = client.wait_with_output().expect("a child of ours");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{file}: {}\n", model.class(&sample)));
+    assert!(server.finish().contains("1 inferences"));
+}
+
+#[test]
+fn circuits_that_do_not_fit_into_memory_are_not_asked_for() {
+    let model = Model::new(MASKS);
+    let file = model.write_samples("x.npy", &samples(2));
+    let server = serve(&model, &["--pool", "4", "--connections", "1"]);
+    let infer =
+        ["infer", "--server", &server.address, "--input", &file, "--ahead", "4", "--ahead-memory", "0"];
+    let text = crate::command::run_failing(infer);
+    assert!(text.contains("--ahead-memory allows 0 MB"), "{text}");
+    server.finish();
+}

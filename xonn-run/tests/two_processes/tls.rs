@@ -106,10 +106,14 @@ fn files_that_are_no_certificates_are_named() {
         let text = run_failing(command.iter().copied().chain(flags.iter().copied()));
         assert!(text.contains(named.as_str()), "{flags:?}: {text}");
     }
-    // A key that is there is not written over.
+    // Files that are there are not written over, and a certificate does not stay without its key.
     let prefix = model.file("server");
-    let text = run_failing(["certificate", "127.0.0.1", "-o", &prefix]);
-    assert!(text.contains(&key) && text.contains("cannot be written"), "{text}");
+    for (gone, named) in [(None, &cert), (Some(&cert), &key)] {
+        gone.into_iter().for_each(|file| std::fs::remove_file(file).expect("it is there"));
+        let text = run_failing(["certificate", "127.0.0.1", "-o", &prefix]);
+        assert!(text.contains(named) && text.contains("cannot be written"), "{text}");
+    }
+    assert!(!std::path::Path::new(&cert).exists());
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

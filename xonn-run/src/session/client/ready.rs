@@ -1,7 +1,7 @@
 //! Circuits that wait for the client's input.
 
 use rand::CryptoRng;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::Session;
 use super::round::evaluate_all;
@@ -70,10 +70,10 @@ impl<T: Transport> Session<'_, T> {
         let message = wires.encode(&self.session, ready.number, &differences, &masked);
         let doing = "waiting for the answer to a masked input";
         self.channel.send(Kind::Masked, &message, doing)?;
-        let answered = self.channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?;
-        let mut answered = Block::vec_from_bytes(&answered).expect("labels are whole blocks");
+        let answered =
+            Zeroizing::new(self.channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?);
+        let answered = Zeroizing::new(Block::vec_from_bytes(&answered).expect("labels are whole blocks"));
         let labels = wires.join(&ready.labels, &answered);
-        answered.zeroize();
         let mut evaluator = Evaluator::new(plan, self.scheme, ready.hash, labels);
         let mut tables = std::mem::take(&mut ready.tables).into_iter();
         evaluate_all(&mut evaluator, &mut || tables.next(), |table| self.buffers.push(table))?;

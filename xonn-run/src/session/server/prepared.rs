@@ -34,21 +34,23 @@ impl Prepared {
         secret: &[bool],
         shares: Zeroizing<Vec<bool>>,
         rng: &mut impl CryptoRng,
-    ) -> Result<Self, SessionError> {
+    ) -> Result<Box<Self>, SessionError> {
         let seed = Block::random(rng);
         let input = |labels: Vec<Block>| {
             let labels = Zeroizing::new(labels);
             wires.join(&labels, &zero_labels(wires, seed))
         };
         let garbled = round.garble(channel, secret, input, rng)?;
-        let prepared = Self { number, garbled, seed, shares };
+        // In a box: a queue that grows would leave copies of secrets behind.
+        let prepared = Box::new(Self { number, garbled, seed, shares });
         channel.flush("sending a circuit ahead")?;
         Ok(prepared)
     }
 
     /// Answers the client's masked input.
+    #[expect(clippy::boxed_local, reason = "taken out of its box it would leave a copy of its secrets there")]
     pub fn answer<T: Transport>(
-        mut self,
+        mut self: Box<Self>,
         channel: &mut Channel<T>,
         wires: Wires,
         session: &SessionId,
