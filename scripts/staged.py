@@ -183,7 +183,9 @@ def train_stages(
         model.set_weights(chooser.best[1])
     exported = architecture.build(EXPORTED, architecture.recipe.stages[-1].side)
     exported.set_weights(previous.get_weights())
-    return calibrated_if_better(exported, images[kept], images[held], labels[held]), history
+    if not recipe.stages[-1].calibrated:
+        exported = calibrated_if_better(exported, images[kept], images[held], labels[held])
+    return exported, history
 
 
 def calibrated_if_better(
