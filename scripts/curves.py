@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Draw what training and trimming measured, as SVG written by hand.
 
-    python scripts/curves.py      docs/results/trim_NETWORK.svg from trim.json, models/bc1/training.svg from training.json
+    python scripts/curves.py
+
+Writes docs/results/trim_NETWORK.svg from trim.json, and training.svg of models/bc1 and bh4 from their training.json.
 """
 
 from __future__ import annotations
