@@ -141,7 +141,7 @@ STAGED: dict[str, Staged] = {
         build=lambda activation, side: bc1("valid", activation, side),
         recipe=StagedRecipe(
             batch=128,
-            stages=(Stage(epochs=2, side=32, first_rate=1e-3, last_rate=0.0, border=2, calibrated=True),),
+            stages=(Stage(epochs=8, side=32, first_rate=1e-3, last_rate=0.0, border=2, calibrated=True),),
             held_out=5000,
         ),
         start_from="bc1",

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Draw what training and trimming measured, as SVG written by hand.
 
-    python scripts/curves.py      docs/results/trim_NETWORK.svg from trim.json, models/bc1/training.svg from training.json
+    python scripts/curves.py
+
+Writes docs/results/trim_NETWORK.svg from trim.json, and training.svg of models/bc1 and bh4 from their training.json.
 """
 
 from __future__ import annotations
@@ -95,13 +97,14 @@ def write(path: Path, body: list[str]) -> None:
     print(path.relative_to(REPO_ROOT))
 
 
-def legend(names: list[tuple[str, str]], x: float, y: float) -> list[str]:
-    """Names in their colours, one below the other."""
+def legend(names: list[tuple[str, str]]) -> list[str]:
+    """Names in their colours, in the upper right, from right to left."""
     out = []
-    for row, (name, colour) in enumerate(names):
-        at = y + 18 * row
-        out.append(f'<line class="line" x1="{x}" y1="{at - 4}" x2="{x + 22}" y2="{at - 4}" stroke="{colour}"/>')
-        out.append(text(x + 28, at, name))
+    x = float(RIGHT)
+    for name, colour in reversed(names):
+        x -= 34 + 7.2 * len(name)
+        out.append(f'<line class="line" x1="{x:.1f}" y1="36" x2="{x + 20:.1f}" y2="36" stroke="{colour}"/>')
+        out.append(text(x + 25, 40, name))
     return out
 
 
@@ -112,7 +115,8 @@ def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
     sizes = [row["bytes"][MEASURE] / 1e6 for row in rows] + [published[0]]
     seen = [100 * row["validation_accuracy"] for row in rows] + [published[1]]
     margin = 0.08 * (max(seen) - min(seen))
-    x = Axis(min(sizes) / 1.2, max(sizes) * 1.2, LEFT, RIGHT, logarithmic=True)
+    wide = max(sizes) > 4 * min(sizes)
+    x = Axis(min(sizes) / 1.2, max(sizes) * 1.2, LEFT, RIGHT, logarithmic=wide)
     y = Axis(min(seen) - margin, max(seen) + margin, BOTTOM, TOP + 10)
     body = frame(
         x,
@@ -134,8 +138,7 @@ def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
     body.append(f'<path d="M{a - 6:.1f},{b - 6:.1f} l12,12 m0,-12 l-12,12" stroke="#111" stroke-width="1.8"/>')
     side = ('text-anchor="end"', -10) if a > (LEFT + RIGHT) / 2 else ("", 10)
     body.append(text(a + side[1], b + 20, "XONN, published (test images)", side[0]))
-    lowest = LEFT + 12 if side[0] else RIGHT - 110
-    body += legend(names, lowest if min(sizes) * 3 < max(sizes) else RIGHT - 110, BOTTOM - 18 * len(names))
+    body += legend(names)
     write(RESULTS / f"trim_{name}.svg", body)
 
 
@@ -155,7 +158,7 @@ def training(name: str, history: list[dict], title: str) -> None:
             'stroke-dasharray="4 4"/>'
         )
         body.append(text(x.at(at) + 5, TOP + 24, "whole images", 'class="small"'))
-    body += legend(list(zip(series, COLOURS)), RIGHT - 190, BOTTOM - 40)
+    body += legend(list(zip(series, COLOURS)))
     write(REPO_ROOT / "models" / name / "training.svg", body)
 
 

@@ -85,7 +85,8 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     """The same as a Markdown table."""
 
     def megabytes(sizes: dict[str, int], first_layer: str) -> str:
-        return " / ".join(f"{sizes[f'{first_layer}_{scheme}'] / 1e6:.3g}" for scheme in SCHEMES)
+        found = [sizes[f"{first_layer}_{scheme}"] / 1e6 for scheme in SCHEMES]
+        return " / ".join(f"{size:,.0f}" if size >= 1000 else f"{size:.3g}" for size in found)
 
     lines = [
         "| network | accuracy | AND gates | first layer garbled, MB | by conditional addition, MB | median, ms |",

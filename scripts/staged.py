@@ -45,9 +45,7 @@ def cropped(images: tf.Tensor, stage: Stage, recipe: StagedRecipe, seed: tf.Tens
         places = images.shape[axis] - stage.side + 1
         start = tf.cast(tf.floor(draw * places), tf.int32)
         index = start[:, None] + tf.range(stage.side)[None, :]
-        images = tf.gather(images, index, axis=axis, batch_dims=1) if axis == 1 else tf.transpose(
-            tf.gather(tf.transpose(images, [0, 2, 1, 3]), index, axis=1, batch_dims=1), [0, 2, 1, 3]
-        )
+        images = tf.gather(images, index, axis=axis, batch_dims=1)
     return tf.cast(tf.ensure_shape(images, [None, stage.side, stage.side, None]), tf.float32)
 
 
@@ -183,7 +181,9 @@ def train_stages(
         model.set_weights(chooser.best[1])
     exported = architecture.build(EXPORTED, architecture.recipe.stages[-1].side)
     exported.set_weights(previous.get_weights())
-    return calibrated_if_better(exported, images[kept], images[held], labels[held]), history
+    if not recipe.stages[-1].calibrated:
+        exported = calibrated_if_better(exported, images[kept], images[held], labels[held])
+    return exported, history
 
 
 def calibrated_if_better(

@@ -5,8 +5,8 @@
     python scripts/trim_and_tune.py bm3 --choose 99.1   fewest bytes with so much validation accuracy, to models/bm3
 
 A round is `xonn-compile trim` on 4,000 training images that the network has right, of which it may lose a few per
-cent (`--step`), and then epochs of training in Keras on augmented copies of the 55,000 training images judged by a float network, as in
-``train.py``.  Rounds end when accuracy on the 5,000 validation images, the last training images, falls below
+cent (`--step`), and then epochs of training in Keras on augmented copies of the 55,000 training images judged by a
+float network, as in ``train.py``.  Rounds end when accuracy on the 5,000 validation images, the last training images, falls below
 `--floor`.  Accuracy, AND gates and measured bytes of each round go into ``docs/results/trim.json``; drawing is
 ``trim_plot.py``'s.  Accuracy on the test images is noted there too, and nothing is decided by it.
 
@@ -97,8 +97,8 @@ def beginning(
 ) -> tuple[tf.keras.Model, str]:
     """The network to trim and where it is from.
 
-    What ``train.py`` wrote with this width and the same images left out is taken, from `--start` or models/; a network that
-    was trimmed already is not.  Else a new one is trained, for fewer epochs.
+    What ``train.py`` wrote with this width and the same images left out is taken, from `--start` or models/; a network
+    that was trimmed already is not.  Else a new one is trained, for fewer epochs.
     """
     name, width = arguments.network, arguments.width
     for folder in (arguments.start or WORK / "start" / name, REPO_ROOT / "models" / name):
@@ -260,7 +260,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=4, help="most rounds (default 4)")
     parser.add_argument("--floor", type=float, default=97.0, help="stop below this validation accuracy, per cent")
     parser.add_argument("--step", type=float, default=1.0, help="accuracy a round may take before training, points")
-    parser.add_argument("--start", type=Path, help="folder of train.py's --out (default target/trim/start/NETWORK, models/NETWORK)")
+    parser.add_argument(
+        "--start", type=Path, help="train.py's --out (default target/trim/start/NETWORK, then models/NETWORK)"
+    )
     parser.add_argument("--epochs", type=int, default=6, help="epochs after each round (default 6)")
     parser.add_argument("--first-epochs", type=int, default=25, help="epochs of a new network (default 25)")
     parser.add_argument("--rate", type=float, default=3e-3, help="Adam's rate after a round (default 0.003)")
