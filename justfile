@@ -64,3 +64,7 @@ sweep-hostile seconds="300":
 # models of the published shapes with random weights (needs scripts/requirements.txt)
 shapes out="target/shapes":
     python scripts/make_shapes.py --out {{out}}
+
+# the lock files of the packages outside of the workspace follow its dependencies
+locks:
+    for m in fuzz compare/ours; do cargo metadata --format-version 1 --manifest-path $m/Cargo.toml > target/metadata.json; done
