@@ -4,8 +4,16 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::net::tls::{ClientTls, Connection, Identity, ServerTls};
+use xonn_run::net::{self, ServerOptions};
 use xonn_run::session::channel::Transport;
+use xonn_run::session::server::Model;
+use xonn_run::session::{Limits, Offer, SessionError, client};
+
+use crate::fixture::neurons;
 
 /// A server and a client that trust each other, in files of a folder that is removed.
 fn pair() -> (ServerTls, ClientTls) {
@@ -124,4 +132,56 @@ fn bytes_that_are_no_tls_are_an_error_at_once() {
     let mut server = Connection::of_server(server, Some(&server_tls)).expect("a session");
     let error = server.read_within(&mut [0; 10], LONG).expect_err("not TLS");
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+}
+
+#[test]
+fn a_peer_that_stops_reading_meets_the_deadline() {
+    let (server_tls, client_tls) = pair();
+    let (server, client) = streams();
+    let mut server = Connection::of_server(server, Some(&server_tls)).expect("a session");
+    let mut client = Connection::of_client(client, Some(&client_tls)).expect("a session");
+    std::thread::scope(|scope| {
+        let peer = scope.spawn(|| take(&mut client, 3));
+        put(&mut server, b"abc");
+        assert_eq!(peer.join().expect("no panic").expect("it comes"), b"abc");
+    });
+    // More than any system keeps for a peer.
+    let (block, begin) = (vec![0; 1 << 16], Instant::now());
+    let error = loop {
+        match server.write_within(&block, Duration::from_millis(300)) {
+            Ok(written) => assert!(written > 0 && begin.elapsed() < LONG),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error.kind(), std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock), "{error}");
+    drop(client);
+}
+
+#[test]
+fn a_client_that_is_turned_away_hears_it_inside_of_tls() {
+    let (tls, client_tls) = pair();
+    let fixture = neurons(2);
+    let plan = Plan::new(&fixture.circuit.program, Role::Garbler);
+    let (circuit, secret, offer) = (&fixture.circuit, &fixture.secret[..], Offer::ALL);
+    let model = Model { circuit, plan: &plan, shared: None, secret, offer };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let options = ServerOptions { tls: Some(tls), limits: Limits::default(), at_once: 1, total: Some(2) };
+    std::thread::scope(|scope| {
+        scope.spawn(|| net::serve(&listener, &model, &options, |_| ()));
+        let greet = |held: &str| {
+            let connection = net::connect(&address, Some(&client_tls), LONG).expect(held);
+            let (rng, bits) = (&mut ChaCha20Rng::seed_from_u64(1), circuit.program.input_bits());
+            client::greet(connection, circuit.digest, bits, offer, &Limits::default(), rng)
+        };
+        let held = TcpStream::connect(&address).expect("it listens");
+        let refused = greet("the door is open").err().expect("there is no room");
+        assert!(matches!(&refused, SessionError::Refused(text) if text.contains("full")), "{refused}");
+        drop(held);
+        let deadline = Instant::now() + LONG;
+        while greet("it still listens").is_err() {
+            assert!(Instant::now() < deadline, "there is no room again");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
 }
