@@ -46,12 +46,9 @@ fn shapes() -> Vec<FirstLayerShape> {
 /// Corrections of one inference, and what both sides make of it.
 fn infer(
     oca: &Oca,
-    sender: &mut Sender,
-    receiver: &mut Receiver,
-    secret: &[bool],
-    input: &[bool],
+    mut sending: sender::Sending<'_>,
+    mut receiving: receiver::Receiving<'_>,
 ) -> (Vec<u8>, Vec<bool>, Vec<bool>) {
-    let (mut sending, mut receiving) = (sender.begin(oca, input), receiver.begin(oca, secret));
     let mut all = Vec::new();
     let mut lengths = oca.part_lengths();
     while let Some(part) = sending.part() {
@@ -64,9 +61,19 @@ fn infer(
     (all, client.to_vec(), server.to_vec())
 }
 
-#[test]
-fn the_program_on_shares_gives_what_the_original_gives() {
-    let mut rng = ChaCha12Rng::seed_from_u64(1);
+/// A connection with a secret, and an input.
+struct Case<'a> {
+    oca: &'a Oca,
+    sender: &'a mut Sender,
+    receiver: &'a mut Receiver,
+    secret: &'a [bool],
+    input: &'a [bool],
+    rng: &'a mut ChaCha12Rng,
+}
+
+/// Compares what `answer` makes of each case with the original program: several inferences on one extension.
+fn compare(seed: u64, answer: impl Fn(Case<'_>) -> Vec<bool>) {
+    let mut rng = ChaCha12Rng::seed_from_u64(seed);
     for shape in shapes() {
         let program = shape.program().unwrap();
         let oca = Oca::of(&program).expect("its sums are described");
@@ -74,12 +81,12 @@ fn the_program_on_shares_gives_what_the_original_gives() {
         for _ in 0..8 {
             let secret = random_bits(&mut rng, program.secret_bits() as usize);
             let (mut sender, mut receiver) = connect(&oca, &secret, &mut rng);
-            // Several inferences on one extension.
             let inputs: Vec<_> = (0..4).map(|_| random_bits(&mut rng, program.input_bits())).collect();
             let wants = evaluate(&program, &secret, &inputs).unwrap();
             for (input, want) in inputs.iter().zip(&wants) {
-                let (_, client, server) = infer(&oca, &mut sender, &mut receiver, &secret, input);
-                assert_eq!(evaluate(oca.program(), &server, &[client]).unwrap()[0], *want, "{shape:?}");
+                let (sender, receiver) = (&mut sender, &mut receiver);
+                let case = Case { oca: &oca, sender, receiver, secret: &secret, input, rng: &mut rng };
+                assert_eq!(answer(case), *want, "{shape:?}");
                 answers.extend(want.iter().copied());
             }
         }
@@ -87,45 +94,33 @@ fn the_program_on_shares_gives_what_the_original_gives() {
     }
 }
 
+#[test]
+fn the_program_on_shares_gives_what_the_original_gives() {
+    compare(1, |Case { oca, sender, receiver, secret, input, .. }| {
+        let (_, client, server) = infer(oca, sender.begin(oca, input), receiver.begin(oca, secret));
+        evaluate(oca.program(), &server, &[client]).unwrap().remove(0)
+    });
+}
+
 /// Shares of random numbers, to which the differences of the input are added later, for the program that takes the
 /// server's shares as inputs.
 #[test]
 fn sums_shared_ahead_of_the_input_give_what_the_original_gives() {
-    let mut rng = ChaCha12Rng::seed_from_u64(4);
-    for shape in shapes() {
-        let program = shape.program().unwrap();
-        let oca = Oca::of(&program).expect("its sums are described");
+    compare(4, |Case { oca, sender, receiver, secret, input, rng }| {
         let ahead = oca.program_ahead().expect("few shares");
-        assert_eq!(ahead.secret_bits(), program.secret_bits());
-        let mut answers = Vec::new();
-        for _ in 0..8 {
-            let secret = random_bits(&mut rng, program.secret_bits() as usize);
-            let (mut sender, mut receiver) = connect(&oca, &secret, &mut rng);
-            let inputs: Vec<_> = (0..4).map(|_| random_bits(&mut rng, program.input_bits())).collect();
-            let wants = evaluate(&program, &secret, &inputs).unwrap();
-            for (input, want) in inputs.iter().zip(&wants) {
-                let masks = ahead::Masks::random(&oca, &mut rng);
-                let (mut sending, mut receiving) =
-                    (sender.begin_ahead(&oca, &masks), receiver.begin(&oca, &secret));
-                while let Some(part) = sending.part() {
-                    receiving.part(&part).unwrap();
-                }
-                let (digest, client) = sending.finish();
-                let behind: &[bool] = if oca.reads_input() { input } else { &[] };
-                let mut server = receiving.finish(&digest).unwrap()[secret.len()..].to_vec();
-                let differences = masks.differences(&oca, input);
-                let short = &differences[1..];
-                let refused = receiver.add_differences(&oca, short, &mut server);
-                let (found, expected) = (short.len(), differences.len());
-                assert_eq!(refused, Err(OcaError::Differences { found, expected }));
-                receiver.add_differences(&oca, &differences, &mut server).unwrap();
-                let shares = [&client[..], &server, behind].concat();
-                assert_eq!(evaluate(ahead, &secret, &[shares]).unwrap()[0], *want, "{shape:?}");
-                answers.extend(want.iter().copied());
-            }
-        }
-        assert!(answers.contains(&true) && answers.contains(&false), "one answer everywhere shows nothing");
-    }
+        assert_eq!(ahead.secret_bits(), secret.len() as u64);
+        let masks = ahead::Masks::random(oca, rng);
+        let (_, client, server) = infer(oca, sender.begin_ahead(oca, &masks), receiver.begin(oca, secret));
+        let mut server = server[secret.len()..].to_vec();
+        let differences = masks.differences(oca, input);
+        let short = &differences[1..];
+        let refused = receiver.add_differences(oca, short, &mut server);
+        let (found, expected) = (short.len(), differences.len());
+        assert_eq!(refused, Err(OcaError::Differences { found, expected }));
+        receiver.add_differences(oca, &differences, &mut server).unwrap();
+        let behind: &[bool] = if oca.reads_input() { input } else { &[] };
+        evaluate(ahead, secret, &[[&client[..], &server, behind].concat()]).unwrap().remove(0)
+    });
 }
 
 /// A number has one difference, however many neurons or positions read it.
@@ -186,7 +181,7 @@ fn no_inference_repeats_another() {
         let secret = random_bits(&mut rng, program.secret_bits() as usize);
         let (mut sender, mut receiver) = connect(&oca, &secret, &mut rng);
         let input = vec![false; program.input_bits()];
-        let mut run = || infer(&oca, &mut sender, &mut receiver, &secret, &input);
+        let mut run = || infer(&oca, sender.begin(&oca, &input), receiver.begin(&oca, &secret));
         let (first, second) = (run(), run());
         let differing = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>();
         let bits = 8 * first.0.len() as u32;

@@ -406,11 +406,6 @@ impl<T: Transport> Session<'_, T> {
         self.channel.flush("setting up oblivious transfer")
     }
 
-    /// Circuits that were prepared so far.
-    pub fn prepared(&self) -> u64 {
-        self.prepared
-    }
-
     /// Says goodbye.
     ///
     /// # Errors

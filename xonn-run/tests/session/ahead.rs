@@ -1,7 +1,5 @@
 //! Circuits garbled ahead of the client's inputs: the same answers, one round trip with the input, each circuit once.
 
-use std::time::Duration;
-
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use sha2::{Digest as _, Sha256};
@@ -10,13 +8,14 @@ use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::oca::FirstLayer;
 use xonn_run::ot;
-use xonn_run::session::msgs::{self, ClientHello, Kind, ServerHello};
+use xonn_run::session::msgs::{Kind, ServerHello};
 use xonn_run::session::server::Served;
-use xonn_run::session::{Channel, Limits, Offer, SessionError, client};
+use xonn_run::session::{Limits, Offer, SessionError, client};
 
 use crate::damage::flip_also_heads;
 use crate::fixture::{Answers, Fixture, WIDTH, addition, neurons, numbers};
 use crate::hostile::{frame, scripted_server};
+use crate::steps::{ask as ask_for, begin};
 use crate::wire::{self, End};
 
 fn ahead(count: u16, fixture: Fixture) -> Fixture {
@@ -157,43 +156,19 @@ fn scripted_steps(
     circuits: usize,
     last: impl Fn(&ot::SessionId) -> Vec<Vec<u8>>,
 ) -> Option<String> {
-    let (rng, doing, params) = (&mut ChaCha20Rng::seed_from_u64(9), "testing", ot::Params::default());
-    let mut channel = Channel::new(end, Duration::from_secs(5));
-    let offer = Offer { ahead: fixture.ahead[1], ..Offer::ALL };
-    let hello = ClientHello::new(Some(fixture.circuit.digest), WIDTH as u32, offer, rng);
-    channel.send(Kind::ClientHello, &hello.encode(), doing).expect("sent");
-    let answer = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing).expect("received");
-    let session = msgs::session_id(&hello, &ServerHello::decode(&answer).expect("a hello"));
-    let request = channel.receive(Kind::BaseRequest, ot::msgs::BaseRequest::byte_len(params), doing);
-    let request = ot::msgs::BaseRequest::decode(params, &request.expect("received")).expect("valid");
-    let (mut receiver, reply) = ot::ReceiverSetup::reply(params, session, rng, &request).expect("valid");
-    channel.send(Kind::BaseReply, &reply.encode(), doing).expect("sent");
-    let next = |channel: &mut Channel<End>| match channel.head(Duration::from_secs(5), doing) {
-        Ok((Kind::Refusal, length)) => Err(channel.refusal(length, doing).expect("a text").to_string()),
-        Ok((kind, length)) => channel.payload(length, doing).map(|_| kind).map_err(|e| e.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
+    let rng = &mut ChaCha20Rng::seed_from_u64(9);
+    let (mut channel, session, mut receiver) = begin(fixture, end, rng);
     for _ in 0..circuits {
         let (_, extend) = receiver.extend(rng, &[false; WIDTH]).expect("few bits");
-        channel.send(Kind::Extend, &extend.encode(), doing).expect("sent");
-        for kind in [Kind::Correlate, Kind::Tables] {
-            match next(&mut channel) {
-                Ok(found) => assert_eq!(found, kind),
-                Err(refusal) => return Some(refusal),
-            }
+        let answers = [Kind::Correlate, Kind::Tables];
+        if let Err(refusal) = ask_for(&mut channel, Kind::Extend, &extend.encode(), &answers) {
+            return Some(refusal);
         }
     }
-    for message in last(&session) {
+    last(&session).iter().find_map(|message| {
         let kind = Kind::from_byte(message[0]).expect("a kind");
-        channel.send(kind, &message[5..], doing).expect("sent");
-        for expected in [Kind::Labels, Kind::Decoding] {
-            match next(&mut channel) {
-                Ok(found) => assert_eq!(found, expected),
-                Err(refusal) => return Some(refusal),
-            }
-        }
-    }
-    None
+        ask_for(&mut channel, kind, &message[5..], &[Kind::Labels, Kind::Decoding]).err()
+    })
 }
 
 /// A masked input for circuit number `number`, as docs/protocol.md has it.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use xonn_run::garble::plan::{Plan, Role};
-use xonn_run::ot;
+use xonn_run::ot::{self, SessionId};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
 use xonn_run::session::msgs::{self, ClientHello, Kind, ServerHello};
@@ -32,37 +32,51 @@ fn after_base_transfers(
     })
 }
 
-fn scripted_steps(fixture: &Fixture, end: End, last: &[u8], ask_before: usize) -> Option<String> {
-    let (rng, doing, params) = (&mut ChaCha20Rng::seed_from_u64(9), "testing", ot::Params::default());
+/// A client's hello and base OTs, done right: the channel, the session's id, and the receiver of OT.
+pub fn begin(fixture: &Fixture, end: End, rng: &mut ChaCha20Rng) -> (Channel<End>, SessionId, ot::Receiver) {
+    let (doing, params) = ("testing", ot::Params::default());
     let mut channel = Channel::new(end, Duration::from_secs(5));
-    let hello = ClientHello::new(Some(fixture.circuit.digest), WIDTH as u32, Offer::ALL, rng);
+    let offer = Offer { ahead: fixture.ahead[1], ..Offer::ALL };
+    let hello = ClientHello::new(Some(fixture.circuit.digest), WIDTH as u32, offer, rng);
     channel.send(Kind::ClientHello, &hello.encode(), doing).expect("sent");
     let answer = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing).expect("received");
     let session = msgs::session_id(&hello, &ServerHello::decode(&answer).expect("a hello"));
     let request = channel.receive(Kind::BaseRequest, ot::msgs::BaseRequest::byte_len(params), doing);
     let request = ot::msgs::BaseRequest::decode(params, &request.expect("received")).expect("valid");
-    let (mut receiver, reply) = ot::ReceiverSetup::reply(params, session, rng, &request).expect("valid");
+    let (receiver, reply) = ot::ReceiverSetup::reply(params, session, rng, &request).expect("valid");
     channel.send(Kind::BaseReply, &reply.encode(), doing).expect("sent");
-    for _ in 0..ask_before {
-        let (_, extend) = receiver.extend(rng, &fixture.inputs[0]).expect("few bits");
-        channel.send(Kind::Extend, &extend.encode(), doing).expect("sent");
-        for kind in [Kind::Correlate, Kind::Tables, Kind::Decoding] {
-            let (found, length) = match channel.head(Duration::from_secs(5), doing).expect("received") {
-                (Kind::Refusal, length) => {
-                    return Some(channel.refusal(length, doing).expect("a text").to_string());
-                }
-                other => other,
-            };
-            assert_eq!(found, kind);
-            channel.payload(length, doing).expect("received");
+    (channel, session, receiver)
+}
+
+/// Sends a message and takes what the server answers, of these kinds; what it says if it refuses instead.
+pub fn ask(channel: &mut Channel<End>, kind: Kind, payload: &[u8], answers: &[Kind]) -> Result<(), String> {
+    let doing = "testing";
+    channel.send(kind, payload, doing).expect("sent");
+    for &expected in answers {
+        match channel.head(Duration::from_secs(5), doing).expect("received") {
+            (Kind::Refusal, length) => {
+                return Err(channel.refusal(length, doing).expect("a text").to_string());
+            }
+            (found, length) => {
+                assert_eq!(found, expected);
+                channel.payload(length, doing).expect("received");
+            }
         }
     }
-    let (kind, payload) = (Kind::from_byte(last[0]).expect("a kind"), &last[5..]);
-    channel.send(kind, payload, doing).expect("sent");
-    match channel.head(Duration::from_secs(5), doing) {
-        Ok((Kind::Refusal, length)) => Some(channel.refusal(length, doing).expect("a text").to_string()),
-        other => panic!("{other:?}, expected a refusal"),
+    Ok(())
+}
+
+fn scripted_steps(fixture: &Fixture, end: End, last: &[u8], ask_before: usize) -> Option<String> {
+    let rng = &mut ChaCha20Rng::seed_from_u64(9);
+    let (mut channel, _, mut receiver) = begin(fixture, end, rng);
+    for _ in 0..ask_before {
+        let (_, extend) = receiver.extend(rng, &fixture.inputs[0]).expect("few bits");
+        let answers = [Kind::Correlate, Kind::Tables, Kind::Decoding];
+        if let Err(refusal) = ask(&mut channel, Kind::Extend, &extend.encode(), &answers) {
+            return Some(refusal);
+        }
     }
+    ask(&mut channel, Kind::from_byte(last[0]).expect("a kind"), &last[5..], &[Kind::Refusal]).err()
 }
 
 #[test]
