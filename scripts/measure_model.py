@@ -29,6 +29,7 @@ from private_run import (
     PrivateRunError,
     and_gates,
     build,
+    build_options,
     bytes_of_one,
     call,
     compare,
@@ -42,12 +43,14 @@ def measure(name: str, programs: Path, count: int, schemes: list[str]) -> dict[s
     test = REPO_ROOT / "target" / "data" / f"{name}_test.npz"
     if not test.is_file():
         raise PrivateRunError(f"{test} is not there: run python scripts/train.py {name} --export-only.")
-    checked = call(programs / "xonn-compile", "check", model, "--data", test)
+    checked = call(programs / "xonn-compile", "check", model, *build_options(model), "--data", test)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         package, secret = build(model, programs, folder)
         inputs = folder / "inputs.npy"
-        np.save(inputs, np.load(test)["x"][:count].astype(np.uint8))
+        x = np.load(test)["x"][:count]
+        # Pixels are whole numbers, and an eighth of the size.
+        np.save(inputs, x if build_options(model) else x.astype(np.uint8))
         return {
             "and": and_gates(package, programs),
             "package_bytes": package.stat().st_size,

@@ -38,10 +38,16 @@ def call(*command: object) -> str:
     return done.stdout
 
 
+def build_options(h5: Path) -> list[str]:
+    """How a model of ``models/`` is compiled: what its ``training.json`` says, if it says something."""
+    record = h5.with_name("training.json")
+    return json.loads(record.read_text()).get("build_options", []) if record.is_file() else []
+
+
 def build(h5: Path, programs: Path, folder: Path) -> tuple[Path, Path]:
     """Compile a model; the package and the secret, both in `folder`."""
     package = folder / f"{h5.parent.name}_{h5.stem}.xonn"
-    call(programs / "xonn-compile", "build", h5, "-o", package)
+    call(programs / "xonn-compile", "build", h5, *build_options(h5), "-o", package)
     return package, package.with_suffix(".secret")
 
 

@@ -18,8 +18,7 @@ import tensorflow as tf
 from datasets import TABLES
 from export import export, load, save, versions, write_check_file
 from networks import EXPORTED, add_dense
-from tabular import Stack, TabularRecipe, Trained, stratified_splits, train_stack
-from units import encode, read_units, units_of
+from tabular import TabularRecipe, Trained, stratified_splits, train_stack
 
 # BH1, BH2 and BH3: three dense layers each, the last with one score a class.  BH1 is twice as wide as in the
 # XONN paper.
@@ -32,12 +31,17 @@ TABULAR: dict[str, TabularRecipe] = {
 }
 
 
-def keras_model(
-    stack: Stack, statistics: list[tuple[tf.Tensor, tf.Tensor]], member: int
-) -> tf.keras.Model:
-    """One network of a stack, as larq layers."""
+# How the networks are compiled: the client standardises by the Normalization's numbers, which become public.
+BUILD_OPTIONS = ["--input-standardised"]
+
+
+def keras_model(trained: Trained, member: int) -> tf.keras.Model:
+    """One network of a stack, as larq layers behind a Normalization."""
+    stack, statistics = trained.stack, trained.statistics
     sizes = [stack.kernels[0].shape[1], *(kernel.shape[2] for kernel in stack.kernels)]
     model = tf.keras.Sequential([tf.keras.Input((sizes[0],), name="features")])
+    mean, deviation = (part[member, 0].numpy() for part in (trained.mean, trained.deviation))
+    model.add(tf.keras.layers.Normalization(mean=mean, variance=deviation**2, name="standardise"))
     add_dense(model, sizes[1:], EXPORTED, 1, first=True)
     model.add(tf.keras.layers.Activation("softmax", name="softmax"))
     weights = []
@@ -80,27 +84,24 @@ def run_table(name: str, out: Path, seed: int, width: float, export_only: bool) 
     recipe = TABULAR[name]
     recipe = replace(recipe, widths=tuple(round(width * units) for units in recipe.widths))
     table = TABLES[recipe.dataset]()
+    # As the network reads them.
+    x = table.x.astype(np.float32)
     parts = stratified_splits(table.y, recipe.repeats, recipe.folds, seed)
     log = out / "training.json"
     if export_only:
         record: dict[str, Any] = json.loads(log.read_text()) if log.is_file() else {}
-        units = read_units(out / "units.json")
-        x = encode(units, table.x)
     else:
         start = time.monotonic()
-        units = units_of(table)
-        x = encode(units, table.x)
         rows = np.arange(len(x))
         trained = train_stack(
             x, table.y, [np.setdiff1d(rows, part) for part in parts], recipe, seed
         )
-        save(keras_model(trained.stack, trained.statistics, 0), out, signs_only=False)
-        lines = ",\n".join(f"  {json.dumps(asdict(unit))}" for unit in units)
-        (out / "units.json").write_text(f"[\n{lines}\n]\n")
+        save(keras_model(trained, 0), out, signs_only=False)
         record = {
             "network": name,
             "seed": seed,
             "recipe": asdict(recipe),
+            "build_options": BUILD_OPTIONS,
             "seconds": round(time.monotonic() - start),
             "versions": versions(),
             **summary(trained, x, table.y, parts, recipe.folds),

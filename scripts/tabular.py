@@ -1,7 +1,7 @@
 """Repeated stratified splits of a table, and the training of one small network on each of them at once.
 
-All networks are trained as one stack: weights are ``[split, inputs, units]``.  A network sees the whole
-numbers that ``units.py`` makes of the measured values.
+All networks are trained as one stack: weights are ``[split, inputs, units]``.  A network sees standardised
+values: each feature less its mean, in units of its deviation, both of the rows that the network is trained on.
 """
 
 from __future__ import annotations
@@ -151,12 +151,16 @@ def fit_stack(
 
 @dataclass(frozen=True)
 class Trained:
-    """A stack with its statistics on all rows of each training part, and the float stack it learned from."""
+    """A stack with its statistics on all rows of each training part, and the float stack it learned from.
+
+    Means and deviations of the features are ``[stack, 1, features]``.
+    """
 
     stack: Stack
     statistics: list[tuple[tf.Tensor, tf.Tensor]]
     teacher: Stack
     teacher_statistics: list[tuple[tf.Tensor, tf.Tensor]]
+    mean: tf.Tensor
     deviation: tf.Tensor
 
     def accuracies(
@@ -164,10 +168,11 @@ class Trained:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Each network's accuracy on its own rows, then each teacher's."""
         every = tf.constant(np.broadcast_to(x, (len(rows), *x.shape)), tf.float32)
+        inputs = (every - self.mean) / self.deviation
         found = []
-        for stack, fixed, inputs in (
-            (self.stack, self.statistics, every),
-            (self.teacher, self.teacher_statistics, every / self.deviation),
+        for stack, fixed in (
+            (self.stack, self.statistics),
+            (self.teacher, self.teacher_statistics),
         ):
             labels = tf.argmax(stack(inputs, fixed)[0], axis=2).numpy()
             found.append(
@@ -183,37 +188,36 @@ def train_stack(
     # Parts differ by a row or two: the first ones of shorter parts stand in twice.
     rows = max(len(part) for part in training)
     parts = np.stack([np.resize(part, rows) for part in training])
-    inputs = tf.constant(x[parts], tf.float32)
+    raw = tf.constant(x[parts], tf.float32)
     labels = tf.one_hot(y[parts], int(y.max()) + 1)
-    # Noise and the teacher's inputs are in units of each training part's own spread.
-    deviation = tf.math.reduce_std(inputs, axis=1, keepdims=True) + 1e-6
+    mean = tf.math.reduce_mean(raw, axis=1, keepdims=True)
+    deviation = tf.math.reduce_std(raw, axis=1, keepdims=True)
+    inputs = (raw - mean) / deviation
     count, features, classes = len(training), x.shape[1], int(y.max()) + 1
 
     hidden = [recipe.teacher_units] if recipe.teacher_units else []
     teacher = Stack(count, [features, *hidden, classes], False, seed)
     fit_stack(
         teacher,
-        inputs / deviation,
+        inputs,
         lambda chosen, _: tf.gather(labels, chosen, batch_dims=1),
         recipe,
         recipe.teacher_steps,
         tf.constant(recipe.teacher_noise),
         seed + 1,
     )
-    _, teacher_statistics = teacher(inputs / deviation)
+    _, teacher_statistics = teacher(inputs)
     student = Stack(count, [features, *recipe.widths, classes], True, seed + 2)
     fit_stack(
         student,
         inputs,
-        lambda _, noisy: tf.nn.softmax(teacher(noisy / deviation, teacher_statistics)[0]),
+        lambda _, noisy: tf.nn.softmax(teacher(noisy, teacher_statistics)[0]),
         recipe,
         recipe.steps,
-        recipe.noise * deviation,
+        tf.constant(recipe.noise),
         seed + 3,
     )
     # BatchNorm's statistics are those of noisy rows, which the network was trained on.
     noisy = tf.repeat(inputs, recipe.statistics_copies, axis=1)
-    noisy += (
-        recipe.noise * deviation * tf.random.stateless_normal(tf.shape(noisy), seed=[seed + 4, 0])
-    )
-    return Trained(student, student(noisy)[1], teacher, teacher_statistics, deviation)
+    noisy += recipe.noise * tf.random.stateless_normal(tf.shape(noisy), seed=[seed + 4, 0])
+    return Trained(student, student(noisy)[1], teacher, teacher_statistics, mean, deviation)

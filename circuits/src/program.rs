@@ -179,8 +179,14 @@ impl Program {
             bits: bits.into(),
             blocks: vec![Block { template: 0, grid: vec![], inputs, output, linear: None }],
         };
-        let input =
-            InputEncoding { shape: vec![input_bits as u32], bits: 1, signed: false, scale: 1.0, zero: 0 };
+        let input = InputEncoding {
+            shape: vec![input_bits as u32],
+            bits: 1,
+            signed: false,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+        };
         Self::new(input, OutputEncoding::Bits, secret_bits, vec![netlist], vec![layer])
     }
 

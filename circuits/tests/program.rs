@@ -34,7 +34,14 @@ fn template() -> Netlist {
 /// A 3x4 image, 2x1 windows with stride 1: six instances a filter, two filters with a key each; then all 36 bits through
 /// a second layer of pairs.
 fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
-    let input = InputEncoding { shape: vec![3, 4], bits: 1, signed: false, scale: 1.0, zero: 0 };
+    let input = InputEncoding {
+        shape: vec![3, 4],
+        bits: 1,
+        signed: false,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+    };
     let window = Block {
         template: 0,
         grid: vec![2, 4, 2],
@@ -192,7 +199,14 @@ fn every_rule_of_a_sums_description_is_enforced() {
         let (templates, mut layers) = linear_parts();
         let block = &mut layers[0].blocks[0];
         change(block.linear.as_mut().expect("it has one"), &mut block.inputs);
-        let input = InputEncoding { shape: vec![2], bits: 2, signed: false, scale: 1.0, zero: 0 };
+        let input = InputEncoding {
+            shape: vec![2],
+            bits: 2,
+            signed: false,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+        };
         Program::new(input, OutputEncoding::Bits, 6, templates, layers)
     };
     made(&|_, _| {}).expect("it obeys every rule");

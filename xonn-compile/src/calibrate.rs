@@ -63,6 +63,7 @@ pub fn input(x: &Tensor, bits: Option<u32>, notes: &mut Vec<String>) -> Result<I
                 signed: false,
                 scale: Some(1.0 / f64::from(d)),
                 zero: Some(zero),
+                standardised: false,
             }
         }
         None => {
@@ -78,7 +79,13 @@ pub fn input(x: &Tensor, bits: Option<u32>, notes: &mut Vec<String>) -> Result<I
                 "calibrated: inputs from {lo} to {hi} in {bits} bits, each rounded by at most {:.1e}",
                 scale / 2.0
             ));
-            InputOptions { bits: Some(bits), signed: false, scale: Some(scale), zero: Some(zero as i64) }
+            InputOptions {
+                bits: Some(bits),
+                signed: false,
+                scale: Some(scale),
+                zero: Some(zero as i64),
+                standardised: false,
+            }
         }
     };
     Ok(options)
@@ -145,6 +152,7 @@ mod tests {
             signed: false,
             scale: Some(1.0 / d),
             zero: Some(zero),
+            standardised: false,
         };
         assert_eq!(of(vec![0.0, 3.0, 200.0], None), Ok(options(8, 1.0, 0)));
         let scaled = (0..256).map(|q| f64::from(q as f32 / 255.0)).collect();

@@ -13,6 +13,8 @@ pub use evaluate::{Evaluated, InputError};
 pub use kernel::{Kernel, Planes};
 pub use window::Window2d;
 
+use xonn_circuits::data::Feature;
+
 /// Index of a node, and of the tensor it makes.
 pub type NodeId = usize;
 
@@ -27,7 +29,8 @@ pub struct IntegerNetwork {
     pub output: OutputSpec,
 }
 
-/// The client's numbers: `x = scale * (q - zero)`, `q` an integer of `bits` bits.
+/// The client's numbers: `x = scale * (q - zero)`, `q` an integer of `bits` bits; `x` is standardised by feature where
+/// `features` is not empty.
 #[derive(Clone, PartialEq, Debug)]
 pub struct InputSpec {
     /// Shape of one sample, channels last.
@@ -40,13 +43,15 @@ pub struct InputSpec {
     pub scale: f64,
     /// The `q` that stands for 0.
     pub zero: i64,
+    /// One for each index of the last axis: what the client standardises by. Empty if it does not.
+    pub features: Vec<Feature>,
 }
 
 impl InputSpec {
     /// Raw numbers as they are: `bits` bits without a sign, one unit being 1.
     #[must_use]
     pub fn unsigned(shape: Vec<usize>, bits: u32) -> Self {
-        Self { shape, bits, signed: false, scale: 1.0, zero: 0 }
+        Self { shape, bits, signed: false, scale: 1.0, zero: 0, features: Vec::new() }
     }
 
     /// The smallest and the largest `q`.

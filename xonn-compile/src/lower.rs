@@ -140,6 +140,7 @@ pub fn input_encoding(input: &InputSpec) -> InputEncoding {
         signed: input.signed,
         scale: input.scale,
         zero: input.zero,
+        features: input.features.clone(),
     }
 }
 

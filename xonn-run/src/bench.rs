@@ -96,7 +96,14 @@ pub fn binary_layer(fan_in: u32) -> Program {
     let info =
         LayerInfo { name: "1_dense".into(), kind: "dense + threshold".into(), shape: vec![NEURONS], fan_in };
     Program::new(
-        InputEncoding { shape: vec![fan_in], bits: 1, signed: false, scale: 1.0, zero: 0 },
+        InputEncoding {
+            shape: vec![fan_in],
+            bits: 1,
+            signed: false,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+        },
         OutputEncoding::Bits,
         secret_per_neuron * u64::from(NEURONS),
         vec![template],
@@ -126,7 +133,14 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
     let info =
         LayerInfo { name: "copies".into(), kind: "netlist".into(), shape: vec![copies, outputs], fan_in: 0 };
     let layer = Layer { info, bits: u64::from(outputs) * u64::from(copies), blocks: vec![block] };
-    let encoding = InputEncoding { shape: vec![copies, inputs], bits: 1, signed: false, scale: 1.0, zero: 0 };
+    let encoding = InputEncoding {
+        shape: vec![copies, inputs],
+        bits: 1,
+        signed: false,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+    };
     Program::new(encoding, OutputEncoding::Bits, 0, vec![netlist], vec![layer])
 }
 

@@ -8,6 +8,16 @@ pub const MAX_BITS: u64 = 1 << 28;
 /// Most bits of one number: with more, codes and scales would leave what `f64` holds exactly.
 pub const MAX_WIDTH: u32 = 32;
 
+/// What the client takes from a feature, and what it divides the rest by, before it is coded.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feature {
+    /// Taken from the number; finite.
+    pub mean: f64,
+    /// Divided by; finite and more than 0.
+    pub deviation: f64,
+}
+
 /// How an input sample becomes bits: `x = scale * (q - zero)` with an integer code `q` of `bits` bits.
 ///
 /// Stored in the package and applied by the client. The bits of a sample are the codes of its numbers in row-major
@@ -25,6 +35,10 @@ pub struct InputEncoding {
     pub scale: f64,
     /// The code of the real number 0. It may lie outside the range of codes.
     pub zero: i64,
+    /// If not empty, numbers are standardised first, and `x` is `(number - mean) / deviation`; one for each index of the last
+    /// axis.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
 }
 
 /// A number that has no code, or an encoding that breaks a rule.
@@ -91,6 +105,27 @@ pub enum EncodingError {
         /// Declared zero point.
         zero: i64,
     },
+    /// There is not one feature for each index of the last axis.
+    #[error("the input encoding standardises {found} features, expected {expected}, its last axis, or none")]
+    Features {
+        /// Features that it names.
+        found: usize,
+        /// Length of the last axis.
+        expected: usize,
+    },
+    /// A feature cannot be standardised.
+    #[error(
+        "the input encoding has mean {mean} and deviation {deviation} for feature {index}, expected finite numbers, the latter \
+         above 0"
+    )]
+    Feature {
+        /// Its index in the last axis.
+        index: usize,
+        /// Declared mean.
+        mean: f64,
+        /// Declared deviation.
+        deviation: f64,
+    },
     /// The shape is too large.
     #[error(
         "the input encoding has shape {shape:?} of {bits} bits each, expected at most {MAX_BITS} bits together"
@@ -121,8 +156,23 @@ impl InputEncoding {
         let bits = self.shape.iter().try_fold(u64::from(self.bits), |n, &side| n.checked_mul(side.into()));
         // A side of 0 hides any size behind it; an empty input has nothing to predict from.
         match bits {
-            Some(1..=MAX_BITS) => Ok(()),
+            Some(1..=MAX_BITS) => self.check_features(),
             _ => Err(EncodingError::TooLarge { shape: self.shape.clone(), bits: self.bits }),
+        }
+    }
+
+    fn check_features(&self) -> Result<(), EncodingError> {
+        let (found, expected) = (self.features.len(), self.shape.last().map_or(1, |&n| n as usize));
+        if found != 0 && found != expected {
+            return Err(EncodingError::Features { found, expected });
+        }
+        let usable = |f: &Feature| f.mean.is_finite() && f.deviation.is_finite() && f.deviation > 0.0;
+        match self.features.iter().position(|f| !usable(f)) {
+            None => Ok(()),
+            Some(index) => {
+                let Feature { mean, deviation } = self.features[index];
+                Err(EncodingError::Feature { index, mean, deviation })
+            }
         }
     }
 
@@ -147,29 +197,38 @@ impl InputEncoding {
         if self.signed { -span / 2..=span / 2 - 1 } else { 0..=span - 1 }
     }
 
-    /// The real number that a code stands for.
-    #[must_use]
-    pub fn value_of(&self, q: i64) -> f64 {
-        self.scale * (q.saturating_sub(self.zero)) as f64
+    fn feature_of(&self, element: usize) -> Option<&Feature> {
+        self.features.get(element.checked_rem(self.features.len())?)
     }
 
-    /// The code of `x`: `round(x / scale) + zero`, halves away from 0. Where `scale` is 1 only whole numbers have codes: pixels
+    /// The real number that a code of this element (row-major) stands for.
+    #[must_use]
+    pub fn value_of(&self, q: i64, element: usize) -> f64 {
+        let x = self.scale * (q.saturating_sub(self.zero)) as f64;
+        self.feature_of(element).map_or(x, |f| f.mean + f.deviation * x)
+    }
+
+    /// The code of `x`, the number of this element (row-major): `round(x / scale) + zero`, halves away from 0; standardised
+    /// before, where `features` say so. Where `scale` is 1 and nothing is standardised only whole numbers have codes: pixels
     /// scaled to 0..1 would all become 0 or 1 otherwise.
     ///
     /// # Errors
     /// [`EncodingError::NotFinite`], [`EncodingError::NotWhole`] and [`EncodingError::OutOfRange`]: values are never
     /// clipped, since a clipped pixel would be predicted from without a word.
-    pub fn quantise(&self, x: f64) -> Result<i64, EncodingError> {
+    pub fn quantise(&self, x: f64, element: usize) -> Result<i64, EncodingError> {
         let codes = self.codes();
-        let (lowest, highest) = (self.value_of(*codes.start()), self.value_of(*codes.end()));
+        let (lowest, highest) =
+            (self.value_of(*codes.start(), element), self.value_of(*codes.end(), element));
         if !x.is_finite() {
             return Err(EncodingError::NotFinite { value: x, lowest, highest });
         }
-        if self.scale == 1.0 && x.fract() != 0.0 {
+        let feature = self.feature_of(element);
+        if feature.is_none() && self.scale == 1.0 && x.fract() != 0.0 {
             return Err(EncodingError::NotWhole { value: x, lowest, highest });
         }
+        let standard = feature.map_or(x, |f| (x - f.mean) / f.deviation);
         // Up to 2^53 both summands and the sum are exact; beyond it the code is out of range by far.
-        let code = (x / self.scale).round() + self.zero as f64;
+        let code = (standard / self.scale).round() + self.zero as f64;
         if code >= *codes.start() as f64 && code <= *codes.end() as f64 {
             return Ok(code as i64);
         }
@@ -188,7 +247,52 @@ mod tests {
     use super::*;
 
     fn encoding(bits: u32, signed: bool, scale: f64, zero: i64) -> InputEncoding {
-        InputEncoding { shape: vec![2, 3], bits, signed, scale, zero }
+        InputEncoding { shape: vec![2, 3], bits, signed, scale, zero, features: Vec::new() }
+    }
+
+    fn standardised(features: &[(f64, f64)]) -> InputEncoding {
+        let features = features.iter().map(|&(mean, deviation)| Feature { mean, deviation }).collect();
+        InputEncoding { features, ..encoding(12, true, 1.0 / 64.0, 0) }
+    }
+
+    #[test]
+    fn each_feature_is_standardised_by_its_own_numbers() {
+        let e = standardised(&[(0.0, 1.0), (50.0, 4.0), (-1e3, 0.5)]);
+        assert_eq!(e.check(), Ok(()));
+        // (54 - 50) / 4 is one deviation, 64 codes; the second row's elements have the same features.
+        for (element, x, code) in
+            [(0, 1.0, 64), (1, 54.0, 64), (4, 46.0, -64), (5, -1000.25, -32), (3, 0.01, 1)]
+        {
+            assert_eq!(e.quantise(x, element), Ok(code), "{x} as element {element}");
+        }
+        for element in 0..6 {
+            for q in [-2048, -1, 0, 77, 2047] {
+                assert_eq!(e.quantise(e.value_of(q, element), element), Ok(q));
+            }
+        }
+        // 32 deviations and no more; whole numbers are not asked for.
+        assert!(matches!(
+            e.quantise(178.0, 1),
+            Err(EncodingError::OutOfRange { lowest: -78.0, highest: 177.9375, .. })
+        ));
+        let whole = InputEncoding { scale: 1.0, ..e };
+        assert_eq!(whole.quantise(50.5, 1), Ok(0));
+    }
+
+    #[test]
+    fn features_of_another_number_or_without_a_deviation_are_refused() {
+        for features in [&[(0.0, 1.0)][..], &[(0.0, 1.0); 2], &[(0.0, 1.0); 6]] {
+            assert!(matches!(
+                standardised(features).check(),
+                Err(EncodingError::Features { expected: 3, .. })
+            ));
+        }
+        for bad in [(0.0, 0.0), (0.0, -1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY), (0.0, f64::NAN)] {
+            let e = standardised(&[(0.0, 1.0), bad, (0.0, 1.0)]);
+            assert!(matches!(e.check(), Err(EncodingError::Feature { index: 1, .. })));
+        }
+        let scalar = InputEncoding { shape: vec![], ..standardised(&[(3.0, 1.0)]) };
+        assert_eq!((scalar.check(), scalar.quantise(4.0, 0)), (Ok(()), Ok(64)));
     }
 
     #[test]
@@ -196,16 +300,16 @@ mod tests {
         for (signed, range) in [(false, 0..256i64), (true, -128..128)] {
             let e = encoding(8, signed, 1.0, 0);
             for q in range.clone() {
-                assert_eq!(e.quantise(q as f64), Ok(q));
+                assert_eq!(e.quantise(q as f64, 0), Ok(q));
                 let back = e.bits_of(q).enumerate().fold(0i64, |n, (i, bit)| n | i64::from(bit) << i);
                 assert_eq!(if signed { i64::from(back as i8) } else { back }, q);
             }
             for outside in [range.start - 1, range.end] {
-                assert!(matches!(e.quantise(outside as f64), Err(EncodingError::OutOfRange { .. })));
+                assert!(matches!(e.quantise(outside as f64, 0), Err(EncodingError::OutOfRange { .. })));
             }
         }
         let wide = encoding(32, true, 1.0, 0);
-        assert_eq!(wide.quantise(f64::from(i32::MIN)), Ok(i32::MIN.into()));
+        assert_eq!(wide.quantise(f64::from(i32::MIN), 0), Ok(i32::MIN.into()));
         assert_eq!(wide.bits_of(-1).filter(|&bit| bit).count(), 32);
     }
 
@@ -214,28 +318,28 @@ mod tests {
         // x = (q - 128) / 127.5 would be Keras's rescaling to -1..1; every code comes back.
         let e = encoding(8, false, 1.0 / 127.5, 128);
         for q in 0..256 {
-            assert_eq!(e.quantise(e.value_of(q)), Ok(q));
+            assert_eq!(e.quantise(e.value_of(q, 0), 0), Ok(q));
         }
         // Halves go away from 0.
         let e = encoding(4, true, 0.5, 0);
-        assert_eq!((e.quantise(0.25), e.quantise(-0.25), e.quantise(0.24)), (Ok(1), Ok(-1), Ok(0)));
+        assert_eq!((e.quantise(0.25, 0), e.quantise(-0.25, 0), e.quantise(0.24, 0)), (Ok(1), Ok(-1), Ok(0)));
     }
 
     #[test]
     fn what_has_no_code_is_refused_with_the_range() {
         let e = encoding(8, false, 0.5, 10);
         for x in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(matches!(e.quantise(x), Err(EncodingError::NotFinite { .. })));
+            assert!(matches!(e.quantise(x, 0), Err(EncodingError::NotFinite { .. })));
         }
         assert_eq!(
-            e.quantise(200.0).map_err(|e| e.to_string()),
+            e.quantise(200.0, 0).map_err(|e| e.to_string()),
             Err("the value 200 is out of the model's input range, expected one from -5 to 122.5 \
                  (8 bits, scale 0.5, zero 10)"
                 .into())
         );
-        assert!(e.quantise(f64::MAX).is_err() && e.quantise(-1e300).is_err());
+        assert!(e.quantise(f64::MAX, 0).is_err() && e.quantise(-1e300, 0).is_err());
         // A division that overflows to infinity.
-        assert!(encoding(8, false, f64::MIN_POSITIVE, 0).quantise(1e308).is_err());
+        assert!(encoding(8, false, f64::MIN_POSITIVE, 0).quantise(1e308, 0).is_err());
     }
 
     #[test]
@@ -265,5 +369,10 @@ mod tests {
         let json = serde_json::to_string(&e).expect("plain data");
         assert_eq!(serde_json::from_str::<InputEncoding>(&json).expect("just written"), e);
         assert!(serde_json::from_str::<InputEncoding>(&json.replace("\"zero\"", "\"offset\"")).is_err());
+        // Packages of encodings that standardise nothing are as they always were.
+        assert!(!json.contains("features"));
+        let e = standardised(&[(0.5, 2.0); 3]);
+        let json = serde_json::to_string(&e).expect("plain data");
+        assert_eq!(serde_json::from_str::<InputEncoding>(&json).expect("just written"), e);
     }
 }

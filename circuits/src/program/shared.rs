@@ -145,6 +145,7 @@ fn on_shares(program: &Program, servers: ServersShares) -> Result<Program, Progr
         signed: false,
         scale: 1.0,
         zero: 0,
+        features: Vec::new(),
     };
     let secret_bits = program.secret_bits() + secrets;
     Program::new(input, program.output().clone(), secret_bits, program.templates().to_vec(), layers)

@@ -39,7 +39,11 @@ pub struct ModelOptions {
     /// The input number that stands for 0 (default 0)
     #[arg(long, value_name = "Z", allow_negative_numbers = true)]
     input_zero: Option<i64>,
-    /// Take the input's encoding, and the bits of real weights, from the samples x of this file
+    /// The client standardises its numbers as the Normalization that reads the input does; that layer's means and deviations
+    /// become public, and scale is in deviations (default: 20 bits for 32 deviations either way)
+    #[arg(long, conflicts_with_all = ["input_signed", "input_zero"])]
+    input_standardised: bool,
+    /// Take the input's encoding (unless the client standardises), and the bits of real weights, from the samples x of this file
     #[arg(long, value_name = "D.npz", conflicts_with_all = ["input_signed", "input_scale", "input_zero"])]
     calibrate: Option<PathBuf>,
     /// Bits of each weight of layers whose weights are real numbers (default 16, or what --calibrate finds enough)
@@ -103,7 +107,7 @@ impl ModelOptions {
     /// What the passes are to know: the options, with the input's encoding as the calibration data tells it.
     pub fn pass_options(&self) -> Result<passes::Options, Box<dyn Error>> {
         let mut options = self.passes();
-        if let Some(path) = &self.calibrate {
+        if let Some(path) = self.calibrate.as_ref().filter(|_| !self.input_standardised) {
             options.input = calibrate::input(&data::load(path)?.x, self.input_bits, &mut Vec::new())
                 .map_err(|reason| format!("{}: {reason}", path.display()))?;
         }
@@ -118,6 +122,7 @@ impl ModelOptions {
                 signed: self.input_signed,
                 scale: self.input_scale,
                 zero: self.input_zero,
+                standardised: self.input_standardised,
             },
             head_bits: self.head_bits,
             weight_bits: self.weight_bits.unwrap_or(DEFAULT_WEIGHT_BITS),
@@ -136,8 +141,10 @@ impl ModelOptions {
         let Some(path) = &self.calibrate else { return Ok(passes::run(graph, &options)) };
         let x = data::load(path)?.x;
         let mut notes = Vec::new();
-        options.input = calibrate::input(&x, self.input_bits, &mut notes)
-            .map_err(|reason| format!("{}: {reason}", path.display()))?;
+        if !self.input_standardised {
+            options.input = calibrate::input(&x, self.input_bits, &mut notes)
+                .map_err(|reason| format!("{}: {reason}", path.display()))?;
+        }
         let samples = |network: &IntegerNetwork| quantised(&x, &lower::input_encoding(&network.input));
         let compiled = match self.weight_bits {
             Some(_) => passes::run(graph, &options),
@@ -156,7 +163,8 @@ pub fn quantised(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, 
     let samples = x.samples_of(&shape).map_err(|e| e.to_string())?;
     let mut all = Vec::with_capacity(samples.count());
     for (i, sample) in samples.iter().enumerate() {
-        let codes: Result<Vec<i64>, _> = sample.values().map(|x| encoding.quantise(x)).collect();
+        let codes: Result<Vec<i64>, _> =
+            sample.values().enumerate().map(|(at, x)| encoding.quantise(x, at)).collect();
         all.push(codes.map_err(|e| format!("sample {i}: {e}"))?);
     }
     Ok(all)

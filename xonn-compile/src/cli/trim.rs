@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use xonn_circuits::data::{self, Dataset, InputEncoding};
+use xonn_circuits::data::{self, Dataset};
 use xonn_circuits::text::grouped;
 
 use super::Outcome;
 use super::model::{ModelOptions, print_notes, quantised};
 use crate::integer::InputSpec;
 use crate::keras_write::Document;
+use crate::lower;
 use crate::trim::report::per_cent;
 use crate::trim::{self, How, Samples, Settings, plot};
 
@@ -136,14 +137,7 @@ impl Trim {
 
 /// The data as the client would send it, with true labels.
 fn samples(data: &Dataset, input: &InputSpec) -> Result<Samples, Box<dyn Error>> {
-    let encoding = InputEncoding {
-        shape: input.shape.iter().map(|&n| n as u32).collect(),
-        bits: input.bits,
-        signed: input.signed,
-        scale: input.scale,
-        zero: input.zero,
-    };
-    let q = quantised(&data.x, &encoding)?;
+    let q = quantised(&data.x, &lower::input_encoding(input))?;
     let y = data.y.as_ref().ok_or("there is no array y, expected the true label of each sample")?;
     if y.values().len() != q.len() {
         return Err(format!("array y has {} labels for {} samples", y.values().len(), q.len()).into());

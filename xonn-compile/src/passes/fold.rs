@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::float_fn::FloatFn;
-use super::{Options, OutputMode, PassError, affine_head};
+use super::{InputOptions, Options, OutputMode, PassError, affine_head};
 use crate::graph::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Padding, Quantizer};
 use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
 use fixed::{Stream, Streams};
@@ -89,6 +89,10 @@ fn attempt(
                 let id = fold.push(layer, op, &reads, layer.shape.clone(), kind);
                 Value { node: id, f, parity: None, shape: layer.shape.clone(), stream: None }
             }
+            // The client has done it.
+            LayerOp::Normalize { .. } if !spec.features.is_empty() && graph.inputs_of(node) == used => {
+                fold.values[&used[0]].clone()
+            }
             _ => {
                 let reads: Vec<Value> =
                     graph.inputs_of(node).iter().map(|read| fold.values[read].clone()).collect();
@@ -128,10 +132,24 @@ fn input_spec(
     options: &Options,
     notes: &mut Vec<String>,
 ) -> Result<InputSpec, PassError> {
+    let features = options.input.features(graph, used, notes)?;
+    let normalised = |&input: &NodeIndex| {
+        graph
+            .readers_of(input)
+            .iter()
+            .any(|&reader| matches!(graph.graph[reader].op, LayerOp::Normalize { .. }))
+    };
+    if options.input == InputOptions::default() && used.iter().any(normalised) {
+        notes.push(
+            "a Normalization reads the input: if the client's numbers are no integers, --input-standardised lets it do what that \
+             layer does, for far fewer gates, and makes that layer's numbers public"
+                .into(),
+        );
+    }
     let shapes: Vec<&[usize]> = used.iter().map(|&input| graph.graph[input].shape.as_slice()).collect();
     match shapes[..] {
         [] => Err(PassError::Input { reason: "the output depends on no input, expected at least 1".into() }),
-        [shape] => options.input.spec(shape, notes),
+        [shape] => options.input.spec(shape, features, notes),
         _ => {
             let named = used
                 .iter()
@@ -142,7 +160,8 @@ fn input_spec(
                 used.len(),
                 named.collect::<Vec<_>>().join(", ")
             ));
-            options.input.spec(&[shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()], notes)
+            let all = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
+            options.input.spec(&[all], features, notes)
         }
     }
 }

@@ -1,9 +1,20 @@
 //! How the client's numbers enter: `x = scale * (q - zero)`, `q` an integer.
 
+use petgraph::stable_graph::NodeIndex;
+use xonn_circuits::data::Feature;
+
 use super::PassError;
+use crate::graph::{LayerGraph, LayerOp};
 use crate::integer::InputSpec;
 
-/// What the user says about the input; what is left open is 8 bits, unsigned, scale 1, zero 0.
+/// Deviations either way that a standardised number may be away from the mean, where nothing else is said.
+const DEVIATIONS: f64 = 32.0;
+
+/// Bits of a standardised number, where nothing else is said: steps of 1 / 16384 of a deviation.
+const STANDARDISED_BITS: u32 = 20;
+
+/// What the user says about the input; what is left open is 8 bits, unsigned, scale 1, zero 0, or for standardised inputs
+/// 20 bits, signed, and 32 deviations either way.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct InputOptions {
     /// Bits of each `q`.
@@ -14,14 +25,21 @@ pub struct InputOptions {
     pub scale: Option<f64>,
     /// The `q` that stands for 0.
     pub zero: Option<i64>,
+    /// Whether the client does what the `Normalization` that reads the input does, so that its numbers become public.
+    pub standardised: bool,
 }
 
 impl InputOptions {
-    /// The input of a model that takes `shape`.
+    /// The input of a model that takes `shape`; `features` are those that the client standardises.
     ///
     /// # Errors
     /// [`PassError::Input`] if a number is out of bounds.
-    pub fn spec(&self, shape: &[usize], notes: &mut Vec<String>) -> Result<InputSpec, PassError> {
+    pub fn spec(
+        &self,
+        shape: &[usize],
+        features: Vec<Feature>,
+        notes: &mut Vec<String>,
+    ) -> Result<InputSpec, PassError> {
         let error = |reason: String| PassError::Input { reason };
         if *self == Self::default() {
             notes.push(
@@ -30,11 +48,12 @@ impl InputOptions {
                     .into(),
             );
         }
-        let bits = self.bits.unwrap_or(8);
+        let bits = self.bits.unwrap_or(if self.standardised { STANDARDISED_BITS } else { 8 });
         if !(1..=24).contains(&bits) {
             return Err(error(format!("{bits} bits, expected 1 to 24")));
         }
-        let scale = self.scale.unwrap_or(1.0);
+        let widest = DEVIATIONS / f64::from(1u32 << (bits - 1));
+        let scale = self.scale.unwrap_or(if self.standardised { widest } else { 1.0 });
         if !(scale.is_finite() && scale > 0.0) {
             return Err(error(format!("a scale of {scale}, expected a positive number")));
         }
@@ -42,6 +61,51 @@ impl InputOptions {
         if zero.unsigned_abs() >= 1 << 24 {
             return Err(error(format!("a zero of {zero}, expected less than 2^24")));
         }
-        Ok(InputSpec { shape: shape.to_vec(), bits, signed: self.signed, scale, zero })
+        let signed = self.signed || self.standardised;
+        Ok(InputSpec { shape: shape.to_vec(), bits, signed, scale, zero, features })
+    }
+
+    /// What the client standardises by, if it is to: the numbers of the `Normalization` that alone reads the input.
+    ///
+    /// # Errors
+    /// [`PassError::Input`] if there is no such layer, or no deviation to divide by.
+    pub fn features(
+        &self,
+        graph: &LayerGraph,
+        used: &[NodeIndex],
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Feature>, PassError> {
+        if !self.standardised {
+            return Ok(Vec::new());
+        }
+        let error = |reason: String| PassError::Input { reason };
+        let [input] = *used else {
+            return Err(error(format!("{} inputs to standardise, expected one", used.len())));
+        };
+        let readers = graph.readers_of(input);
+        let normalization = match readers[..] {
+            [reader] => match &graph.graph[reader].op {
+                LayerOp::Normalize { mean, deviation } => Some((reader, mean, deviation)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some((layer, mean, deviation)) = normalization else {
+            let names =
+                readers.iter().map(|&reader| graph.graph[reader].op.name()).collect::<Vec<_>>().join(", ");
+            return Err(error(format!(
+                "a standardised input that is read by {names}, expected a Normalization that reads it and nothing else"
+            )));
+        };
+        let count = graph.graph[input].shape.last().copied().unwrap_or(1);
+        let of = |numbers: &[f32], i: usize| f64::from(numbers[i % numbers.len()]);
+        let features: Vec<Feature> = (0..count)
+            .map(|i| Feature { mean: of(&mean.data, i), deviation: of(&deviation.data, i) })
+            .collect();
+        let name = &graph.graph[layer].name;
+        notes.push(format!(
+            "the client standardises its numbers as {name:?} says: its means and deviations become public"
+        ));
+        Ok(features)
     }
 }

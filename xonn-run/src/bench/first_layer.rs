@@ -131,6 +131,7 @@ impl FirstLayerShape {
             signed: self.signed,
             scale: 1.0,
             zero: 0,
+            features: Vec::new(),
         };
         Program::new(
             input,

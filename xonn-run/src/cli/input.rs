@@ -91,8 +91,8 @@ pub fn read(path: &Path, encoding: &InputEncoding, limit: usize) -> Result<Vec<S
     for (i, sample) in samples.iter().enumerate().take(limit) {
         let name = if several { format!("{file}[{i}]") } else { file.to_string() };
         let mut bits = Vec::with_capacity(encoding.bit_count());
-        for value in sample.values() {
-            let code = encoding.quantise(value).map_err(|e| format!("{name}: {e}"))?;
+        for (element, value) in sample.values().enumerate() {
+            let code = encoding.quantise(value, element).map_err(|e| format!("{name}: {e}"))?;
             bits.extend(encoding.bits_of(code));
         }
         all.push(Sample { name, bits });

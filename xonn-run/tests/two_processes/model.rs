@@ -53,7 +53,14 @@ impl Model {
         };
         let info = LayerInfo { name: "1_argmax".into(), kind: "argmax".into(), shape: vec![1], fan_in: 0 };
         let program = Program::new(
-            InputEncoding { shape: vec![NUMBERS as u32], bits: BITS as u32, signed: false, scale, zero: 0 },
+            InputEncoding {
+                shape: vec![NUMBERS as u32],
+                bits: BITS as u32,
+                signed: false,
+                scale,
+                zero: 0,
+                features: Vec::new(),
+            },
             OutputEncoding::Argmax { classes: NUMBERS as u32 },
             (NUMBERS * BITS) as u64,
             vec![template],
