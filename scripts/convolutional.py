@@ -13,42 +13,9 @@ import larq as lq
 import tensorflow as tf
 
 from networks import add_norm, quantised
+from recipes import Convolution, CropStage, Stage, StagedRecipe, TaughtRecipe
 
 layers = tf.keras.layers
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of a training: so many epochs on crops of one size under one learning rate's half cosine.
-
-    The next stage begins with the best epoch's weights.
-    """
-
-    epochs: int
-    # Height and width of the crops; a network for smaller crops costs less and shares its convolutions.
-    side: int
-    # The cosine begins and ends here.
-    first_rate: float
-    last_rate: float
-    # Images are mirrored outwards by so many pixels before they are cropped.
-    border: int = 0
-    # Epochs over which the cosine is laid; more than `epochs` leaves its end out, 0 stands for `epochs`.
-    horizon: int = 0
-    # Whether BatchNorm's averages are set anew before each epoch is judged: those of training lag behind
-    # while signs still flip.
-    calibrated: bool = False
-
-
-@dataclass(frozen=True)
-class StagedRecipe:
-    """How a network is trained: stages, one after the other, best epoch by held-out training images."""
-
-    batch: int
-    stages: tuple[Stage, ...]
-    # Drawn by the seed from the training images; they take no part in training and choose the epoch.
-    held_out: int
-    # Left-right flips always; also upside down and transposed, for images without an upright position.
-    eightfold: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +27,7 @@ class Staged:
     shape: tuple[int, int, int]
     # Called with the name of the quantiser between layers and the side of the images.
     build: Callable[[str, int], tf.keras.Model]
-    recipe: StagedRecipe
+    recipe: StagedRecipe | TaughtRecipe
     # Network of `models/` whose kernels training starts from; None starts from random ones.
     start_from: str | None = None
 
@@ -92,15 +59,21 @@ def add_convolution(
     add_norm(model, number)
 
 
-def bc1(padding: str, activation: str, side: int) -> tf.keras.Model:
-    """MiniONN, figure 13: seven convolutions, two poolings, one dense layer; raw colours in."""
+def bc1_rows(filters: tuple[int, ...]) -> tuple[Convolution, ...]:
+    """MiniONN's figure 13 with so many filters in its seven convolutions, two of which pool."""
+    sizes = (3, 3, 3, 3, 3, 1, 1)
+    return tuple(Convolution(f, size, i in (2, 4)) for i, (f, size) in enumerate(zip(filters, sizes), start=1))
+
+
+def bc1(rows: tuple[Convolution, ...], padding: str, activation: str, side: int) -> tf.keras.Model:
+    """Seven convolutions, two poolings, one dense layer; raw colours in.  `torch_staged` has its twin."""
     model = tf.keras.Sequential([tf.keras.Input((side, side, 3), name="pixels")])
-    rows = [(64, 3), (64, 3), (64, 3), (64, 3), (64, 3), (64, 1), (16, 1)]
-    for number, (filters, size) in enumerate(rows, start=1):
-        add_convolution(model, number, filters, size, padding, activation, number in (2, 4))
+    for number, row in enumerate(rows, start=1):
+        add_convolution(model, number, row.filters, row.size, padding, activation, row.pooled)
     model.add(layers.Flatten(name="flatten"))
-    model.add(lq.layers.QuantDense(10, **quantised(False, activation), name="dense_8"))
-    add_norm(model, 8)
+    last = len(rows) + 1
+    model.add(lq.layers.QuantDense(10, **quantised(False, activation), name=f"dense_{last}"))
+    add_norm(model, last)
     model.add(layers.Activation("softmax", name="softmax"))
     return model
 
@@ -118,12 +91,25 @@ def bh4(activation: str, side: int) -> tf.keras.Model:
     return model
 
 
+def taught_bc1(rows: tuple[Convolution, ...], padding: str, stages: tuple[CropStage, ...]) -> Staged:
+    """A network of BC1's shape on CIFAR-10, taught in PyTorch."""
+    return Staged(
+        dataset="cifar10",
+        shape=(32, 32, 3),
+        build=lambda activation, side: bc1(rows, padding, activation, side),
+        # The first epochs see crops, which cost half the work or a quarter.
+        recipe=TaughtRecipe(convolutions=rows, padding=padding, stages=stages, held_out=5000),
+    )
+
+
+BC1 = bc1_rows((64, 64, 64, 64, 64, 64, 16))
+
 STAGED: dict[str, Staged] = {
-    # BC1 of the XONN paper, with convolutions that keep the size ...
+    # BC1 of the XONN paper at its scale s = 1, with convolutions that keep the size ...
     "bc1": Staged(
         dataset="cifar10",
         shape=(32, 32, 3),
-        build=lambda activation, side: bc1("same", activation, side),
+        build=lambda activation, side: bc1(BC1, "same", activation, side),
         # Three quarters of an image are enough for the first epochs, at half the work.
         recipe=StagedRecipe(
             batch=128,
@@ -135,16 +121,25 @@ STAGED: dict[str, Staged] = {
         ),
     ),
     # ... and with those that do not.
-    "bc1_valid": Staged(
-        dataset="cifar10",
-        shape=(32, 32, 3),
-        build=lambda activation, side: bc1("valid", activation, side),
-        recipe=StagedRecipe(
-            batch=128,
-            stages=(Stage(epochs=8, side=32, first_rate=1e-3, last_rate=0.0, border=2, calibrated=True),),
-            held_out=5000,
+    "bc1_valid": taught_bc1(
+        BC1,
+        "valid",
+        (
+            CropStage(epochs=8, side=24, first_rate=3e-3, last_rate=1e-3),
+            CropStage(epochs=5, side=32, first_rate=1e-3, last_rate=0.0, border=2),
         ),
-        start_from="bc1",
+    ),
+    # The same layers, wider where a filter is cheap: behind the poolings.  XONN scales all layers and trims them.
+    "bc1_wide": taught_bc1(
+        bc1_rows((48, 64, 96, 112, 128, 128, 32)),
+        "same",
+        (
+            CropStage(epochs=12, side=16, first_rate=4e-3, last_rate=3e-3),
+            CropStage(epochs=46, side=24, first_rate=3e-3, last_rate=8e-4),
+            CropStage(epochs=20, side=32, first_rate=1e-3, last_rate=0.0, border=2),
+            # Once more from a higher rate: it was still learning.
+            CropStage(epochs=14, side=32, first_rate=7e-4, last_rate=0.0, border=2),
+        ),
     ),
     # BH4 of the XONN paper, on grey images.
     "bh4": Staged(

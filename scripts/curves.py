@@ -3,7 +3,7 @@
 
     python scripts/curves.py
 
-Writes docs/results/trim_NETWORK.svg from trim.json, and training.svg of models/bc1 and bh4 from their training.json.
+Writes docs/results/trim_NETWORK.svg from trim.json, and training.svg of the convolutional models from their training.json.
 """
 
 from __future__ import annotations
@@ -142,8 +142,11 @@ def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
     write(RESULTS / f"trim_{name}.svg", body)
 
 
-def training(name: str, history: list[dict], title: str) -> None:
-    """Accuracy by epoch, on training images as they are augmented and on held-out ones as they are."""
+def training(name: str, history: list[dict], sides: list[int], title: str) -> None:
+    """Accuracy by epoch, on training images as they are augmented and on held-out ones as they are.
+
+    `sides` are those of the crops of each stage.
+    """
     x = Axis(0, len(history), LEFT, RIGHT)
     series = {"held out": "held_out_accuracy", "training, augmented": "training_accuracy"}
     values = [100 * row[key] for row in history for key in series.values()]
@@ -157,7 +160,8 @@ def training(name: str, history: list[dict], title: str) -> None:
             f'<line x1="{x.at(at):.1f}" y1="{BOTTOM}" x2="{x.at(at):.1f}" y2="{TOP + 10}" stroke="#999" '
             'stroke-dasharray="4 4"/>'
         )
-        body.append(text(x.at(at) + 5, TOP + 24, "whole images", 'class="small"'))
+        side = sides[history[at]["stage"] - 1]
+        body.append(text(x.at(at) + 5, TOP + 24, f"{side} × {side}", 'class="small"'))
     body += legend(list(zip(series, COLOURS)))
     write(REPO_ROOT / "models" / name / "training.svg", body)
 
@@ -169,10 +173,18 @@ def main() -> None:
         record = REPO_ROOT / "models" / name / "training.json"
         chosen = json.loads(record.read_text()).get("sizes") if record.is_file() else None
         trimming(name, widths, chosen)
-    for name, title in (("bc1", "BC1 on CIFAR-10"), ("bh4", "BH4 on malaria cells, grey")):
-        record = REPO_ROOT / "models" / name / "training.json"
-        if record.is_file():
-            training(name, json.loads(record.read_text())["history"], title)
+    titles = {
+        "bc1": "BC1 on CIFAR-10",
+        "bc1_valid": "BC1 without padding on CIFAR-10",
+        "bc1_wide": "BC1, wider behind the poolings, on CIFAR-10",
+        "bh4": "BH4 on malaria cells, grey",
+    }
+    for name, title in titles.items():
+        file = REPO_ROOT / "models" / name / "training.json"
+        if file.is_file():
+            record = json.loads(file.read_text())
+            sides = [stage["side"] for stage in record["recipe"]["stages"]]
+            training(name, record["history"], sides, title)
 
 
 if __name__ == "__main__":

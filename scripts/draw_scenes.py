@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw sample inputs of our own making for networks on photographs and on blood cells.
 
-    python scripts/draw_scenes.py                  into models/bc1/samples and models/bh4/samples
+    python scripts/draw_scenes.py                  into samples/ of models/bc1, bc1_wide and bh4
 
 Scenes of flat shapes, 32 x 32 in colour, stand for photographs; they show what the programs read and answer, and no
 accuracy is claimed on them.  Cells, 32 x 32 grey, are discs with a soft edge on black, half of them with dark
@@ -136,15 +136,17 @@ def cell(infected: bool, rng: np.random.Generator) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draw sample photographs and cells.")
-    parser.add_argument("--out", type=Path, default=REPO_ROOT / "models", help="folder of bc1/ and bh4/")
+    parser.add_argument("--out", type=Path, default=REPO_ROOT / "models", help="folder of the networks' folders")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    photographs, cells = (arguments.out / name / "samples" for name in ("bc1", "bh4"))
-    for folder in (photographs, cells):
+    *photographs, cells = (arguments.out / name / "samples" for name in ("bc1", "bc1_wide", "bh4"))
+    for folder in (*photographs, cells):
         folder.mkdir(parents=True, exist_ok=True)
     for name in SCENES:
-        scene(name, rng).save(photographs / f"{name}.png", optimize=True)
+        drawn = scene(name, rng)
+        for folder in photographs:
+            drawn.save(folder / f"{name}.png", optimize=True)
     for number in range(1, CELLS + 1):
         for kind in ("healthy", "infected"):
             cell(kind == "infected", rng).save(cells / f"{kind}_{number}.png", optimize=True)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from convolutional import STAGED, Stage, Staged, StagedRecipe
+from convolutional import STAGED, Staged
 from datasets import LOADERS, REPO_ROOT, Dataset
 from export import accuracy, export, load, predict, save, versions
 from networks import EXPORTED, SURROGATE
+from recipes import Stage, StagedRecipe, TaughtRecipe
 from training import Progress, calibrate_batch_norm, shuffled_steps
 
 # Images whose statistics BatchNorm gets before an epoch is judged, where a stage says so.
@@ -197,9 +198,42 @@ def calibrated_if_better(
     return model
 
 
+def train_in_torch(
+    architecture: Staged, recipe: TaughtRecipe, data: Dataset, seed: int, log: Path, resume: bool
+) -> tuple[tf.keras.Model, dict[str, Any]]:
+    """Train a network by its PyTorch twin; the exported form with its weights, and what is to be said of it."""
+    # Here, since the other networks do without PyTorch.
+    import torch
+
+    from torch_staged import train_taught
+
+    kept, held = split(data, recipe.held_out, seed)
+    images = data.x_train.reshape(-1, *architecture.shape)
+    trained = train_taught(
+        images[kept], data.y_train[kept], images[held], data.y_train[held], recipe, seed, log, resume
+    )
+    model = architecture.build(EXPORTED, architecture.shape[0])
+    for name, weights in trained.weights.items():
+        model.get_layer(name).set_weights(weights)
+    return model, {
+        "history": trained.history,
+        "teacher_held_out_accuracy": trained.teacher_held_out_accuracy,
+        "torch": torch.__version__.partition("+")[0],
+    }
+
+
+def train_in_keras(
+    architecture: Staged, data: Dataset, seed: int, log: Path, resume: bool
+) -> tuple[tf.keras.Model, dict[str, Any]]:
+    """Train a network with larq; its exported form, and what is to be said of it."""
+    model, history = train_stages(architecture, data, seed, log, resume)
+    return model, {"start_from": architecture.start_from, "history": history}
+
+
 def run_staged(name: str, out: Path, seed: int, export_only: bool, resume: bool) -> dict[str, Any]:
     """Train or check a network of `STAGED`; what goes into ``training.json``."""
     architecture = STAGED[name]
+    recipe = architecture.recipe
     data = LOADERS[architecture.dataset]()
     record: dict[str, Any] = {}
     file = out / "training.json"
@@ -207,15 +241,17 @@ def run_staged(name: str, out: Path, seed: int, export_only: bool, resume: bool)
         record = json.loads(file.read_text()) if file.is_file() else {}
     else:
         log = REPO_ROOT / "target" / "training" / name
-        model, history = train_stages(architecture, data, seed, log, resume)
+        if isinstance(recipe, TaughtRecipe):
+            model, said = train_in_torch(architecture, recipe, data, seed, log, resume)
+        else:
+            model, said = train_in_keras(architecture, data, seed, log, resume)
         save(model, out, signs_only=True)
-        _, held = split(data, architecture.recipe.held_out, seed)
+        _, held = split(data, recipe.held_out, seed)
         record = {
             "network": name,
             "seed": seed,
-            "recipe": asdict(architecture.recipe),
-            "start_from": architecture.start_from,
-            "history": history,
+            "recipe": asdict(recipe),
+            **said,
             "held_out_accuracy": accuracy(predict(model, data.x_train[held]), data.y_train[held]),
             "versions": versions(),
         }

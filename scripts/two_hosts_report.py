@@ -175,8 +175,9 @@ def trained(models: dict) -> list[str]:
         ]
         took = " / ".join(f"{run['median_ms'][scheme]:.0f} ms" for scheme in SCHEMES)
         accuracy = f"{run['accuracy']:.2%}".replace("%", " %")
-        link = f"[{name.upper()}](../models/{name}/README.md)"
-        rows.append([link, accuracy, f"{run['and']:,}", *sizes, took, *PAPERS.get(name.split("_")[0], ("", ""))])
+        network, _, form = name.partition("_")
+        link = f"[{network.upper()}{form and ', ' + form}](../models/{name}/README.md)"
+        rows.append([link, accuracy, f"{run['and']:,}", *sizes, took, *PAPERS.get(network, ("", ""))])
     head = ["network", "accuracy", "ANDs", "first layer garbled, MB", "by oca, MB", "median", "XONN", "MiniONN"]
     return table(head, rows)
 
