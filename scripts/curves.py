@@ -135,9 +135,10 @@ def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
                 a, b = x.at(row["bytes"][MEASURE] / 1e6), y.at(100 * row["validation_accuracy"])
                 body.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="8" fill="none" stroke="#111" stroke-width="1.6"/>')
     a, b = x.at(published[0]), y.at(published[1])
+    words = "× XONN, published (test images)"
+    # The mark at its place, its meaning above the frame, where no line is.
     body.append(f'<path d="M{a - 6:.1f},{b - 6:.1f} l12,12 m0,-12 l-12,12" stroke="#111" stroke-width="1.8"/>')
-    side = ('text-anchor="end"', -10) if a > (LEFT + RIGHT) / 2 else ("", 10)
-    body.append(text(a + side[1], b + 20, "XONN, published (test images)", side[0]))
+    body.append(text(RIGHT, 18, words, 'text-anchor="end"'))
     body += legend(names)
     write(RESULTS / f"trim_{name}.svg", body)
 
