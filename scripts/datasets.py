@@ -60,6 +60,12 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
     return body.reshape(shape)
 
 
+def central(x: np.ndarray, side: int) -> np.ndarray:
+    """The middle of each image."""
+    start = (x.shape[1] - side) // 2
+    return x[:, start : start + side, start : start + side]
+
+
 def load_mnist() -> Dataset:
     """MNIST's official 60,000 / 10,000 split, each image flattened to 784 raw bytes."""
     folder = data_dir() / "mnist"

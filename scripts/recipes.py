@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+THREADS = 2
+# Images whose statistics BatchNorm gets before an epoch is judged, where it gets some.
+JUDGING_IMAGES = 2000
+# Images whose statistics BatchNorm of a convolutional network gets in the end: each has hundreds of positions.
+CALIBRATION_IMAGES = 10000
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -12,14 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from convolutional import STAGED, Staged
-from datasets import LOADERS, REPO_ROOT, Dataset
+from datasets import LOADERS, REPO_ROOT, Dataset, central
 from export import accuracy, export, load, predict, save, versions
 from networks import EXPORTED, SURROGATE
-from recipes import Stage, StagedRecipe, TaughtRecipe
+from recipes import JUDGING_IMAGES, Stage, StagedRecipe, TaughtRecipe
 from training import Progress, calibrate_batch_norm, shuffled_steps
-
-# Images whose statistics BatchNorm gets before an epoch is judged, where a stage says so.
-JUDGING_IMAGES = 2000
 
 
 def split(data: Dataset, held_out: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,12 +69,6 @@ def copy_matching(source: tf.keras.Model, target: tf.keras.Model) -> None:
             continue
         if [w.shape for w in layer.weights] == [w.shape for w in other.weights]:
             other.set_weights(layer.get_weights())
-
-
-def central(x: np.ndarray, side: int) -> np.ndarray:
-    """The middle of each image."""
-    start = (x.shape[1] - side) // 2
-    return x[:, start : start + side, start : start + side]
 
 
 class HeldOut(tf.keras.callbacks.Callback):

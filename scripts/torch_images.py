@@ -8,6 +8,14 @@ import numpy as np
 import torch
 
 CHANNELS_LAST = torch.channels_last
+# Images a forward pass reads at once where nothing is learnt.
+READ_AT_ONCE = 500
+
+
+def read(images: np.ndarray, kind: torch.dtype) -> Iterator[torch.Tensor]:
+    """uint8 [count, side, side, channels], some at a time, as networks read them."""
+    for start in range(0, len(images), READ_AT_ONCE):
+        yield torch.from_numpy(images[start : start + READ_AT_ONCE]).permute(0, 3, 1, 2).to(kind)
 
 
 class Crops:

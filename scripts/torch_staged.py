@@ -20,17 +20,13 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from recipes import Convolution, CropStage, TaughtRecipe
-from torch_images import CHANNELS_LAST, Crops
+from datasets import central
+from recipes import CALIBRATION_IMAGES, JUDGING_IMAGES, THREADS, Convolution, CropStage, TaughtRecipe
+from torch_images import CHANNELS_LAST, Crops, read
 from torch_teacher import opinions, train_teacher
 
-THREADS = 2
 # Keras's default, which the exported network has.
 NORM_EPSILON = 1e-3
-# Images whose statistics BatchNorm gets before an epoch is judged, and those of the network that is exported.
-JUDGING_IMAGES = 2000
-CALIBRATION_IMAGES = 10000
-READ_AT_ONCE = 500
 
 
 class Sign(torch.autograd.Function):
@@ -114,17 +110,6 @@ class BinaryNetwork(nn.Module):
         return [*self.norms, self.dense_norm]
 
 
-def whole(images: np.ndarray, kind: torch.dtype) -> torch.Tensor:
-    """uint8 [count, side, side, channels] as the network reads it."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).to(kind)
-
-
-def central(images: np.ndarray, side: int) -> np.ndarray:
-    """The middle of each image."""
-    start = (images.shape[1] - side) // 2
-    return images[:, start : start + side, start : start + side]
-
-
 @torch.no_grad()
 def calibrate(network: BinaryNetwork, images: np.ndarray, kind: torch.dtype) -> None:
     """Set BatchNorm's averages to the statistics of these images; training's lag behind."""
@@ -133,16 +118,15 @@ def calibrate(network: BinaryNetwork, images: np.ndarray, kind: torch.dtype) -> 
         norm.reset_running_stats()
         # None: the average over all batches that follow, equally weighted.
         norm.momentum = None
-    for start in range(0, len(images), READ_AT_ONCE):
-        network(whole(images[start : start + READ_AT_ONCE], kind))
+    for part in read(images, kind):
+        network(part)
 
 
 @torch.no_grad()
 def predict(network: BinaryNetwork, images: np.ndarray, kind: torch.dtype) -> np.ndarray:
     """Scores [count, classes] by the averages that `calibrate` set."""
     network.eval()
-    starts = range(0, len(images), READ_AT_ONCE)
-    return np.concatenate([network(whole(images[i : i + READ_AT_ONCE], kind)).numpy() for i in starts])
+    return np.concatenate([network(part).numpy() for part in read(images, kind)])
 
 
 @dataclass(frozen=True)

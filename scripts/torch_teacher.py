@@ -13,10 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from torch_images import CHANNELS_LAST, Crops
+from torch_images import CHANNELS_LAST, Crops, read
 
-# Images a forward pass reads at once where nothing is learnt.
-READ_AT_ONCE = 500
 LABEL_SMOOTHING = 0.1
 # Filters of its blocks, each of which halves the image.
 FILTERS = (64, 128, 256)
@@ -111,9 +109,5 @@ def train_teacher(
 def opinions(teacher: Teacher, images: np.ndarray) -> np.ndarray:
     """The teacher's scores on whole images and their mirror images, averaged; float32 [count, classes]."""
     teacher.eval()
-    parts = []
-    for start in range(0, len(images), READ_AT_ONCE):
-        part = torch.from_numpy(images[start : start + READ_AT_ONCE]).permute(0, 3, 1, 2)
-        part = part.to(torch.bfloat16)
-        parts.append(((teacher(part) + teacher(part.flip(3))) / 2).numpy())
-    return np.concatenate(parts)
+    parts = read(images, torch.bfloat16)
+    return np.concatenate([((teacher(part) + teacher(part.flip(3))) / 2).numpy() for part in parts])

@@ -13,10 +13,7 @@ from tqdm import tqdm
 
 from datasets import REPO_ROOT, Dataset
 from networks import EXPORTED, SURROGATE, Architecture, Augmentation, Recipe
-
-THREADS = 2
-# Images whose statistics BatchNorm of a convolutional network gets: each has hundreds of positions.
-CALIBRATION_IMAGES = 10000
+from recipes import CALIBRATION_IMAGES, THREADS
 
 
 def make_deterministic(seed: int) -> None:
