@@ -13,7 +13,8 @@ import larq as lq
 import tensorflow as tf
 
 from networks import add_norm, quantised
-from recipes import Convolution, CropStage, Stage, StagedRecipe, TaughtRecipe
+from recipes import CropStage, Stage, StagedRecipe, TaughtRecipe
+from shapes import BinaryShape, bc1, fitnet, vgg16
 
 layers = tf.keras.layers
 
@@ -39,9 +40,9 @@ def add_convolution(
     size: int,
     padding: str,
     activation: str,
-    pooled: bool = False,
+    pool: int = 1,
 ) -> None:
-    """Binary convolution, perhaps pooling by two, BatchNorm; later layers are padded by +1."""
+    """Binary convolution, perhaps the maximum over `pool` x `pool` (0: over all), BatchNorm; later layers are padded by +1."""
     first = number == 1
     padded = {} if first or padding == "valid" else {"pad_values": 1.0}
     model.add(
@@ -54,26 +55,25 @@ def add_convolution(
             name=f"conv_{number}",
         )
     )
-    if pooled:
-        model.add(layers.MaxPooling2D(2, name=f"pool_{number}"))
+    if pool != 1:
+        model.add(layers.MaxPooling2D(pool or model.output_shape[1], name=f"pool_{number}"))
     add_norm(model, number)
 
 
-def bc1_rows(filters: tuple[int, ...]) -> tuple[Convolution, ...]:
-    """MiniONN's figure 13 with so many filters in its seven convolutions, two of which pool."""
-    sizes = (3, 3, 3, 3, 3, 1, 1)
-    return tuple(Convolution(f, size, i in (2, 4)) for i, (f, size) in enumerate(zip(filters, sizes), start=1))
+def add_dense(model: tf.keras.Sequential, number: int, units: int, activation: str) -> None:
+    """Binary dense layer of signs, BatchNorm."""
+    model.add(lq.layers.QuantDense(units, **quantised(False, activation), name=f"dense_{number}"))
+    add_norm(model, number)
 
 
-def bc1(rows: tuple[Convolution, ...], padding: str, activation: str, side: int) -> tf.keras.Model:
-    """Seven convolutions, two poolings, one dense layer; raw colours in.  `torch_staged` has its twin."""
+def plain(shape: BinaryShape, activation: str, side: int) -> tf.keras.Model:
+    """A network for images of ten classes, raw colours in.  `torch_staged.BinaryNetwork` is its twin."""
     model = tf.keras.Sequential([tf.keras.Input((side, side, 3), name="pixels")])
-    for number, row in enumerate(rows, start=1):
-        add_convolution(model, number, row.filters, row.size, padding, activation, row.pooled)
+    for number, row in enumerate(shape.convolutions, start=1):
+        add_convolution(model, number, row.filters, row.size, shape.padding, activation, row.pool)
     model.add(layers.Flatten(name="flatten"))
-    last = len(rows) + 1
-    model.add(lq.layers.QuantDense(10, **quantised(False, activation), name=f"dense_{last}"))
-    add_norm(model, last)
+    for number, units in enumerate((*shape.dense, 10), start=len(shape.convolutions) + 1):
+        add_dense(model, number, units, activation)
     model.add(layers.Activation("softmax", name="softmax"))
     return model
 
@@ -82,34 +82,34 @@ def bh4(activation: str, side: int) -> tf.keras.Model:
     """XONN's network for malaria cells: twice convolution 5 x 5 x 36 and pooling, dense 72, dense 2."""
     model = tf.keras.Sequential([tf.keras.Input((side, side, 1), name="pixels")])
     for number in (1, 2):
-        add_convolution(model, number, 36, 5, "valid", activation, pooled=True)
+        add_convolution(model, number, 36, 5, "valid", activation, pool=2)
     model.add(layers.Flatten(name="flatten"))
     for number, units in ((3, 72), (4, 2)):
-        model.add(lq.layers.QuantDense(units, **quantised(False, activation), name=f"dense_{number}"))
-        add_norm(model, number)
+        add_dense(model, number, units, activation)
     model.add(layers.Activation("softmax", name="softmax"))
     return model
 
 
-def taught_bc1(rows: tuple[Convolution, ...], padding: str, stages: tuple[CropStage, ...]) -> Staged:
-    """A network of BC1's shape on CIFAR-10, taught in PyTorch."""
+def taught(shape: BinaryShape, stages: tuple[CropStage, ...]) -> Staged:
+    """A network on CIFAR-10, taught in PyTorch."""
     return Staged(
         dataset="cifar10",
         shape=(32, 32, 3),
-        build=lambda activation, side: bc1(rows, padding, activation, side),
+        build=lambda activation, side: plain(shape, activation, side),
         # The first epochs see crops, which cost half the work or a quarter.
-        recipe=TaughtRecipe(convolutions=rows, padding=padding, stages=stages, held_out=5000),
+        recipe=TaughtRecipe(shape=shape, stages=stages, held_out=5000),
     )
 
 
-BC1 = bc1_rows((64, 64, 64, 64, 64, 64, 16))
+# What `bc1_wide` begins as.
+BC1_NARROWER = bc1((48, 64, 96, 112, 128, 128, 32))
 
 STAGED: dict[str, Staged] = {
     # BC1 of the XONN paper at its scale s = 1, with convolutions that keep the size ...
     "bc1": Staged(
         dataset="cifar10",
         shape=(32, 32, 3),
-        build=lambda activation, side: bc1(BC1, "same", activation, side),
+        build=lambda activation, side: plain(bc1(), activation, side),
         # Three quarters of an image are enough for the first epochs, at half the work.
         recipe=StagedRecipe(
             batch=128,
@@ -121,25 +121,36 @@ STAGED: dict[str, Staged] = {
         ),
     ),
     # ... and with those that do not.
-    "bc1_valid": taught_bc1(
-        BC1,
-        "valid",
+    "bc1_valid": taught(
+        bc1(padding="valid"),
         (
-            CropStage(epochs=8, side=24, first_rate=3e-3, last_rate=1e-3),
-            CropStage(epochs=5, side=32, first_rate=1e-3, last_rate=0.0, border=2),
+            CropStage(epochs=12, side=24, first_rate=3e-3, last_rate=1e-3),
+            CropStage(epochs=7, side=32, first_rate=1e-3, last_rate=0.0, border=2),
         ),
     ),
     # The same layers, wider where a filter is cheap: behind the poolings.  XONN scales all layers and trims them.
-    "bc1_wide": taught_bc1(
-        bc1_rows((48, 64, 96, 112, 128, 128, 32)),
-        "same",
+    "bc1_wide": taught(
+        bc1((48, 64, 96, 112, 224, 192, 80)),
         (
-            CropStage(epochs=12, side=16, first_rate=4e-3, last_rate=3e-3),
-            CropStage(epochs=46, side=24, first_rate=3e-3, last_rate=8e-4),
-            CropStage(epochs=20, side=32, first_rate=1e-3, last_rate=0.0, border=2),
-            # Once more from a higher rate: it was still learning.
-            CropStage(epochs=14, side=32, first_rate=7e-4, last_rate=0.0, border=2),
+            CropStage(epochs=12, side=16, first_rate=4e-3, last_rate=3e-3, narrower=BC1_NARROWER),
+            CropStage(epochs=46, side=24, first_rate=3e-3, last_rate=8e-4, narrower=BC1_NARROWER),
+            CropStage(epochs=20, side=32, first_rate=1e-3, last_rate=0.0, border=2, narrower=BC1_NARROWER),
+            CropStage(epochs=14, side=32, first_rate=7e-4, last_rate=0.0, border=2, narrower=BC1_NARROWER),
+            # It was no better on the training images than on others: wider, and less of a border.
+            CropStage(epochs=30, side=32, first_rate=1.5e-3, last_rate=0.0, border=1),
         ),
+    ),
+    # Deep ones, without a path around their layers, at half of their width.
+    "fitnet_half": taught(
+        fitnet(0.5),
+        (
+            CropStage(epochs=16, side=16, first_rate=4e-3, last_rate=2e-3),
+            CropStage(epochs=5, side=32, first_rate=2e-3, last_rate=0.0, border=1),
+        ),
+    ),
+    # Its five poolings need whole images.
+    "vgg16_half": taught(
+        vgg16(0.5), (CropStage(epochs=8, side=32, first_rate=3e-3, last_rate=0.0, border=1),)
     ),
     # BH4 of the XONN paper, on grey images.
     "bh4": Staged(

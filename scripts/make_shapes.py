@@ -21,6 +21,9 @@ import larq as lq  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+import shapes  # noqa: E402
+from shapes import BinaryShape  # noqa: E402
+
 layers = tf.keras.layers
 
 
@@ -56,10 +59,6 @@ class Net:
         self.model.add(layers.MaxPooling2D(size))
         return self
 
-    def mean(self, size: int) -> Net:
-        self.model.add(layers.AveragePooling2D(size))
-        return self
-
     def dense(self, units: int, last: bool = False) -> Net:
         if len(self.model.output_shape) > 2:
             self.model.add(layers.Flatten())
@@ -85,47 +84,26 @@ def bm3(width: float = 1.0) -> Net:
     return net.dense(100).dense(10, last=True)
 
 
-def bc1(padding: str, width: float = 1.0) -> Net:
-    """MiniONN, figure 13: seven convolutions, two poolings, one dense layer."""
-    net = Net((32, 32, 3), width)
-    net.conv(64, 3, padding).conv(64, 3, padding).pool()
-    net.conv(64, 3, padding).conv(64, 3, padding).pool()
-    return net.conv(64, 3, padding).conv(64, 1, padding).conv(16, 1, padding).dense(10, last=True)
-
-
-def fitnet(width: float = 1.0) -> Net:
-    """17 convolutions, three poolings, one dense layer (XONN's deepest)."""
-    net = Net((32, 32, 3), width)
-    for filters, count in ((32, 3), (48, 2)):
-        for _ in range(count):
-            net.conv(filters)
-    net.pool()
-    for _ in range(6):
-        net.conv(80)
-    net.pool()
-    for _ in range(6):
-        net.conv(128)
-    return net.pool(8).dense(10, last=True)
-
-
-def vgg16(width: float = 1.0) -> Net:
-    """VGG16 at full width on 32 x 32 x 3: 13 convolutions, five poolings, three dense layers."""
-    net = Net((32, 32, 3), width)
-    for filters, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
-        for _ in range(count):
-            net.conv(filters)
-        net.pool()
-    return net.dense(512).dense(512).dense(10, last=True)
+def plain(shape: BinaryShape) -> Net:
+    """A shape of `shapes.py`."""
+    net = Net((32, 32, 3))
+    for row in shape.convolutions:
+        net.conv(row.filters, row.size, shape.padding)
+        if row.pool != 1:
+            net.pool(row.pool or net.model.output_shape[1])
+    for units in shape.dense:
+        net.dense(units)
+    return net.dense(10, last=True)
 
 
 SHAPES: dict[str, Callable[[float], Net]] = {
     "bm1": bm1,
     "bm2": bm2,
     "bm3": bm3,
-    "bc1_same": lambda width: bc1("same", width),
-    "bc1_valid": lambda width: bc1("valid", width),
-    "fitnet": fitnet,
-    "vgg16": vgg16,
+    "bc1_same": lambda width: plain(shapes.bc1(width=width)),
+    "bc1_valid": lambda width: plain(shapes.bc1(padding="valid", width=width)),
+    "fitnet": lambda width: plain(shapes.fitnet(width)),
+    "vgg16": lambda width: plain(shapes.vgg16(width)),
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shapes import BinaryShape
+
 THREADS = 2
 # Images whose statistics BatchNorm gets before an epoch is judged, where it gets some.
 JUDGING_IMAGES = 2000
@@ -46,15 +48,6 @@ class StagedRecipe:
 
 
 @dataclass(frozen=True)
-class Convolution:
-    """A convolution of a binary network: filters, kernel's side, and whether a maximum over 2 x 2 follows."""
-
-    filters: int
-    size: int
-    pooled: bool
-
-
-@dataclass(frozen=True)
 class CropStage:
     """A part of a training in PyTorch: epochs on crops of one size, the learning rate along a half cosine.
 
@@ -68,14 +61,16 @@ class CropStage:
     last_rate: float
     # Images are mirrored outwards by so many pixels before they are cropped.
     border: int = 0
+    # What this stage trains, where it is the recipe's shape with fewer filters: the next stage begins with its weights
+    # and with random ones for the filters that it adds.
+    narrower: BinaryShape | None = None
 
 
 @dataclass(frozen=True)
 class TaughtRecipe:
     """How a network is trained in PyTorch: first a float one ("teacher"), then the binary one by what it says."""
 
-    convolutions: tuple[Convolution, ...]
-    padding: str
+    shape: BinaryShape
     stages: tuple[CropStage, ...]
     # Drawn by the seed from the training images; they take no part in training and choose the epoch.
     held_out: int

@@ -1,6 +1,6 @@
 """Training of convolutional binary networks in PyTorch: the twin of ``staged.py`` for the larger ones.
 
-A network is the one that `convolutional.bc1` builds, and its weights come back under the names of Keras's layers.
+A network is the one that `convolutional.plain` builds, and its weights come back under the names of Keras's layers.
 Convolutions run in bfloat16: the signs and small sums that they see are exact in it, gradients are not.
 """
 
@@ -21,7 +21,8 @@ from torch import nn
 from tqdm import tqdm
 
 from datasets import central
-from recipes import CALIBRATION_IMAGES, JUDGING_IMAGES, THREADS, Convolution, CropStage, TaughtRecipe
+from recipes import CALIBRATION_IMAGES, JUDGING_IMAGES, THREADS, CropStage, TaughtRecipe
+from shapes import BinaryShape
 from torch_images import CHANNELS_LAST, Crops, read
 from torch_teacher import opinions, train_teacher
 
@@ -62,13 +63,13 @@ def glorot(*shape: int, fan_in: int, fan_out: int) -> nn.Parameter:
 
 
 class BinaryNetwork(nn.Module):
-    """Convolutions, BatchNorm and sign, then one dense layer: pixels [count, channels, side, side] to scores."""
+    """Layers of a shape, BatchNorm behind each, signs between them: pixels [count, channels, side, side] to scores."""
 
-    def __init__(self, rows: tuple[Convolution, ...], padding: str, side: int, channels: int, classes: int) -> None:
+    def __init__(self, shape: BinaryShape, side: int, channels: int, classes: int) -> None:
         super().__init__()
-        self.rows, self.padded = rows, padding == "same"
+        self.rows, self.padded, self.side = shape.convolutions, shape.padding == "same", side
         self.kernels, self.norms = nn.ParameterList(), nn.ModuleList()
-        for row in rows:
+        for row in self.rows:
             area = row.size**2
             kernel = glorot(
                 row.filters, channels, row.size, row.size, fan_in=area * channels, fan_out=area * row.filters
@@ -78,10 +79,13 @@ class BinaryNetwork(nn.Module):
             self.norms.append(nn.BatchNorm2d(row.filters, eps=NORM_EPSILON))
             channels = row.filters
             side -= 0 if self.padded else row.size - 1
-            side //= 2 if row.pooled else 1
+            side //= row.pool or side
+        self.dense, self.dense_norms = nn.ParameterList(), nn.ModuleList()
         features = side * side * channels
-        self.dense = glorot(classes, features, fan_in=features, fan_out=classes)
-        self.dense_norm = nn.BatchNorm1d(classes, eps=NORM_EPSILON)
+        for units in (*shape.dense, classes):
+            self.dense.append(glorot(units, features, fan_in=features, fan_out=units))
+            self.dense_norms.append(nn.BatchNorm1d(units, eps=NORM_EPSILON))
+            features = units
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for number, (row, kernel, norm) in enumerate(zip(self.rows, self.kernels, self.norms)):
@@ -92,22 +96,24 @@ class BinaryNetwork(nn.Module):
                 # Raw pixels are surrounded by zeros, signs by +1.
                 x = F.pad(x, [border] * 4, value=0.0 if number == 0 else 1.0)
             x = F.conv2d(x, SignOfKernel.apply(kernel).to(x.dtype))
-            if row.pooled:
-                x = F.max_pool2d(x, 2)
+            if row.pool != 1:
+                x = F.max_pool2d(x, row.pool or x.shape[-1])
             x = norm(x)
         # Keras flattens row by row, a pixel's channels side by side.
-        x = Sign.apply(x).permute(0, 2, 3, 1).flatten(1)
-        return self.dense_norm(F.linear(x, SignOfKernel.apply(self.dense).to(x.dtype)).float())
+        x = x.permute(0, 2, 3, 1).flatten(1)
+        for kernel, norm in zip(self.dense, self.dense_norms):
+            x = norm(F.linear(Sign.apply(x), SignOfKernel.apply(kernel).to(x.dtype)).float())
+        return x
 
     def clip(self) -> None:
         """Keep the latent weights within [-1, 1], larq's `weight_clip`."""
         with torch.no_grad():
-            for kernel in (*self.kernels, self.dense):
+            for kernel in (*self.kernels, *self.dense):
                 kernel.clamp_(-1, 1)
 
     def all_norms(self) -> list[nn.Module]:
         """Every BatchNorm, in order."""
-        return [*self.norms, self.dense_norm]
+        return [*self.norms, *self.dense_norms]
 
 
 @torch.no_grad()
@@ -229,10 +235,21 @@ def rows_of(log: Path) -> list[dict[str, float]]:
 
 
 def take_over(source: BinaryNetwork, target: BinaryNetwork) -> None:
-    """Copy what has the same name and shape in both: all but a dense layer that reads another size."""
-    known = target.state_dict()
-    fitting = {key: value for key, value in source.state_dict().items() if value.shape == known[key].shape}
-    target.load_state_dict({**known, **fitting})
+    """Copy the weights of the filters that both have, the first ones of each convolution, and the dense layers.
+
+    What `target` has beyond them keeps its own; so does the first dense layer if it reads another number of positions.
+    """
+    with torch.no_grad():
+        for theirs, ours in zip(source.kernels, target.kernels):
+            ours[: theirs.shape[0], : theirs.shape[1]] = theirs
+        for theirs, ours in zip(source.all_norms(), target.all_norms()):
+            for name in ("weight", "bias", "running_mean", "running_var"):
+                getattr(ours, name)[: theirs.num_features] = getattr(theirs, name)
+        for number, (theirs, ours) in enumerate(zip(source.dense, target.dense)):
+            channels = [network.rows[-1].filters if number == 0 else 1 for network in (source, target)]
+            old, new = (kernel.view(len(kernel), -1, n) for kernel, n in zip((theirs, ours), channels))
+            if old.shape[1] == new.shape[1]:
+                new[:, :, : channels[0]] = old
 
 
 def keras_weights(network: BinaryNetwork) -> dict[str, list[np.ndarray]]:
@@ -240,8 +257,8 @@ def keras_weights(network: BinaryNetwork) -> dict[str, list[np.ndarray]]:
     found: dict[str, list[np.ndarray]] = {}
     for number, kernel in enumerate(network.kernels, start=1):
         found[f"conv_{number}"] = [kernel.detach().permute(2, 3, 1, 0).contiguous().numpy()]
-    last = len(network.rows) + 1
-    found[f"dense_{last}"] = [network.dense.detach().T.contiguous().numpy()]
+    for number, kernel in enumerate(network.dense, start=len(network.rows) + 1):
+        found[f"dense_{number}"] = [kernel.detach().T.contiguous().numpy()]
     for number, norm in enumerate(network.all_norms(), start=1):
         parts = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
         found[f"norm_{number}"] = [part.detach().numpy() for part in parts]
@@ -300,9 +317,7 @@ def train_taught(
     previous: BinaryNetwork | None = None
     history: list[dict[str, float]] = []
     for number, stage in enumerate(recipe.stages, start=1):
-        network = BinaryNetwork(
-            recipe.convolutions, recipe.padding, stage.side, images.shape[-1], scores.shape[1]
-        )
+        network = BinaryNetwork(stage.narrower or recipe.shape, stage.side, images.shape[-1], scores.shape[1])
         if previous is not None:
             take_over(previous, network)
         previous = network
