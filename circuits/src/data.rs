@@ -21,7 +21,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-pub use encoding::{EncodingError, Feature, InputEncoding};
+pub use encoding::{ElementError, EncodingError, Feature, InputEncoding};
 pub use npy::{NpyElement, write_npy};
 pub use npz::Npz;
 pub use tensor::{Sample, Samples, Tensor, Values};

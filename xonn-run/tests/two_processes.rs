@@ -155,7 +155,10 @@ fn files_that_are_missing_or_of_another_shape_are_named() {
             [&missing_npy, "cannot be read"],
         ),
         (vec!["eval", &package, "--secret", &secret, "--input", &wrong], [&wrong, "[2, 5]"]),
-        (vec!["eval", &package, "--secret", &secret, "--input", &outside], [&outside, "16"]),
+        (
+            vec!["eval", &package, "--secret", &secret, "--input", &outside],
+            [&outside, "column 4 of 4: the value 16"],
+        ),
         (vec!["serve", &missing, "--secret", &secret], [&missing, "cannot be read"]),
         (
             vec!["serve", &package, "--secret", &secret, "--listen", "nowhere"],

@@ -138,6 +138,17 @@ pub enum EncodingError {
     },
 }
 
+/// What is wrong with one number of a sample, and where it stands.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[error("{place}: {wrong}")]
+pub struct ElementError {
+    /// `column 5 of 8` counted from 1 in a sample of one axis, otherwise `element [12, 3, 0]` counted from 0.
+    pub place: String,
+    /// Why the number has no code.
+    #[source]
+    pub wrong: EncodingError,
+}
+
 impl InputEncoding {
     /// Checks the rules of the fields' own documentation, and that a sample has at most [`MAX_BITS`] bits.
     ///
@@ -234,6 +245,33 @@ impl InputEncoding {
         }
         let &Self { bits, scale, zero, .. } = self;
         Err(EncodingError::OutOfRange { value: x, lowest, highest, bits, scale, zero })
+    }
+
+    /// The codes of the numbers of one sample, row-major.
+    ///
+    /// # Errors
+    /// The first number that has no code ([`Self::quantise`]), with its place.
+    pub fn codes_of(&self, sample: impl IntoIterator<Item = f64>) -> Result<Vec<i64>, ElementError> {
+        let code = |(element, x)| {
+            self.quantise(x, element).map_err(|wrong| ElementError { place: self.place_of(element), wrong })
+        };
+        sample.into_iter().enumerate().map(code).collect()
+    }
+
+    /// Where an element (row-major) stands, as people count.
+    fn place_of(&self, element: usize) -> String {
+        if let [columns] = self.shape[..] {
+            return format!("column {} of {columns}", element + 1);
+        }
+        let mut rest = element;
+        let mut index: Vec<usize> = Vec::with_capacity(self.shape.len());
+        for &side in self.shape.iter().rev() {
+            let side = (side as usize).max(1);
+            index.push(rest % side);
+            rest /= side;
+        }
+        index.reverse();
+        format!("element {index:?}")
     }
 
     /// The bits of a code, least significant first, two's complement.
@@ -340,6 +378,19 @@ mod tests {
         assert!(e.quantise(f64::MAX, 0).is_err() && e.quantise(-1e300, 0).is_err());
         // A division that overflows to infinity.
         assert!(encoding(8, false, f64::MIN_POSITIVE, 0).quantise(1e308, 0).is_err());
+    }
+
+    #[test]
+    fn a_number_without_a_code_is_named_by_its_place() {
+        let table = InputEncoding { shape: vec![3], ..encoding(8, false, 1.0, 0) };
+        assert_eq!(table.codes_of([1.0, 2.0, 255.0]), Ok(vec![1, 2, 255]));
+        let wrong = table.codes_of([1.0, 256.0, -1.0]).unwrap_err().to_string();
+        assert!(wrong.starts_with("column 2 of 3: the value 256 is out of"), "{wrong}");
+        let image = InputEncoding { shape: vec![2, 4, 3], ..encoding(8, false, 1.0, 0) };
+        let at = |element: usize| (0..24).map(move |i| if i == element { f64::NAN } else { 0.0 });
+        assert_eq!(image.codes_of(at(0)).unwrap_err().place, "element [0, 0, 0]");
+        assert_eq!(image.codes_of(at(23)).unwrap_err().place, "element [1, 3, 2]");
+        assert_eq!(image.codes_of(at(16)).unwrap_err().place, "element [1, 1, 1]");
     }
 
     #[test]

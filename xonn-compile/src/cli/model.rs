@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use xonn_circuits::data::{self, InputEncoding, Tensor};
+use xonn_circuits::data::{self, InputEncoding, Sample, Tensor};
 
 use crate::graph::LayerGraph;
 use crate::integer::IntegerNetwork;
@@ -161,13 +161,10 @@ impl ModelOptions {
 pub fn quantised(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, String> {
     let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
     let samples = x.samples_of(&shape).map_err(|e| e.to_string())?;
-    let mut all = Vec::with_capacity(samples.count());
-    for (i, sample) in samples.iter().enumerate() {
-        let codes: Result<Vec<i64>, _> =
-            sample.values().enumerate().map(|(at, x)| encoding.quantise(x, at)).collect();
-        all.push(codes.map_err(|e| format!("sample {i}: {e}"))?);
-    }
-    Ok(all)
+    let codes = |(i, sample): (usize, Sample)| {
+        encoding.codes_of(sample.values()).map_err(|e| format!("sample {i}, {e}"))
+    };
+    samples.iter().enumerate().map(codes).collect()
 }
 
 /// Prints the notes of a compilation on standard error.

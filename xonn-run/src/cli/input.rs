@@ -90,11 +90,8 @@ pub fn read(path: &Path, encoding: &InputEncoding, limit: usize) -> Result<Vec<S
     let mut all = Vec::new();
     for (i, sample) in samples.iter().enumerate().take(limit) {
         let name = if several { format!("{file}[{i}]") } else { file.to_string() };
-        let mut bits = Vec::with_capacity(encoding.bit_count());
-        for (element, value) in sample.values().enumerate() {
-            let code = encoding.quantise(value, element).map_err(|e| format!("{name}: {e}"))?;
-            bits.extend(encoding.bits_of(code));
-        }
+        let codes = encoding.codes_of(sample.values()).map_err(|e| format!("{name}, {e}"))?;
+        let bits = codes.iter().flat_map(|&code| encoding.bits_of(code)).collect();
         all.push(Sample { name, bits });
     }
     Ok(all)
