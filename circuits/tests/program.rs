@@ -159,6 +159,69 @@ fn every_rule_is_enforced() {
     ));
 }
 
+/// What would make of a small file much work or memory is refused before anything goes through it.
+#[test]
+fn a_program_that_would_take_long_or_much_is_refused() {
+    let refused = |what: &str, change: &dyn Fn(&mut Vec<Netlist>, &mut Vec<Layer>)| {
+        let (input, secret, mut templates, mut layers) = parts();
+        change(&mut templates, &mut layers);
+        let error = Program::new(input, OutputEncoding::Bits, secret, templates, layers).expect_err(what);
+        assert!(matches!(error, ProgramError::TooMuch { .. }), "{what}: {error}");
+        assert!(error.to_string().contains(what), "{what}: {error}");
+    };
+    refused("axes", &|_, l| {
+        // Without a limit each of the 24 instances takes a million divisions.
+        l[1].blocks[0].grid.extend(vec![1; 1_000_000]);
+        for port in &mut l[1].blocks[0].inputs {
+            port.map.outer.extend(vec![0; 1_000_000]);
+        }
+        l[1].blocks[0].output.outer.extend(vec![0; 1_000_000]);
+    });
+    refused("axes", &|_, l| l[0].blocks[0].inputs[1].map.inner = vec![axis(1, 0); 9]);
+    refused("layers", &|_, l| {
+        let last = l[1].clone();
+        l.extend(vec![last; 1 << 14]);
+    });
+    // A million inputs in 45 bytes of Bristol Fashion, read by each of 40 blocks: all of them the same input bit.
+    let wide = b"1 1048577\n1 1048576\n1 1\n\n1 1 0 1048576 EQW\n";
+    let wide = bristol::read(&wide[..], "wide").expect("a netlist").netlist;
+    let block = Block {
+        template: 1,
+        grid: vec![1],
+        inputs: vec![Port { source: Source::Input, map: map(0, &[0], &[axis(1 << 20, 0)]) }],
+        output: map(0, &[0], &[axis(1, 1)]),
+        linear: None,
+    };
+    let layer = |blocks| Layer { info: LayerInfo::default(), bits: 40, blocks };
+    let forty = |base: u64| Block { output: map(base, &[0], &[axis(1, 1)]), ..block.clone() };
+    refused("input and output bits of templates", &|t, l| {
+        t.push(wide.clone());
+        l.push(layer((0..40).map(forty).collect()));
+    });
+    // A long template, 30 times.
+    let mut b = Builder::new();
+    let bits = b.input(2);
+    let mut last = bits[0];
+    for _ in 0..1 << 19 {
+        last = b.and(last, bits[1]);
+    }
+    let long = b.finish(&[vec![last]]);
+    let block = |base: u64, grid: u32| Block {
+        inputs: vec![Port { source: Source::Input, map: map(0, &[0], &[axis(2, 1)]) }],
+        grid: vec![grid],
+        output: map(base, &[1], &[axis(1, 1)]),
+        ..block.clone()
+    };
+    refused("counted for each block", &|t, l| {
+        t.push(long.clone());
+        l.push(layer((0..40).map(|base| block(base, 1)).collect()));
+    });
+    refused("counted for each instance", &|t, l| {
+        t.push(long.clone());
+        l.push(Layer { info: LayerInfo::default(), bits: 1 << 20, blocks: vec![block(0, 1 << 20)] });
+    });
+}
+
 /// Two numbers of two bits with a sign each, an addend, a flip; and the same on two shares of four bits.
 fn linear_parts() -> (Vec<Netlist>, Vec<Layer>) {
     let mut b = Builder::new();

@@ -6,9 +6,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use chacha20::ChaCha12Rng;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::SeedableRng;
-use rand_chacha::ChaCha12Rng;
 use xonn_run::block::{Backend, Block, Prg, Tccr};
 use xonn_run::ot::msgs::{BaseReply, BaseRequest, Extend};
 use xonn_run::ot::{Params, ReceiverSetup, SenderSetup};

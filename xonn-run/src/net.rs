@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 
 use self::tls::{ClientTls, Connection, ServerTls};
 use crate::session::server::{self, Greeted, Model, Served};
@@ -21,6 +21,9 @@ const TURNING_AWAY: usize = 16;
 
 /// Connections of one address that have not said what they want yet; more are closed.
 pub const HALF_OPEN: usize = 8;
+
+/// Most of them together: a peer may have many addresses, and each holds a thread.
+pub const HALF_OPEN_ALL: usize = 256;
 
 /// How often a listener is asked that cannot be waited for.
 const POLL: Duration = Duration::from_millis(10);
@@ -164,7 +167,7 @@ pub fn serve_first(
                     };
                     let fits = fits.clone();
                     // It ends soon: a hello has a short limit.
-                    scope.spawn(move || {
+                    let started = std::thread::Builder::new().spawn_scoped(scope, move || {
                         let begin = Instant::now();
                         match greet(stream, tls, model, limits) {
                             Ok(client) => drop(fits.send((peer, client))),
@@ -174,6 +177,9 @@ pub fn serve_first(
                         }
                         drop(ticket);
                     });
+                    if let Err(error) = started {
+                        report(Event::AcceptFailed { error: &error });
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => report(Event::AcceptFailed { error: &error }),
@@ -206,12 +212,13 @@ fn greet<'m>(
 struct HalfOpen(Mutex<HashMap<IpAddr, usize>>);
 
 impl HalfOpen {
-    /// Counts a connection until the ticket is dropped; none if its address has [`HALF_OPEN`] already.
+    /// Counts a connection until the ticket is dropped; none if its address has [`HALF_OPEN`] already, or all have
+    /// [`HALF_OPEN_ALL`].
     fn admit(&self, peer: SocketAddr) -> Option<Ticket<'_>> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(peer.ip()).or_default();
-        (*count < HALF_OPEN).then(|| {
-            *count += 1;
+        let here = counts.get(&peer.ip()).copied().unwrap_or(0);
+        (here < HALF_OPEN && counts.values().sum::<usize>() < HALF_OPEN_ALL).then(|| {
+            counts.insert(peer.ip(), here + 1);
             Ticket { of: self, address: peer.ip() }
         })
     }

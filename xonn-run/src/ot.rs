@@ -27,7 +27,7 @@
 //! use xonn_run::block::Block;
 //! use xonn_run::ot::{Params, ReceiverSetup, SenderSetup};
 //!
-//! let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1); // of the operating system in earnest
+//! let mut rng = chacha20::ChaCha20Rng::seed_from_u64(1); // of the operating system in earnest
 //! let (params, session) = (Params::default(), [7; 32]);
 //! let (setup, request) = SenderSetup::start(params, session, &mut rng); //           server
 //! let (mut receiver, reply) = ReceiverSetup::reply(params, session, &mut rng, &request)?; // client

@@ -121,6 +121,16 @@ pub enum PackageError {
         /// Version that is read.
         expected: u32,
     },
+    /// It is another package than the one wanted.
+    #[error("{name}: its digest is {found}, expected {expected}")]
+    Digest {
+        /// The file.
+        name: String,
+        /// Its digest.
+        found: Digest,
+        /// The digest wanted.
+        expected: Digest,
+    },
     /// An entry is damaged.
     #[error("{name}: entry {entry} does not have the digest that the manifest names, the package is damaged")]
     Damaged {
@@ -207,12 +217,28 @@ impl Package {
     /// # Errors
     /// [`PackageError`]; nothing in the bytes is trusted.
     pub fn from_bytes(bytes: Vec<u8>, name: &str) -> Result<Self, PackageError> {
+        Self::parse(bytes, name, None)
+    }
+
+    /// Reads the package with this digest; of another one nothing is parsed.
+    ///
+    /// # Errors
+    /// [`PackageError::Digest`] for another one, and those of [`Self::from_bytes`].
+    pub fn with_digest(bytes: Vec<u8>, name: &str, digest: Digest) -> Result<Self, PackageError> {
+        Self::parse(bytes, name, Some(digest))
+    }
+
+    fn parse(bytes: Vec<u8>, name: &str, wanted: Option<Digest>) -> Result<Self, PackageError> {
         let not = |reason: String| PackageError::NotAPackage { name: name.into(), reason };
         if bytes.len() as u64 > MAX_PACKAGE {
             return Err(not(format!("longer than {MAX_PACKAGE} bytes")));
         }
         let mut zip = zip::ZipArchive::new(Cursor::new(&bytes)).map_err(|e| not(e.to_string()))?;
         let manifest_bytes = unzipped(&mut zip, MANIFEST_FILE, MAX_MANIFEST).map_err(not)?;
+        let digest = Digest::of(&manifest_bytes);
+        if let Some(expected) = wanted.filter(|&wanted| wanted != digest) {
+            return Err(PackageError::Digest { name: name.into(), found: digest, expected });
+        }
         let manifest = parse_manifest(&manifest_bytes, name)?;
         if manifest.templates.len() > MAX_TEMPLATES {
             return Err(not(format!("more than {MAX_TEMPLATES} templates")));
@@ -238,7 +264,7 @@ impl Package {
         if counts != Counts::of(&program) {
             return Err(not("its counts are not those of its templates".into()));
         }
-        Ok(Self { program, digest: Digest::of(&manifest_bytes), bytes })
+        Ok(Self { program, digest, bytes })
     }
 
     /// The program.

@@ -14,6 +14,21 @@ const MAX_INPUT_BITS: u64 = 1 << 24;
 /// Most instances of a block.
 const MAX_INSTANCES: u64 = 1 << 26;
 
+/// Most layers: what looks at all of them for each of them stays short.
+const MAX_LAYERS: usize = 1 << 14;
+
+/// Most axes of a grid, and of the bits that an instance reads or writes.
+const MAX_AXES: usize = 8;
+
+/// Most input and output bits of the templates of all blocks together: the places of each are kept.
+const MAX_PLACES: u64 = 1 << 25;
+
+/// Most wires that blocks have together beside those of their templates counted once: each block's template is gone through.
+const MAX_REPEATED_WIRES: u64 = 1 << 24;
+
+/// Most wires of all instances together: minutes of one core. It is some 40 times what a network of 10^9 ANDs has.
+const MAX_WORK: u64 = 1 << 38;
+
 /// A broken rule. Layers and blocks are counted from 0.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,6 +86,16 @@ pub enum ProgramError {
         /// How often it is written: 0 or 2 (or more).
         times: u32,
     },
+    /// A small file would ask for much work or memory.
+    #[error("the program has {found} {what}, at most {max} are supported")]
+    TooMuch {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is; at least, if it has not been counted to the end.
+        found: u64,
+        /// The most supported.
+        max: u64,
+    },
     /// An input group was named that the netlist does not have.
     #[error("input group {group} does not exist, the netlist has {groups} (counted from 0)")]
     NoSuchGroup {
@@ -92,6 +117,7 @@ pub(super) fn verify(program: &Program) -> Result<(), ProgramError> {
     within("the secret".into(), program.secret_bits, 1 << 32)?;
     let all = program.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.bits));
     within("the program".into(), all, MAX_ALL_BITS)?;
+    verify_size(program)?;
     for (i, layer) in program.layers.iter().enumerate() {
         within(format!("layer {i}"), layer.bits, MAX_BITS)?;
         verify_layer(program, i, layer)?;
@@ -100,6 +126,36 @@ pub(super) fn verify(program: &Program) -> Result<(), ProgramError> {
         Some(expected) if expected != last.bits => Err(ProgramError::Output { expected, found: last.bits }),
         _ => Ok(()),
     }
+}
+
+/// Bounds what later steps take in time and memory, before anything goes through instances. Lengths by themselves do not: a
+/// manifest of some kilobytes, unpacked, can name a large template a hundred thousand times.
+fn verify_size(program: &Program) -> Result<(), ProgramError> {
+    let within = |what, found: u64, max: u64| {
+        if found <= max { Ok(()) } else { Err(ProgramError::TooMuch { what, found, max }) }
+    };
+    within("layers", program.layers.len() as u64, MAX_LAYERS as u64)?;
+    let once: u64 = program.templates.iter().map(|t| u64::from(t.wires())).sum();
+    let (mut places, mut wires, mut work) = (0u64, 0u64, 0u64);
+    for block in program.layers.iter().flat_map(|layer| &layer.blocks) {
+        let maps = block.inputs.iter().map(|port| &port.map).chain([&block.output]);
+        let axes = maps.map(|map| map.inner.len()).max().unwrap_or(0).max(block.grid.len());
+        within("axes in a grid or a map", axes as u64, MAX_AXES as u64)?;
+        // Too many are refused with their layer, and so are templates that do not exist.
+        let instances =
+            block.grid.iter().fold(1u64, |n, &axis| n.saturating_mul(axis.into())).min(MAX_INSTANCES);
+        let shared = block.linear.as_ref().map(|linear| linear.shared);
+        for template in [Some(block.template), shared].into_iter().flatten() {
+            let Some(template) = program.templates.get(template as usize) else { continue };
+            let of_one = u64::from(template.wires());
+            places = places.saturating_add((template.input_bits() + template.output_bits()) as u64);
+            wires = wires.saturating_add(of_one);
+            work = work.saturating_add(of_one.saturating_mul(instances));
+        }
+    }
+    within("input and output bits of templates, counted for each block", places, MAX_PLACES)?;
+    within("wires, counted for each block", wires, once.saturating_add(MAX_REPEATED_WIRES))?;
+    within("wires, counted for each instance", work, MAX_WORK)
 }
 
 fn verify_layer(program: &Program, index: usize, layer: &Layer) -> Result<(), ProgramError> {

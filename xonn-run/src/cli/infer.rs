@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use chacha20::ChaCha20Rng;
 use clap::Args;
 use indicatif::ProgressBar;
-use rand_chacha::ChaCha20Rng;
 use serde_json::json;
 use xonn_circuits::knowledge::AndCosts;
 use xonn_circuits::program::package::{Digest, Package};
@@ -39,7 +39,7 @@ pub struct Infer {
     /// one round trip. With --input - they wait for names of files
     #[arg(long, value_name = "N", default_value_t = 0)]
     ahead: u16,
-    /// Most memory for circuits ahead, in megabytes: tables of all of them are kept
+    /// Most memory for circuits ahead, in megabytes: tables and labels of all of them are kept
     #[arg(long, value_name = "MB", default_value_t = 4096)]
     ahead_memory: u64,
     #[command(flatten)]
@@ -78,13 +78,8 @@ impl Infer {
                 let bits = package.program().input_bits();
                 (client::greet(stream, package.digest(), bits, offer, &limits, &mut rng)?, package)
             }
-            None => client::greet_and_fetch(stream, offer, &limits, &mut rng)?,
+            None => client::greet_and_fetch(stream, self.digest, offer, &limits, &mut rng)?,
         };
-        if let Some(expected) = self.digest.filter(|&expected| expected != greeted.digest()) {
-            let found = greeted.digest();
-            let reason = format!("the server's package has digest {found}, --digest says {expected}");
-            return Err(greeted.end(SessionError::Mismatch(reason)).into());
-        }
         let program = package.program();
         let samples = match samples {
             None if !late => match self.files.samples(program.input()) {
@@ -109,7 +104,7 @@ impl Infer {
         let plan = Plan::new(greeted.program(program, oca.as_ref())?, Role::Evaluator);
         let session = greeted.start(oca.as_ref(), &mut rng)?;
         let (set_up, scheme) = (begin.elapsed(), session.scheme());
-        let most = self.room(plan.bytes(scheme), ahead)?;
+        let most = self.room(session.bytes_ahead(&plan), ahead)?;
         let bar = progress(samples.as_ref().map_or(0, Vec::len));
         let (quiet, done) = (self.json, Done::default());
         let mut run = Run { session, plan: &plan, rng, program, bar, most, quiet, done };
@@ -148,7 +143,7 @@ impl Infer {
 }
 
 impl Infer {
-    /// Circuits ahead that fit into `--ahead-memory`, of `granted`; each has so many bytes of tables.
+    /// Circuits ahead that fit into `--ahead-memory`, of `granted`; each takes so many bytes.
     fn room(&self, each: u64, granted: usize) -> Result<usize, String> {
         let most = self.ahead_memory;
         let fits = usize::try_from(most.saturating_mul(1_000_000) / each.max(1)).unwrap_or(usize::MAX);

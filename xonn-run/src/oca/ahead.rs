@@ -29,6 +29,12 @@ impl Masks {
         Self(masks)
     }
 
+    /// Bytes of memory that they take.
+    #[must_use]
+    pub fn bytes(oca: &Oca) -> usize {
+        size_of::<u64>() * oca.values.count()
+    }
+
     pub(super) fn values(&self) -> Zeroizing<Vec<u64>> {
         self.0.clone()
     }

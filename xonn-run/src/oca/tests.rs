@@ -2,8 +2,8 @@
 
 mod cheating;
 
+use chacha20::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha12Rng;
 use xonn_circuits::program::evaluate::evaluate;
 
 use super::receiver::Receiver;

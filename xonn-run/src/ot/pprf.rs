@@ -102,7 +102,9 @@ pub(super) fn regrow(
         let mut nodes = Zeroizing::new(vec![Block::ZERO]);
         for level in 0..k {
             let (on_path, mut sibling) = (secret[k - 1 - level], keys[k - 1 - level]);
-            let mut children = Zeroizing::new(vec![Block::ZERO; 2]);
+            // As long as it gets from the start, so that no seed is left behind.
+            let mut children = Zeroizing::new(Vec::with_capacity(2 * nodes.len()));
+            children.extend([Block::ZERO; 2]);
             for &node in nodes.iter().skip(1) {
                 // By y the child on the side of the path comes first.
                 let [left, right] = double(node);
@@ -169,8 +171,8 @@ fn exchange_along(values: &mut [Check], bit: usize, exchange: bool) {
 
 #[cfg(test)]
 mod tests {
+    use chacha20::ChaCha12Rng;
     use rand::SeedableRng;
-    use rand_chacha::ChaCha12Rng;
 
     use super::*;
     use crate::ot::{COLUMNS, bits};

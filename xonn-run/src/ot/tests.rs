@@ -1,7 +1,7 @@
 //! Both roles in memory: right labels, damaged messages, recorded bytes.
 
+use chacha20::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha12Rng;
 use sha2::{Digest, Sha256};
 
 use super::msgs::{BaseReply, BaseRequest, Correlate, Extend};

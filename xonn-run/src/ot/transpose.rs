@@ -71,8 +71,8 @@ fn stage<const WIDTH: usize>(words: &mut [u64; COLUMNS], mask: u64) {
 
 #[cfg(test)]
 mod tests {
+    use chacha20::ChaCha12Rng;
     use rand::SeedableRng;
-    use rand_chacha::ChaCha12Rng;
 
     use super::*;
 

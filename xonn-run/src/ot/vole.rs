@@ -98,8 +98,8 @@ impl ColumnHash {
 
 #[cfg(test)]
 mod tests {
+    use chacha20::ChaCha12Rng;
     use rand::SeedableRng;
-    use rand_chacha::ChaCha12Rng;
 
     use super::*;
 

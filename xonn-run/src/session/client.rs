@@ -84,13 +84,15 @@ pub fn greet<T: Transport>(
     Ok(greeted)
 }
 
-/// Greets a server and receives the package that it serves. Which circuit that is, the server decides: the answer is the
-/// server's word.
+/// Greets a server and receives the package that it serves, which is the one `wanted`. If that is not said, the server decides
+/// which circuit it is: the answer is the server's word.
 ///
 /// # Errors
+/// [`SessionError::Mismatch`] before anything is fetched if the server announces another package than the one wanted,
 /// [`SessionError::Misbehaved`] if the package is not valid or not the announced one, and the transport's errors.
 pub fn greet_and_fetch<T: Transport>(
     transport: T,
+    wanted: Option<Digest>,
     offer: Offer<'_>,
     limits: &Limits,
     rng: &mut impl CryptoRng,
@@ -98,25 +100,20 @@ pub fn greet_and_fetch<T: Transport>(
     let doing = "receiving the package";
     let hello = ClientHello::new(None, 0, offer, rng);
     let (mut greeted, package_bytes) = exchange(transport, &hello, limits)?;
+    let announced = greeted.digest;
+    if let Some(wanted) = wanted.filter(|&wanted| wanted != announced) {
+        let reason = format!("the server's package has digest {announced}, this client wants {wanted}");
+        return Err(greeted.end(SessionError::Mismatch(reason)));
+    }
     let bytes = match fetch(&mut greeted.channel, package_bytes, doing) {
         Ok(bytes) => bytes,
         Err(error) => return Err(greeted.end(error)),
     };
-    let checked =
-        Package::from_bytes(bytes, "the server's package").map_err(|e| chain(&e)).and_then(|package| {
-            let named = greeted.digest;
-            let found = package.digest();
-            if found == named {
-                Ok(package)
-            } else {
-                Err(format!("its digest is {found}, the server announced {named}"))
-            }
-        });
-    match checked {
+    match Package::with_digest(bytes, "the server's package", announced) {
         Ok(package) => Ok((greeted, package)),
-        Err(reason) => {
+        Err(error) => {
             // The names in it are the server's.
-            let reason = msgs::printable(reason.as_bytes());
+            let reason = msgs::printable(chain(&error).as_bytes());
             Err(greeted.end(SessionError::Misbehaved { doing, reason }))
         }
     }

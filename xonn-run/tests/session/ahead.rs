@@ -1,7 +1,7 @@
 //! Circuits garbled ahead of the client's inputs: the same answers, one round trip with the input, each circuit once.
 
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use sha2::{Digest as _, Sha256};
 use xonn_run::bench::FirstLayerShape;
 use xonn_run::garble::Scheme;

@@ -1,7 +1,7 @@
 //! First layers over numbers, garbled and by oblivious conditional addition: the same answers, and the bytes of each.
 
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use xonn_run::bench::FirstLayerShape;
 use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};

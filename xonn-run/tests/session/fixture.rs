@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::program::Program;
@@ -159,7 +159,8 @@ impl Fixture {
     /// Asks for all inputs, with the package that the server sends.
     pub fn fetch_and_ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
-        let (greeted, package) = client::greet_and_fetch(transport, self.offer(self.ahead[1]), limits, rng)?;
+        let (greeted, package) =
+            client::greet_and_fetch(transport, None, self.offer(self.ahead[1]), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
         self.ask_all(greeted, package.program(), rng)
     }

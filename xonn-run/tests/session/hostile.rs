@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use xonn_circuits::program::package::Digest;
 use xonn_run::garble::Scheme;
 use xonn_run::oca::FirstLayer;

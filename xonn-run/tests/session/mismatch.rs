@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use xonn_circuits::program::package::Digest;
 use xonn_run::garble::Scheme;
 use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
@@ -58,7 +58,7 @@ fn another_number_of_input_bits() {
 #[test]
 fn a_package_that_the_server_does_not_have() {
     let rng = &mut ChaCha20Rng::seed_from_u64(6);
-    let ask = |end| client::greet_and_fetch(end, Offer::ALL, &Limits::default(), rng);
+    let ask = |end| client::greet_and_fetch(end, None, Offer::ALL, &Limits::default(), rng);
     let (server, client) = both(&addition(), ask);
     for error in [server, client] {
         assert_sentence(&error, &["asks for a package", "plain netlist"]);
@@ -169,6 +169,28 @@ fn a_package_of_another_digest_than_announced() {
     });
     let digests = [announced.to_string(), fixture.circuit.digest.to_string()];
     assert_sentence(&client.expect_err("not the one announced"), &[&digests[0], &digests[1]]);
+    assert!(refusal.expect("the server is told").contains(&digests[0]));
+}
+
+/// What a client pins is compared with the announcement: none of the package is waited for or parsed.
+#[test]
+fn another_package_than_the_one_wanted_is_not_fetched() {
+    let fixture = neurons(2);
+    let wanted = Digest([0xcd; 32]);
+    let (mut server_end, client_end) = wire::pair(None);
+    let (client, refusal) = std::thread::scope(|scope| {
+        let client = scope.spawn(move || {
+            let rng = &mut ChaCha20Rng::seed_from_u64(8);
+            client::greet_and_fetch(client_end, Some(wanted), Offer::ALL, &Limits::default(), rng).err()
+        });
+        server_end.take_frame();
+        server_end.put(&frame(2, &server_hello(fixture.circuit.digest, 1 << 20)));
+        let refusal = server_end.take_refusal();
+        (client.join().expect("no panic").expect("not the one wanted"), refusal)
+    });
+    assert!(matches!(client, SessionError::Mismatch(_)), "{client}");
+    let digests = [wanted.to_string(), fixture.circuit.digest.to_string()];
+    assert_sentence(&client, &[&digests[0], &digests[1]]);
     assert!(refusal.expect("the server is told").contains(&digests[0]));
 }
 

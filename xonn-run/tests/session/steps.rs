@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::ot::{self, SessionId};
 use xonn_run::session::channel::Transport;

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::net::tls::{ClientTls, Connection, Identity, ServerTls};
 use xonn_run::net::{self, ServerOptions};

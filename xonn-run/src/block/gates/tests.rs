@@ -1,7 +1,7 @@
 //! Gates on every backend against the portable ones, and those against the truth table.
 
+use chacha20::ChaCha12Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha12Rng;
 
 use super::*;
 

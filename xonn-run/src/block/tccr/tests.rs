@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
+use chacha20::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha12Rng;
 
 use super::*;
 use crate::block::Prg;

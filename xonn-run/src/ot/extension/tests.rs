@@ -1,7 +1,7 @@
 //! Clients that cheat in the extension: what the consistency check catches, and the guess that it cannot.
 
+use chacha20::ChaCha12Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha12Rng;
 
 use super::receiver::Receiver;
 use super::sender::Sender;

@@ -33,6 +33,14 @@ impl<T: Transport> Session<'_, T> {
         Wires::of(plan.program(), self.shared.as_ref().map(|(oca, _)| *oca))
     }
 
+    /// Memory that a circuit takes from when it is there until it is used, in bytes.
+    #[must_use]
+    pub fn bytes_ahead(&self, plan: &Plan<'_>) -> u64 {
+        let wires = self.wires(plan);
+        let masks = self.shared.as_ref().map_or(0, |(oca, _)| Masks::bytes(oca));
+        plan.bytes(self.scheme) + (Block::BYTES * wires.transfers() + wires.pads() + masks) as u64
+    }
+
     /// Everything that does not need the input.
     pub(super) fn try_prepare(
         &mut self,

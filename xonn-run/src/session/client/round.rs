@@ -44,7 +44,8 @@ impl<T: Transport> Session<'_, T> {
         std::thread::scope(|scope| {
             let (queue, tables) = mpsc::sync_channel::<Ciphertexts>(batch());
             let (back, spent) = mpsc::channel::<Ciphertexts>();
-            let receiving = scope.spawn(move || {
+            let thread = std::thread::Builder::new();
+            let receiving = thread.spawn_scoped(scope, move || {
                 let segments = plan.segment_lengths(scheme).zip(plan.segments_of_first_layers());
                 for (length, first) in segments.filter(|&(length, _)| length > 0) {
                     let used = spent.try_recv().ok().or_else(|| buffers.pop());
@@ -57,6 +58,8 @@ impl<T: Transport> Session<'_, T> {
                 buffers.extend(spent.iter());
                 Ok::<_, SessionError>(())
             });
+            let receiving =
+                receiving.map_err(|source| SessionError::Transport { doing: RECEIVING, source })?;
             let mut next = || tables.recv().ok();
             let evaluated = evaluate_all(&mut evaluator, &mut next, |table| {
                 let _ = back.send(table); // receiving may be done, and then needs no buffers
@@ -87,10 +90,13 @@ impl<T: Transport> Session<'_, T> {
     pub(super) fn tables(&mut self, plan: &Plan<'_>) -> Result<Vec<Ciphertexts>, SessionError> {
         let segments = plan.segment_lengths(self.scheme).zip(plan.segments_of_first_layers());
         let segments = segments.filter(|&(length, _)| length > 0);
-        let (channel, buffers) = (&mut self.channel, &mut self.buffers);
-        segments
-            .map(|(length, first)| receive_table(channel, length, first, buffers.pop().unwrap_or_default()))
-            .collect()
+        // In the order in which the circuit before gave them back, so that each is as long as its segment.
+        let (channel, mut spare) = (&mut self.channel, std::mem::take(&mut self.buffers).into_iter());
+        let tables = segments
+            .map(|(length, first)| receive_table(channel, length, first, spare.next().unwrap_or_default()))
+            .collect();
+        self.buffers = spare.collect();
+        tables
     }
 
     /// The last message of an inference, and what the output is by it.

@@ -59,8 +59,10 @@ impl Round<'_, '_> {
         rng: &mut impl CryptoRng,
     ) -> Result<Garbled, SessionError> {
         let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
-        let (delta, start) = (secrets[0], Block::random(rng));
-        let (labels, correlate) = self.keys.correlate(delta);
+        // From here on it is wiped, however this ends.
+        let mut garbled = Garbled { delta: secrets[0], decoding: Vec::new() };
+        let start = Block::random(rng);
+        let (labels, correlate) = self.keys.correlate(garbled.delta);
         let mut message = start.to_bytes().to_vec();
         message.extend(correlate.encode());
         channel.send(Kind::Correlate, &message, GARBLING)?;
@@ -70,10 +72,11 @@ impl Round<'_, '_> {
         secrets.zeroize();
         garbler.recycle(self.buffers.drain(..));
         // One thread garbles, this one sends; the queue between them bounds the memory.
-        let decoding = std::thread::scope(|scope| {
+        garbled.decoding = std::thread::scope(|scope| {
             let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
             let (back, sent) = mpsc::channel::<Ciphertexts>();
-            let garbling = scope.spawn(move || {
+            let thread = std::thread::Builder::new();
+            let garbling = thread.spawn_scoped(scope, move || {
                 loop {
                     garbler.recycle(sent.try_iter());
                     let tables = garbler.garble(batch());
@@ -83,6 +86,7 @@ impl Round<'_, '_> {
                     }
                 }
             });
+            let garbling = garbling.map_err(|source| SessionError::Transport { doing: GARBLING, source })?;
             let of_first_layers = self.plan.segments_of_first_layers();
             for (table, first) in batches.iter().flatten().zip(of_first_layers) {
                 channel.count_as_first_layer(first);
@@ -96,7 +100,7 @@ impl Round<'_, '_> {
             self.buffers.extend(sent.try_iter());
             Ok::<_, SessionError>(garbler.decoding())
         })?;
-        Ok(Garbled { delta, decoding })
+        Ok(garbled)
     }
 }
 
