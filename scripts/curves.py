@@ -178,6 +178,8 @@ def main() -> None:
         "bc1": "BC1 on CIFAR-10",
         "bc1_valid": "BC1 without padding on CIFAR-10",
         "bc1_wide": "BC1, wider behind the poolings, on CIFAR-10",
+        "fitnet_half": "Fitnet at half width on CIFAR-10",
+        "vgg16_half": "VGG16 at half width on CIFAR-10",
         "bh4": "BH4 on malaria cells, grey",
     }
     for name, title in titles.items():

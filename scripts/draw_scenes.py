@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw sample inputs of our own making for networks on photographs and on blood cells.
 
-    python scripts/draw_scenes.py                  into samples/ of models/bc1, bc1_wide and bh4
+    python scripts/draw_scenes.py                  into samples/ of models/bh4 and of those on CIFAR-10
 
 Scenes of flat shapes, 32 x 32 in colour, stand for photographs; they show what the programs read and answer, and no
 accuracy is claimed on them.  Cells, 32 x 32 grey, are discs with a soft edge on black, half of them with dark
@@ -20,6 +20,8 @@ REPO_ROOT = Path(__file__).resolve().parent.parent
 SIDE = 32
 OVERSAMPLING = 8
 CELLS = 5  # of each kind
+# Networks on photographs.
+PHOTOGRAPHS = ("bc1", "bc1_valid", "bc1_wide", "fitnet_half", "vgg16_half")
 
 Shape = tuple[str, list[tuple[float, float]], tuple[int, int, int]]
 SKY, SEA, GRASS, ROAD = (150, 190, 230), (40, 90, 150), (80, 130, 60), (110, 110, 115)
@@ -140,7 +142,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    *photographs, cells = (arguments.out / name / "samples" for name in ("bc1", "bc1_wide", "bh4"))
+    *photographs, cells = (arguments.out / name / "samples" for name in (*PHOTOGRAPHS, "bh4"))
     for folder in (*photographs, cells):
         folder.mkdir(parents=True, exist_ok=True)
     for name in SCENES:

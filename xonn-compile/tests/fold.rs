@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use xonn_compile::graph::{Array, BatchNorm, Conv, LayerGraph, LayerOp, Padding, Quantizer};
+use xonn_compile::graph::{Array, BatchNorm, Conv, Function, LayerGraph, LayerOp, Padding, Pool, Quantizer};
 use xonn_compile::integer::{Op, Pad, Range};
 use xonn_compile::passes::{self, Options};
 
@@ -78,6 +78,60 @@ fn zeros_around_a_shifted_input_are_dropped_taps() {
     // All four windows hold the whole image: x sums to (255 + 0 + 128 + 127) / 127.5 - 4 = 0, which fires.
     for (q, bit) in [([255, 0, 128, 127], 1), ([255, 0, 127, 127], -1)] {
         assert_eq!(network.tensors(&q)[recode + 2], [bit; 4]);
+    }
+}
+
+/// A single unit's class is whether its sigmoid is above a half, also where moves or a maximum stand behind it.
+#[test]
+fn a_sigmoid_that_is_not_the_last_layer_is_compared_with_a_half() {
+    let sigmoid = LayerOp::Function(Function::Sigmoid);
+    let hard = LayerOp::Function(Function::HardSigmoid { slope: 0.2 });
+    let shifted = || LayerOp::Rescale { scale: 1.0, offset: -10.5 };
+    let dense = |function: &LayerOp, behind: LayerOp| {
+        vec![
+            LayerOp::Dense { kernel: ones(&[4, 1]), bias: None, secret_scale: false },
+            shifted(),
+            function.clone(),
+            behind,
+        ]
+    };
+    let classes = |shape: &[usize], ops: Vec<LayerOp>, samples: &[[i64; 4]]| -> Vec<usize> {
+        let network = passes::run(&chain(shape, ops), &Options::default()).expect("it has integers").network;
+        let samples: Vec<Vec<i64>> = samples.iter().map(|sample| sample.to_vec()).collect();
+        network.evaluate(&samples).expect("in range").iter().map(|evaluated| evaluated.class).collect()
+    };
+    let samples = [[0, 0, 0, 0], [2, 3, 2, 3], [3, 3, 2, 3], [9, 9, 9, 9]];
+    for function in [&sigmoid, &hard] {
+        for behind in [reshape(None), reshape(Some(&[1])), LayerOp::NoOp] {
+            assert_eq!(classes(&[4], dense(function, behind), &samples), [0, 0, 1, 1], "{function:?}");
+        }
+        // The largest of four probabilities.
+        let largest = vec![
+            conv(&[1, 1, 1, 1], Padding::Valid),
+            shifted(),
+            function.clone(),
+            LayerOp::MaxPool2d(Pool::Global { keep_axes: false }),
+        ];
+        let samples = [[0, 0, 0, 0], [10, 10, 10, 10], [0, 11, 0, 0], [99, 0, 0, 0]];
+        assert_eq!(classes(&[2, 2, 1], largest, &samples), [0, 0, 1, 1], "{function:?}");
+    }
+}
+
+/// What is computed of a last sign decides, not the sign.
+#[test]
+fn a_single_unit_of_one_bit_keeps_the_line_behind_it() {
+    for (scale, offset, expected) in
+        [(1.0, 0.0, [0, 1]), (1.0, 5.0, [1, 1]), (1.0, -5.0, [0, 0]), (-1.0, 0.0, [1, 0]), (2.0, 2.0, [0, 1])]
+    {
+        let ops = vec![
+            LayerOp::Dense { kernel: ones(&[2, 1]), bias: None, secret_scale: false },
+            LayerOp::Rescale { scale: 1.0, offset: -10.5 },
+            LayerOp::Quantize(Quantizer::Sign),
+            LayerOp::Rescale { scale, offset },
+        ];
+        let network = passes::run(&chain(&[2], ops), &Options::default()).expect("it has integers").network;
+        let evaluated = network.evaluate(&[vec![5, 5], vec![5, 6]]).expect("in range");
+        assert_eq!([evaluated[0].class, evaluated[1].class], expected, "{scale} x + {offset}");
     }
 }
 

@@ -92,6 +92,20 @@ impl LayerConfig {
         self.kind != self.class || self.is_registered() || self.class.starts_with("Binary")
     }
 
+    /// Whether the file says that the class is defined in a module that is none of a library's: a user's own class, whatever its
+    /// name. Files of Keras 2 before 2.13, and all in its older form, do not say.
+    #[must_use]
+    pub fn is_of_own_module(&self) -> bool {
+        let package = self.module.as_deref().and_then(|module| module.split('.').next());
+        package.is_some_and(|package| !LIBRARIES.contains(&package))
+    }
+
+    /// Whether it is a class of QKeras's: `QDense`, `QActivation`, but not Larq's `QuantDense`.
+    #[must_use]
+    pub fn is_of_qkeras(&self) -> bool {
+        self.kind.strip_prefix('Q').is_some_and(|rest| rest.starts_with(char::is_uppercase))
+    }
+
     /// Whether it was registered in a package of the user's, as `bnn>BinaryDense`.
     #[must_use]
     pub fn is_registered(&self) -> bool {
@@ -100,6 +114,10 @@ impl LayerConfig {
             .is_some_and(|(package, _)| !matches!(package.to_ascii_lowercase().as_str(), "larq" | "qkeras"))
     }
 }
+
+/// Packages whose classes mean what this reader takes them to mean.
+pub const LIBRARIES: [&str; 7] =
+    ["keras", "tf_keras", "tensorflow", "larq", "qkeras", "keras_core", "builtins"];
 
 struct Parser<'a> {
     file: &'a str,

@@ -13,7 +13,7 @@ mod pool;
 mod survey;
 mod unsupported;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use petgraph::stable_graph::NodeIndex;
@@ -25,7 +25,7 @@ use super::inbound::brief;
 use super::quantizer::{self, Activation};
 use super::weights::{Weights, join};
 use super::{KerasError, ReadOptions, Refusal};
-use crate::graph::{Array, LayerGraph, LayerOp, Quantizer, shape};
+use crate::graph::{Array, Function, LayerGraph, LayerOp, Quantizer, shape};
 
 /// Most operations of a graph; nested models that are called several times multiply.
 const MAX_NODES: usize = 1 << 15;
@@ -68,6 +68,7 @@ pub(super) fn build(
         origin,
         refusals: Vec::new(),
         broken: unread,
+        integers: HashSet::new(),
     };
     if let Some(error) = &builder.broken {
         builder.refusals = error.refusals();
@@ -105,9 +106,13 @@ fn choose_output(
     let names: Vec<&str> = model.outputs.iter().map(|r| model.layers[r.layer].name.as_str()).collect();
     let error = |reason: String| Err(KerasError::Config { file: origin.file.into(), reason });
     match &origin.options.output {
-        Some(name) => match names.iter().position(|n| n == name) {
-            Some(i) => Ok(outputs[i]),
-            None => error(format!("no output is named {name:?}, expected one of {names:?}")),
+        Some(name) => match (0..names.len()).filter(|&i| names[i] == name).collect::<Vec<_>>()[..] {
+            [i] => Ok(outputs[i]),
+            [_, _, ..] => error(format!(
+                "several outputs are named {name:?}, of {names:?}; expected one, call the layer once or save a model with that \
+                 output alone"
+            )),
+            [] => error(format!("no output is named {name:?}, expected one of {names:?}")),
         },
         None if outputs.len() == 1 => Ok(outputs[0]),
         None => {
@@ -146,6 +151,8 @@ struct Builder<'a> {
     refusals: Vec<Refusal>,
     /// The first error about weights among them.
     broken: Option<KerasError>,
+    /// Tensors of integers, which Keras adds up in their own type: inputs, and what moves or picks their elements.
+    integers: HashSet<NodeIndex>,
 }
 
 /// One call of a layer that is being built.
@@ -205,7 +212,14 @@ impl Builder<'_> {
                 arguments.and_then(|a| Some(a[model.inputs.iter().position(|&input| input == layer)?]));
             let made = match (&config.nested, argument) {
                 (_, Some(argument)) => vec![argument],
-                (Some(nested), None) => self.model(nested, &path, Some(&reads), depth + 1)?,
+                (Some(nested), None) => {
+                    let layer = Layer { config, path, reads };
+                    // With training=True its BatchNorm takes the batch's statistics.
+                    if let Some(reason) = survey::extra_argument(&layer, call) {
+                        self.note(&layer, call, Trouble::Refused(reason));
+                    }
+                    self.model(nested, &layer.path, Some(&layer.reads), depth + 1)?
+                }
                 (None, None) => {
                     let layer = Layer { config, path, reads };
                     vec![self.layer_or_refusal(&layer, call)]
@@ -233,7 +247,8 @@ impl Builder<'_> {
         let fields = layer.fields();
         // A class of the user's own may do anything, also under the name of a known one. BinaryNet's come from no library.
         let config = layer.config;
-        if config.is_registered() && config.kind == config.class && !config.class.starts_with("Binary") {
+        let own = config.is_registered() || config.is_of_own_module();
+        if own && config.kind == config.class && !config.class.starts_with("Binary") {
             return Err(unsupported::unsupported_class(config).into());
         }
         match config.kind.as_str() {
@@ -322,6 +337,9 @@ impl Builder<'_> {
         }
         let node = self.add(layer, LayerOp::Input { shape }, &[])?;
         self.graph.inputs.push(node);
+        if layer.fields().check_dtype().is_err() {
+            self.integers.insert(node);
+        }
         Ok(node)
     }
 
@@ -333,7 +351,27 @@ impl Builder<'_> {
         {
             return Err("it reads no tensors, expected at least 1".to_owned().into());
         }
+        let of_integers = reads.iter().any(|read| self.integers.contains(read));
+        if of_integers && op == LayerOp::Add {
+            return Err("it adds up integers, which Keras does in their own type, where sums wrap around; expected float32: set the \
+                        dtype of the model's inputs"
+                .to_owned()
+                .into());
+        }
+        let moves = matches!(
+            op,
+            LayerOp::Reshape { .. }
+                | LayerOp::Transpose { .. }
+                | LayerOp::Pad2d { .. }
+                | LayerOp::MaxPool2d(_)
+                | LayerOp::AveragePool2d(_)
+                | LayerOp::Concatenate
+                | LayerOp::NoOp
+        );
         let node = self.graph.add(&layer.path, &layer.config.class, op, reads);
+        if of_integers && moves {
+            self.integers.insert(node);
+        }
         if known {
             let inputs: Vec<&[usize]> =
                 reads.iter().map(|&read| self.graph.graph[read].shape.as_slice()).collect();
@@ -359,6 +397,13 @@ impl Builder<'_> {
 
     fn activation(&mut self, layer: &Layer<'_>, json: &Value, read: NodeIndex) -> Built<NodeIndex> {
         let activation = quantizer::activation(json, &self.origin.options.custom, self.origin.keras)?;
+        let activation = match activation {
+            // QKeras looks names up among its own functions first: clip(0.5 x + 0.5, 0, 1) (qkeras/quantizers.py).
+            Activation::Function(Function::HardSigmoid { .. }) if layer.config.is_of_qkeras() => {
+                Activation::Function(Function::HardSigmoid { slope: 0.5 })
+            }
+            other => other,
+        };
         self.apply(layer, activation, read)
     }
 
@@ -464,5 +509,103 @@ mod tests {
             let names: Vec<&str> = graph.inputs.iter().map(|&i| graph.graph[i].name.as_str()).collect();
             assert_eq!(names, [first, second]);
         }
+    }
+
+    /// A functional model of layers, each `(class, name, configuration, what it reads)`.
+    fn functional(layers: &[(&str, &str, Value, Value)], outputs: Value) -> Value {
+        let mut list = vec![];
+        for (class, name, config, inbound) in layers {
+            let mut config = config.clone();
+            config["name"] = json!(name);
+            list.push(
+                json!({ "class_name": class, "name": name, "config": config, "inbound_nodes": inbound }),
+            );
+        }
+        let inputs: Vec<Value> = layers
+            .iter()
+            .filter(|(class, ..)| *class == "InputLayer")
+            .map(|(_, name, ..)| json!([name, 0, 0]))
+            .collect();
+        json!({ "class_name": "Functional",
+                "config": { "layers": list, "input_layers": inputs, "output_layers": outputs } })
+    }
+
+    fn input_of(dtype: &str) -> Value {
+        json!({ "batch_shape": [null, 2], "dtype": dtype })
+    }
+
+    /// Keras 2 hands the argument on to the layers within.
+    #[test]
+    fn a_nested_model_in_training_is_refused() {
+        let inner = json!({ "layers": [{ "class_name": "Dropout",
+            "config": { "name": "d", "batch_input_shape": [null, 2] } }] });
+        for (argument, refused) in
+            [(json!({ "training": true }), true), (json!({ "training": false }), false)]
+        {
+            let layers = [
+                ("InputLayer", "in", input_of("float32"), json!([])),
+                ("Sequential", "block", inner.clone(), json!([[["in", 0, 0, argument]]])),
+                ("SteSign", "s", json!({}), json!([[["block", 1, 0, {}]]])),
+            ];
+            let built = graph(&functional(&layers, json!([["s", 0, 0]])));
+            assert_eq!(built.is_err(), refused, "{:?}", built.err());
+            if let Err(error) = built {
+                let text = error.refusals().iter().map(|r| r.reason.clone()).collect::<String>();
+                assert!(text.contains("training=true"), "{text}");
+            }
+        }
+    }
+
+    /// 200 + 100 is 44 in eight bits.
+    #[test]
+    fn integers_are_not_added_up() {
+        for (dtype, refused) in [("uint8", true), ("int32", true), ("float32", false)] {
+            let layers = [
+                ("InputLayer", "a", input_of(dtype), json!([])),
+                ("InputLayer", "b", input_of(dtype), json!([])),
+                ("Reshape", "r", json!({ "target_shape": [2] }), json!([[["a", 0, 0, {}]]])),
+                ("Add", "sum", json!({}), json!([[["r", 0, 0, {}], ["b", 0, 0, {}]]])),
+            ];
+            let built = graph(&functional(&layers, json!([["sum", 0, 0]])));
+            assert_eq!(built.is_err(), refused, "{dtype}: {:?}", built.err());
+        }
+        // What a sign makes of them is float32.
+        let layers = [
+            ("InputLayer", "a", input_of("uint8"), json!([])),
+            ("SteSign", "s", json!({}), json!([[["a", 0, 0, {}]]])),
+            ("Add", "sum", json!({}), json!([[["s", 0, 0, {}], ["s", 0, 0, {}]]])),
+        ];
+        graph(&functional(&layers, json!([["sum", 0, 0]]))).unwrap();
+    }
+
+    #[test]
+    fn an_output_of_a_name_that_several_have_is_refused() {
+        let layers = [
+            ("InputLayer", "a", input_of("float32"), json!([])),
+            ("InputLayer", "b", input_of("float32"), json!([])),
+            ("SteSign", "s", json!({}), json!([[["a", 0, 0, {}]], [["b", 0, 0, {}]]])),
+        ];
+        let json = functional(&layers, json!([["s", 0, 0], ["s", 1, 0]]));
+        let model = config::parse(&json, "m", &CustomNames::new()).unwrap();
+        let options = ReadOptions { output: Some("s".into()), ..ReadOptions::default() };
+        let built = build(&model, Ok(Weights::default()), Origin { file: "m", keras: 3, options: &options });
+        assert!(built.unwrap_err().to_string().contains("several outputs are named \"s\""));
+    }
+
+    /// Keras's is 0.2 x + 0.5 or x / 6 + 0.5, QKeras's 0.5 x + 0.5; a class from a module of the user's is neither's.
+    #[test]
+    fn a_name_means_what_its_library_means() {
+        let of = |class: &str, module: Value| {
+            let config = json!({ "name": "h", "activation": "hard_sigmoid", "batch_input_shape": [null, 2] });
+            let layer = json!({ "class_name": class, "config": config, "module": module });
+            graph(&json!({ "class_name": "Sequential", "config": { "layers": [layer] } }))
+                .map(|graph| graph.graph[graph.output].op.clone())
+        };
+        let slope = |slope: f32| LayerOp::Function(Function::HardSigmoid { slope });
+        assert_eq!(of("Activation", Value::Null).unwrap(), slope(1.0 / 6.0));
+        assert_eq!(of("QActivation", json!("qkeras.qlayers")).unwrap(), slope(0.5));
+        assert_eq!(of("Activation", json!("keras.layers")).unwrap(), slope(1.0 / 6.0));
+        let own = of("Activation", json!("__main__")).unwrap_err();
+        assert!(own.refusals()[0].reason.contains("--custom"), "{:?}", own.refusals());
     }
 }

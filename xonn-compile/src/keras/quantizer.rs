@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::config::LIBRARIES;
 use super::inbound::brief;
 use crate::graph::{Function, Quantizer};
 
@@ -117,10 +118,21 @@ fn named(json: &Value) -> Result<Option<Named<'_>>, String> {
                 }
                 // A layer that holds an activation, such as Activation(SteSign()) inside of a field.
                 "Activation" => named(&config["activation"]),
-                _ => Ok(Some(Named { name: class, config, own: false })),
+                _ => Ok(Some(Named { name: class, config, own: is_own_class(object, class) })),
             }
         }
         _ => Err(bad()),
+    }
+}
+
+/// Whether the file says that a class is the user's own: by the package it is registered in, or its module.
+fn is_own_class(object: &serde_json::Map<String, Value>, class: &str) -> bool {
+    let text = |key: &str| object.get(key).and_then(Value::as_str);
+    let registered = text("registered_name").filter(|name| name.contains('>')).unwrap_or(class);
+    match (registered.split_once('>'), text("module")) {
+        (Some((package, _)), _) => !matches!(package.to_ascii_lowercase().as_str(), "larq" | "qkeras"),
+        (None, Some(module)) => !LIBRARIES.contains(&module.split('.').next().unwrap_or_default()),
+        (None, None) => false,
     }
 }
 
@@ -318,6 +330,30 @@ mod tests {
         );
         assert!(act(json!("gelu")).unwrap_err().contains("\"gelu\""));
         assert!(act(json!(3)).is_err());
+    }
+
+    #[test]
+    fn own_classes_need_the_custom_map() {
+        let class = |name: &str, registered: Value, module: Value| json!({ "class_name": name, "config": {}, "registered_name": registered, "module": module });
+        for object in [
+            class("SteSign", json!("bnn>SteSign"), json!("mylib")),
+            class("bnn>SteSign", Value::Null, Value::Null),
+            class("SteSign", json!("SteSign"), json!("__main__")),
+            class("binary", json!("bnn>binary"), Value::Null),
+        ] {
+            assert!(act(object.clone()).unwrap_err().contains("--custom"), "{object}");
+            let short = object["class_name"].as_str().unwrap().rsplit('>').next().unwrap();
+            let custom = CustomNames::from([(short.to_owned(), "ste_sign".into())]);
+            assert_eq!(activation(&object, &custom, 3), Ok(Activation::Quantize(Quantizer::Sign)));
+        }
+        for object in [
+            class("SteSign", json!("Larq>SteSign"), json!("larq.quantizers")),
+            class("Larq>SteSign", Value::Null, Value::Null),
+            class("SteSign", Value::Null, json!("larq.quantizers")),
+            class("SteSign", Value::Null, Value::Null),
+        ] {
+            assert_eq!(act(object), Ok(Activation::Quantize(Quantizer::Sign)));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::graph::{Function, LayerGraph, LayerOp};
 /// Runs the pass; tells the user what changed the meaning of the scores.
 ///
 /// # Errors
-/// None of its own.
+/// [`PassError::Layer`] for a softmax over one unit, which is 1 whatever is computed.
 pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassError> {
     for node in graph.order()? {
         if graph.graph[node].op == LayerOp::NoOp {
@@ -23,6 +23,12 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
             break;
         }
         let layer = &graph.graph[graph.output];
+        if matches!(function, Function::Softmax | Function::LogSoftmax) && layer.shape.last() == Some(&1) {
+            let reason = format!(
+                "{function:?} over a single unit gives the same whatever is computed, expected several units, or a sigmoid"
+            );
+            return Err(PassError::Layer { layer: layer.name.clone(), reason });
+        }
         let mut note = format!(
             "layer {:?}: the final {function:?} is dropped, it keeps the order of the scores",
             layer.name
@@ -83,6 +89,18 @@ mod tests {
         graph.verify().unwrap();
         let ops: Vec<_> = graph.order().unwrap().iter().map(|&n| graph.graph[n].op.name()).collect();
         assert_eq!((ops.as_slice(), notes.len()), (&["input", "function", "quantize"][..], 1));
+    }
+
+    #[test]
+    fn a_softmax_over_one_unit_is_refused() {
+        for (units, refused) in [(1, true), (2, false)] {
+            let mut graph = LayerGraph::default();
+            let input = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![units] }, &[]);
+            graph.inputs = vec![input];
+            graph.output = graph.add("s", "Softmax", LayerOp::Function(Function::Softmax), &[input]);
+            super::super::infer_shapes::run(&mut graph, &mut Vec::new()).unwrap();
+            assert_eq!(run(&mut graph, &mut Vec::new()).is_err(), refused, "{units}");
+        }
     }
 
     /// One unit is compared with 0.5, several are compared with each other where they saturate.

@@ -113,6 +113,18 @@ impl FloatFn {
         self.steps.push(Step::Function(function));
     }
 
+    /// What is computed before a last sigmoid of either kind, which is above a half exactly where that is above 0. `None` if
+    /// the last step is another.
+    #[must_use]
+    pub fn before_sigmoid(&self) -> Option<Self> {
+        match self.steps.split_last() {
+            Some((Step::Function(Function::Sigmoid | Function::HardSigmoid { .. }), before)) => {
+                Some(Self { steps: before.to_vec(), ..self.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// Moves elements: element `i` was element `source[i]`.
     pub fn permute(&mut self, source: &[usize]) {
         if self.period() > 1 {

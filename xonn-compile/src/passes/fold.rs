@@ -320,7 +320,8 @@ impl Fold<'_> {
             if zeros.any(met) {
                 self.notes.push(format!(
                     "layer {:?}: its sign gives 0 where a sum is exactly on the edge, so it has three values and what reads it \
-                     costs twice as much; a sign that is +1 at 0, such as larq's ste_sign, is cheaper",
+                     costs twice as much; a sign that is +1 at 0, such as larq's ste_sign, is cheaper; if it is a function of your \
+                     own named sign that is +1 there, say so with --custom map.json holding {{\"sign\": \"ste_sign\"}}",
                     layer.name
                 ));
                 return Ok(true);
@@ -373,6 +374,13 @@ impl Fold<'_> {
         }
         let shape = value.shape.clone();
         let elements: usize = shape.iter().product();
+        if elements == 1
+            && options.output != OutputMode::Scores
+            && let Some(before) = value.f.before_sigmoid()
+        {
+            // The pass dropped one at the very end; this one has moves or a maximum behind it.
+            value.f = before;
+        }
         if shape.last() != Some(&elements) {
             return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
         }
@@ -385,10 +393,12 @@ impl Fold<'_> {
             return self.scores(layer, &value);
         }
         if elements == 1 {
-            let last = if kind == Kind::Bit && value.f.common_line().is_some_and(|(a, _)| a > 0.0) {
+            // -1 and +1 give the class as they are if what is computed of them lies on both sides of 0.
+            let is_class = |(a, b): (f64, f64)| a + b > 0.0 && b - a <= 0.0;
+            let last = if kind == Kind::Bit && value.f.common_line().is_some_and(is_class) {
                 value.node
             } else {
-                // sigmoid(x) > 0.5 and tanh(x) > 0 exactly where x > 0.
+                // tanh(x) > 0 exactly where x > 0; sigmoids are dropped.
                 let cuts = self.cuts(&value, kind.range(), &shape, Quantizer::Heaviside)?;
                 self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit)
             };

@@ -98,7 +98,7 @@ impl Builder<'_> {
         let kept = kept_axes(fields.get("axis"), shape.len())
             .ok_or_else(|| format!("axis is {}, expected axes of what it reads", fields.get("axis")))?;
         let elements: usize = shape.iter().product();
-        let [mean, deviation] = [&mean.data, &deviation].map(|numbers| spread(numbers, &shape, &kept));
+        let [mean, deviation] = [spread(&mean.data, &shape, &kept)?, spread(&deviation, &shape, &kept)?];
         let every = [&mean, &deviation].iter().any(|numbers| numbers.len() > 1 && numbers.len() == elements);
         let op = if fields.flag("invert", false)? {
             line(deviation, mean)
@@ -121,8 +121,13 @@ impl Builder<'_> {
         let fields = layer.fields();
         let numbers = |key: &str| {
             let mut numbers = Vec::new();
-            let list = fields.get(key);
-            (list.is_array() && flatten_numbers(list, &mut numbers) && numbers.len() > 1).then_some(numbers)
+            let mut list = fields.get(key);
+            // Only numbers along the last axis: outer lists of one element each do not move them to another.
+            while let Some([inner @ Value::Array(_)]) = list.as_array().map(Vec::as_slice) {
+                list = inner;
+            }
+            let flat = list.as_array().is_some_and(|list| list.iter().all(Value::is_number));
+            (flat && flatten_numbers(list, &mut numbers) && numbers.len() > 1).then_some(numbers)
         };
         let lists = [numbers("scale"), numbers("offset")];
         let count = lists.iter().flatten().map(Vec::len).max();
@@ -226,11 +231,17 @@ fn kept_axes(json: &Value, rank: usize) -> Option<Vec<usize>> {
 }
 
 /// `numbers`, one for all or one for each element of the `kept` axes, as one for all, for each of the last axis or for each
-/// element of a tensor of `shape`. Other counts are left for the layer's shape check.
-fn spread(numbers: &[f32], shape: &[usize], kept: &[usize]) -> Vec<f32> {
+/// element of a tensor of `shape`.
+fn spread(numbers: &[f32], shape: &[usize], kept: &[usize]) -> Result<Vec<f32>, String> {
     let count: usize = kept.iter().map(|&axis| shape[axis]).product();
-    if numbers.len() != count || count == 1 || kept == [shape.len() - 1] {
-        return numbers.to_vec();
+    if numbers.len() == 1 || (kept == [shape.len() - 1] && numbers.len() == count) {
+        return Ok(numbers.to_vec());
+    }
+    if numbers.len() != count {
+        return Err(format!(
+            "it has {} means or variances, expected 1 or {count}, one for each element of its axes",
+            numbers.len()
+        ));
     }
     let place = |mut element: usize| {
         let (mut place, mut step) = (0, 1);
@@ -243,7 +254,7 @@ fn spread(numbers: &[f32], shape: &[usize], kept: &[usize]) -> Vec<f32> {
         }
         place
     };
-    (0..shape.iter().product()).map(|element| numbers[place(element)]).collect()
+    Ok((0..shape.iter().product()).map(|element| numbers[place(element)]).collect())
 }
 
 /// The numbers of nested lists, in order; false if anything else is among them.
@@ -275,13 +286,16 @@ mod tests {
         let axes = |json: serde_json::Value| kept_axes(&json, 3);
         assert_eq!(axes(serde_json::json!([1, -1])), Some(vec![0, 2]));
         assert_eq!((axes(serde_json::json!(0)), axes(serde_json::json!([4]))), (None, None));
-        assert_eq!(spread(&[1.0, 2.0], &[2, 2, 1], &[0]), [1.0, 1.0, 2.0, 2.0]);
+        let spread = |numbers: &[f32], shape: &[usize], kept: &[usize]| spread(numbers, shape, kept).ok();
+        assert_eq!(spread(&[1.0, 2.0], &[2, 2, 1], &[0]).unwrap(), [1.0, 1.0, 2.0, 2.0]);
         assert_eq!(
-            spread(&[1.0, 2.0, 3.0, 4.0], &[2, 2, 2], &[0, 2]),
+            spread(&[1.0, 2.0, 3.0, 4.0], &[2, 2, 2], &[0, 2]).unwrap(),
             [1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0]
         );
-        assert_eq!(spread(&[1.0, 2.0], &[3, 2], &[1]), [1.0, 2.0]);
-        assert_eq!(spread(&[7.0], &[3, 2], &[0]), [7.0]);
+        assert_eq!(spread(&[1.0, 2.0], &[3, 2], &[1]).unwrap(), [1.0, 2.0]);
+        assert_eq!(spread(&[7.0], &[3, 2], &[0]).unwrap(), [7.0]);
+        // Keras would take them along the second axis, not along the last.
+        assert_eq!(spread(&[1.0, 2.0, 3.0, 4.0], &[3, 4, 4], &[0, 1]), None);
     }
 
     #[test]

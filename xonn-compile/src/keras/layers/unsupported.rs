@@ -25,7 +25,7 @@ pub(super) fn unsupported_class(layer: &LayerConfig) -> String {
                 "it is the TensorFlow function {function} outside of any layer; use a layer that does the same"
             )
         }
-        (None, stock) if is_of_a_library(layer) || is_stock(stock) => {
+        (None, stock) if !layer.is_of_own_module() && (is_of_a_library(layer) || is_stock(stock)) => {
             "replace it, or compute what it does before the model's input".to_owned()
         }
         _ => format!(
@@ -39,9 +39,7 @@ pub(super) fn unsupported_class(layer: &LayerConfig) -> String {
 
 /// Whether the file says that the class is Keras's, Larq's or QKeras's.
 fn is_of_a_library(layer: &LayerConfig) -> bool {
-    let module = layer.module.as_deref().unwrap_or_default();
-    let package = module.split('.').next().unwrap_or_default();
-    matches!(package, "keras" | "tf_keras" | "tensorflow" | "larq" | "qkeras")
+    layer.module.is_some() && !layer.is_of_own_module()
 }
 
 /// An example for a class of the user's own.
