@@ -93,11 +93,14 @@ impl LayerConfig {
     }
 
     /// Whether the file says that the class is defined in a module that is none of a library's: a user's own class, whatever its
-    /// name. Files of Keras 2 before 2.13, and all in its older form, do not say.
+    /// name. Keras 3 names the module; Keras 2.13 to 2.15 name none, which they do for their own classes. Before that files
+    /// do not say.
     #[must_use]
     pub fn is_of_own_module(&self) -> bool {
-        let package = self.module.as_deref().and_then(|module| module.split('.').next());
-        package.is_some_and(|package| !LIBRARIES.contains(&package))
+        match self.module.as_deref().and_then(|module| module.split('.').next()) {
+            Some(package) => !LIBRARIES.contains(&package),
+            None => self.registered.as_ref() == Some(&self.class) && is_of_keras(&self.class),
+        }
     }
 
     /// Whether it is a class of QKeras's: `QDense`, `QActivation`, but not Larq's `QuantDense`.
@@ -118,6 +121,36 @@ impl LayerConfig {
 /// Packages whose classes mean what this reader takes them to mean.
 pub const LIBRARIES: [&str; 7] =
     ["keras", "tf_keras", "tensorflow", "larq", "qkeras", "keras_core", "builtins"];
+
+/// Whether Keras has a class of this name that is read.
+fn is_of_keras(class: &str) -> bool {
+    let families = [
+        "Conv1D",
+        "Conv2D",
+        "Pooling1D",
+        "Pooling2D",
+        "Pool1D",
+        "Pool2D",
+        "ZeroPadding",
+        "Dropout",
+        "Normalization",
+    ];
+    let classes = [
+        "Dense",
+        "Activation",
+        "Rescaling",
+        "Softmax",
+        "ReLU",
+        "LeakyReLU",
+        "Flatten",
+        "Reshape",
+        "Permute",
+        "Add",
+        "Concatenate",
+    ];
+    let of_another = class.starts_with("Binary") || class.strip_prefix('Q').is_some_and(|c| !c.is_empty());
+    !of_another && (classes.contains(&class) || families.iter().any(|family| class.ends_with(family)))
+}
 
 struct Parser<'a> {
     file: &'a str,

@@ -248,7 +248,12 @@ impl Builder<'_> {
         // A class of the user's own may do anything, also under the name of a known one. BinaryNet's come from no library.
         let config = layer.config;
         let own = config.is_registered() || config.is_of_own_module();
-        if own && config.kind == config.class && !config.class.starts_with("Binary") {
+        let custom = &self.origin.options.custom;
+        let said = [Some(&config.class), config.registered.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|n| custom.contains_key(n));
+        if own && !said && !config.class.starts_with("Binary") {
             return Err(unsupported::unsupported_class(config).into());
         }
         match config.kind.as_str() {
@@ -597,15 +602,18 @@ mod tests {
     fn a_name_means_what_its_library_means() {
         let of = |class: &str, module: Value| {
             let config = json!({ "name": "h", "activation": "hard_sigmoid", "batch_input_shape": [null, 2] });
-            let layer = json!({ "class_name": class, "config": config, "module": module });
+            let registered = if module.is_null() { json!(class) } else { Value::Null };
+            let layer = json!({ "class_name": class, "config": config, "module": module, "registered_name": registered });
             graph(&json!({ "class_name": "Sequential", "config": { "layers": [layer] } }))
                 .map(|graph| graph.graph[graph.output].op.clone())
         };
         let slope = |slope: f32| LayerOp::Function(Function::HardSigmoid { slope });
-        assert_eq!(of("Activation", Value::Null).unwrap(), slope(1.0 / 6.0));
         assert_eq!(of("QActivation", json!("qkeras.qlayers")).unwrap(), slope(0.5));
+        assert_eq!(of("QActivation", Value::Null).unwrap(), slope(0.5));
         assert_eq!(of("Activation", json!("keras.layers")).unwrap(), slope(1.0 / 6.0));
-        let own = of("Activation", json!("__main__")).unwrap_err();
-        assert!(own.refusals()[0].reason.contains("--custom"), "{:?}", own.refusals());
+        for module in [json!("__main__"), Value::Null] {
+            let own = of("Activation", module).unwrap_err();
+            assert!(own.refusals()[0].reason.contains("--custom"), "{:?}", own.refusals());
+        }
     }
 }
