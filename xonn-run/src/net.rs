@@ -57,7 +57,7 @@ pub enum Event<'a> {
         /// The client.
         peer: SocketAddr,
     },
-    /// A connection was closed because too many from its address have not said what they want yet.
+    /// A connection was closed because too many, from its address or in all, have not said what they want yet.
     HalfOpen {
         /// Who connected.
         peer: SocketAddr,

@@ -122,9 +122,11 @@ pub fn describe(event: &Event<'_>) -> String {
             format!("{peer}: failed after {}: {}", report::time(*elapsed), report::sentence(error))
         }
         Event::Full { peer } => format!("{peer}: turned away, the server is full"),
-        Event::HalfOpen { peer } => {
-            format!("{peer}: closed, {} connections of its address have not said a word yet", net::HALF_OPEN)
-        }
+        Event::HalfOpen { peer } => format!(
+            "{peer}: closed, {} connections of its address or {} in all have not said a word yet",
+            net::HALF_OPEN,
+            net::HALF_OPEN_ALL
+        ),
         Event::AcceptFailed { error } => format!("a connection could not be accepted: {error}"),
     }
 }
