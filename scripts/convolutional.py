@@ -140,7 +140,7 @@ STAGED: dict[str, Staged] = {
             CropStage(epochs=30, side=32, first_rate=1.5e-3, last_rate=0.0, border=1),
         ),
     ),
-    # Deep ones, without a path around their layers, at half of their width.
+    # Deep ones, without a path around their layers, at half of their width; not trained to their end yet.
     "fitnet_half": taught(
         fitnet(0.5),
         (
