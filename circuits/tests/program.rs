@@ -198,7 +198,7 @@ fn a_program_that_would_take_long_or_much_is_refused() {
         t.push(wide.clone());
         l.push(layer((0..40).map(forty).collect()));
     });
-    // A long template, 30 times.
+    // A long template, 40 times, and in a million instances.
     let mut b = Builder::new();
     let bits = b.input(2);
     let mut last = bits[0];

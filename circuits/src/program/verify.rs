@@ -26,7 +26,7 @@ const MAX_PLACES: u64 = 1 << 25;
 /// Most wires that blocks have together beside those of their templates counted once: each block's template is gone through.
 const MAX_REPEATED_WIRES: u64 = 1 << 24;
 
-/// Most wires of all instances together: minutes of one core. It is some 40 times what a network of 10^9 ANDs has.
+/// Most wires of all instances together: some 500 times what BC1 of the XONN paper has (`models/bc1`, 2^29.0).
 const MAX_WORK: u64 = 1 << 38;
 
 /// A broken rule. Layers and blocks are counted from 0.

@@ -97,8 +97,8 @@ impl LayerConfig {
     /// do not say.
     #[must_use]
     pub fn is_of_own_module(&self) -> bool {
-        match self.module.as_deref().and_then(|module| module.split('.').next()) {
-            Some(package) => !LIBRARIES.contains(&package),
+        match self.module.as_deref() {
+            Some(module) => !is_of_a_library(module),
             None => self.registered.as_ref() == Some(&self.class) && is_of_keras(&self.class),
         }
     }
@@ -112,15 +112,21 @@ impl LayerConfig {
     /// Whether it was registered in a package of the user's, as `bnn>BinaryDense`.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        let package = self.registered.as_deref().and_then(|name| name.split_once('>'));
-        package
-            .is_some_and(|(package, _)| !matches!(package.to_ascii_lowercase().as_str(), "larq" | "qkeras"))
+        self.registered.as_deref().and_then(is_of_own_package).unwrap_or(false)
     }
 }
 
-/// Packages whose classes mean what this reader takes them to mean.
-pub const LIBRARIES: [&str; 7] =
-    ["keras", "tf_keras", "tensorflow", "larq", "qkeras", "keras_core", "builtins"];
+/// Whether a module is of a package whose classes mean what this reader takes them to mean.
+pub(super) fn is_of_a_library(module: &str) -> bool {
+    let package = module.split('.').next().unwrap_or_default();
+    matches!(package, "keras" | "tf_keras" | "tensorflow" | "larq" | "qkeras" | "keras_core" | "builtins")
+}
+
+/// Whether a registered name (`bnn>sign`) is of a package of the user's; `None` if it names no package.
+pub(super) fn is_of_own_package(registered: &str) -> Option<bool> {
+    let (package, _) = registered.split_once('>')?;
+    Some(!matches!(package.to_ascii_lowercase().as_str(), "larq" | "qkeras"))
+}
 
 /// Whether Keras has a class of this name that is read.
 fn is_of_keras(class: &str) -> bool {

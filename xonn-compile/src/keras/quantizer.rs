@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::config::LIBRARIES;
+use super::config::{is_of_a_library, is_of_own_package};
 use super::inbound::brief;
 use crate::graph::{Function, Quantizer};
 
@@ -128,12 +128,8 @@ fn named(json: &Value) -> Result<Option<Named<'_>>, String> {
 /// Whether the file says that a class is the user's own: by the package it is registered in, or its module.
 fn is_own_class(object: &serde_json::Map<String, Value>, class: &str) -> bool {
     let text = |key: &str| object.get(key).and_then(Value::as_str);
-    let registered = text("registered_name").filter(|name| name.contains('>')).unwrap_or(class);
-    match (registered.split_once('>'), text("module")) {
-        (Some((package, _)), _) => !matches!(package.to_ascii_lowercase().as_str(), "larq" | "qkeras"),
-        (None, Some(module)) => !LIBRARIES.contains(&module.split('.').next().unwrap_or_default()),
-        (None, None) => false,
-    }
+    let by_package = text("registered_name").and_then(is_of_own_package).or_else(|| is_of_own_package(class));
+    by_package.unwrap_or_else(|| text("module").is_some_and(|module| !is_of_a_library(module)))
 }
 
 /// The name after the custom map.

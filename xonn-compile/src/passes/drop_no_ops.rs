@@ -11,13 +11,15 @@ use crate::graph::{Function, LayerGraph, LayerOp};
 /// Runs the pass; tells the user what changed the meaning of the scores.
 ///
 /// # Errors
-/// [`PassError::Layer`] for a softmax over one unit, which is 1 whatever is computed.
+/// [`PassError::Layer`] for a softmax over one unit, which is 1 whatever is computed, and for one with a function behind its
+/// sigmoid, which is no longer compared with a half.
 pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassError> {
     for node in graph.order()? {
         if graph.graph[node].op == LayerOp::NoOp {
             graph.bypass(node);
         }
     }
+    check_single_unit(graph)?;
     while let LayerOp::Function(function) = graph.graph[graph.output].op {
         if !is_dropped(graph, graph.output, function) {
             break;
@@ -40,6 +42,28 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
         graph.bypass(graph.output);
     }
     Ok(())
+}
+
+/// Refuses a single unit that is a function of a sigmoid: `sigmoid(sigmoid(x))` is above a half whatever x is.
+fn check_single_unit(graph: &LayerGraph) -> Result<(), PassError> {
+    let (mut node, mut behind) = (graph.output, false);
+    if graph.graph[node].shape.iter().product::<usize>() != 1 {
+        return Ok(());
+    }
+    loop {
+        let layer = &graph.graph[node];
+        match layer.op {
+            LayerOp::Function(Function::Sigmoid | Function::HardSigmoid { .. }) if behind => {
+                let reason = "a function stands behind the sigmoid of a single unit, expected the sigmoid, or another function, alone";
+                return Err(PassError::Layer { layer: layer.name.clone(), reason: reason.into() });
+            }
+            LayerOp::Function(_) => behind = true,
+            LayerOp::NoOp | LayerOp::Reshape { .. } | LayerOp::Transpose { .. } | LayerOp::MaxPool2d(_) => {}
+            _ => return Ok(()),
+        }
+        let [read] = graph.inputs_of(node)[..] else { return Ok(()) };
+        node = read;
+    }
 }
 
 /// Whether the model's prediction is the same without a function at its end.
@@ -89,6 +113,28 @@ mod tests {
         graph.verify().unwrap();
         let ops: Vec<_> = graph.order().unwrap().iter().map(|&n| graph.graph[n].op.name()).collect();
         assert_eq!((ops.as_slice(), notes.len()), (&["input", "function", "quantize"][..], 1));
+    }
+
+    #[test]
+    fn a_function_of_a_single_units_sigmoid_is_refused() {
+        let (sigmoid, flat) = (LayerOp::Function(Function::Sigmoid), LayerOp::Reshape { target: None });
+        let tanh = LayerOp::Function(Function::Tanh);
+        for (units, ops, refused) in [
+            (1, vec![sigmoid.clone(), sigmoid.clone()], true),
+            (1, vec![sigmoid.clone(), flat.clone(), tanh.clone()], true),
+            (1, vec![tanh, sigmoid.clone(), flat], false),
+            (2, vec![sigmoid.clone(), sigmoid], false),
+        ] {
+            let mut graph = LayerGraph::default();
+            let mut last = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![units] }, &[]);
+            graph.inputs = vec![last];
+            for op in ops.clone() {
+                last = graph.add("x", "X", op, &[last]);
+            }
+            graph.output = last;
+            super::super::infer_shapes::run(&mut graph, &mut Vec::new()).unwrap();
+            assert_eq!(run(&mut graph, &mut Vec::new()).is_err(), refused, "{units}: {ops:?}");
+        }
     }
 
     #[test]
