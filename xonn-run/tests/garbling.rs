@@ -4,10 +4,16 @@ mod common;
 
 use common::{arbitrary_netlist, bits};
 use proptest::prelude::*;
+use proptest::sample::Index;
 use xonn_circuits::bristol;
 use xonn_circuits::builder::Builder;
+use xonn_circuits::data::InputEncoding;
 use xonn_circuits::eval::evaluate_bits;
-use xonn_circuits::program::{Program, evaluate::evaluate, flatten::flatten};
+use xonn_circuits::netlist::Netlist;
+use xonn_circuits::program::{
+    Axis, Block as ProgramBlock, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Program, Source,
+    evaluate::evaluate, flatten::flatten,
+};
 use xonn_run::bench::binary_layer;
 use xonn_run::block::{Block, Tccr};
 use xonn_run::garble::plan::{Plan, Role};
@@ -92,6 +98,122 @@ proptest! {
         }
         let program = Program::from_netlist(netlist, &groups).expect("valid");
         prop_assert_eq!(run(&program, &secret, &mine, 3), want);
+    }
+}
+
+/// Full adders, some of which begin with a sum that is already there, as the half of another adder: what the fusing of full
+/// adders has to tell apart.
+fn arbitrary_adders() -> impl Strategy<Value = Netlist> {
+    let adder = (any::<[Index; 3]>(), any::<Option<Index>>(), any::<[u8; 5]>(), any::<[bool; 2]>());
+    let groups = prop::collection::vec(1usize..3, 3);
+    (groups, prop::collection::vec(adder, 2..8)).prop_map(|(groups, adders)| {
+        let mut b = Builder::new();
+        let mut wires: Vec<_> = groups.iter().flat_map(|&bits| b.input(bits)).collect();
+        // XORs that are there, with their operands.
+        let mut xors = Vec::new();
+        let mut outputs = Vec::new();
+        for (operands, begun, seen, [sum_first, by_y]) in adders {
+            let [x, y, c] = operands.map(|at| *at.get(&wires));
+            // The newest are the likeliest to be near enough.
+            let recent = &xors[xors.len().saturating_sub(3)..];
+            let (xc, x, c) = match begun.filter(|_| !recent.is_empty()) {
+                Some(at) => *at.get(recent),
+                None => (b.xor(x, c), x, c),
+            };
+            let yc = b.xor(y, c);
+            let sum = |b: &mut Builder| if by_y { (b.xor(yc, x), yc, x) } else { (b.xor(xc, y), xc, y) };
+            let early = sum_first.then(|| sum(&mut b));
+            let both = b.and(xc, yc);
+            let late = early.unwrap_or_else(|| sum(&mut b));
+            let carry = b.xor(both, c);
+            xors.extend([late, (late.0, late.2, late.1), (carry, both, c)]);
+            let made = [late.0, xc, yc, both, carry];
+            wires.extend(made.iter().zip(seen).filter(|(_, seen)| seen % 4 == 0).map(|(&wire, _)| wire));
+            // What nobody reads is not in the netlist.
+            outputs.push(carry);
+            outputs.extend((seen[0] % 3 > 0).then_some(late.0));
+        }
+        b.finish(&[outputs])
+    })
+}
+
+/// So many instances of a netlist side by side, each with inputs of its own, the garbler holding some groups of each.
+fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> Program {
+    let axis = |extent: u32| vec![Axis { extent, stride: 1 }];
+    let bits_of = |whose: bool| {
+        let groups = netlist.inputs().iter().enumerate();
+        groups
+            .filter(|(group, _)| garblers.contains(group) == whose)
+            .map(|(_, &bits)| u64::from(bits))
+            .sum::<u64>()
+    };
+    let (secret, input, outputs) = (bits_of(true), bits_of(false), netlist.output_bits() as u32);
+    let (mut secrets, mut inputs) = (0, 0);
+    let ports = netlist.inputs().iter().enumerate().map(|(group, &bits)| {
+        let (source, of, at) = match garblers.contains(&group) {
+            true => (Source::Secret, secret, &mut secrets),
+            false => (Source::Input, input, &mut inputs),
+        };
+        let map = IndexMap { base: *at, outer: vec![of], inner: axis(bits) };
+        *at += u64::from(bits);
+        Port { source, map }
+    });
+    let block = ProgramBlock {
+        template: 0,
+        grid: vec![count],
+        inputs: ports.collect(),
+        output: IndexMap { base: 0, outer: vec![outputs.into()], inner: axis(outputs) },
+        linear: None,
+    };
+    let info = LayerInfo { name: "adders".into(), kind: "adders".into(), shape: vec![count], fan_in: 1 };
+    let layer = Layer { info, bits: u64::from(outputs * count), blocks: vec![block] };
+    let encoding = InputEncoding {
+        shape: vec![input as u32 * count],
+        bits: 1,
+        signed: false,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+    };
+    let secret_bits = secret * u64::from(count);
+    Program::new(encoding, OutputEncoding::Bits, secret_bits, vec![netlist], vec![layer]).expect("valid")
+}
+
+/// The carry of one adder is inside of the next, and the sum of the one is an operand of the other.
+#[test]
+fn adders_that_share_wires_agree_with_plaintext() {
+    let mut b = Builder::new();
+    let [x, y, c, z] = b.input(4)[..] else { unreachable!("four were asked for") };
+    let (xc, yc) = (b.xor(x, c), b.xor(y, c));
+    let a1 = b.and(xc, yc);
+    let s1 = b.xor(xc, y);
+    let c1 = b.xor(a1, c);
+    let zy = b.xor(z, y);
+    let a2 = b.and(s1, zy);
+    let s2 = b.xor(s1, z);
+    let c2 = b.xor(a2, y);
+    let program = side_by_side(b.finish(&[vec![c1, s2, c2]]), &[], 16);
+    let input: Vec<bool> = (0..16).flat_map(|row| (0..4).map(move |bit| row >> bit & 1 == 1)).collect();
+    let want = evaluate(&program, &[], std::slice::from_ref(&input)).expect("lengths fit").remove(0);
+    assert_eq!(run(&program, &[], &input, 3), want);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn any_adders_side_by_side_with_any_owner_of_inputs(
+        netlist in prop_oneof![arbitrary_adders(), arbitrary_netlist()],
+        count in 2u32..20,
+        garbler_holds in prop::collection::vec(prop::bool::weighted(0.2), 3),
+        seed in any::<u64>(),
+    ) {
+        let groups: Vec<usize> = (0..3).filter(|&g| garbler_holds[g]).collect();
+        prop_assume!(groups.len() < 3);
+        let program = side_by_side(netlist, &groups, count);
+        let secret = bits(seed, program.secret_bits() as usize);
+        let input = bits(!seed, program.input_bits());
+        let want = evaluate(&program, &secret, std::slice::from_ref(&input)).expect("lengths fit").remove(0);
+        prop_assert_eq!(run(&program, &secret, &input, 3), want);
     }
 }
 

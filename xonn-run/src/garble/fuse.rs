@@ -34,6 +34,10 @@ pub(super) fn full_adders(ops: &mut Vec<Op>, labels: u32) {
     let mut dead = vec![false; ops.len()];
     for at in 0..ops.len() {
         if let Some((gone, place, fused)) = full_adder(ops, &uses, at) {
+            // What is part of an adder already writes nothing any more: two that share an operation stay apart.
+            if gone.iter().any(|&op| dead[op]) {
+                continue;
+            }
             gone.iter().for_each(|&op| dead[op] = true);
             dead[place] = false;
             ops[place] = fused;
