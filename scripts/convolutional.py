@@ -106,18 +106,11 @@ BC1_NARROWER = bc1((48, 64, 96, 112, 128, 128, 32))
 
 STAGED: dict[str, Staged] = {
     # BC1 of the XONN paper at its scale s = 1, with convolutions that keep the size ...
-    "bc1": Staged(
-        dataset="cifar10",
-        shape=(32, 32, 3),
-        build=lambda activation, side: plain(bc1(), activation, side),
-        # Three quarters of an image are enough for the first epochs, at half the work.
-        recipe=StagedRecipe(
-            batch=128,
-            stages=(
-                Stage(epochs=4, side=24, first_rate=5e-3, last_rate=2e-3, horizon=11),
-                Stage(epochs=4, side=32, first_rate=2e-3, last_rate=0.0, border=2, calibrated=True),
-            ),
-            held_out=5000,
+    "bc1": taught(
+        bc1(),
+        (
+            CropStage(epochs=12, side=24, first_rate=3e-3, last_rate=1e-3),
+            CropStage(epochs=8, side=32, first_rate=1e-3, last_rate=0.0, border=2),
         ),
     ),
     # ... and with those that do not.

@@ -108,12 +108,27 @@ def legend(names: list[tuple[str, str]]) -> list[str]:
     return out
 
 
+def stacked_legend(names: list[tuple[str, str]]) -> list[str]:
+    """Names in their colours, one below the other in the lower right, where lines that fall to the left leave room."""
+    out = []
+    for i, (name, colour) in enumerate(reversed(names)):
+        x, y = RIGHT - 150, BOTTOM - 14 - 19 * i
+        out.append(f'<line class="line" x1="{x}" y1="{y - 4}" x2="{x + 20}" y2="{y - 4}" stroke="{colour}"/>')
+        out.append(text(x + 25, y, name))
+    return out
+
+
+def epochs_of(run: dict) -> int:
+    """Epochs of the network that trimming began with."""
+    return int(run["began_with"].split()[-2])
+
+
 def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
-    """Accuracy on the validation images against bytes, a line for each width."""
+    """Accuracy against bytes, a line for each width: dots of validation images, rings of test images."""
     rows = [row for run in runs.values() for row in run["rounds"]]
     published = PUBLISHED[name]
     sizes = [row["bytes"][MEASURE] / 1e6 for row in rows] + [published[0]]
-    seen = [100 * row["validation_accuracy"] for row in rows] + [published[1]]
+    seen = [100 * row[key] for row in rows for key in ("validation_accuracy", "test_accuracy")] + [published[1]]
     margin = 0.08 * (max(seen) - min(seen))
     wide = max(sizes) > 4 * min(sizes)
     x = Axis(min(sizes) / 1.2, max(sizes) * 1.2, LEFT, RIGHT, logarithmic=wide)
@@ -123,23 +138,25 @@ def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
         y,
         f"{name.upper()}, trimmed and trained in turns",
         "megabytes of one prediction, both directions: first layer by conditional addition, half gates",
-        "per cent right of 5,000 validation images",
+        "per cent right: ● 5,000 validation images, ○ 10,000 test images",
     )
     names = []
     for (width, run), colour in zip(sorted(runs.items(), key=lambda item: float(item[0])), COLOURS):
         points = [(r["bytes"][MEASURE] / 1e6, 100 * r["validation_accuracy"]) for r in run["rounds"]]
         body += line(x, y, points, colour, dots=True)
-        names.append((f"s = {width}", colour))
+        names.append((f"s = {width}, {epochs_of(run)} epochs", colour))
         for row in run["rounds"]:
+            a, tested = x.at(row["bytes"][MEASURE] / 1e6), y.at(100 * row["test_accuracy"])
+            body.append(f'<circle cx="{a:.1f}" cy="{tested:.1f}" r="3" fill="#fff" stroke="{colour}"/>')
             if row["sizes"] == chosen:
-                a, b = x.at(row["bytes"][MEASURE] / 1e6), y.at(100 * row["validation_accuracy"])
+                b = y.at(100 * row["validation_accuracy"])
                 body.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="8" fill="none" stroke="#111" stroke-width="1.6"/>')
     a, b = x.at(published[0]), y.at(published[1])
-    words = "× XONN, published (test images)"
+    words = "× XONN, published (test images)" + ("; ◯ bundled here" if chosen else "")
     # The mark at its place, its meaning above the frame, where no line is.
     body.append(f'<path d="M{a - 6:.1f},{b - 6:.1f} l12,12 m0,-12 l-12,12" stroke="#111" stroke-width="1.8"/>')
     body.append(text(RIGHT, 18, words, 'text-anchor="end"'))
-    body += legend(names)
+    body += stacked_legend(names)
     write(RESULTS / f"trim_{name}.svg", body)
 
 

@@ -156,12 +156,19 @@ def read_rows(folder: str, file: str, columns: int) -> list[list[str]]:
             rows = [row for row in csv.reader(lines) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"{path} cannot be read ({error}): put the UCI table there, or set XONN_DATA to the "
-            f"folder that contains {folder}/{file}."
+            f"{path} cannot be read ({error}): put the table there, in the form that docs/models.md "
+            f"describes, or set XONN_DATA to the folder that contains {folder}/{file}."
         ) from error
     for number, row in enumerate(rows, start=1):
         if len(row) != columns:
             raise DataError(f"{path} has {len(row)} columns in row {number}, expected {columns}.")
+    return rows
+
+
+def with_heading(rows: list[list[str]], name: str) -> list[list[str]]:
+    """The same rows, whose first must be names: a row of values there would be lost."""
+    if not rows or any(cell.replace(".", "").isdigit() for cell in rows[0]):
+        raise DataError(f"{name} has no heading, expected one: the first line must name the columns.")
     return rows
 
 
@@ -175,7 +182,7 @@ def as_numbers(rows: list[list[str]], name: str) -> np.ndarray:
 
 def load_breast_cancer() -> Table:
     """Wisconsin diagnostic breast cancer, 569 x 30; class 1 is malignant."""
-    names, *rows = read_rows("breast_cancer", "wdbc.csv", 31)
+    names, *rows = with_heading(read_rows("breast_cancer", "wdbc.csv", 31), "breast_cancer/wdbc.csv")
     cells = as_numbers(rows, "breast cancer")
     return Table(names[:-1], cells[:, :-1], cells[:, -1].astype(np.uint8))
 
@@ -201,7 +208,7 @@ def load_liver() -> Table:
 
     Four rows have no ratio of albumin and globulin; it follows from total protein and albumin.
     """
-    names, *rows = read_rows("liver", "ilpd.csv", 11)
+    names, *rows = with_heading(read_rows("liver", "ilpd.csv", 11), "liver/ilpd.csv")
     sexes = {"Male": "1", "Female": "0"}
     rows = [[row[0], sexes.get(row[1], row[1]), *row[2:]] for row in rows]
     for row in rows:

@@ -4,11 +4,11 @@
     python scripts/trim_and_tune.py bm3 --width 1.5     the network as it is in models/, or trained first
     python scripts/trim_and_tune.py bm3 --choose 99.1   fewest bytes with so much validation accuracy, to models/bm3
 
-A round is `xonn-compile trim` on 4,000 training images that the network has right, of which it may lose a few per
-cent (`--step`), and then epochs of training in Keras on augmented copies of the 55,000 training images judged by a
+A round is `xonn-compile trim` on some training images (`--images`) that the network has right, of which it may lose a few
+per mille or per cent (`--step`), and then epochs of training in Keras on augmented copies of the 55,000 training images judged by a
 float network, as in ``train.py``.  Rounds end when accuracy on the 5,000 validation images, the last training images, falls below
 `--floor`.  Accuracy, AND gates and measured bytes of each round go into ``docs/results/trim.json``; drawing is
-``trim_plot.py``'s.  Accuracy on the test images is noted there too, and nothing is decided by it.
+``curves.py``'s.  Accuracy on the test images is noted there too, and nothing is decided by it.
 
 Needs ``scripts/requirements.txt``, the data (see ``scripts/datasets.py``) and the programs (`cargo build --release`).
 """
@@ -160,6 +160,39 @@ def note(name: str, width: float, record: dict[str, Any]) -> None:
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
+def settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a run's rounds depend on."""
+    return {
+        "seed": arguments.seed,
+        "trim_images": arguments.images,
+        "trim_samples": arguments.samples,
+        "step": arguments.step,
+        "epochs": arguments.epochs,
+        "rate": arguments.rate,
+    }
+
+
+def known_rounds(arguments: argparse.Namespace, folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """Rounds of an earlier run with the same settings whose networks are there, and what it began with."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    record = results.get(arguments.network, {}).get(f"{arguments.width:g}", {})
+    if any(record.get(key) != value for key, value in settings(arguments).items()):
+        return [], ""
+    there = [number for number in range(len(record["rounds"])) if (folder / f"round_{number}.h5").is_file()]
+    if there != list(range(len(record["rounds"]))):
+        return [], ""
+    return record["rounds"], record["began_with"]
+
+
+def end(rows: list[dict[str, Any]], floor: float) -> str | None:
+    """Why a run of so many rounds ends, if it does."""
+    if rows[-1]["validation_accuracy"] < floor / 100:
+        return f"the floor of {floor:g} %"
+    if len(rows) > 1 and rows[-1]["sizes"] == rows[-2]["sizes"]:
+        return "nothing left that --step lets trim"
+    return None
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Rounds of trimming and training for one width."""
     name, width = arguments.network, arguments.width
@@ -172,21 +205,18 @@ def run(arguments: argparse.Namespace) -> None:
     tf.keras.utils.set_random_seed(arguments.seed)
     folder = WORK / f"{name}_{width:g}"
     folder.mkdir(parents=True, exist_ok=True)
-    model, origin = beginning(copies, part.x_train, recipe, arguments)
+    rows, origin = known_rounds(arguments, folder) if arguments.resume else ([], "")
+    if rows:
+        model = load(folder / f"round_{len(rows) - 1}.h5")
+    else:
+        model, origin = beginning(copies, part.x_train, recipe, arguments)
     judged = folder / "trim_data.npz"
     start = time.monotonic()
-    rows: list[dict[str, Any]] = []
-    record = {
-        "seed": arguments.seed,
-        "began_with": origin,
-        "trim_images": arguments.images,
-        "trim_samples": arguments.samples,
-        "step": arguments.step,
-        "epochs": arguments.epochs,
-        "rate": arguments.rate,
-        "rounds": rows,
-    }
-    for number in range(arguments.rounds + 1):
+    record = {**settings(arguments), "began_with": origin, "rounds": rows}
+    # Rounds that are there may have been the last ones under another floor.
+    for number in range(len(rows), arguments.rounds + 1):
+        if rows and end(rows, arguments.floor):
+            break
         h5 = folder / f"round_{number}.h5"
         if number:
             trimmed = folder / f"trimmed_{number}.h5"
@@ -214,10 +244,8 @@ def run(arguments: argparse.Namespace) -> None:
             f"{time.monotonic() - start:.0f} s",
             flush=True,
         )
-        if row["validation_accuracy"] < arguments.floor / 100:
-            break
-        if number and row["sizes"] == rows[-2]["sizes"]:
-            break
+    record["ended_by"] = end(rows, arguments.floor) or "--rounds"
+    note(name, width, record)
 
 
 def choose(arguments: argparse.Namespace) -> None:
@@ -266,6 +294,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=6, help="epochs after each round (default 6)")
     parser.add_argument("--first-epochs", type=int, default=25, help="epochs of a new network (default 25)")
     parser.add_argument("--rate", type=float, default=3e-3, help="Adam's rate after a round (default 0.003)")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on behind the rounds that an earlier run with the same settings left"
+    )
     parser.add_argument("--images", type=int, default=4000, help="training images trimming looks at (default 4000)")
     parser.add_argument("--samples", type=int, default=500, help="of them, those an effect is measured on (500)")
     parser.add_argument("--seed", type=int, default=1)

@@ -29,7 +29,7 @@ INPUTS = {
     "vgg16": (32, 32, 3),
 }
 
-DEFAULT = ("models/bm1", "models/bm2", "models/bm3", "bc1_valid", "bc1_same")
+DEFAULT = ("models/bm1", "models/bm2", "models/bm3", "bm2", "bm3", "bc1_valid", "bc1_same")
 
 # From 10^5 to 10^9 ANDs: one network by width, and others beside it.
 GROWTH = (
