@@ -160,6 +160,28 @@ fn every_rule_is_enforced() {
 }
 
 /// What would make of a small file much work or memory is refused before anything goes through it.
+/// A reader of zip files takes memory for as many files as are announced, so that is looked at first.
+#[test]
+fn a_package_whose_directory_announces_too_much_is_refused() {
+    let whole = Package::new(&program()).expect("it can be written").bytes().to_vec();
+    let end = whole.len() - 22;
+    let change = |at: usize, with: &[u8]| {
+        let mut bytes = whole.clone();
+        bytes[end + at..end + at + with.len()].copy_from_slice(with);
+        bytes
+    };
+    let longer = [&whole[..], b"x"].concat();
+    for (bytes, reason) in [
+        (change(10, &[0xff, 0xff]), "its directory has 65535 files or more"),
+        (change(16, &[0xff; 4]), "its directory is not where its end says"),
+        (longer, "it does not end with a zip file's directory"),
+        (whole[..20].to_vec(), "it does not end with a zip file's directory"),
+    ] {
+        let error = Package::from_bytes(bytes, "test").expect_err("it is refused").to_string();
+        assert!(error.contains(reason), "{error} does not say {reason}");
+    }
+}
+
 #[test]
 fn a_program_that_would_take_long_or_much_is_refused() {
     let refused = |what: &str, change: &dyn Fn(&mut Vec<Netlist>, &mut Vec<Layer>)| {

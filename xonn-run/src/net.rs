@@ -5,7 +5,7 @@ pub mod tls;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,7 @@ use rand::SeedableRng;
 
 use self::tls::{ClientTls, Connection, ServerTls};
 use crate::session::server::{self, Greeted, Model, Served};
-use crate::session::{Channel, Limits, SessionError};
-
-/// Clients that are being turned away at the same time; beyond that they are hung up on without a word.
-const TURNING_AWAY: usize = 16;
+use crate::session::{Limits, SessionError};
 
 /// Connections of one address that have not said what they want yet; more are closed.
 pub const HALF_OPEN: usize = 8;
@@ -35,9 +32,9 @@ pub struct ServerOptions {
     pub tls: Option<ServerTls>,
     /// What each client is granted.
     pub limits: Limits,
-    /// Connections served at the same time; more are turned away.
+    /// Clients served at the same time; more are turned away.
     pub at_once: usize,
-    /// Connections after which the server ends, or none.
+    /// Clients after which the server ends, or none. Who does not greet is none.
     pub total: Option<u64>,
 }
 
@@ -71,20 +68,27 @@ pub enum Event<'a> {
 
 /// Serves clients, each on a thread of its own; one client's failure is told to `report` and hurts no other.
 ///
-/// Returns when [`ServerOptions::total`] connections have been served, else never.
+/// Returns when [`ServerOptions::total`] clients have been served, else never.
 pub fn serve(
     listener: &TcpListener,
     model: &Model<'_>,
     options: &ServerOptions,
     report: impl Fn(Event<'_>) + Sync,
 ) {
-    let (busy, leaving, half_open) = (AtomicUsize::new(0), AtomicUsize::new(0), HalfOpen::default());
-    let report = &report;
-    let mut accepted = 0;
+    let (places, half_open, report) = (Places::new(options), HalfOpen::default(), &report);
+    // A listener that has to notice the last client's goodbye cannot wait in the system for another one.
+    let polled = options.total.is_some();
+    if let Err(error) = listener.set_nonblocking(polled) {
+        return report(Event::AcceptFailed { error: &error });
+    }
     std::thread::scope(|scope| {
-        while options.total.is_none_or(|total| accepted < total) {
+        while !places.all_given() {
             let (stream, peer) = match listener.accept() {
                 Ok(connection) => connection,
+                Err(error) if polled && error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(POLL);
+                    continue;
+                }
                 Err(error) => {
                     report(Event::AcceptFailed { error: &error });
                     // Out of file handles, for instance: wait for sessions to end instead of spinning.
@@ -96,26 +100,27 @@ pub fn serve(
                 report(Event::HalfOpen { peer });
                 continue;
             };
-            let thread = std::thread::Builder::new();
-            let started = if let Some(place) = Place::take(&busy, options.at_once) {
-                accepted += 1;
-                thread.spawn_scoped(scope, move || {
-                    let begin = Instant::now();
-                    let result = greet(stream, options.tls.as_ref(), model, &options.limits);
-                    drop(ticket);
-                    let result = result.and_then(|client| client.serve(&options.limits, &mut fresh_rng()));
-                    drop(place);
-                    report(Event::Ended { peer, result: &result, elapsed: begin.elapsed() });
-                })
-            } else {
-                report(Event::Full { peer });
-                // On a thread too: a client that does not listen must not keep others waiting.
-                let Some(place) = Place::take(&leaving, TURNING_AWAY) else { continue };
-                thread.spawn_scoped(scope, move || {
-                    turn_away(stream, options.tls.as_ref());
-                    drop((place, ticket));
-                })
-            };
+            let places = &places;
+            let started = std::thread::Builder::new().spawn_scoped(scope, move || {
+                let begin = Instant::now();
+                // Who has not said a fitting hello, inside of TLS where there is TLS, takes no place from those who have.
+                let greeted = greet(stream, options.tls.as_ref(), model, &options.limits);
+                let result = match greeted {
+                    Ok(client) => {
+                        let Some(place) = places.take() else {
+                            report(Event::Full { peer });
+                            client.turn_away();
+                            return drop(ticket);
+                        };
+                        drop(ticket);
+                        let result = client.serve(&options.limits, &mut fresh_rng());
+                        drop(place);
+                        result
+                    }
+                    Err(error) => Err(error),
+                };
+                report(Event::Ended { peer, result: &result, elapsed: begin.elapsed() });
+            });
             if let Err(error) = started {
                 report(Event::AcceptFailed { error: &error });
             }
@@ -123,22 +128,42 @@ pub fn serve(
     });
 }
 
-/// A place among the connections served at the same time, given back when dropped, even if a session's thread panics.
-struct Place<'a>(&'a AtomicUsize);
+/// The connections that are served at the same time, and in all.
+struct Places {
+    at_once: usize,
+    taken: AtomicUsize,
+    /// Those that may still be served.
+    left: AtomicU64,
+}
 
-impl<'a> Place<'a> {
-    /// A place if fewer than `most` are taken. Only the accepting thread takes places, so none is taken in between.
-    fn take(taken: &'a AtomicUsize, most: usize) -> Option<Self> {
-        (taken.load(Ordering::Relaxed) < most).then(|| {
-            taken.fetch_add(1, Ordering::Relaxed);
-            Self(taken)
-        })
+impl Places {
+    fn new(options: &ServerOptions) -> Self {
+        let left = options.total.unwrap_or(u64::MAX);
+        Self { at_once: options.at_once, taken: AtomicUsize::new(0), left: AtomicU64::new(left) }
+    }
+
+    /// Whether no more will be served.
+    fn all_given(&self) -> bool {
+        self.left.load(Ordering::Acquire) == 0
+    }
+
+    /// A place, if one is free.
+    fn take(&self) -> Option<Place<'_>> {
+        let free = |taken| (taken < self.at_once).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).ok()?;
+        let place = Place(self);
+        // Without a total the number is never used up.
+        self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).ok()?;
+        Some(place)
     }
 }
 
+/// One of [`Places`], given back when dropped, even if a session's thread panics.
+struct Place<'a>(&'a Places);
+
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -240,14 +265,6 @@ impl Drop for Ticket<'_> {
             }
         }
     }
-}
-
-fn turn_away(stream: TcpStream, tls: Option<&ServerTls>) {
-    // With TLS a handshake comes first, which is two round trips.
-    let limit = if tls.is_some() { Duration::from_secs(2) } else { Duration::from_millis(200) };
-    let Ok(connection) = Connection::of_server(stream, tls) else { return };
-    let mut channel = Channel::new(connection, limit);
-    channel.refuse(&SessionError::Mismatch("the server is full, try again later".into()));
 }
 
 /// Connects to a server, trying each address of its name.

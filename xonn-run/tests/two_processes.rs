@@ -4,6 +4,8 @@
 mod ahead;
 #[path = "two_processes/command.rs"]
 mod command;
+#[path = "two_processes/eavesdropper.rs"]
+mod eavesdropper;
 #[path = "two_processes/layer.rs"]
 mod layer;
 #[path = "two_processes/model.rs"]
@@ -115,6 +117,8 @@ fn hosts_with_different_models_are_both_told() {
         let text = run_failing(infer.iter().chain(&more));
         assert!(both.iter().all(|digest| text.contains(digest)), "{text}");
     }
+    // A hello that names no circuit fits, and so does this one.
+    run_ok(infer);
     let log = server.finish();
     assert_eq!(log.matches("failed after").count(), 2, "{log}");
     assert_eq!(log.matches(&both[1]).count(), 2, "the server is told what the client expects: {log}");
@@ -179,7 +183,7 @@ fn an_input_that_does_not_fit_the_servers_package_ends_the_session_for_both() {
     let text = run_failing(["infer", "--server", &server.address, "--input", &wrong]);
     assert!(text.contains(&wrong) && text.contains("[2, 5]") && text.contains("[4]"), "{text}");
     let log = server.finish();
-    assert!(log.contains("the client's input does not fit the package"), "{log}");
+    assert!(log.contains("the shape of the client's input does not fit the package"), "{log}");
 }
 
 #[test]

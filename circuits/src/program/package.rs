@@ -233,6 +233,7 @@ impl Package {
         if bytes.len() as u64 > MAX_PACKAGE {
             return Err(not(format!("longer than {MAX_PACKAGE} bytes")));
         }
+        check_directory(&bytes).map_err(not)?;
         let mut zip = zip::ZipArchive::new(Cursor::new(&bytes)).map_err(|e| not(e.to_string()))?;
         let manifest_bytes = unzipped(&mut zip, MANIFEST_FILE, MAX_MANIFEST).map_err(not)?;
         let digest = Digest::of(&manifest_bytes);
@@ -284,6 +285,28 @@ impl Package {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// Whether a zip file ends as `build` writes it, with a plain directory of no more files than a package has: a reader takes memory for as
+/// many as are announced.
+fn check_directory(bytes: &[u8]) -> Result<(), String> {
+    const END: usize = 22;
+    let end =
+        bytes.len().checked_sub(END).map(|at| &bytes[at..]).filter(|end| end.starts_with(b"PK\x05\x06"));
+    let end = end.ok_or("it does not end with a zip file's directory")?;
+    let files = usize::from(u16::from_le_bytes([end[10], end[11]]));
+    let [size, start] =
+        [12, 16].map(|at| u32::from_le_bytes([end[at], end[at + 1], end[at + 2], end[at + 3]]));
+    if files > MAX_TEMPLATES + 1 {
+        return Err(format!(
+            "its directory has {files} files or more, expected at most {}",
+            MAX_TEMPLATES + 1
+        ));
+    }
+    if u64::from(size) + u64::from(start) != (bytes.len() - END) as u64 {
+        return Err("its directory is not where its end says".into());
+    }
+    Ok(())
 }
 
 fn parse_manifest(bytes: &[u8], name: &str) -> Result<Manifest, PackageError> {

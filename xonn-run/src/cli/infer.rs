@@ -1,5 +1,6 @@
 //! `xonn-run infer`.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use xonn_circuits::knowledge::AndCosts;
 use xonn_circuits::program::package::{Digest, Package};
 use xonn_circuits::program::{Prediction, Program};
 
-use super::input::{InputFiles, Sample, progress, read};
+use super::input::{InputFiles, Loaded, Sample, progress};
 use super::tls::ClientFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::Scheme;
@@ -66,8 +67,12 @@ impl Infer {
         // What is at hand is checked before the server is bothered.
         let late = self.files.come_late()?;
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
-        let known = at_hand.as_ref().filter(|_| !late).map(|package| package.program().input());
-        let samples = known.map(|encoding| self.files.samples(encoding)).transpose()?;
+        let known = at_hand.as_ref().map(|package| package.program().input());
+        let (samples, files) = match known {
+            _ if late => (None, Vec::new()),
+            Some(encoding) => (Some(self.files.samples(encoding)?), Vec::new()),
+            None => (None, self.files.load()?),
+        };
 
         let tls = self.tls.tls(&self.server)?;
         let begin = Instant::now();
@@ -82,17 +87,18 @@ impl Infer {
         };
         let program = package.program();
         let samples = match samples {
-            None if !late => match self.files.samples(program.input()) {
+            None if !late => match self.files.encoded(&files, program.input()) {
                 Ok(samples) => Some(samples),
                 Err(error) => {
-                    // The server learns that this client leaves, not what it has.
-                    let reason = "the client's input does not fit the package".to_owned();
+                    // A matter of shapes. Whether numbers have codes is not said: the encoding is the server's, and would ask it.
+                    let reason = "the shape of the client's input does not fit the package".to_owned();
                     let _ = greeted.end(SessionError::Mismatch(reason));
-                    return Err(error);
+                    return Err(error.into());
                 }
             },
             samples => samples,
         };
+        drop(files);
         let (first_layer, ahead) = (greeted.first_layer(), usize::from(greeted.ahead()));
         if ahead < usize::from(self.ahead) {
             report::log(format_args!(
@@ -107,7 +113,7 @@ impl Infer {
         let most = self.room(session.bytes_ahead(&plan), ahead)?;
         let bar = progress(samples.as_ref().map_or(0, Vec::len));
         let (quiet, done) = (self.json, Done::default());
-        let mut run = Run { session, plan: &plan, rng, program, bar, most, quiet, done };
+        let mut run = Run { session, plan: &plan, rng, program, bar, most, quiet, done, failed: None };
         let outcome = match &samples {
             Some(samples) => run.all(samples),
             None => run.as_they_come(&self.files),
@@ -120,6 +126,9 @@ impl Infer {
         }
         outcome?;
         let traffic = run.session.finish()?;
+        if let Some(failed) = run.failed {
+            return Err(failed);
+        }
 
         let report = Report {
             package: &package,
@@ -171,6 +180,8 @@ struct Run<'a, T: Transport> {
     most: usize,
     quiet: bool,
     done: Done,
+    /// What went wrong without the server being told. It must not see it either, so what was to come comes, with zeros for inputs.
+    failed: Option<Box<dyn Error>>,
 }
 
 /// Answers, and what they took.
@@ -185,11 +196,23 @@ struct Done {
 }
 
 impl<T: Transport> Run<'_, T> {
-    /// Predicts for samples that are all there; circuits are prepared as if they were not.
+    /// Predicts for samples that are all there; circuits are prepared as if they were not. Once something has gone wrong the rest
+    /// are zeros, which the server cannot see.
     fn all(&mut self, samples: &[Sample]) -> Outcome {
         for (i, sample) in samples.iter().enumerate() {
             self.prepare(samples.len() - i)?;
-            self.predict(sample)?;
+            if self.failed.is_some() {
+                self.run_on_zeros()?;
+            } else if let Err(error) = self.predict(sample)? {
+                self.failed = Some(error);
+                let left = samples.len() - i - 1;
+                if left > 0 {
+                    report::log(format_args!(
+                        "{}: no prediction; so that the server does not see it, {left} more are run on zeros",
+                        sample.name
+                    ));
+                }
+            }
         }
         Ok(())
     }
@@ -204,11 +227,10 @@ impl<T: Transport> Run<'_, T> {
         ));
         for path in files.paths(true) {
             let left = files.limit() - self.done.predictions.len();
-            match read(&path?, self.program.input(), left) {
-                Ok(samples) => samples.iter().try_for_each(|sample| {
-                    self.prepare(1)?;
-                    self.predict(sample)
-                })?,
+            let file = Loaded::read(path?);
+            let encoding = self.program.input();
+            match file.and_then(|file| Ok(file.samples(encoding, left)?)) {
+                Ok(samples) => self.each(&samples)?,
                 // Somebody typed it, and can type it again.
                 Err(error) => report::log(report::sentence(error.as_ref())),
             }
@@ -217,6 +239,26 @@ impl<T: Transport> Run<'_, T> {
                 break;
             }
             self.prepare(left)?;
+            if self.failed.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Predicts for the samples of a file whose name came. One that has no code is told of, and can be typed again.
+    fn each(&mut self, samples: &[Sample]) -> Outcome {
+        for sample in samples {
+            self.prepare(1)?;
+            if self.failed.is_some() {
+                self.run_on_zeros()?;
+                continue;
+            }
+            match self.predict(sample)? {
+                Ok(()) => {}
+                Err(error) if sample.unfit.is_some() => report::log(report::sentence(error.as_ref())),
+                Err(error) => self.failed = Some(error),
+            }
         }
         Ok(())
     }
@@ -231,9 +273,17 @@ impl<T: Transport> Run<'_, T> {
         Ok(())
     }
 
-    fn predict(&mut self, sample: &Sample) -> Outcome {
+    /// Predicts. The inner error is one that the server has not seen, for an inference was run all the same.
+    fn predict(&mut self, sample: &Sample) -> Result<Result<(), Box<dyn Error>>, Box<dyn Error>> {
         let begin = Instant::now();
-        let output = self.session.infer(self.plan, &sample.bits, &mut self.rng)?;
+        let output = match self.session.infer(self.plan, &sample.bits, &mut self.rng) {
+            Ok(_) if sample.unfit.is_some() => {
+                return Ok(Err(sample.unfit.clone().unwrap_or_default().into()));
+            }
+            Ok(output) => output,
+            Err(error @ SessionError::Evaluate(_)) => return Ok(Err(error.into())),
+            Err(error) => return Err(error.into()),
+        };
         self.done.times.push(begin.elapsed());
         let prediction = self.program.output().decode(&output);
         if !self.quiet {
@@ -242,7 +292,16 @@ impl<T: Transport> Run<'_, T> {
         self.done.names.push(sample.name.clone());
         self.done.predictions.push(prediction);
         self.bar.inc(1);
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    /// An inference whose answer nobody wants.
+    fn run_on_zeros(&mut self) -> Outcome {
+        let zeros = vec![false; self.program.input_bits()];
+        match self.session.infer(self.plan, &zeros, &mut self.rng) {
+            Ok(_) | Err(SessionError::Evaluate(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

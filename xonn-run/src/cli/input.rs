@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use xonn_circuits::data::{self, InputEncoding, write_npy};
+use xonn_circuits::data::{self, InputEncoding, Tensor, write_npy};
 use xonn_circuits::program::Prediction;
 
 /// Samples to predict for.
@@ -26,17 +26,78 @@ pub struct InputFiles {
 pub struct Sample {
     /// Where it came from: the file, with an index if the file holds several.
     pub name: String,
-    /// The input bits.
+    /// The input bits; zeros if a number has no code.
     pub bits: Vec<bool>,
+    /// Which number has no code under the package's encoding, and why.
+    pub unfit: Option<String>,
+}
+
+/// A file of samples as it was read; nothing of a package was needed for that.
+pub struct Loaded {
+    path: PathBuf,
+    x: Tensor,
+}
+
+impl Loaded {
+    /// Reads a file.
+    pub fn read(path: PathBuf) -> Result<Self, Box<dyn Error>> {
+        let x = data::load(&path)?.x;
+        Ok(Self { path, x })
+    }
+
+    /// The samples, at most `limit`.
+    ///
+    /// # Errors
+    /// If the file's shape is not that of the package's samples. A number that has no code is [`Sample::unfit`].
+    pub fn samples(&self, encoding: &InputEncoding, limit: usize) -> Result<Vec<Sample>, String> {
+        let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+        let file = self.path.display();
+        let samples = self.x.samples_of(&shape).map_err(|e| format!("{file}: {e}"))?;
+        let several = samples.count() > 1;
+        let encoded = samples.iter().enumerate().take(limit).map(|(i, sample)| {
+            let name = if several { format!("{file}[{i}]") } else { file.to_string() };
+            match encoding.codes_of(sample.values()) {
+                Ok(codes) => {
+                    let bits = codes.iter().flat_map(|&code| encoding.bits_of(code)).collect();
+                    Sample { name, bits, unfit: None }
+                }
+                Err(error) => {
+                    let unfit = Some(format!("{name}, {error}"));
+                    Sample { name, bits: vec![false; encoding.bit_count()], unfit }
+                }
+            }
+        });
+        Ok(encoded.collect())
+    }
 }
 
 impl InputFiles {
     /// Reads and encodes all samples.
+    ///
+    /// # Errors
+    /// If a file cannot be read, does not have the package's shape, or has a number without a code.
     pub fn samples(&self, encoding: &InputEncoding) -> Result<Vec<Sample>, Box<dyn Error>> {
+        let samples = self.encoded(&self.load()?, encoding)?;
+        match samples.iter().find_map(|sample| sample.unfit.clone()) {
+            Some(unfit) => Err(unfit.into()),
+            None => Ok(samples),
+        }
+    }
+
+    /// Reads all files.
+    pub fn load(&self) -> Result<Vec<Loaded>, Box<dyn Error>> {
+        self.paths(self.come_late()?).map(|path| Loaded::read(path?)).collect()
+    }
+
+    /// Encodes files that were read.
+    ///
+    /// # Errors
+    /// As [`Loaded::samples`].
+    pub fn encoded(&self, files: &[Loaded], encoding: &InputEncoding) -> Result<Vec<Sample>, String> {
         let limit = self.limit();
         let mut all = Vec::new();
-        for path in self.paths(self.come_late()?) {
-            all.extend(read(&path?, encoding, limit - all.len())?);
+        for file in files {
+            all.extend(file.samples(encoding, limit - all.len())?);
         }
         Ok(all)
     }
@@ -78,23 +139,6 @@ impl InputFiles {
             None => Ok(()),
         }
     }
-}
-
-/// The samples of a file, at most `limit`.
-pub fn read(path: &Path, encoding: &InputEncoding, limit: usize) -> Result<Vec<Sample>, Box<dyn Error>> {
-    let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
-    let file = path.display();
-    let x = data::load(path)?.x;
-    let samples = x.samples_of(&shape).map_err(|e| format!("{file}: {e}"))?;
-    let several = samples.count() > 1;
-    let mut all = Vec::new();
-    for (i, sample) in samples.iter().enumerate().take(limit) {
-        let name = if several { format!("{file}[{i}]") } else { file.to_string() };
-        let codes = encoding.codes_of(sample.values()).map_err(|e| format!("{name}, {e}"))?;
-        let bits = codes.iter().flat_map(|&code| encoding.bits_of(code)).collect();
-        all.push(Sample { name, bits });
-    }
-    Ok(all)
 }
 
 fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), Box<dyn Error>> {

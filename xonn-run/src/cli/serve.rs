@@ -15,7 +15,7 @@ use crate::garble::plan::{Plan, Role};
 use crate::net::{self, Event, ServerOptions};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::server::{Model, Shared};
-use crate::session::{Circuit, Offer};
+use crate::session::{Circuit, Limits, Offer};
 
 #[derive(Args)]
 pub struct Serve {
@@ -28,12 +28,16 @@ pub struct Serve {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7070")]
     listen: String,
-    /// Connections served at the same time; more are turned away
+    /// Clients served at the same time; more are turned away
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: u16,
-    /// End after this many connections
+    /// End after this many clients whose hello fitted
     #[arg(long, value_name = "N")]
     connections: Option<u64>,
+    /// Most predictions on one connection: where the first layer is by conditional addition, what a client that cheats can learn of the
+    /// weights grows with them
+    #[arg(long, value_name = "N", default_value_t = Limits::default().inferences, value_parser = clap::value_parser!(u64).range(1..))]
+    inferences: u64,
     /// Circuits that a client may have garbled ahead of its inputs (`infer --ahead`), so that an input is answered in one round
     /// trip. They are kept with the connection, and each is used once or never
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -80,7 +84,7 @@ impl Serve {
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool };
         let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret.bits, offer };
-        let mut limits = self.timeouts.limits();
+        let mut limits = Limits { inferences: self.inferences, ..self.timeouts.limits() };
         if let Some(idle) = self.idle.map(Duration::from_secs) {
             (limits.idle, limits.idle_ahead) = (idle, idle);
         }

@@ -9,9 +9,14 @@ use xonn_circuits::program::{Block as ProgramBlock, Port, Program, Source};
 use super::scheme::{Ands, Scheme};
 pub use super::tape::Role;
 use super::tape::{PIECE_CIPHERTEXTS, Piece, Tape};
+use crate::block::Wide;
 
 /// Instances garbled side by side. Part of the protocol: it fixes the order of ciphertexts.
 pub const LANES: usize = crate::block::LANES;
+
+/// Most memory for labels of running templates, in bytes, but for one that takes more by itself: a template can be made to keep
+/// millions of labels alive, and each processor would run one. Those of neurons take some 100 KB.
+const LABEL_MEMORY: usize = 1 << 30;
 
 /// A program as one host runs it.
 pub struct Plan<'p> {
@@ -90,12 +95,15 @@ impl<'p> Plan<'p> {
         self.segment_lengths(scheme).map(|n| n as u64).sum()
     }
 
-    /// The next segments from `first` on that may run side by side: of one layer, at most `most`, and a piece alone.
+    /// The next segments from `first` on that may run side by side: of one layer, at most `most`, no more than
+    /// [`LABEL_MEMORY`] has room for, and a piece alone.
     pub(super) fn batch(&self, first: usize, most: usize) -> &[Segment] {
         let rest = self.segments.get(first..).unwrap_or_default();
         let Some(head) = rest.first() else { return rest };
         let together = |s: &&Segment| s.layer == head.layer && s.piece.is_none();
-        let length = rest.iter().take(most).take_while(together).count();
+        let slots = self.layers[head.layer].iter().map(|block| block.tape.label_slots).max();
+        let room = LABEL_MEMORY / (slots.unwrap_or(0) as usize * size_of::<Wide>()).max(1);
+        let length = rest.iter().take(most.min(room)).take_while(together).count();
         &rest[..length.max(1)]
     }
 }

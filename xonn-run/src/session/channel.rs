@@ -173,8 +173,10 @@ impl<T: Transport> Channel<T> {
             self.out.extend(payload);
             return Ok(());
         }
-        self.flush(doing)?;
-        self.write_all(payload, doing)
+        // One message, one deadline, with what waited for it.
+        let deadline = Deadline::after(self.limit);
+        self.flush_by(deadline, doing)?;
+        self.write_all(payload, doing, deadline)
     }
 
     /// Sends what is queued.
@@ -182,15 +184,23 @@ impl<T: Transport> Channel<T> {
     /// # Errors
     /// If the transport fails or is too slow.
     pub fn flush(&mut self, doing: &'static str) -> Result<(), SessionError> {
+        self.flush_by(Deadline::after(self.limit), doing)
+    }
+
+    fn flush_by(&mut self, deadline: Deadline, doing: &'static str) -> Result<(), SessionError> {
         let out = std::mem::take(&mut self.out);
-        let result = self.write_all(&out, doing);
+        let result = self.write_all(&out, doing, deadline);
         self.out = out;
         self.out.clear();
         result
     }
 
-    fn write_all(&mut self, mut bytes: &[u8], doing: &'static str) -> Result<(), SessionError> {
-        let deadline = Deadline::after(self.limit);
+    fn write_all(
+        &mut self,
+        mut bytes: &[u8],
+        doing: &'static str,
+        deadline: Deadline,
+    ) -> Result<(), SessionError> {
         self.sent_last |= !bytes.is_empty();
         while !bytes.is_empty() {
             let written = self.step(doing, deadline, |t, left| t.write_within(bytes, left))?;
@@ -210,6 +220,23 @@ impl<T: Transport> Channel<T> {
         doing: &'static str,
     ) -> Result<Vec<u8>, SessionError> {
         let deadline = self.expect(kind, length, doing)?;
+        let mut payload = vec![0; length];
+        self.read_exact(&mut payload, doing, deadline)?;
+        Ok(payload)
+    }
+
+    /// Receives a message of one kind and at most `most` bytes.
+    ///
+    /// # Errors
+    /// As [`Channel::receive`].
+    pub fn receive_up_to(
+        &mut self,
+        kind: Kind,
+        most: usize,
+        doing: &'static str,
+    ) -> Result<Vec<u8>, SessionError> {
+        let (length, deadline) =
+            self.expect_length(kind, |length| length <= most, &format!("at most {most}"), doing)?;
         let mut payload = vec![0; length];
         self.read_exact(&mut payload, doing, deadline)?;
         Ok(payload)
@@ -293,16 +320,27 @@ impl<T: Transport> Channel<T> {
     }
 
     fn expect(&mut self, kind: Kind, length: usize, doing: &'static str) -> Result<Deadline, SessionError> {
+        Ok(self.expect_length(kind, |found| found == length, &length.to_string(), doing)?.1)
+    }
+
+    /// Awaits the head of a message of one kind whose length fits; `expected` is for people.
+    fn expect_length(
+        &mut self,
+        kind: Kind,
+        fits: impl Fn(usize) -> bool,
+        expected: &str,
+        doing: &'static str,
+    ) -> Result<(usize, Deadline), SessionError> {
         let deadline = Deadline::after(self.limit);
-        let (found, found_length) = self.head(self.limit, doing)?;
+        let (found, length) = self.head(self.limit, doing)?;
         if found == Kind::Refusal {
-            return Err(self.refusal(found_length, doing)?);
+            return Err(self.refusal(length, doing)?);
         }
-        if (found, found_length) != (kind, length) {
-            let reason = format!("{found:?} of {found_length} bytes, expected {kind:?} of {length} bytes");
+        if found != kind || !fits(length) {
+            let reason = format!("{found:?} of {length} bytes, expected {kind:?} of {expected} bytes");
             return Err(SessionError::Misbehaved { doing, reason });
         }
-        Ok(deadline)
+        Ok((length, deadline))
     }
 
     fn read_exact(

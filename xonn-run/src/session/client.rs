@@ -11,7 +11,7 @@ use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Limits, Offer, Traffic, first_layer};
 use crate::garble::plan::Plan;
-use crate::garble::{Ciphertexts, Scheme};
+use crate::garble::{Ciphertexts, EvaluateError, Scheme};
 use crate::oca::{self, FirstLayer, Oca};
 use crate::ot::{self, SessionId};
 
@@ -51,6 +51,10 @@ pub struct Session<'o, T: Transport> {
     prepared: u64,
     /// Of what went over the wire, all that came after the inputs.
     online: Traffic,
+    /// The first evaluation that failed, if one has.
+    failed: Option<EvaluateError>,
+    /// Whether this side has said goodbye or refused.
+    over: bool,
 }
 
 /// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `offer` what
@@ -149,7 +153,7 @@ fn exchange<T: Transport>(
     let doing = "greeting";
     let mut channel = Channel::new(transport, limits.message);
     channel.send(Kind::ClientHello, &hello.encode(), doing)?;
-    let bytes = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing);
+    let bytes = channel.receive_up_to(Kind::ServerHello, msgs::MAX_HELLO, doing);
     match bytes.and_then(|bytes| ServerHello::decode(&bytes)) {
         Ok(answer) => {
             let session = msgs::session_id(hello, &answer);
@@ -253,6 +257,8 @@ impl<T: Transport> Greeted<T> {
                 ready: VecDeque::new(),
                 prepared: 0,
                 online: Traffic::default(),
+                failed: None,
+                over: false,
             }),
             Err(error) => Err(self.end(error)),
         }
@@ -329,16 +335,17 @@ impl<T: Transport> Session<'_, T> {
             )));
         }
         let result = self.try_prepare(plan, rng);
-        result.inspect_err(|error| self.channel.refuse(error))
+        result.inspect_err(|error| self.refuse(error))
     }
 
     /// One private inference; returns the output bits. It takes the oldest circuit that is ready, else one is garbled now; on a
     /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `plan` is of [`Greeted::program`], `input` are
     /// the circuit's bits. After an error the session is over and the server is told.
     ///
-    /// It is not told that the output was invalid: it sees the goodbye that it would see after a valid one, and before it inputs for
-    /// the circuits that are ready, as if there had been more to ask. A server that
-    /// garbles one label of an input bit wrongly would otherwise learn the bit from the complaint.
+    /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn, since a server that garbles
+    /// one label of an input bit wrongly would learn the bit. So it is not told, and the session goes on; from then on inputs are
+    /// replaced by zeros, and the same error comes for each. A caller that would have asked more goes on asking, and then leaves as
+    /// it would have left. Dropping the session says goodbye.
     ///
     /// # Errors
     /// [`SessionError`].
@@ -348,23 +355,27 @@ impl<T: Transport> Session<'_, T> {
         input: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
+        let nothing;
+        let input = if self.failed.is_some() {
+            nothing = vec![false; input.len()];
+            &nothing
+        } else {
+            input
+        };
         let result = self.try_infer(plan, input, rng);
-        match &result {
-            Ok(_) => {}
-            Err(SessionError::Evaluate(_)) => {
-                // Circuits that are left would show that this is no ordinary end.
-                let nothing = vec![false; input.len()];
-                while !self.ready.is_empty() {
-                    match self.answer(plan, &nothing) {
-                        Ok(_) | Err(SessionError::Evaluate(_)) => {}
-                        Err(_) => break,
-                    }
-                }
-                let _ = self.goodbye(); // the failed evaluation is what there is to report
+        match result {
+            Err(SessionError::Evaluate(failed)) => {
+                self.failed.get_or_insert(failed);
             }
-            Err(error) => self.channel.refuse(error),
+            Err(error) => {
+                self.refuse(&error);
+                return Err(error);
+            }
+            Ok(output) if self.failed.is_none() => return Ok(output),
+            Ok(_) => {}
         }
-        result
+        let failed = self.failed.clone().expect("it was set above or before");
+        Err(SessionError::Evaluate(failed))
     }
 
     fn try_infer(
@@ -412,8 +423,23 @@ impl<T: Transport> Session<'_, T> {
         Ok(self.channel.traffic())
     }
 
+    fn refuse(&mut self, error: &SessionError) {
+        self.over = true;
+        self.channel.refuse(error);
+    }
+
     fn goodbye(&mut self) -> Result<(), SessionError> {
+        self.over = true;
         self.channel.send(Kind::Bye, &[], "saying goodbye")?;
         self.channel.flush("saying goodbye")
+    }
+}
+
+impl<T: Transport> Drop for Session<'_, T> {
+    /// Whoever leaves without a word, after a failed evaluation for instance, leaves like everybody else.
+    fn drop(&mut self) {
+        if !self.over {
+            let _ = self.goodbye(); // nobody is left to be told that it could not be said
+        }
     }
 }

@@ -18,6 +18,9 @@ const MAGIC: [u8; 4] = *b"XONN";
 /// Longest text of a refusal in bytes.
 pub const MAX_REFUSAL: usize = 512;
 
+/// Longest hello that is read, of whatever version.
+pub const MAX_HELLO: usize = 256;
+
 /// Bytes of a package sent in one message.
 pub const PACKAGE_PART: usize = 1 << 20;
 
@@ -197,7 +200,9 @@ impl ClientHello {
         let input_bits = u32::from_le_bytes(fields.take()?);
         let [schemes, first_layers] = fields.take()?;
         let (version, ahead) = (VERSION, u16::from_le_bytes(fields.take()?));
-        Ok(Self { version, wanted, input_bits, schemes, first_layers, ahead, nonce: fields.take()? })
+        let nonce = fields.take()?;
+        fields.end()?;
+        Ok(Self { version, wanted, input_bits, schemes, first_layers, ahead, nonce })
     }
 }
 
@@ -253,7 +258,9 @@ impl ServerHello {
             return Err(SessionError::Misbehaved { doing, reason });
         };
         let (version, ahead) = (VERSION, u16::from_le_bytes(fields.take()?));
-        Ok(Self { version, digest, package_bytes, scheme, first_layer, ahead, nonce: fields.take()? })
+        let nonce = fields.take()?;
+        fields.end()?;
+        Ok(Self { version, digest, package_bytes, scheme, first_layer, ahead, nonce })
     }
 }
 
@@ -318,6 +325,17 @@ impl<'a> Fields<'a> {
         })?;
         self.rest = rest;
         Ok(*field)
+    }
+
+    /// Nothing may be left.
+    fn end(self) -> Result<(), SessionError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            left => Err(SessionError::Misbehaved {
+                doing: self.doing,
+                reason: format!("it is {left} bytes too long"),
+            }),
+        }
     }
 }
 

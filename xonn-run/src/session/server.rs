@@ -99,7 +99,8 @@ pub fn greet<'m, T: Transport>(
 ) -> Result<Greeted<'m, T>, SessionError> {
     let mut channel = Channel::new(transport, limits.message.min(limits.hello));
     let read = |channel: &mut Channel<T>| {
-        let bytes = channel.receive(Kind::ClientHello, ClientHello::BYTES, "greeting")?;
+        // Of another version it may be longer or shorter, and then that is what its sender is told.
+        let bytes = channel.receive_up_to(Kind::ClientHello, msgs::MAX_HELLO, "greeting")?;
         let hello = ClientHello::decode(&bytes)?;
         let package = check_hello(&hello, model.circuit)?;
         let scheme = choose_scheme(&hello, model.offer.schemes)?;
@@ -120,6 +121,11 @@ pub fn greet<'m, T: Transport>(
 }
 
 impl<T: Transport> Greeted<'_, T> {
+    /// Tells the client that there is no room for it.
+    pub fn turn_away(mut self) {
+        self.channel.refuse(&SessionError::Mismatch("the server is full, try again later".into()));
+    }
+
     /// Serves the client until it says goodbye, as [`serve`] does.
     ///
     /// # Errors
