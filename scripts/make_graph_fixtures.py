@@ -70,6 +70,14 @@ def average_same(x: Any) -> Any:
     return head(x)
 
 
+def sums_of_averages(x: Any) -> Any:
+    """Averages of 4, 6 and 9 signs are added to each other and to signs, and are often 0 together."""
+    a, b, c = (sign()(norm()(conv(4, first=True, padding="same")(x))) for _ in range(3))
+    x = layers.Add()([layers.AveragePooling2D(3, 1, "same")(a), layers.AveragePooling2D(2, 1, "same")(b)])
+    x = layers.Add()([layers.AveragePooling2D(3, 1, "same")(sign()(x)), c])
+    return head(x)
+
+
 def real_weights(x: Any) -> Any:
     """The first and the last layer are stock ones, as in most published binary networks."""
     x = layers.Rescaling(1 / 127.5, -1)(x)
@@ -115,8 +123,8 @@ def standardised(x: Any) -> Any:
 
 
 MODELS = [
-    residual_norm, residual_integer, concatenate, average_same, real_weights, norm_then_dense, ternary,
-    max_pool_numbers, standardised,
+    residual_norm, residual_integer, concatenate, average_same, sums_of_averages, real_weights, norm_then_dense,
+    ternary, max_pool_numbers, standardised,
 ]
 
 

@@ -39,8 +39,8 @@ pub fn input(x: &Tensor, bits: Option<u32>, notes: &mut Vec<String>) -> Result<I
     let near = |d: u32| {
         values.iter().all(|v| {
             let multiple = v * f64::from(d);
-            // Multiples of 1/d are stored as float32.
-            (multiple - multiple.round()).abs() <= 1e-6 * multiple.abs().max(1.0)
+            // Multiples of 1/d are stored as float32, which rounds by 2^-24 of them.
+            (multiple - multiple.round()).abs() <= 1e-7 * multiple.abs().max(10.0)
         })
     };
     let options = match (1..=FINEST).find(|&d| near(d)) {

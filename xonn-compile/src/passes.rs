@@ -100,12 +100,28 @@ pub const PIPELINE: &[(&str, Rewrite)] = &[
     ("infer_shapes", infer_shapes::run), // again, for layers that were moved
 ];
 
+/// What the user should know of layers whose class everybody has a copy of, which may have been changed.
+fn of_no_library(graph: &LayerGraph) -> Option<String> {
+    let theirs = graph.graph.node_weights().filter(|layer| layer.class.starts_with("Binary"));
+    let mut names: Vec<String> = theirs.map(|layer| format!("{:?}", layer.name)).collect();
+    names.dedup();
+    let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };
+    names.truncate(3);
+    (!names.is_empty()).then(|| {
+        format!(
+            "layers {}{more}: their classes are in no library and are taken as BinaryNet's: signs of the kernel, -1 at 0, times H, and \
+             nothing else; if yours compute anything more, the circuit is not yours",
+            names.join(", ")
+        )
+    })
+}
+
 /// Runs [`PIPELINE`], then [`fold`]s what is left into integers.
 ///
 /// # Errors
 /// [`PassError`] naming the layer.
 pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = of_no_library(graph).into_iter().collect();
     let mut graph = graph.clone();
     let mut left_out = None;
     for (_, rewrite) in PIPELINE {

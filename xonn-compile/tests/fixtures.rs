@@ -13,7 +13,7 @@ use xonn_compile::check;
 use xonn_compile::lower::lower;
 
 /// Models and the samples that belong to them.
-const MODELS: [(&str, &str); 35] = [
+const MODELS: [(&str, &str); 36] = [
     ("tiny_mlp.h5", "tiny_mlp.npz"),
     ("tiny_mlp.keras", "tiny_mlp.npz"),
     ("tiny_mlp_deflated.keras", "tiny_mlp.npz"),
@@ -43,6 +43,7 @@ const MODELS: [(&str, &str); 35] = [
     ("residual_integer.h5", "residual_integer.npz"),
     ("concatenate.h5", "concatenate.npz"),
     ("average_same.h5", "average_same.npz"),
+    ("sums_of_averages.h5", "sums_of_averages.npz"),
     ("real_weights.h5", "real_weights.npz"),
     ("norm_then_dense.h5", "norm_then_dense.npz"),
     ("ternary.h5", "ternary.npz"),

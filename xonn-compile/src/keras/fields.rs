@@ -13,9 +13,13 @@ pub struct Fields<'a>(pub &'a Value);
 const MAX_NUMBER: u64 = 1 << 26;
 
 impl<'a> Fields<'a> {
-    /// The field as it is; `null` if it is absent.
+    /// The field as it is, an array of NumPy's as its numbers; `null` if it is absent.
     pub fn get(self, key: &str) -> &'a Value {
-        &self.0[key]
+        let value = &self.0[key];
+        match value["class_name"].as_str() {
+            Some("__numpy__" | "__tensor__") => &value["config"]["value"],
+            _ => value,
+        }
     }
 
     fn wrong(self, key: &str, expected: &str) -> String {

@@ -309,6 +309,14 @@ impl Builder<'_> {
             | "GaussianNoise"
             | "AlphaDropout"
             | "ActivityRegularization"
+            | "RandomFlip"
+            | "RandomRotation"
+            | "RandomTranslation"
+            | "RandomZoom"
+            | "RandomHeight"
+            | "RandomWidth"
+            | "RandomContrast"
+            | "RandomBrightness"
             | "Identity" => self.push(layer, LayerOp::NoOp),
             kind => match operation::activation(config).map_or_else(
                 || quantizer::layer(kind, &config.config, self.origin.keras),
@@ -336,6 +344,13 @@ impl Builder<'_> {
                 brief(&Value::from(list.clone()))
             )
         })?;
+        if shape.is_empty() {
+            return Err(
+                "its shape is [], expected at least one axis behind the batch: give it the shape (1,)"
+                    .to_owned()
+                    .into(),
+            );
+        }
         let numbers = shape.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis));
         if numbers.is_none_or(|numbers| numbers > MAX_INPUT) {
             return Err(format!("its shape is {shape:?}, expected at most {MAX_INPUT} numbers").into());
@@ -360,6 +375,11 @@ impl Builder<'_> {
         if of_integers && op == LayerOp::Add {
             return Err("it adds up integers, which Keras does in their own type, where sums wrap around; expected float32: set the \
                         dtype of the model's inputs"
+                .to_owned()
+                .into());
+        }
+        if of_integers && self.origin.keras < 3 && matches!(op, LayerOp::AveragePool2d(_)) {
+            return Err("it takes the mean of integers, which Keras 2 rounds down; expected float32: set the dtype of the model's inputs"
                 .to_owned()
                 .into());
         }
@@ -401,10 +421,11 @@ impl Builder<'_> {
     }
 
     fn activation(&mut self, layer: &Layer<'_>, json: &Value, read: NodeIndex) -> Built<NodeIndex> {
-        let activation = quantizer::activation(json, &self.origin.options.custom, self.origin.keras)?;
+        let (custom, of_qkeras) = (&self.origin.options.custom, layer.config.is_of_qkeras());
+        let activation = quantizer::activation(json, custom, self.origin.keras, of_qkeras)?;
         let activation = match activation {
             // QKeras looks names up among its own functions first: clip(0.5 x + 0.5, 0, 1) (qkeras/quantizers.py).
-            Activation::Function(Function::HardSigmoid { .. }) if layer.config.is_of_qkeras() => {
+            Activation::Function(Function::HardSigmoid { .. }) if of_qkeras => {
                 Activation::Function(Function::HardSigmoid { slope: 0.5 })
             }
             other => other,
@@ -460,9 +481,13 @@ mod tests {
     use serde_json::json;
 
     fn graph(json: &Value) -> Result<LayerGraph, KerasError> {
+        graph_of(3, json)
+    }
+
+    fn graph_of(keras: u32, json: &Value) -> Result<LayerGraph, KerasError> {
         let model = config::parse(json, "m", &CustomNames::new())?;
         let options = ReadOptions::default();
-        build(&model, Ok(Weights::default()), Origin { file: "m", keras: 3, options: &options })
+        build(&model, Ok(Weights::default()), Origin { file: "m", keras, options: &options })
     }
 
     /// A border, a sign and a pooling with channels first stand side by side, without moves of elements between them.
@@ -581,6 +606,32 @@ mod tests {
             ("Add", "sum", json!({}), json!([[["s", 0, 0, {}], ["s", 0, 0, {}]]])),
         ];
         graph(&functional(&layers, json!([["sum", 0, 0]]))).unwrap();
+    }
+
+    /// Keras 2's mean of 0, 0, 0 and 255 is 63.
+    #[test]
+    fn means_of_integers_are_those_of_keras_3() {
+        for (keras, dtype, refused) in [(2, "uint8", true), (2, "float32", false), (3, "uint8", false)] {
+            let layers = [
+                ("InputLayer", "a", json!({ "batch_shape": [null, 2, 2, 1], "dtype": dtype }), json!([])),
+                ("GlobalAveragePooling2D", "mean", json!({}), json!([[["a", 0, 0, {}]]])),
+            ];
+            let built = graph_of(keras, &functional(&layers, json!([["mean", 0, 0]])));
+            assert_eq!(built.is_err(), refused, "Keras {keras}, {dtype}: {:?}", built.err());
+        }
+    }
+
+    #[test]
+    fn an_input_without_axes_is_refused_and_augmentation_is_not() {
+        let scalar = [("InputLayer", "a", json!({ "batch_shape": [null] }), json!([]))];
+        let refused = graph(&functional(&scalar, json!([["a", 0, 0]]))).unwrap_err().to_string();
+        assert!(refused.contains("its shape is []"), "{refused}");
+        let layers = [
+            ("InputLayer", "a", json!({ "batch_shape": [null, 4, 4, 1] }), json!([])),
+            ("RandomFlip", "f", json!({}), json!([[["a", 0, 0, {}]]])),
+            ("RandomContrast", "c", json!({}), json!([[["f", 0, 0, {}]]])),
+        ];
+        graph(&functional(&layers, json!([["c", 0, 0]]))).unwrap();
     }
 
     #[test]

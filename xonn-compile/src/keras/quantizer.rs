@@ -41,12 +41,17 @@ struct Named<'a> {
     own: bool,
 }
 
-/// Reads an activation: `null`, a name, or an object with a class or function name.
+/// Reads an activation: `null`, a name, or an object with a class or function name. `of_qkeras`: of one of QKeras's layers.
 ///
 /// # Errors
 /// The reason why it is refused.
-pub fn activation(json: &Value, custom: &CustomNames, keras: u32) -> Result<Activation, String> {
-    let named = named(json)?;
+pub fn activation(
+    json: &Value,
+    custom: &CustomNames,
+    keras: u32,
+    of_qkeras: bool,
+) -> Result<Activation, String> {
+    let named = named(json, of_qkeras)?;
     let Some(named) = named else { return Ok(Activation::Quantize(Quantizer::Identity)) };
     let meaning = meaning(&named, custom)?;
     if let Some(function) = function(&meaning, keras) {
@@ -59,8 +64,8 @@ pub fn activation(json: &Value, custom: &CustomNames, keras: u32) -> Result<Acti
 ///
 /// # Errors
 /// The reason why it is refused.
-pub fn kernel(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
-    let Some(named) = named(json)? else { return Ok(Quantizer::Identity) };
+pub fn kernel(json: &Value, custom: &CustomNames, of_qkeras: bool) -> Result<Quantizer, String> {
+    let Some(named) = named(json, of_qkeras)? else { return Ok(Quantizer::Identity) };
     let meaning = meaning(&named, custom)?;
     known(&meaning, named.config, Place::Kernel)?.ok_or_else(|| unknown("quantizer", &named, &meaning))
 }
@@ -69,8 +74,8 @@ pub fn kernel(json: &Value, custom: &CustomNames) -> Result<Quantizer, String> {
 ///
 /// # Errors
 /// The reason why it is refused.
-pub fn input(json: &Value, custom: &CustomNames) -> Result<Activation, String> {
-    let Some(named) = named(json)? else { return Ok(Activation::Quantize(Quantizer::Identity)) };
+pub fn input(json: &Value, custom: &CustomNames, of_qkeras: bool) -> Result<Activation, String> {
+    let Some(named) = named(json, of_qkeras)? else { return Ok(Activation::Quantize(Quantizer::Identity)) };
     let meaning = meaning(&named, custom)?;
     on_activations(&meaning, named.config)?.ok_or_else(|| unknown("quantizer", &named, &meaning))
 }
@@ -102,11 +107,14 @@ pub fn layer(class: &str, config: &Value, keras: u32) -> Result<Option<Activatio
     on_activations(class, config)
 }
 
-fn named(json: &Value) -> Result<Option<Named<'_>>, String> {
+fn named(json: &Value, of_qkeras: bool) -> Result<Option<Named<'_>>, String> {
     let bad = || format!("{}, expected a name or an object with a class_name", brief(json));
     match json {
         Value::Null => Ok(None),
-        Value::String(name) => Ok(Some(Named { name, config: &Value::Null, own: false })),
+        Value::String(name) => {
+            let own = !of_qkeras && is_class_of_qkeras(name);
+            Ok(Some(Named { name, config: &Value::Null, own }))
+        }
         Value::Object(object) => {
             let class = object.get("class_name").and_then(Value::as_str).ok_or_else(bad)?;
             let config = object.get("config").unwrap_or(&Value::Null);
@@ -114,15 +122,21 @@ fn named(json: &Value) -> Result<Option<Named<'_>>, String> {
                 // A function: its name stands in the place of a configuration.
                 "function" => {
                     let name = config.as_str().ok_or_else(bad)?;
-                    Ok(Some(Named { name, config: &Value::Null, own: name.contains('>') }))
+                    let own = name.contains('>') || is_class_of_qkeras(name);
+                    Ok(Some(Named { name, config: &Value::Null, own }))
                 }
                 // A layer that holds an activation, such as Activation(SteSign()) inside of a field.
-                "Activation" => named(&config["activation"]),
+                "Activation" => named(&config["activation"], of_qkeras),
                 _ => Ok(Some(Named { name: class, config, own: is_own_class(object, class) })),
             }
         }
         _ => Err(bad()),
     }
+}
+
+/// Names of QKeras's that are classes there: by themselves, and not in a layer of QKeras's, they are functions of the user's.
+fn is_class_of_qkeras(name: &str) -> bool {
+    matches!(name, "binary" | "ternary" | "stochastic_binary" | "stochastic_ternary")
 }
 
 /// Whether the file says that a class is the user's own: by the package it is registered in, or its module.
@@ -309,7 +323,25 @@ mod tests {
     use serde_json::json;
 
     fn act(json: Value) -> Result<Activation, String> {
-        activation(&json, &CustomNames::new(), 2)
+        activation(&json, &CustomNames::new(), 2, false)
+    }
+
+    /// QKeras's are classes; a bare name outside of its layers is a function that the user wrote.
+    #[test]
+    fn names_of_qkeras_are_its_own_in_its_layers_only() {
+        let function = |name: &str| json!({ "class_name": "function", "config": name });
+        for name in ["binary", "ternary", "stochastic_binary"] {
+            assert!(act(json!(name)).unwrap_err().contains("--custom"), "{name}");
+            for json in [function(name), json!(name)] {
+                let in_kernel = kernel(&json, &CustomNames::new(), false);
+                assert!(in_kernel.unwrap_err().contains("--custom"), "{name}");
+            }
+        }
+        let signs = Ok(Activation::Quantize(Quantizer::TwoValues { low: -1.0, high: 1.0 }));
+        assert_eq!(activation(&json!("binary(alpha=1)"), &CustomNames::new(), 2, true), signs);
+        let meant = CustomNames::from([("binary".into(), "ste_heaviside".into())]);
+        let zeros = Ok(Activation::Quantize(Quantizer::Heaviside));
+        assert_eq!(activation(&function("binary"), &meant, 2, false), zeros);
     }
 
     #[test]
@@ -340,7 +372,7 @@ mod tests {
             assert!(act(object.clone()).unwrap_err().contains("--custom"), "{object}");
             let short = object["class_name"].as_str().unwrap().rsplit('>').next().unwrap();
             let custom = CustomNames::from([(short.to_owned(), "ste_sign".into())]);
-            assert_eq!(activation(&object, &custom, 3), Ok(Activation::Quantize(Quantizer::Sign)));
+            assert_eq!(activation(&object, &custom, 3, false), Ok(Activation::Quantize(Quantizer::Sign)));
         }
         for object in [
             class("SteSign", json!("Larq>SteSign"), json!("larq.quantizers")),
@@ -359,10 +391,10 @@ mod tests {
         assert!(act(function.clone()).unwrap_err().contains("bnn>sign"));
         for key in ["bnn>sign", "sign"] {
             let custom = CustomNames::from([(key.into(), "ste_sign".into())]);
-            assert_eq!(activation(&function, &custom, 3), Ok(Activation::Quantize(Quantizer::Sign)));
+            assert_eq!(activation(&function, &custom, 3, false), Ok(Activation::Quantize(Quantizer::Sign)));
         }
         let wrong = CustomNames::from([("f".into(), "nonsense".into())]);
-        assert!(activation(&json!("f"), &wrong, 3).unwrap_err().contains("\"f\" is \"nonsense\""));
+        assert!(activation(&json!("f"), &wrong, 3, false).unwrap_err().contains("\"f\" is \"nonsense\""));
     }
 
     #[test]
@@ -372,7 +404,7 @@ mod tests {
             act(json!("binary_sigmoid")),
             Ok(Activation::Affine { quantizer, scale: 0.5, offset: 0.5 })
         );
-        assert!(kernel(&json!("binary_sigmoid"), &CustomNames::new()).is_err());
+        assert!(kernel(&json!("binary_sigmoid"), &CustomNames::new(), false).is_err());
     }
 
     /// What is a library's own is not to be called a sign.
@@ -389,7 +421,7 @@ mod tests {
     #[test]
     fn dorefa_needs_one_bit_and_its_place() {
         let q = |bits: u32, mode: &str| json!({ "class_name": "DoReFa", "config": { "k_bit": bits, "mode": mode } });
-        assert_eq!(kernel(&q(1, "weights"), &CustomNames::new()), Ok(Quantizer::DoReFaWeight));
+        assert_eq!(kernel(&q(1, "weights"), &CustomNames::new(), false), Ok(Quantizer::DoReFaWeight));
         assert_eq!(act(q(1, "activations")), Ok(Activation::Quantize(Quantizer::DoReFaActivation)));
         assert!(act(q(2, "activations")).unwrap_err().contains("2 bits"));
         assert!(act(q(1, "weights")).is_err());

@@ -33,6 +33,15 @@ fn roles(class: &str) -> &'static [&'static str] {
     }
 }
 
+/// What Keras 3 calls a weight that has another name in Keras 2.
+fn other_name(class: &str, wanted: &str) -> Option<&'static str> {
+    (wanted == "depthwise_kernel" && class.contains("DepthwiseConv")).then_some("kernel")
+}
+
+fn is_for(class: &str, wanted: &str, role: &str) -> bool {
+    role == wanted || other_name(class, wanted) == Some(role)
+}
+
 /// Whether a layer of this class owns weights that are read.
 fn is_weighted(layer: &LayerConfig) -> bool {
     layer.nested.is_some() || !roles(&layer.kind).is_empty()
@@ -123,14 +132,15 @@ impl Weights {
             }
         }
         for (path, layer) in &leaves {
-            let take = |wanted: &&str| {
-                let key = ((*wanted).to_owned(), layer.name.clone());
+            let mut take = |role: &str| {
+                let key = (role.to_owned(), layer.name.clone());
                 let named = places.get_mut(&key)?;
                 named.retain(|&i| arrays[i].is_some());
                 let likeness = |i: usize| arrays[i].as_ref().map_or(0, |(name, _)| common_end(path, name));
                 let best = named.iter().copied().max_by_key(|&i| (likeness(i), Reverse(i)))?;
                 arrays[best].take()
             };
+            let take = |wanted: &&str| take(wanted).or_else(|| take(other_name(&layer.kind, wanted)?));
             found.push(roles(&layer.kind).iter().map(take).collect());
         }
         for ((path, layer), mut taken) in leaves.into_iter().zip(found) {
@@ -138,16 +148,16 @@ impl Weights {
             if taken.iter().all(Option::is_none) {
                 for (slot, wanted) in taken.iter_mut().zip(roles(&layer.kind)) {
                     if has_role(layer, wanted) {
-                        let next = arrays
-                            .iter_mut()
-                            .find(|a| a.as_ref().is_some_and(|(name, _)| role(name) == *wanted));
+                        let next = arrays.iter_mut().find(|a| {
+                            a.as_ref().is_some_and(|(name, _)| is_for(&layer.kind, wanted, role(name)))
+                        });
                         *slot = next.and_then(Option::take);
                     }
                 }
             }
-            let taken =
-                taken.into_iter().flatten().map(|(name, array)| (role(&name).to_owned(), array)).collect();
-            self.by_layer.insert(path, taken);
+            let named = taken.into_iter().zip(roles(&layer.kind));
+            let named = named.filter_map(|(taken, wanted)| Some(((*wanted).to_owned(), taken?.1))).collect();
+            self.by_layer.insert(path, named);
         }
     }
 

@@ -121,7 +121,9 @@ impl Builder<'_> {
     /// Larq's `input_quantizer` in front of the layer; `null` and other libraries have none.
     fn quantized_input(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let read = layer.only_read()?;
-        let quantizer = quantizer::input(layer.fields().get("input_quantizer"), &self.origin.options.custom)?;
+        let of_qkeras = layer.config.is_of_qkeras();
+        let quantizer =
+            quantizer::input(layer.fields().get("input_quantizer"), &self.origin.options.custom, of_qkeras)?;
         self.apply(layer, quantizer, read)
     }
 
@@ -136,7 +138,7 @@ impl Builder<'_> {
         {
             return Err(format!("bias_quantizer is {}, expected null", crate::keras::inbound::brief(bias)));
         }
-        quantizer::kernel(fields.get(key), &self.origin.options.custom)
+        quantizer::kernel(fields.get(key), &self.origin.options.custom, layer.config.is_of_qkeras())
     }
 
     /// BinaryNet's `H`: a number, or `Glorot`, `sqrt(1.5 / (fan in + fan out))`.

@@ -56,16 +56,23 @@ impl Builder<'_> {
         check("dtype", check_dtype(layer.config));
         let kind = layer.config.kind.as_str();
         let (custom, keras) = (&self.origin.options.custom, self.origin.keras);
+        let of_qkeras = layer.config.is_of_qkeras();
         let (dense, conv, pool) = (kind.contains("Dense"), kind.contains("Conv"), kind.contains("Pool"));
         // Only what these classes are known to mean by a field; a class that is refused may mean anything.
         if !is_known(kind) {
             return wrong;
         }
         if dense || conv || kind.ends_with("Activation") {
-            check("activation", quantizer::activation(fields.get("activation"), custom, keras).map(drop));
+            check(
+                "activation",
+                quantizer::activation(fields.get("activation"), custom, keras, of_qkeras).map(drop),
+            );
         }
         if dense || conv {
-            check("input_quantizer", quantizer::input(fields.get("input_quantizer"), custom).map(drop));
+            check(
+                "input_quantizer",
+                quantizer::input(fields.get("input_quantizer"), custom, of_qkeras).map(drop),
+            );
             for field in ["kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer"] {
                 check(field, self.kernel_quantizer(layer, field).map(drop));
             }

@@ -137,12 +137,12 @@ mod tests {
     use serde_json::json;
 
     fn act(json: Value) -> Result<Activation, String> {
-        activation(&json, &CustomNames::new(), 2)
+        activation(&json, &CustomNames::new(), 2, true)
     }
 
     #[test]
     fn qkeras_binary_by_its_arguments() {
-        let q = |json: Value| kernel(&json, &CustomNames::new());
+        let q = |json: Value| kernel(&json, &CustomNames::new(), true);
         let dict =
             |alpha: Value| json!({ "class_name": "binary", "config": { "use_01": false, "alpha": alpha } });
         assert_eq!(q(dict(json!("auto_po2"))), Ok(Quantizer::FittedSign { power_of_two: true }));
@@ -173,7 +173,7 @@ mod tests {
                 offset: 0.0
             })
         );
-        let q = |json: Value| kernel(&json, &CustomNames::new());
+        let q = |json: Value| kernel(&json, &CustomNames::new(), true);
         let auto = json!({ "class_name": "ternary", "config": { "alpha": "auto_po2", "threshold": null, "number_of_unrolls": 5 } });
         assert_eq!(q(auto), Ok(Quantizer::FittedTernary { power_of_two: true, rounds: 5 }));
         assert_eq!(q(json!("ternary(0.5)")), Ok(Quantizer::ScaledTernary { threshold: 0.33, scale: 0.5 }));

@@ -191,15 +191,8 @@ impl Fold<'_> {
             let offsets = lines.iter().filter(|_| offsets == Offsets::Integer).map(|line| line.1);
             lines.iter().map(|line| line.0).chain(offsets)
         };
-        let smallest = numbers().map(f64::abs).filter(|&x| x > 0.0).reduce(f64::min);
-        let (true, Some(smallest)) = (value.f.has_public_lines(), smallest) else { return Ok(None) };
-        let whole = |unit: f64| {
-            let is_whole = |x: f64| (x / unit - (x / unit).round()).abs() <= 1e-9 * (x / unit).abs();
-            numbers().all(|x| is_whole(x) && (x / unit).abs() <= LARGEST_FACTOR)
-        };
-        let Some(unit) = (1..=64).map(|parts| smallest / f64::from(parts)).find(|&unit| whole(unit)) else {
-            return Ok(None);
-        };
+        let unit = value.f.has_public_lines().then(|| common_unit(numbers(), LARGEST_FACTOR)).flatten();
+        let Some(unit) = unit else { return Ok(None) };
         let factors = |of: fn(&(f64, f64)) -> f64| -> Vec<i64> {
             lines.iter().map(|line| (of(line) / unit).round() as i64).collect()
         };
@@ -263,6 +256,16 @@ impl Fold<'_> {
         let node = self.push(layer, Op::Truncate { bits }, &[value.node], shape, Kind::Int(kind));
         Ok(Value { node, f, parity: None, shape: value.shape.clone(), stream: None })
     }
+}
+
+/// The largest unit of which all numbers are whole multiples, up to `most`: the smallest number, or a small part of it.
+pub(super) fn common_unit(numbers: impl Iterator<Item = f64> + Clone, most: f64) -> Option<f64> {
+    let smallest = numbers.clone().map(f64::abs).filter(|&x| x > 0.0).reduce(f64::min)?;
+    let whole = |unit: f64| {
+        let is_whole = |x: f64| (x / unit - (x / unit).round()).abs() <= 1e-9 * (x / unit).abs();
+        numbers.clone().all(|x| is_whole(x) && (x / unit).abs() <= most)
+    };
+    (1..=64).map(|parts| smallest / f64::from(parts)).find(|&unit| whole(unit))
 }
 
 /// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but 0. A power of

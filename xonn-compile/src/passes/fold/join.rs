@@ -1,6 +1,6 @@
 //! Sums and joins of several tensors.
 
-use super::fixed::{Offsets, Units};
+use super::fixed::{Offsets, Units, common_unit};
 use super::{Fold, Value};
 use crate::graph::Layer;
 use crate::integer::{Kind, NodeId, Op, Range};
@@ -50,26 +50,41 @@ impl Fold<'_> {
         Ok(Value { node, f, parity: None, shape, stream: Some(stream) })
     }
 
+    /// The sum in whole multiples of one unit, where all slopes are public and such multiples: of signs, and of averages, also over the
+    /// edge, where they are 1/9, 1/6 and 1/4. A sum that is 0 in Keras is 0 here.
     fn add_exactly(&mut self, layer: &Layer, reads: &[Value]) -> Option<Value> {
-        let slopes: Vec<f64> = reads.iter().map(|read| read.f.public_slope()).collect::<Option<_>>()?;
-        let unit = slopes.iter().copied().reduce(f64::min).filter(|&unit| unit > 0.0)?;
-        let multiple = |slope: f64| {
-            let multiple = slope / unit;
-            (multiple == multiple.round() && multiple <= LARGEST_RATIO).then_some(multiple as i64)
-        };
-        let multiples: Vec<i64> = slopes.iter().map(|&slope| multiple(slope)).collect::<Option<_>>()?;
+        let slopes: Vec<Vec<f64>> =
+            reads.iter().map(|read| self.public_slopes(read)).collect::<Option<_>>()?;
+        let unit = common_unit(slopes.iter().flatten().copied(), LARGEST_RATIO)?;
         let (mut nodes, mut range, mut parity) = (Vec::new(), Range { lo: 0, hi: 0 }, Some(0));
-        for (read, &step) in reads.iter().zip(&multiples) {
+        for (read, slopes) in reads.iter().zip(&slopes) {
+            let scale: Vec<i64> = slopes.iter().map(|slope| (slope / unit).round() as i64).collect();
             let Range { lo, hi } = self.kind(read).range();
-            let (lo, hi) = (lo.checked_mul(step)?, hi.checked_mul(step)?);
+            let ends: Vec<i64> = scale
+                .iter()
+                .flat_map(|step| [lo.checked_mul(*step), hi.checked_mul(*step)])
+                .collect::<Option<_>>()?;
+            let (lo, hi) = (*ends.iter().min()?, *ends.iter().max()?);
             range = Range { lo: range.lo.checked_add(lo)?, hi: range.hi.checked_add(hi)? };
-            let mut node = self.shaped(layer, read);
-            if step != 1 {
-                let (op, kind) = (Op::Recode { step, offset: 0 }, Kind::Int(Range { lo, hi }));
-                node = self.push(layer, op, &[node], read.shape.clone(), kind);
-            }
-            nodes.push(node);
-            parity = match (parity, read.parity, step % 2) {
+            let (shape, kind) = (self.nodes[read.node].shape.clone(), Kind::Int(Range { lo, hi }));
+            let (node, odd) = match scale[..] {
+                [1] => (read.node, 1),
+                [step] => {
+                    (self.push(layer, Op::Recode { step, offset: 0 }, &[read.node], shape, kind), step % 2)
+                }
+                _ => {
+                    let steepest = scale.iter().map(|step| step.unsigned_abs()).max()?;
+                    let op = Op::Affine {
+                        offset: vec![0; scale.len()],
+                        bits: 64 - steepest.leading_zeros() + 1,
+                        scale,
+                    };
+                    (self.push(layer, op, &[read.node], shape, kind), 1)
+                }
+            };
+            let one_step = slopes.len() == 1;
+            nodes.push(self.shaped(layer, &Value { node, ..read.clone() }));
+            parity = match (parity, read.parity.filter(|_| one_step), odd) {
                 (Some(sum), _, 0) => Some(sum),
                 (Some(sum), Some(parity), _) => Some((sum + parity) % 2),
                 _ => None,
@@ -82,6 +97,17 @@ impl Fold<'_> {
         let f = FloatFn::line(offsets.into_iter().map(|offset| (unit, offset)).collect());
         let node = self.push(layer, Op::Add, &nodes, layer.shape.clone(), Kind::Int(range));
         Some(Value { node, f, parity, shape: layer.shape.clone(), stream: None })
+    }
+
+    /// The slopes of a tensor if they are the same for every model of this architecture: one, or one for each element until they repeat.
+    fn public_slopes(&self, read: &Value) -> Option<Vec<f64>> {
+        match read.f.public_slope() {
+            Some(slope) => Some(vec![slope]),
+            None if read.f.has_public_lines() => {
+                Some(self.lines(read).ok()?.into_iter().map(|(slope, _)| slope).collect())
+            }
+            None => None,
+        }
     }
 
     /// All tensors along the last axis; free.

@@ -212,6 +212,13 @@ impl Fold<'_> {
                 layer.name
             ));
         }
+        if exact_weights && let Some(scale) = weights.scales.iter().find(|scale| !whole(**scale)) {
+            self.notes.push(format!(
+                "layer {:?}: its kernel is of signs times numbers such as {scale}, whose sums round in Keras's float32, so single \
+                 predictions may differ where a sum is within rounding of a threshold or ties",
+                layer.name
+            ));
+        }
         let sums = weights.sums(fan_in);
         let count = if b == 0.0 { weights.scales.len() } else { sums.len() };
         let line = |channel: usize| {
