@@ -133,7 +133,7 @@ STAGED: dict[str, Staged] = {
             CropStage(epochs=30, side=32, first_rate=1.5e-3, last_rate=0.0, border=1),
         ),
     ),
-    # Deep ones, without a path around their layers, at half of their width; not trained to their end yet.
+    # Deep ones, without a path around their layers, at half of their width.
     "fitnet_half": taught(
         fitnet(0.5),
         (

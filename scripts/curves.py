@@ -123,12 +123,12 @@ def epochs_of(run: dict) -> int:
     return int(run["began_with"].split()[-2])
 
 
-def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
+def trimming(name: str, runs: dict, bundled: Point) -> None:
     """Accuracy against bytes, a line for each width: dots of validation images, rings of test images."""
     rows = [row for run in runs.values() for row in run["rounds"]]
     published = PUBLISHED[name]
-    sizes = [row["bytes"][MEASURE] / 1e6 for row in rows] + [published[0]]
-    seen = [100 * row[key] for row in rows for key in ("validation_accuracy", "test_accuracy")] + [published[1]]
+    sizes = [row["bytes"][MEASURE] / 1e6 for row in rows] + [published[0], bundled[0]]
+    seen = [100 * row[key] for row in rows for key in ("validation_accuracy", "test_accuracy")] + [published[1], bundled[1]]
     margin = 0.08 * (max(seen) - min(seen))
     wide = max(sizes) > 4 * min(sizes)
     x = Axis(min(sizes) / 1.2, max(sizes) * 1.2, LEFT, RIGHT, logarithmic=wide)
@@ -148,11 +148,10 @@ def trimming(name: str, runs: dict, chosen: list[int] | None) -> None:
         for row in run["rounds"]:
             a, tested = x.at(row["bytes"][MEASURE] / 1e6), y.at(100 * row["test_accuracy"])
             body.append(f'<circle cx="{a:.1f}" cy="{tested:.1f}" r="3" fill="#fff" stroke="{colour}"/>')
-            if row["sizes"] == chosen:
-                b = y.at(100 * row["validation_accuracy"])
-                body.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="8" fill="none" stroke="#111" stroke-width="1.6"/>')
+    a, b = x.at(bundled[0]), y.at(bundled[1])
+    body.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="8" fill="none" stroke="#111" stroke-width="1.6"/>')
     a, b = x.at(published[0]), y.at(published[1])
-    words = "× XONN, published (test images)" + ("; ◯ bundled here" if chosen else "")
+    words = "test images: × XONN, published; ◯ bundled here"
     # The mark at its place, its meaning above the frame, where no line is.
     body.append(f'<path d="M{a - 6:.1f},{b - 6:.1f} l12,12 m0,-12 l-12,12" stroke="#111" stroke-width="1.8"/>')
     body.append(text(RIGHT, 18, words, 'text-anchor="end"'))
@@ -188,9 +187,11 @@ def main() -> None:
     results = RESULTS / "trim.json"
     runs = json.loads(results.read_text()) if results.is_file() else {}
     for name, widths in runs.items():
-        record = REPO_ROOT / "models" / name / "training.json"
-        chosen = json.loads(record.read_text()).get("sizes") if record.is_file() else None
-        trimming(name, widths, chosen)
+        training_of, cost = (
+            json.loads((REPO_ROOT / "models" / name / file).read_text()) for file in ("training.json", "cost.json")
+        )
+        megabytes = cost["bytes_of_one_prediction"][MEASURE] / 1e6
+        trimming(name, widths, (megabytes, 100 * training_of["test_accuracy_h5"]))
     titles = {
         "bc1": "BC1 on CIFAR-10",
         "bc1_valid": "BC1 without padding on CIFAR-10",

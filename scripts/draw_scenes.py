@@ -21,7 +21,7 @@ SIDE = 32
 OVERSAMPLING = 8
 CELLS = 5  # of each kind
 # Networks on photographs.
-PHOTOGRAPHS = ("bc1", "bc1_valid", "bc1_wide")
+PHOTOGRAPHS = ("bc1", "bc1_valid", "bc1_wide", "fitnet_half", "vgg16_half")
 
 Shape = tuple[str, list[tuple[float, float]], tuple[int, int, int]]
 SKY, SEA, GRASS, ROAD = (150, 190, 230), (40, 90, 150), (80, 130, 60), (110, 110, 115)

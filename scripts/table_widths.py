@@ -19,7 +19,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from curves import BOTTOM, COLOURS, LEFT, RESULTS, RIGHT, TOP, Axis, frame, legend, line, text, write
+from curves import BOTTOM, COLOURS, LEFT, RESULTS, RIGHT, TOP, Axis, frame, legend, line, write
 
 FILE = RESULTS / "table_widths.json"
 WIDTHS = (1.0, 1.5, 2.0, 3.0, 4.0)
@@ -53,7 +53,7 @@ def draw(results: dict[str, dict[str, Any]]) -> None:
     x = Axis(0.8, 4.2, LEFT, RIGHT)
     y = Axis(5 * (min(values) // 5), 100, BOTTOM, TOP + 10)
     title = "Medical tables: accuracy by width, ten times five stratified splits"
-    body = frame(x, y, title, "XONN's scale s of the hidden layers", "per cent right, mean of the splits")
+    body = frame(x, y, title, "XONN's scale s of the hidden layers", "per cent right; dashed: its teacher, a float network")
     for (name, rows), colour in zip(results.items(), COLOURS):
         points = []
         for width, row in rows.items():
@@ -69,7 +69,6 @@ def draw(results: dict[str, dict[str, Any]]) -> None:
             f'<line x1="{LEFT}" y1="{teacher:.1f}" x2="{RIGHT}" y2="{teacher:.1f}" stroke="{colour}" '
             'stroke-dasharray="5 5"/>'
         )
-    body.append(text(RIGHT, 18, "dashed: the float network it learns from", 'text-anchor="end"'))
     body += legend([(TITLES[name], colour) for name, colour in zip(results, COLOURS)])
     write(RESULTS / "table_widths.svg", body)
 
