@@ -23,7 +23,7 @@ pub const HALF_OPEN: usize = 8;
 pub const HALF_OPEN_ALL: usize = 256;
 
 /// How often a listener is asked that cannot be waited for.
-const POLL: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(2);
 
 /// How a server accepts clients.
 #[derive(Clone)]

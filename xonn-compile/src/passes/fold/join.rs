@@ -94,6 +94,16 @@ impl Fold<'_> {
         for read in reads {
             offsets = sum_of_offsets(&layer.shape, &offsets, &self.lines(read).ok()?);
         }
+        // Two numbers that are each other's negative round alike; further ones meet what was rounded.
+        let sums = |read: &Value| matches!(self.nodes[read.node].op, Op::Add);
+        let rounds = slopes.iter().flatten().any(|slope| slope.abs().log2().fract() != 0.0);
+        if rounds && (reads.len() > 2 || reads.iter().any(sums)) {
+            self.notes.push(format!(
+                "layer {:?}: it adds up more than two tensors, averages among them, exactly; Keras rounds in between, so single \
+                 predictions may differ where a sum is within rounding of a threshold or 0",
+                layer.name
+            ));
+        }
         let f = FloatFn::line(offsets.into_iter().map(|offset| (unit, offset)).collect());
         let node = self.push(layer, Op::Add, &nodes, layer.shape.clone(), Kind::Int(range));
         Some(Value { node, f, parity, shape: layer.shape.clone(), stream: None })
