@@ -176,7 +176,8 @@ def trained(models: dict) -> list[str]:
         took = " / ".join(f"{run['median_ms'][scheme]:.0f} ms" for scheme in SCHEMES)
         accuracy = f"{run['accuracy']:.2%}".replace("%", " %")
         network, _, form = name.partition("_")
-        link = f"[{network.upper()}{form and ', ' + form}](../models/{name}/README.md)"
+        title = network.upper() if network[-1].isdigit() else network.capitalize()
+        link = f"[{title}{form and ', ' + form}](../models/{name}/README.md)"
         rows.append([link, accuracy, f"{run['and']:,}", *sizes, took, *PAPERS.get(network, ("", ""))])
     head = ["network", "accuracy", "ANDs", "first layer garbled, MB", "by oca, MB", "median", "XONN", "MiniONN"]
     return table(head, rows)
