@@ -71,11 +71,14 @@ def average_same(x: Any) -> Any:
 
 
 def sums_of_averages(x: Any) -> Any:
-    """Averages of 4, 6 and 9 signs are added to each other and to signs, and are often 0 together."""
+    """Averages of 4, 6 and 9 signs are added to each other and to signs, falling ones too, and are often 0 together."""
     a, b, c = (sign()(norm()(conv(4, first=True, padding="same")(x))) for _ in range(3))
     x = layers.Add()([layers.AveragePooling2D(3, 1, "same")(a), layers.AveragePooling2D(2, 1, "same")(b)])
     x = layers.Add()([layers.AveragePooling2D(3, 1, "same")(sign()(x)), c])
-    return head(x)
+    y, z = layers.MaxPooling2D(3, 2)(a), layers.AveragePooling2D(3, 2)(b)
+    y = sign()(layers.Add()([layers.Rescaling(-2.0)(y), y, layers.MaxPooling2D(3, 2)(c)]))
+    z = sign()(layers.Add()([layers.Rescaling(-1.0)(z), layers.AveragePooling2D((3, 2), 2)(a)]))
+    return head(layers.Concatenate()([layers.Flatten()(sign()(x)), layers.Flatten()(y), layers.Flatten()(z)]))
 
 
 def real_weights(x: Any) -> Any:

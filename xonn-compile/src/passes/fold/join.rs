@@ -67,10 +67,13 @@ impl Fold<'_> {
             let (lo, hi) = (*ends.iter().min()?, *ends.iter().max()?);
             range = Range { lo: range.lo.checked_add(lo)?, hi: range.hi.checked_add(hi)? };
             let (shape, kind) = (self.nodes[read.node].shape.clone(), Kind::Int(Range { lo, hi }));
-            let (node, odd) = match scale[..] {
-                [1] => (read.node, 1),
-                [step] => {
-                    (self.push(layer, Op::Recode { step, offset: 0 }, &[read.node], shape, kind), step % 2)
+            // Of several steps nothing is known.
+            let step = (scale.len() == 1).then(|| scale[0]);
+            let node = match step {
+                Some(1) => read.node,
+                // Other numbers for the same bits, which must rise.
+                Some(step) if step > 0 => {
+                    self.push(layer, Op::Recode { step, offset: 0 }, &[read.node], shape, kind)
                 }
                 _ => {
                     let steepest = scale.iter().map(|step| step.unsigned_abs()).max()?;
@@ -79,14 +82,13 @@ impl Fold<'_> {
                         bits: 64 - steepest.leading_zeros() + 1,
                         scale,
                     };
-                    (self.push(layer, op, &[read.node], shape, kind), 1)
+                    self.push(layer, op, &[read.node], shape, kind)
                 }
             };
-            let one_step = slopes.len() == 1;
             nodes.push(self.shaped(layer, &Value { node, ..read.clone() }));
-            parity = match (parity, read.parity.filter(|_| one_step), odd) {
-                (Some(sum), _, 0) => Some(sum),
-                (Some(sum), Some(parity), _) => Some((sum + parity) % 2),
+            parity = match (parity, read.parity, step.map(|step| step % 2 == 0)) {
+                (Some(sum), _, Some(true)) => Some(sum),
+                (Some(sum), Some(parity), Some(false)) => Some((sum + parity) % 2),
                 _ => None,
             };
         }
