@@ -411,3 +411,12 @@ proptest! {
         }
     }
 }
+
+/// A border of zeros around numbers on a grid of eighths, whose sums no sign follows: they were off by two at the border.
+#[test]
+fn sums_around_a_border_that_is_off_the_grid() {
+    let seed = 8_750_367_640_819_995_982;
+    let graph = network(seed, true);
+    let network = passes::run(&graph, &options(OutputMode::Argmax)).expect("it compiles").network;
+    circuit_is_the_integers(&network, &samples(seed, network.input.shape.iter().product()));
+}

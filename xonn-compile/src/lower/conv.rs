@@ -44,9 +44,9 @@ pub(super) fn conv2d(
         Pad::Drop => 0,
         Pad::Bit(_) => (kernel_size - n) as i64 * planes.largest(),
     };
-    Sum::of(if pad == Pad::Drop { widest } else { kernel_size }, planes, x.encoding)
-        .check()
-        .map_err(|reason| lowering.unsupported(id, reason))?;
+    let whole = Sum::of(if pad == Pad::Drop { widest } else { kernel_size }, planes, x.encoding);
+    let possible = whole.check().and_then(|()| whole.check_stored(cuts));
+    possible.map_err(|reason| lowering.unsupported(id, reason))?;
     // Each class's sum by itself, and with all others in one encoding.
     let sums = classes.iter().map(|class| {
         let n = class.tap_count() * channels;

@@ -30,7 +30,7 @@ pub(super) fn dense(
     let x = lowering.input_of(id);
     let (n, planes) = (x.elements(), kernel.planes);
     let sum = Sum::of(n, planes, x.encoding);
-    sum.check().map_err(|reason| lowering.unsupported(id, reason))?;
+    sum.check().and_then(|()| sum.check_stored(cuts)).map_err(|reason| lowering.unsupported(id, reason))?;
     let (shape, encoding) = match cuts {
         Some(_) => (Shape::linear_threshold(n, planes, x.encoding), Encoding::BIT),
         None => (
@@ -123,6 +123,17 @@ impl Sum {
             return Err(format!(
                 "sums of {} numbers of {} bits are too wide, at most 60 bits",
                 self.n, self.x.width
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether it can be stored, if no threshold follows: `x` and `-x` must lie on one grid of steps.
+    pub fn check_stored(self, cuts: Option<&[Cut]>) -> Result<(), String> {
+        let Encoding { lo, step, .. } = self.x;
+        if cuts.is_none() && 2 * lo % step != 0 {
+            return Err(format!(
+                "it adds up numbers from {lo} in steps of {step} with both signs, which lie on no common grid"
             ));
         }
         Ok(())

@@ -298,13 +298,14 @@ impl<'a> Linear<'a> {
                 _ => None,
             };
         }
-        // t' = m t - m t_pad is an integer that is 0 at the padding, for a small m such as 2 in x = q / 127.5 - 1.
+        // t' = m t - m t_pad is an integer that is 0 at the padding, for m = 1 or m = 2 as in x = q / 127.5 - 1. With a larger m the
+        // numbers of both signs of a weight would not lie on one grid of steps of m.
         // Keras's scale is a float32, so t is a fraction only up to that precision.
         let whole = |m: &i64| {
             let multiple = *m as f64 * t;
             multiple.abs() < 1e6 && (multiple - multiple.round()).abs() <= 2e-7 * multiple.abs().max(1.0)
         };
-        let step = (1..=16).find(whole)?;
+        let step = (1..=2).find(whole)?;
         Some(Padded::Recoded { step, offset: -(step as f64 * t).round() as i64 })
     }
 
