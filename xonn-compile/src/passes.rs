@@ -20,10 +20,12 @@ pub struct Options {
     pub input: InputOptions,
     /// Bits of the fixed-point scales of a head with BatchNorm.
     pub head_bits: u32,
-    /// Bits of a weight of layers with real weights.
-    pub weight_bits: u32,
+    /// Bits of a weight of layers with real weights; `None`: as many as the number of signs behind them asks for, 16 at least.
+    pub weight_bits: Option<u32>,
     /// Bits of the fixed point in which real tensors are added up or compared.
     pub scale_bits: u32,
+    /// Whether a circuit is built whose roundings turn many signs or classes; else it is refused.
+    pub allow_error: bool,
     /// What the client learns.
     pub output: OutputMode,
     /// Binary digits of a score behind the point.
@@ -45,8 +47,9 @@ impl Default for Options {
         Self {
             input: InputOptions::default(),
             head_bits: 24,
-            weight_bits: 16,
+            weight_bits: None,
             scale_bits: 34,
+            allow_error: false,
             output: OutputMode::Argmax,
             score_bits: 20,
         }

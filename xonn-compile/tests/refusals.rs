@@ -130,7 +130,7 @@ fn a_float_kernel_is_written_in_fixed_point_and_the_user_is_told() {
     let graph = keras::read_bytes(bytes, "model", None, &options()).expect("it can be read");
     let notes = passes::run(&graph, &Options::default()).expect("it has integers").notes;
     assert!(notes.iter().any(|n| n.contains("real numbers, written in 16 bits")), "{notes:?}");
-    let none = Options { weight_bits: 0, ..Options::default() };
+    let none = Options { weight_bits: Some(0), ..Options::default() };
     let error = passes::run(&graph, &none).expect_err("no bits").to_string();
     assert!(error.contains("--weight-bits 0"), "{error}");
 }

@@ -12,9 +12,6 @@ use crate::keras::{self, KerasError, ReadOptions};
 use crate::passes::{self, Compiled, InputOptions, OutputMode, PassError};
 use crate::{calibrate, lower};
 
-/// Bits of a real weight where nobody says otherwise: so many that classes are Keras's.
-const DEFAULT_WEIGHT_BITS: u32 = 16;
-
 /// What the client learns.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum OutputArg {
@@ -46,12 +43,16 @@ pub struct ModelOptions {
     /// Take the input's encoding (unless the client standardises), and the bits of real weights, from the samples x of this file
     #[arg(long, value_name = "D.npz", conflicts_with_all = ["input_signed", "input_scale", "input_zero"])]
     calibrate: Option<PathBuf>,
-    /// Bits of each weight of layers whose weights are real numbers (default 16, or what --calibrate finds enough)
+    /// Bits of each weight of layers whose weights are real numbers (default 16 to 22, more where
+    /// more signs follow; or what --calibrate finds enough)
     #[arg(long, value_name = "B")]
     weight_bits: Option<u32>,
     /// Bits of the fixed point where real numbers are added up or compared, as in residual networks
     #[arg(long, value_name = "B", default_value_t = 34)]
     scale_bits: u32,
+    /// Build the circuit even if fixed point is so coarse that many signs or classes come out otherwise than in Keras
+    #[arg(long)]
+    allow_error: bool,
     /// What the client learns: the class, or all scores
     #[arg(long = "output", value_name = "MODE", default_value = "argmax")]
     output_mode: OutputArg,
@@ -125,8 +126,9 @@ impl ModelOptions {
                 standardised: self.input_standardised,
             },
             head_bits: self.head_bits,
-            weight_bits: self.weight_bits.unwrap_or(DEFAULT_WEIGHT_BITS),
+            weight_bits: self.weight_bits,
             scale_bits: self.scale_bits,
+            allow_error: self.allow_error,
             output: match self.output_mode {
                 OutputArg::Argmax => OutputMode::Argmax,
                 OutputArg::Scores => OutputMode::Scores,

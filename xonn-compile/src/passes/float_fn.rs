@@ -132,13 +132,16 @@ impl FloatFn {
         }
     }
 
-    /// The integer divided by `count` before anything else: the mean of `count` numbers in terms of their sum. `None` if the
-    /// numbers come from several tensors.
+    /// The integer divided by `count` before anything else: the mean of `count` numbers in terms of their sum.
     #[must_use]
-    pub fn mean_of(mut self, count: usize) -> Option<Self> {
-        let Base::Line(line) = &mut self.base else { return None };
-        line.iter_mut().for_each(|(scale, _)| *scale /= count as f64);
-        Some(self)
+    pub fn mean_of(mut self, count: usize) -> Self {
+        match &mut self.base {
+            Base::Line(line) => line.iter_mut().for_each(|(scale, _)| *scale /= count as f64),
+            Base::Joined { parts, .. } => {
+                parts.iter_mut().for_each(|part| *part = std::mem::take(part).mean_of(count));
+            }
+        }
+        self
     }
 
     /// Whether nothing is computed.

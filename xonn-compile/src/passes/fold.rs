@@ -7,6 +7,8 @@
 //! Quantisers, poolings and the output consume the function; linear layers need one that is the same line for all
 //! elements, `x = a t + b`, since `sum(w x) = a sum(w t) + b sum(w)`.
 
+mod accuracy;
+mod bounds;
 mod fixed;
 mod join;
 mod kernel;
@@ -20,7 +22,9 @@ use std::sync::Arc;
 use super::float_fn::FloatFn;
 use super::{InputOptions, Options, OutputMode, PassError, affine_head};
 use crate::graph::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Padding, Quantizer};
-use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
+use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Planes, Range};
+use accuracy::{Accuracy, Typical};
+use bounds::Bounds;
 use fixed::{Stream, Streams};
 
 /// Runs the pass.
@@ -40,10 +44,14 @@ pub(super) fn run(
         .collect();
     let spec = input_spec(graph, &used, options, notes)?;
     let mut streams = Streams::default();
+    let options = Options {
+        weight_bits: Some(options.weight_bits.unwrap_or_else(|| weight_bits(graph))),
+        ..options.clone()
+    };
     for _ in 0..MOST_ATTEMPTS {
         let mut own_notes = Vec::new();
         let network;
-        (network, streams) = attempt(graph, options, &mut own_notes, (&used, &spec), streams)?;
+        (network, streams) = attempt(graph, &options, &mut own_notes, (&used, &spec), streams)?;
         if !streams.again {
             notes.append(&mut own_notes);
             return Ok(network);
@@ -53,6 +61,38 @@ pub(super) fn run(
     let reason = "the units of its sums do not settle, expected branches of similar size".into();
     Err(PassError::Layer { layer: graph.graph[graph.output].name.clone(), reason })
 }
+
+/// Bits of a real weight where nobody says otherwise, from the architecture alone: a weight is rounded by some `2^-bits` of the
+/// deviation of its sum, and each sign that such a sum reaches may turn, so one bit more for twice as many signs.
+fn weight_bits(graph: &LayerGraph) -> u32 {
+    let mut inexact: HashMap<NodeIndex, bool> = HashMap::new();
+    let mut signs = 0usize;
+    for node in graph.order().unwrap_or_default() {
+        let layer = &graph.graph[node];
+        let read = graph.inputs_of(node).iter().any(|read| inexact[read]);
+        let is = match &layer.op {
+            LayerOp::Quantize(_) => {
+                signs += if read { layer.shape.iter().product() } else { 0 };
+                false
+            }
+            LayerOp::Dense { kernel, secret_scale, .. }
+            | LayerOp::Conv2d { kernel, secret_scale, .. }
+            | LayerOp::DepthwiseConv2d { kernel, secret_scale, .. } => {
+                let depthwise = matches!(layer.op, LayerOp::DepthwiseConv2d { .. });
+                read || !linear::is_exact(kernel, depthwise, *secret_scale)
+            }
+            _ => read,
+        };
+        inexact.insert(node, is);
+    }
+    (usize::BITS - signs.leading_zeros() + 5).clamp(LEAST_WEIGHT_BITS, MOST_WEIGHT_BITS)
+}
+
+/// Bits of a real weight in front of few signs, or none.
+const LEAST_WEIGHT_BITS: u32 = 16;
+
+/// Bits of a real weight in front of any number of signs.
+const MOST_WEIGHT_BITS: u32 = 22;
 
 /// How often the layers are looked at until all that joins a stream is known to fit; each attempt settles a stream.
 const MOST_ATTEMPTS: usize = 64;
@@ -64,7 +104,17 @@ fn attempt(
     (used, spec): (&[NodeIndex], &InputSpec),
     streams: Streams,
 ) -> Result<(IntegerNetwork, Streams), PassError> {
-    let mut fold = Fold { nodes: Vec::new(), values: HashMap::new(), streams, notes, options };
+    let mut fold = Fold {
+        nodes: Vec::new(),
+        bounds: Vec::new(),
+        slacks: Vec::new(),
+        values: HashMap::new(),
+        streams,
+        notes,
+        options,
+        own_units: false,
+        turned: 0.0,
+    };
     if used.len() > 1 {
         let layer = &graph.graph[used[0]];
         fold.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
@@ -87,13 +137,15 @@ fn attempt(
                     (Op::Permute { source: (before..before + elements(&node)).collect() }, vec![0])
                 };
                 let id = fold.push(layer, op, &reads, layer.shape.clone(), kind);
-                Value { node: id, f, parity: None, shape: layer.shape.clone(), stream: None }
+                let accuracy = Accuracy::all(of_input(spec));
+                Value { node: id, f, parity: None, shape: layer.shape.clone(), stream: None, accuracy }
             }
             // The client has done it.
             LayerOp::Normalize { .. } if !spec.features.is_empty() && graph.inputs_of(node) == used => {
                 fold.values[&used[0]].clone()
             }
             _ => {
+                fold.own_units = is_normalised(graph, node);
                 let reads: Vec<Value> =
                     graph.inputs_of(node).iter().map(|read| fold.values[read].clone()).collect();
                 fold.layer(layer, reads)
@@ -123,6 +175,36 @@ struct Value {
     shape: Vec<usize>,
     /// Of numbers in fixed point: where, so that later summands take their units.
     stream: Option<Stream>,
+    /// How the real numbers spread, and how far rounding moves them.
+    accuracy: Accuracy,
+}
+
+/// The client's numbers, taken as spread evenly over their range; standardised ones are.
+fn of_input(spec: &InputSpec) -> Typical {
+    if !spec.features.is_empty() {
+        return Typical::SIGN;
+    }
+    let Range { lo, hi } = spec.range();
+    let (width, middle) = ((hi - lo) as f64, (hi + lo) as f64 / 2.0);
+    let spread = width / 12f64.sqrt();
+    Typical { mean: middle, spread, error: 0.0 }.line((spec.scale, -spec.scale * spec.zero as f64))
+}
+
+/// Whether all that reads a layer compares or normalises each of its channels by itself, so that each may have a unit of its
+/// own for nothing. Told by the architecture.
+fn is_normalised(graph: &LayerGraph, node: NodeIndex) -> bool {
+    let readers = graph.readers_of(node);
+    node != graph.output
+        && !readers.is_empty()
+        && readers.iter().all(|&reader| match &graph.graph[reader].op {
+            LayerOp::BatchNorm(_) | LayerOp::Quantize(_) => true,
+            LayerOp::NoOp
+            | LayerOp::Function(_)
+            | LayerOp::Rescale { .. }
+            | LayerOp::MaxPool2d(_)
+            | LayerOp::AveragePool2d(_) => is_normalised(graph, reader),
+            _ => false,
+        })
 }
 
 /// How the client's numbers enter: one input as it is, several one after another.
@@ -169,16 +251,49 @@ fn input_spec(
 /// Most bits of a score before its lowest ones are dropped.
 const SCORE_BITS: u32 = 57;
 
+/// Most bits of a sum that becomes a score.
+const SCORE_WIDTH: u32 = 26;
+
 struct Fold<'a> {
     nodes: Vec<Node>,
+    /// What each node's integers can be with these weights: secret.
+    bounds: Vec<Bounds>,
+    /// By how many bits each node's range may be wider than a channel's bounds: public.
+    slacks: Vec<u32>,
     values: HashMap<NodeIndex, Value>,
     streams: Streams,
     notes: &'a mut Vec<String>,
     options: &'a Options,
+    /// Whether the layer that is looked at [`is_normalised`].
+    own_units: bool,
+    /// How many signs of a prediction rounding is expected to turn.
+    turned: f64,
 }
+
+/// Most bits by which a public range is taken to be wider than what is in it.
+const MOST_SLACK: u32 = 8;
 
 impl Fold<'_> {
     fn push(&mut self, layer: &Layer, op: Op, reads: &[NodeId], shape: Vec<usize>, kind: Kind) -> NodeId {
+        let read: Vec<(&Bounds, usize)> =
+            reads.iter().map(|&read| (&self.bounds[read], self.nodes[read].channels())).collect();
+        let bounds = Bounds::of(&op, &read, kind, shape.iter().product());
+        let read = reads.iter().map(|&read| self.slacks[read]).max().unwrap_or(0);
+        let slack = match &op {
+            Op::Threshold { .. } => 0,
+            Op::Dense { kernel, .. } | Op::Conv2d { kernel, .. } => match kernel.planes {
+                Planes::Sign => read,
+                Planes::Ternary => read + 2,
+                Planes::Odd { .. } => {
+                    let outputs = shape.last().copied().unwrap_or(1);
+                    let fan_in = kernel.weights.len() / outputs.max(1);
+                    read + usize::BITS - fan_in.saturating_sub(1).leading_zeros()
+                }
+            },
+            _ => read,
+        };
+        self.bounds.push(bounds);
+        self.slacks.push(slack.min(MOST_SLACK));
         self.nodes.push(Node { name: layer.name.clone(), op, inputs: reads.to_vec(), shape, kind });
         self.nodes.len() - 1
     }
@@ -202,9 +317,26 @@ impl Fold<'_> {
             LayerOp::MaxPool2d(pool) => return self.max_pool(layer, &value, pool),
             LayerOp::AveragePool2d(pool) => return self.average_pool(layer, &value, pool),
             LayerOp::Quantize(quantizer) => return self.quantize(layer, &value, *quantizer),
-            LayerOp::BatchNorm(norm) => value.f.norm(norm),
-            LayerOp::Rescale { scale, offset } => value.f.rescale(*scale, *offset),
-            LayerOp::Normalize { mean, deviation } => value.f.normalize(mean, deviation),
+            LayerOp::BatchNorm(norm) => {
+                value.accuracy = value.accuracy.normalised(norm, value.shape.iter().product());
+                value.f.norm(norm);
+            }
+            LayerOp::Rescale { scale, offset } => {
+                let line = (f64::from(*scale), f64::from(*offset));
+                value.accuracy = value.accuracy.map(1, 1, |_, x| x.line(line));
+                value.f.rescale(*scale, *offset);
+            }
+            LayerOp::Normalize { mean, deviation } => {
+                // What adapts to the data gives a deviation of 1.
+                let of = |array: &Array, i: usize| f64::from(array.data[i % array.data.len()]);
+                let (period, elements) =
+                    (mean.data.len().max(deviation.data.len()), value.shape.iter().product());
+                value.accuracy = value.accuracy.map(period, elements, |i, x| Typical {
+                    error: x.error / of(deviation, i),
+                    ..Typical::SIGN
+                });
+                value.f.normalize(mean, deviation);
+            }
             LayerOp::Function(Function::Softmax | Function::LogSoftmax) => {
                 return Err(
                     "a softmax inside of the network has no integer form, expected one at the end".into()
@@ -252,6 +384,7 @@ impl Fold<'_> {
     fn permute(&mut self, layer: &Layer, mut value: Value, source: Vec<usize>) -> Value {
         if source.iter().enumerate().any(|(i, &s)| i != s) {
             value.f.permute(&source);
+            value.accuracy = value.accuracy.moved(&source);
             let kind = self.kind(&value);
             value.node = self.push(layer, Op::Permute { source }, &[value.node], layer.shape.clone(), kind);
         }
@@ -283,6 +416,8 @@ impl Fold<'_> {
         if self.kind(value) == Kind::Bit && value.f.is_identity() && is_sign {
             return Ok(Value { f, parity: Some(1), ..value.clone() });
         }
+        self.may_be_compared(value, quantizer)?;
+        let accuracy = Accuracy::all(Typical::SIGN.line(((high - low) / 2.0, (high + low) / 2.0)));
         let range = self.kind(value).range();
         let threshold = |fold: &mut Self, quantizer: Quantizer| -> Result<NodeId, String> {
             let cuts = fold.cuts(value, range, &shape, quantizer)?;
@@ -305,10 +440,17 @@ impl Fold<'_> {
             let kind = Kind::Int(Range { lo: -2, hi: 2 });
             let node = self.push(layer, Op::Add, &bits, shape, kind);
             let f = FloatFn::line(vec![(0.5, 0.0)]);
-            return Ok(Value { node, f, parity: Some(0), shape: value.shape.clone(), stream: None });
+            return Ok(Value {
+                node,
+                f,
+                parity: Some(0),
+                shape: value.shape.clone(),
+                stream: None,
+                accuracy,
+            });
         }
         let node = threshold(self, quantizer)?;
-        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone(), stream: None })
+        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone(), stream: None, accuracy })
     }
 
     /// Whether a sum can be met where the float layer gives exactly 0.
@@ -332,10 +474,10 @@ impl Fold<'_> {
 
     /// How many bits real weights get.
     fn weight_bits(&self, layer: &Layer) -> Result<u32, String> {
-        match self.options.weight_bits {
-            bits @ 1..=20 => Ok(bits),
+        match self.options.weight_bits.unwrap_or(LEAST_WEIGHT_BITS) {
+            bits @ 1..=22 => Ok(bits),
             bits => Err(format!(
-                "--weight-bits {bits} for the real weights of {:?}, expected 1 to 20",
+                "--weight-bits {bits} for the real weights of {:?}, expected 1 to 22",
                 layer.name
             )),
         }
@@ -386,6 +528,13 @@ impl Fold<'_> {
         }
         if value.f.period() > 1 && self.lines(&value).is_ok() {
             value = self.narrow(layer, &value, fixed::MOST_BITS)?;
+        }
+        self.may_be_predicted()?;
+        if options.output != OutputMode::Scores {
+            match elements {
+                1 => self.may_be_compared(&value, Quantizer::Heaviside)?,
+                _ => self.may_be_ranked(&value, elements)?,
+            }
         }
         let kind = self.kind(&value);
         value.node = self.shaped(layer, &value);
@@ -460,7 +609,7 @@ impl Fold<'_> {
         let mut value = value.clone();
         value.node = self.shaped(layer, &value);
         let value =
-            &if self.lines(&value).is_ok() { self.narrow(layer, &value, fixed::WIDEST)? } else { value };
+            &if self.lines(&value).is_ok() { self.narrow(layer, &value, SCORE_WIDTH)? } else { value };
         let range = self.kind(value).range();
         let width = 64 - range.magnitude().max(1).leading_zeros();
         // As many as leave scores of 2^16; scales up to 2^11, a BatchNorm that divides by little, where sums are narrow.

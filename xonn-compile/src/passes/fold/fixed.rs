@@ -11,14 +11,23 @@ use crate::graph::Layer;
 use crate::integer::{Kind, Op, Range};
 use crate::passes::float_fn::FloatFn;
 
-/// Bits of a real number that is computed with further.
+/// Most bits of a number that a linear layer reads.
 pub(super) const MOST_BITS: u32 = 32;
 
-/// Bits of a real number that is scaled.
-pub(super) const WIDEST: u32 = 26;
+/// Bits that a real number keeps of what its channel can be, before it is scaled.
+const WIDEST: u32 = 26;
 
-/// Fewest bits of a scale, more than those of a float32 number.
-const SCALE_BITS: u32 = 26;
+/// Most bits of a number that is scaled, for the product to fit 64 bits.
+const SCALED_BITS: u32 = 32;
+
+/// Bits of a scale beside those that its numbers leave: more than those of a float32 number.
+const SCALE_BITS: u32 = 25;
+
+/// The part of a unit's numbers that is left free, for roundings.
+const MARGIN: f64 = 1.0 / 64.0;
+
+/// Slack of tensors whose channels share a unit, or take that of others.
+const UNEVEN: u32 = 4;
 
 /// Largest whole multiple of a unit that is not written as fixed point.
 const LARGEST_FACTOR: f64 = 4096.0;
@@ -71,7 +80,8 @@ impl Fold<'_> {
         joining: impl Iterator<Item = &'v Vec<f64>>,
     ) {
         let joined = joining.fold(vec![0.0], |a, b| larger(&a, b));
-        let most = f64::from(self.options.scale_bits).exp2() * (1.0 + 1e-9);
+        // Half of the margin, so that what is near it is not looked at again and again.
+        let most = f64::from(self.options.scale_bits).exp2() * (1.0 - MARGIN / 2.0);
         let count = joined.len().max(units.len());
         if (0..count).any(|i| joined[i % joined.len()] > units[i % units.len()] * most) {
             let known = self.streams.largest.entry(stream.clone()).or_insert_with(|| vec![0.0]);
@@ -116,66 +126,86 @@ impl Fold<'_> {
         {
             return Ok(exact);
         }
-        let value = &self.narrow(layer, value, WIDEST)?;
-        let units = match units {
-            Units::Given(units) => units.to_vec(),
-            Units::ByChannel => self.units(&layer.name, [self.largest(value, offsets)?].iter()),
+        let most_bits = (WIDEST + self.slack(value)).min(SCALED_BITS);
+        let value = &self.narrow(layer, value, most_bits)?;
+        let (units, slack) = match units {
+            Units::Given(units) => (units.to_vec(), UNEVEN),
+            Units::ByChannel => (self.units(&layer.name, [self.largest(value, offsets)?].iter()), 1),
             Units::Common => {
                 let largest = self.largest(value, offsets)?.into_iter().fold(0.0, f64::max);
-                vec![unit_for(largest, bits)]
+                (vec![unit_for(largest, bits)], UNEVEN)
             }
         };
         let lines = self.lines(value)?;
         let channels = value.shape.last().copied().unwrap_or(1);
+        let elements: usize = value.shape.iter().product();
         let count = match units.len() {
             1 => lines.len(),
             _ if channels.is_multiple_of(lines.len()) => channels,
-            _ => value.shape.iter().product(),
+            _ => elements,
         };
         let unit = |i: usize| units[i % units.len()];
-        let magnitude = self.kind(value).range().magnitude().max(1);
-        let lost = SCALE_BITS.saturating_sub(bits.saturating_sub(magnitude.ilog2()));
+        let width = 64 - self.kind(value).range().magnitude().max(1).leading_zeros();
+        let lost = (SCALE_BITS + width).saturating_sub(bits);
         let fine = |i: usize| unit(i) * (-f64::from(lost)).exp2();
-        // One more for the rounding, one for the sign.
-        let scale_bits = bits.saturating_sub(magnitude.ilog2()) + lost + 2;
+        // One more for the sign, one because the largest number may be half of what its width holds.
+        let scale_bits = (bits + lost + self.slack(value) + 2).saturating_sub(width).max(2);
         let most = (1i64 << (scale_bits - 1)) - 1;
-        let span = most * magnitude;
-        let mut scale: Vec<i64> =
-            (0..count).map(|i| (lines[i % lines.len()].0 / fine(i)).round() as i64).collect();
+        let mut scale: Vec<i64> = (0..count)
+            .map(|i| match self.bound(value, i).magnitude() {
+                0 => 0,
+                _ => (lines[i % lines.len()].0 / fine(i)).round() as i64,
+            })
+            .collect();
         if self.streams.again {
             scale.iter_mut().for_each(|scale| *scale = (*scale).clamp(-most, most)); // all of it is done again
         }
         if let Some(scale) = scale.iter().find(|scale| scale.unsigned_abs() > most as u64) {
             return Err(format!("a scale of {scale} does not fit {scale_bits} bits"));
         }
-        let error = |i: usize| (fine(i) * magnitude as f64 + if lost > 0 { unit(i) } else { 0.0 }) / 2.0;
+        let size = |i: usize| self.bound(value, i).magnitude() as f64;
+        let error = |i: usize| (fine(i) * size(i) + if lost > 0 { unit(i) } else { 0.0 }) / 2.0;
         self.notes.push(format!(
             "layer {:?}: real numbers are compared or added in fixed point, each off by at most {:.1e}, or {:.1e} of the \
              largest possible one of its channel; --scale-bits {bits} more or less",
             layer.name,
-            (0..units.len()).map(error).fold(0.0, f64::max),
+            (0..count.max(units.len())).map(error).fold(0.0, f64::max),
             error(0) / unit(0) * (-f64::from(bits)).exp2(),
         ));
+        let accuracy = value.accuracy.rounded(count, elements, |i| {
+            let (slope, offset) = lines[i % lines.len()];
+            // Integers whose scale is whole are exact; of other scales each lies within half a step.
+            let exact = (slope / fine(i)).fract() == 0.0;
+            let of_scale = if exact || slope == 0.0 {
+                0.0
+            } else {
+                fine(i) / slope.abs() * value.accuracy.at(i).size_from(offset)
+            };
+            of_scale.hypot(if lost > 0 { unit(i) } else { 0.0 }) / 12f64.sqrt()
+        });
         let shape = self.nodes[value.node].shape.clone();
         let at = |i: usize| lines[i % lines.len()].1;
-        let (offset, largest, rest): (Vec<i64>, i64, Vec<f64>) = match offsets {
-            Offsets::Float => (vec![0; count], span, (0..count).map(at).collect()),
+        let (offset, rest): (Vec<i64>, Vec<f64>) = match offsets {
+            Offsets::Float => (vec![0; count], (0..count).map(at).collect()),
             Offsets::Integer => {
-                let whole = |i: usize| (at(i) / fine(i)).round() as i64;
-                ((0..count).map(whole).collect(), span + (1 << (bits + lost)), vec![0.0; units.len()])
+                ((0..count).map(|i| (at(i) / fine(i)).round() as i64).collect(), vec![0.0; units.len()])
             }
         };
-        let range = |bits: u32| Kind::Int(Range { lo: -largest >> bits, hi: largest >> bits });
+        // Units are chosen so that the numbers fit, which the bounds of what is pushed here show.
+        let largest = (1i64 << (bits + lost)) - 1;
+        let range = |bits: u32| Kind::Int(Range { lo: (-largest - 1) >> bits, hi: largest >> bits });
         let op = Op::Affine { scale, offset, bits: scale_bits };
         let mut node = self.push(layer, op, &[value.node], shape.clone(), range(0));
         if lost > 0 {
             node = self.push(layer, Op::Truncate { bits: lost }, &[node], shape, range(lost));
         }
+        self.slacks[node] = slack;
         // Dropped bits are taken to be in the middle.
         let middle = |i: usize| if lost > 0 { (unit(i) - fine(i)) / 2.0 } else { 0.0 };
         let lines = rest.iter().enumerate().map(|(i, offset)| (unit(i), offset + middle(i))).collect();
         let stream = Some(layer.name.as_str().into());
-        Ok(Value { node, f: FloatFn::secret_line(lines), parity: None, shape: value.shape.clone(), stream })
+        let f = FloatFn::secret_line(lines);
+        Ok(Value { node, f, parity: None, shape: value.shape.clone(), stream, accuracy })
     }
 
     /// Exact integers, where all lines are public and multiples of a small fraction: averages over the edge are sums times
@@ -210,26 +240,50 @@ impl Fold<'_> {
         let kind = Kind::Int(Range { lo: -most, hi: most });
         let node = self.push(layer, Op::Affine { scale, offset, bits }, &[value.node], shape, kind);
         let f = FloatFn::line(rest.into_iter().map(|offset: f64| (unit, offset)).collect());
-        Ok(Some(Value { node, f, parity: None, shape: value.shape.clone(), stream: None }))
+        Ok(Some(Value { node, f, parity: None, stream: None, ..value.clone() }))
     }
 
     /// The largest number of each channel, with or without the offsets of its lines; one for all if they share a line.
+    ///
+    /// A channel whose integers are far smaller than its tensor's could be, by more than its slack, counts as larger than it is: the bits
+    /// of its scale are public.
     pub(super) fn largest(&self, value: &Value, offsets: Offsets) -> Result<Vec<f64>, String> {
-        let magnitude = self.kind(value).range().magnitude().max(1) as f64;
-        let of = |(slope, offset): (f64, f64)| match offsets {
-            Offsets::Float => slope.abs() * magnitude,
-            Offsets::Integer => (slope.abs() * magnitude).max(offset.abs()),
+        let public = (self.kind(value).range().magnitude().max(1) >> self.slack(value)) as f64;
+        let of = |(slope, offset): (f64, f64), bound: Range| {
+            let steep = slope.abs() * public.max(bound.magnitude() as f64);
+            match offsets {
+                Offsets::Float => steep,
+                Offsets::Integer => {
+                    let end = |t: i64| (slope * t as f64 + offset).abs();
+                    steep.max(end(bound.lo)).max(end(bound.hi)).max(offset.abs())
+                }
+            }
         };
         let lines = self.lines(value)?;
+        let bounds = self.bounds[value.node].period();
         if lines.len() == 1 {
-            return Ok(vec![of(lines[0])]);
+            let all = (0..bounds).map(|i| of(lines[0], self.bound(value, i)));
+            return Ok(vec![all.fold(0.0, f64::max)]);
         }
         let channels = value.shape.last().copied().unwrap_or(1);
+        let elements: usize = value.shape.iter().product();
+        let repeats = [lines.len(), bounds].iter().all(|&n| channels.is_multiple_of(n));
         let mut largest = vec![0.0f64; channels];
-        for i in 0..lines.len().max(channels) {
-            largest[i % channels] = largest[i % channels].max(of(lines[i % lines.len()]));
+        for i in 0..if repeats { channels } else { elements } {
+            let x = of(lines[i % lines.len()], self.bound(value, i));
+            largest[i % channels] = largest[i % channels].max(x);
         }
         Ok(largest)
+    }
+
+    /// What element `i` of the integer tensor can be.
+    fn bound(&self, value: &Value, i: usize) -> Range {
+        self.bounds[value.node].at(i)
+    }
+
+    /// How many bits fewer than the public range says a channel's integers may have: public.
+    pub(super) fn slack(&self, value: &Value) -> u32 {
+        self.slacks[value.node]
     }
 
     /// Bits of the numbers of one tensor.
@@ -240,8 +294,7 @@ impl Fold<'_> {
         }
     }
 
-    /// The tensor with at most `most` bits: finer numbers lose their lowest ones, which is far below what their own
-    /// weights were rounded by.
+    /// The tensor with at most `most` bits: finer numbers lose their lowest ones.
     pub(super) fn narrow(&mut self, layer: &Layer, value: &Value, most: u32) -> Result<Value, String> {
         let Range { lo, hi } = self.kind(value).range();
         let width = 64 - (hi - lo).leading_zeros();
@@ -254,7 +307,11 @@ impl Fold<'_> {
         let f = FloatFn::secret_line(self.lines(value)?.into_iter().map(line).collect());
         let (shape, kind) = (self.nodes[value.node].shape.clone(), Range { lo: lo >> bits, hi: hi >> bits });
         let node = self.push(layer, Op::Truncate { bits }, &[value.node], shape, Kind::Int(kind));
-        Ok(Value { node, f, parity: None, shape: value.shape.clone(), stream: None })
+        let (period, elements) = (f.period(), value.shape.iter().product());
+        let accuracy = value
+            .accuracy
+            .rounded(period, elements, |i| f.as_line(i).map_or(0.0, |(slope, _)| slope.abs()) / 12f64.sqrt());
+        Ok(Value { node, f, parity: None, shape: value.shape.clone(), stream: None, accuracy })
     }
 }
 
@@ -271,7 +328,8 @@ pub(super) fn common_unit(numbers: impl Iterator<Item = f64> + Clone, most: f64)
 /// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but 0. A power of
 /// two, so that slopes which are integers or halves stay exact, and with them sums that are on the edge of a sign.
 fn unit_for(largest: f64, bits: u32) -> f64 {
-    (largest.max(f64::from(f32::MIN_POSITIVE)).log2().ceil() - f64::from(bits)).exp2()
+    let largest = largest.max(f64::from(f32::MIN_POSITIVE)) / (1.0 - MARGIN);
+    (largest.log2().ceil() - f64::from(bits)).exp2()
 }
 
 /// The larger of two rows of numbers, of which either may be one for all.

@@ -1,5 +1,6 @@
 //! Sums and joins of several tensors.
 
+use super::accuracy::Accuracy;
 use super::fixed::{Offsets, Units, common_unit};
 use super::{Fold, Value};
 use crate::graph::Layer;
@@ -35,19 +36,22 @@ impl Fold<'_> {
         };
         let mut offsets = vec![0.0];
         let (mut nodes, mut range) = (Vec::new(), Range { lo: 0, hi: 0 });
+        let mut summands = Vec::new();
         for read in reads {
             let scaled = self.fixed_point(layer, &read, Units::Given(&units), Offsets::Float)?;
             offsets = sum_of_offsets(&layer.shape, &offsets, &self.lines(&scaled)?);
             let Range { lo, hi } = self.kind(&scaled).range();
             range = Range { lo: range.lo + lo, hi: range.hi + hi };
             nodes.push(self.shaped(layer, &scaled));
+            summands.push(scaled.accuracy);
         }
+        let accuracy = Accuracy::sum(summands.iter(), layer.shape.iter().product());
         let shape = layer.shape.clone();
         let node = self.push(layer, Op::Add, &nodes, shape.clone(), Kind::Int(range));
         let count = offsets.len().max(units.len());
         let line = |i: usize| (units[i % units.len()], offsets[i % offsets.len()]);
         let f = FloatFn::secret_line((0..count).map(line).collect());
-        Ok(Value { node, f, parity: None, shape, stream: Some(stream) })
+        Ok(Value { node, f, parity: None, shape, stream: Some(stream), accuracy })
     }
 
     /// The sum in whole multiples of one unit, where all slopes are public and such multiples: of signs, and of averages, also over the
@@ -108,7 +112,19 @@ impl Fold<'_> {
         }
         let f = FloatFn::line(offsets.into_iter().map(|offset| (unit, offset)).collect());
         let node = self.push(layer, Op::Add, &nodes, layer.shape.clone(), Kind::Int(range));
-        Some(Value { node, f, parity, shape: layer.shape.clone(), stream: None })
+        let accuracy = Accuracy::sum(reads.iter().map(|read| &read.accuracy), layer.shape.iter().product());
+        Some(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
+    }
+
+    /// The tensor with `bits` further binary digits, all of them 0; free.
+    fn shifted(&mut self, layer: &Layer, value: &Value, bits: u32) -> Value {
+        let step = 1i64 << bits;
+        let Range { lo, hi } = self.kind(value).range();
+        let (shape, kind) =
+            (self.nodes[value.node].shape.clone(), Kind::Int(Range { lo: lo * step, hi: hi * step }));
+        let node = self.push(layer, Op::Recode { step, offset: 0 }, &[value.node], shape, kind);
+        let f = value.f.clone().mean_of(step as usize);
+        Value { node, f, parity: None, stream: None, ..value.clone() }
     }
 
     /// The slopes of a tensor if they are the same for every model of this architecture: one, or one for each element until they repeat.
@@ -123,8 +139,22 @@ impl Fold<'_> {
     }
 
     /// All tensors along the last axis; free.
-    pub(super) fn concatenate(&mut self, layer: &Layer, reads: Vec<Value>) -> Result<Value, String> {
+    ///
+    /// Where their units are real numbers, tensors of narrow ranges are shifted to the widest one: what reads them all rounds to
+    /// one step for all channels, and drops the lowest bits of all.
+    pub(super) fn concatenate(&mut self, layer: &Layer, mut reads: Vec<Value>) -> Result<Value, String> {
         let shape = layer.shape.clone();
+        if !reads.iter().all(|read| self.public_slopes(read).is_some()) {
+            let width =
+                |fold: &Self, read: &Value| 64 - fold.kind(read).range().magnitude().max(1).leading_zeros();
+            let widest = reads.iter().map(|read| width(self, read)).max().unwrap_or(1);
+            for read in &mut reads {
+                let bits = widest - width(self, read);
+                if bits > 0 {
+                    *read = self.shifted(layer, read, bits);
+                }
+            }
+        }
         let nodes: Vec<NodeId> = reads.iter().map(|read| self.shaped(layer, read)).collect();
         let kinds: Vec<Kind> = reads.iter().map(|read| self.kind(read)).collect();
         let kind = if kinds.iter().all(|&kind| kind == Kind::Bit) {
@@ -151,7 +181,13 @@ impl Fold<'_> {
             FloatFn::joined(reads.iter().map(|read| read.f.clone()).collect(), of)
         };
         let node = self.push(layer, Op::Concatenate, &nodes, shape.clone(), kind);
-        Ok(Value { node, f, parity, shape, stream: None })
+        let all: Vec<(&Accuracy, usize)> =
+            reads.iter().map(|read| (&read.accuracy, read.shape.last().copied().unwrap_or(1))).collect();
+        let accuracy = Accuracy::joined(
+            &all,
+            shape.iter().product::<usize>() / shape.last().copied().unwrap_or(1).max(1),
+        );
+        Ok(Value { node, f, parity, shape, stream: None, accuracy })
     }
 }
 

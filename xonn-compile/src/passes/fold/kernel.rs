@@ -32,12 +32,16 @@ impl Weights {
 /// `secret_scale`: whether the magnitudes come from a quantiser that takes them from the weights, so that whether they
 /// are equal or 0 must not show.
 ///
+/// `own_units`: whether real weights of each output are multiples of a step of its own, so that an output of small weights is as
+/// exact as one of large ones.
+///
 /// # Errors
 /// The reason.
 pub(super) fn integer_weights(
     kernel: &[f32],
     outputs: usize,
     secret_scale: bool,
+    own_units: bool,
     bits: Result<u32, String>,
     mut note: impl FnMut(String),
 ) -> Result<Weights, String> {
@@ -75,19 +79,27 @@ pub(super) fn integer_weights(
         return Ok(Weights { kernel, scales: vec![largest / 2.0] });
     }
     let planes = Planes::Odd { bits: bits? };
-    let unit = f64::from(largest) / planes.largest() as f64;
-    let odd = |w: f32| {
-        let half = ((f64::from(w) / unit - 1.0) / 2.0).round() as i64;
-        (2 * half + 1).clamp(-planes.largest(), planes.largest()) as i32
+    let step = |largest: f64| largest / planes.largest() as f64;
+    let scales: Vec<f64> = if own_units {
+        // Weights of 0 alone are next to nothing times 1: that they are 0 must not show.
+        scales.iter().map(|&largest| step(largest.max(f64::from(f32::MIN_POSITIVE)))).collect()
+    } else {
+        vec![step(f64::from(largest))]
     };
-    let digits = weights(&|w, _| if unit > 0.0 { odd(w) } else { 1 });
+    let odd = |w: f32, o: usize| {
+        let unit = scales[o % scales.len()];
+        let half = ((f64::from(w) / unit - 1.0) / 2.0).round() as i64;
+        if unit > 0.0 { (2 * half + 1).clamp(-planes.largest(), planes.largest()) as i32 } else { 1 }
+    };
+    let digits = weights(&odd);
+    let unit = scales.iter().copied().fold(0.0, f64::max);
     note(format!(
         "its weights are real numbers, written in {} bits: each is off by at most {unit:.1e}, a sum by at most {:.1e} for \
          inputs of +-1; choose the bits with --weight-bits",
         planes.count(),
         unit * fan_in as f64
     ));
-    Ok(Weights { kernel: Kernel { planes, weights: digits }, scales: vec![unit] })
+    Ok(Weights { kernel: Kernel { planes, weights: digits }, scales })
 }
 
 #[cfg(test)]
@@ -95,7 +107,7 @@ mod tests {
     use super::*;
 
     fn of(kernel: &[f32], outputs: usize, secret: bool) -> Weights {
-        integer_weights(kernel, outputs, secret, Ok(6), |_| ()).expect("it can be written")
+        integer_weights(kernel, outputs, secret, false, Ok(6), |_| ()).expect("it can be written")
     }
 
     #[test]
@@ -111,7 +123,7 @@ mod tests {
         let fitted = of(&[0.5, 0.0, -0.5, -2.0], 2, true);
         assert_eq!((fitted.kernel.planes, fitted.scales.as_slice()), (Planes::Ternary, &[0.25, 1.0][..]));
         assert_eq!(fitted.kernel.weights, [2, -2, 0, -2]);
-        assert!(integer_weights(&[0.5, 0.3], 1, false, Err("no".into()), |_| ()).is_err());
+        assert!(integer_weights(&[0.5, 0.3], 1, false, false, Err("no".into()), |_| ()).is_err());
     }
 
     /// Every weight of a real kernel is within half a step of what it stands for.
@@ -127,6 +139,16 @@ mod tests {
                 assert!((f64::from(w) * unit - f64::from(kernel[i * 4 + o])).abs() <= unit * (1.0 + 1e-9));
             }
         }
+        // Each output by itself: the second has weights a thousand times smaller.
+        let kernel: Vec<f32> =
+            (0..8).map(|i| if i % 2 == 0 { 1.0 } else { 1e-3 } * (i as f32 - 3.4)).collect();
+        let own = integer_weights(&kernel, 2, false, true, Ok(6), |_| ()).expect("it can be written");
+        for (at, w) in kernel.iter().enumerate() {
+            let near = f64::from(own.kernel.weights[at % 2 * 4 + at / 2]) * own.scales[at % 2];
+            assert!((near - f64::from(*w)).abs() <= own.scales[at % 2] * (1.0 + 1e-9));
+        }
+        assert!(own.scales[1] < own.scales[0] / 500.0);
+        assert!(integer_weights(&[0.0, 1.0], 2, false, true, Ok(6), |_| ()).is_ok_and(|w| w.scales[0] > 0.0));
         assert_eq!(of(&[0.0, 0.0, 0.0], 1, true).scales, [0.0]);
         assert_eq!(of(&[0.0, 0.0, 0.0], 1, false).kernel.weights, [0, 0, 0]);
     }

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::accuracy::{Accuracy, Typical};
 use super::fixed::{MOST_BITS, Offsets, Units};
 use super::kernel::{Weights, integer_weights};
 use super::{Fold, Value};
@@ -39,6 +40,13 @@ enum Padded {
     Recoded { step: i64, offset: i64 },
 }
 
+/// What integer sums stand for.
+struct Sums {
+    f: FloatFn,
+    parity: Option<i64>,
+    accuracy: Accuracy,
+}
+
 /// What a linear layer reads.
 struct Input {
     node: NodeId,
@@ -51,15 +59,22 @@ struct Input {
 impl Fold<'_> {
     pub(super) fn linear(&mut self, layer: &Layer, value: &Value) -> Result<Value, String> {
         let linear = Linear::of(layer, &value.shape)?;
-        let value =
-            &if self.lines(value).is_ok() { self.narrow(layer, value, MOST_BITS)? } else { value.clone() };
+        let value = &if self.lines(value).is_ok() {
+            // What leaves room for the sums; signs and zeros that come from a quantiser take two bits.
+            let exact = of_few_values(&linear.kernel.data, linear.outputs, linear.secret_scale);
+            let weight = if exact { 2 } else { self.weight_bits(layer)? };
+            let most = LARGEST.ilog2() - 1 - weight - width_of(linear.fan_in);
+            self.narrow(layer, value, MOST_BITS.min(most))?
+        } else {
+            value.clone()
+        };
         let common =
             value.f.common_line().and_then(|line| Some((line, linear.padding(line, self.kind(value))?)));
         match common {
             Some((line, padding)) => {
                 let node = self.shaped(layer, value);
                 let input = Input { node, kind: self.kind(value), line, parity: value.parity };
-                self.on_a_common_line(layer, input, &linear, padding)
+                self.on_a_common_line(layer, input, &linear, padding, &value.accuracy)
             }
             None => self.on_lines_by_channel(layer, value, &linear),
         }
@@ -72,6 +87,7 @@ impl Fold<'_> {
         mut input: Input,
         linear: &Linear<'_>,
         padding: Padded,
+        accuracy: &Accuracy,
     ) -> Result<Value, String> {
         let padded = linear.image.is_some_and(|(window, ..)| window.is_padded());
         let pad = match padding {
@@ -95,9 +111,11 @@ impl Fold<'_> {
         };
         let weights = self.weights(layer, linear, &linear.kernel.data, linear.secret_scale)?;
         let f = self.sums(layer, &input, linear, &weights);
+        // Of x itself, whose line is common.
+        let accuracy = linear.accuracy(accuracy, &weights, |_, x| x.size_from(0.0));
         let parity = (input.parity == Some(1) && !(padded && pad == Pad::Drop))
             .then_some(linear.fan_in as i64 * weights.kernel.planes.largest() % 2);
-        self.push_linear(layer, &input, linear, weights, pad, f, parity)
+        self.push_linear(layer, &input, linear, weights, pad, Sums { f, parity, accuracy })
     }
 
     /// Each channel has a line of its own: slopes join the kernel, offsets become one number an output.
@@ -122,11 +140,9 @@ impl Fold<'_> {
                 .collect()
         };
         let secret_scale = linear.secret_scale || !public;
-        let is_exact = |kernel: &[f32], secret_scale: bool| {
-            integer_weights(kernel, linear.outputs, secret_scale, Err(String::new()), |_| ()).is_ok()
-        };
         let loses = || {
-            !is_exact(&kernel_of(&lines), secret_scale) && is_exact(&linear.kernel.data, linear.secret_scale)
+            !of_few_values(&kernel_of(&lines), linear.outputs, secret_scale)
+                && of_few_values(&linear.kernel.data, linear.outputs, linear.secret_scale)
         };
         if !by_channel || loses() {
             // Numbers of one slope first: slopes differ by position, or signs would become real weights, which cost and
@@ -152,10 +168,13 @@ impl Fold<'_> {
         } else {
             FloatFn::secret_line(lines)
         };
-        self.push_linear(layer, &input, linear, weights, Pad::Drop, f, None)
+        let accuracy = linear.accuracy(&value.accuracy, &weights, |channel, x| {
+            let (slope, offset) = line(0, channel);
+            if slope == 0.0 { 0.0 } else { x.size_from(offset) / slope.abs() }
+        });
+        self.push_linear(layer, &input, linear, weights, Pad::Drop, Sums { f, parity: None, accuracy })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what the two ways of reading differ in")]
     fn push_linear(
         &mut self,
         layer: &Layer,
@@ -163,11 +182,12 @@ impl Fold<'_> {
         linear: &Linear<'_>,
         weights: Weights,
         pad: Pad,
-        mut f: FloatFn,
-        parity: Option<i64>,
+        Sums { mut f, parity, mut accuracy }: Sums,
     ) -> Result<Value, String> {
         if let Some(bias) = linear.bias {
             f.bias(bias);
+            let of = |i: usize| f64::from(bias.data[i % bias.data.len()]);
+            accuracy = accuracy.map(bias.data.len(), linear.outputs, |i, x| x.line((1.0, of(i))));
         }
         let kind = sum_kind(layer, input, linear.fan_in, weights.kernel.planes)?;
         let (kernel, units) = (weights.kernel, linear.outputs);
@@ -176,7 +196,7 @@ impl Fold<'_> {
             None => Op::Dense { kernel, units },
         };
         let node = self.push(layer, op, &[input.node], layer.shape.clone(), kind);
-        Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None })
+        Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
     }
 
     /// Integer weights for `kernel`, which is laid out as the layer's.
@@ -187,7 +207,8 @@ impl Fold<'_> {
         kernel: &[f32],
         secret_scale: bool,
     ) -> Result<Weights, String> {
-        integer_weights(kernel, linear.outputs, secret_scale, self.weight_bits(layer), |note| {
+        let own_units = self.own_units;
+        integer_weights(kernel, linear.outputs, secret_scale, own_units, self.weight_bits(layer), |note| {
             self.notes.push(format!("layer {:?}: {note}", layer.name));
         })
     }
@@ -229,6 +250,21 @@ impl Fold<'_> {
         let lines = (0..count).map(line).collect();
         if exact_weights && !secret_scale { FloatFn::line(lines) } else { FloatFn::secret_line(lines) }
     }
+}
+
+/// Bits that a sum of `n` numbers has more than they.
+fn width_of(n: usize) -> u32 {
+    usize::BITS - n.saturating_sub(1).leading_zeros()
+}
+
+/// Whether a layer's kernel is of signs, or signs and zeros, times few numbers, so that it is written without rounding.
+pub(super) fn is_exact(kernel: &Array, depthwise: bool, secret_scale: bool) -> bool {
+    let outputs = kernel.shape.iter().rev().take(if depthwise { 2 } else { 1 }).product();
+    of_few_values(&kernel.data, outputs, secret_scale)
+}
+
+fn of_few_values(kernel: &[f32], outputs: usize, secret_scale: bool) -> bool {
+    integer_weights(kernel, outputs, secret_scale, false, Err(String::new()), |_| ()).is_ok()
 }
 
 fn sum_kind(layer: &Layer, input: &Input, fan_in: usize, planes: Planes) -> Result<Kind, String> {
@@ -318,6 +354,39 @@ impl<'a> Linear<'a> {
                 o / (self.outputs / groups) * depth + i % depth
             }
         }
+    }
+
+    /// What is expected of the sums of inputs of which `input` is: independent ones. `sizes`: of a channel's integers, the root of
+    /// their mean square in units of the weights' rounding.
+    fn accuracy(
+        &self,
+        input: &Accuracy,
+        weights: &Weights,
+        sizes: impl Fn(usize, Typical) -> f64,
+    ) -> Accuracy {
+        let scale = |o: usize| weights.scales[o % weights.scales.len()];
+        // Odd multiples: a rounding lies within a whole step on either side.
+        let rounding = |o: usize| if weights.are_exact() { 0.0 } else { scale(o) / 3f64.sqrt() };
+        let (elements, mut channels) =
+            (self.image.map_or(self.fan_in, |(window, ..)| window.input[2]), Vec::new());
+        // Of elements of a channel that differ the most inexact one counts.
+        for channel in 0..elements {
+            let all = (channel..input.period().max(channel + 1)).step_by(elements.max(1));
+            let worst = all.map(|i| input.at(i)).max_by(|a, b| a.error.total_cmp(&b.error));
+            channels.push(worst.unwrap_or(Typical::SIGN));
+        }
+        let sizes: Vec<f64> = channels.iter().enumerate().map(|(c, &x)| sizes(c, x)).collect();
+        Accuracy::each((0..self.outputs).map(|o| {
+            let (mut mean, mut spread, mut error) = (0.0, 0.0, 0.0);
+            for i in 0..self.fan_in {
+                let channel = self.input_channel(i, o);
+                let (w, x) = (f64::from(self.kernel.data[i * self.outputs + o]), channels[channel]);
+                mean += w * x.mean;
+                spread += (w * x.spread).powi(2);
+                error += (w * x.error).powi(2) + (rounding(o) * sizes[channel]).powi(2);
+            }
+            Typical { mean, spread: spread.sqrt(), error: error.sqrt() }
+        }))
     }
 
     /// What is added to each output beside the integer sums: `sum(w * b)` over the inputs that are there, and `sum(w * pad)`

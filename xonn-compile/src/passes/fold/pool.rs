@@ -1,5 +1,6 @@
 //! Poolings of integers and bits.
 
+use super::accuracy::Typical;
 use super::fixed::{Offsets, Units};
 use super::{Fold, Value};
 use crate::graph::{Layer, Pool, shape};
@@ -58,25 +59,21 @@ impl Fold<'_> {
         let read = self.shaped(layer, value);
         let node = self.push(layer, Op::SumPool2d { window }, &[read], layer.shape.clone(), kind);
         let uniform = counts.iter().all(|&count| count == most);
-        let f = match (uniform, value.f.clone().mean_of(most)) {
-            (true, Some(f)) => f,
-            _ => {
-                // Windows over the edge have fewer elements.
-                let mean = |count: usize, channel: usize| {
-                    let (slope, offset) = lines[channel % lines.len()];
-                    (slope / count as f64, offset)
-                };
-                let at = |count: usize| (0..channels).map(move |channel| mean(count, channel));
-                let lines =
-                    if uniform { at(most).collect() } else { counts.iter().flat_map(|&n| at(n)).collect() };
-                if value.f.public_line().is_some() {
-                    FloatFn::line(lines)
-                } else {
-                    FloatFn::secret_line(lines)
-                }
-            }
+        let f = if uniform {
+            value.f.clone().mean_of(most)
+        } else {
+            // Windows over the edge have fewer elements.
+            let mean = |count: usize, channel: usize| {
+                let (slope, offset) = lines[channel % lines.len()];
+                (slope / count as f64, offset)
+            };
+            let at = |count: usize| (0..channels).map(move |channel| mean(count, channel));
+            let lines = counts.iter().flat_map(|&n| at(n)).collect();
+            if value.f.public_line().is_some() { FloatFn::line(lines) } else { FloatFn::secret_line(lines) }
         };
         let parity = value.parity.filter(|_| uniform).map(|parity| parity * most as i64 % 2);
-        Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None })
+        let smaller = (most.max(1) as f64).sqrt();
+        let accuracy = value.accuracy.map(1, 1, |_, x| Typical { spread: x.spread / smaller, ..x });
+        Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
     }
 }

@@ -1,0 +1,201 @@
+//! What the integers of a tensor can be with these very weights, channel by channel.
+//!
+//! A node's [`Range`] is public: it follows from the architecture, is the same for all channels, and is far wider than what the weights of
+//! one model allow. Bounds follow from the weights, so they are secret. They choose the units of fixed point, which are secret
+//! too, and never a width, which would show in the circuit.
+//!
+//! Each operation takes intervals to intervals [Moore 1966]; a channel's interval depends on its own weights alone.
+
+use crate::integer::{Kernel, Kind, Op, Pad, Range, Window2d};
+
+/// The smallest and the largest integer of each element; element `i` has entry `i % len`: one for all, one a channel
+/// of the node's last axis, or one an element.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Bounds(Vec<Range>);
+
+impl Bounds {
+    /// What a kind of values says by itself.
+    pub fn of_kind(kind: Kind) -> Self {
+        Self(vec![kind.range()])
+    }
+
+    /// The bound of element `i`, row-major.
+    pub fn at(&self, i: usize) -> Range {
+        self.0[i % self.0.len()]
+    }
+
+    /// After how many elements they repeat.
+    pub fn period(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The bounds of what `op` makes of tensors with these bounds, within the public range of `kind`.
+    ///
+    /// * `reads`: of each input, its bounds and its number of channels.
+    /// * `elements`: of the result.
+    pub fn of(op: &Op, reads: &[(&Self, usize)], kind: Kind, elements: usize) -> Self {
+        let Some(&(first, channels)) = reads.first() else { return Self::of_kind(kind) };
+        let bounds = match op {
+            Op::Input | Op::Threshold { .. } => return Self::of_kind(kind),
+            Op::Dense { kernel, units } => {
+                let fan_in = kernel.weights.len() / units.max(&1);
+                let rows = kernel.weights.chunks(fan_in.max(1));
+                rows.map(|row| {
+                    row.iter().enumerate().map(|(i, &w)| times(w.into(), first.at(i))).fold(ZERO, plus)
+                })
+                .collect()
+            }
+            Op::Conv2d { kernel, filters, groups, window, pad } => {
+                first.by_channel(channels).convolved(kernel, [*filters, *groups], window, *pad)
+            }
+            &Op::Recode { step, offset } => first.each(|x| shifted(times(step, x), offset)),
+            Op::MaxPool2d { .. } => first.by_channel(channels).0,
+            Op::SumPool2d { window } => {
+                let counts =
+                    || window.positions().map(|position| window.taps(position).flatten().count() as i64);
+                let (least, most) = (counts().min().unwrap_or(1), counts().max().unwrap_or(1));
+                first.by_channel(channels).each(|x| union(times(least, x), times(most, x)))
+            }
+            Op::Affine { scale, offset, .. } => (0..common(first.period(), scale.len(), elements))
+                .map(|i| shifted(times(scale[i % scale.len()], first.at(i)), offset[i % offset.len()]))
+                .collect(),
+            &Op::Truncate { bits } => first.each(|x| Range { lo: x.lo >> bits, hi: x.hi >> bits }),
+            Op::Add => {
+                let count = reads.iter().fold(1, |count, (read, _)| common(count, read.period(), elements));
+                (0..count).map(|i| reads.iter().map(|(read, _)| read.at(i)).fold(ZERO, plus)).collect()
+            }
+            Op::Concatenate => {
+                let width: usize = reads.iter().map(|(_, channels)| channels).sum();
+                let by_channel = reads.iter().all(|(read, channels)| channels.is_multiple_of(read.period()));
+                let rows = if by_channel { 1 } else { elements / width.max(1) };
+                let row = |row: usize| {
+                    reads.iter().flat_map(move |(read, n)| (0..*n).map(move |i| read.at(row * n + i)))
+                };
+                (0..rows).flat_map(row).collect()
+            }
+            Op::Permute { source } if first.period() > 1 => source.iter().map(|&i| first.at(i)).collect(),
+            Op::Permute { .. } => first.0.clone(),
+        };
+        let public = kind.range();
+        Self(bounds.into_iter().map(|x| Range { lo: x.lo.max(public.lo), hi: x.hi.min(public.hi) }).collect())
+    }
+
+    fn each(&self, f: impl Fn(Range) -> Range) -> Vec<Range> {
+        self.0.iter().map(|&x| f(x)).collect()
+    }
+
+    /// One bound a channel, whatever the position.
+    fn by_channel(&self, channels: usize) -> Self {
+        if channels.is_multiple_of(self.period()) {
+            return self.clone();
+        }
+        let mut all = self.0[..channels.min(self.period())].to_vec();
+        (channels..self.period().max(channels))
+            .for_each(|i| all[i % channels] = union(all[i % channels], self.at(i)));
+        Self(all)
+    }
+
+    fn convolved(
+        &self,
+        kernel: &Kernel,
+        [filters, groups]: [usize; 2],
+        window: &Window2d,
+        pad: Pad,
+    ) -> Vec<Range> {
+        let depth = window.input[2] / groups;
+        let fan_in = window.kernel[0] * window.kernel[1] * depth;
+        let outside = match pad {
+            _ if !window.is_padded() => None,
+            Pad::Drop => Some(0),
+            Pad::Bit(bit) => Some(if bit { 1 } else { -1 }),
+        };
+        let filter = |(filter, row): (usize, &[i32])| {
+            let first = filter / (filters / groups).max(1) * depth;
+            let tap = |(i, &w): (usize, &i32)| {
+                let x = self.at(first + i % depth);
+                times(w.into(), outside.map_or(x, |outside| union(x, Range { lo: outside, hi: outside })))
+            };
+            row.iter().enumerate().map(tap).fold(ZERO, plus)
+        };
+        kernel.weights.chunks(fan_in.max(1)).enumerate().map(filter).collect()
+    }
+}
+
+const ZERO: Range = Range { lo: 0, hi: 0 };
+
+fn times(factor: i64, x: Range) -> Range {
+    let ends = [factor.saturating_mul(x.lo), factor.saturating_mul(x.hi)];
+    Range { lo: ends[0].min(ends[1]), hi: ends[0].max(ends[1]) }
+}
+
+fn plus(a: Range, b: Range) -> Range {
+    Range { lo: a.lo.saturating_add(b.lo), hi: a.hi.saturating_add(b.hi) }
+}
+
+fn shifted(x: Range, by: i64) -> Range {
+    plus(x, Range { lo: by, hi: by })
+}
+
+fn union(a: Range, b: Range) -> Range {
+    Range { lo: a.lo.min(b.lo), hi: a.hi.max(b.hi) }
+}
+
+/// After how many of `elements` two sequences both repeat.
+fn common(a: usize, b: usize, elements: usize) -> usize {
+    let (long, short) = (a.max(b), a.min(b));
+    if long.is_multiple_of(short) { long } else { elements }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::integer::Planes;
+
+    fn range(lo: i64, hi: i64) -> Range {
+        Range { lo, hi }
+    }
+
+    const WIDE: Kind = Kind::Int(Range { lo: -1000, hi: 1000 });
+
+    #[test]
+    fn sums_are_bounded_by_their_own_weights_and_channels() {
+        let x = Bounds(vec![range(0, 10), range(-1, 1)]);
+        let kernel = Kernel { planes: Planes::Odd { bits: 3 }, weights: vec![1, 7, -3, 5] };
+        let dense = Op::Dense { kernel, units: 2 };
+        assert_eq!(Bounds::of(&dense, &[(&x, 2)], WIDE, 2).0, [range(-7, 17), range(-35, 5)]);
+        // The public range holds too.
+        let narrow = Kind::Int(range(-8, 8));
+        assert_eq!(Bounds::of(&dense, &[(&x, 2)], narrow, 2).0, [range(-7, 8), range(-8, 5)]);
+    }
+
+    #[test]
+    fn borders_count_as_zero() {
+        let window = Window2d {
+            input: [2, 1, 1],
+            kernel: [2, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad_low: [1, 0],
+            output: [2, 1],
+        };
+        let kernel = Kernel { planes: Planes::Sign, weights: vec![1, 1] };
+        let conv = |pad| Op::Conv2d { kernel: kernel.clone(), filters: 1, groups: 1, window, pad };
+        let x = Bounds(vec![range(3, 4)]);
+        assert_eq!(Bounds::of(&conv(Pad::Drop), &[(&x, 1)], WIDE, 2).0, [range(0, 8)]);
+        let sums = Op::SumPool2d { window };
+        assert_eq!(Bounds::of(&sums, &[(&x, 1)], WIDE, 2).0, [range(3, 8)]);
+    }
+
+    #[test]
+    fn joined_and_moved_elements_keep_their_bounds() {
+        let (a, b) = (Bounds(vec![range(0, 1)]), Bounds(vec![range(2, 3), range(4, 5)]));
+        let joined = Bounds::of(&Op::Concatenate, &[(&a, 1), (&b, 2)], WIDE, 6);
+        assert_eq!(joined.0, [range(0, 1), range(2, 3), range(4, 5)]);
+        let moved = Bounds::of(&Op::Permute { source: vec![2, 1, 0] }, &[(&joined, 3)], WIDE, 3);
+        assert_eq!(moved.0, [range(4, 5), range(2, 3), range(0, 1)]);
+        let sum = Bounds::of(&Op::Add, &[(&a, 3), (&moved, 3)], WIDE, 3);
+        assert_eq!(sum.at(3), range(4, 6));
+        let falling = Op::Affine { scale: vec![-2], offset: vec![1], bits: 3 };
+        assert_eq!(Bounds::of(&falling, &[(&b, 2)], WIDE, 2).0, [range(-5, -3), range(-9, -7)]);
+    }
+}
