@@ -632,8 +632,13 @@ impl Fold<'_> {
             ));
         }
         let error = (fine * range.magnitude() as f64 + unit) / 2.0;
+        let moved = (0..count).map(|i| value.accuracy.at(i).error).fold(0.0, f64::max);
+        let before = match moved > 0.0 {
+            true => format!(", and by about {moved:.1e} for the roundings of weights and sums before"),
+            false => String::new(),
+        };
         self.notes.push(format!(
-            "scores: multiples of 2^-{fraction}, each off by at most {error:.1e}; more --score-bits bring them closer"
+            "scores: multiples of 2^-{fraction}, each off by at most {error:.1e}{before}; more --score-bits bring them closer"
         ));
         let op = Op::Affine { scale, offset, bits: scale_bits };
         let kind = |bits: u32| Kind::Int(Range { lo: (-2 * span) >> bits, hi: (2 * span) >> bits });

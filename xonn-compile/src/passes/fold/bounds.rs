@@ -4,6 +4,9 @@
 //! one model allow. Bounds follow from the weights, so they are secret. They choose the units of fixed point, which are secret
 //! too, and never a width, which would show in the circuit.
 //!
+//! Bounds that hold for all inputs are the only source today. What calibration data has shown would be another, with its own
+//! duty to count what lies outside.
+//!
 //! Each operation takes intervals to intervals [Moore 1966]; a channel's interval depends on its own weights alone.
 
 use crate::integer::{Kernel, Kind, Op, Pad, Range, Window2d};
