@@ -252,7 +252,7 @@ fn input_spec(
 const SCORE_BITS: u32 = 57;
 
 /// Most bits of a sum that becomes a score.
-const SCORE_WIDTH: u32 = 26;
+const SCORE_WIDTH: u32 = 30;
 
 struct Fold<'a> {
     nodes: Vec<Node>,

@@ -12,13 +12,14 @@ use crate::integer::{Kind, Op, Range};
 use crate::passes::float_fn::FloatFn;
 
 /// Most bits of a number that a linear layer reads.
-pub(super) const MOST_BITS: u32 = 32;
+pub(super) const MOST_BITS: u32 = 34;
 
-/// Bits that a real number keeps of what its channel can be, before it is scaled.
-const WIDEST: u32 = 26;
+/// Bits that a real number keeps of what its channel can be, before it is scaled. What it can be is far more than what it is
+/// on data, behind each real kernel by about the root of its fan-in.
+const WIDEST: u32 = 30;
 
 /// Most bits of a number that is scaled, for the product to fit 64 bits.
-const SCALED_BITS: u32 = 32;
+const SCALED_BITS: u32 = 36;
 
 /// Bits of a scale beside those that its numbers leave: more than those of a float32 number.
 const SCALE_BITS: u32 = 25;

@@ -19,7 +19,10 @@ use crate::passes::float_fn::FloatFn;
 const EXACT: i64 = 1 << 24;
 
 /// Largest sum at all.
-const LARGEST: i64 = 1 << 56;
+const LARGEST: i64 = 1 << 58;
+
+/// Bits of a weight that long inputs leave at least.
+const FEWEST_BITS: u32 = 18;
 
 /// A layer that adds up; input `i` of output `o` has the weight `kernel[i * outputs + o]`.
 struct Linear<'a> {
@@ -62,8 +65,8 @@ impl Fold<'_> {
         let value = &if self.lines(value).is_ok() {
             // What leaves room for the sums; signs and zeros that come from a quantiser take two bits.
             let exact = of_few_values(&linear.kernel.data, linear.outputs, linear.secret_scale);
-            let weight = if exact { 2 } else { self.weight_bits(layer)? };
-            let most = LARGEST.ilog2() - 1 - weight - width_of(linear.fan_in);
+            let weight = if exact { 2 } else { self.weight_bits_beside(layer, value.node, linear.fan_in)? };
+            let most = LARGEST.ilog2() - weight - width_of(linear.fan_in);
             self.narrow(layer, value, MOST_BITS.min(most))?
         } else {
             value.clone()
@@ -109,7 +112,7 @@ impl Fold<'_> {
                 Pad::Drop
             }
         };
-        let weights = self.weights(layer, linear, &linear.kernel.data, linear.secret_scale)?;
+        let weights = self.weights(layer, linear, &linear.kernel.data, linear.secret_scale, input.node)?;
         let f = self.sums(layer, &input, linear, &weights);
         // Of x itself, whose line is common.
         let accuracy = linear.accuracy(accuracy, &weights, |_, x| x.size_from(0.0));
@@ -158,7 +161,7 @@ impl Fold<'_> {
             return Err(format!("a weight times the slope in front of it is {bad}, expected finite numbers"));
         }
         let common = lines.iter().all(|(slope, _)| *slope == lines[0].0);
-        let weights = self.weights(layer, linear, &kernel, linear.secret_scale || !common)?;
+        let weights = self.weights(layer, linear, &kernel, linear.secret_scale || !common, node)?;
         let offsets = linear.offsets(|pixel, channel| line(pixel, channel).1);
         let scale = |output: usize| weights.scales[output % weights.scales.len()];
         let outputs = linear.outputs;
@@ -199,6 +202,15 @@ impl Fold<'_> {
         Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
     }
 
+    /// How many bits real weights get: fewer where they multiply long numbers, which lose more by being cut than weights do.
+    fn weight_bits_beside(&self, layer: &Layer, read: NodeId, fan_in: usize) -> Result<u32, String> {
+        let bits = self.weight_bits(layer)?;
+        let Range { lo, hi } = self.nodes[read].kind.range();
+        let width = (64 - (hi - lo).leading_zeros()).min(MOST_BITS);
+        let room = LARGEST.ilog2().saturating_sub(width_of(fan_in) + width);
+        Ok(bits.min(room.max(FEWEST_BITS)))
+    }
+
     /// Integer weights for `kernel`, which is laid out as the layer's.
     fn weights(
         &mut self,
@@ -206,9 +218,11 @@ impl Fold<'_> {
         linear: &Linear<'_>,
         kernel: &[f32],
         secret_scale: bool,
+        read: NodeId,
     ) -> Result<Weights, String> {
         let own_units = self.own_units;
-        integer_weights(kernel, linear.outputs, secret_scale, own_units, self.weight_bits(layer), |note| {
+        let bits = self.weight_bits_beside(layer, read, linear.fan_in);
+        integer_weights(kernel, linear.outputs, secret_scale, own_units, bits, |note| {
             self.notes.push(format!("layer {:?}: {note}", layer.name));
         })
     }
