@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
-use super::plan::{LANES, Plan, Role, Segment};
+use super::plan::{LANES, Plan, Role, SIDE_BY_SIDE, Segment};
 use super::scheme::Scheme;
 use super::tables::{Ciphertexts, Reader};
 use crate::block::{Block, Tccr};
@@ -39,6 +39,13 @@ pub enum EvaluateError {
     },
 }
 
+/// Labels of a group of instances between two pieces of their template.
+#[derive(Default)]
+struct Slots {
+    single: single::Slots,
+    wide: wide::Slots,
+}
+
 /// One evaluation of a garbled program.
 ///
 /// The order of calls is: [`Evaluator::upcoming`] and [`Evaluator::evaluate`] until nothing is upcoming, then
@@ -49,9 +56,8 @@ pub struct Evaluator<'p> {
     hash: Tccr,
     vectors: Vectors,
     next: usize,
-    /// Slots of a template that is evaluated in pieces.
-    one: single::Slots,
-    many: wide::Slots,
+    /// For each of the groups that go side by side the slots of a template in pieces.
+    slots: [Slots; SIDE_BY_SIDE],
 }
 
 impl<'p> Evaluator<'p> {
@@ -66,8 +72,8 @@ impl<'p> Evaluator<'p> {
         assert!(plan.role == Role::Evaluator, "an evaluator's plan");
         assert_eq!(input.len(), plan.program.input_bits(), "one label for each input bit");
         let vectors = Vectors::new(input, plan.layers.len());
-        let (one, many) = (single::Slots::default(), wide::Slots::default());
-        Self { plan, scheme, hash, vectors, next: 0, one, many }
+        let slots = Default::default();
+        Self { plan, scheme, hash, vectors, next: 0, slots }
     }
 
     /// Bytes of the ciphertexts of the next segments that can be evaluated side by side, at most `most`; none when all are
@@ -89,7 +95,16 @@ impl<'p> Evaluator<'p> {
         }
         let Some(first) = batch.first() else { return Ok(()) };
         let made: Vec<Zeroizing<Vec<Block>>> = match first.piece {
-            Some(piece) => vec![self.evaluate_piece(first, piece, &tables[0])],
+            Some(piece) => {
+                // Each group's slots leave for the time that a thread works with them.
+                let slots: Vec<Slots> =
+                    batch.iter().map(|segment| std::mem::take(&mut self.slots[segment.place()])).collect();
+                let (made, slots): (Vec<_>, Vec<_>) = (batch.par_iter().zip(tables).zip(slots))
+                    .map(|((segment, table), slots)| self.evaluate_piece(segment, piece, slots, table))
+                    .unzip();
+                batch.iter().zip(slots).for_each(|(segment, slots)| self.slots[segment.place()] = slots);
+                made
+            }
             None => {
                 let pairs = batch.par_iter().zip(tables);
                 pairs.map(|(segment, table)| self.evaluate_groups(segment, table)).collect()
@@ -153,27 +168,24 @@ impl<'p> Evaluator<'p> {
 
     /// Evaluates a piece of one group, whose slots live on from piece to piece; returns output labels.
     fn evaluate_piece(
-        &mut self,
+        &self,
         segment: &Segment,
         piece: usize,
+        mut slots: Slots,
         tables: &Ciphertexts,
-    ) -> Zeroizing<Vec<Block>> {
+    ) -> (Zeroizing<Vec<Block>>, Slots) {
         let plan = &self.plan.layers[segment.layer][segment.block];
         let ops = plan.tape.pieces[piece].ops.clone();
         let mut outputs = self.room_for(segment);
         let mut tables = self.reader(segment, tables);
         if plan.single {
-            let mut slots = std::mem::take(&mut self.one);
-            self.run_single(segment, ops, &mut slots, &mut tables, &mut outputs);
-            self.one = slots;
+            self.run_single(segment, ops, &mut slots.single, &mut tables, &mut outputs);
         } else {
-            let mut slots = std::mem::take(&mut self.many);
             let first = segment.instances.start;
             let lanes = (segment.instances.end - first) as usize;
-            self.run_wide(segment, (first, lanes), ops, &mut slots, &mut tables, &mut outputs);
-            self.many = slots;
+            self.run_wide(segment, (first, lanes), ops, &mut slots.wide, &mut tables, &mut outputs);
         }
-        outputs
+        (outputs, slots)
     }
 
     /// Output labels of a segment, zero at first: a vector that grew would leave copies of labels behind.

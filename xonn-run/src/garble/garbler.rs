@@ -7,13 +7,20 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
-use super::plan::{LANES, Plan, Role, Segment};
+use super::plan::{LANES, Plan, Role, SIDE_BY_SIDE, Segment};
 use super::scheme::Scheme;
 use super::tables::{Ciphertexts, Writer};
 use crate::block::{Block, Tccr};
 
 mod single;
 mod wide;
+
+/// Labels of a group of instances between two pieces of their template.
+#[derive(Default)]
+struct Slots {
+    single: single::Slots,
+    wide: wide::Slots,
+}
 
 /// One garbling of a program, to be used once.
 ///
@@ -27,9 +34,8 @@ pub struct Garbler<'p> {
     hash: Tccr,
     vectors: Vectors,
     next: usize,
-    /// Slots of a template that is garbled in pieces.
-    one: single::Slots,
-    many: wide::Slots,
+    /// For each of the groups that go side by side the slots of a template in pieces.
+    slots: [Slots; SIDE_BY_SIDE],
     /// Buffers of ciphertexts that were sent, to be filled again.
     spare: Vec<Ciphertexts>,
 }
@@ -56,8 +62,8 @@ impl<'p> Garbler<'p> {
         assert_eq!(secret.len() as u64, plan.program.secret_bits(), "one bit for each secret bit");
         assert_eq!(input.len(), plan.program.input_bits(), "one label for each input bit");
         let vectors = Vectors::new(input, plan.layers.len());
-        let (one, many) = (single::Slots::default(), wide::Slots::default());
-        Self { plan, scheme, secret, delta, dice, hash, vectors, next: 0, one, many, spare: Vec::new() }
+        let slots = Default::default();
+        Self { plan, scheme, secret, delta, dice, hash, vectors, next: 0, slots, spare: Vec::new() }
     }
 
     /// Garbles the next segments, at most `most` of them side by side on the threads of the current pool, and returns
@@ -72,7 +78,16 @@ impl<'p> Garbler<'p> {
             tables.push(table);
         }
         let made: Vec<Zeroizing<Vec<Block>>> = match first.piece {
-            Some(piece) => vec![self.garble_piece(first, piece, &mut tables[0])],
+            Some(piece) => {
+                // Each group's slots leave for the time that a thread works with them.
+                let slots: Vec<Slots> =
+                    batch.iter().map(|segment| std::mem::take(&mut self.slots[segment.place()])).collect();
+                let (made, slots): (Vec<_>, Vec<_>) = (batch.par_iter().zip(&mut tables).zip(slots))
+                    .map(|((segment, table), slots)| self.garble_piece(segment, piece, slots, table))
+                    .unzip();
+                batch.iter().zip(slots).for_each(|(segment, slots)| self.slots[segment.place()] = slots);
+                made
+            }
             None => {
                 let pairs = batch.par_iter().zip(&mut tables);
                 pairs.map(|(segment, table)| self.garble_groups(segment, table)).collect()
@@ -140,27 +155,24 @@ impl<'p> Garbler<'p> {
 
     /// Garbles a piece of one group, whose slots live on from piece to piece; returns output labels.
     fn garble_piece(
-        &mut self,
+        &self,
         segment: &Segment,
         piece: usize,
+        mut slots: Slots,
         tables: &mut Ciphertexts,
-    ) -> Zeroizing<Vec<Block>> {
+    ) -> (Zeroizing<Vec<Block>>, Slots) {
         let plan = &self.plan.layers[segment.layer][segment.block];
         let ops = plan.tape.pieces[piece].ops.clone();
         let mut outputs = self.room_for(segment);
         let mut tables = self.writer(segment, tables);
         if plan.single {
-            let mut slots = std::mem::take(&mut self.one);
-            self.run_single(segment, ops, &mut slots, &mut tables, &mut outputs);
-            self.one = slots;
+            self.run_single(segment, ops, &mut slots.single, &mut tables, &mut outputs);
         } else {
-            let mut slots = std::mem::take(&mut self.many);
             let first = segment.instances.start;
             let lanes = (segment.instances.end - first) as usize;
-            self.run_wide(segment, (first, lanes), ops, &mut slots, &mut tables, &mut outputs);
-            self.many = slots;
+            self.run_wide(segment, (first, lanes), ops, &mut slots.wide, &mut tables, &mut outputs);
         }
-        outputs
+        (outputs, slots)
     }
 
     /// Output labels of a segment, zero at first: a vector that grew would leave copies of labels behind.

@@ -8,7 +8,7 @@ use xonn_circuits::program::{Block as ProgramBlock, Port, Program, Source};
 
 use super::scheme::{Ands, Scheme};
 pub use super::tape::Role;
-use super::tape::{PIECE_CIPHERTEXTS, Piece, Tape};
+use super::tape::{Piece, SEGMENT_CIPHERTEXTS, Tape};
 use crate::block::Wide;
 
 /// Instances garbled side by side. Part of the protocol: it fixes the order of ciphertexts.
@@ -17,6 +17,10 @@ pub const LANES: usize = crate::block::LANES;
 /// Most memory for labels of running templates, in bytes, but for one that takes more by itself: a template can be made to keep
 /// millions of labels alive, and each processor would run one. Those of neurons take some 100 KB.
 const LABEL_MEMORY: usize = 1 << 30;
+
+/// Groups of a long template that go piece by piece side by side: the first piece of all of them, then the second. Part of the
+/// protocol.
+pub(super) const SIDE_BY_SIDE: usize = 8;
 
 /// A program as one host runs it.
 pub struct Plan<'p> {
@@ -52,6 +56,13 @@ pub(super) struct Segment {
     pub first_tweak: u64,
     /// ANDs that cost something.
     pub ands: Ands,
+}
+
+impl Segment {
+    /// Which of the groups that go side by side it is of: where the labels of a piece are.
+    pub fn place(&self) -> usize {
+        (self.instances.start / LANES as u64 % SIDE_BY_SIDE as u64) as usize
+    }
 }
 
 impl<'p> Plan<'p> {
@@ -96,11 +107,14 @@ impl<'p> Plan<'p> {
     }
 
     /// The next segments from `first` on that may run side by side: of one layer, at most `most`, no more than
-    /// [`LABEL_MEMORY`] has room for, and a piece alone.
+    /// [`LABEL_MEMORY`] has room for; of pieces the same one of different groups.
     pub(super) fn batch(&self, first: usize, most: usize) -> &[Segment] {
         let rest = self.segments.get(first..).unwrap_or_default();
         let Some(head) = rest.first() else { return rest };
-        let together = |s: &&Segment| s.layer == head.layer && s.piece.is_none();
+        let together = |s: &&Segment| match head.piece {
+            None => s.layer == head.layer && s.piece.is_none(),
+            piece => (s.layer, s.block, s.piece) == (head.layer, head.block, piece),
+        };
         let slots = self.layers[head.layer].iter().map(|block| block.tape.label_slots).max();
         let room = LABEL_MEMORY / (slots.unwrap_or(0) as usize * size_of::<Wide>()).max(1);
         let length = rest.iter().take(most.min(room)).take_while(together).count();
@@ -131,6 +145,11 @@ fn plan_block(program: &Program, block: &ProgramBlock, role: Role, tapes: &mut T
     BlockPlan { tape, single, inputs, outputs }
 }
 
+/// How many groups of a template with so many wires go side by side: their labels stay in memory from piece to piece.
+fn side_by_side(wires: u32) -> u64 {
+    (LABEL_MEMORY as u64 / (u64::from(wires) * size_of::<Wide>() as u64).max(1)).clamp(1, SIDE_BY_SIDE as u64)
+}
+
 fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut tweak = 0u64;
@@ -143,17 +162,22 @@ fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
                 tweak += ands.tweaks();
             };
             let pieces: &[Piece] = &plan.tape.pieces;
-            let whole_groups = (PIECE_CIPHERTEXTS / plan.tape.ands.ciphertexts().max(1))
-                .max(1)
-                .next_multiple_of(LANES as u64);
-            let step = if pieces.len() > 1 { LANES as u64 } else { whole_groups };
-            for first in (0..total).step_by(step as usize) {
-                let instances = first..total.min(first + step);
-                if let [only] = pieces {
-                    push(instances, None, only.ands);
-                } else {
-                    for (i, piece) in pieces.iter().enumerate() {
-                        push(instances.clone(), Some(i), piece.ands);
+            if let [only] = pieces {
+                let step = (SEGMENT_CIPHERTEXTS / plan.tape.ands.ciphertexts().max(1))
+                    .max(1)
+                    .next_multiple_of(LANES as u64);
+                for first in (0..total).step_by(step as usize) {
+                    push(first..total.min(first + step), None, only.ands);
+                }
+                continue;
+            }
+            let groups = side_by_side(program.template(&program.layers()[layer].blocks[block]).wires());
+            let lanes = LANES as u64;
+            for first in (0..total).step_by((groups * lanes) as usize) {
+                let end = total.min(first + groups * lanes);
+                for (i, piece) in pieces.iter().enumerate() {
+                    for group in (first..end).step_by(LANES) {
+                        push(group..end.min(group + lanes), Some(i), piece.ands);
                     }
                 }
             }

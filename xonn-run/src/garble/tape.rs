@@ -23,6 +23,7 @@ use xonn_circuits::netlist::{Gate, Netlist, WireId};
 use super::fuse;
 use super::schedule::{self, Step};
 use super::scheme::Ands;
+use crate::block::LANES;
 
 /// Who runs the tape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,7 +83,7 @@ pub struct Tape {
     pub ands: Ands,
     /// Template outputs.
     pub outputs: u32,
-    /// Where the tape may be interrupted: each piece but the last has a few more than [`PIECE_CIPHERTEXTS`].
+    /// Where the tape may be interrupted: the pieces of all lanes have a few more ciphertexts than [`SEGMENT_CIPHERTEXTS`].
     pub pieces: Vec<Piece>,
 }
 
@@ -95,9 +96,14 @@ pub struct Piece {
     pub ands: Ands,
 }
 
-/// Length of a [`Piece`] in ciphertexts of half gates: 256 KiB for a single instance. The segments on their way between two
-/// threads are to stay in a cache.
-pub const PIECE_CIPHERTEXTS: u64 = 1 << 14;
+/// Length of a segment in ciphertexts of half gates: 256 KiB. The segments on their way between two threads are to stay in a
+/// cache.
+pub const SEGMENT_CIPHERTEXTS: u64 = 1 << 14;
+
+/// Length of a [`Piece`] in ciphertexts of one instance, so that those of all lanes are a segment.
+const fn piece_ciphertexts(single: bool) -> u64 {
+    if single { SEGMENT_CIPHERTEXTS } else { SEGMENT_CIPHERTEXTS / LANES as u64 }
+}
 
 /// A wire's value while the tape is made: a virtual register, or a constant.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -145,7 +151,7 @@ impl Tape {
         if !single {
             fuse::full_adders(&mut emitter.ops, emitter.labels);
         }
-        emitter.finish(netlist.output_bits() as u32)
+        emitter.finish(netlist.output_bits() as u32, single)
     }
 }
 
@@ -228,7 +234,7 @@ impl Emitter {
     }
 
     /// Assigns slots to the virtual registers and finds the pieces.
-    fn finish(self, outputs: u32) -> Tape {
+    fn finish(self, outputs: u32, single: bool) -> Tape {
         let mut label_use = vec![0usize; self.labels as usize];
         let mut bit_use = vec![0usize; self.bits as usize];
         for (at, op) in self.ops.iter().enumerate() {
@@ -255,7 +261,7 @@ impl Emitter {
             } else if op.costs() {
                 batched = batched.saturating_sub(1);
             }
-            if piece.ands.ciphertexts() >= PIECE_CIPHERTEXTS && op.costs() && batched == 0 {
+            if piece.ands.ciphertexts() >= piece_ciphertexts(single) && op.costs() && batched == 0 {
                 piece.ops.end = at + 1;
                 let next = Piece { ops: at + 1..at + 1, ands: Ands::default() };
                 tape.pieces.push(std::mem::replace(&mut piece, next));

@@ -10,7 +10,7 @@ use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// First bytes of a hello.
 const MAGIC: [u8; 4] = *b"XONN";
