@@ -7,6 +7,7 @@ pub mod fold;
 pub mod fold_padding;
 pub mod infer_shapes;
 pub mod input;
+pub mod reveal;
 pub mod sign_before_pool;
 
 use crate::graph::{Function, LayerGraph};
@@ -36,6 +37,8 @@ pub enum OutputMode {
     /// The class; of a single unit its sign.
     #[default]
     Argmax,
+    /// Of each unit whether its sigmoid is above 0.5: the labels of a multi-label head.
+    Labels,
     /// All scores, as they are before a final softmax or sigmoid.
     Scores,
 }
@@ -127,7 +130,10 @@ pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError>
     for (_, rewrite) in PIPELINE {
         rewrite(&mut graph, &mut notes)?;
         // Behind the first, which infers the shapes.
-        left_out.get_or_insert_with(|| drop_no_ops::left_out(&graph));
+        if left_out.is_none() {
+            reveal::check(&graph, options.output, &mut notes)?;
+            left_out = Some(drop_no_ops::left_out(&graph));
+        }
     }
     let left_out = left_out.unwrap_or_default();
     let network = fold::run(&graph, options, &mut notes)?;

@@ -131,8 +131,8 @@ impl InputFiles {
         self.limit.map_or(usize::MAX, |n| n as usize)
     }
 
-    /// Writes the predictions if a file was asked for: classes as int64 `[n]`, scores as float64 `[n, count]`, bits as
-    /// uint8 `[n, bits]`.
+    /// Writes the predictions if a file was asked for: classes as int64 `[n]`, scores as float64 `[n, count]`, bits and
+    /// labels as uint8 `[n, bits]`.
     pub fn write(&self, predictions: &[Prediction]) -> Result<(), Box<dyn Error>> {
         match &self.output {
             Some(path) => write_predictions(path, predictions),
@@ -147,7 +147,7 @@ fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), Box<
         match prediction {
             Prediction::Class(class) => classes.push(i64::from(*class)),
             Prediction::Scores(values) => scores.extend(values),
-            Prediction::Bits(values) => bits.extend(values),
+            Prediction::Bits(values) | Prediction::Labels(values) => bits.extend(values),
         }
     }
     let n = predictions.len();
