@@ -10,7 +10,7 @@ use xonn_circuits::program::Prediction;
 /// Samples to predict for.
 #[derive(Args)]
 pub struct InputFiles {
-    /// Samples: .npy, .npz (array x), .png or .csv; several files are taken one after the other. With - the names of files
+    /// Samples: .npy, .npz (array x), .png, .jpg or .csv; several files are taken one after the other. With - the names of files
     /// are read from standard input, one a line
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     input: Vec<PathBuf>,
