@@ -105,7 +105,9 @@ pub const PIPELINE: &[(&str, Rewrite)] = &[
 
 /// What the user should know of layers whose class everybody has a copy of, which may have been changed.
 fn of_no_library(graph: &LayerGraph) -> Option<String> {
-    let theirs = graph.graph.node_weights().filter(|layer| layer.class.starts_with("Binary"));
+    // Not those of which the custom map says what they are.
+    let taken = |class: &str| class.starts_with("Binary") && !class.contains(" as ");
+    let theirs = graph.graph.node_weights().filter(|layer| taken(&layer.class));
     let mut names: Vec<String> = theirs.map(|layer| format!("{:?}", layer.name)).collect();
     names.dedup();
     let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };

@@ -53,8 +53,8 @@ impl Build {
         let package = Package::new(&lowered.program)?;
         let secret = Secret { digest: package.digest(), bits: lowered.secret.into() };
         self.write(&package, &secret, &output, &secret_path)?;
-        println!("{}: {}", output.display(), headline(&Traffic::of(package.program())));
-        println!("digest {}", package.digest());
+        println!("{}: digest {}", output.display(), package.digest());
+        println!("{}", headline(&Traffic::of(package.program())));
         println!(
             "{}: {} secret bits, for the server only",
             secret_path.display(),

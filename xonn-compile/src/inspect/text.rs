@@ -103,13 +103,13 @@ pub(super) fn ways(ways: &[Traffic]) -> [Option<&Traffic>; 2] {
     [ways.iter().find(|way| way.is_default()), trusting]
 }
 
-/// What a prediction takes, in one sentence: by the default protocol, and beside it if clients are semi-honest.
+/// What a prediction takes by the default protocol, and in a second line if clients are semi-honest.
 #[must_use]
 pub fn headline(all: &[Traffic]) -> String {
     let [Some(way), trusting] = ways(all) else { return String::new() };
     let beside = trusting.map_or(String::new(), |way| {
         format!(
-            "; with serve --clients semi-honest {} ANDs and {}",
+            "\nwith serve --clients semi-honest: {} ANDs, {} a prediction",
             grouped(way.and.total()),
             bytes(way.inference)
         )
