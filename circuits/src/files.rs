@@ -25,7 +25,8 @@ impl Staged {
     /// Writes `bytes` beside `path`; a link at `path` is followed.
     ///
     /// # Errors
-    /// What the file system says, and [`io::ErrorKind::InvalidInput`] if something is at `path` that is no file.
+    /// What the file system says, and [`io::ErrorKind::InvalidInput`] if something is at `path` that is no
+    /// file.
     pub fn write(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<Self> {
         let place = match std::fs::metadata(path) {
             Ok(found) if !found.is_file() => {
@@ -64,7 +65,8 @@ impl Staged {
     /// Moves the file to its place.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] if a file is there, which is left as it is; else what the file system says.
+    /// [`io::ErrorKind::AlreadyExists`] if a file is there, which is left as it is; else what the file system
+    /// says.
     pub fn create(self) -> io::Result<()> {
         self.file.persist_noclobber(&self.place).map(drop).map_err(|e| e.error)
     }
@@ -76,8 +78,9 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).expect("readable");
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
         names.sort();
         names
     }

@@ -401,9 +401,15 @@ fn broken_tables_name_line_and_column() {
     assert_eq!(error(b"1,\xff\n"), "a.csv, line 1, column 2: found \"\u{fffd}\", expected a number");
     // Behind blank lines and comments, with either end of line; the csv crate alone says lines 2, 4 and 3.
     assert_eq!(error(b"1,2\n\n# c\n\n3,x\n"), "a.csv, line 5, column 2: found \"x\", expected a number");
-    assert_eq!(error(b"1,2\r\n\r\n\r\n3\r\n"), "a.csv, line 4: found 1 numbers, expected 2 as in the first row");
-    assert_eq!(error(b"\n\n1,2\n3,\"4\n\n5,6\n"), "a.csv: found a quote in line 4 that does not end there, \
-        expected one sample a row, as comma-separated numbers");
+    assert_eq!(
+        error(b"1,2\r\n\r\n\r\n3\r\n"),
+        "a.csv, line 4: found 1 numbers, expected 2 as in the first row"
+    );
+    assert_eq!(
+        error(b"\n\n1,2\n3,\"4\n\n5,6\n"),
+        "a.csv: found a quote in line 4 that does not end there, \
+        expected one sample a row, as comma-separated numbers"
+    );
     assert_eq!(error(b"1,2\n3,\"a\"\"b\""), "a.csv, line 2, column 2: found \"a\\\"b\", expected a number");
     for nothing in [&b""[..], b"a,b\n", b"\n\n", b"# 1\n"] {
         assert!(error(nothing).starts_with("a.csv: found no row of numbers"));

@@ -2,8 +2,8 @@
 
 use xonn_circuits::data::Tensor;
 
-use crate::graph::LayerGraph;
 use crate::check::Answer;
+use crate::graph::LayerGraph;
 use crate::integer::evaluate::Evaluated;
 use crate::integer::{IntegerNetwork, Op, OutputSpec, Planes};
 use crate::passes::{self, Compiled, InputOptions, Options, PassError};

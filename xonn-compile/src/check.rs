@@ -38,8 +38,8 @@ pub struct Disagreement {
     pub ours: Answer,
     /// Keras's.
     pub keras: Answer,
-    /// By how much Keras's largest output exceeds its second largest, or the least distance of a label that differs from where it
-    /// would be another, if Keras's outputs were given.
+    /// By how much Keras's largest output exceeds its second largest, or the least distance of a label that
+    /// differs from where it would be another, if Keras's outputs were given.
     pub keras_margin: Option<f64>,
 }
 

@@ -1,7 +1,8 @@
-//! Notes of a compilation as people read them: by what they are about, the worst first, what is said of many layers said once.
+//! Notes of a compilation as people read them: by what they are about, the worst first, what is said of many
+//! layers said once.
 //!
-//! Passes say one sentence a layer, `layer "name": text`. Sentences that differ in their numbers alone become one, with the
-//! range of each number.
+//! Passes say one sentence a layer, `layer "name": text`. Sentences that differ in their numbers alone become
+//! one, with the range of each number.
 
 use std::fmt;
 
@@ -243,9 +244,12 @@ mod tests {
     #[test]
     fn what_is_said_of_many_layers_is_said_once() {
         let fixed = |layer: &str, error: &str| {
-            format!("layer {layer:?}: added in fixed point, each off by at most {error}; --scale-bits 34 more or less")
+            format!(
+                "layer {layer:?}: added in fixed point, each off by at most {error}; --scale-bits 34 more or less"
+            )
         };
-        let notes = [fixed("add", "2.7e-7"), fixed("add", "5.0e-8"), fixed("a\"dd_1", "1.0e-3"), fixed("c", "3")];
+        let notes =
+            [fixed("add", "2.7e-7"), fixed("add", "5.0e-8"), fixed("a\"dd_1", "1.0e-3"), fixed("c", "3")];
         let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
         assert_eq!(
             fold(&notes),

@@ -5,8 +5,8 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, pr
 /// Most columns of a terminal that a table takes.
 pub const WIDTH: u16 = 80;
 
-/// A table without lines, whose first `text` columns are text and the others numbers. Text is broken where a row would be
-/// wider than [`WIDTH`], numbers are not.
+/// A table without lines, whose first `text` columns are text and the others numbers. Text is broken where a
+/// row would be wider than [`WIDTH`], numbers are not.
 #[must_use]
 pub fn table(header: &[&str], text: usize, rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();

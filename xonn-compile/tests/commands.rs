@@ -46,20 +46,30 @@ fn build_writes_beside_the_model_and_keeps_a_secret_that_is_there() {
     assert_eq!(names(folder.path()), ["tiny_mlp.h5", "tiny_mlp.secret", "tiny_mlp.xonn"]);
     // The figures are those of the default protocol, with the other one named by its flag.
     let ways = stdout.lines().nth(1).zip(stdout.lines().nth(2)).expect("both figures");
-    assert!(ways.0.ends_with(" a prediction") && ways.1.starts_with("with serve --clients semi-honest: "), "{stdout}");
+    assert!(
+        ways.0.ends_with(" a prediction") && ways.1.starts_with("with serve --clients semi-honest: "),
+        "{stdout}"
+    );
 
     let (secret, package) = (model.with_extension("secret"), model.with_extension("xonn"));
     let before = [&secret, &package].map(|path| std::fs::read(path).expect("readable"));
     let other = fixture("twin_a.h5");
     let again = ["build", text(&other), "-o", text(&package)];
     let [stdout, stderr] = said(&again, 1);
-    assert!(stderr.contains("tiny_mlp.secret: there is a secret already") && stderr.contains("--force"), "{stderr}");
+    assert!(
+        stderr.contains("tiny_mlp.secret: there is a secret already") && stderr.contains("--force"),
+        "{stderr}"
+    );
     assert!(stdout.is_empty());
     assert_eq!([&secret, &package].map(|path| std::fs::read(path).expect("readable")), before);
 
     said(&[&again[..], &["--force"]].concat(), 0);
     assert_ne!(std::fs::read(&secret).expect("readable"), before[0], "the weights are others");
-    assert_eq!(names(folder.path()), ["tiny_mlp.h5", "tiny_mlp.secret", "tiny_mlp.xonn"], "nothing stays behind");
+    assert_eq!(
+        names(folder.path()),
+        ["tiny_mlp.h5", "tiny_mlp.secret", "tiny_mlp.xonn"],
+        "nothing stays behind"
+    );
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -85,7 +95,8 @@ fn build_writes_both_files_or_none() {
     assert_eq!(std::fs::read(&model).expect("readable"), before);
 }
 
-/// `--output scores` said what the client learns before it named a file: it must not become a file of that name.
+/// `--output scores` said what the client learns before it named a file: it must not become a file of that
+/// name.
 #[test]
 fn the_old_mode_is_no_file() {
     let (folder, model) = copied("tiny_mlp.h5");

@@ -12,7 +12,8 @@ use xonn_compile::keras;
 use xonn_compile::lower::lower;
 use xonn_compile::passes::{self, Compiled, Options, OutputMode};
 
-/// Written by `scripts/make_label_fixtures.py`: a sigmoid behind BatchNorm, a hard sigmoid behind biases, numbers alone.
+/// Written by `scripts/make_label_fixtures.py`: a sigmoid behind BatchNorm, a hard sigmoid behind biases,
+/// numbers alone.
 const MODELS: [&str; 3] = ["labels_norm", "labels_bias", "labels_numbers"];
 
 const LABELS: usize = 5;
@@ -82,7 +83,11 @@ fn labels_of_an_end_that_says_nothing_of_them_are_refused() {
     let options = Options { output: OutputMode::Labels, ..Options::default() };
     let refused = |graph: &LayerGraph| passes::run(graph, &options).expect_err("refused").to_string();
     let softmax = keras::read(&fixture("tiny_mlp.h5"), &common::options()).expect("it can be read");
-    assert!(refused(&softmax).contains("--reveal labels of a softmax, expected a sigmoid"), "{}", refused(&softmax));
+    assert!(
+        refused(&softmax).contains("--reveal labels of a softmax, expected a sigmoid"),
+        "{}",
+        refused(&softmax)
+    );
     // The sigmoid of a sigmoid is above a half whatever is computed.
     let mut graph = read("labels_norm");
     let last = graph.output;

@@ -1,4 +1,5 @@
-//! The reader that is used beside the C library, on every HDF5 file there is: only with the cargo feature `libhdf5`.
+//! The reader that is used beside the C library, on every HDF5 file there is: only with the cargo feature
+//! `libhdf5`.
 #![cfg(feature = "libhdf5")]
 
 mod common;
@@ -17,7 +18,8 @@ fn files() -> Vec<(String, Vec<u8>)> {
     };
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     let folders = entries(&models).into_iter().filter(|path| path.is_dir());
-    let mut paths: Vec<PathBuf> = folders.flat_map(|folder| entries(&folder)).chain(entries(&fixture(""))).collect();
+    let mut paths: Vec<PathBuf> =
+        folders.flat_map(|folder| entries(&folder)).chain(entries(&fixture(""))).collect();
     paths.retain(|path| path.is_file());
     paths.sort();
     let mut files = Vec::new();

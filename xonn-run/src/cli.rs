@@ -124,7 +124,8 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    /// What clap itself finds wrong only when a debug build is run: names given twice, flags without help, and so on.
+    /// What clap itself finds wrong only when a debug build is run: names given twice, flags without help,
+    /// and so on.
     #[test]
     fn clap_finds_the_options_sound() {
         Cli::command().debug_assert();

@@ -22,7 +22,8 @@ pub enum OutputEncoding {
     },
     /// One bit: 1 if the single unit's pre-activation is at least 0.
     Sign,
-    /// Several bits, one for each unit of a multi-label head: 1 if its pre-activation is above 0, so its sigmoid above 0.5.
+    /// Several bits, one for each unit of a multi-label head: 1 if its pre-activation is above 0, so its
+    /// sigmoid above 0.5.
     Labels {
         /// Number of units.
         units: u32,

@@ -14,8 +14,8 @@ use crate::knowledge::AndCosts;
 pub struct Traffic {
     /// How first layers are computed, as `--first-layer` has it: `gc` or `oca`.
     pub first_layer: &'static str,
-    /// Which clients this protects the server from, as `xonn-run serve --clients` has it: `hostile`, which is what it does by
-    /// itself, or `semi-honest`.
+    /// Which clients this protects the server from, as `xonn-run serve --clients` has it: `hostile`, which is
+    /// what it does by itself, or `semi-honest`.
     pub clients: &'static str,
     /// How gates are garbled, as `--scheme` has it: `half-gates` or `three-halves`.
     pub scheme: &'static str,

@@ -20,8 +20,9 @@ pub struct Counts {
 impl Counts {
     /// Prints them, a line for each.
     pub fn print(&self) {
-        let share =
-            |n: usize| format!("{n} of {} ({:.2} %)", self.labels, 100.0 * n as f64 / self.labels.max(1) as f64);
+        let share = |n: usize| {
+            format!("{n} of {} ({:.2} %)", self.labels, 100.0 * n as f64 / self.labels.max(1) as f64)
+        };
         for (what, count) in [("correct", self.correct), ("equal to Keras", self.equal_to_keras)] {
             if let Some(count) = count {
                 println!("single labels {what}: {}", share(count));
@@ -30,8 +31,8 @@ impl Counts {
     }
 }
 
-/// Compares labels with what the data holds: `y`, 0 or 1 for each label, and `keras`, its outputs. A sample counts as right if
-/// all of its labels are.
+/// Compares labels with what the data holds: `y`, 0 or 1 for each label, and `keras`, its outputs. A sample
+/// counts as right if all of its labels are.
 ///
 /// # Errors
 /// [`DataMismatch`] if `y` or `keras` does not fit the samples.
@@ -40,11 +41,14 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated], units: usize) -> Resul
     let ours: Vec<Vec<u8>> = predictions.iter().map(Evaluated::labels).collect();
     let y = data.y.as_ref().map(|y| array(y, "y", [samples, units])).transpose()?;
     if let Some(bad) = y.iter().flatten().find(|&&y| y != 0.0 && y != 1.0) {
-        return Err(DataMismatch(format!("array y has the label {bad}, expected 0 or 1 for each of {units} labels")));
+        return Err(DataMismatch(format!(
+            "array y has the label {bad}, expected 0 or 1 for each of {units} labels"
+        )));
     }
     let keras = data.keras.as_ref().map(|keras| array(keras, "keras", [samples, units])).transpose()?;
     // A sigmoid's outputs are probabilities; other units are on above 0.
-    let above = keras.as_ref().map(|keras| if keras.iter().all(|p| (0.0..=1.0).contains(p)) { 0.5 } else { 0.0 });
+    let above =
+        keras.as_ref().map(|keras| if keras.iter().all(|p| (0.0..=1.0).contains(p)) { 0.5 } else { 0.0 });
     let row = |array: &Vec<f64>, sample: usize, above: f64| -> Vec<u8> {
         array[sample * units..][..units].iter().map(|&p| u8::from(p > above)).collect()
     };
@@ -103,7 +107,8 @@ mod tests {
     fn labels_are_compared_one_by_one() {
         let bits = [[1, -1], [1, 1], [-1, -1]];
         let predictions = bits.map(|bits| Evaluated { class: 0, scores: bits.to_vec() });
-        let tensor = |shape: &[usize], v: Vec<f64>| Tensor::new(shape.to_vec(), Values::Reals(v)).expect("fits");
+        let tensor =
+            |shape: &[usize], v: Vec<f64>| Tensor::new(shape.to_vec(), Values::Reals(v)).expect("fits");
         let data = Dataset {
             x: tensor(&[3], vec![0.0; 3]),
             y: Some(tensor(&[3, 2], vec![1.0, 0.0, 1.0, 0.0, 1.0, 1.0])),
@@ -117,7 +122,8 @@ mod tests {
         assert_eq!((one.sample, &one.keras), (1, &Answer::Labels(vec![1, 0])));
         assert!(one.keras_margin.is_some_and(|margin| (margin - 0.4).abs() < 1e-12));
         // Numbers in front of a sigmoid are compared with 0, and classes are no labels.
-        let logits = Dataset { keras: Some(tensor(&[3, 2], vec![2.0, -1.0, 0.1, 0.2, -1.0, 0.0])), ..data.clone() };
+        let logits =
+            Dataset { keras: Some(tensor(&[3, 2], vec![2.0, -1.0, 0.1, 0.2, -1.0, 0.0])), ..data.clone() };
         assert_eq!(compare(&logits, &predictions, 2).expect("fits").equal_to_keras, Some(3));
         let classes = Dataset { y: Some(tensor(&[3], vec![0.0; 3])), ..data.clone() };
         assert!(compare(&classes, &predictions, 2).is_err());

@@ -40,7 +40,11 @@ impl Build {
             return Err("the package cannot end in .secret, that is the name of its secret".into());
         }
         if [&output, &secret_path].contains(&&self.model) {
-            return Err(format!("{}: the model itself would be written over, name another", output.display()).into());
+            return Err(format!(
+                "{}: the model itself would be written over, name another",
+                output.display()
+            )
+            .into());
         }
         // Said before minutes are spent; made sure of when it is written.
         if !self.force && secret_path.symlink_metadata().is_ok() {
@@ -67,7 +71,13 @@ impl Build {
     }
 
     /// Both files, of which none is in its place before both are whole.
-    fn write(&self, package: &Package, secret: &Secret, output: &Path, secret_path: &Path) -> Result<(), String> {
+    fn write(
+        &self,
+        package: &Package,
+        secret: &Secret,
+        output: &Path,
+        secret_path: &Path,
+    ) -> Result<(), String> {
         let cannot = |path: &Path, e| format!("{}: cannot be written: {e}", path.display());
         let staged_package =
             Staged::write(output, package.bytes(), Readers::All).map_err(|e| cannot(output, e))?;

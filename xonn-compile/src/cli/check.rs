@@ -12,8 +12,8 @@ use xonn_circuits::program::evaluate::evaluate;
 use super::Outcome;
 use super::model::{ModelOptions, output_file, progress, quantised};
 use crate::check::{self, Report};
-use crate::integer::evaluate::Evaluated;
 use crate::integer::OutputSpec;
+use crate::integer::evaluate::Evaluated;
 use crate::lower::{self, Lowered};
 
 #[derive(Args)]
@@ -29,7 +29,8 @@ pub struct Check {
     /// Write the report as JSON
     #[arg(short, long, value_name = "REPORT.json", value_parser = output_file)]
     output: Option<PathBuf>,
-    /// Leave out the array keras: of a model that is another than the one whose outputs it holds, such as a trimmed one
+    /// Leave out the array keras: of a model that is another than the one whose outputs it holds, such as a
+    /// trimmed one
     #[arg(long)]
     no_keras: bool,
     /// Print the report as JSON

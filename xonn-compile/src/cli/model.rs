@@ -27,7 +27,8 @@ pub enum Reveal {
     Scores,
 }
 
-/// A file to write. The names of what `--reveal` takes are refused: `--output` took them before it named a file.
+/// A file to write. The names of what `--reveal` takes are refused: `--output` took them before it named a
+/// file.
 pub fn output_file(text: &str) -> Result<PathBuf, String> {
     match <Reveal as ValueEnum>::from_str(text, true) {
         Ok(_) => Err(format!(

@@ -1,6 +1,7 @@
 //! The HDF5 container behind a small trait, so that another reader can be put in its place.
 //!
-//! [`Hdf5`] is the reader that is used; with the cargo feature `libhdf5` there is the C library, too, for tests to compare with.
+//! [`Hdf5`] is the reader that is used; with the cargo feature `libhdf5` there is the C library, too, for
+//! tests to compare with.
 
 #[cfg(feature = "libhdf5")]
 pub mod libhdf5;
@@ -57,7 +58,8 @@ pub trait Container {
     fn array(&self, path: &str) -> Result<Array, KerasError>;
 }
 
-/// A list of strings that may be split into `name0`, `name1`, ..., as Keras does with those of more than 64 KB.
+/// A list of strings that may be split into `name0`, `name1`, ..., as Keras does with those of more than 64
+/// KB.
 fn whole_list(
     name: &str,
     strings: impl Fn(&str) -> Result<Option<Vec<String>>, KerasError>,
@@ -88,7 +90,8 @@ impl Budget {
     fn take(&self, count: u64, size: u64) -> Result<u64, String> {
         let bytes = count.saturating_mul(size);
         let left = self.0.get().checked_sub(bytes).filter(|_| count <= MAX_ELEMENTS);
-        let left = left.ok_or_else(|| format!("{bytes} bytes of numbers are too many for a file of this size"))?;
+        let left =
+            left.ok_or_else(|| format!("{bytes} bytes of numbers are too many for a file of this size"))?;
         self.0.set(left);
         Ok(bytes)
     }

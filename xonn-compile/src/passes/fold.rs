@@ -364,8 +364,8 @@ impl Fold<'_> {
         Ok((0..count).map(|i| distinct[i % period]).collect())
     }
 
-    /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point; of a single unit, or
-    /// of each unit where labels are asked for, whether it is above 0.
+    /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point;
+    /// of a single unit, or of each unit where labels are asked for, whether it is above 0.
     fn head(&mut self, options: &Options, layer: &Layer, output: NodeIndex) -> Result<OutputSpec, String> {
         let mut value =
             self.values.get(&output).cloned().ok_or("the model's output is none of its layers")?;

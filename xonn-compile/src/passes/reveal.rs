@@ -1,8 +1,8 @@
 //! Whether what the client is to learn fits the functions at the end of the model.
 //!
 //! Before: Dense, Sigmoid [units]     asked for: the class     After: a note, each unit is a label of its own
-//! Before: Dense, Softmax [units]     asked for: the labels    After: refused, no sigmoid says which of them are on
-//! Needs: shapes inferred. Leaves the graph as it is.
+//! Before: Dense, Softmax [units]     asked for: the labels    After: refused, no sigmoid says which of them
+//! are on Needs: shapes inferred. Leaves the graph as it is.
 
 use std::collections::HashSet;
 
@@ -73,7 +73,9 @@ fn end(graph: &LayerGraph) -> End {
         match function {
             Function::Softmax | Function::LogSoftmax => return End::Other("a softmax"),
             // Behind a sigmoid it does not matter: tanh(x) is above 0 where x is.
-            Function::Tanh | Function::HardTanh if last == End::Plain => return End::Other("numbers from -1 to 1"),
+            Function::Tanh | Function::HardTanh if last == End::Plain => {
+                return End::Other("numbers from -1 to 1");
+            }
             function if is_sigmoid(function) => return End::Other(OF_SIGMOID),
             _ => {}
         }

@@ -14,8 +14,8 @@ pub fn say(line: impl Display) -> Result<(), String> {
     writeln!(std::io::stdout(), "{line}").map_err(|e| format!("standard output: cannot be written: {e}"))
 }
 
-/// A table without lines for a terminal of 80 columns, whose first `text` columns are text and the others numbers. Text is broken
-/// where a row would be wider, numbers are not.
+/// A table without lines for a terminal of 80 columns, whose first `text` columns are text and the others
+/// numbers. Text is broken where a row would be wider, numbers are not.
 pub fn table(header: &[&str], text: usize, rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);

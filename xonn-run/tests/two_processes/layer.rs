@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 use xonn_circuits::data::write_npy;
-use xonn_circuits::program::{OutputEncoding, Program};
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
+use xonn_circuits::program::{OutputEncoding, Program};
 use xonn_run::bench::{FirstLayerShape, binary_layer};
 
 use crate::command::{Listening, run_ok};
@@ -113,7 +113,8 @@ fn loopback_rate() {
     }
 }
 
-/// Labels go the whole way: an array of 0 and 1 for each sample, in JSON and in the file, as `eval` gives them.
+/// Labels go the whole way: an array of 0 and 1 for each sample, in JSON and in the file, as `eval` gives
+/// them.
 #[test]
 fn labels_of_a_multi_label_head_are_answered_one_by_one() {
     let layer = binary_layer(64);
@@ -132,7 +133,8 @@ fn labels_of_a_multi_label_head_are_answered_one_by_one() {
     assert_eq!(again.program().output(), program.output());
     let other = OutputEncoding::Labels { units: units as u32 + 1 };
     let templates = layer.templates().to_vec();
-    let wrong = Program::new(layer.input().clone(), other, layer.secret_bits(), templates, layer.layers().to_vec());
+    let wrong =
+        Program::new(layer.input().clone(), other, layer.secret_bits(), templates, layer.layers().to_vec());
     assert!(wrong.is_err());
 
     let (report, _) = ask_program(&program, 3, &[]);

@@ -9,8 +9,8 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::{MAX_BYTES, check_length, check_size, length};
 use crate::data::{DataError, Tensor, Values};
 
-/// Most bytes of pixels that a byte of the file can stand for: a block of 8 x 8 takes a bit at least in the first scan, and
-/// colours of 32 x 32 pixels are 18 blocks.
+/// Most bytes of pixels that a byte of the file can stand for: a block of 8 x 8 takes a bit at least in the
+/// first scan, and colours of 32 x 32 pixels are 18 blocks.
 const MAX_RATIO: u64 = 2048;
 
 /// Most scans of a progressive image; encoders make about ten.
@@ -20,11 +20,13 @@ const EXPECTED: &str = "a whole JPEG image, grey or RGB";
 
 /// Reads a JPEG image as `[height, width, channels]` with 1 or 3 channels; `name` is for errors.
 ///
-/// Pixels are those of this decoder. Decoders round differently, by a few units where colours are stored at half the size, so
-/// where a label hangs on it the pixels that Keras saw are better stored as `.png` or `.npy`.
+/// Pixels are those of this decoder. Decoders round differently, by a few units where colours are stored at
+/// half the size, so where a label hangs on it the pixels that Keras saw are better stored as `.png` or
+/// `.npy`.
 ///
 /// # Errors
-/// [`DataError`]: a damaged file, an image of more than 64 MiB or of more pixels than the file can hold, colours for print.
+/// [`DataError`]: a damaged file, an image of more than 64 MiB or of more pixels than the file can hold,
+/// colours for print.
 pub fn read(mut reader: impl BufRead + Seek, name: &str) -> Result<Tensor, DataError> {
     let packed = length(&mut reader, name)?;
     let format = |found: String| DataError::Format { name: name.into(), found, expected: EXPECTED };
@@ -68,7 +70,8 @@ pub fn read(mut reader: impl BufRead + Seek, name: &str) -> Result<Tensor, DataE
     Ok(Tensor::new(shape, Values::Bytes(pixels)).expect("as many bytes as the shape has elements"))
 }
 
-/// Whether the marker of the end is where the segments and scans of an image lead to; what cameras put behind it is left alone.
+/// Whether the marker of the end is where the segments and scans of an image lead to; what cameras put behind
+/// it is left alone.
 fn has_end(file: &[u8]) -> bool {
     const SCAN: u8 = 0xda;
     const END: u8 = 0xd9;
@@ -85,7 +88,8 @@ fn has_end(file: &[u8]) -> bool {
         let Some(behind) = rest.get(usize::from(u16::from_be_bytes([high, low]))..) else { return false };
         rest = behind;
         if marker == SCAN {
-            // To the next marker that is none of those within a scan: a stuffed 0, or where the decoder may begin anew.
+            // To the next marker that is none of those within a scan: a stuffed 0, or where the decoder may
+            // begin anew.
             let within = |byte: u8| matches!(byte, 0 | 0xd0..=0xd7 | 0xff);
             let next = rest.windows(2).position(|pair| pair[0] == 0xff && !within(pair[1]));
             rest = match next {

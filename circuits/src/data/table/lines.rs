@@ -1,8 +1,8 @@
 //! The lines of a table for the `csv` crate, one a call, with the number that each has in the file.
 //!
-//! The crate's own count (`ByteRecord::position().line()`) is where it began to look for the record: the line behind the record
-//! before, which is a blank line or a comment if one follows, and with `\r\n` the line before. Handed line by line, a record is
-//! what came last.
+//! The crate's own count (`ByteRecord::position().line()`) is where it began to look for the record: the line
+//! behind the record before, which is a blank line or a comment if one follows, and with `\r\n` the line
+//! before. Handed line by line, a record is what came last.
 
 use std::io::{self, BufRead, Read};
 

@@ -1,6 +1,8 @@
-//! HDF5 files by the C library, through `hdf5-metno`: only with the cargo feature `libhdf5`, for tests to compare with.
+//! HDF5 files by the C library, through `hdf5-metno`: only with the cargo feature `libhdf5`, for tests to
+//! compare with.
 //!
-//! The library reads files, not memory, so the bytes go through a temporary one. It converts numbers to f32 itself.
+//! The library reads files, not memory, so the bytes go through a temporary one. It converts numbers to f32
+//! itself.
 
 use std::io::Write;
 
@@ -46,7 +48,9 @@ impl Hdf5 {
         let mut group = self.file.group("/").map_err(|e| self.damaged(e))?;
         for part in path.split('/').filter(|part| !part.is_empty()) {
             let all = group.groups().map_err(|e| self.damaged(e))?;
-            let Some(found) = all.into_iter().find(|member| last_name(member) == part) else { return Ok(None) };
+            let Some(found) = all.into_iter().find(|member| last_name(member) == part) else {
+                return Ok(None);
+            };
             group = found;
         }
         Ok(Some(group))
@@ -54,7 +58,8 @@ impl Hdf5 {
 
     fn strings(&self, group: &str, name: &str) -> Result<Option<Vec<String>>, KerasError> {
         let Some(found) = self.group(group)? else { return Ok(None) };
-        let at = |reason: &dyn std::fmt::Display| self.damaged(format!("{group}, attribute {name}: {reason}"));
+        let at =
+            |reason: &dyn std::fmt::Display| self.damaged(format!("{group}, attribute {name}: {reason}"));
         if !found.attr_names().map_err(|e| at(&e))?.iter().any(|other| other == name) {
             return Ok(None);
         }
@@ -72,7 +77,9 @@ impl Hdf5 {
 
 /// The strings of an attribute.
 fn texts(attribute: &Attribute) -> Result<Vec<String>, hdf5_metno::Error> {
-    fn all<T: hdf5_metno::H5Type + ToString>(attribute: &Attribute) -> Result<Vec<String>, hdf5_metno::Error> {
+    fn all<T: hdf5_metno::H5Type + ToString>(
+        attribute: &Attribute,
+    ) -> Result<Vec<String>, hdf5_metno::Error> {
         Ok(attribute.read_raw::<T>()?.iter().map(ToString::to_string).collect())
     }
     match attribute.dtype()?.to_descriptor()? {

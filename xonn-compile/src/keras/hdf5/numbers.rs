@@ -39,12 +39,16 @@ impl Stored {
             Self::BrainFloat { big_endian } => {
                 each2(big_endian, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
             }
-            Self::Integer { size: 1, signed: true, .. } => bytes.iter().map(|&b| f32::from(b as i8)).collect(),
+            Self::Integer { size: 1, signed: true, .. } => {
+                bytes.iter().map(|&b| f32::from(b as i8)).collect()
+            }
             Self::Integer { size: 1, .. } => bytes.iter().map(|&b| f32::from(b)).collect(),
             Self::Integer { size: 2, signed: true, big_endian } => {
                 each2(big_endian, |b| f32::from(i16::from_le_bytes(b)))
             }
-            Self::Integer { size: 2, big_endian, .. } => each2(big_endian, |b| f32::from(u16::from_le_bytes(b))),
+            Self::Integer { size: 2, big_endian, .. } => {
+                each2(big_endian, |b| f32::from(u16::from_le_bytes(b)))
+            }
             Self::Integer { size: 4, signed: true, big_endian } => {
                 each4(big_endian, |b| i32::from_le_bytes(b) as f32)
             }
@@ -119,7 +123,10 @@ mod tests {
         for (size, bytes) in [(1, vec![255]), (2, vec![255; 2]), (4, vec![255; 4]), (8, vec![255; 8])] {
             let integer = |signed| Stored::Integer { size, signed, big_endian: false };
             assert_eq!(integer(true).numbers(&bytes), Some(vec![-1.0]));
-            assert_eq!(integer(false).numbers(&bytes), Some(vec![2f32.powi(8 * size as i32) - if size < 4 { 1.0 } else { 0.0 }]));
+            assert_eq!(
+                integer(false).numbers(&bytes),
+                Some(vec![2f32.powi(8 * size as i32) - if size < 4 { 1.0 } else { 0.0 }])
+            );
         }
         assert_eq!(float(16, false).numbers(&[0; 16]), None);
     }

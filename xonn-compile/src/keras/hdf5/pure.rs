@@ -41,7 +41,8 @@ impl Hdf5 {
 
     fn strings(&self, group: &str, name: &str) -> Result<Option<Vec<String>>, KerasError> {
         let Some(found) = self.group(group)? else { return Ok(None) };
-        let at = |reason: &dyn std::fmt::Display| self.damaged(format!("{group}, attribute {name}: {reason}"));
+        let at =
+            |reason: &dyn std::fmt::Display| self.damaged(format!("{group}, attribute {name}: {reason}"));
         let attributes = found.attrs().map_err(|e| self.damaged(format!("{group}: {e}")))?;
         let Some(value) = attributes.get(name) else {
             // Attributes of types that it does not know are left out of the others.
