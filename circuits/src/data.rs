@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `.npy` | one array, the samples along the first axis |
 //! | `.npz` | arrays `x` (samples), and if they are there `y` (true labels) and `keras` (Keras's outputs) |
-//! | `.png`, `.jpg`, `.jpeg` | one sample `[height, width, channels]`, grey or RGB ([`image`] says which numbers) |
+//! | `.png`, `.jpg`, `.jpeg` | one sample `[height, width, channels]` ([`image`] says which numbers) |
 //! | `.csv` | one sample a row |
 //!
 //! How a number becomes bits is [`InputEncoding`]'s matter. A file may hold [`MAX_ELEMENTS`] numbers at most, and what

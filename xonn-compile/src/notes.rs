@@ -245,7 +245,7 @@ mod tests {
     fn what_is_said_of_many_layers_is_said_once() {
         let fixed = |layer: &str, error: &str| {
             format!(
-                "layer {layer:?}: added in fixed point, each off by at most {error}; --scale-bits 34 more or less"
+                "layer {layer:?}: in fixed point, each off by at most {error}; --scale-bits 34 more or less"
             )
         };
         let notes =
@@ -253,7 +253,7 @@ mod tests {
         let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
         assert_eq!(
             fold(&notes),
-            ["layers \"add\", \"a\\\"dd_1\", \"c\": added in fixed point, each off by at most 5.0e-8 to 3; \
+            ["layers \"add\", \"a\\\"dd_1\", \"c\": in fixed point, each off by at most 5.0e-8 to 3; \
               --scale-bits 34 more or less"]
         );
         // A sentence about the model is none about a layer, and names in a sentence are no numbers.

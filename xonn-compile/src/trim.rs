@@ -131,8 +131,8 @@ pub enum TrimError {
     },
     /// Scores or labels are asked for, of which accuracy says nothing.
     #[error(
-        "the output is scores or labels, expected the class, which is what accuracy counts; trim without --reveal, the model \
-         file is the same"
+        "the output is scores or labels, expected the class, which is what accuracy counts; trim without \
+         --reveal, the model file is the same"
     )]
     NoClass,
     /// There is too little data to split.

@@ -100,7 +100,8 @@ fn bytes_of_a_prediction_stand_in_every_format() {
             assert!(stdout.contains(&grouped(way.inference)), "{format}: {way:?}");
         }
         // First what the default protocol sends, then what is named by its flag.
-        let ends = ["a prediction", "clients semi-honest"].map(|name| stdout.find(name).expect("it is named"));
+        let ends =
+            ["a prediction", "clients semi-honest"].map(|name| stdout.find(name).expect("it is named"));
         assert!(ends[0] < ends[1], "{format}");
     }
 }

@@ -6,7 +6,7 @@
 //! | 1, 2 and 4 bits, grey | spread over 0 to 255: black is 0, white 255 |
 //! | palette | RGB of the palette, 0 to 255 |
 //! | 16 bits, grey or RGB | 0 to 65,535, as they are |
-//! | alpha, also that of a palette | left out: colours are those that are stored, what shines through is not known |
+//! | alpha, also that of a palette | left out: colours are those that are stored |
 //! | JPEG | 0 to 255, grey or RGB |
 //!
 //! That is what `keras.utils.load_img` gives, except that it takes 16-bit RGB for 8 bits.

@@ -32,7 +32,8 @@ pub enum Reveal {
 pub fn output_file(text: &str) -> Result<PathBuf, String> {
     match <Reveal as ValueEnum>::from_str(text, true) {
         Ok(_) => Err(format!(
-            "--output names a file; what the client learns is --reveal {text}; for a file of that name write ./{text}"
+            "--output names a file; what the client learns is --reveal {text}; for a file of that name write \
+             ./{text}"
         )),
         Err(_) => Ok(text.into()),
     }

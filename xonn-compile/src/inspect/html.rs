@@ -267,9 +267,9 @@ impl Page {
             self.0.push_str("</tr>\n");
         }
         self.0.push_str(
-            "</table></div>\n<p class=\"soft\">The first row is what <code>xonn-run serve</code> does by itself; the rows of \
-             semi-honest clients are those of <code>--clients semi-honest</code>. gc: first layers garbled like all others; oca: their \
-             sums by oblivious conditional addition. What a connection takes is paid once.</p></section>\n",
+            "</table></div>\n<p class=\"soft\">The first row is what <code>xonn-run serve</code> does by itself; \
+             the rows of semi-honest clients are those of <code>--clients semi-honest</code>. gc: first layers \
+             garbled like all others; oca: their sums by oblivious conditional addition. What a connection takes is paid once.</p></section>\n",
         );
     }
 
