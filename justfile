@@ -57,6 +57,10 @@ compare-ot log="21" turns="7":
 sweep-networks cases="4000" seed="7":
     PROPTEST_CASES={{cases}} PROPTEST_RNG_SEED={{seed}} cargo test --release -p xonn-compile --test random_networks
 
+# our reader of HDF5 files beside the C library (needs libhdf5 and its headers; HDF5_DIR says where)
+libhdf5:
+    cargo test --release -p xonn-compile --features libhdf5 --test libhdf5
+
 # mutated model files for some minutes, each within a second
 sweep-hostile seconds="300":
     XONN_HOSTILE_SECONDS={{seconds}} cargo test --release -p xonn-compile --test hostile -- --ignored

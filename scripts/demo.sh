@@ -17,7 +17,7 @@ export PATH="$PWD/target/release:$PATH"
 mkdir -p "$out"
 
 bold '2. Compile the Keras model: a public package for both hosts, a secret for the server'
-run xonn-compile build models/bm1/model.h5 -o "$out/bm1.xonn"
+run xonn-compile build models/bm1/model.h5 --force -o "$out/bm1.xonn"
 run xonn-compile inspect "$out/bm1.xonn"
 
 bold '3. Start the server: it holds the weights and never sees an image'

@@ -47,7 +47,7 @@ def build_options(h5: Path) -> list[str]:
 def build(h5: Path, programs: Path, folder: Path) -> tuple[Path, Path]:
     """Compile a model; the package and the secret, both in `folder`."""
     package = folder / f"{h5.parent.name}_{h5.stem}.xonn"
-    call(programs / "xonn-compile", "build", h5, *build_options(h5), "-o", package)
+    call(programs / "xonn-compile", "build", h5, *build_options(h5), "--force", "-o", package)
     return package, package.with_suffix(".secret")
 
 

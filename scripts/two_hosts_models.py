@@ -97,7 +97,7 @@ class Model:
             make(shape, width or "1", h5)
         if not all(made.exists() and newer(made, h5, compiler) for made in (package, secret)):
             folder.mkdir(parents=True, exist_ok=True)
-            run(compiler, "build", h5, "-o", package)
+            run(compiler, "build", h5, "--force", "-o", package)
         costs = json.loads(run(compiler, "inspect", package, "--format", "json"))
         ands = costs["total"]["and"]
         samples = sorted((h5.parent / "samples").glob("*.png")) if trained else []

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `.npy` | one array, the samples along the first axis |
 //! | `.npz` | arrays `x` (samples), and if they are there `y` (true labels) and `keras` (Keras's outputs) |
-//! | `.png` | one sample `[height, width, channels]`, 8-bit grayscale or RGB, values 0 to 255 |
+//! | `.png`, `.jpg`, `.jpeg` | one sample `[height, width, channels]` ([`image`] says which numbers) |
 //! | `.csv` | one sample a row |
 //!
 //! How a number becomes bits is [`InputEncoding`]'s matter. A file may hold [`MAX_ELEMENTS`] numbers at most, and what
@@ -67,7 +67,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// The suffix tells no format.
-    #[error("{name}: the suffix {found:?} is not known, expected .npy, .npz, .png or .csv")]
+    #[error("{name}: the suffix {found:?} is not known, expected .npy, .npz, .png, .jpg, .jpeg or .csv")]
     Suffix {
         /// The file.
         name: String,
@@ -187,6 +187,7 @@ pub fn load(path: &Path) -> Result<Dataset, DataError> {
             Ok(Dataset { x: npz.required("x")?, y: npz.array("y")?, keras: npz.array("keras")? })
         }
         "png" => image::read(open()?, &name).map(Dataset::from),
+        "jpg" | "jpeg" => image::read_jpeg(open()?, &name).map(Dataset::from),
         "csv" => table::read(open()?, &name).map(Dataset::from),
         _ => Err(DataError::Suffix { name, found: suffix }),
     }

@@ -3,6 +3,7 @@ pub mod bristol;
 pub mod builder;
 pub mod data;
 pub mod eval;
+pub mod files;
 pub mod gadgets;
 pub mod knowledge;
 pub mod netlist;

@@ -2,8 +2,10 @@
 
 use xonn_circuits::data::Tensor;
 
+use crate::check::Answer;
 use crate::graph::LayerGraph;
-use crate::integer::{IntegerNetwork, Op, Planes};
+use crate::integer::evaluate::Evaluated;
+use crate::integer::{IntegerNetwork, Op, OutputSpec, Planes};
 use crate::passes::{self, Compiled, InputOptions, Options, PassError};
 
 /// Samples that candidates are compared on.
@@ -117,16 +119,21 @@ pub fn weight_bits(
     let error = |reason: String| PassError::Input { reason };
     let mut q = samples(&reference.network).map_err(error)?;
     q.truncate(SAMPLES);
-    let classes = |compiled: &Compiled| -> Result<Vec<usize>, PassError> {
+    let answers = |compiled: &Compiled| -> Result<Vec<Answer>, PassError> {
         let evaluated = compiled.network.evaluate(&q).map_err(|e| error(e.to_string()))?;
-        Ok(evaluated.iter().map(|evaluated| evaluated.class).collect())
+        let labels = matches!(compiled.network.output, OutputSpec::Labels { .. });
+        let answer = |evaluated: &Evaluated| match labels {
+            true => Answer::Labels(evaluated.labels()),
+            false => Answer::Class(evaluated.class),
+        };
+        Ok(evaluated.iter().map(answer).collect())
     };
-    let want = classes(&reference)?;
+    let want = answers(&reference)?;
     for weight_bits in 2..MOST_WEIGHT_BITS {
         // The samples show what these bits do, so no estimate is needed.
         let options = Options { weight_bits: Some(weight_bits), allow_error: true, ..options.clone() };
         let mut compiled = passes::run(graph, &options)?;
-        if classes(&compiled)? == want {
+        if answers(&compiled)? == want {
             compiled.notes.push(format!(
                 "calibrated: real weights in {weight_bits} bits give the classes of {MOST_WEIGHT_BITS} bits on all {} samples",
                 q.len()

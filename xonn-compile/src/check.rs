@@ -1,5 +1,7 @@
 //! Compares a compiled model with Keras's own outputs on real data.
 
+pub mod labels;
+
 use serde::Serialize;
 use xonn_circuits::data::Dataset;
 
@@ -20,6 +22,9 @@ pub struct Report {
     pub disagreements: Vec<Disagreement>,
     /// The largest difference of a score to Keras's output, if the model gives scores and Keras's outputs are scores.
     pub largest_score_error: Option<f64>,
+    /// Single labels of a multi-label head, which are counted as samples otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<labels::Counts>,
     /// How close sums came to their thresholds.
     pub margins: Vec<Margin>,
 }
@@ -29,12 +34,34 @@ pub struct Report {
 pub struct Disagreement {
     /// Index of the sample.
     pub sample: usize,
-    /// The class of the compiled model.
-    pub ours: usize,
-    /// Keras's class.
-    pub keras: usize,
-    /// By how much Keras's largest output exceeds its second largest, if its outputs were given.
+    /// The class of the compiled model, or its labels.
+    pub ours: Answer,
+    /// Keras's.
+    pub keras: Answer,
+    /// By how much Keras's largest output exceeds its second largest, or the least distance of a label that
+    /// differs from where it would be another, if Keras's outputs were given.
     pub keras_margin: Option<f64>,
+}
+
+/// A class, or labels.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// A class.
+    Class(usize),
+    /// Of each label whether it is on, 1 or 0.
+    Labels(Vec<u8>),
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Class(class) => write!(f, "{class}"),
+            Self::Labels(labels) => {
+                f.write_str(&labels.iter().map(u8::to_string).collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
 }
 
 /// The smallest distance of a sum from flipping its threshold.
@@ -84,7 +111,8 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated]) -> Result<Report, Data
         let Some(keras) = &keras else { break };
         let (class, keras_margin) = keras.of(sample);
         if class != prediction.class {
-            disagreements.push(Disagreement { sample, ours: prediction.class, keras: class, keras_margin });
+            let [ours, keras] = [prediction.class, class].map(Answer::Class);
+            disagreements.push(Disagreement { sample, ours, keras, keras_margin });
         }
     }
     let equal_to_keras = keras.map(|_| samples - disagreements.len());
@@ -94,6 +122,7 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated]) -> Result<Report, Data
         equal_to_keras,
         disagreements,
         largest_score_error: None,
+        labels: None,
         margins: Vec::new(),
     })
 }
@@ -264,7 +293,8 @@ mod tests {
         let report = compare(&data, &predictions).expect("fits");
         assert_eq!((report.correct, report.equal_to_keras), (Some(2), Some(2)));
         let [one] = report.disagreements.as_slice() else { panic!("one disagreement") };
-        assert_eq!((one.sample, one.ours, one.keras, one.keras_margin), (2, 1, 0, Some(0.25)));
+        assert_eq!((one.sample, &one.ours, &one.keras), (2, &Answer::Class(1), &Answer::Class(0)));
+        assert_eq!(one.keras_margin, Some(0.25));
         let wrong = Dataset { keras: Some(reals(vec![2, 3], vec![0.0; 6])), ..data };
         assert!(compare(&wrong, &predictions).is_err());
     }

@@ -16,7 +16,7 @@ use xonn_circuits::text::sentence;
 
 /// Compiles trained Keras networks into Boolean circuits for private prediction.
 #[derive(Parser)]
-#[command(name = "xonn-compile", version, arg_required_else_help = true)]
+#[command(name = "xonn-compile", version, arg_required_else_help = true, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -56,6 +56,30 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("xonn-compile: {}", sentence(error.as_ref()));
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// What clap itself finds wrong only when a debug build is run: names given twice, flags without help,
+    /// and so on.
+    #[test]
+    fn clap_finds_the_options_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        let mut all = Cli::command();
+        all.build();
+        for command in all.get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            let wide = help.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(wide, None, "{}", command.get_name());
         }
     }
 }

@@ -267,4 +267,9 @@ pub enum OutputSpec {
     },
     /// One bit: whether the only element, a [`Kind::Bit`], is `+1`.
     Sign,
+    /// One bit for each element, all of them [`Kind::Bit`]: whether it is `+1`.
+    Labels {
+        /// Number of elements.
+        units: usize,
+    },
 }

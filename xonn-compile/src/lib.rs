@@ -23,5 +23,7 @@ pub mod integer;
 pub mod keras;
 pub mod keras_write;
 pub mod lower;
+pub mod notes;
 pub mod passes;
+pub mod table;
 pub mod trim;

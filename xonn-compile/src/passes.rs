@@ -7,6 +7,7 @@ pub mod fold;
 pub mod fold_padding;
 pub mod infer_shapes;
 pub mod input;
+pub mod reveal;
 pub mod sign_before_pool;
 
 use crate::graph::{Function, LayerGraph};
@@ -38,6 +39,8 @@ pub enum OutputMode {
     /// The class; of a single unit its sign.
     #[default]
     Argmax,
+    /// Of each unit whether its sigmoid is above 0.5: the labels of a multi-label head.
+    Labels,
     /// All scores, as they are before a final softmax or sigmoid.
     Scores,
 }
@@ -105,7 +108,9 @@ pub const PIPELINE: &[(&str, Rewrite)] = &[
 
 /// What the user should know of layers whose class everybody has a copy of, which may have been changed.
 fn of_no_library(graph: &LayerGraph) -> Option<String> {
-    let theirs = graph.graph.node_weights().filter(|layer| layer.class.starts_with("Binary"));
+    // Not those of which the custom map says what they are.
+    let taken = |class: &str| class.starts_with("Binary") && !class.contains(" as ");
+    let theirs = graph.graph.node_weights().filter(|layer| taken(&layer.class));
     let mut names: Vec<String> = theirs.map(|layer| format!("{:?}", layer.name)).collect();
     names.dedup();
     let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };
@@ -130,7 +135,10 @@ pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError>
     for (_, rewrite) in PIPELINE {
         rewrite(&mut graph, &mut notes)?;
         // Behind the first, which infers the shapes.
-        left_out.get_or_insert_with(|| drop_no_ops::left_out(&graph));
+        if left_out.is_none() {
+            reveal::check(&graph, options.output, &mut notes)?;
+            left_out = Some(drop_no_ops::left_out(&graph));
+        }
     }
     let left_out = left_out.unwrap_or_default();
     let network = fold::run(&graph, options, &mut notes)?;

@@ -57,8 +57,8 @@ pub fn run(
     settings: &Settings,
     on_step: &mut dyn FnMut(&Step),
 ) -> Result<(Document, Report), TrimError> {
-    if how.passes.output == OutputMode::Scores {
-        return Err(TrimError::Scores);
+    if how.passes.output != OutputMode::Argmax {
+        return Err(TrimError::NoClass);
     }
     let before = Model::new(document, how)?;
     let (spaces, kept) = space::find(&before);
@@ -129,12 +129,12 @@ pub enum TrimError {
         /// The accuracy asked for.
         floor: f64,
     },
-    /// Scores are asked for, of which accuracy says nothing.
+    /// Scores or labels are asked for, of which accuracy says nothing.
     #[error(
-        "the output is the scores, expected the class, which is what accuracy counts; trim without --output scores, the \
-         model file is the same"
+        "the output is scores or labels, expected the class, which is what accuracy counts; trim without \
+         --reveal, the model file is the same"
     )]
-    Scores,
+    NoClass,
     /// There is too little data to split.
     #[error("{samples} samples, expected at least {least}: one half ranks, the other verifies")]
     FewSamples {

@@ -16,7 +16,7 @@ use mutate::Random;
 use serde_json::{Value, json};
 use xonn_compile::inspect::{Diagram, FileKind, Report, html};
 use xonn_compile::keras;
-use xonn_compile::keras::hdf5::{Container, Hdf5};
+use xonn_compile::keras::hdf5::{Container, Hdf5, is_hdf5};
 use xonn_compile::lower::lower;
 use xonn_compile::passes::{self, Options};
 
@@ -41,7 +41,7 @@ fn parts() -> Vec<Parts> {
 fn taken_apart(name: String) -> Parts {
     let whole = std::fs::read(fixture(&name)).expect("readable");
     let json = |text: &[u8]| Some(serde_json::from_slice(text).expect("it is JSON"));
-    let (config, weights) = if Hdf5::is_hdf5(&whole) {
+    let (config, weights) = if is_hdf5(&whole) {
         let h5 = Hdf5::open(whole.clone(), &name).expect("the fixture is sound");
         let text = h5.string_attribute("/", "model_config").expect("the fixture is sound");
         (text.and_then(|text| json(text.as_bytes())), Some(whole.clone()))

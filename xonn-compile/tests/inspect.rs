@@ -89,6 +89,7 @@ fn bytes_of_a_prediction_stand_in_every_format() {
     let schemes = ["half-gates", "three-halves"];
     assert_eq!(names, ["gc", "oca"].map(|first| schemes.map(|scheme| (first, scheme))).concat());
     assert!(ways[2].inference < ways[0].inference / 2 && ways[1].inference < ways[0].inference);
+    assert!(ways[0].is_default() && ways[1..].iter().all(|way| !way.is_default()));
     assert_eq!(ways[0].tables, Costs::of(&program).total.bytes);
     let (stdout, _) = output(inspect().arg(&file).args(["--format", "json"]), 0);
     let report: Value = serde_json::from_str(&stdout).expect("it is JSON");
@@ -98,6 +99,10 @@ fn bytes_of_a_prediction_stand_in_every_format() {
         for way in &ways {
             assert!(stdout.contains(&grouped(way.inference)), "{format}: {way:?}");
         }
+        // First what the default protocol sends, then what is named by its flag.
+        let ends =
+            ["a prediction", "clients semi-honest"].map(|name| stdout.find(name).expect("it is named"));
+        assert!(ends[0] < ends[1], "{format}");
     }
 }
 

@@ -477,7 +477,7 @@ fn what_cannot_be_trimmed_is_named() {
     how.passes.output = xonn_compile::passes::OutputMode::Scores;
     let settings = Settings { floor: None, seed: 4, samples: 100 };
     let error = trim::run(document.clone(), &how, samples.clone(), &settings, &mut |_| {}).unwrap_err();
-    assert!(error.to_string().contains("--output scores"));
+    assert!(error.to_string().contains("trim without --reveal"));
     assert!(refused(samples.clone(), 0.99).contains("below the floor 0.9900"));
     let few = Samples { q: samples.q[..5].to_vec(), labels: samples.labels[..5].to_vec() };
     assert!(refused(few, 0.5).contains("5 samples, expected at least 20"));

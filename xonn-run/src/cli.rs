@@ -23,7 +23,7 @@ use crate::session::{Limits, Traffic};
 
 /// Private predictions between two hosts: the server keeps its weights, the client keeps its input.
 #[derive(Parser)]
-#[command(name = "xonn-run", version, arg_required_else_help = true)]
+#[command(name = "xonn-run", version, arg_required_else_help = true, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -115,6 +115,30 @@ pub fn main() -> ExitCode {
         Err(error) => {
             report::log(format_args!("xonn-run: {}", report::sentence(error.as_ref())));
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// What clap itself finds wrong only when a debug build is run: names given twice, flags without help,
+    /// and so on.
+    #[test]
+    fn clap_finds_the_options_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        let mut all = Cli::command();
+        all.build();
+        for command in all.get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            let wide = help.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(wide, None, "{}", command.get_name());
         }
     }
 }

@@ -1,11 +1,13 @@
-//! CSV tables: one sample a row.
+//! CSV tables: one sample a row, by the `csv` crate.
 
-use std::io::{BufRead, Read};
+mod lines;
+
+use std::io::BufRead;
+
+use csv::{ByteRecord, ErrorKind, ReaderBuilder, Terminator, Trim};
 
 use super::{DataError, MAX_ELEMENTS, Tensor, Values};
-
-/// Longest line that is read, in bytes: about four million numbers.
-const MAX_LINE: u64 = 1 << 26;
+use lines::Lines;
 
 /// Longest cell that an error quotes, in characters.
 const QUOTED: usize = 40;
@@ -15,38 +17,39 @@ const EXPECTED: &str = "one sample a row, as comma-separated numbers";
 /// Reads a table of comma-separated numbers as `[rows, columns]`; `name` is for errors.
 ///
 /// The first row is a heading if none of its cells is a number. Lines that start with `#` and blank lines are skipped;
-/// cells may be quoted. The values are integers if every cell is one. Lines are split here, not by a general CSV reader:
-/// those count lines by the records before, which is wrong after a blank line, and a number needs none of their quoting.
+/// cells may be quoted. The values are integers if every cell is one.
 ///
 /// # Errors
 /// [`DataError::Cell`] and [`DataError::Row`] with the line; [`DataError::Format`] if there is no row of numbers.
-pub fn read(mut reader: impl BufRead, name: &str) -> Result<Tensor, DataError> {
+pub fn read(reader: impl BufRead, name: &str) -> Result<Tensor, DataError> {
     let format = |found: String| DataError::Format { name: name.into(), found, expected: EXPECTED };
+    let mut table = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .terminator(Terminator::Any(b'\n'))
+        .from_reader(Lines::new(reader));
     let mut cells = Cells::Integers(Vec::new());
     let mut shape = None;
     let mut first = true;
-    let mut text = Vec::new();
-    for line in 1.. {
-        text.clear();
-        let length = (&mut reader)
-            .take(MAX_LINE + 1)
-            .read_until(b'\n', &mut text)
-            .map_err(|source| DataError::Read { name: name.into(), source })?;
-        if length == 0 {
+    let mut row = ByteRecord::new();
+    loop {
+        table.get_mut().next_row();
+        let there = table.read_byte_record(&mut row).map_err(|e| match e.into_kind() {
+            ErrorKind::Io(source) => match lines::found(&source) {
+                Some(found) => format(found),
+                None => DataError::Read { name: name.into(), source },
+            },
+            other => format(format!("{other:?}")),
+        })?;
+        if !there {
             break;
         }
-        if length as u64 > MAX_LINE {
-            return Err(format(format!("a line {line} of more than {MAX_LINE} bytes")));
-        }
-        // Spreadsheets start a file with a byte order mark.
-        let row = text.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&text).trim_ascii();
-        if row.is_empty() || row.starts_with(b"#") {
+        let line = table.get_ref().line();
+        if std::mem::replace(&mut first, false) && row.iter().all(|cell| number(cell).is_none()) {
             continue;
         }
-        if std::mem::replace(&mut first, false) && split(row).all(|cell| number(cell).is_none()) {
-            continue;
-        }
-        let found = split(row).count();
+        let found = row.len();
         let (rows, columns) = shape.unwrap_or((0, found));
         if found != columns {
             return Err(DataError::Row { name: name.into(), line, found, expected: columns });
@@ -56,7 +59,7 @@ pub fn read(mut reader: impl BufRead, name: &str) -> Result<Tensor, DataError> {
             let shape = vec![rows as u64 + 1, columns as u64];
             return Err(DataError::TooLarge { name: name.into(), shape, limit: MAX_ELEMENTS });
         }
-        for (i, cell) in split(row).enumerate() {
+        for (i, cell) in row.iter().enumerate() {
             let number = number(cell).ok_or_else(|| DataError::Cell {
                 name: name.into(),
                 line,
@@ -74,15 +77,6 @@ pub fn read(mut reader: impl BufRead, name: &str) -> Result<Tensor, DataError> {
     Ok(Tensor::new(vec![rows, columns], values).expect("every row has as many cells"))
 }
 
-/// The cells of a row, without blanks and quotes around them.
-fn split(row: &[u8]) -> impl Iterator<Item = &[u8]> {
-    row.split(|&b| b == b',').map(|cell| {
-        let cell = cell.trim_ascii();
-        let quoted = cell.strip_prefix(b"\"").and_then(|c| c.strip_suffix(b"\""));
-        quoted.unwrap_or(cell)
-    })
-}
-
 #[derive(Clone, Copy)]
 enum Number {
     Integer(i64),
@@ -90,7 +84,9 @@ enum Number {
 }
 
 fn number(cell: &[u8]) -> Option<Number> {
-    let text = std::str::from_utf8(cell).ok()?;
+    // Quotes behind a blank are a part of the cell to the csv crate.
+    let bare = cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell);
+    let text = std::str::from_utf8(bare).ok()?;
     text.parse().map(Number::Integer).or_else(|_| text.parse().map(Number::Real)).ok()
 }
 

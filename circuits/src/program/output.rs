@@ -22,6 +22,12 @@ pub enum OutputEncoding {
     },
     /// One bit: 1 if the single unit's pre-activation is at least 0.
     Sign,
+    /// Several bits, one for each unit of a multi-label head: 1 if its pre-activation is above 0, so its
+    /// sigmoid above 0.5.
+    Labels {
+        /// Number of units.
+        units: u32,
+    },
 }
 
 /// An output in the terms of [`OutputEncoding`].
@@ -34,6 +40,8 @@ pub enum Prediction {
     Class(u32),
     /// Scores.
     Scores(Vec<f64>),
+    /// Of each label 1 if it is on, else 0.
+    Labels(Vec<u8>),
 }
 
 impl OutputEncoding {
@@ -46,12 +54,14 @@ impl OutputEncoding {
             }
             Self::Scores { count, bits, .. } => Some(u64::from(count) * u64::from(bits)),
             Self::Sign => Some(1),
+            Self::Labels { units } => Some(units.into()),
         }
     }
 
     /// Checks what a file may have made up.
     pub(super) fn check(&self) -> Result<(), String> {
         match *self {
+            Self::Labels { units: 0 } => Err("labels of 0 units, expected at least 1".into()),
             Self::Argmax { classes: 0 } => Err("an argmax over 0 classes, expected at least 1".into()),
             Self::Scores { bits, .. } if !(1..=63).contains(&bits) => {
                 Err(format!("scores of {bits} bits, expected 1 to 63"))
@@ -72,6 +82,7 @@ impl OutputEncoding {
         let number = |bits: &[bool]| bits.iter().rev().fold(0u64, |n, &bit| n << 1 | u64::from(bit));
         match *self {
             Self::Bits => Prediction::Bits(bits.iter().map(|&bit| bit.into()).collect()),
+            Self::Labels { .. } => Prediction::Labels(bits.iter().map(|&bit| bit.into()).collect()),
             Self::Argmax { .. } | Self::Sign => Prediction::Class(number(bits) as u32),
             Self::Scores { bits: width, scale, .. } => Prediction::Scores(
                 bits.chunks(width as usize)
@@ -90,6 +101,10 @@ impl std::fmt::Display for Prediction {
         match self {
             Self::Bits(bits) => bits.iter().try_for_each(|bit| write!(f, "{bit}")),
             Self::Class(class) => write!(f, "{class}"),
+            Self::Labels(labels) => {
+                let text: Vec<String> = labels.iter().map(u8::to_string).collect();
+                f.write_str(&text.join(" "))
+            }
             Self::Scores(scores) => {
                 let text: Vec<String> = scores.iter().map(|s| format!("{s:.6}")).collect();
                 f.write_str(&text.join(" "))
@@ -111,5 +126,10 @@ mod tests {
         assert_eq!(scores.decode(&bits), Prediction::Scores(vec![-1.0, 0.5]));
         assert_eq!(scores.expected_bits(), Some(4));
         assert_eq!(OutputEncoding::Argmax { classes: 1 }.expected_bits(), Some(0));
+        let labels = OutputEncoding::Labels { units: 4 };
+        assert_eq!(labels.decode(&bits), Prediction::Labels(vec![0, 1, 1, 0]));
+        assert_eq!(labels.decode(&bits).to_string(), "0 1 1 0");
+        assert_eq!((labels.expected_bits(), labels.check()), (Some(4), Ok(())));
+        assert!(OutputEncoding::Labels { units: 0 }.check().is_err());
     }
 }

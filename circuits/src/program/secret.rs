@@ -3,13 +3,14 @@
 //! Layout: the magic `XONNSEC1`, the package's digest (32 bytes), the number of bits (u64, little endian), the bits
 //! (least significant first, zero padded), and the SHA-256 of all of that.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::package::Digest;
+use crate::files::{Readers, Staged};
 
 const MAGIC: &[u8; 8] = b"XONNSEC1";
 const HEADER: usize = 8 + 32 + 8;
@@ -64,11 +65,19 @@ pub enum SecretError {
 }
 
 impl Secret {
-    /// Writes the file, readable by its owner only (mode 0600 where there are modes).
+    /// Writes the file, over an old one, readable by its owner only (mode 0600 where there are modes).
     ///
     /// # Errors
     /// What the file system says.
     pub fn write(&self, path: &Path) -> io::Result<()> {
+        self.stage(path)?.replace()
+    }
+
+    /// Writes the file beside its place, readable by its owner only, so that another can be moved with it.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn stage(&self, path: &Path) -> io::Result<Staged> {
         // As long as the file is, so that no copy stays behind where it grew.
         let mut bytes = Zeroizing::new(Vec::<u8>::with_capacity(HEADER + self.bits.len().div_ceil(8) + 32));
         bytes.extend(MAGIC);
@@ -81,16 +90,7 @@ impl Secret {
         );
         let check = Sha256::digest(&bytes[..]);
         bytes.extend(check);
-        // A file that exists keeps its mode when it is opened for writing, so an old one is removed first.
-        match std::fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path)?.write_all(&bytes)
+        Staged::write(path, &bytes, Readers::Owner)
     }
 
     /// Reads a file that belongs to the package with digest `package` and has `bits` bits.

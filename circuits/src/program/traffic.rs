@@ -14,6 +14,9 @@ use crate::knowledge::AndCosts;
 pub struct Traffic {
     /// How first layers are computed, as `--first-layer` has it: `gc` or `oca`.
     pub first_layer: &'static str,
+    /// Which clients this protects the server from, as `xonn-run serve --clients` has it: `hostile`, which is
+    /// what it does by itself, or `semi-honest`.
+    pub clients: &'static str,
     /// How gates are garbled, as `--scheme` has it: `half-gates` or `three-halves`.
     pub scheme: &'static str,
     /// AND gates by what they cost.
@@ -58,6 +61,12 @@ pub const fn decoding(bits: u64) -> u64 {
 }
 
 impl Traffic {
+    /// Whether hosts that are told nothing else do it this way.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.clients == "hostile" && self.scheme == "half-gates"
+    }
+
     /// All ways there are: garbled first layers by either scheme, then, if the program says what its first layers add up, the
     /// same on shares.
     #[must_use]
@@ -72,6 +81,7 @@ impl Traffic {
                 let connection = CONNECT + set_up;
                 Self {
                     first_layer,
+                    clients: if first_layer == "oca" { "semi-honest" } else { "hostile" },
                     scheme,
                     and,
                     tables,

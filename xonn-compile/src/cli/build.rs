@@ -1,14 +1,17 @@
 //! `xonn-compile build`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use xonn_circuits::files::{Readers, Staged};
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
+use xonn_circuits::program::traffic::Traffic;
 use xonn_circuits::text::grouped;
 
-use super::model::{ModelOptions, print_notes};
+use super::model::{ModelOptions, output_file};
 use super::{Outcome, flatten};
+use crate::inspect::text::headline;
 use crate::lower;
 
 #[derive(Args)]
@@ -18,9 +21,12 @@ pub struct Build {
     model: PathBuf,
     #[command(flatten)]
     options: ModelOptions,
-    /// The package to write; the secret goes beside it as NAME.secret
-    #[arg(short, value_name = "NAME.xonn")]
-    output: PathBuf,
+    /// The package to write (default: MODEL.xonn beside the model); the secret goes beside it as NAME.secret
+    #[arg(short, long, value_name = "NAME.xonn", value_parser = output_file)]
+    output: Option<PathBuf>,
+    /// Replace a secret that is there
+    #[arg(long)]
+    force: bool,
     /// Also write the program as one flat Bristol Fashion netlist
     #[arg(long, value_name = "F.txt")]
     bristol: Option<PathBuf>,
@@ -28,28 +34,31 @@ pub struct Build {
 
 impl Build {
     pub fn run(self) -> Outcome {
+        let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("xonn"));
+        let secret_path = output.with_extension("secret");
+        if secret_path == output {
+            return Err("the package cannot end in .secret, that is the name of its secret".into());
+        }
+        if [&output, &secret_path].contains(&&self.model) {
+            return Err(format!(
+                "{}: the model itself would be written over, name another",
+                output.display()
+            )
+            .into());
+        }
+        // Said before minutes are spent; made sure of when it is written.
+        if !self.force && secret_path.symlink_metadata().is_ok() {
+            return Err(is_there(&secret_path).into());
+        }
         let compiled = self.options.compile(&self.model)?;
-        print_notes(&compiled.notes);
+        self.options.print_notes(&compiled.notes);
         let lowered =
             lower::lower(&compiled.network).map_err(|e| format!("{}: {e}", self.model.display()))?;
         let package = Package::new(&lowered.program)?;
-        let secret_path = self.output.with_extension("secret");
-        if secret_path == self.output {
-            return Err("the package cannot end in .secret, that is the name of its secret".into());
-        }
-        let cannot = |path: &PathBuf, e| format!("{}: cannot be written: {e}", path.display());
-        std::fs::write(&self.output, package.bytes()).map_err(|e| cannot(&self.output, e))?;
-        Secret { digest: package.digest(), bits: lowered.secret.into() }
-            .write(&secret_path)
-            .map_err(|e| cannot(&secret_path, e))?;
-        let costs = package.program().costs();
-        println!(
-            "{}: {} ANDs, {} bytes of garbled tables, digest {}",
-            self.output.display(),
-            grouped(costs.total()),
-            grouped(costs.half_gate_bytes()),
-            package.digest()
-        );
+        let secret = Secret { digest: package.digest(), bits: lowered.secret.into() };
+        self.write(&package, &secret, &output, &secret_path)?;
+        println!("{}: digest {}", output.display(), package.digest());
+        println!("{}", headline(&Traffic::of(package.program())));
         println!(
             "{}: {} secret bits, for the server only",
             secret_path.display(),
@@ -60,4 +69,32 @@ impl Build {
             None => Ok(()),
         }
     }
+
+    /// Both files, of which none is in its place before both are whole.
+    fn write(
+        &self,
+        package: &Package,
+        secret: &Secret,
+        output: &Path,
+        secret_path: &Path,
+    ) -> Result<(), String> {
+        let cannot = |path: &Path, e| format!("{}: cannot be written: {e}", path.display());
+        let staged_package =
+            Staged::write(output, package.bytes(), Readers::All).map_err(|e| cannot(output, e))?;
+        let staged_secret = secret.stage(secret_path).map_err(|e| cannot(secret_path, e))?;
+        let placed = if self.force { staged_secret.replace() } else { staged_secret.create() };
+        placed.map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => is_there(secret_path),
+            _ => cannot(secret_path, e),
+        })?;
+        staged_package.replace().map_err(|e| cannot(output, e))
+    }
+}
+
+fn is_there(secret: &Path) -> String {
+    format!(
+        "{}: there is a secret already, and a server may need it; --force replaces it, or name another package \
+         with -o",
+        secret.display()
+    )
 }

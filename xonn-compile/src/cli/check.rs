@@ -10,10 +10,10 @@ use xonn_circuits::program::Prediction;
 use xonn_circuits::program::evaluate::evaluate;
 
 use super::Outcome;
-use super::model::{ModelOptions, print_notes, progress, quantised};
+use super::model::{ModelOptions, output_file, progress, quantised};
 use crate::check::{self, Report};
+use crate::integer::OutputSpec;
 use crate::integer::evaluate::Evaluated;
-use crate::integer::{IntegerNetwork, OutputSpec};
 use crate::lower::{self, Lowered};
 
 #[derive(Args)]
@@ -27,8 +27,12 @@ pub struct Check {
     #[arg(long, value_name = "D.npz")]
     data: PathBuf,
     /// Write the report as JSON
-    #[arg(short, value_name = "REPORT.json")]
+    #[arg(short, long, value_name = "REPORT.json", value_parser = output_file)]
     output: Option<PathBuf>,
+    /// Leave out the array keras: of a model that is another than the one whose outputs it holds, such as a
+    /// trimmed one
+    #[arg(long)]
+    no_keras: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -41,27 +45,33 @@ impl Check {
     pub fn run(self) -> Outcome {
         let compiled = self.options.compile(&self.model)?;
         if !self.json {
-            print_notes(&compiled.notes);
+            self.options.print_notes(&compiled.notes);
         }
         let network = &compiled.network;
         let lowered = lower::lower(network).map_err(|e| format!("{}: {e}", self.model.display()))?;
-        let data = data::load(&self.data)?;
+        let mut data = data::load(&self.data)?;
+        if self.no_keras {
+            data.keras = None;
+        }
         let samples = quantised(&data.x, lowered.program.input())
             .map_err(|e| format!("{}: {e}", self.data.display()))?;
 
         // The integer network is the reference; the circuit must give the same on every sample.
         let reference = network.evaluate(&samples)?;
         let circuit = through_circuit(&lowered, &samples)?;
-        if let Some(sample) = (0..samples.len()).find(|&i| circuit[i] != expected(network, &reference[i])) {
+        if let Some(sample) = (0..samples.len()).find(|&i| circuit[i] != network.prediction(&reference[i])) {
             return Err(format!(
                 "sample {sample}: the circuit gives {}, the integer network {}; this is a bug of the compiler",
                 circuit[sample],
-                expected(network, &reference[sample])
+                network.prediction(&reference[sample])
             )
             .into());
         }
         let predictions: Vec<Evaluated> = reference;
-        let mut report = check::compare(&data, &predictions)?;
+        let mut report = match network.output {
+            OutputSpec::Labels { units } => check::labels::compare(&data, &predictions, units)?,
+            _ => check::compare(&data, &predictions)?,
+        };
         if let OutputSpec::Scores { unit } = network.output {
             report.largest_score_error = check::score_error(&data, &predictions, unit, &compiled.left_out);
         }
@@ -102,22 +112,15 @@ fn through_circuit(lowered: &Lowered, samples: &[Vec<i64>]) -> Result<Vec<Predic
     Ok(batches.concat())
 }
 
-/// What the integer network gives, as the circuit should say it.
-fn expected(network: &IntegerNetwork, evaluated: &Evaluated) -> Prediction {
-    match network.output {
-        OutputSpec::Scores { unit } => {
-            Prediction::Scores(evaluated.scores.iter().map(|&score| score as f64 * unit).collect())
-        }
-        _ => Prediction::Class(evaluated.class as u32),
-    }
-}
-
 fn print(report: &Report) {
     let share =
         |n: usize| format!("{n} of {} ({:.2} %)", report.samples, 100.0 * n as f64 / report.samples as f64);
     println!("circuit = integer network on all {} samples", report.samples);
     if let Some(correct) = report.correct {
         println!("correct: {}", share(correct));
+    }
+    if let Some(labels) = &report.labels {
+        labels.print();
     }
     if let Some(equal) = report.equal_to_keras {
         println!("equal to Keras: {}", share(equal));

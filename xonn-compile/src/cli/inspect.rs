@@ -8,7 +8,7 @@ use xonn_circuits::bristol;
 use xonn_circuits::program::package::Package;
 
 use super::Outcome;
-use super::model::ModelOptions;
+use super::model::{ModelOptions, output_file};
 use crate::inspect::network::AND_RATE;
 use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
 use crate::keras::{self, KerasError};
@@ -25,7 +25,7 @@ pub struct Inspect {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Write it to a file
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_parser = output_file)]
     output: Option<PathBuf>,
     /// Milliseconds of a round trip between the hosts: adds the time of an inference
     #[arg(long, value_name = "MS", requires = "mbps", value_parser = not_negative)]
@@ -145,7 +145,9 @@ impl Inspect {
                 return Ok(report);
             }
         };
-        report.notes = compiled.notes;
+        if !self.options.is_quiet() {
+            report.notes = compiled.notes;
+        }
         match lower::lower(&compiled.network) {
             Ok(lowered) => report.add_program(&lowered.program),
             Err(error) => report.problems = vec![Problem::of_lowering(&error).of_class_in(&graph)],

@@ -10,15 +10,30 @@ use crate::graph::LayerGraph;
 use crate::integer::IntegerNetwork;
 use crate::keras::{self, KerasError, ReadOptions};
 use crate::passes::{self, Compiled, InputOptions, OutputMode, PassError};
-use crate::{calibrate, lower};
+use crate::{calibrate, lower, notes};
 
 /// What the client learns.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum OutputArg {
-    /// The class, or for a single unit its sign
-    Argmax,
+pub enum Reveal {
+    /// The class; of a single unit whether it is on
+    #[value(alias = "argmax")]
+    Class,
+    /// Of each unit of a multi-label head whether its sigmoid is above 0.5
+    Labels,
     /// All scores, as they are before a final softmax or sigmoid
     Scores,
+}
+
+/// A file to write. The names of what `--reveal` takes are refused: `--output` took them before it named a
+/// file.
+pub fn output_file(text: &str) -> Result<PathBuf, String> {
+    match <Reveal as ValueEnum>::from_str(text, true) {
+        Ok(_) => Err(format!(
+            "--output names a file; what the client learns is --reveal {text}; for a file of that name write \
+             ./{text}"
+        )),
+        Err(_) => Ok(text.into()),
+    }
 }
 
 /// How a model is to be understood.
@@ -53,9 +68,9 @@ pub struct ModelOptions {
     /// Build the circuit even if fixed point is so coarse that many signs or classes come out otherwise than in Keras
     #[arg(long)]
     allow_error: bool,
-    /// What the client learns: the class, or all scores
-    #[arg(long = "output", value_name = "MODE", default_value = "argmax")]
-    output_mode: OutputArg,
+    /// What the client learns
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Reveal::Class)]
+    reveal: Reveal,
     /// Binary digits of a score behind the point
     #[arg(long, value_name = "B", default_value_t = 20)]
     score_bits: u32,
@@ -71,9 +86,24 @@ pub struct ModelOptions {
     /// The layer whose output is the prediction, for models with several outputs
     #[arg(long, value_name = "LAYER")]
     output_layer: Option<String>,
+    /// No notes
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 impl ModelOptions {
+    /// Prints the notes of a compilation on standard error, unless they are not wanted.
+    pub fn print_notes(&self, notes: &[String]) {
+        if !self.quiet {
+            eprint!("{}", notes::text(notes));
+        }
+    }
+
+    /// Whether notes are not wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Reads and compiles a model.
     pub fn compile(&self, path: &Path) -> Result<Compiled, Box<dyn Error>> {
         let graph = self.read(path)??;
@@ -129,9 +159,10 @@ impl ModelOptions {
             weight_bits: self.weight_bits,
             scale_bits: self.scale_bits,
             allow_error: self.allow_error,
-            output: match self.output_mode {
-                OutputArg::Argmax => OutputMode::Argmax,
-                OutputArg::Scores => OutputMode::Scores,
+            output: match self.reveal {
+                Reveal::Class => OutputMode::Argmax,
+                Reveal::Labels => OutputMode::Labels,
+                Reveal::Scores => OutputMode::Scores,
             },
             score_bits: self.score_bits,
         }
@@ -167,11 +198,6 @@ pub fn quantised(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, 
         encoding.codes_of(sample.values()).map_err(|e| format!("sample {i}, {e}"))
     };
     samples.iter().enumerate().map(codes).collect()
-}
-
-/// Prints the notes of a compilation on standard error.
-pub fn print_notes(notes: &[String]) {
-    notes.iter().for_each(|note| eprintln!("note: {note}"));
 }
 
 /// A progress bar, shown on a terminal only.

@@ -9,7 +9,7 @@ use xonn_circuits::data::{self, Dataset};
 use xonn_circuits::text::grouped;
 
 use super::Outcome;
-use super::model::{ModelOptions, print_notes, quantised};
+use super::model::{ModelOptions, output_file, quantised};
 use crate::integer::InputSpec;
 use crate::keras_write::Document;
 use crate::lower;
@@ -33,7 +33,7 @@ pub struct Trim {
     #[arg(long)]
     exact_only: bool,
     /// The smaller Keras model to write, with the suffix of MODEL's form
-    #[arg(short, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_parser = output_file)]
     output: PathBuf,
     /// Write the report as JSON
     #[arg(long, value_name = "R.json")]
@@ -84,7 +84,7 @@ impl Trim {
         document.check_suffix(&self.output)?;
         let compiled = self.options.compile(&self.model)?;
         if !self.json {
-            print_notes(&compiled.notes);
+            self.options.print_notes(&compiled.notes);
         }
         let data = data::load(&self.data)?;
         let samples =

@@ -10,8 +10,9 @@ use xonn_circuits::text::grouped;
 
 use super::network::Estimate;
 use super::svg::svg;
-use super::text::{BOUND, TRAFFIC, duration, ratio, shape, traffic_cells};
+use super::text::{BOUND, TRAFFIC, bytes, duration, ratio, shape, traffic_cells, ways};
 use super::{Costs, FileKind, NetlistCosts, Problem, Report, Row};
+use crate::notes::folded;
 
 const STYLE: &str = include_str!("html/style.css");
 
@@ -62,7 +63,7 @@ pub fn html(report: &Report) -> String {
         page.problems(&report.problems);
     }
     if let Some(costs) = &report.costs {
-        page.program_tiles(costs, report.networks.first());
+        page.program_tiles(costs, &report.traffic, report.networks.first());
     }
     if let Some(netlist) = &report.netlist {
         page.netlist(netlist);
@@ -113,11 +114,15 @@ impl Page {
         if notes.is_empty() {
             return;
         }
-        self.0.push_str("<section><h2>Notes from compiling</h2><ul>\n");
-        for note in notes {
-            self.add(format_args!("<li>{}</li>\n", escape(note)));
+        self.0.push_str("<section><h2>Notes from compiling</h2>\n");
+        for notes in folded(notes).chunk_by(|a, b| a.kind == b.kind) {
+            self.add(format_args!("<p class=\"soft\">{}</p><ul>\n", escape(notes[0].kind.title())));
+            for note in notes {
+                self.add(format_args!("<li>{}</li>\n", escape(&note.to_string())));
+            }
+            self.0.push_str("</ul>\n");
         }
-        self.0.push_str("</ul></section>\n");
+        self.0.push_str("</section>\n");
     }
 
     fn tiles(&mut self, tiles: &[(String, &str)]) {
@@ -128,14 +133,17 @@ impl Page {
         self.0.push_str("</div>\n");
     }
 
-    fn program_tiles(&mut self, costs: &Costs, estimate: Option<&Estimate>) {
-        let mut tiles = vec![
-            (grouped(costs.total.and.total()), "AND gates"),
-            (megabytes(costs.total.bytes), "garbled tables"),
+    fn program_tiles(&mut self, costs: &Costs, traffic: &[Traffic], estimate: Option<&Estimate>) {
+        let [default, trusting] = ways(traffic);
+        let mut tiles = vec![(grouped(costs.total.and.total()), "AND gates")];
+        tiles.extend(default.map(|way| (bytes(way.inference), "a prediction, by default")));
+        tiles.extend(trusting.map(|way| (bytes(way.inference), "with --clients semi-honest")));
+        tiles.extend([
+            (bytes(costs.total.bytes), "garbled tables"),
             (grouped(costs.layers.len() as u64), "layers"),
             (grouped(costs.input_bits as u64), "input bits (client)"),
             (grouped(costs.secret_bits), "secret bits (server)"),
-        ];
+        ]);
         tiles.extend(costs.total.bound_ratio.map(|r| (format!("{r:.3}"), "ANDs / least, binary layers")));
         tiles.extend(estimate.map(|e| (duration(e.total_ms), "an inference")));
         self.tiles(&tiles);
@@ -149,7 +157,7 @@ impl Page {
             (grouped(s.inv), "INV gates"),
             (grouped(s.eq), "EQ and EQW gates"),
             (s.and_depth.to_string(), "AND-depth"),
-            (megabytes(netlist.bytes), "garbled tables"),
+            (bytes(netlist.bytes), "garbled tables"),
         ]);
         let groups = |bits: &[u32]| bits.iter().map(u32::to_string).collect::<Vec<_>>().join(" + ");
         let whose = match netlist.inputs.len() {
@@ -173,7 +181,7 @@ impl Page {
     fn bars(&mut self, costs: &Costs) {
         self.0.push_str("<div class=\"two\">\n");
         self.chart("ANDs per layer", "", costs, |row| row.and.total(), grouped);
-        self.chart("Bytes per layer", " bytes", costs, |row| row.bytes, megabytes);
+        self.chart("Bytes per layer", " bytes", costs, |row| row.bytes, bytes);
         self.0.push_str("</div>\n");
     }
 
@@ -248,19 +256,20 @@ impl Page {
         }
         self.0.push_str("<section><h2>Bytes of a prediction</h2><div class=\"scroll\"><table>\n<tr>");
         for (i, header) in TRAFFIC.iter().enumerate() {
-            self.add(format_args!("<th{}>{header}</th>", if i < 2 { "" } else { " class=\"n\"" }));
+            self.add(format_args!("<th{}>{header}</th>", if i < 3 { "" } else { " class=\"n\"" }));
         }
         self.0.push_str("</tr>\n");
         for way in ways {
             self.0.push_str("<tr>");
             for (i, cell) in traffic_cells(way).iter().enumerate() {
-                self.add(format_args!("<td{}>{cell}</td>", if i < 2 { "" } else { " class=\"n\"" }));
+                self.add(format_args!("<td{}>{cell}</td>", if i < 3 { "" } else { " class=\"n\"" }));
             }
             self.0.push_str("</tr>\n");
         }
         self.0.push_str(
-            "</table></div>\n<p class=\"soft\">gc: first layers garbled like all others; oca: their sums by oblivious \
-             conditional addition. What a connection takes is paid once.</p></section>\n",
+            "</table></div>\n<p class=\"soft\">The first row is what <code>xonn-run serve</code> does by itself; \
+             the rows of semi-honest clients are those of <code>--clients semi-honest</code>. gc: first layers \
+             garbled like all others; oca: their sums by oblivious conditional addition. What a connection takes is paid once.</p></section>\n",
         );
     }
 
@@ -295,15 +304,5 @@ impl Page {
              </section>\n",
             grouped(networks[0].network.and_rate as u64)
         ));
-    }
-}
-
-/// Bytes in a unit that fits.
-fn megabytes(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{} B", grouped(bytes)),
-        10_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..10_000_000_000 => format!("{:.2} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
     }
 }

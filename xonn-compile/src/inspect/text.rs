@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use xonn_circuits::program::traffic::Traffic;
 use xonn_circuits::text::grouped;
 
 use super::{Costs, Estimate, NetlistCosts, Problem, Report};
+use crate::{notes, table};
 
 /// The whole report.
 #[must_use]
@@ -19,22 +20,30 @@ pub fn text(report: &Report) -> String {
     if let Some(digest) = &report.digest {
         line(format!("digest {digest}"));
     }
-    report.notes.iter().for_each(|note| line(format!("note: {note}")));
+    if !report.notes.is_empty() {
+        line(notes::text(&report.notes).trim_end().into());
+    }
     if !report.problems.is_empty() {
         line(problems(&report.problems));
+    }
+    if !report.traffic.is_empty() {
+        line(headline(&report.traffic));
     }
     if let Some(costs) = &report.costs {
         line(format!(
             "input {} bits, secret {} bits, output {} bits",
             costs.input_bits, costs.secret_bits, costs.output_bits
         ));
-        line(table(costs, report.networks.first()).to_string());
+        line(String::new());
+        line(layers(costs, report.networks.first()).to_string());
         if costs.total.lower_bound.is_some() {
-            line(BOUND.into());
+            line(LEAST.into());
         }
+        line(String::new());
     }
     if !report.traffic.is_empty() {
         line(traffic(&report.traffic).to_string());
+        line(WAYS.into());
     }
     if let Some(netlist) = &report.netlist {
         line(netlist_summary(netlist));
@@ -42,6 +51,15 @@ pub fn text(report: &Report) -> String {
     report.networks.iter().for_each(|estimate| line(estimate_summary(estimate)));
     out
 }
+
+/// What `/least` means, in a few words.
+const LEAST: &str = "/least: ANDs over the least that counting the ones takes, binary layers only.\n\
+                     More columns, and exact bytes: --format html or json.";
+
+/// What the first two columns of the table of bytes mean.
+const WAYS: &str = "clients: what xonn-run serve --clients takes them for. hostile, the default:\n\
+                    all layers garbled. semi-honest: first layers by oblivious conditional\n\
+                    addition. The first scheme is the default.";
 
 /// What the column `least` means.
 pub const BOUND: &str = "least: ANDs that counting the ones takes at least, n - H(n) a neuron of fan-in n [Boyar, Peralta 2008]; \
@@ -69,52 +87,64 @@ pub fn duration(ms: f64) -> String {
     }
 }
 
-/// The table of layers; with a column of times if there is a network.
-fn table(costs: &Costs, estimate: Option<&Estimate>) -> Table {
-    let mut table = Table::new();
-    let mut header = vec![
-        "layer",
-        "type",
-        "shape",
-        "fan-in",
-        "instances",
-        "AND",
-        "least",
-        "AND/least",
-        "free gates",
-        "AND-depth",
-        "bytes",
-    ];
-    header.extend(estimate.map(|_| "time"));
-    table.set_header(header);
-    for (i, row) in costs.layers.iter().chain(std::iter::once(&costs.total)).enumerate() {
-        let mut cells = vec![
-            row.name.clone(),
-            row.kind.clone(),
-            shape(&row.shape),
-            if row.fan_in > 0 { row.fan_in.to_string() } else { String::new() },
-            grouped(row.instances),
-            grouped(row.and.total()),
-            row.lower_bound.map_or(String::new(), grouped),
-            ratio(row.bound_ratio),
-            grouped(row.free),
-            row.and_depth.to_string(),
-            grouped(row.bytes),
-        ];
-        if let Some(estimate) = estimate {
-            let total = estimate.layers_ms.iter().sum();
-            cells.push(duration(estimate.layers_ms.get(i).copied().unwrap_or(total)));
-        }
-        table.add_row(cells);
+/// Bytes in a unit that fits.
+pub(super) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{} B", grouped(bytes)),
+        10_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..10_000_000_000 => format!("{:.2} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
     }
-    for column in table.column_iter_mut().skip(3) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
-/// Headers of the table of bytes.
-pub(super) const TRAFFIC: [&str; 8] = [
+/// What two hosts do by themselves, then what they do if clients are trusted to follow the protocol.
+pub(super) fn ways(ways: &[Traffic]) -> [Option<&Traffic>; 2] {
+    let trusting = ways.iter().find(|way| way.clients == "semi-honest" && way.scheme == "half-gates");
+    [ways.iter().find(|way| way.is_default()), trusting]
+}
+
+/// What a prediction takes by the default protocol, and in a second line if clients are semi-honest.
+#[must_use]
+pub fn headline(all: &[Traffic]) -> String {
+    let [Some(way), trusting] = ways(all) else { return String::new() };
+    let beside = trusting.map_or(String::new(), |way| {
+        format!(
+            "\nwith serve --clients semi-honest: {} ANDs, {} a prediction",
+            grouped(way.and.total()),
+            bytes(way.inference)
+        )
+    });
+    format!("{} ANDs, {} a prediction{beside}", grouped(way.and.total()), bytes(way.inference))
+}
+
+/// The table of layers; with times in place of fan-in and depth if there is a network.
+fn layers(costs: &Costs, estimate: Option<&Estimate>) -> Table {
+    let header: &[&str] = match estimate {
+        None => &["layer", "shape", "fan-in", "AND", "/least", "depth", "tables"],
+        Some(_) => &["layer", "shape", "AND", "/least", "tables", "time"],
+    };
+    let rows = costs.layers.iter().chain(std::iter::once(&costs.total)).enumerate().map(|(i, row)| {
+        // Names are the number and the first word of what the layer computes.
+        let number = row.name.split_once('_').map_or(row.name.as_str(), |(number, _)| number);
+        let fan_in = if row.fan_in > 0 { row.fan_in.to_string() } else { String::new() };
+        let mut cells = vec![format!("{number} {}", row.kind).trim_end().to_owned(), shape(&row.shape)];
+        let time = estimate.map(|estimate| {
+            let total = estimate.layers_ms.iter().sum();
+            duration(estimate.layers_ms.get(i).copied().unwrap_or(total))
+        });
+        let (ands, least, tables) = (grouped(row.and.total()), ratio(row.bound_ratio), bytes(row.bytes));
+        match time {
+            None => cells.extend([fan_in, ands, least, row.and_depth.to_string(), tables]),
+            Some(time) => cells.extend([ands, least, tables, time]),
+        }
+        cells
+    });
+    table::table(header, 2, rows)
+}
+
+/// Headers of the page's table of bytes.
+pub(super) const TRAFFIC: [&str; 9] = [
+    "clients",
     "first layer",
     "scheme",
     "tables",
@@ -125,25 +155,22 @@ pub(super) const TRAFFIC: [&str; 8] = [
     "bytes a connection",
 ];
 
-/// The cells of one way to compute a prediction.
-pub(super) fn traffic_cells(way: &Traffic) -> [String; 8] {
+/// The cells of one way to compute a prediction, for a page.
+pub(super) fn traffic_cells(way: &Traffic) -> [String; 9] {
     let numbers = [way.tables, way.labels, way.corrections, way.decoding, way.inference, way.connection];
     let [tables, labels, corrections, decoding, inference, connection] = numbers.map(grouped);
-    let [first_layer, scheme] = [way.first_layer, way.scheme].map(str::to_owned);
-    [first_layer, scheme, tables, labels, corrections, decoding, inference, connection]
+    let [clients, first_layer, scheme] = [way.clients, way.first_layer, way.scheme].map(str::to_owned);
+    [clients, first_layer, scheme, tables, labels, corrections, decoding, inference, connection]
 }
 
 /// Bytes of a prediction, one row a way to compute it.
 fn traffic(ways: &[Traffic]) -> Table {
-    let mut table = Table::new();
-    table.set_header(TRAFFIC);
-    for way in ways {
-        table.add_row(traffic_cells(way));
-    }
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+    let header = ["clients", "scheme", "ANDs", "a prediction, bytes", "a connection"];
+    let row = |way: &Traffic| {
+        let numbers = [way.and.total(), way.inference, way.connection].map(grouped);
+        [way.clients, way.scheme].map(str::to_owned).into_iter().chain(numbers).collect()
+    };
+    table::table(&header, 2, ways.iter().map(row))
 }
 
 fn netlist_summary(netlist: &NetlistCosts) -> String {

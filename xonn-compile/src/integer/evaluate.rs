@@ -1,6 +1,7 @@
 //! The integer network in the clear: the reference that circuits are compared with.
 
 use rayon::prelude::*;
+use xonn_circuits::program::Prediction;
 
 use super::{IntegerNetwork, Kernel, Kind, Op, OutputSpec, Pad, Planes, Window2d};
 
@@ -17,10 +18,18 @@ pub struct InputError {
 /// What a network gives for one sample.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Evaluated {
-    /// The class, the lowest one if scores tie.
+    /// The class, the lowest one if scores tie; 0 where the network gives labels.
     pub class: usize,
     /// The last tensor.
     pub scores: Vec<i64>,
+}
+
+impl Evaluated {
+    /// The last tensor's signs as 0 and 1.
+    #[must_use]
+    pub fn labels(&self) -> Vec<u8> {
+        self.scores.iter().map(|&bit| u8::from(bit > 0)).collect()
+    }
 }
 
 impl IntegerNetwork {
@@ -93,6 +102,18 @@ impl IntegerNetwork {
         tensors
     }
 
+    /// What a circuit of the network tells the client.
+    #[must_use]
+    pub fn prediction(&self, evaluated: &Evaluated) -> Prediction {
+        match self.output {
+            OutputSpec::Scores { unit } => {
+                Prediction::Scores(evaluated.scores.iter().map(|&score| score as f64 * unit).collect())
+            }
+            OutputSpec::Labels { .. } => Prediction::Labels(evaluated.labels()),
+            OutputSpec::Argmax { .. } | OutputSpec::Sign => Prediction::Class(evaluated.class as u32),
+        }
+    }
+
     fn output(&self, tensors: &[Vec<i64>]) -> Evaluated {
         let scores = tensors.last().cloned().unwrap_or_default();
         let class = match self.output {
@@ -101,6 +122,7 @@ impl IntegerNetwork {
                 .reduce(|best, i| if scores[i] > scores[best] { i } else { best })
                 .unwrap_or(0),
             OutputSpec::Sign => usize::from(scores.first().is_some_and(|&bit| bit > 0)),
+            OutputSpec::Labels { .. } => 0,
         };
         Evaluated { class, scores }
     }

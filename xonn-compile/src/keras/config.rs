@@ -109,6 +109,12 @@ impl LayerConfig {
         self.kind.strip_prefix('Q').is_some_and(|rest| rest.starts_with(char::is_uppercase))
     }
 
+    /// The class, with what the custom map takes it for.
+    #[must_use]
+    pub fn shown_class(&self) -> String {
+        if self.kind == self.class { self.class.clone() } else { format!("{} as {}", self.class, self.kind) }
+    }
+
     /// Whether it was registered in a package of the user's, as `bnn>BinaryDense`.
     #[must_use]
     pub fn is_registered(&self) -> bool {

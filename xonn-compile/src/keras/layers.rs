@@ -393,7 +393,7 @@ impl Builder<'_> {
                 | LayerOp::Concatenate
                 | LayerOp::NoOp
         );
-        let node = self.graph.add(&layer.path, &layer.config.class, op, reads);
+        let node = self.graph.add(&layer.path, &layer.config.shown_class(), op, reads);
         if of_integers && moves {
             self.integers.insert(node);
         }

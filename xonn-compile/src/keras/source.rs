@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::KerasError;
-use super::hdf5::{Container, Hdf5};
+use super::hdf5::{Container, is_hdf5};
 use super::store::Store;
 
 /// Longest model file that is read, and longest weights.
@@ -58,7 +58,7 @@ pub(crate) fn open(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> R
     if bytes.starts_with(b"PK\x03\x04") {
         return open_zip(bytes, file, weights_are_elsewhere);
     }
-    if Hdf5::is_hdf5(&bytes) {
+    if is_hdf5(&bytes) {
         return open_whole_model(bytes, file);
     }
     if is_json(&bytes) {

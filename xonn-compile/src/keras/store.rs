@@ -12,7 +12,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::KerasError;
-use super::hdf5::{Container, Hdf5};
+use super::hdf5::{Container, Hdf5, is_hdf5};
 use super::source::{MAX_FILE, is_json, not_a_model, parse_json, read_file};
 use crate::graph::Array;
 
@@ -30,7 +30,7 @@ impl Store {
     /// # Errors
     /// [`KerasError`] if it is no HDF5 file; lists of files need a folder and are refused here.
     pub fn one(bytes: Vec<u8>, file: &str) -> Result<Self, KerasError> {
-        if Hdf5::is_hdf5(&bytes) {
+        if is_hdf5(&bytes) {
             return Ok(Self { parts: vec![Hdf5::open(bytes, file)?] });
         }
         let reason = if is_json(&bytes) {

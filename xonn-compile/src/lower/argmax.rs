@@ -1,4 +1,4 @@
-//! The network's output: the largest score's index, the scores, or a sign.
+//! The network's output: the largest score's index, the scores, a sign, or several.
 
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::program::{Axis, Block, IndexMap, OutputEncoding, Port};
@@ -46,19 +46,26 @@ pub(super) fn output(
             let scores = encoding::twos_complement(lowering, tensor, width);
             Ok(OutputEncoding::Scores { count: scores.elements() as u32, bits: width as u32, scale: unit })
         }
-        OutputSpec::Sign => {
+        OutputSpec::Sign | OutputSpec::Labels { .. } => {
+            let units = tensor.elements();
+            if tensor.encoding != Encoding::BIT {
+                return Err(lowering.unsupported(id, "its output must be signs, and is numbers".into()));
+            }
             // A layer of its own, because the output is the last layer's vector and the bit may be older than that.
             let template = lowering.templates.get(&Shape::Copy { width: 1 });
-            let map = || IndexMap { base: 0, outer: vec![], inner: vec![Axis { extent: 1, stride: 1 }] };
+            let inner = || vec![Axis { extent: 1, stride: 1 }];
+            let (grid, outer, kind, shape, encoding) = match lowering.network.output {
+                OutputSpec::Labels { .. } => {
+                    let encoding = OutputEncoding::Labels { units: units as u32 };
+                    (vec![units as u32], vec![1], "labels", vec![units], encoding)
+                }
+                _ => (vec![], vec![], "sign", vec![], OutputEncoding::Sign),
+            };
+            let map = || IndexMap { base: 0, outer: outer.clone(), inner: inner() };
             let inputs = vec![Port { source: tensor.source, map: map() }];
-            lowering.push(
-                "sign",
-                0,
-                &[],
-                Encoding::BIT,
-                vec![Block { template, grid: vec![], inputs, output: map(), linear: None }],
-            );
-            Ok(OutputEncoding::Sign)
+            let block = Block { template, grid, inputs, output: map(), linear: None };
+            lowering.push(kind, 0, &shape, Encoding::BIT, vec![block]);
+            Ok(encoding)
         }
     }
 }

@@ -506,8 +506,8 @@ impl Fold<'_> {
         Ok((0..count).map(|i| distinct[i % period]).collect())
     }
 
-    /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point, or for a
-    /// single unit whether it is above 0.
+    /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point;
+    /// of a single unit, or of each unit where labels are asked for, whether it is above 0.
     fn head(&mut self, options: &Options, layer: &Layer, output: NodeIndex) -> Result<OutputSpec, String> {
         let mut value =
             self.values.get(&output).cloned().ok_or("the model's output is none of its layers")?;
@@ -516,8 +516,8 @@ impl Fold<'_> {
         }
         let shape = value.shape.clone();
         let elements: usize = shape.iter().product();
-        if elements == 1
-            && options.output != OutputMode::Scores
+        let labels = options.output == OutputMode::Labels;
+        if (labels || elements == 1 && options.output != OutputMode::Scores)
             && let Some(before) = value.f.before_sigmoid()
         {
             // The pass dropped one at the very end; this one has moves or a maximum behind it.
@@ -531,9 +531,9 @@ impl Fold<'_> {
         }
         self.may_be_predicted()?;
         if options.output != OutputMode::Scores {
-            match elements {
-                1 => self.may_be_compared(&value, Quantizer::Heaviside)?,
-                _ => self.may_be_ranked(&value, elements)?,
+            match labels || elements == 1 {
+                true => self.may_be_compared(&value, Quantizer::Heaviside)?,
+                false => self.may_be_ranked(&value, elements)?,
             }
         }
         let kind = self.kind(&value);
@@ -541,7 +541,7 @@ impl Fold<'_> {
         if options.output == OutputMode::Scores {
             return self.scores(layer, &value);
         }
-        if elements == 1 {
+        if labels || elements == 1 {
             // -1 and +1 give the class as they are if what is computed of them lies on both sides of 0.
             let is_class = |(a, b): (f64, f64)| a + b > 0.0 && b - a <= 0.0;
             let last = if kind == Kind::Bit && value.f.common_line().is_some_and(is_class) {
@@ -552,7 +552,7 @@ impl Fold<'_> {
                 self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit)
             };
             self.must_be_last(layer, last);
-            return Ok(OutputSpec::Sign);
+            return Ok(if labels { OutputSpec::Labels { units: elements } } else { OutputSpec::Sign });
         }
         // A common rising line keeps the order.
         let biased = value.f.period() > 1 && value.f.common_slope().is_some_and(|slope| slope > 0.0);

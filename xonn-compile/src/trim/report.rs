@@ -1,6 +1,5 @@
 //! What trimming did: for a program as JSON, for people as tables.
 
-use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use xonn_circuits::text::grouped;
 
@@ -8,6 +7,7 @@ use super::Settings;
 use super::model::{Model, Samples};
 use super::space::{self, Kept};
 use crate::inspect::Costs;
+use crate::table::table;
 
 /// A removal of the exact phase.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -192,38 +192,34 @@ impl Report {
     /// The tables for people.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut channels = table(["layer", "channels", "exact", "ranked", "left"]);
-        for row in &self.layers {
+        let channels = self.layers.iter().map(|row| {
             let minus = |n: usize| if n == 0 { String::new() } else { format!("-{n}") };
-            channels.add_row([
+            vec![
                 row.layer.clone(),
                 row.before.to_string(),
                 minus(row.exact),
                 minus(row.ranked),
                 row.after.to_string(),
-            ]);
-        }
-        let mut circuit = table(["circuit layer", "computes", "ANDs before", "ANDs after", "saved"]);
-        for row in &self.circuit {
-            circuit.add_row([
-                row.layer.clone(),
-                row.kind.clone(),
-                grouped(row.before),
-                grouped(row.after),
-                share(row.before, row.after),
-            ]);
-        }
-        let mut states = table(["", "ANDs", "bytes", "ranking half", "verification half"]);
-        for (name, state) in [("before", self.before), ("exact phase", self.exact), ("result", self.after)] {
-            states.add_row([
+            ]
+        });
+        let channels = table(&["layer", "channels", "exact", "ranked", "left"], 1, channels);
+        let circuit = self.circuit.iter().map(|row| {
+            let saved = share(row.before, row.after);
+            vec![row.layer.clone(), row.kind.clone(), grouped(row.before), grouped(row.after), saved]
+        });
+        let circuit = table(&["circuit layer", "computes", "ANDs before", "ANDs after", "saved"], 2, circuit);
+        let states = [("before", self.before), ("exact phase", self.exact), ("result", self.after)];
+        let states = states.map(|(name, state)| {
+            vec![
                 name.into(),
                 grouped(state.ands),
                 grouped(state.bytes),
                 per_cent(state.ranking),
                 per_cent(state.verification),
-            ]);
-        }
-        let mut text = format!("{channels}\n{circuit}\n{states}\n");
+            ]
+        });
+        let states = table(&["", "ANDs", "bytes", "ranking half", "verification half"], 1, states);
+        let mut text = format!("{channels}\n\n{circuit}\n\n{states}\n\n");
         for kept in &self.kept {
             text.push_str(&format!("kept: layer {:?}: {}\n", kept.layer, kept.reason));
         }
@@ -241,15 +237,6 @@ fn state(model: &Model, [ranking, verification]: [f64; 2]) -> State {
 
 fn rows(costs: &Costs) -> impl Iterator<Item = (String, String, u64)> {
     costs.layers.iter().map(|row| (row.name.clone(), row.kind.clone(), row.and.total()))
-}
-
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.set_header(header);
-    for column in table.column_iter_mut().skip(N - (N - 1).min(4)) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
 /// `0.9765` as `97.65 %`.

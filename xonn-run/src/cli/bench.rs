@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use serde_json::json;
 use xonn_circuits::bristol;
 
@@ -97,25 +97,22 @@ impl Bench {
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new();
-    table.set_header(["", "AES", "scheme", "threads", "of", "garble / send", "evaluate / receive", "bytes"]);
     let put = |rate: Option<Rate>| {
         rate.map_or_else(String::new, |rate| format!("{:.1} ({:.1})", rate.median, rate.best))
     };
-    for row in rows {
-        table.add_row([
+    let row = |row: &Row| {
+        let scheme = row.scheme.clone().unwrap_or_default();
+        vec![
             row.what.clone(),
             row.backend.clone(),
-            row.scheme.clone().unwrap_or_default(),
-            row.threads.to_string(),
+            scheme.replace('-', " "),
             row.unit.to_owned(),
+            row.threads.to_string(),
             put(row.garble),
             put(row.evaluate),
             row.bytes.map_or_else(String::new, |bytes| format!("{bytes:.2}")),
-        ]);
-    }
-    for column in table.column_iter_mut().skip(5) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+        ]
+    };
+    let header = ["", "AES", "scheme", "of", "threads", "garble or send", "evaluate", "bytes"];
+    report::table(&header, 4, rows.iter().map(row))
 }

@@ -14,10 +14,10 @@ use super::{Outcome, report};
 #[derive(Args)]
 pub struct Eval {
     /// The package made by `xonn-compile build`
-    #[arg(value_name = "NAME.xonn")]
+    #[arg(value_name = "PACKAGE")]
     package: PathBuf,
     /// The secret made with it
-    #[arg(long, value_name = "NAME.secret")]
+    #[arg(long, value_name = "SECRET")]
     secret: PathBuf,
     #[command(flatten)]
     files: InputFiles,

@@ -10,8 +10,8 @@ use xonn_circuits::program::Prediction;
 /// Samples to predict for.
 #[derive(Args)]
 pub struct InputFiles {
-    /// Samples: .npy, .npz (array x), .png or .csv; several files are taken one after the other. With - the names of files
-    /// are read from standard input, one a line
+    /// Samples: .npy, .npz (array x), .png, .jpg or .csv; several files are taken one after the other. With -
+    /// the names of files are read from standard input, one a line
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     input: Vec<PathBuf>,
     /// Use only the first N samples
@@ -131,8 +131,8 @@ impl InputFiles {
         self.limit.map_or(usize::MAX, |n| n as usize)
     }
 
-    /// Writes the predictions if a file was asked for: classes as int64 `[n]`, scores as float64 `[n, count]`, bits as
-    /// uint8 `[n, bits]`.
+    /// Writes the predictions if a file was asked for: classes as int64 `[n]`, scores as float64 `[n,
+    /// count]`, bits and labels as uint8 `[n, bits]`.
     pub fn write(&self, predictions: &[Prediction]) -> Result<(), Box<dyn Error>> {
         match &self.output {
             Some(path) => write_predictions(path, predictions),
@@ -147,7 +147,7 @@ fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), Box<
         match prediction {
             Prediction::Class(class) => classes.push(i64::from(*class)),
             Prediction::Scores(values) => scores.extend(values),
-            Prediction::Bits(values) => bits.extend(values),
+            Prediction::Bits(values) | Prediction::Labels(values) => bits.extend(values),
         }
     }
     let n = predictions.len();

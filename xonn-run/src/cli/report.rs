@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::Duration;
 
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 pub use xonn_circuits::text::{grouped, sentence};
 
 use crate::session::Traffic;
@@ -11,6 +12,25 @@ use crate::session::Traffic;
 /// Writes a line to standard output; unlike `println!` it gives an error, not a panic, when nobody reads any more.
 pub fn say(line: impl Display) -> Result<(), String> {
     writeln!(std::io::stdout(), "{line}").map_err(|e| format!("standard output: cannot be written: {e}"))
+}
+
+/// A table without lines for a terminal of 80 columns, whose first `text` columns are text and the others
+/// numbers. Text is broken where a row would be wider, numbers are not.
+pub fn table(header: &[&str], text: usize, rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
+    table.set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row);
+    }
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if i + 1 < header.len() { 2 } else { 0 }));
+        if i >= text {
+            column.set_cell_alignment(CellAlignment::Right);
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table
 }
 
 /// Writes a line to standard error. If nobody reads it, it is lost: a server must not end because its log does.
@@ -76,6 +96,17 @@ mod tests {
         std::hint::black_box(vec![1u8; 64 << 20]);
         let after = peak_memory().expect("Linux tells it");
         assert!(before > 0 && after >= 64 << 20, "{before}, then {after}");
+    }
+
+    #[test]
+    fn tables_fit_80_columns() {
+        let row = |n: usize| {
+            let long = "a layer of a long and telling name, times two".to_owned();
+            vec![long.clone(), long, "1,234,567,890".repeat(n)]
+        };
+        let shown = table(&["layer", "what", "number"], 2, [row(1), row(2)]).to_string();
+        assert!(shown.lines().all(|line| line.trim_end().chars().count() <= 80), "{shown}");
+        assert!(shown.contains(&"1,234,567,890".repeat(2)), "{shown}");
     }
 
     #[test]

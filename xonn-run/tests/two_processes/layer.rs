@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 use xonn_circuits::data::write_npy;
-use xonn_circuits::program::Program;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
+use xonn_circuits::program::{OutputEncoding, Program};
 use xonn_run::bench::{FirstLayerShape, binary_layer};
 
 use crate::command::{Listening, run_ok};
@@ -111,4 +111,41 @@ fn loopback_rate() {
         println!("{scheme}: {rate:.1} million ANDs a second, median of 100 inferences of {ands} ANDs\n{log}");
         assert!(rate > 1.0);
     }
+}
+
+/// Labels go the whole way: an array of 0 and 1 for each sample, in JSON and in the file, as `eval` gives
+/// them.
+#[test]
+fn labels_of_a_multi_label_head_are_answered_one_by_one() {
+    let layer = binary_layer(64);
+    let units = layer.output_bits();
+    let program = Program::new(
+        layer.input().clone(),
+        OutputEncoding::Labels { units: units as u32 },
+        layer.secret_bits(),
+        layer.templates().to_vec(),
+        layer.layers().to_vec(),
+    )
+    .expect("a valid program");
+    // A package of labels is read as it was written, and other numbers of units are refused.
+    let package = Package::new(&program).expect("it can be written");
+    let again = Package::from_bytes(package.bytes().to_vec(), "again").expect("it can be read");
+    assert_eq!(again.program().output(), program.output());
+    let other = OutputEncoding::Labels { units: units as u32 + 1 };
+    let templates = layer.templates().to_vec();
+    let wrong =
+        Program::new(layer.input().clone(), other, layer.secret_bits(), templates, layer.layers().to_vec());
+    assert!(wrong.is_err());
+
+    let (report, _) = ask_program(&program, 3, &[]);
+    let rows = report["predictions"].as_array().expect("a list");
+    assert_eq!(rows.len(), 3);
+    let mut ones = 0;
+    for row in rows {
+        let labels = row["prediction"].as_array().expect("an array of labels");
+        assert_eq!(labels.len(), units);
+        assert!(labels.iter().all(|label| *label == 0 || *label == 1));
+        ones += labels.iter().filter(|label| **label == 1).count();
+    }
+    assert!((1..3 * units).contains(&ones));
 }

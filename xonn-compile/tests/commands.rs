@@ -1,0 +1,171 @@
+//! The command line of `xonn-compile`: what is written where, and what is said on how many columns.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use common::fixture;
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("xonn-compile").expect("the binary is built");
+    command.args(arguments).env("COLUMNS", "80");
+    command
+}
+
+/// Standard output and error of a command that ends with `code`.
+fn said(arguments: &[&str], code: i32) -> [String; 2] {
+    let output = command(arguments).assert().code(code).get_output().clone();
+    [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("it is UTF-8"))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a temporary path is text")
+}
+
+/// A copy of a fixture in a folder of its own.
+fn copied(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join(name);
+    std::fs::copy(fixture(name), &path).expect("it can be copied");
+    (folder, path)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("readable");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn build_writes_beside_the_model_and_keeps_a_secret_that_is_there() {
+    let (folder, model) = copied("tiny_mlp.h5");
+    let [stdout, _] = said(&["build", text(&model)], 0);
+    assert_eq!(names(folder.path()), ["tiny_mlp.h5", "tiny_mlp.secret", "tiny_mlp.xonn"]);
+    // The figures are those of the default protocol, with the other one named by its flag.
+    let ways = stdout.lines().nth(1).zip(stdout.lines().nth(2)).expect("both figures");
+    assert!(
+        ways.0.ends_with(" a prediction") && ways.1.starts_with("with serve --clients semi-honest: "),
+        "{stdout}"
+    );
+
+    let (secret, package) = (model.with_extension("secret"), model.with_extension("xonn"));
+    let before = [&secret, &package].map(|path| std::fs::read(path).expect("readable"));
+    let other = fixture("twin_a.h5");
+    let again = ["build", text(&other), "-o", text(&package)];
+    let [stdout, stderr] = said(&again, 1);
+    assert!(
+        stderr.contains("tiny_mlp.secret: there is a secret already") && stderr.contains("--force"),
+        "{stderr}"
+    );
+    assert!(stdout.is_empty());
+    assert_eq!([&secret, &package].map(|path| std::fs::read(path).expect("readable")), before);
+
+    said(&[&again[..], &["--force"]].concat(), 0);
+    assert_ne!(std::fs::read(&secret).expect("readable"), before[0], "the weights are others");
+    assert_eq!(
+        names(folder.path()),
+        ["tiny_mlp.h5", "tiny_mlp.secret", "tiny_mlp.xonn"],
+        "nothing stays behind"
+    );
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode(&secret), 0o600);
+        assert_eq!(mode(&package) & 0o600, 0o600);
+    }
+}
+
+/// Neither file is left where the other cannot be written, and no model is written over.
+#[test]
+fn build_writes_both_files_or_none() {
+    let (folder, model) = copied("tiny_mlp.h5");
+    // A folder where the package should go.
+    std::fs::create_dir(folder.path().join("m.xonn")).expect("made");
+    let package = folder.path().join("m.xonn");
+    let [_, stderr] = said(&["build", text(&model), "-o", text(&package)], 1);
+    assert!(stderr.contains("m.xonn: cannot be written"), "{stderr}");
+    assert_eq!(names(folder.path()), ["m.xonn", "tiny_mlp.h5"]);
+    let before = std::fs::read(&model).expect("readable");
+    let [_, stderr] = said(&["build", text(&model), "--force", "-o", text(&model)], 1);
+    assert!(stderr.contains("would be written over"), "{stderr}");
+    assert_eq!(std::fs::read(&model).expect("readable"), before);
+}
+
+/// `--output scores` said what the client learns before it named a file: it must not become a file of that
+/// name.
+#[test]
+fn the_old_mode_is_no_file() {
+    let (folder, model) = copied("tiny_mlp.h5");
+    for command in ["build", "inspect", "check", "trim"] {
+        let [_, stderr] = said(&[command, text(&model), "--output", "scores"], 2);
+        assert!(stderr.contains("--reveal scores"), "{command}: {stderr}");
+    }
+    assert_eq!(names(folder.path()), ["tiny_mlp.h5"]);
+    let data = fixture("tiny_mlp.npz");
+    let report = folder.path().join("scores.json");
+    said(&["check", text(&model), "--reveal", "argmax", "--data", text(&data), "--output", text(&report)], 0);
+    assert!(report.exists());
+    let [stdout, _] = said(&["check", text(&model), "--reveal", "scores", "--data", text(&data)], 0);
+    assert!(stdout.contains("equal to Keras: 64 of 64"), "{stdout}");
+}
+
+#[test]
+fn labels_are_checked_one_by_one() {
+    let map = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(map.path(), "{\"bnn>sign\": \"ste_sign\"}").expect("written");
+    let (model, data) = (fixture("labels_norm.keras"), fixture("labels_norm.npz"));
+    let options = ["--custom", text(map.path()), "--reveal", "labels"];
+    let [stdout, _] = said(&[&["check", text(&model), "--data", text(&data)], &options[..]].concat(), 0);
+    assert!(stdout.contains("single labels equal to Keras: 320 of 320 (100.00 %)"), "{stdout}");
+    let [stdout, _] = said(&[&["inspect", text(&model)], &options[..]].concat(), 0);
+    assert!(stdout.contains(" labels "), "{stdout}");
+}
+
+/// A model that is another than the one whose outputs the data holds, as a trimmed one is.
+#[test]
+fn another_models_outputs_can_be_left_out() {
+    let (model, data) = (fixture("twin_a.h5"), fixture("tiny_mlp.npz"));
+    let check = ["check", text(&model), "--data", text(&data)];
+    let [_, stderr] = said(&check, 1);
+    assert!(stderr.contains("predictions are not Keras's"), "{stderr}");
+    let [stdout, _] = said(&[&check[..], &["--no-keras"]].concat(), 0);
+    assert!(stdout.contains("circuit = integer network") && !stdout.contains("equal to Keras"), "{stdout}");
+}
+
+#[test]
+fn notes_are_grouped_and_can_be_left_out() {
+    let model = fixture("residual_norm.h5");
+    let (folder, _) = copied("tiny_mlp.h5");
+    let package = folder.path().join("m.xonn");
+    let build = ["build", text(&model), "--force", "-o", text(&package)];
+    let [_, stderr] = said(&build, 0);
+    assert!(stderr.starts_with("notes, where answers may differ from Keras's:\n"), "{stderr}");
+    let fixed: Vec<&str> = stderr.lines().filter(|line| line.contains("in fixed point, each off")).collect();
+    let [fixed] = fixed[..] else { panic!("one line for all layers: {stderr}") };
+    assert!(fixed.starts_with("  layers \"add\", \"add_1\", \"add_2\": "), "{fixed}");
+    for quiet in ["-q", "--quiet"] {
+        assert_eq!(said(&[&build[..], &[quiet]].concat(), 0)[1], "");
+        let [stdout, stderr] = said(&["inspect", text(&model), quiet], 0);
+        assert!(!stdout.contains("notes, ") && stderr.is_empty());
+    }
+}
+
+#[test]
+fn tables_fit_80_columns() {
+    let (model, data) = (fixture("residual_norm.h5"), fixture("residual_norm.npz"));
+    let mut shown = Vec::new();
+    for more in [&[][..], &["--rtt", "40", "--mbps", "100"]] {
+        // The last line is a sentence about the network.
+        shown.push(said(&[&["inspect", text(&model), "-q"], more].concat(), 0)[0].clone());
+    }
+    shown.push(said(&["check", text(&model), "-q", "--data", text(&data)], 0)[0].clone());
+    for shown in shown {
+        for line in shown.lines().filter(|line| !line.contains(" ms and ")) {
+            assert!(line.trim_end().chars().count() <= 80, "{line}");
+        }
+    }
+}
