@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 use serde::Serialize;
-use xonn_circuits::bristol::{self, Parsed};
+use xonn_circuits::bristol::{self, Dialect, Parsed};
 use xonn_circuits::optimize::equivalence::Compared;
 use xonn_circuits::optimize::{self, Counts, Optimized, Options, Pass, Step};
 use xonn_circuits::text::grouped;
@@ -99,7 +99,9 @@ impl Optimize {
         if let Some((_, bar)) = bar {
             bar.finish_and_clear();
         }
-        write(&done, &bristol::Options { dialect, extended: false }, &self.output)?;
+        // Without an input there is nothing to make a constant of but EQ.
+        let extended = netlist.input_bits() == 0 && dialect == Dialect::Fashion;
+        write(&done, &bristol::Options { dialect, extended }, &self.output)?;
         let (before, after) = (netlist.stats(), done.netlist.stats());
         let report = Report {
             before: before.into(),
