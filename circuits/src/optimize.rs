@@ -14,6 +14,7 @@
 //! assert_eq!((naive.stats().and, optimized.netlist.stats().and), (3, 1));
 //! ```
 
+mod chain;
 mod cuts;
 pub mod equivalence;
 mod export;
@@ -45,13 +46,15 @@ pub enum Pass {
     Factor,
     /// Small cones are replaced by circuits of the fewest ANDs.
     Rewrite,
+    /// Functions that take one pair of inputs after another, such as carries and comparisons, become such chains.
+    Chain,
     /// Pairs of terms that several XORs have in common are made once.
     Xor,
 }
 
 impl Pass {
     /// All passes, in the order in which they run: `factor` and `rewrite` are repeated while they gain.
-    pub const ALL: [Pass; 5] = [Pass::Fold, Pass::Share, Pass::Factor, Pass::Rewrite, Pass::Xor];
+    pub const ALL: [Pass; 6] = [Pass::Fold, Pass::Share, Pass::Factor, Pass::Rewrite, Pass::Chain, Pass::Xor];
 
     /// The name on the command line.
     #[must_use]
@@ -61,6 +64,7 @@ impl Pass {
             Pass::Share => "share",
             Pass::Factor => "factor",
             Pass::Rewrite => "rewrite",
+            Pass::Chain => "chain",
             Pass::Xor => "xor",
         }
     }
@@ -168,8 +172,8 @@ pub enum OptimizeError {
     },
 }
 
-/// A round that saves less than this part of the ANDs is the last one with cones of a size. Small circuits, where that is
-/// less than one AND, are rewritten until nothing changes.
+/// A round that saves less than this part of the ANDs is the last one with cones of a size, and without a saved AND less than this
+/// part of the gates is no gain. Small circuits, where that is less than one, are rewritten until nothing changes.
 const NEGLIGIBLE: u64 = 2000;
 
 /// Optimises `netlist`. `progress` is told the pass, and how much of how much of it is done.
@@ -195,8 +199,11 @@ pub fn optimize(
     // What is written and read again looks different to a search: trees of XORs have another shape, levels are new. So the passes
     // start again from what they made, until they make nothing of it. Then a second run, which starts there, gains nothing either.
     loop {
+        let steps = run.steps.len();
         let made = run.once(&best, progress);
-        if size(&made) >= size(&best) {
+        if !is_gain(&best, &made) {
+            // What the last start did is not part of the result; if there was only one, it is told all the same.
+            run.steps.truncate(if steps > 0 { steps } else { run.steps.len() });
             break;
         }
         best = made;
@@ -204,7 +211,7 @@ pub fn optimize(
             break;
         }
     }
-    let improved = size(&best) < size(netlist);
+    let improved = best != *netlist;
     let compared = equivalence::compare(netlist, &best, options.compare_rounds, 0).map_err(|d| match d {
         Difference::Output { output, .. } => OptimizeError::Differs { output },
         Difference::Groups => OptimizeError::Differs { output: 0 },
@@ -212,10 +219,11 @@ pub fn optimize(
     Ok(Optimized { netlist: best, improved, steps: run.steps, compared })
 }
 
-/// ANDs first, then all gates.
-fn size(netlist: &Netlist) -> (u64, u64) {
-    let counts = Counts::from(netlist.stats());
-    (counts.and, counts.total())
+/// Whether `after` is worth having: fewer ANDs, or as many and so many gates fewer that it is more than next to nothing.
+fn is_gain(before: &Netlist, after: &Netlist) -> bool {
+    let (before, after) = (Counts::from(before.stats()), Counts::from(after.stats()));
+    let fewer = before.total().saturating_sub(after.total());
+    after.and < before.and || after.and == before.and && fewer > before.total() / NEGLIGIBLE
 }
 
 /// All passes over one netlist after another.
@@ -259,6 +267,8 @@ impl Run<'_> {
                 leaves += 1;
             }
         }
+        // Last, since what it can gain beside them is more than what they can gain beside it.
+        self.pass(Pass::Chain, 0, &mut work, progress);
         self.pass(Pass::Xor, 0, &mut work, progress);
         work.exported()
     }
@@ -279,6 +289,7 @@ impl Run<'_> {
         let next = match pass {
             Pass::Fold => graph.rebuild(Simplify::Constants),
             Pass::Share => graph.rebuild(Simplify::Forms),
+            Pass::Chain => chain::chain(graph, self.minimal.get_or_insert_with(Minimal::new)),
             Pass::Factor => factor::factor(graph),
             Pass::Rewrite => {
                 let minimal = self.minimal.get_or_insert_with(Minimal::new);

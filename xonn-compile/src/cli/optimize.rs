@@ -43,6 +43,8 @@ enum PassName {
     Fold,
     /// Gates that compute the same
     Share,
+    /// Carries, comparisons and the like, one pair of inputs after another
+    Chain,
     /// Products under one XOR that share a factor
     Factor,
     /// Small cones, as circuits of the fewest ANDs
@@ -56,6 +58,7 @@ impl From<PassName> for Pass {
         match name {
             PassName::Fold => Pass::Fold,
             PassName::Share => Pass::Share,
+            PassName::Chain => Pass::Chain,
             PassName::Factor => Pass::Factor,
             PassName::Rewrite => Pass::Rewrite,
             PassName::Xor => Pass::Xor,
