@@ -27,6 +27,7 @@ mod xag;
 
 use std::time::Instant;
 
+use chain::Order;
 use equivalence::{Compared, Difference};
 use minimal::Minimal;
 use rewrite::Effort;
@@ -195,7 +196,7 @@ pub fn optimize(
         return Err(OptimizeError::Leaves { found: options.leaves });
     }
     let mut best = netlist.clone();
-    let mut run = Run { options, steps: Vec::new(), minimal: None, rounds: options.rounds };
+    let mut run = Run { options, steps: Vec::new(), minimal: None, order: None, rounds: options.rounds };
     // What is written and read again looks different to a search: trees of XORs have another shape, levels are new. So the passes
     // start again from what they made, until they make nothing of it. Then a second run, which starts there, gains nothing either.
     loop {
@@ -232,6 +233,8 @@ struct Run<'o> {
     steps: Vec<Step>,
     /// Made for the first rewriting, and kept: it learns.
     minimal: Option<Minimal>,
+    /// Pairs of inputs, as the netlist came with them.
+    order: Option<Order>,
     /// Rounds of `factor` and `rewrite` that are left.
     rounds: u32,
 }
@@ -256,6 +259,7 @@ impl Run<'_> {
         for pass in [Pass::Fold, Pass::Share] {
             self.pass(pass, 0, &mut work, progress);
         }
+        self.order.get_or_insert_with(|| Order::of(&work.graph));
         // Small cones first: they are fast and find most. Larger ones once these gain nothing.
         let mut leaves = self.options.leaves.min(4);
         while self.rounds > 0 && leaves <= self.options.leaves {
@@ -289,7 +293,10 @@ impl Run<'_> {
         let next = match pass {
             Pass::Fold => graph.rebuild(Simplify::Constants),
             Pass::Share => graph.rebuild(Simplify::Forms),
-            Pass::Chain => chain::chain(graph, self.minimal.get_or_insert_with(Minimal::new)),
+            Pass::Chain => {
+                let order = self.order.get_or_insert_with(|| Order::of(graph));
+                chain::chain(graph, self.minimal.get_or_insert_with(Minimal::new), order)
+            }
             Pass::Factor => factor::factor(graph),
             Pass::Rewrite => {
                 let minimal = self.minimal.get_or_insert_with(Minimal::new);

@@ -117,7 +117,7 @@ fn adders_of_prefixes_take_one_and_a_bit() {
         for (joined, join) in JOINS {
             for n in [8, 16, 32] {
                 let netlist = adder(n, network, join, false, false);
-                assert!(n < 16 || netlist.stats().and > 3 * n as u64, "it is a network of prefixes");
+                assert!(n < 16 || netlist.stats().and > 2 * n as u64, "it is a network of prefixes");
                 assert_eq!(ands(&netlist), n as u64 - 1, "{name}, {joined}, {n} bits");
             }
             let netlist = adder(24, network, join, false, true);

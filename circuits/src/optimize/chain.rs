@@ -35,16 +35,23 @@ const MOST_TRIED: usize = 256;
 /// Nodes that are gone through in all to take functions apart: a second or two.
 const MOST_WORK: u64 = 1 << 25;
 
-/// One pass over the graph.
-pub(super) fn chain(graph: &Xag, minimal: &mut Minimal) -> Xag {
+/// One pass over the graph, by the pairs that it shows and by those of `first`, the graph that the netlist came with: other passes
+/// hide pairs. The better one of both results.
+pub(super) fn chain(graph: &Xag, minimal: &mut Minimal, first: &Order) -> Xag {
     let graph = graph.rebuild(Simplify::Forms);
     if graph.inputs() > MOST_INPUTS {
         return graph;
     }
     let order = Order::of(&graph);
+    let by_first = (order != *first).then(|| by_order(&graph, minimal, first));
+    let by_own = by_order(&graph, minimal, &order);
+    [Some(by_own), by_first].into_iter().flatten().min_by_key(Xag::counts).expect("one is there")
+}
+
+fn by_order(graph: &Xag, minimal: &mut Minimal, order: &Order) -> Xag {
     let mut bdd = Bdd::new(MOST_NODES);
-    let functions = functions(&graph, &order, &mut bdd);
-    let mut apart = Apart { bdd, order: &order, minimal, steps: HashMap::new(), work: 0 };
+    let functions = functions(graph, order, &mut bdd);
+    let mut apart = Apart { bdd, order, minimal, steps: HashMap::new(), work: 0 };
     let result = graph.emptied(Simplify::Forms);
     let mut builder = Builder { copy: vec![None; graph.nodes.len()], made: HashMap::new(), result };
     for i in 0..=graph.inputs() {
@@ -87,7 +94,8 @@ pub(super) fn chain(graph: &Xag, minimal: &mut Minimal) -> Xag {
 }
 
 /// The order of inputs in diagrams, and which of them belong together.
-struct Order {
+#[derive(PartialEq, Eq)]
+pub(super) struct Order {
     /// The variable of each input, counted from 0.
     variable: Vec<u32>,
     /// The input of each variable.
@@ -99,7 +107,7 @@ struct Order {
 impl Order {
     /// Two inputs are a pair if a node has just these as operands. Those that the outputs need last stand nearest to the root:
     /// of a sum that is the top bit, whose carry then has the others below it.
-    fn of(graph: &Xag) -> Self {
+    pub fn of(graph: &Xag) -> Self {
         let inputs = graph.inputs() as usize;
         let is_input = |l: Lit| (1..=inputs).contains(&l.index());
         let mut partner: Vec<Option<u32>> = vec![None; inputs];
