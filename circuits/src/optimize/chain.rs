@@ -32,7 +32,7 @@ const MOST_INPUTS: u32 = 1 << 11;
 /// Pairs that are tried to take a function apart, those nearest to its diagram's root first.
 const MOST_TRIED: usize = 256;
 
-/// Nodes that are gone through in all to take functions apart: a second or two.
+/// Nodes that are gone through in all to take functions apart: some seconds.
 const MOST_WORK: u64 = 1 << 25;
 
 /// One pass over the graph, by the pairs that it shows and by those of `first`, the graph that the netlist came with: other passes
