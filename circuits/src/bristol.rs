@@ -19,9 +19,10 @@
 //! 2n n a1..an b1..bn o1..on MAND       (oi = ai & bi; one gate in the header's count)
 //! ```
 //!
-//! Inputs are the first wires and outputs the last ones, group after group. The order of the bits inside a group is not
-//! part of the format: it differs from file to file. Neither dialect's definition has OR, NOT and comments (`//` or `#`, to the
-//! end of the line), but files that people pass around do. They are read, and never written.
+//! Inputs are the first wires and outputs the last ones, group after group. The order of the bits inside a
+//! group is not part of the format: it differs from file to file. Neither dialect's definition has OR, NOT
+//! and comments (`//` or `#`, to the end of the line), but files that people pass around do. They are read,
+//! and never written.
 //!
 //! **Which dialect.** The third line that is not blank decides: only digits and it is Fashion's line of output groups; a
 //! gate, or nothing, and the file is classic. No valid file can be taken for the other kind, with or without the blank
@@ -278,8 +279,9 @@ pub enum Problem {
     },
 }
 
-/// Whether a file that begins so is to be read as a netlist: it begins with a number or a comment, behind blanks and a byte
-/// order mark of UTF-8, or is compressed as netlists are passed around. No file of Keras, and no package, begins so.
+/// Whether a file that begins so is to be read as a netlist: it begins with a number or a comment, behind
+/// blanks and a byte order mark of UTF-8, or is compressed as netlists are passed around. No file of Keras,
+/// and no package, begins so.
 #[must_use]
 pub fn is_begun_by(start: &[u8]) -> bool {
     let text = start.strip_prefix(parse::BYTE_ORDER_MARK).unwrap_or(start).trim_ascii_start();

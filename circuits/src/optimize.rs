@@ -47,7 +47,8 @@ pub enum Pass {
     Factor,
     /// Small cones are replaced by circuits of the fewest ANDs.
     Rewrite,
-    /// Functions that take one pair of inputs after another, such as carries and comparisons, become such chains.
+    /// Functions that take one pair of inputs after another, such as carries and comparisons, become such
+    /// chains.
     Chain,
     /// Pairs of terms that several XORs have in common are made once.
     Xor,
@@ -76,8 +77,8 @@ impl Pass {
 pub struct Options {
     /// The passes to run; their order is that of [`Pass::ALL`] in any case.
     pub passes: Vec<Pass>,
-    /// Most rounds of `factor` and `rewrite`, in all: cones grow when a round gains next to nothing, all passes start again when
-    /// the largest do, and everything ends when such a start gains nothing.
+    /// Most rounds of `factor` and `rewrite`, in all: cones grow when a round gains next to nothing, all
+    /// passes start again when the largest do, and everything ends when such a start gains nothing.
     pub rounds: u32,
     /// Most leaves of the cones that are rewritten, 2 to 6.
     pub leaves: usize,
@@ -173,8 +174,9 @@ pub enum OptimizeError {
     },
 }
 
-/// A round that saves less than this part of the ANDs is the last one with cones of a size, and without a saved AND less than this
-/// part of the gates is no gain. Small circuits, where that is less than one, are rewritten until nothing changes.
+/// A round that saves less than this part of the ANDs is the last one with cones of a size, and without a
+/// saved AND less than this part of the gates is no gain. Small circuits, where that is less than one, are
+/// rewritten until nothing changes.
 const NEGLIGIBLE: u64 = 2000;
 
 /// Optimises `netlist`. `progress` is told the pass, and how much of how much of it is done.
@@ -197,13 +199,15 @@ pub fn optimize(
     }
     let mut best = netlist.clone();
     let mut run = Run { options, steps: Vec::new(), minimal: None, order: None, rounds: options.rounds };
-    // What is written and read again looks different to a search: trees of XORs have another shape, levels are new. So the passes
-    // start again from what they made, until they make nothing of it. Then a second run, which starts there, gains nothing either.
+    // What is written and read again looks different to a search: trees of XORs have another shape, levels
+    // are new. So the passes start again from what they made, until they make nothing of it. Then a second
+    // run, which starts there, gains nothing either.
     loop {
         let steps = run.steps.len();
         let made = run.once(&best, progress);
         if !is_gain(&best, &made) {
-            // What the last start did is not part of the result; if there was only one, it is told all the same.
+            // What the last start did is not part of the result; if there was only one, it is told all the
+            // same.
             run.steps.truncate(if steps > 0 { steps } else { run.steps.len() });
             break;
         }
@@ -220,7 +224,8 @@ pub fn optimize(
     Ok(Optimized { netlist: best, improved, steps: run.steps, compared })
 }
 
-/// Whether `after` is worth having: fewer ANDs, or as many and so many gates fewer that it is more than next to nothing.
+/// Whether `after` is worth having: fewer ANDs, or as many and so many gates fewer that it is more than next
+/// to nothing.
 fn is_gain(before: &Netlist, after: &Netlist) -> bool {
     let (before, after) = (Counts::from(before.stats()), Counts::from(after.stats()));
     let fewer = before.total().saturating_sub(after.total());

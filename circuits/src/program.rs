@@ -152,8 +152,8 @@ impl Program {
     /// evaluator holds the other groups, in order; either may hold no bit. The output is plain bits.
     ///
     /// # Errors
-    /// [`ProgramError::NoSuchGroup`] for a group that the netlist does not have, [`ProgramError::NoOutputs`], and what
-    /// [`Program::new`] refuses.
+    /// [`ProgramError::NoSuchGroup`] for a group that the netlist does not have, [`ProgramError::NoOutputs`],
+    /// and what [`Program::new`] refuses.
     pub fn from_netlist(netlist: Netlist, garbler_groups: &[usize]) -> Result<Self, ProgramError> {
         let groups = netlist.inputs().len();
         if let Some(&group) = garbler_groups.iter().find(|&&g| g >= groups) {

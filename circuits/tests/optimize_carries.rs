@@ -1,11 +1,13 @@
-//! Carries in networks of little depth: adders, subtractors and comparators of prefixes, and what a second run finds.
+//! Carries in networks of little depth: adders, subtractors and comparators of prefixes, and what a second
+//! run finds.
 
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::{Netlist, WireId};
 use xonn_circuits::optimize::equivalence::compare;
 use xonn_circuits::optimize::{Options, Pass, optimize};
 
-/// ANDs after optimisation. The result is compared on more inputs than the optimiser takes, and a second run may gain nothing.
+/// ANDs after optimisation. The result is compared on more inputs than the optimiser takes, and a second run
+/// may gain nothing.
 fn ands(netlist: &Netlist) -> u64 {
     let run = |netlist: &Netlist| {
         optimize(netlist, &Options::default(), &mut |_, _, _| {}).expect("an optimiser keeps the function")

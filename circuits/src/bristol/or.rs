@@ -1,8 +1,8 @@
 //! OR gates as ANDs and XORs: `a | b = a & b ^ (a ^ b)`, one AND as for any two-input gate.
 //!
-//! The reader takes an OR for an AND of the same wires until all rules are checked in the file's own numbers, then makes
-//! both XORs here. That takes two more wires an OR. They are numbered just before the outputs, which have to stay the last wires;
-//! outputs that are inputs cannot stay both, and are copied.
+//! The reader takes an OR for an AND of the same wires until all rules are checked in the file's own numbers,
+//! then makes both XORs here. That takes two more wires an OR. They are numbered just before the outputs,
+//! which have to stay the last wires; outputs that are inputs cannot stay both, and are copied.
 
 use crate::netlist::{Gate, Gates, Netlist, WireId};
 

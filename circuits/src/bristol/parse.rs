@@ -22,8 +22,8 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A file that was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Parsed {
-    /// The circuit. A MAND of n is n AND gates in its place, an OR an AND and two XORs. Wires have the file's numbers as long as
-    /// it has no OR: each takes two wires more, which come in front of the outputs.
+    /// The circuit. A MAND of n is n AND gates in its place, an OR an AND and two XORs. Wires have the file's
+    /// numbers as long as it has no OR: each takes two wires more, which come in front of the outputs.
     pub netlist: Netlist,
     /// The dialect that the file is written in.
     pub dialect: Dialect,
@@ -31,9 +31,9 @@ pub struct Parsed {
 
 /// Reads a file of either dialect; `name` is for errors.
 ///
-/// Line ends may be `\n` or `\r\n`, the last may be missing; blanks may be tabs and stand anywhere between tokens; blank
-/// lines and comments (`//` or `#`, to the end of the line) may stand anywhere; a byte order mark of UTF-8 may come first.
-/// Memory grows with the bytes read, whatever the header says.
+/// Line ends may be `\n` or `\r\n`, the last may be missing; blanks may be tabs and stand anywhere between
+/// tokens; blank lines and comments (`//` or `#`, to the end of the line) may stand anywhere; a byte order
+/// mark of UTF-8 may come first. Memory grows with the bytes read, whatever the header says.
 ///
 /// # Errors
 /// [`BristolError`] with the line. Rules of a single line come first: the rules about wires ([`crate::verify`]) are

@@ -1,14 +1,16 @@
-//! Functions that take one pair of inputs after another, in place of whatever computes them: carries, borrows, comparisons.
+//! Functions that take one pair of inputs after another, in place of whatever computes them: carries,
+//! borrows, comparisons.
 //!
-//! Before: any circuit of a function f such that, for two inputs x and y, f = h(x, y, g), g does not depend on them, is of the same
-//!         kind, and h has one AND at most. A carry is one: majority(x, y, carry below); an adder's network of prefixes has
-//!         several ANDs a bit, and no cut of a few leaves shows what it computes.
+//! Before: any circuit of a function f such that, for two inputs x and y, f = h(x, y, g), g does not depend
+//!         on them and is of the same kind, and h has one AND at most. A carry is one: majority(x, y, carry
+//!         below). An adder's network of prefixes has several ANDs a bit, and no cut of a few leaves shows
+//!         what it computes.
 //! After:  the chain of all h, one AND a pair; functions that share a rest share its chain.
-//! Why:    the AND a pair is what [`super::rewrite`] finds where carries ripple. Networks of little depth hide it.
+//! Why:    networks of little depth hide from [`super::rewrite`] what it finds where carries ripple.
 //! Needs:  nothing.   Leaves: never more ANDs, since the change is dropped otherwise; AND-depth rises.
 //!
-//! Functions are decision diagrams over the netlist's inputs ([`bdd`]), which prove what is replaced. Where they grow too large,
-//! nothing is done.
+//! Functions are decision diagrams over the netlist's inputs ([`bdd`]), which prove what is replaced. Where
+//! they grow too large, nothing is done.
 
 mod bdd;
 
@@ -35,8 +37,8 @@ const MOST_TRIED: usize = 256;
 /// Nodes that are gone through in all to take functions apart: some seconds.
 const MOST_WORK: u64 = 1 << 25;
 
-/// One pass over the graph, by the pairs that it shows and by those of `first`, the graph that the netlist came with: other passes
-/// hide pairs. The better one of both results.
+/// One pass over the graph, by the pairs that it shows and by those of `first`, the graph that the netlist
+/// came with: other passes hide pairs. The better one of both results.
 pub(super) fn chain(graph: &Xag, minimal: &mut Minimal, first: &Order) -> Xag {
     let graph = graph.rebuild(Simplify::Forms);
     if graph.inputs() > MOST_INPUTS {
@@ -105,8 +107,8 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Two inputs are a pair if a node has just these as operands. Those that the outputs need last stand nearest to the root:
-    /// of a sum that is the top bit, whose carry then has the others below it.
+    /// Two inputs are a pair if a node has just these as operands. Those that the outputs need last stand
+    /// nearest to the root: of a sum that is the top bit, whose carry then has the others below it.
     pub fn of(graph: &Xag) -> Self {
         let inputs = graph.inputs() as usize;
         let is_input = |l: Lit| (1..=inputs).contains(&l.index());

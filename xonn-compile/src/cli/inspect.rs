@@ -60,7 +60,8 @@ fn not_negative(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number that is not negative".into())
 }
 
-/// What a file is taken for. Netlists have all kinds of names and are told by how they begin; a name decides where that does not.
+/// What a file is taken for. Netlists have all kinds of names and are told by how they begin; a name decides
+/// where that does not.
 fn kind_of(file: &Path) -> FileKind {
     let mut start = Vec::new();
     // What cannot be read is refused where it is read.

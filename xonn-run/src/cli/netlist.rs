@@ -26,13 +26,14 @@ struct Netlist {
     /// The circuit, Bristol Fashion or the older Bristol format
     #[arg(value_name = "F.txt")]
     file: PathBuf,
-    /// Input groups that the garbler holds, counted from 0, such as 0,2, or nothing ('') for none; the evaluator holds the others.
-    /// Without it the garbler holds group 0 if there are several groups, and nothing if there is one. The same on both hosts
+    /// Input groups that the garbler holds, counted from 0, such as 0,2, or nothing ('') for none; the
+    /// evaluator holds the others. Without it the garbler holds group 0 if there are several groups, and
+    /// nothing if there is one. The same on both hosts
     #[arg(long, value_name = "GROUPS")]
     garbler_groups: Option<Groups>,
-    /// This host's input bits, a part for each of its groups with commas between them: in wire order as 0s and 1s, or as 0x and
-    /// the hexadecimal digits of a number whose least significant bit is the first wire, or as @ and the name of a file that
-    /// holds either: other users see a command line
+    /// This host's input bits, a part for each of its groups with commas between them: in wire order as 0s
+    /// and 1s, or as 0x and the hexadecimal digits of a number whose least significant bit is the first wire,
+    /// or as @ and the name of a file that holds either: other users see a command line
     #[arg(long, value_name = "BITS", default_value = "")]
     input: Input,
     #[command(flatten)]
@@ -155,7 +156,8 @@ pub struct Evaluate {
     #[command(flatten)]
     tls: ClientFlags,
     /// Longest time to wait for the garbler to listen, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=86_400))]
     wait: u64,
     /// Print each output group as a hexadecimal number whose least significant bit is the group's first wire
     #[arg(long)]

@@ -1,8 +1,8 @@
 //! What names a plain netlist that two hosts share: its gates, and whose its input groups are.
 //!
-//! A digest's first [`GATES`] bytes are a hash of the netlist, its last ones say which groups the garbler holds: as a set of bits
-//! if there are at most 64 groups, otherwise hashed. So two hosts that have one file and share its inputs differently can be told
-//! that, and not that their files differ.
+//! A digest's first [`GATES`] bytes are a hash of the netlist, its last ones say which groups the garbler
+//! holds: as a set of bits if there are at most 64 groups, otherwise hashed. So two hosts that have one file
+//! and share its inputs differently can be told that, and not that their files differ.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Netlists of every kind between two processes, by each scheme, against plain evaluation: gates of all names, both dialects,
-//! hosts without a bit, groups without a bit, many outputs.
+//! Netlists of every kind between two processes, by each scheme, against plain evaluation: gates of all
+//! names, both dialects, hosts without a bit, groups without a bit, many outputs.
 //!
 //! [`every_netlist_of_a_folder`] does that for files of the user's: `just netlists FOLDER`.
 
@@ -31,7 +31,8 @@ fn digits(bits: &[bool]) -> String {
     bits.iter().map(|&bit| if bit { '1' } else { '0' }).collect()
 }
 
-/// Runs a netlist on random inputs, the garbler holding `groups`; both hosts give their groups apart, the outputs come apart.
+/// Runs a netlist on random inputs, the garbler holding `groups`; both hosts give their groups apart, the
+/// outputs come apart.
 fn compare(file: &str, netlist: &Netlist, groups: &[usize], random: &mut Bits) {
     let (mut all, mut parts) = (Vec::new(), [Vec::new(), Vec::new()]);
     for (group, &bits) in netlist.inputs().iter().enumerate() {
@@ -54,7 +55,8 @@ fn compare(file: &str, netlist: &Netlist, groups: &[usize], random: &mut Bits) {
     assert_eq!(printed, wanted, "{file} with {flag}, garbler {garbler}, evaluator {evaluator}");
 }
 
-/// Ways to share up to `most` groups between two hosts: nothing, everything, and each group alone at the garbler.
+/// Ways to share up to `most` groups between two hosts: nothing, everything, and each group alone at the
+/// garbler.
 fn ways(groups: usize, most: usize) -> Vec<Vec<usize>> {
     let mut ways = vec![vec![], (0..groups).collect::<Vec<_>>()];
     ways.extend((0..groups.min(most)).map(|group| vec![group]));

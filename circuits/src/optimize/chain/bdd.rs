@@ -1,5 +1,6 @@
-//! Reduced ordered binary decision diagrams with complement edges (Bryant 1986; Brace, Rudell, Bryant 1990): one edge for each
-//! function, so that equal edges prove equal functions. Everything is bounded: what would grow too large is not made.
+//! Reduced ordered binary decision diagrams with complement edges (Bryant 1986; Brace, Rudell, Bryant 1990):
+//! one edge for each function, so that equal edges prove equal functions. Everything is bounded: what would
+//! grow too large is not made.
 
 use std::collections::HashMap;
 
@@ -58,7 +59,8 @@ impl Bdd {
         if node.variable == variable { [node.low ^ f & 1, node.high ^ f & 1] } else { [f, f] }
     }
 
-    /// The function that is `low` where the variable is 0 and `high` where it is 1; `None` if there is no room.
+    /// The function that is `low` where the variable is 0 and `high` where it is 1; `None` if there is no
+    /// room.
     pub fn node(&mut self, variable: u32, low: Edge, high: Edge) -> Option<Edge> {
         if low == high {
             return Some(low);
@@ -161,7 +163,8 @@ impl Bdd {
         Some(result ^ f & 1)
     }
 
-    /// The variables that `f` depends on, in rising order, and its nodes; none if it has more than `most` nodes.
+    /// The variables that `f` depends on, in rising order, and its nodes; none if it has more than `most`
+    /// nodes.
     pub fn support(&self, f: Edge, most: usize) -> Option<(Vec<u32>, usize)> {
         let mut seen = std::collections::HashSet::new();
         let mut variables = std::collections::BTreeSet::new();

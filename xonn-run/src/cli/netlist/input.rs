@@ -17,7 +17,8 @@ enum Bits {
 impl FromStr for Input {
     type Err = String;
 
-    /// A part may be `@` and the name of a file that holds one part or several, with commas or line ends between them.
+    /// A part may be `@` and the name of a file that holds one part or several, with commas or line ends
+    /// between them.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         for part in text.split(',').map(str::trim) {
@@ -56,7 +57,8 @@ impl FromStr for Bits {
 }
 
 impl Bits {
-    /// Just `count` bits: a hexadecimal number may leave out leading zeros or have a few too many. Otherwise how many there are.
+    /// Just `count` bits: a hexadecimal number may leave out leading zeros or have a few too many. Otherwise
+    /// how many there are.
     fn exactly(&self, count: usize) -> Result<Vec<bool>, String> {
         match self {
             Self::Binary(bits) if bits.len() == count => Ok(bits.clone()),
@@ -74,8 +76,8 @@ impl Bits {
 }
 
 impl Input {
-    /// The bits of this host's groups, each a number and how many bits it has, one after another. A part for each group is
-    /// expected; groups without bits may have none, and one part may be all bits in wire order.
+    /// The bits of this host's groups, each a number and how many bits it has, one after another. A part for
+    /// each group is expected; groups without bits may have none, and one part may be all bits in wire order.
     pub fn bits_of(&self, groups: &[(usize, u32)]) -> Result<Vec<bool>, String> {
         let total: usize = groups.iter().map(|&(_, bits)| bits as usize).sum();
         let filled: Vec<_> = groups.iter().copied().filter(|&(_, bits)| bits > 0).collect();
@@ -93,13 +95,13 @@ impl Input {
                 });
             }
             [part] => {
+                let held = list(&filled);
                 return part.exactly(total).map_err(|found| match filled.len() {
                     0 => format!("--input has {found}, this host holds no input bits of the circuit"),
-                    _ if part.is_nothing() => format!("--input is missing: this host holds {}", list(&filled)),
+                    _ if part.is_nothing() => format!("--input is missing: this host holds {held}"),
                     _ => format!(
-                        "--input has {found} in one part, this host holds {total} input bits in {}; give a part for each group, \
-                         with commas between them",
-                        list(&filled)
+                        "--input has {found} in one part, this host holds {total} input bits in {held}; \
+                         give a part for each group, with commas between them"
                     ),
                 });
             }

@@ -10,7 +10,8 @@ use crate::net::tls::{ClientTls, Connection};
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Connects, and for up to `wait` tries again while nobody listens there; says so once. `limit` is the longest time of one attempt.
+/// Connects, and for up to `wait` tries again while nobody listens there; says so once. `limit` is the
+/// longest time of one attempt.
 pub fn connect(
     address: &str,
     tls: Option<&ClientTls>,
@@ -31,7 +32,8 @@ pub fn connect(
         if waited >= wait {
             let seconds = wait.as_secs();
             return Err(format!(
-                "cannot connect to {address}: {error}; waited {seconds} s for `xonn-run garble` to listen there, --wait sets how long"
+                "cannot connect to {address}: {error}; waited {seconds} s for `xonn-run garble` to listen \
+                 there, --wait sets how long"
             ));
         }
         if !is_said {
