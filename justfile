@@ -61,6 +61,10 @@ sweep-networks cases="4000" seed="7":
 libhdf5:
     cargo test --release -p xonn-compile --features libhdf5 --test libhdf5
 
+# every netlist in a folder between two processes, both schemes, against plain evaluation: `just netlists ~/circuits`
+netlists folder:
+    XONN_NETLISTS="$(realpath '{{folder}}')" cargo test --release -p xonn-run --test two_processes -- --ignored --nocapture every_netlist_of_a_folder
+
 # mutated model files for some minutes, each within a second
 sweep-hostile seconds="300":
     XONN_HOSTILE_SECONDS={{seconds}} cargo test --release -p xonn-compile --test hostile -- --ignored

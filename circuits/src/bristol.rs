@@ -12,14 +12,17 @@
 //!
 //! 2 1 a b out AND                      2 1 a b out AND
 //! 2 1 a b out XOR                      2 1 a b out XOR
-//! 1 1 a out INV                        1 1 a out INV
+//! 2 1 a b out OR                       2 1 a b out OR
+//! 1 1 a out INV                        1 1 a out INV        (also written NOT)
 //! 1 1 0-or-1 out EQ                    (out = constant)
 //! 1 1 a out EQW                        (out = a)
 //! 2n n a1..an b1..bn o1..on MAND       (oi = ai & bi; one gate in the header's count)
 //! ```
 //!
-//! Inputs are the first wires and outputs the last ones, group after group. The order of the bits inside a group is not
-//! part of the format: it differs from file to file.
+//! Inputs are the first wires and outputs the last ones, group after group. The order of the bits inside a
+//! group is not part of the format: it differs from file to file. Neither dialect's definition has OR, NOT
+//! and comments (`//` or `#`, to the end of the line), but files that people pass around do. They are read,
+//! and never written.
 //!
 //! **Which dialect.** The third line that is not blank decides: only digits and it is Fashion's line of output groups; a
 //! gate, or nothing, and the file is classic. No valid file can be taken for the other kind, with or without the blank
@@ -30,6 +33,7 @@
 //! least, so a file that names its wires stays below half of that.
 
 mod line;
+mod or;
 pub mod parse;
 pub mod print;
 #[cfg(test)]
@@ -244,6 +248,9 @@ pub enum Problem {
         /// Gates read.
         found: u64,
     },
+    /// There is nothing to compute.
+    #[error("the circuit has no output bits, expected one or more: nothing would be computed")]
+    NoOutputs,
     /// A wire that does not exist.
     #[error("wire {wire} is out of range, the header declares {wires} wires")]
     OutOfRange {
@@ -270,6 +277,16 @@ pub enum Problem {
         /// The wire.
         wire: u32,
     },
+}
+
+/// Whether a file that begins so is to be read as a netlist: it begins with a number or a comment, behind
+/// blanks and a byte order mark of UTF-8, or is compressed as netlists are passed around. No file of Keras,
+/// and no package, begins so.
+#[must_use]
+pub fn is_begun_by(start: &[u8]) -> bool {
+    let text = start.strip_prefix(parse::BYTE_ORDER_MARK).unwrap_or(start).trim_ascii_start();
+    let is_compressed = parse::COMPRESSED.iter().any(|(magic, ..)| start.starts_with(magic));
+    is_compressed || text.starts_with(b"//") || text.first().is_some_and(|b| b.is_ascii_digit() || *b == b'#')
 }
 
 /// Reads a Bristol file of either dialect from disk.

@@ -14,6 +14,7 @@
 //! assert_eq!((naive.stats().and, optimized.netlist.stats().and), (3, 1));
 //! ```
 
+mod chain;
 mod cuts;
 pub mod equivalence;
 mod export;
@@ -26,6 +27,7 @@ mod xag;
 
 use std::time::Instant;
 
+use chain::Order;
 use equivalence::{Compared, Difference};
 use minimal::Minimal;
 use rewrite::Effort;
@@ -45,13 +47,16 @@ pub enum Pass {
     Factor,
     /// Small cones are replaced by circuits of the fewest ANDs.
     Rewrite,
+    /// Functions that take one pair of inputs after another, such as carries and comparisons, become such
+    /// chains.
+    Chain,
     /// Pairs of terms that several XORs have in common are made once.
     Xor,
 }
 
 impl Pass {
     /// All passes, in the order in which they run: `factor` and `rewrite` are repeated while they gain.
-    pub const ALL: [Pass; 5] = [Pass::Fold, Pass::Share, Pass::Factor, Pass::Rewrite, Pass::Xor];
+    pub const ALL: [Pass; 6] = [Pass::Fold, Pass::Share, Pass::Factor, Pass::Rewrite, Pass::Chain, Pass::Xor];
 
     /// The name on the command line.
     #[must_use]
@@ -61,6 +66,7 @@ impl Pass {
             Pass::Share => "share",
             Pass::Factor => "factor",
             Pass::Rewrite => "rewrite",
+            Pass::Chain => "chain",
             Pass::Xor => "xor",
         }
     }
@@ -71,7 +77,8 @@ impl Pass {
 pub struct Options {
     /// The passes to run; their order is that of [`Pass::ALL`] in any case.
     pub passes: Vec<Pass>,
-    /// Most rounds of `factor` and `rewrite`; they end before that when a round gains nothing, or next to nothing.
+    /// Most rounds of `factor` and `rewrite`, in all: cones grow when a round gains next to nothing, all
+    /// passes start again when the largest do, and everything ends when such a start gains nothing.
     pub rounds: u32,
     /// Most leaves of the cones that are rewritten, 2 to 6.
     pub leaves: usize,
@@ -81,7 +88,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { passes: Pass::ALL.to_vec(), rounds: 24, leaves: 5, compare_rounds: 64 }
+        Self { passes: Pass::ALL.to_vec(), rounds: 96, leaves: 5, compare_rounds: 64 }
     }
 }
 
@@ -167,8 +174,9 @@ pub enum OptimizeError {
     },
 }
 
-/// A round that saves less than this part of the ANDs is the last one with cones of a size. Small circuits, where that is
-/// less than one AND, are rewritten until nothing changes.
+/// A round that saves less than this part of the ANDs is the last one with cones of a size, and without a
+/// saved AND less than this part of the gates is no gain. Small circuits, where that is less than one, are
+/// rewritten until nothing changes.
 const NEGLIGIBLE: u64 = 2000;
 
 /// Optimises `netlist`. `progress` is told the pass, and how much of how much of it is done.
@@ -189,85 +197,127 @@ pub fn optimize(
     if !(2..=6).contains(&options.leaves) {
         return Err(OptimizeError::Leaves { found: options.leaves });
     }
-    let mut run = Run { options, netlist, graph: Xag::of(netlist), steps: Vec::new(), minimal: None };
-    let mut counts = Counts::from(netlist.stats());
-    for pass in [Pass::Fold, Pass::Share] {
-        run.pass(pass, 0, &mut counts, progress);
-    }
-    // Small cones first: they are fast and find most. Larger ones once these gain nothing.
-    let mut leaves = options.leaves.min(4);
-    for _ in 0..options.rounds {
-        let before = counts.and;
-        run.pass(Pass::Factor, leaves, &mut counts, progress);
-        run.pass(Pass::Rewrite, leaves, &mut counts, progress);
-        if before - counts.and <= before / NEGLIGIBLE {
-            leaves += 1;
-            if leaves > options.leaves {
-                break;
-            }
+    let mut best = netlist.clone();
+    let mut run = Run { options, steps: Vec::new(), minimal: None, order: None, rounds: options.rounds };
+    // What is written and read again looks different to a search: trees of XORs have another shape, levels
+    // are new. So the passes start again from what they made, until they make nothing of it. Then a second
+    // run, which starts there, gains nothing either.
+    loop {
+        let steps = run.steps.len();
+        let made = run.once(&best, progress);
+        if !is_gain(&best, &made) {
+            // What the last start did is not part of the result; if there was only one, it is told all the
+            // same.
+            run.steps.truncate(if steps > 0 { steps } else { run.steps.len() });
+            break;
+        }
+        best = made;
+        if run.rounds == 0 {
+            break;
         }
     }
-    run.pass(Pass::Xor, 0, &mut counts, progress);
-    let result = run.exported();
-    let compared =
-        equivalence::compare(netlist, &result, options.compare_rounds, 0).map_err(|d| match d {
-            Difference::Output { output, .. } => OptimizeError::Differs { output },
-            Difference::Groups => OptimizeError::Differs { output: 0 },
-        })?;
-    let size = |netlist: &Netlist| {
-        let counts = Counts::from(netlist.stats());
-        (counts.and, counts.total())
-    };
-    let improved = size(&result) < size(netlist);
-    let result = if improved { result } else { netlist.clone() };
-    Ok(Optimized { netlist: result, improved, steps: run.steps, compared })
+    let improved = best != *netlist;
+    let compared = equivalence::compare(netlist, &best, options.compare_rounds, 0).map_err(|d| match d {
+        Difference::Output { output, .. } => OptimizeError::Differs { output },
+        Difference::Groups => OptimizeError::Differs { output: 0 },
+    })?;
+    Ok(Optimized { netlist: best, improved, steps: run.steps, compared })
 }
 
+/// Whether `after` is worth having: fewer ANDs, or as many and so many gates fewer that it is more than next
+/// to nothing.
+fn is_gain(before: &Netlist, after: &Netlist) -> bool {
+    let (before, after) = (Counts::from(before.stats()), Counts::from(after.stats()));
+    let fewer = before.total().saturating_sub(after.total());
+    after.and < before.and || after.and == before.and && fewer > before.total() / NEGLIGIBLE
+}
+
+/// All passes over one netlist after another.
 struct Run<'o> {
     options: &'o Options,
-    netlist: &'o Netlist,
-    graph: Xag,
     steps: Vec<Step>,
     /// Made for the first rewriting, and kept: it learns.
     minimal: Option<Minimal>,
+    /// Pairs of inputs, as the netlist came with them.
+    order: Option<Order>,
+    /// Rounds of `factor` and `rewrite` that are left.
+    rounds: u32,
+}
+
+/// A netlist while passes run.
+struct Work<'n> {
+    netlist: &'n Netlist,
+    graph: Xag,
+    counts: Counts,
+}
+
+impl Work<'_> {
+    fn exported(&self) -> Netlist {
+        export::netlist(&self.graph, self.netlist.inputs(), self.netlist.outputs())
+    }
 }
 
 impl Run<'_> {
-    fn exported(&self) -> Netlist {
-        export::netlist(&self.graph, self.netlist.inputs(), self.netlist.outputs())
+    /// Every pass, `factor` and `rewrite` while they gain.
+    fn once(&mut self, netlist: &Netlist, progress: &mut dyn FnMut(Pass, u64, u64)) -> Netlist {
+        let mut work = Work { netlist, graph: Xag::of(netlist), counts: Counts::from(netlist.stats()) };
+        for pass in [Pass::Fold, Pass::Share] {
+            self.pass(pass, 0, &mut work, progress);
+        }
+        self.order.get_or_insert_with(|| Order::of(&work.graph));
+        // Small cones first: they are fast and find most. Larger ones once these gain nothing.
+        let mut leaves = self.options.leaves.min(4);
+        while self.rounds > 0 && leaves <= self.options.leaves {
+            self.rounds -= 1;
+            let before = work.counts.and;
+            self.pass(Pass::Factor, leaves, &mut work, progress);
+            self.pass(Pass::Rewrite, leaves, &mut work, progress);
+            if before - work.counts.and <= before / NEGLIGIBLE {
+                leaves += 1;
+            }
+        }
+        // Last, since what it can gain beside them is more than what they can gain beside it.
+        self.pass(Pass::Chain, 0, &mut work, progress);
+        self.pass(Pass::Xor, 0, &mut work, progress);
+        work.exported()
     }
 
     fn pass(
         &mut self,
         pass: Pass,
         leaves: usize,
-        counts: &mut Counts,
+        work: &mut Work<'_>,
         progress: &mut dyn FnMut(Pass, u64, u64),
     ) {
         if !self.options.passes.contains(&pass) {
             return;
         }
         let start = Instant::now();
-        progress(pass, 0, self.graph.nodes.len() as u64);
+        let graph = &work.graph;
+        progress(pass, 0, graph.nodes.len() as u64);
         let next = match pass {
-            Pass::Fold => self.graph.rebuild(Simplify::Constants),
-            Pass::Share => self.graph.rebuild(Simplify::Forms),
-            Pass::Factor => factor::factor(&self.graph),
+            Pass::Fold => graph.rebuild(Simplify::Constants),
+            Pass::Share => graph.rebuild(Simplify::Forms),
+            Pass::Chain => {
+                let order = self.order.get_or_insert_with(|| Order::of(graph));
+                chain::chain(graph, self.minimal.get_or_insert_with(Minimal::new), order)
+            }
+            Pass::Factor => factor::factor(graph),
             Pass::Rewrite => {
                 let minimal = self.minimal.get_or_insert_with(Minimal::new);
-                let effort = Effort { leaves, cuts: cuts_per_node(&self.graph) };
-                rewrite::rewrite(&self.graph, minimal, effort, &mut |done, of| progress(pass, done, of))
+                let effort = Effort { leaves, cuts: cuts_per_node(graph) };
+                rewrite::rewrite(graph, minimal, effort, &mut |done, of| progress(pass, done, of))
             }
-            Pass::Xor => share_xors::share_xors(&self.graph),
+            Pass::Xor => share_xors::share_xors(graph),
         };
         // A pass whose gain did not come about is not taken over. Constants and copies are folded in any case.
-        if pass == Pass::Fold || next.counts() < self.graph.counts() {
-            self.graph = next;
+        if pass == Pass::Fold || next.counts() < graph.counts() {
+            work.graph = next;
         }
-        let after = Counts::from(self.exported().stats());
+        let after = Counts::from(work.exported().stats());
         let seconds = start.elapsed().as_secs_f64();
-        self.steps.push(Step { pass, before: *counts, after, seconds });
-        *counts = after;
+        self.steps.push(Step { pass, before: work.counts, after, seconds });
+        work.counts = after;
     }
 }
 

@@ -149,10 +149,11 @@ impl Program {
     /// A netlist as a program of one layer with one instance.
     ///
     /// `garbler_groups`: the input groups that the garbler holds; their bits, in order, are the secret bits. The
-    /// evaluator holds the other groups, in order. The output is plain bits.
+    /// evaluator holds the other groups, in order; either may hold no bit. The output is plain bits.
     ///
     /// # Errors
-    /// [`ProgramError::NoSuchGroup`] for a group that the netlist does not have, and what [`Program::new`] refuses.
+    /// [`ProgramError::NoSuchGroup`] for a group that the netlist does not have, [`ProgramError::NoOutputs`],
+    /// and what [`Program::new`] refuses.
     pub fn from_netlist(netlist: Netlist, garbler_groups: &[usize]) -> Result<Self, ProgramError> {
         let groups = netlist.inputs().len();
         if let Some(&group) = garbler_groups.iter().find(|&&g| g >= groups) {
@@ -173,6 +174,9 @@ impl Program {
             *base += u64::from(bits);
         }
         let bits = netlist.output_bits() as u32;
+        if bits == 0 {
+            return Err(ProgramError::NoOutputs);
+        }
         let output = IndexMap { base: 0, outer: vec![], inner: vec![Axis { extent: bits, stride: 1 }] };
         let layer = Layer {
             info: LayerInfo { name: "netlist".into(), kind: "netlist".into(), shape: vec![bits], fan_in: 0 },
@@ -187,7 +191,15 @@ impl Program {
             zero: 0,
             features: Vec::new(),
         };
-        Self::new(input, OutputEncoding::Bits, secret_bits, vec![netlist], vec![layer])
+        let (templates, layers) = (vec![netlist], vec![layer]);
+        let program = Self { input, output: OutputEncoding::Bits, secret_bits, templates, layers };
+        // Unlike a model, a netlist may be one whose evaluator brings nothing.
+        if input_bits > 0 {
+            verify::verify(&program)?;
+        } else {
+            verify::verify_beside_input(&program)?;
+        }
+        Ok(program)
     }
 
     /// How the client's numbers become input bits.

@@ -105,7 +105,7 @@ fn subtractors_and_comparators_take_one_and_a_bit() {
 }
 
 #[test]
-fn a_comparator_from_the_top_bit_down_takes_less_than_two_and_a_bit() {
+fn a_comparator_from_the_top_bit_down_takes_one_and_a_bit() {
     // greater | equal so far & x & !y: no local change makes the ripple comparator with its n ANDs of this.
     let n = 16;
     let mut b = Builder::new();
@@ -121,7 +121,7 @@ fn a_comparator_from_the_top_bit_down_takes_less_than_two_and_a_bit() {
         equal = b.and(equal, same);
     }
     assert!(b.and_count() >= 4 * n as u64 - 4);
-    assert!(ands(&b.finish(&[vec![greater]])) < 2 * n as u64);
+    assert_eq!(ands(&b.finish(&[vec![greater]])), n as u64);
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn the_comparison_finds_differences() {
 /// Any netlist of a few dozen gates: all kinds, operands anywhere, outputs the last wires.
 fn any_netlist() -> impl Strategy<Value = Netlist> {
     let gates = proptest::collection::vec((0..12u8, any::<u32>(), any::<u32>()), 0..80);
-    (1..6u32, 0..4u32, gates, 0..9u32).prop_map(|(first, second, gates, outputs)| {
+    (1..6u32, 0..4u32, gates, 1..9u32).prop_map(|(first, second, gates, outputs)| {
         let mut wires = first + second;
         let mut all = Gates::default();
         for (kind, a, b) in gates {
@@ -392,7 +392,7 @@ fn public_circuits_never_grow() {
         ("fashion/sub64.txt", 63, 63),
         ("fashion/zero_equal.txt", 63, 63),
         ("fashion/FP-eq.txt", 315, 312),
-        ("fashion/FP-add.txt", 5385, 5060),
+        ("fashion/FP-add.txt", 5385, 5045),
     ];
     for (file, before, at_most) in files {
         let path = folder.join(file);

@@ -253,6 +253,44 @@ fn problems_behind_the_reader_are_listed_too() {
 }
 
 #[test]
+fn netlists_have_any_name_and_beginning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "1 3\n2 1 1\n1 1\n\n2 1 0 1 2 OR\n";
+    for (name, text) in [
+        ("a.bristol", text.to_owned()),
+        ("a.circ", format!("// or\n{text}")),
+        ("noext", format!("\u{feff}# or\n{text}")),
+        ("a.h5", format!("\n {text}")),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it can be written");
+        let (stdout, _) = output(inspect().arg(&path), 0);
+        assert!(
+            stdout.contains("inputs 1 + 1 bits, outputs 1 bits") && stdout.contains("AND 1, XOR 2"),
+            "{stdout}"
+        );
+    }
+    let none = folder.path().join("none.txt");
+    std::fs::write(&none, "2 2\n0\n1 2\n\n1 1 1 0 EQ\n1 1 0 1 EQ\n").expect("it can be written");
+    for format in ["text", "html"] {
+        let (stdout, _) = output(inspect().arg(&none).args(["--format", format]), 0);
+        assert!(
+            stdout.contains("none") && stdout.contains("2 bits") && !stdout.contains("  bits"),
+            "{stdout}"
+        );
+    }
+    // What is empty is no netlist by its content, and one by its name.
+    for (name, text) in
+        [("empty.bristol", ""), ("zero.circ", "1 3\n2 1 1\n1 0\n2 1 0 1 2 AND\n"), ("bad", "1 3\n1 x\n")]
+    {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it can be written");
+        let (_, stderr) = output(inspect().arg(&path), 1);
+        assert!(stderr.contains(&format!("{name}, line ")), "{stderr}");
+    }
+}
+
+#[test]
 fn netlists_are_counted_and_drawn_if_they_are_small() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("n.txt");

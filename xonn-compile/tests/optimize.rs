@@ -39,6 +39,27 @@ fn a_majority_becomes_one_and() {
 }
 
 #[test]
+fn files_without_inputs_and_outputs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let constants = "2 2\n0\n1 2\n\n1 1 1 0 EQ\n1 1 0 1 EQ\n";
+    std::fs::write(folder.path().join("in.txt"), constants).expect("written");
+    let done = optimize(folder.path(), &["in.txt", "-o", "out.txt"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let out = bristol::read_path(&folder.path().join("out.txt")).expect("a Bristol file").netlist;
+    assert_eq!(xonn_circuits::eval::evaluate_bits(&out, &[]), [true, false]);
+
+    std::fs::write(folder.path().join("in.txt"), "1 3\n1 1 0\n\n2 1 0 1 2 AND\n").expect("written");
+    let done = optimize(folder.path(), &["in.txt", "-o", "none.txt"]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        text(&done.stderr).contains("in.txt, line 2: the circuit has no output bits"),
+        "{}",
+        text(&done.stderr)
+    );
+    assert!(!folder.path().join("none.txt").exists(), "nothing is written");
+}
+
+#[test]
 fn errors_name_the_file_and_usage_errors_exit_with_two() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("in.txt"), MAJORITY).expect("written");

@@ -10,12 +10,12 @@ pub mod client;
 pub mod error;
 pub mod first_layer;
 pub mod msgs;
+mod netlist;
 pub mod server;
 
 pub use channel::{Channel, Traffic};
 pub use error::SessionError;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::garble::Scheme;
@@ -51,12 +51,7 @@ impl Circuit {
     /// # Errors
     /// What [`Program::from_netlist`] refuses.
     pub fn of_netlist(netlist: Netlist, garbler_groups: &[usize]) -> Result<Self, ProgramError> {
-        // Who holds what does not depend on the order in which groups are named.
-        let groups: BTreeSet<usize> = garbler_groups.iter().copied().collect();
-        let mut name = b"xonn netlist".to_vec();
-        name.extend(netlist.digest());
-        name.extend(groups.iter().flat_map(|&g| (g as u64).to_le_bytes()));
-        let digest = Digest::of(&name);
+        let digest = netlist::digest(&netlist, garbler_groups);
         Ok(Self { program: Program::from_netlist(netlist, garbler_groups)?, digest, package: None })
     }
 }

@@ -6,6 +6,8 @@ mod ahead;
 mod command;
 #[path = "two_processes/eavesdropper.rs"]
 mod eavesdropper;
+#[path = "two_processes/kinds.rs"]
+mod kinds;
 #[path = "two_processes/layer.rs"]
 mod layer;
 #[path = "two_processes/model.rs"]
@@ -219,6 +221,7 @@ fn wrong_usage_has_another_exit_code() {
         &["garble", "f.txt", "--input", "012"],
         &["evaluate", "f.txt", "--input", "0xg"],
         &["evaluate", "f.txt", "--timeout", "0"],
+        &["evaluate", "f.txt", "--garbler-groups", "0,,1"],
         &["serve", "m.xonn", "--secret", "m.secret", "--tls-cert", "a.pem"],
         &["serve", "m.xonn", "--secret", "m.secret", "--tls-client-ca", "a.pem"],
         &["infer", "--input", "x.npy", "--tls-name", "localhost"],

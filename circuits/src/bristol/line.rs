@@ -1,9 +1,10 @@
 //! The grammar of one line: numbers, then possibly a gate's name.
 //!
 //! ```text
-//! line   = blanks (number blanks)* (name blanks)? end
+//! line   = blanks (number blanks)* (name blanks)? comment? end
 //! number = digits, followed by a blank or the end
 //! name   = a letter, then letters and digits, followed by a blank or the end
+//! comment = `//` or `#`, then anything
 //! ```
 
 use nom::branch::alt;
@@ -26,7 +27,9 @@ pub(super) enum Name {
     And,
     /// `XOR`.
     Xor,
-    /// `INV`.
+    /// `OR`.
+    Or,
+    /// `INV`, or `NOT`, its name in some collections.
     Inv,
     /// `EQ`: a constant.
     Eq,
@@ -43,7 +46,8 @@ impl Name {
         match word {
             b"AND" => Self::And,
             b"XOR" => Self::Xor,
-            b"INV" => Self::Inv,
+            b"OR" => Self::Or,
+            b"INV" | b"NOT" => Self::Inv,
             b"EQ" => Self::Eq,
             b"EQW" => Self::Eqw,
             b"MAND" => Self::Mand,
@@ -73,9 +77,16 @@ fn word(input: &[u8]) -> IResult<&[u8], &[u8]> {
     terminated(recognize(letters), (token_end, blanks)).parse(input)
 }
 
+/// The line without its comment.
+fn without_comment(line: &[u8]) -> &[u8] {
+    let begins = |at: &usize| line[*at] == b'#' || line[*at..].starts_with(b"//");
+    &line[..(0..line.len()).find(begins).unwrap_or(line.len())]
+}
+
 /// Parses a line without its line feed; its numbers replace those in `numbers`.
 pub(super) fn parse(line: &[u8], numbers: &mut Vec<u64>) -> Result<Option<Name>, Problem> {
     numbers.clear();
+    let line = without_comment(line);
     let mut grammar = (blanks, fold_many0(number, || (), |(), n| numbers.push(n)));
     let (rest, _) =
         grammar.parse(line).map_err(|_: nom::Err<nom::error::Error<&[u8]>>| problem(line, line))?;
@@ -127,6 +138,17 @@ mod tests {
         assert_eq!(parsed(" 2 64  64 \r"), Ok((vec![2, 64, 64], None)));
         assert_eq!(parsed("18446744073709551615"), Ok((vec![u64::MAX], None)));
         assert_eq!(parsed(" \t\r"), Ok((vec![], None)));
+    }
+
+    #[test]
+    fn comments_end_lines() {
+        assert_eq!(parsed("// carry, \u{e9}"), Ok((vec![], None)));
+        assert_eq!(parsed("#"), Ok((vec![], None)));
+        assert_eq!(parsed("2 1 0 1 2 OR//out"), Ok((vec![2, 1, 0, 1, 2], Some(Name::Or))));
+        assert_eq!(parsed("1 1 0 1 NOT # out"), Ok((vec![1, 1, 0, 1], Some(Name::Inv))));
+        assert_eq!(parsed("12#3"), Ok((vec![12], None)));
+        let junk = Problem::Junk { token: "/".into(), expected: "a number or a gate's name" };
+        assert_eq!(parsed("1 / 2"), Err(junk), "one slash begins nothing");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read};
 
 use super::line::{self, Name};
-use super::{BristolError, Dialect, Problem};
+use super::{BristolError, Dialect, Problem, or};
 use crate::netlist::{Gate, Gates, Netlist, WireId};
 use crate::verify::NetlistError;
 
@@ -13,13 +13,17 @@ pub const MAX_LINE: usize = 1 << 20;
 /// A file may declare this many wires more than it has bytes.
 pub const SPARE_WIRES: u64 = 1 << 20;
 
-const FASHION_GATES: &str = "AND, XOR, INV, EQ, EQW or MAND";
-const CLASSIC_GATES: &str = "AND, XOR or INV";
+const FASHION_GATES: &str = "AND, OR, XOR, INV (also written NOT), EQ, EQW or MAND";
+const CLASSIC_GATES: &str = "AND, OR, XOR or INV (also written NOT)";
+
+/// What some editors put at the start of a file to say that it is UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A file that was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Parsed {
-    /// The circuit; wires have the file's numbers, a MAND of n is n AND gates in its place.
+    /// The circuit. A MAND of n is n AND gates in its place, an OR an AND and two XORs. Wires have the file's
+    /// numbers as long as it has no OR: each takes two wires more, which come in front of the outputs.
     pub netlist: Netlist,
     /// The dialect that the file is written in.
     pub dialect: Dialect,
@@ -27,8 +31,9 @@ pub struct Parsed {
 
 /// Reads a file of either dialect; `name` is for errors.
 ///
-/// Line ends may be `\n` or `\r\n`, the last may be missing; blanks may be tabs and stand anywhere between tokens; blank
-/// lines may stand anywhere. Memory grows with the bytes read, whatever the header says.
+/// Line ends may be `\n` or `\r\n`, the last may be missing; blanks may be tabs and stand anywhere between
+/// tokens; blank lines and comments (`//` or `#`, to the end of the line) may stand anywhere; a byte order
+/// mark of UTF-8 may come first. Memory grows with the bytes read, whatever the header says.
 ///
 /// # Errors
 /// [`BristolError`] with the line. Rules of a single line come first: the rules about wires ([`crate::verify`]) are
@@ -46,7 +51,7 @@ pub fn read(mut reader: impl BufRead, name: &str) -> Result<Parsed, BristolError
 }
 
 /// First bytes, name and tool of the compressions that circuits are passed around in.
-const COMPRESSED: [(&[u8], &str, &str); 2] =
+pub(super) const COMPRESSED: [(&[u8], &str, &str); 2] =
     [(&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "zstd -d"), (&[0x1f, 0x8b], "gzip", "gunzip")];
 
 fn read_lines<R: BufRead>(lines: &mut Lines<'_, R>) -> Result<Parsed, BristolError> {
@@ -61,6 +66,7 @@ fn read_lines<R: BufRead>(lines: &mut Lines<'_, R>) -> Result<Parsed, BristolErr
     let (groups, groups_line) = (lines.numbers.clone(), lines.number);
     let mut more = lines.next()?;
     let dialect = if more && lines.gate.is_none() { Dialect::Fashion } else { Dialect::Classic };
+    let mut outputs_line = lines.number;
     let (inputs, outputs) = match dialect {
         Dialect::Fashion => {
             let inputs = lines.groups("input", &groups, groups_line)?;
@@ -74,11 +80,16 @@ fn read_lines<R: BufRead>(lines: &mut Lines<'_, R>) -> Result<Parsed, BristolErr
                 return Err(lines.at(groups_line, Problem::HeaderNumbers { found: groups.len(), expected }));
             };
             let bits = |n| lines.to_u32_at(groups_line, n);
+            outputs_line = groups_line;
             (vec![bits(first)?, bits(second)?], vec![bits(out)?])
         }
     };
+    if outputs.iter().all(|&bits| bits == 0) {
+        return Err(lines.at(outputs_line, Problem::NoOutputs));
+    }
 
-    let mut circuit = GateLines { dialect, gates: Gates::default(), origin: Vec::new(), found: 0 };
+    let mut circuit =
+        GateLines { dialect, gates: Gates::default(), ors: Vec::new(), origin: Vec::new(), found: 0 };
     while more {
         if circuit.found == declared {
             return Err(lines.here(Problem::TooManyGates { declared }));
@@ -94,7 +105,7 @@ fn read_lines<R: BufRead>(lines: &mut Lines<'_, R>) -> Result<Parsed, BristolErr
         let problem = Problem::TooManyWires { wires: wires.into(), limit, bytes: lines.bytes };
         return Err(lines.at(counts_line, problem));
     }
-    let GateLines { gates, origin, .. } = circuit;
+    let GateLines { gates, ors, origin, .. } = circuit;
     let netlist = Netlist::from_parts(wires, inputs, outputs, gates).map_err(|error| {
         let line = error.gate().map_or(lines.number, |gate| line_of(&origin, gate));
         match error {
@@ -109,6 +120,14 @@ fn read_lines<R: BufRead>(lines: &mut Lines<'_, R>) -> Result<Parsed, BristolErr
             NetlistError::OutputUndefined { wire } => lines.at(line, Problem::OutputUndefined { wire }),
         }
     })?;
+    let netlist = match or::expanded(netlist, &ors) {
+        Some(netlist) => netlist,
+        None => {
+            let limit = u64::from(u32::MAX) - 2 * ors.len() as u64;
+            let problem = Problem::NumberTooLarge { token: wires.to_string(), limit };
+            return Err(lines.at(counts_line, problem));
+        }
+    };
     Ok(Parsed { netlist, dialect })
 }
 
@@ -143,6 +162,9 @@ impl<R: BufRead> Lines<'_, R> {
             }
             self.number += 1;
             self.bytes += length as u64;
+            if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+                self.line.drain(..BYTE_ORDER_MARK.len());
+            }
             if self.line.last() == Some(&b'\n') {
                 self.line.pop();
             }
@@ -220,6 +242,8 @@ impl<R> Lines<'_, R> {
 struct GateLines {
     dialect: Dialect,
     gates: Gates,
+    /// Which of the ANDs are ORs in the file, in rising order.
+    ors: Vec<usize>,
     /// `(gate, line)` wherever the next gate is not on the next line.
     origin: Vec<(usize, u64)>,
     /// Gate lines.
@@ -241,6 +265,12 @@ impl GateLines {
             Some(Name::Unknown(name)) => Err(unknown(name)),
             Some(Name::And) => {
                 let [a, b, out] = wires(lines, "AND", 2, "2 1")?;
+                self.gate(lines.number, Gate::And { a, b, out });
+                Ok(())
+            }
+            Some(Name::Or) => {
+                let [a, b, out] = wires(lines, "OR", 2, "2 1")?;
+                self.ors.push(self.gates.len());
                 self.gate(lines.number, Gate::And { a, b, out });
                 Ok(())
             }

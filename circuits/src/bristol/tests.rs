@@ -81,6 +81,63 @@ fn blanks_and_line_ends_do_not_matter() {
 }
 
 #[test]
+fn comments_and_a_byte_order_mark_are_skipped() {
+    let plain = "2 5\n2 2 1\n1 2\n\n2 1 0 1 3 AND\n1 1 3 4 INV\n";
+    let want = parsed(plain).expect("obeys the format");
+    for variant in [
+        format!("\u{feff}{plain}"),
+        format!("\u{feff}// made by \u{fc}\n{plain}"),
+        format!("# one\n  // two\n\n{plain}// the end"),
+        plain.replace('\n', " // 7 AND\r\n"),
+        plain.replace('\n', "#\n"),
+        plain.replace("INV", "NOT"),
+    ] {
+        assert_eq!(parsed(&variant).as_ref(), Ok(&want), "{variant:?}");
+        assert!(is_begun_by(variant.as_bytes()), "{variant:?}");
+    }
+    assert_eq!(
+        problem("1 3\n\u{feff}1 2\n"),
+        (2, Problem::NotText { byte: 0xef, column: 1 }),
+        "not at the start"
+    );
+    let long = format!("// {}\n{plain}", "x".repeat(MAX_LINE));
+    assert_eq!(problem(long), (1, Problem::LineTooLong { limit: MAX_LINE }));
+}
+
+#[test]
+fn other_files_do_not_begin_like_netlists() {
+    for start in [&b"\x89HDF\r\n\x1a\n"[..], b"PK\x03\x04", b"{\"a\": 1}", b"XONNSEC1", b"", b"/* */", b"AND"]
+    {
+        assert!(!is_begun_by(start), "{start:?}");
+    }
+    assert!(is_begun_by(&[0x1f, 0x8b, 8]) && is_begun_by(b" \n\t7"));
+}
+
+#[test]
+fn a_circuit_without_outputs_is_refused() {
+    for (text, line) in [
+        ("1 3\n2 1 1\n0\n\n2 1 0 1 2 AND\n", 3),
+        ("1 3\n2 1 1\n2 0 0\n\n2 1 0 1 2 AND\n", 3),
+        ("1 3\n1 1 0\n\n2 1 0 1 2 AND\n", 2),
+    ] {
+        assert_eq!(problem(text), (line, Problem::NoOutputs), "{text:?}");
+    }
+    assert!(parsed("1 3\n2 1 1\n2 0 1\n\n2 1 0 1 2 AND\n").is_ok(), "one of its groups may be empty");
+}
+
+#[test]
+fn the_rules_hold_for_ors_in_the_files_own_numbers() {
+    let with = |gates: &str, n: u32| problem(format!("{n} 6\n2 1 1\n1 1\n{gates}"));
+    assert_eq!(with("2 1 0 1 2 OR\n2 1 0 6 5 OR\n", 2), (5, Problem::OutOfRange { wire: 6, wires: 6 }));
+    assert_eq!(with("2 1 0 1 2 OR\n2 1 0 3 5 OR\n", 2), (5, Problem::Undefined { wire: 3 }));
+    assert_eq!(with("2 1 0 1 5 OR\n2 1 0 1 5 OR\n", 2), (5, Problem::DefinedTwice { wire: 5 }));
+    assert_eq!(
+        with("1 1 0 5 OR\n", 1).1,
+        Problem::Arity { gate: "OR", inputs: 1, outputs: 1, expected: "2 1" }
+    );
+}
+
+#[test]
 fn the_third_line_tells_the_dialect() {
     let dialect =
         |text: &str| parsed(text).map(|p| (p.dialect, p.netlist.inputs().to_vec(), p.netlist.output_bits()));
@@ -92,7 +149,7 @@ fn the_third_line_tells_the_dialect() {
     assert_eq!(dialect("1 4\n2 1 1\n2 1 0 1 3 AND\n"), Ok((Classic, vec![2, 1], 1)));
     assert_eq!(dialect("0 2\n2 0 2\n"), Ok((Classic, vec![2, 0], 2)), "no gate at all");
     assert_eq!(dialect("0 2\n1 2\n1 2\n"), Ok((Fashion, vec![2], 2)));
-    assert_eq!(dialect("0 0\n0\n0\n"), Ok((Fashion, vec![], 0)));
+    assert_eq!(dialect("1 1\n0\n1 1\n1 1 1 0 EQ\n"), Ok((Fashion, vec![], 1)), "no input");
     let missing = "2 input groups and 1 output group, for no line of output groups follows";
     assert_eq!(
         problem("1 3\n1 2\n2 1 0 1 2 AND\n"),
@@ -143,7 +200,7 @@ fn declared_wires_are_bounded_by_the_bytes_read() {
 #[test]
 fn gate_lines_are_checked() {
     let with = |line: &str| problem(format!("1 6\n1 4\n1 1\n\n{line}\n")).1;
-    let fashion = "AND, XOR, INV, EQ, EQW or MAND";
+    let fashion = "AND, OR, XOR, INV (also written NOT), EQ, EQW or MAND";
     assert_eq!(with("2 1 0 1 5 NAND"), Problem::UnknownGate { found: "NAND".into(), expected: fashion });
     assert_eq!(with("2 1 0 1 5 and"), Problem::UnknownGate { found: "and".into(), expected: fashion });
     assert_eq!(with("2 1 0 1 5"), Problem::NoGate { expected: fashion });
@@ -170,7 +227,7 @@ fn gate_lines_are_checked() {
         matches!(with("2 1 0 1 5 AND 7"), Problem::Junk { token, expected } if token == "7" && expected == after)
     );
     assert!(matches!(with("2 1 0 -1 5 AND"), Problem::Junk { token, .. } if token == "-1"));
-    let classic = "AND, XOR or INV";
+    let classic = "AND, OR, XOR or INV (also written NOT)";
     for gate in ["EQ", "EQW", "MAND"] {
         let text = format!("1 3\n1 1 1\n\n1 1 1 2 {gate}\n");
         assert_eq!(problem(text), (4, Problem::UnknownGate { found: gate.into(), expected: classic }));
@@ -356,7 +413,7 @@ fn built(groups: &[usize], picks: &[(u8, u16, u16)], outputs: &[u16], split: usi
 fn random_netlist() -> impl Strategy<Value = Netlist> {
     let groups = proptest::collection::vec(1..9usize, 1..3);
     let picks = proptest::collection::vec(any::<(u8, u16, u16)>(), 0..80);
-    let outputs = proptest::collection::vec(any::<u16>(), 0..24);
+    let outputs = proptest::collection::vec(any::<u16>(), 1..24);
     (groups, picks, outputs, 0..24usize).prop_map(|(g, p, o, split)| built(&g, &p, &o, split))
 }
 
@@ -393,10 +450,10 @@ fn xorshift(state: &mut u64) -> u64 {
 /// Damaged files give an error or a netlist that obeys every rule, and never more wires than their length allows.
 #[test]
 fn mutated_files_never_panic() {
-    let valid = "6 12\r\n2 2 1\r\n1 2\n\n2 1 0 1 3 AND\n2 1 3 2 4 XOR\n1 1 4 5 INV\n1 1 1 6 EQ\n1 1 2 7 EQW\n\
+    let valid = "6 12\r\n2 2 1\r\n1 2\n\n2 1 0 1 3 OR\n2 1 3 2 4 XOR # 1\n1 1 4 5 INV\n1 1 1 6 EQ\n1 1 2 7 EQW\n\
                  8 4 3 4 5 6 7 7 7 7 8 9 10 11 MAND\n";
-    let pieces: [&[u8]; 8] =
-        [b"0", b"9", b" ", b"\n", b"4294967295", b"18446744073709551616", b"MAND", b"\xff"];
+    let pieces: [&[u8]; 10] =
+        [b"0", b"9", b" ", b"\n", b"4294967295", b"18446744073709551616", b"MAND", b"OR", b"//", b"\xff"];
     let mut state = 0x9e37_79b9_7f4a_7c15;
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..30_000 {
@@ -414,7 +471,8 @@ fn mutated_files_never_panic() {
         match read(&text[..], "mutated") {
             Ok(parsed) => {
                 accepted += 1;
-                assert!(u64::from(parsed.netlist.wires()) <= text.len() as u64 + SPARE_WIRES);
+                // An OR takes two wires more than the file declares, and a line.
+                assert!(u64::from(parsed.netlist.wires()) <= 2 * text.len() as u64 + SPARE_WIRES);
                 let bits = vec![true; parsed.netlist.input_bits()];
                 assert_eq!(evaluate_bits(&parsed.netlist, &bits).len(), parsed.netlist.output_bits());
             }

@@ -96,6 +96,9 @@ pub enum ProgramError {
         /// The most supported.
         max: u64,
     },
+    /// A netlist gives nothing.
+    #[error("the circuit has no output bits, expected one or more: nothing would be computed")]
+    NoOutputs,
     /// An input group was named that the netlist does not have.
     #[error("input group {group} does not exist, the netlist has {groups} (counted from 0)")]
     NoSuchGroup {
@@ -107,8 +110,13 @@ pub enum ProgramError {
 }
 
 pub(super) fn verify(program: &Program) -> Result<(), ProgramError> {
-    let last = program.layers.last().ok_or(ProgramError::NoLayers)?;
     program.input.check().map_err(|e| ProgramError::Input { reason: e.to_string() })?;
+    verify_beside_input(program)
+}
+
+/// [`verify`] but for the rules of the input's encoding.
+pub(super) fn verify_beside_input(program: &Program) -> Result<(), ProgramError> {
+    let last = program.layers.last().ok_or(ProgramError::NoLayers)?;
     let within = |what: String, bits: u64, max: u64| {
         if bits <= max { Ok(()) } else { Err(ProgramError::TooLong { what, bits, max }) }
     };

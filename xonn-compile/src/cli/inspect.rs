@@ -1,7 +1,7 @@
 //! `xonn-compile inspect`.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use xonn_circuits::bristol;
@@ -16,7 +16,7 @@ use crate::lower;
 
 #[derive(Args)]
 pub struct Inspect {
-    /// A Keras model (.h5, .keras, .json), a package (.xonn) or a Bristol netlist (.txt)
+    /// A Keras model (.h5, .keras, .json), a package (.xonn) or a Bristol netlist (whatever it is called)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -60,12 +60,26 @@ fn not_negative(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number that is not negative".into())
 }
 
+/// What a file is taken for. Netlists have all kinds of names and are told by how they begin; a name decides
+/// where that does not.
+fn kind_of(file: &Path) -> FileKind {
+    let mut start = Vec::new();
+    // What cannot be read is refused where it is read.
+    let _ = std::fs::File::open(file).and_then(|file| file.take(256).read_to_end(&mut start));
+    match file.extension().and_then(|e| e.to_str()) {
+        _ if bristol::is_begun_by(&start) => FileKind::Netlist,
+        Some("xonn") => FileKind::Package,
+        Some("txt" | "bristol" | "circ") => FileKind::Netlist,
+        _ => FileKind::Model,
+    }
+}
+
 impl Inspect {
     pub fn run(self) -> Outcome {
-        let mut report = match self.file.extension().and_then(|e| e.to_str()) {
-            Some("xonn") => self.package()?,
-            Some("txt") => self.netlist()?,
-            _ => self.model()?,
+        let mut report = match kind_of(&self.file) {
+            FileKind::Package => self.package()?,
+            FileKind::Netlist => self.netlist()?,
+            FileKind::Model => self.model()?,
         };
         match (self.rtt, self.mbps) {
             (Some(rtt_ms), Some(mbps)) => {

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 use serde::Serialize;
-use xonn_circuits::bristol::{self, Parsed};
+use xonn_circuits::bristol::{self, Dialect, Parsed};
 use xonn_circuits::optimize::equivalence::Compared;
 use xonn_circuits::optimize::{self, Counts, Optimized, Options, Pass, Step};
 use xonn_circuits::text::grouped;
@@ -43,6 +43,8 @@ enum PassName {
     Fold,
     /// Gates that compute the same
     Share,
+    /// Carries, comparisons and the like, one pair of inputs after another
+    Chain,
     /// Products under one XOR that share a factor
     Factor,
     /// Small cones, as circuits of the fewest ANDs
@@ -56,6 +58,7 @@ impl From<PassName> for Pass {
         match name {
             PassName::Fold => Pass::Fold,
             PassName::Share => Pass::Share,
+            PassName::Chain => Pass::Chain,
             PassName::Factor => Pass::Factor,
             PassName::Rewrite => Pass::Rewrite,
             PassName::Xor => Pass::Xor,
@@ -99,7 +102,9 @@ impl Optimize {
         if let Some((_, bar)) = bar {
             bar.finish_and_clear();
         }
-        write(&done, &bristol::Options { dialect, extended: false }, &self.output)?;
+        // Without an input there is nothing to make a constant of but EQ.
+        let extended = netlist.input_bits() == 0 && dialect == Dialect::Fashion;
+        write(&done, &bristol::Options { dialect, extended }, &self.output)?;
         let (before, after) = (netlist.stats(), done.netlist.stats());
         let report = Report {
             before: before.into(),

@@ -10,7 +10,7 @@ use xonn_circuits::text::grouped;
 
 use super::network::Estimate;
 use super::svg::svg;
-use super::text::{BOUND, TRAFFIC, bytes, duration, ratio, shape, traffic_cells, ways};
+use super::text::{BOUND, TRAFFIC, bytes, duration, groups, ratio, shape, traffic_cells, ways};
 use super::{Costs, FileKind, NetlistCosts, Problem, Report, Row};
 use crate::notes::folded;
 
@@ -159,7 +159,6 @@ impl Page {
             (s.and_depth.to_string(), "AND-depth"),
             (bytes(netlist.bytes), "garbled tables"),
         ]);
-        let groups = |bits: &[u32]| bits.iter().map(u32::to_string).collect::<Vec<_>>().join(" + ");
         let whose = match netlist.inputs.len() {
             0 | 1 => "All inputs are taken to be the evaluator's.".to_owned(),
             _ => format!(
@@ -170,7 +169,7 @@ impl Page {
             ),
         };
         self.add(format_args!(
-            "<section><h2>Inputs and outputs</h2><p>Input groups: {} bits. Output groups: {} bits. {} wires.</p>\
+            "<section><h2>Inputs and outputs</h2><p>Input groups: {}. Output groups: {}. {} wires.</p>\
              <p class=\"soft\">{whose}</p></section>\n",
             groups(&netlist.inputs),
             groups(&netlist.outputs),

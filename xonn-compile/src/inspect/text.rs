@@ -175,9 +175,8 @@ fn traffic(ways: &[Traffic]) -> Table {
 
 fn netlist_summary(netlist: &NetlistCosts) -> String {
     let s = netlist.stats;
-    let groups = |bits: &[u32]| bits.iter().map(u32::to_string).collect::<Vec<_>>().join(" + ");
     let mut text = format!(
-        "inputs {} bits, outputs {} bits, {} wires\nAND {}, XOR {}, INV {}, EQ/EQW {}, AND-depth {}\n",
+        "inputs {}, outputs {}, {} wires\nAND {}, XOR {}, INV {}, EQ/EQW {}, AND-depth {}\n",
         groups(&netlist.inputs),
         groups(&netlist.outputs),
         grouped(s.wires),
@@ -200,6 +199,14 @@ fn netlist_summary(netlist: &NetlistCosts) -> String {
         ),
     };
     text
+}
+
+/// The groups of one side of a netlist, such as `8 + 8 bits`.
+pub(super) fn groups(bits: &[u32]) -> String {
+    match bits {
+        [] => "none".into(),
+        _ => format!("{} bits", bits.iter().map(u32::to_string).collect::<Vec<_>>().join(" + ")),
+    }
 }
 
 /// One inference over one network, in one sentence.

@@ -1,12 +1,16 @@
 //! `xonn-run garble` and `xonn-run evaluate`: any Bristol netlist between two hosts.
 
+mod input;
+mod wait;
+
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use xonn_circuits::bristol;
 
+use self::input::{Input, binary, hexadecimal, list};
 use super::serve::{describe, listen};
 use super::tls::{ClientFlags, ServerFlags};
 use super::{Figures, Outcome, Schemes, Timeouts, report};
@@ -22,14 +26,16 @@ struct Netlist {
     /// The circuit, Bristol Fashion or the older Bristol format
     #[arg(value_name = "F.txt")]
     file: PathBuf,
-    /// Input groups that the garbler holds, counted from 0; the evaluator holds the others. Without it the garbler
-    /// holds group 0 if there are several groups, and nothing if there is one
-    #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
-    garbler_groups: Option<Vec<usize>>,
-    /// This host's input bits in wire order, as 0s and 1s, or as 0x and the hexadecimal digits of a number whose least
-    /// significant bit is the first wire, or as @ and the name of a file that holds either: other users see a command line
+    /// Input groups that the garbler holds, counted from 0, such as 0,2, or nothing ('') for none; the
+    /// evaluator holds the others. Without it the garbler holds group 0 if there are several groups, and
+    /// nothing if there is one. The same on both hosts
+    #[arg(long, value_name = "GROUPS")]
+    garbler_groups: Option<Groups>,
+    /// This host's input bits, a part for each of its groups with commas between them: in wire order as 0s
+    /// and 1s, or as 0x and the hexadecimal digits of a number whose least significant bit is the first wire,
+    /// or as @ and the name of a file that holds either: other users see a command line
     #[arg(long, value_name = "BITS", default_value = "")]
-    input: Bits,
+    input: Input,
     #[command(flatten)]
     schemes: Schemes,
     #[command(flatten)]
@@ -45,69 +51,58 @@ impl Netlist {
     }
 }
 
-/// Bits given on the command line.
-#[derive(Clone, Debug, PartialEq)]
-enum Bits {
-    Binary(Vec<bool>),
-    /// Least significant first; whole nibbles, so up to three leading zeros too many or any number too few.
-    Hex(Vec<bool>),
-}
+/// Input groups, such as `0,2`; nothing for none.
+#[derive(Clone, Debug)]
+struct Groups(Vec<usize>);
 
-impl FromStr for Bits {
+impl FromStr for Groups {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let read;
-        let text = match text.strip_prefix('@') {
-            None => text,
-            Some(path) => {
-                read = std::fs::read_to_string(path).map_err(|e| format!("{path} cannot be read: {e}"))?;
-                read.trim()
-            }
+        let group = |part: &str| {
+            part.trim()
+                .parse()
+                .map_err(|_| format!("{part:?} is not the number of an input group, expected such as 0,2"))
         };
-        if let Some(hex) = text.strip_prefix("0x") {
-            let mut bits = Vec::with_capacity(4 * hex.len());
-            for digit in hex.chars().rev() {
-                let value = digit.to_digit(16).ok_or(format!("{digit:?} is not a hexadecimal digit"))?;
-                bits.extend((0..4).map(|i| value >> i & 1 == 1));
-            }
-            return Ok(Self::Hex(bits));
+        if text.trim().is_empty() {
+            Ok(Self(vec![]))
+        } else {
+            text.split(',').map(group).collect::<Result<_, _>>().map(Self)
         }
-        let bit = |c| match c {
-            '0' => Ok(false),
-            '1' => Ok(true),
-            other => Err(format!("{other:?} is not a bit, expected 0s and 1s, or 0x and hexadecimal digits")),
-        };
-        text.chars().map(bit).collect::<Result<_, _>>().map(Self::Binary)
     }
 }
 
-impl Bits {
-    /// Just `count` bits, or an error: a hexadecimal number may leave out leading zeros or have a few too many.
-    fn exactly(&self, count: usize) -> Result<Vec<bool>, String> {
-        let found = match self {
-            Self::Binary(bits) if bits.len() == count => return Ok(bits.clone()),
-            Self::Hex(bits) if bits.iter().skip(count).all(|&bit| !bit) => {
-                let mut bits = bits.clone();
-                bits.resize(count, false);
-                return Ok(bits);
-            }
-            Self::Binary(bits) | Self::Hex(bits) => bits.len(),
-        };
-        Err(format!("--input has {found} bits, this host holds {count} input bits of the circuit"))
+/// A circuit, and who brings which of its inputs.
+struct Shared {
+    circuit: Circuit,
+    /// The groups of each host, by number and bits.
+    garbler: Vec<(usize, u32)>,
+    evaluator: Vec<(usize, u32)>,
+    /// Bits of each output group.
+    outputs: Vec<u32>,
+}
+
+impl Shared {
+    /// Who holds what, in half a sentence.
+    fn holders(&self) -> String {
+        format!("the garbler holds {}, the evaluator {}", list(&self.garbler), list(&self.evaluator))
     }
 }
 
 impl Netlist {
-    fn circuit(&self) -> Result<Circuit, Box<dyn std::error::Error>> {
+    fn shared(&self) -> Result<Shared, Box<dyn std::error::Error>> {
         let netlist = bristol::read_path(&self.file)?.netlist;
         let groups = match &self.garbler_groups {
-            Some(groups) => groups.clone(),
+            Some(Groups(groups)) => groups.clone(),
             None if netlist.inputs().len() > 1 => vec![0],
             None => vec![],
         };
+        let held = netlist.inputs().iter().copied().enumerate();
+        let (garbler, evaluator) = held.partition(|(group, _)| groups.contains(group));
+        let outputs = netlist.outputs().to_vec();
         let name = self.file.display();
-        Circuit::of_netlist(netlist, &groups).map_err(|e| format!("{name}: {e}").into())
+        let circuit = Circuit::of_netlist(netlist, &groups).map_err(|e| format!("{name}: {e}"))?;
+        Ok(Shared { circuit, garbler, evaluator, outputs })
     }
 }
 
@@ -124,14 +119,16 @@ pub struct Garble {
 
 impl Garble {
     pub fn run(self) -> Outcome {
-        let circuit = self.netlist.circuit()?;
-        let secret = self.netlist.input.exactly(circuit.program.secret_bits() as usize)?;
+        let shared = self.netlist.shared()?;
+        let secret = self.netlist.input.bits_of(&shared.garbler)?;
+        let circuit = &shared.circuit;
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
+        report::say(format_args!("{}: {}", self.netlist.file.display(), shared.holders()))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let offer = self.netlist.offer();
-        let model = Model { circuit: &circuit, plan: &plan, shared: None, secret: &secret, offer };
+        let model = Model { circuit, plan: &plan, shared: None, secret: &secret, offer };
         // Each further evaluation would tell the evaluator more about this host's input.
         let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
         let (peer, served, elapsed) = net::serve_first(&listener, tls.as_ref(), &model, &limits, |event| {
@@ -158,31 +155,38 @@ pub struct Evaluate {
     connect: String,
     #[command(flatten)]
     tls: ClientFlags,
-    /// Print the output as a hexadecimal number whose least significant bit is the first output wire
+    /// Longest time to wait for the garbler to listen, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    wait: u64,
+    /// Print each output group as a hexadecimal number whose least significant bit is the group's first wire
     #[arg(long)]
     hex: bool,
 }
 
 impl Evaluate {
     pub fn run(self) -> Outcome {
-        let circuit = self.netlist.circuit()?;
-        let input = self.netlist.input.exactly(circuit.program.input_bits())?;
+        let shared = self.netlist.shared()?;
+        let input = self.netlist.input.bits_of(&shared.evaluator)?;
+        let circuit = &shared.circuit;
         let plan = Plan::new(&circuit.program, Role::Evaluator);
         let limits = self.netlist.timeouts.limits();
         let mut rng = net::fresh_rng();
         let tls = self.tls.tls(&self.connect)?;
-        let stream = net::connect(&self.connect, tls.as_ref(), limits.message)
-            .map_err(|e| format!("cannot connect to {}: {e}", self.connect))?;
+        let wait = Duration::from_secs(self.wait);
+        let stream = wait::connect(&self.connect, tls.as_ref(), limits.message, wait)?;
         let begin = Instant::now();
         let offer = self.netlist.offer();
         let greeted = client::greet(stream, circuit.digest, input.len(), offer, &limits, &mut rng)?;
         let mut session = greeted.start(None, &mut rng)?;
         let output = session.infer(&plan, &input, &mut rng)?;
         let traffic = session.finish()?;
-        report::say(if self.hex { hexadecimal(&output) } else { binary(&output) })?;
+        report::say(printed(&output, &shared.outputs, self.hex))?;
         let ands = circuit.program.costs().total();
         report::log(format_args!(
-            "{} ANDs in {}, {}",
+            "{}: {}; {} ANDs in {}, {}",
+            self.netlist.file.display(),
+            shared.holders(),
             report::grouped(ands),
             report::time(begin.elapsed()),
             report::traffic(traffic)
@@ -192,14 +196,15 @@ impl Evaluate {
     }
 }
 
-fn binary(bits: &[bool]) -> String {
-    bits.iter().map(|&bit| if bit { '1' } else { '0' }).collect()
-}
-
-fn hexadecimal(bits: &[bool]) -> String {
-    let nibble = |bits: &[bool]| bits.iter().rev().fold(0, |n, &bit| n << 1 | u32::from(bit));
-    let digits = bits.chunks(4).rev().map(|bits| char::from_digit(nibble(bits), 16).expect("below 16"));
-    std::iter::once("0x".to_owned()).chain(digits.map(String::from)).collect()
+/// The output in the form that `--input` takes: its groups with commas between them.
+fn printed(bits: &[bool], groups: &[u32], hex: bool) -> String {
+    let mut rest = bits;
+    let group = |&count: &u32| {
+        let (group, more) = rest.split_at(count as usize);
+        rest = more;
+        if hex { hexadecimal(group) } else { binary(group) }
+    };
+    groups.iter().map(group).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -207,40 +212,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bits_are_read_in_wire_order() {
-        let parse = |text: &str| text.parse::<Bits>();
-        assert_eq!(parse("0110").and_then(|b| b.exactly(4)), Ok(vec![false, true, true, false]));
-        assert_eq!(parse("0x6").and_then(|b| b.exactly(4)), Ok(vec![false, true, true, false]));
-        assert_eq!(parse("0x06").and_then(|b| b.exactly(3)), Ok(vec![false, true, true]));
-        assert_eq!(
-            parse("0x1").and_then(|b| b.exactly(6)),
-            Ok(vec![true, false, false, false, false, false])
-        );
-        assert_eq!(parse("").and_then(|b| b.exactly(0)), Ok(vec![]));
-        assert!(parse("012").is_err() && parse("0xg").is_err());
-        assert!(parse("011").and_then(|b| b.exactly(4)).is_err());
-        assert!(parse("0xff").and_then(|b| b.exactly(7)).is_err());
-    }
-
-    #[test]
-    fn bits_are_read_from_a_file() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("bits");
-        let at = format!("@{}", file.display());
-        assert!(at.parse::<Bits>().expect_err("no such file").contains("cannot be read"));
-        for (content, bits) in
-            [("0x6\n", vec![false, true, true, false]), (" 0110\n", vec![false, true, true, false])]
-        {
-            std::fs::write(&file, content).expect("written");
-            assert_eq!(at.parse::<Bits>().and_then(|b| b.exactly(4)), Ok(bits));
+    fn groups_may_be_none() {
+        for (text, groups) in [("", &[][..]), (" ", &[]), ("0", &[0]), ("2,0", &[2, 0]), ("0, 2", &[0, 2])] {
+            assert_eq!(text.parse::<Groups>().map(|g| g.0).as_deref(), Ok(groups), "{text:?}");
         }
-        std::fs::write(&file, format!("@{}", file.display())).expect("written");
-        assert!(at.parse::<Bits>().is_err(), "a file does not name another");
+        for text in [",", "0,", "a", "-1", "0 2"] {
+            assert!(text.parse::<Groups>().expect_err("no list").contains("is not the number"), "{text:?}");
+        }
     }
 
     #[test]
-    fn output_is_printed_in_wire_order_or_as_a_number() {
+    fn output_groups_are_printed_apart() {
         let bits = [false, true, true, false, true];
-        assert_eq!((binary(&bits).as_str(), hexadecimal(&bits).as_str()), ("01101", "0x16"));
+        assert_eq!(printed(&bits, &[5], false), "01101");
+        assert_eq!(printed(&bits, &[2, 0, 3], false), "01,,101");
+        assert_eq!(printed(&bits, &[4, 1], true), "0x6,0x1");
     }
 }

@@ -9,7 +9,7 @@ use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Circuit, Limits, Offer, Traffic, first_layer};
+use super::{Circuit, Limits, Offer, Traffic, first_layer, netlist};
 use crate::garble::Scheme;
 use crate::garble::plan::Plan;
 use crate::oca::{self, FirstLayer, Oca};
@@ -295,10 +295,13 @@ fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8]
         });
     };
     if wanted != circuit.digest {
-        return Err(SessionError::Mismatch(format!(
-            "the client has the circuit with digest {wanted}, the server serves {}; both need the same file",
-            circuit.digest
-        )));
+        let text = netlist::other_groups(circuit, wanted).unwrap_or_else(|| {
+            format!(
+                "the client has the circuit with digest {wanted}, the server serves {}; both need the same file",
+                circuit.digest
+            )
+        });
+        return Err(SessionError::Mismatch(text));
     }
     let expected = circuit.program.input_bits();
     if hello.input_bits as usize != expected {

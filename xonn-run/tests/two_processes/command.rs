@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread::JoinHandle;
 
 fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
@@ -89,6 +89,46 @@ impl Listening {
 }
 
 impl Drop for Listening {
+    fn drop(&mut self) {
+        // It may have ended by itself, and then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that says a line to standard error while it runs; killed when dropped.
+pub struct Waiting {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
+
+impl Waiting {
+    /// Starts a command.
+    pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut child = command(arguments).spawn().expect("the program starts");
+        let log = BufReader::new(child.stderr.take().expect("piped"));
+        Self { child, log }
+    }
+
+    /// The next line of its log.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.log.read_line(&mut line).expect("text");
+        line
+    }
+
+    /// Waits for its end; its standard output if it succeeded.
+    pub fn finish(mut self) -> String {
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).expect("text");
+        assert!(self.child.wait().expect("a child of ours").success(), "{log}");
+        let mut text = String::new();
+        self.child.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
+        text
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
         // It may have ended by itself, and then there is nothing to kill.
         let _ = self.child.kill();

@@ -31,7 +31,7 @@ fn public(path: &str) -> Option<String> {
 }
 
 /// Garbles in one process and evaluates in another, by each scheme; what the evaluator prints.
-fn run_both(file: &str, both: &[&str], garbler: &str, evaluator: &[&str]) -> String {
+pub fn run_both(file: &str, both: &[&str], garbler: &str, evaluator: &[&str]) -> String {
     // One host's wish is enough.
     let [half, three] = [[&["--scheme", "half-gates"][..], &[]], [&[], &["--scheme", "three-halves"]]].map(
         |[here, there]| {
@@ -144,11 +144,32 @@ fn hosts_that_share_the_groups_differently_are_told_so() {
     let evaluate = ["evaluate", &file, "--connect", &garbler.address, "--garbler-groups", "0,2"];
     assert_eq!(run_ok(evaluate.iter().chain(&["--input", "1010"])).trim_end(), "1110");
     let there = garbler.finish();
-    let digest =
-        |groups: &[usize]| Circuit::of_netlist(three_groups(), groups).expect("valid").digest.to_string();
+    for text in [here, there] {
+        assert!(text.contains("both hosts have the same netlist"), "{text}");
+        assert!(text.contains("holds input group 0 for the client and input groups 0,2 here"), "{text}");
+        assert!(text.contains("--garbler-groups"), "{text}");
+    }
+}
+
+#[test]
+fn hosts_with_other_netlists_are_told_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut b = Builder::new();
+    let groups: Vec<_> = (0..3).map(|_| b.input(4)).collect();
+    let out = (0..4).map(|i| b.xor(groups[0][i], groups[2][i])).collect();
+    let other = b.finish(&[out]);
+    let (file, other_file) =
+        (written(&folder, "three.txt", &three_groups()), written(&folder, "other.txt", &other));
+    let garbler = Listening::start(["garble", &file, "--input", "1100"].iter().chain(&ANY_PORT));
+    let here = run_failing(["evaluate", &other_file, "--connect", &garbler.address, "--input", "1010,0110"]);
+    let evaluate = ["evaluate", &file, "--connect", &garbler.address, "--input", "1010,0110"];
+    assert_eq!(run_ok(evaluate).trim_end(), "1110");
+    let there = garbler.finish();
+    let digest = |netlist| Circuit::of_netlist(netlist, &[0]).expect("valid").digest.to_string();
+    let (ours, others) = (digest(three_groups()), digest(other));
     for text in [here, there] {
         assert!(text.contains("both need the same file"), "{text}");
-        assert!(text.contains(&digest(&[0])) && text.contains(&digest(&[0, 2])), "{text}");
+        assert!(text.contains(&ours) && text.contains(&others), "{text}");
     }
 }
 
@@ -210,7 +231,9 @@ fn inputs_that_do_not_fit_are_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = written(&folder, "three.txt", &three_groups());
     let text = run_failing(["garble", &file, "--input", "110"].iter().chain(&ANY_PORT));
-    assert!(text.contains("--input has 3 bits") && text.contains("holds 4 input bits"), "{text}");
+    assert!(text.contains("--input has 3 bits, input group 0 of this host has 4 bits"), "{text}");
+    let text = run_failing(["evaluate", &file, "--input", "1101,110"]);
+    assert!(text.contains("part 2 of --input has 3 bits, input group 2 has 4 bits"), "{text}");
     let text = run_failing(["garble", &file, "--garbler-groups", "3"].iter().chain(&ANY_PORT));
     assert!(text.contains("three.txt") && text.contains("group 3") && text.contains("has 3"), "{text}");
     let text = run_failing(["evaluate", &folder.path().join("none.txt").display().to_string()]);

@@ -1,0 +1,54 @@
+//! An evaluator that is started before its garbler listens.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use crate::cli::report;
+use crate::net;
+use crate::net::tls::{ClientTls, Connection};
+
+/// Time between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Connects, and for up to `wait` tries again while nobody listens there; says so once. `limit` is the
+/// longest time of one attempt.
+pub fn connect(
+    address: &str,
+    tls: Option<&ClientTls>,
+    limit: Duration,
+    wait: Duration,
+) -> Result<Connection, String> {
+    let begin = Instant::now();
+    let mut is_said = false;
+    loop {
+        let error = match net::connect(address, tls, limit) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        let waited = begin.elapsed();
+        if !may_come(error.kind()) || wait.is_zero() {
+            return Err(format!("cannot connect to {address}: {error}"));
+        }
+        if waited >= wait {
+            let seconds = wait.as_secs();
+            return Err(format!(
+                "cannot connect to {address}: {error}; waited {seconds} s for `xonn-run garble` to listen \
+                 there, --wait sets how long"
+            ));
+        }
+        if !is_said {
+            let seconds = wait.as_secs();
+            report::log(format_args!(
+                "waiting up to {seconds} s for the garbler to listen on {address} ({error})"
+            ));
+            is_said = true;
+        }
+        std::thread::sleep(PAUSE.min(wait - waited));
+    }
+}
+
+/// Whether an address that answers so may be one where a garbler will listen.
+fn may_come(kind: ErrorKind) -> bool {
+    use ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(kind, ConnectionRefused | HostUnreachable | NetworkUnreachable | TimedOut)
+}
