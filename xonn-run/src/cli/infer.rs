@@ -1,26 +1,24 @@
 //! `xonn-run infer`.
 
-use std::error::Error;
+mod asked;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chacha20::ChaCha20Rng;
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::json;
 use xonn_circuits::knowledge::AndCosts;
 use xonn_circuits::program::package::{Digest, Package};
-use xonn_circuits::program::{Prediction, Program};
 
-use super::input::{InputFiles, Loaded, Sample, progress};
+use self::asked::{Asked, Done};
+use super::input::{InputFiles, progress};
 use super::tls::ClientFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::Scheme;
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::oca::{FirstLayer, Oca};
-use crate::session::channel::Transport;
-use crate::session::client::{self, Session};
+use crate::session::client;
 use crate::session::{Offer, SessionError, Traffic};
 
 #[derive(Args)]
@@ -68,11 +66,13 @@ impl Infer {
         let late = self.files.come_late()?;
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
         let known = at_hand.as_ref().map(|package| package.program().input());
-        let (samples, files) = match known {
-            _ if late => (None, Vec::new()),
-            Some(encoding) => (Some(self.files.samples(encoding)?), Vec::new()),
-            None => (None, self.files.load()?),
-        };
+        let files = if late { Vec::new() } else { self.files.load()? };
+        let mut samples = known.filter(|_| !late).map(|encoding| self.files.encoded(&files, encoding));
+        if let (Some(Ok(samples)), Some(encoding)) = (&samples, known)
+            && let Some((file, sample)) = samples.iter().find(|(_, sample)| !sample.fits)
+        {
+            return Err(files[*file].unfit(encoding, sample).into());
+        }
 
         let tls = self.tls.tls(&self.server)?;
         let begin = Instant::now();
@@ -86,19 +86,18 @@ impl Infer {
             None => client::greet_and_fetch(stream, self.digest, offer, &limits, &mut rng)?,
         };
         let program = package.program();
-        let samples = match samples {
-            None if !late => match self.files.encoded(&files, program.input()) {
-                Ok(samples) => Some(samples),
-                Err(error) => {
-                    // A matter of shapes. Whether numbers have codes is not said: the encoding is the server's, and would ask it.
-                    let reason = "the shape of the client's input does not fit the package".to_owned();
-                    let _ = greeted.end(SessionError::Mismatch(reason));
-                    return Err(error.into());
-                }
-            },
-            samples => samples,
+        if samples.is_none() && !late {
+            samples = Some(self.files.encoded(&files, program.input()));
+        }
+        let samples = match samples.transpose() {
+            Ok(samples) => samples,
+            Err(error) => {
+                // A matter of shapes. Whether numbers have codes is not said: the encoding is the server's, and would ask it.
+                let reason = "the shape of the client's input does not fit the package".to_owned();
+                let _ = greeted.end(SessionError::Mismatch(reason));
+                return Err(error.into());
+            }
         };
-        drop(files);
         let (first_layer, ahead) = (greeted.first_layer(), usize::from(greeted.ahead()));
         if ahead < usize::from(self.ahead) {
             report::log(format_args!(
@@ -111,25 +110,21 @@ impl Infer {
         let session = greeted.start(oca.as_ref(), &mut rng)?;
         let (set_up, scheme) = (begin.elapsed(), session.scheme());
         let most = self.room(session.bytes_ahead(&plan), ahead)?;
-        let bar = progress(samples.as_ref().map_or(0, Vec::len));
-        let (quiet, done) = (self.json, Done::default());
-        let mut run = Run { session, plan: &plan, rng, program, bar, most, quiet, done, failed: None };
-        let outcome = match &samples {
-            Some(samples) => run.all(samples),
-            None => run.as_they_come(&self.files),
+        let mut asked = Asked::new(&self.files, program, self.json);
+        let finished = match samples {
+            Some(samples) => {
+                let bar = progress(samples.len());
+                let questions = asked.all(samples);
+                let finished = session.ask_all(&plan, questions, most, &mut rng, || bar.inc(1));
+                bar.finish_and_clear();
+                asked.files = files;
+                finished
+            }
+            None => session.ask_as_they_come(&plan, &mut asked, (self.files.limit(), most), &mut rng),
         };
-        run.bar.finish_and_clear();
-        let (done, online) = (run.done, run.session.online());
-        // What is there is not lost by what comes after it.
-        if outcome.is_ok() || !done.predictions.is_empty() {
-            self.files.write(&done.predictions)?;
-        }
-        outcome?;
-        let traffic = run.session.finish()?;
-        if let Some(failed) = run.failed {
-            return Err(failed);
-        }
-
+        // Only now, when the server has seen the last of this client, is anything made of the answers.
+        let done = asked.done(finished, late)?;
+        self.files.write(if late { &done.predictions } else { &done.predictions[..done.first] })?;
         let report = Report {
             package: &package,
             scheme,
@@ -138,15 +133,18 @@ impl Infer {
             ands: plan.program().costs(),
             set_up,
             total: begin.elapsed(),
-            traffic,
-            online,
+            traffic: done.traffic,
+            online: done.online,
         };
         if self.json {
             report::say(serde_json::to_string_pretty(&report.json(&done))?)?;
-        } else {
+        } else if done.failed.is_none() {
             report::log(report.text(&done));
         }
-        self.figures.log(traffic, report.total);
+        if let Some(failed) = done.failed {
+            return Err(failed);
+        }
+        self.figures.log(done.traffic, report.total);
         Ok(())
     }
 }
@@ -166,142 +164,6 @@ impl Infer {
             report::log(format_args!("{fits} circuits ahead fit into --ahead-memory {most}"));
         }
         Ok(fits.min(granted))
-    }
-}
-
-/// A connection, and what came of it so far.
-struct Run<'a, T: Transport> {
-    session: Session<'a, T>,
-    plan: &'a Plan<'a>,
-    rng: ChaCha20Rng,
-    program: &'a Program,
-    bar: ProgressBar,
-    /// Most circuits ahead.
-    most: usize,
-    quiet: bool,
-    done: Done,
-    /// What went wrong without the server being told. It must not see it either, so what was to come comes, with zeros for inputs.
-    failed: Option<Box<dyn Error>>,
-}
-
-/// Answers, and what they took.
-#[derive(Default)]
-struct Done {
-    names: Vec<String>,
-    predictions: Vec<Prediction>,
-    /// Of each inference from when its input was there.
-    times: Vec<Duration>,
-    /// Of each circuit that was prepared.
-    preparing: Vec<Duration>,
-}
-
-impl<T: Transport> Run<'_, T> {
-    /// Predicts for samples that are all there; circuits are prepared as if they were not. Once something has gone wrong the rest
-    /// are zeros, which the server cannot see.
-    fn all(&mut self, samples: &[Sample]) -> Outcome {
-        for (i, sample) in samples.iter().enumerate() {
-            self.prepare(samples.len() - i)?;
-            if self.failed.is_some() {
-                self.run_on_zeros()?;
-            } else if let Err(error) = self.predict(sample)? {
-                self.failed = Some(error);
-                let left = samples.len() - i - 1;
-                if left > 0 {
-                    report::log(format_args!(
-                        "{}: no prediction; so that the server does not see it, {left} more are run on zeros",
-                        sample.name
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Predicts for files whose names come on standard input; circuits are prepared while nobody waits.
-    fn as_they_come(&mut self, files: &InputFiles) -> Outcome {
-        self.prepare(files.limit())?;
-        self.session.flush()?;
-        report::log(format_args!(
-            "ready, with {} circuits; reading file names from standard input",
-            self.session.ready()
-        ));
-        for path in files.paths(true) {
-            let left = files.limit() - self.done.predictions.len();
-            let file = Loaded::read(path?);
-            let encoding = self.program.input();
-            match file.and_then(|file| Ok(file.samples(encoding, left)?)) {
-                Ok(samples) => self.each(&samples)?,
-                // Somebody typed it, and can type it again.
-                Err(error) => report::log(report::sentence(error.as_ref())),
-            }
-            let left = files.limit() - self.done.predictions.len();
-            if left == 0 {
-                break;
-            }
-            self.prepare(left)?;
-            if self.failed.is_some() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Predicts for the samples of a file whose name came. One that has no code is told of, and can be typed again.
-    fn each(&mut self, samples: &[Sample]) -> Outcome {
-        for sample in samples {
-            self.prepare(1)?;
-            if self.failed.is_some() {
-                self.run_on_zeros()?;
-                continue;
-            }
-            match self.predict(sample)? {
-                Ok(()) => {}
-                Err(error) if sample.unfit.is_some() => report::log(report::sentence(error.as_ref())),
-                Err(error) => self.failed = Some(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Prepares circuits until there is no more room, or `wanted` are there.
-    fn prepare(&mut self, wanted: usize) -> Outcome {
-        while self.session.ready() < wanted.min(self.most) {
-            let begin = Instant::now();
-            self.session.prepare(self.plan, &mut self.rng)?;
-            self.done.preparing.push(begin.elapsed());
-        }
-        Ok(())
-    }
-
-    /// Predicts. The inner error is one that the server has not seen, for an inference was run all the same.
-    fn predict(&mut self, sample: &Sample) -> Result<Result<(), Box<dyn Error>>, Box<dyn Error>> {
-        let begin = Instant::now();
-        let output = match self.session.infer(self.plan, &sample.bits, &mut self.rng) {
-            Ok(_) if sample.unfit.is_some() => {
-                return Ok(Err(sample.unfit.clone().unwrap_or_default().into()));
-            }
-            Ok(output) => output,
-            Err(error @ SessionError::Evaluate(_)) => return Ok(Err(error.into())),
-            Err(error) => return Err(error.into()),
-        };
-        self.done.times.push(begin.elapsed());
-        let prediction = self.program.output().decode(&output);
-        if !self.quiet {
-            self.bar.suspend(|| report::say(format_args!("{}: {prediction}", sample.name)))?;
-        }
-        self.done.names.push(sample.name.clone());
-        self.done.predictions.push(prediction);
-        self.bar.inc(1);
-        Ok(Ok(()))
-    }
-
-    /// An inference whose answer nobody wants.
-    fn run_on_zeros(&mut self) -> Outcome {
-        let zeros = vec![false; self.program.input_bits()];
-        match self.session.infer(self.plan, &zeros, &mut self.rng) {
-            Ok(_) | Err(SessionError::Evaluate(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 }
 
@@ -329,6 +191,7 @@ impl Report<'_> {
         let (traffic, offline) = (self.traffic, self.traffic - self.online);
         json!({
             "predictions": rows,
+            "errors": done.errors,
             "digest": self.package.digest(),
             "and": self.ands,
             "scheme": self.scheme.to_string(),

@@ -17,6 +17,7 @@ use crate::ot::{self, SessionId};
 
 mod ready;
 mod round;
+pub mod run;
 
 use ready::Ready;
 
@@ -344,8 +345,9 @@ impl<T: Transport> Session<'_, T> {
     ///
     /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn, since a server that garbles
     /// one label of an input bit wrongly would learn the bit. So it is not told, and the session goes on; from then on inputs are
-    /// replaced by zeros, and the same error comes for each. A caller that would have asked more goes on asking, and then leaves as
-    /// it would have left. Dropping the session says goodbye.
+    /// replaced by zeros, and the same error comes for each. A caller that would have asked more has to go on asking, and then to
+    /// leave as it would have left: [`Session::ask_all`] and [`Session::ask_as_they_come`] see to that, and are what to call for
+    /// more than one question. Dropping the session says goodbye.
     ///
     /// # Errors
     /// [`SessionError`].
