@@ -9,7 +9,7 @@ use super::packing::{Numbers, Unpacker, mask};
 use super::sender::PIECE;
 use super::sums::{Group, Oca};
 use super::{DIGEST_BYTES, OcaError, digest_of};
-use crate::block::Block;
+use crate::block::{Block, mask as secret_mask};
 use crate::ot::{PendingReceiver, ReceiverStreams, SessionId};
 
 /// A server whose OTs are extended.
@@ -93,7 +93,7 @@ impl Receiving<'_> {
     }
 
     /// The server's share of each of a group's sums.
-    fn group(&self, group: &Group, corrections: &[u8]) -> Zeroizing<Vec<u64>> {
+    pub(super) fn group(&self, group: &Group, corrections: &[u8]) -> Zeroizing<Vec<u64>> {
         let sum = &self.oca.sums[group.sum];
         let (ots, positions, planes) =
             (sum.ots_of(group.number), sum.positions.len(), sum.linear.shifts.len());
@@ -109,7 +109,7 @@ impl Receiving<'_> {
                 let shift = sum.linear.shifts[(piece * PIECE + i) % planes];
                 let bits = sum.message_bits(shift);
                 // All ones for a minus sign: no branch depends on a weight.
-                let chosen = u64::from(self.streams.choice(ot)).wrapping_neg();
+                let chosen = secret_mask(self.streams.choice(ot));
                 let largest = (sum.linear.largest() << shift) & chosen;
                 let mut numbers = stream.of(block, positions, bits);
                 for share in shares.iter_mut() {

@@ -1,6 +1,8 @@
 //! Both sides in memory: the program on shares gives what the original gives, and what is sent looks random.
 
 mod cheating;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod steps;
 
 use chacha20::ChaCha12Rng;
 use rand::{Rng, SeedableRng};

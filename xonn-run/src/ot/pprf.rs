@@ -22,7 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::oracle::oracle;
 use super::{OtError, Params, SessionId};
-use crate::block::{Block, Prg};
+use crate::block::{Block, Prg, mask};
 
 /// 32 bytes by which the client is bound to a leaf.
 type Check = [Block; 2];
@@ -101,14 +101,14 @@ pub(super) fn regrow(
     for (tree, ((secret, keys), &total)) in trees.enumerate() {
         let mut nodes = Zeroizing::new(vec![Block::ZERO]);
         for level in 0..k {
-            let (on_path, mut sibling) = (secret[k - 1 - level], keys[k - 1 - level]);
+            let (on_path, mut sibling) = (mask(secret[k - 1 - level]), keys[k - 1 - level]);
             // As long as it gets from the start, so that no seed is left behind.
             let mut children = Zeroizing::new(Vec::with_capacity(2 * nodes.len()));
             children.extend([Block::ZERO; 2]);
             for &node in nodes.iter().skip(1) {
                 // By y the child on the side of the path comes first.
                 let [left, right] = double(node);
-                let exchange = (left ^ right).masked(on_path);
+                let exchange = (left ^ right).masked_by(on_path);
                 sibling ^= right ^ exchange;
                 children.extend([left ^ exchange, right ^ exchange]);
             }
@@ -159,10 +159,11 @@ fn add(to: &mut Check, from: Check) {
 
 /// Exchanges the values whose indices differ in `bit` alone, or does as much work and leaves them.
 fn exchange_along(values: &mut [Check], bit: usize, exchange: bool) {
+    let mask = mask(exchange);
     for pair in values.chunks_exact_mut(2 << bit) {
         let (zeros, ones) = pair.split_at_mut(1 << bit);
         for (zero, one) in zeros.as_flattened_mut().iter_mut().zip(ones.as_flattened_mut()) {
-            let difference = (*zero ^ *one).masked(exchange);
+            let difference = (*zero ^ *one).masked_by(mask);
             *zero ^= difference;
             *one ^= difference;
         }
@@ -231,5 +232,28 @@ mod tests {
         proof.digest[31] ^= 0x80;
         assert_eq!(regrow(params, &SESSION, &secret, &keys, &proof).err(), Some(OtError::TreeCheck));
         assert_eq!(regrow(params, &[4; 32], &secret, &keys, &grown.proof).err(), Some(OtError::TreeCheck));
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    #[test]
+    fn the_servers_trees_take_the_same_steps_for_all_secrets() {
+        let secrets = [0, u128::MAX, 0x1234_5678_9abc_def0_0fed_cba9_8765_4321, 1].map(Block::from);
+        for k in [1, 2] {
+            let params = Params::new(k).unwrap();
+            let mut rng = ChaCha12Rng::seed_from_u64(3);
+            let roots: Vec<Block> = (0..params.trees()).map(|_| Block::random(&mut rng)).collect();
+            let grown = grow(params, &SESSION, &roots);
+            let cases = secrets.map(|secret| {
+                let secret: Vec<bool> = bits(secret).collect();
+                let keys: Vec<Block> =
+                    grown.sums.iter().zip(&secret).map(|(sums, &bit)| sums[usize::from(!bit)]).collect();
+                (secret, keys)
+            });
+            // The first tree alone: all are alike.
+            let proof = Proof { totals: grown.proof.totals[..1].to_vec(), digest: grown.proof.digest };
+            crate::block::steps::assert_same_steps("seed trees", &cases, |(secret, keys)| {
+                regrow(params, &SESSION, &secret[..k], &keys[..k], &proof).err()
+            });
+        }
     }
 }

@@ -20,7 +20,7 @@
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
 
-use crate::block::{Block, Prg};
+use crate::block::{Block, Prg, mask};
 
 /// Blocks expanded at a time: 16 buffers of 1 KiB and what they are added to stay in a first cache of 32 KiB.
 const PIECE: usize = 64;
@@ -69,8 +69,9 @@ pub(super) fn add(to: &mut [Block], from: &[Block]) {
 
 /// `to ^= from` if `bit` is 1, in the same time if it is 0.
 pub(super) fn add_masked(to: &mut [Block], from: &[Block], bit: bool) {
+    let mask = mask(bit);
     for (to, &from) in to.iter_mut().zip(from) {
-        *to ^= from.masked(bit);
+        *to ^= from.masked_by(mask);
     }
 }
 
@@ -151,5 +152,16 @@ mod tests {
         let hash = ColumnHash::new(bytes(0x25629347589242761d31f826ba4b757b));
         let (x1, x2) = (bytes(0x4f4f95668c83dfb6401762bb2d01a262), bytes(0xd1a24ddd2721d006bbe45f20d3c9f362));
         assert_eq!(hash.hash(&[x1, x2, Block::ZERO]), bytes(0xf7a3b47b846119fae5b7866cf5e5b77e));
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    #[test]
+    fn corrections_take_the_same_steps_for_all_secrets() {
+        let from = [Block::from(7); 40];
+        crate::block::steps::assert_same_steps("corrections", &[false, true], |&bit| {
+            let mut to = [Block::from(9); 40];
+            add_masked(&mut to, &from, bit);
+            to
+        });
     }
 }

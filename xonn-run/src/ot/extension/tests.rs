@@ -147,3 +147,22 @@ fn tweaks_and_streams_are_never_used_twice() {
         blocks += count.div_ceil(128) as u64 + 1;
     }
 }
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+#[ignore = "takes half a minute; `just steps` runs it"]
+fn the_servers_extension_takes_the_same_steps_for_all_secrets() {
+    const COUNT: usize = 20;
+    let (sender, mut receiver, mut rng) = set_up(1, 21);
+    let choices: Vec<bool> = (0..COUNT).map(|i| i % 3 == 0).collect();
+    let (_, extend) = receiver.extend(&mut rng, &choices).unwrap();
+    // What is not this client's secret fails the check, at the end and all at once.
+    let secrets = [0, u128::MAX, 0x1234_5678_9abc_def0_0fed_cba9_8765_4321, 1].map(|secret| {
+        let mut sender = sender.clone();
+        *sender.ready.as_mut().unwrap().secret = Block::from(secret);
+        sender
+    });
+    crate::block::steps::assert_same_steps("extension", &secrets, |sender| {
+        sender.clone().extend(COUNT, &extend).is_err()
+    });
+}
