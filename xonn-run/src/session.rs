@@ -18,11 +18,13 @@ pub use error::SessionError;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::block::{Block, Prg};
 use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::program::package::{Digest, Package};
 use xonn_circuits::program::{Program, ProgramError};
+use zeroize::Zeroizing;
 
 /// A program with the digest that both hosts compare.
 #[derive(Clone)]
@@ -105,6 +107,17 @@ impl Default for Limits {
             inferences: 1 << 20,
         }
     }
+}
+
+/// Puts the pad on a decoding, or takes it off: the stream of the key that both hosts have of the labels' OTs, from the hash's
+/// start point on.
+///
+/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a listener would find its
+/// hash among the two that are sent.
+fn mask_decoding(decoding: &mut [Block], key: &Block, start: Block) {
+    let mut pad = Zeroizing::new(vec![Block::ZERO; decoding.len()]);
+    Prg::based(*key, start, 0).fill(&mut pad);
+    decoding.iter_mut().zip(pad.iter()).for_each(|(block, &pad)| *block ^= pad);
 }
 
 /// Segments that are garbled, or evaluated, side by side: two for each thread of the pool.

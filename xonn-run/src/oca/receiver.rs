@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::packing::{Numbers, Unpacker, mask};
 use super::sender::PIECE;
 use super::sums::{Group, Oca};
-use super::{DIGEST_BYTES, OcaError, digest_of};
+use super::{DIGEST_BYTES, OcaError, counters, digest_of, message_tweak};
 use crate::block::{Block, mask as secret_mask};
 use crate::ot::{PendingReceiver, ReceiverStreams, SessionId};
 
@@ -23,6 +23,8 @@ pub struct Receiver {
 pub struct Receiving<'a> {
     oca: &'a Oca,
     streams: &'a ReceiverStreams,
+    /// [`counters`].
+    base: Block,
     first_tweak: u64,
     next: usize,
     digest: Sha256,
@@ -47,7 +49,8 @@ impl Receiver {
         let mut all = Zeroizing::new(vec![false; original + oca.share_bits()]);
         all[..original].copy_from_slice(secret);
         let first_tweak = inference * oca.messages;
-        Receiving { oca, streams: &self.streams, first_tweak, next: 0, digest, secret: all, original }
+        let base = counters(&self.session);
+        Receiving { oca, streams: &self.streams, base, first_tweak, next: 0, digest, secret: all, original }
     }
 }
 
@@ -111,7 +114,8 @@ impl Receiving<'_> {
                 // All ones for a minus sign: no branch depends on a weight.
                 let chosen = secret_mask(self.streams.choice(ot));
                 let largest = (sum.linear.largest() << shift) & chosen;
-                let mut numbers = stream.of(block, positions, bits);
+                let base = self.base ^ message_tweak(first + (piece * PIECE + i) as u64);
+                let mut numbers = stream.of((block, base), positions, bits);
                 for share in shares.iter_mut() {
                     let correction = corrections.next(bits) & chosen;
                     let r = numbers.next(bits).wrapping_add(correction) & mask(bits);

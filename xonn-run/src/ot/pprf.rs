@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::oracle::oracle;
+use super::oracle::{oracle, oracle_block};
 use super::{OtError, Params, SessionId};
 use crate::block::{Block, Prg, mask};
 
@@ -54,13 +54,14 @@ pub(super) fn grow(params: Params, session: &SessionId, roots: &[Block]) -> Grow
     let mut sums = Zeroizing::new(vec![[Block::ZERO; 2]; roots.len() * k]);
     let mut totals = Vec::with_capacity(roots.len());
     let mut digest = Sha256::new();
+    let nonce = nonce(session);
     for (tree, &root) in roots.iter().enumerate() {
         let mut nodes = Zeroizing::new(vec![root]);
         for level in 0..k {
             let mut sum = [Block::ZERO; 2];
             let mut children = Zeroizing::new(Vec::with_capacity(2 * nodes.len()));
-            for &node in nodes.iter() {
-                let [left, right] = double(node);
+            for (x, &node) in nodes.iter().enumerate() {
+                let [left, right] = double(node, nonce ^ tweak(tree, level, x));
                 sum[0] ^= left;
                 sum[1] ^= right;
                 children.extend([left, right]);
@@ -97,22 +98,26 @@ pub(super) fn regrow(
     let k = params.field_bits();
     let mut seeds = Zeroizing::new(Vec::with_capacity(params.trees() * params.leaves()));
     let mut digest = Sha256::new();
+    let nonce = nonce(session);
     let trees = secret.chunks_exact(k).zip(keys.chunks_exact(k)).zip(&proof.totals);
     for (tree, ((secret, keys), &total)) in trees.enumerate() {
         let mut nodes = Zeroizing::new(vec![Block::ZERO]);
+        // The path so far: number y of a level is number x = y + path there.
+        let mut path = 0;
         for level in 0..k {
             let (on_path, mut sibling) = (mask(secret[k - 1 - level]), keys[k - 1 - level]);
             // As long as it gets from the start, so that no seed is left behind.
             let mut children = Zeroizing::new(Vec::with_capacity(2 * nodes.len()));
             children.extend([Block::ZERO; 2]);
-            for &node in nodes.iter().skip(1) {
+            for (y, &node) in nodes.iter().enumerate().skip(1) {
                 // By y the child on the side of the path comes first.
-                let [left, right] = double(node);
+                let [left, right] = double(node, nonce ^ tweak(tree, level, y ^ path));
                 let exchange = (left ^ right).masked_by(on_path);
                 sibling ^= right ^ exchange;
                 children.extend([left ^ exchange, right ^ exchange]);
             }
             children[1] = sibling;
+            path = path << 1 | (on_path & 1) as usize;
             nodes = children;
         }
         let mut checks = Zeroizing::new(vec![total]);
@@ -135,12 +140,26 @@ pub(super) fn regrow(
     Ok(seeds)
 }
 
-/// The children of a node: the first two blocks of its stream.
-fn double(node: Block) -> [Block; 2] {
+/// The children of a node: the first two blocks of its stream, which begins at `base`.
+fn double(node: Block, base: Block) -> [Block; 2] {
     let mut children = [Block::ZERO; 2];
-    Prg::new(node).fill(&mut children);
+    Prg::based(node, base, 0).fill(&mut children);
     children
 }
+
+/// What the counters of a session's seeds begin at, but for [`tweak`].
+pub(super) fn nonce(session: &SessionId) -> Block {
+    oracle_block("counters", session, &[])
+}
+
+/// In the upper half, which counters do not reach: node `x` of a level of a tree. The streams of leaves are those of a level of
+/// their own, [`LEAVES`].
+pub(super) fn tweak(tree: usize, level: usize, x: usize) -> Block {
+    Block::from(((tree as u128) << 32 | (level as u128) << 16 | x as u128) << 64)
+}
+
+/// The level of leaves' streams.
+pub(super) const LEAVES: usize = 0xff;
 
 /// Of a leaf, the seed to use and the value to check. A random oracle, so that the check value binds the
 /// client to the leaf and tells nothing of the seed.
@@ -255,5 +274,20 @@ mod tests {
                 regrow(params, &SESSION, &secret[..k], &keys[..k], &proof).err()
             });
         }
+    }
+
+    #[test]
+    fn seeds_of_other_sessions_and_nodes_have_counters_of_their_own() {
+        let params = Params::new(2).unwrap();
+        let roots = vec![Block::from(7); params.trees()];
+        let (here, there) = (grow(params, &SESSION, &roots), grow(params, &[4; 32], &roots));
+        assert!(
+            here.sums.iter().zip(there.sums.iter()).all(|(a, b)| a != b),
+            "the same roots, another session"
+        );
+        assert!(
+            here.sums.chunks(2).skip(1).all(|tree| tree != &here.sums[..2]),
+            "the same root, another tree"
+        );
     }
 }

@@ -10,7 +10,7 @@ use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// First bytes of a hello.
 const MAGIC: [u8; 4] = *b"XONN";
@@ -44,7 +44,7 @@ pub enum Kind {
     Correlate = 7,
     /// Server to client: a segment of garbled tables.
     Tables = 8,
-    /// Server to client: hashes of the output labels.
+    /// Server to client: hashes of the output labels, under a key of the labels' OTs.
     Decoding = 9,
     /// Client to server: no more inferences.
     Bye = 10,

@@ -33,17 +33,21 @@ fn cheat(receiver: &mut Receiver, choices: impl Fn(usize) -> Vec<Block>, guess: 
         let seeds = &receiver.seeds[tree * params.leaves()..][..params.leaves()];
         let columns = &mut columns[tree * k * stride..][..k * stride];
         let correction = &mut corrections[tree * stride..][..stride];
-        expand_tree(seeds, receiver.progress.next_block, columns, correction);
+        let base = receiver.progress.base_of(tree);
+        expand_tree(seeds, (base, 0), receiver.progress.next_block, columns, correction);
         add(correction, &choices(tree));
     }
     let hash = receiver.progress.challenge(COUNT, &corrections);
     receiver.progress.advance(COUNT);
     let choices_hash = hash.hash(&choices(0));
-    let columns_digest =
-        digest_of(columns.chunks(stride).zip(bits(guess)).enumerate().map(|(c, (column, bit))| {
+    let columns_digest = digest_of(
+        &[5; 32],
+        columns.chunks(stride).zip(bits(guess)).enumerate().map(|(c, (column, bit))| {
             let difference = hash.hash(&choices(c / k)) ^ choices_hash;
             hash.hash(column) ^ difference.masked(bit)
-        }));
+        }),
+    )
+    .0;
     Extend { corrections, choices_hash, columns_digest }
 }
 
