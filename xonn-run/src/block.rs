@@ -85,8 +85,8 @@ impl Block {
     ///
     /// An arithmetic mask, with neither a branch nor a table, so that secret bits can select. It is not a
     /// volatile barrier: `subtle` would force each mask through memory, which at 10^8 gates a second costs
-    /// more than the AES. So `bit` must not be the same throughout a loop: the optimiser would make two loops of it and a
-    /// branch on the bit in front. [`mask`] and [`Block::masked_by`] are for that.
+    /// more than the AES. So `bit` must not be the same throughout a loop: the optimiser would make two loops
+    /// of it and a branch on the bit in front. [`mask`] and [`Block::masked_by`] are for that.
     #[inline(always)]
     pub const fn masked(self, bit: bool) -> Self {
         // 64 bits at a time: a negated `u128` would be computed with a carry, and keep the compiler from vectors.
@@ -125,8 +125,8 @@ impl Block {
 
 /// All ones if `bit` is 1, else 0, and the optimiser does not see that it is one of these two.
 ///
-/// Without that it takes a mask that a loop does not change out of the loop, as a branch in front of two loops, and the time
-/// tells the bit. Tests hold the compiled code to it, see `steps.rs`.
+/// Without that it takes a mask that a loop does not change out of the loop, as a branch in front of two
+/// loops, and the time tells the bit. Tests hold the compiled code to it, see `steps.rs`.
 #[inline(always)]
 #[must_use]
 pub fn mask(bit: bool) -> u64 {

@@ -1,5 +1,6 @@
 //! TCP around sessions: a server with bounded connections, and a client's connection.
 
+pub mod allowance;
 pub mod tls;
 
 use std::collections::HashMap;
@@ -12,8 +13,9 @@ use std::time::{Duration, Instant};
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 
+use self::allowance::{Allowances, ClientId};
 use self::tls::{ClientTls, Connection, ServerTls};
-use crate::session::server::{self, Greeted, Model, Served};
+use crate::session::server::{self, Allowance, Greeted, Model, Served};
 use crate::session::{Limits, SessionError};
 
 /// Connections of one address that have not said what they want yet; more are closed.
@@ -34,6 +36,9 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// Clients served at the same time; more are turned away.
     pub at_once: usize,
+    /// Inferences that a client is granted in an hour over all its connections, or none for as many as it
+    /// wants.
+    pub per_hour: Option<u64>,
     /// Clients after which the server ends, or none. Who does not greet is none.
     pub total: Option<u64>,
 }
@@ -76,6 +81,7 @@ pub fn serve(
     report: impl Fn(Event<'_>) + Sync,
 ) {
     let (places, half_open, report) = (Places::new(options), HalfOpen::default(), &report);
+    let allowances = Allowances::new(options.per_hour.unwrap_or(u64::MAX));
     // A listener that has to notice the last client's goodbye cannot wait in the system for another one.
     let polled = options.total.is_some();
     if let Err(error) = listener.set_nonblocking(polled) {
@@ -100,7 +106,7 @@ pub fn serve(
                 report(Event::HalfOpen { peer });
                 continue;
             };
-            let places = &places;
+            let (places, allowances) = (&places, &allowances);
             let started = std::thread::Builder::new().spawn_scoped(scope, move || {
                 let begin = Instant::now();
                 // Who has not said a fitting hello, inside of TLS where there is TLS, takes no place from those who have.
@@ -113,7 +119,9 @@ pub fn serve(
                             return drop(ticket);
                         };
                         drop(ticket);
-                        let result = client.serve(&options.limits, &mut fresh_rng());
+                        let id = ClientId::new(client.transport().peer_certificate(), peer.ip());
+                        let allowance = Own { allowances, id };
+                        let result = client.serve_within(&options.limits, &allowance, &mut fresh_rng());
                         drop(place);
                         result
                     }
@@ -126,6 +134,22 @@ pub fn serve(
             }
         }
     });
+}
+
+/// One client's allowance.
+struct Own<'a> {
+    allowances: &'a Allowances,
+    id: ClientId,
+}
+
+impl Allowance for Own<'_> {
+    fn take(&self) -> Result<(), String> {
+        self.allowances.take(self.id)
+    }
+
+    fn give_back(&self, count: u64) {
+        self.allowances.give_back(self.id, count);
+    }
 }
 
 /// The connections that are served at the same time, and in all.

@@ -57,8 +57,8 @@ pub fn session(session: &SessionId) -> SessionId {
     Sha256::new_with_prefix(b"xonn oblivious conditional addition").chain_update(session).finalize().into()
 }
 
-/// Where the counters of the streams of a session's messages begin, but for [`message_tweak`]. Both streams of an OT begin at
-/// the same; the receiver has one of them.
+/// Where the counters of the streams of a session's messages begin, but for [`message_tweak`]. Both streams
+/// of an OT begin at the same; the receiver has one of them.
 fn counters(session: &SessionId) -> Block {
     use sha2::{Digest, Sha256};
     let nonce = Sha256::new_with_prefix(b"counters").chain_update(session).finalize();

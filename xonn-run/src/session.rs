@@ -7,12 +7,14 @@
 pub mod ahead;
 pub mod channel;
 pub mod client;
+pub mod clients;
 pub mod error;
 pub mod first_layer;
 pub mod msgs;
 pub mod server;
 
 pub use channel::{Channel, Traffic};
+pub use clients::Clients;
 pub use error::SessionError;
 
 use std::collections::BTreeSet;
@@ -95,6 +97,8 @@ pub struct Limits {
     pub idle_ahead: Duration,
     /// Most inferences on one connection.
     pub inferences: u64,
+    /// What a server takes its clients for: of the protocols on offer it runs those that this permits.
+    pub clients: Clients,
 }
 
 impl Default for Limits {
@@ -105,15 +109,16 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             idle_ahead: Duration::from_secs(3600),
             inferences: 1 << 20,
+            clients: Clients::default(),
         }
     }
 }
 
-/// Puts the pad on a decoding, or takes it off: the stream of the key that both hosts have of the labels' OTs, from the hash's
-/// start point on.
+/// Puts the pad on a decoding, or takes it off: the stream of the key that both hosts have of the labels'
+/// OTs, from the hash's start point on.
 ///
-/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a listener would find its
-/// hash among the two that are sent.
+/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a
+/// listener would find its hash among the two that are sent.
 fn mask_decoding(decoding: &mut [Block], key: &Block, start: Block) {
     let mut pad = Zeroizing::new(vec![Block::ZERO; decoding.len()]);
     Prg::based(*key, start, 0).fill(&mut pad);

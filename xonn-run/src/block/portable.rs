@@ -47,7 +47,8 @@ impl Cipher {
     }
 }
 
-/// Fills `out` with the AES-128 encryptions under `key` of `base ^ first`, `base ^ (first + 1)`, ... The crate wipes the round keys.
+/// Fills `out` with the AES-128 encryptions under `key` of `base ^ first`, `base ^ (first + 1)`, ... The
+/// crate wipes the round keys.
 pub(super) fn counter(key: Block, base: Block, first: u64, out: &mut [Block]) {
     let cipher = Aes128::new(&key.0.into());
     let mut next = first;

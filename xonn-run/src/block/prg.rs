@@ -8,11 +8,12 @@ use zeroize::Zeroize;
 use super::vector;
 use super::{Backend, BackendError, Block, portable};
 
-/// The stream `E(seed, base ^ 0), E(seed, base ^ 1), ...`, E being AES-128 and the counters little-endian 128-bit numbers.
+/// The stream `E(seed, base ^ 0), E(seed, base ^ 1), ...`, E being AES-128 and the counters little-endian
+/// 128-bit numbers.
 ///
-/// The base is public: a nonce of a session, XOR a tweak in its upper half that tells the session's seeds apart
-/// ([`Prg::based`]). If all streams began at counter 0, one evaluation of AES would be a guess at every seed there ever was;
-/// with a base it is a guess at the one seed whose inputs these are.
+/// The base is public: a nonce of a session, XOR a tweak in its upper half that tells the session's seeds
+/// apart ([`Prg::based`]). If all streams began at counter 0, one evaluation of AES would be a guess at every
+/// seed there ever was; with a base it is a guess at the one seed whose inputs these are.
 ///
 /// A pseudorandom generator if AES-128 is a pseudorandom permutation, up to the birthday bound: n blocks
 /// differ from uniform ones by at most n^2 / 2^129. Only the seed is held; the key schedule is computed in
@@ -50,6 +51,13 @@ impl Prg {
     /// [`BackendError::Unavailable`] if this processor lacks its instructions.
     pub fn with_backend(seed: Block, backend: Backend) -> Result<Self, BackendError> {
         Ok(Self { seed, base: Block::ZERO, next: 0, backend: backend.checked()? })
+    }
+
+    /// The same stream with another base.
+    #[must_use]
+    pub fn on_base(mut self, base: Block) -> Self {
+        self.base = base;
+        self
     }
 
     /// Overwrites `out` with the next `out.len()` blocks of the stream. The counter wraps after 2^64 blocks.

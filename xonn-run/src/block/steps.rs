@@ -1,9 +1,9 @@
 //! For tests: which instructions a piece of code runs, one after the other.
 //!
-//! The processor stops after each instruction (the trap flag of x86-64) and a signal handler notes where it is. Code without
-//! a branch that depends on a secret runs the same instructions whatever the secret is, so two notes are equal, and where they
-//! are not the first difference is the branch. This sees the machine code that really runs, whatever the optimiser made
-//! of a mask; there is nothing to measure and no noise.
+//! The processor stops after each instruction (the trap flag of x86-64) and a signal handler notes where it
+//! is. Code without a branch that depends on a secret runs the same instructions whatever the secret is, so
+//! two notes are equal, and where they are not the first difference is the branch. This sees the machine code
+//! that really runs, whatever the optimiser made of a mask; there is nothing to measure and no noise.
 
 use core::hint::black_box;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -25,8 +25,8 @@ unsafe extern "C" {
     static etext: u8;
 }
 
-/// The instructions that `code` runs, by their places in the program. What it runs of the system's libraries, memory
-/// management for instance, is left out.
+/// The instructions that `code` runs, by their places in the program. What it runs of the system's libraries,
+/// memory management for instance, is left out.
 ///
 /// # Panics
 /// If they are too many, or `code` panics.
@@ -82,8 +82,8 @@ pub fn assert_same_steps<S, R>(what: &str, secrets: &[S], code: impl Fn(&S) -> R
 
 /// Has the trap's signal handled by [`note`].
 fn handle() {
-    // SAFETY: `action` is valid as zeros but for what is set, `note` has the signature that `SA_SIGINFO` asks for, and no
-    // other code of the tests handles this signal.
+    // SAFETY: `action` is valid as zeros but for what is set, `note` has the signature that `SA_SIGINFO` asks
+    // for, and no other code of the tests handles this signal.
     unsafe {
         let mut action: libc::sigaction = core::mem::zeroed();
         action.sa_sigaction = note as *const () as usize;
@@ -94,8 +94,8 @@ fn handle() {
 
 extern "C" fn note(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let notes = NOTES.load(Ordering::Relaxed);
-    // SAFETY: the system passes a context of this type; the linker defines both symbols, of which the addresses alone are
-    // taken; `notes` has room for `MOST` numbers while it is not null.
+    // SAFETY: the system passes a context of this type; the linker defines both symbols, of which the
+    // addresses alone are taken; `notes` has room for `MOST` numbers while it is not null.
     unsafe {
         let context = &*context.cast::<libc::ucontext_t>();
         let at = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
@@ -129,7 +129,7 @@ fn a_branch_on_a_secret_is_seen_and_a_mask_is_not() {
         return;
     }
     let secrets: Vec<[bool; 64]> =
-        (0..3u32).map(|s| core::array::from_fn(|i| i as u32 % (s + 1) == 0)).collect();
+        (0..3u32).map(|s| core::array::from_fn(|i| (i as u32).is_multiple_of(s + 1))).collect();
     let masked = |bits: &[bool; 64]| {
         bits.iter()
             .fold(7u64, |n, &bit| black_box(n.rotate_left(5) ^ black_box(u64::from(bit)).wrapping_neg()))

@@ -19,7 +19,7 @@ use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::oca::{FirstLayer, Oca};
 use crate::session::client;
-use crate::session::{Offer, SessionError, Traffic};
+use crate::session::{Clients, Offer, SessionError, Traffic};
 
 #[derive(Args)]
 pub struct Infer {
@@ -92,13 +92,15 @@ impl Infer {
         let samples = match samples.transpose() {
             Ok(samples) => samples,
             Err(error) => {
-                // A matter of shapes. Whether numbers have codes is not said: the encoding is the server's, and would ask it.
+                // A matter of shapes. Whether numbers have codes is not said: the encoding is the server's,
+                // and would ask it.
                 let reason = "the shape of the client's input does not fit the package".to_owned();
                 let _ = greeted.end(SessionError::Mismatch(reason));
                 return Err(error.into());
             }
         };
         let (first_layer, ahead) = (greeted.first_layer(), usize::from(greeted.ahead()));
+        let clients = greeted.clients();
         if ahead < usize::from(self.ahead) {
             report::log(format_args!(
                 "the server garbles {ahead} circuits ahead, --ahead asks for {}",
@@ -129,6 +131,7 @@ impl Infer {
             package: &package,
             scheme,
             first_layer,
+            clients,
             ahead,
             ands: plan.program().costs(),
             set_up,
@@ -172,6 +175,7 @@ struct Report<'a> {
     package: &'a Package,
     scheme: Scheme,
     first_layer: FirstLayer,
+    clients: Clients,
     ahead: usize,
     ands: AndCosts,
     set_up: Duration,
@@ -196,6 +200,7 @@ impl Report<'_> {
             "and": self.ands,
             "scheme": self.scheme.to_string(),
             "first_layer": self.first_layer.to_string(),
+            "clients": self.clients.to_string(),
             "first_layer_sent_bytes": traffic.first_layer_sent,
             "first_layer_received_bytes": traffic.first_layer_received,
             "sent_bytes": traffic.sent,
@@ -225,8 +230,9 @@ impl Report<'_> {
     fn text(&self, done: &Done) -> String {
         let count = done.predictions.len();
         let what = format!(
-            "{count} predictions, first layer by {}, {} ANDs each",
+            "{count} predictions, first layer by {} (the server takes its clients for {}), {} ANDs each",
             self.first_layer,
+            self.clients,
             report::grouped(self.ands.total())
         );
         let (set_up, each) = (report::time(self.set_up), report::time(median(&done.times)));

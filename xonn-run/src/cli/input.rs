@@ -32,7 +32,8 @@ pub struct Sample {
     pub index: usize,
     /// The input bits, those of a number without a code being zeros. Wiped on drop.
     pub bits: Zeroizing<Vec<bool>>,
-    /// Whether each number has a code under the package's encoding; if not, [`Loaded::unfit`] says which has none.
+    /// Whether each number has a code under the package's encoding; if not, [`Loaded::unfit`] says which has
+    /// none.
     pub fits: bool,
 }
 
@@ -51,8 +52,8 @@ impl Loaded {
 
     /// The samples, at most `limit`.
     ///
-    /// Every number of each is encoded, also behind one that has no code: the encoding may be the server's, who can measure
-    /// how long it takes.
+    /// Every number of each is encoded, also behind one that has no code: the encoding may be the server's,
+    /// who can measure how long it takes.
     ///
     /// # Errors
     /// If the file's shape is not that of the package's samples. A number that has no code is none, see [`Sample::fits`].
@@ -78,7 +79,8 @@ impl Loaded {
         if several { format!("{file}[{index}]") } else { file.to_string() }
     }
 
-    /// Which number of a sample has no code, and why; to be asked when no server is left that could see how long it takes.
+    /// Which number of a sample has no code, and why; to be asked when no server is left that could see how
+    /// long it takes.
     pub fn unfit(&self, encoding: &InputEncoding, sample: &Sample) -> String {
         let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
         let samples = self.x.samples_of(&shape).ok();

@@ -15,7 +15,7 @@ use crate::garble::plan::{Plan, Role};
 use crate::net::{self, Event, ServerOptions};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::server::{Model, Shared};
-use crate::session::{Circuit, Limits, Offer};
+use crate::session::{Circuit, Clients, Limits, Offer};
 
 #[derive(Args)]
 pub struct Serve {
@@ -34,9 +34,14 @@ pub struct Serve {
     /// End after this many clients whose hello fitted
     #[arg(long, value_name = "N")]
     connections: Option<u64>,
-    /// Most predictions on one connection: where the first layer is by conditional addition, what a client that cheats can learn of the
-    /// weights grows with them
-    #[arg(long, value_name = "N", default_value_t = Limits::default().inferences, value_parser = clap::value_parser!(u64).range(1..))]
+    /// What clients are taken for. hostile: they may do anything, so only protocols are run that protect the
+    /// model from them; semi-honest: they follow the protocol, and all are run, of which some send far less
+    #[arg(long, value_name = "hostile|semi-honest", default_value_t = Clients::default())]
+    clients: Clients,
+    /// Most predictions of a client in an hour, over all its connections, since what answers tell of the
+    /// model grows with their number. A client is its certificate where --tls-client-ca asks for one, else
+    /// its address
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     inferences: u64,
     /// Circuits that a client may have garbled ahead of its inputs (`infer --ahead`), so that an input is answered in one round
     /// trip. They are kept with the connection, and each is used once or never
@@ -59,11 +64,12 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self) -> Outcome {
+        let first_layers = self.first_layers()?;
+        let first_layers = &first_layers[..];
         let package = Package::read(&self.package)?;
         let secret = Secret::read(&self.secret, package.digest(), package.program().secret_bits())?;
         let circuit = Circuit::of_package(&package);
         let plan = Plan::new(&circuit.program, Role::Garbler);
-        let first_layers = self.first_layers.first_layer.0;
         let wanted = first_layers.contains(&FirstLayer::Oca);
         let oca = Some(&circuit.program).filter(|_| wanted).and_then(Oca::of);
         if oca.is_none() && !first_layers.contains(&FirstLayer::Gc) {
@@ -81,15 +87,16 @@ impl Serve {
         let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
+        report::say(self.trust(first_layers))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool };
         let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret.bits, offer };
-        let mut limits = Limits { inferences: self.inferences, ..self.timeouts.limits() };
+        let mut limits = Limits { clients: self.clients, ..self.timeouts.limits() };
         if let Some(idle) = self.idle.map(Duration::from_secs) {
             (limits.idle, limits.idle_ahead) = (idle, idle);
         }
-        let options =
-            ServerOptions { tls, limits, at_once: self.max_connections.into(), total: self.connections };
+        let (at_once, per_hour) = (self.max_connections.into(), Some(self.inferences));
+        let options = ServerOptions { tls, limits, at_once, per_hour, total: self.connections };
         net::serve(&listener, &model, &options, |event| {
             report::log(describe(&event));
             if let Event::Ended { result: Ok(served), elapsed, .. } = event {
@@ -97,6 +104,32 @@ impl Serve {
             }
         });
         Ok(())
+    }
+}
+
+impl Serve {
+    /// The protocols for first layers that are asked for and right for the clients.
+    fn first_layers(&self) -> Result<Vec<FirstLayer>, String> {
+        let asked = self.first_layers.first_layer;
+        let permitted: Vec<_> = asked.0.iter().copied().filter(|&form| self.clients.permit(form)).collect();
+        if permitted.is_empty() {
+            return Err(format!(
+                "--first-layer {asked} lets a client that cheats read weights, and --clients {} says that they may; use --first-layer gc, or --clients semi-honest if they are known not to",
+                self.clients
+            ));
+        }
+        Ok(permitted)
+    }
+
+    /// What clients are taken for and granted, in one line.
+    fn trust(&self, first_layers: &[FirstLayer]) -> String {
+        format!(
+            "clients are taken for {}: first layers by {}; each is granted {} inferences an hour, by {}",
+            self.clients,
+            FirstLayer::names(first_layers.iter().copied()),
+            report::grouped(self.inferences),
+            if self.tls.by_certificate() { "certificate" } else { "address" }
+        )
     }
 }
 

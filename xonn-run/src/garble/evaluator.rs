@@ -120,7 +120,8 @@ impl<'p> Evaluator<'p> {
         let mut active = Zeroizing::new(self.vectors.output().to_vec());
         length("bytes of the decoding", 16 * decoding.len(), super::DECODE_BYTES * active.len())?;
         self.hash.hash::<1>(OUTPUT_TWEAKS, &mut active);
-        // Every label is looked at, and none decides what is done next: the garbler can measure how long it takes.
+        // Every label is looked at, and none decides what is done next: the garbler can measure how long it
+        // takes.
         let (pairs, _) = decoding.as_chunks::<2>();
         let found = active.iter().zip(pairs);
         let found =

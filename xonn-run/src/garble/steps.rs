@@ -1,4 +1,5 @@
-//! Garbling and decoding run the same instructions whatever the garbler's bits, delta, labels and outputs are.
+//! Garbling and decoding run the same instructions whatever the garbler's bits, delta, labels and outputs
+//! are.
 
 use chacha20::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
@@ -15,8 +16,8 @@ fn random_bits(rng: &mut ChaCha20Rng, count: usize) -> Vec<bool> {
     (0..count).map(|_| rng.next_u32() & 1 == 1).collect()
 }
 
-/// A layer of several instances, and a netlist, which has its own gates side by side: XORs and ANDs with bits that the
-/// garbler knows, and of hidden wires.
+/// A layer of several instances, and a netlist, which has its own gates side by side: XORs and ANDs with bits
+/// that the garbler knows, and of hidden wires.
 fn programs() -> [Program; 2] {
     let layer = FirstLayerShape { also_bits: true, ..FirstLayerShape::dense(3, 4, 5) };
     let mut b = Builder::new();

@@ -150,7 +150,8 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes to `to`, which is as long as the layout of `ands` says. `dice`: seed of the garbler's random bits, and where its counters begin.
+    /// Writes to `to`, which is as long as the layout of `ands` says. `dice`: seed of the garbler's random
+    /// bits, and where its counters begin.
     pub fn new(
         to: &'a mut Ciphertexts,
         scheme: Scheme,

@@ -77,8 +77,9 @@ impl<'b> Unpacker<'b> {
     }
 }
 
-/// `count` numbers of `bits` bits each from a block of an OT's stream: the block's own bits if they suffice, else the
-/// bits of [`Prg`] with the block as seed and its counters from `base` on. Wiped when it is dropped or filled again.
+/// `count` numbers of `bits` bits each from a block of an OT's stream: the block's own bits if they suffice,
+/// else the bits of [`Prg`] with the block as seed and its counters from `base` on. Wiped when it is dropped
+/// or filled again.
 #[derive(Default)]
 pub(super) struct Numbers {
     blocks: Zeroizing<Vec<Block>>,

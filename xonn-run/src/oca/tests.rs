@@ -241,8 +241,8 @@ fn programs_without_sums_or_with_too_many_have_no_form() {
     assert!(Oca::of(&many.program().unwrap()).is_none());
 }
 
-/// The same keys under two sessions' ids: what is sent of numbers that take more than a block differs, since their streams
-/// have counters of their own.
+/// The same keys under two sessions' ids: what is sent of numbers that take more than a block differs, since
+/// their streams have counters of their own.
 #[test]
 fn streams_of_other_sessions_have_counters_of_their_own() {
     let shape = FirstLayerShape { positions: 40, filters: 3, taps: 4, ..FirstLayerShape::dense(13, 8, 5) };

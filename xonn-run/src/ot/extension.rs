@@ -81,8 +81,9 @@ impl Progress {
     }
 }
 
-/// Step 4: SHA-256 of the hashes of the 128 columns, column 0 first, which is sent; and a key that both hosts have when the
-/// check has passed, and nobody else: what is sent of the hashes is a digest, and the columns are masked by random blocks.
+/// Step 4: SHA-256 of the hashes of the 128 columns, column 0 first, which is sent; and a key that both hosts
+/// have when the check has passed, and nobody else: what is sent of the hashes is a digest, and the columns
+/// are masked by random blocks.
 fn digest_of(session: &SessionId, hashes: impl Iterator<Item = Block>) -> ([u8; 32], Zeroizing<Block>) {
     let mut all = Zeroizing::new(Vec::with_capacity(COLUMNS));
     all.extend(hashes);

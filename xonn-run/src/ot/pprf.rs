@@ -152,8 +152,8 @@ pub(super) fn nonce(session: &SessionId) -> Block {
     oracle_block("counters", session, &[])
 }
 
-/// In the upper half, which counters do not reach: node `x` of a level of a tree. The streams of leaves are those of a level of
-/// their own, [`LEAVES`].
+/// In the upper half, which counters do not reach: node `x` of a level of a tree. The streams of leaves are
+/// those of a level of their own, [`LEAVES`].
 pub(super) fn tweak(tree: usize, level: usize, x: usize) -> Block {
     Block::from(((tree as u128) << 32 | (level as u128) << 16 | x as u128) << 64)
 }

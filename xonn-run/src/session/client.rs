@@ -9,7 +9,7 @@ use xonn_circuits::program::package::{Digest, Package};
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Limits, Offer, Traffic, first_layer};
+use super::{Clients, Limits, Offer, Traffic, first_layer};
 use crate::garble::plan::Plan;
 use crate::garble::{Ciphertexts, EvaluateError, Scheme};
 use crate::oca::{self, FirstLayer, Oca};
@@ -28,6 +28,7 @@ pub struct Greeted<T: Transport> {
     digest: Digest,
     scheme: Scheme,
     form: FirstLayer,
+    clients: Clients,
     ahead: u16,
 }
 
@@ -160,7 +161,8 @@ fn exchange<T: Transport>(
             let session = msgs::session_id(hello, &answer);
             let (scheme, form) = (answer.scheme, answer.first_layer);
             let (digest, ahead) = (answer.digest, answer.ahead);
-            let greeted = Greeted { channel, session, digest, scheme, form, ahead };
+            let clients = answer.clients;
+            let greeted = Greeted { channel, session, digest, scheme, form, clients, ahead };
             if ahead > hello.ahead {
                 let reason = format!(
                     "the server garbles {ahead} circuits ahead, this client asked for {}",
@@ -204,6 +206,11 @@ impl<T: Transport> Greeted<T> {
     /// The protocol for first layers that the server chose.
     pub fn first_layer(&self) -> FirstLayer {
         self.form
+    }
+
+    /// What the server takes its clients for.
+    pub fn clients(&self) -> Clients {
+        self.clients
     }
 
     /// How many circuits can be held ahead of inputs on this connection: at most what was offered, 0 if the server prepares none.
@@ -343,11 +350,12 @@ impl<T: Transport> Session<'_, T> {
     /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `plan` is of [`Greeted::program`], `input` are
     /// the circuit's bits. After an error the session is over and the server is told.
     ///
-    /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn, since a server that garbles
-    /// one label of an input bit wrongly would learn the bit. So it is not told, and the session goes on; from then on inputs are
-    /// replaced by zeros, and the same error comes for each. A caller that would have asked more has to go on asking, and then to
-    /// leave as it would have left: [`Session::ask_all`] and [`Session::ask_as_they_come`] see to that, and are what to call for
-    /// more than one question. Dropping the session says goodbye.
+    /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn,
+    /// since a server that garbles one label of an input bit wrongly would learn the bit. So it is not told,
+    /// and the session goes on; from then on inputs are replaced by zeros, and the same error comes for each.
+    /// A caller that would have asked more has to go on asking, and then to leave as it would have left:
+    /// [`Session::ask_all`] and [`Session::ask_as_they_come`] see to that, and are what to call for more than
+    /// one question. Dropping the session says goodbye.
     ///
     /// # Errors
     /// [`SessionError`].

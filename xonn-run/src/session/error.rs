@@ -47,6 +47,9 @@ pub enum SessionError {
     /// The two hosts do not agree on what they run.
     #[error("mismatch: {0}")]
     Mismatch(String),
+    /// The client has had as many inferences as it is granted for now.
+    #[error("{0}")]
+    Exhausted(String),
     /// The peer ended the session and said why.
     #[error("the peer refused: {0}")]
     Refused(String),
@@ -65,7 +68,7 @@ impl SessionError {
     #[must_use]
     pub fn for_peer(&self) -> Option<String> {
         match self {
-            Self::Mismatch(text) => Some(text.clone()),
+            Self::Mismatch(text) | Self::Exhausted(text) => Some(text.clone()),
             Self::Misbehaved { doing, reason } => Some(format!("while {doing}: {reason}")),
             Self::TimedOut { doing, limit } => Some(format!("{doing} took longer than {limit:?}")),
             Self::Ot(_) => Some("a check of oblivious transfer failed".into()),

@@ -1,4 +1,5 @@
-//! Somebody who listens without TLS: the label of an output that the garbler knows is public, and must not open it.
+//! Somebody who listens without TLS: the label of an output that the garbler knows is public, and must not
+//! open it.
 
 use xonn_circuits::builder::Builder;
 use xonn_run::block::{Block, Tccr};
@@ -30,7 +31,8 @@ fn known_outputs() -> Fixture {
     fixture
 }
 
-/// What somebody reads who takes all labels for 0: for each output bit its value, if one of the hashes is that of 0.
+/// What somebody reads who takes all labels for 0: for each output bit its value, if one of the hashes is
+/// that of 0.
 fn read(start: &[u8], decoding: &[u8]) -> Vec<Option<bool>> {
     let hash = Tccr::new(Block::from_bytes(*start.first_chunk().expect("a start point")));
     let decoding = Block::vec_from_bytes(decoding).expect("whole blocks");

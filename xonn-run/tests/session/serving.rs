@@ -43,7 +43,7 @@ fn with_server(
         };
         events.lock().expect("no holder panics").push(line);
     };
-    let options = ServerOptions { tls: None, limits, at_once, total: Some(total) };
+    let options = ServerOptions { tls: None, limits, at_once, per_hour: None, total: Some(total) };
     std::thread::scope(|scope| {
         scope.spawn(|| net::serve(&listener, &model, &options, report));
         clients(&address);

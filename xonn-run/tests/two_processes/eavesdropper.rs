@@ -99,8 +99,8 @@ fn a_server_does_not_see_that_a_number_has_no_code() {
     }
 }
 
-/// The same where names of files come late: a file whose numbers do not fit is asked for as if they did, and counts as one of
-/// those that `--limit` allows.
+/// The same where names of files come late: a file whose numbers do not fit is asked for as if they did, and
+/// counts as one of those that `--limit` allows.
 #[test]
 fn a_server_does_not_see_that_a_named_file_does_not_fit() {
     let model = Model::new(MASKS);
@@ -123,8 +123,8 @@ fn a_server_does_not_see_that_a_named_file_does_not_fit() {
     }
 }
 
-/// A server that garbles one label wrongly on purpose learns a bit if it sees which evaluations fail: so it sees the same
-/// whichever failed, the first, one in between or the last, and whether names come late or not.
+/// A server that garbles one label wrongly on purpose learns a bit if it sees which evaluations fail: so it
+/// sees the same whichever failed, the first, one in between or the last, and whether names come late or not.
 #[test]
 fn a_server_does_not_see_that_an_evaluation_failed() {
     let model = Model::new(MASKS);
@@ -156,7 +156,8 @@ fn a_server_does_not_see_that_an_evaluation_failed() {
     }
 }
 
-/// What a client does with an answer takes time that depends on it: so it does nothing before the last question has left.
+/// What a client does with an answer takes time that depends on it: so it does nothing before the last
+/// question has left.
 #[test]
 fn nothing_is_made_of_answers_before_the_last_question_has_left() {
     let model = Model::new(MASKS);

@@ -9,8 +9,9 @@ use super::lanes::Lanes;
 /// busy.
 const WIDE: usize = 8;
 
-/// Fills `out` with the encryptions under `key` of `base ^ first`, `base ^ (first + 1)`, ... (the counter modulo 2^64). The round
-/// keys are wiped from the stack; what the compiler spilled of them elsewhere is out of reach.
+/// Fills `out` with the encryptions under `key` of `base ^ first`, `base ^ (first + 1)`, ... (the counter
+/// modulo 2^64). The round keys are wiped from the stack; what the compiler spilled of them elsewhere is out
+/// of reach.
 ///
 /// # Safety
 /// The instructions of `V` must be enabled in the caller, see [`Lanes`].
@@ -48,7 +49,8 @@ pub(super) unsafe fn fill<V: Lanes>(key: Block, base: Block, first: u64, out: &m
 /// Overwrites round keys or what they made, in a way that is not optimised away.
 #[inline(always)]
 fn wipe<T: Copy, const N: usize>(secret: &mut [T; N]) {
-    // SAFETY: blocks and vectors of them are valid whatever their bytes are, zeros too, and the pointer is to one of the array.
+    // SAFETY: blocks and vectors of them are valid whatever their bytes are, zeros too, and the pointer is to
+    // one of the array.
     secret.iter_mut().for_each(|one| unsafe { core::ptr::write_volatile(one, core::mem::zeroed()) });
     core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
 }

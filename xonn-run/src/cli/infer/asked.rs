@@ -124,8 +124,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Names of files that come on standard input. Each gives one line for each of its samples, whatever came of it, so that the
-/// time between two of them does not tell.
+/// Names of files that come on standard input. Each gives one line for each of its samples, whatever came of
+/// it, so that the time between two of them does not tell.
 impl Questions for Asked<'_> {
     fn ready(&mut self, circuits: usize) {
         report::log(format_args!("ready, with {circuits} circuits; reading file names from standard input"));
@@ -135,7 +135,8 @@ impl Questions for Asked<'_> {
         loop {
             let file = match self.names.next()? {
                 Ok(name) => Loaded::read(PathBuf::from(name)),
-                // A line that is no text is one that somebody can type again; anything else is the end of them.
+                // A line that is no text is one that somebody can type again; anything else is the end of
+                // them.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(error.into()),
                 Err(error) => {
                     self.wrong.get_or_insert(format!("standard input: {error}"));

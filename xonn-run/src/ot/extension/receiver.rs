@@ -104,7 +104,8 @@ impl Receiver {
 }
 
 impl PendingReceiver {
-    /// A key of this extension that the server has, too, and nobody who listens: [`crate::ot::SenderKeys::shared_key`].
+    /// A key of this extension that the server has, too, and nobody who listens:
+    /// [`crate::ot::SenderKeys::shared_key`].
     #[must_use]
     pub fn shared_key(&self) -> Zeroizing<Block> {
         self.shared_key.clone()

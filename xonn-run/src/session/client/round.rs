@@ -72,8 +72,8 @@ impl<T: Transport> Session<'_, T> {
         self.decode(plan, evaluator, (hash, &key))
     }
 
-    /// OTs of labels: the hash with the garbler's start point, the key that masks the decoding, and the active label of each
-    /// choice.
+    /// OTs of labels: the hash with the garbler's start point, the key that masks the decoding, and the
+    /// active label of each choice.
     pub(super) fn labels(
         &mut self,
         choices: &[bool],

@@ -1,9 +1,10 @@
 //! All questions of a connection, from the first to the goodbye.
 //!
-//! A server may garble on purpose so that an evaluation fails for one value of an input bit, and may send an encoding under
-//! which some numbers have no code. It learns the bit if the client then acts in another way than it would have. So what
-//! drives the questions is here, not with whoever asks: after a failure it goes on to the end on zeros, in the same messages,
-//! and says goodbye before it tells. A front end cannot stop early by mistake.
+//! A server may garble on purpose so that an evaluation fails for one value of an input bit, and may send an
+//! encoding under which some numbers have no code. It learns the bit if the client then acts in another way
+//! than it would have. So what drives the questions is here, not with whoever asks: after a failure it goes
+//! on to the end on zeros, in the same messages, and says goodbye before it tells. A front end cannot stop
+//! early by mistake.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,8 @@ pub struct Question {
 }
 
 impl Question {
-    /// The input's bits. Unless it `fits`, some of it has no code: zeros are asked about in its place, and there is no
-    /// answer.
+    /// The input's bits. Unless it `fits`, some of it has no code: zeros are asked about in its place, and
+    /// there is no answer.
     #[must_use]
     pub fn new(bits: Zeroizing<Vec<bool>>, fits: bool) -> Self {
         Self { bits, fits }
@@ -51,8 +52,8 @@ pub type Answer = Result<Vec<bool>, Unanswered>;
 
 /// Where questions come from while a client waits, and who is told at once.
 ///
-/// What it does next must not depend on whether there was an answer: the server sees when the next question comes, and
-/// whether.
+/// What it does next must not depend on whether there was an answer: the server sees when the next question
+/// comes, and whether.
 pub trait Questions {
     /// Circuits are ready, this many, and a question may take any time to come.
     fn ready(&mut self, circuits: usize);
@@ -67,7 +68,8 @@ pub trait Questions {
 /// What came of all questions.
 #[must_use]
 pub struct Finished {
-    /// An answer for each question that was asked, in order, and how long it took from when its input was there.
+    /// An answer for each question that was asked, in order, and how long it took from when its input was
+    /// there.
     pub answers: Vec<(Answer, Duration)>,
     /// What each circuit took that was prepared.
     pub preparing: Vec<Duration>,
@@ -78,8 +80,9 @@ pub struct Finished {
 }
 
 impl<T: Transport> Session<'_, T> {
-    /// Asks `questions` one after the other, with up to `most` circuits prepared ahead, says goodbye, and then tells what
-    /// came of them. `plan` is of [`super::Greeted::program`], `done` is called after each question.
+    /// Asks `questions` one after the other, with up to `most` circuits prepared ahead, says goodbye, and
+    /// then tells what came of them. `plan` is of [`super::Greeted::program`], `done` is called after each
+    /// question.
     pub fn ask_all(
         self,
         plan: &Plan<'_>,
@@ -93,8 +96,8 @@ impl<T: Transport> Session<'_, T> {
         self.ask(plan, &mut questions, (count, most), false, rng)
     }
 
-    /// The same for questions that come one by one, `limit` at most; each answer is told at once. It ends when no more
-    /// questions come, and for nothing else but a connection that fails.
+    /// The same for questions that come one by one, `limit` at most; each answer is told at once. It ends
+    /// when no more questions come, and for nothing else but a connection that fails.
     pub fn ask_as_they_come(
         self,
         plan: &Plan<'_>,

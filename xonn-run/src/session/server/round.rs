@@ -33,7 +33,8 @@ pub(super) struct Round<'a, 'p> {
 /// What is left of a circuit when its tables are sent. Wiped on drop.
 pub(super) struct Garbled {
     pub delta: Block,
-    /// What lets the client read its output, once its input is fixed; under a key that both hosts have of the labels' OTs.
+    /// What lets the client read its output, once its input is fixed; under a key that both hosts have of the
+    /// labels' OTs.
     pub decoding: Vec<Block>,
 }
 
