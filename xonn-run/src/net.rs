@@ -1,28 +1,24 @@
 //! TCP around sessions: a server with bounded connections, and a client's connection.
 
 pub mod allowance;
+pub mod door;
+mod places;
 pub mod tls;
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 
 use self::allowance::{Allowances, ClientId};
+use self::door::Door;
+use self::places::Places;
 use self::tls::{ClientTls, Connection, ServerTls};
 use crate::session::server::{self, Allowance, Greeted, Model, Served};
 use crate::session::{Limits, SessionError};
-
-/// Connections of one address that have not said what they want yet; more are closed.
-pub const HALF_OPEN: usize = 8;
-
-/// Most of them together: a peer may have many addresses, and each holds a thread.
-pub const HALF_OPEN_ALL: usize = 256;
 
 /// How often a listener is asked that cannot be waited for.
 const POLL: Duration = Duration::from_millis(2);
@@ -34,8 +30,12 @@ pub struct ServerOptions {
     pub tls: Option<ServerTls>,
     /// What each client is granted.
     pub limits: Limits,
-    /// Clients served at the same time; more are turned away.
+    /// Clients served at the same time; more wait.
     pub at_once: usize,
+    /// Clients that wait for one of these places, in the order in which they came; more are turned away.
+    pub queue: usize,
+    /// Connections that have not said what they want yet; for one more the oldest is closed.
+    pub half_open: usize,
     /// Inferences that a client is granted in an hour over all its connections, or none for as many as it
     /// wants.
     pub per_hour: Option<u64>,
@@ -59,7 +59,7 @@ pub enum Event<'a> {
         /// The client.
         peer: SocketAddr,
     },
-    /// A connection was closed because too many, from its address or in all, have not said what they want yet.
+    /// A connection was closed because another came, and it was the oldest of many that have not said what they want.
     HalfOpen {
         /// Who connected.
         peer: SocketAddr,
@@ -80,7 +80,9 @@ pub fn serve(
     options: &ServerOptions,
     report: impl Fn(Event<'_>) + Sync,
 ) {
-    let (places, half_open, report) = (Places::new(options), HalfOpen::default(), &report);
+    let (at_once, total) = (options.at_once, options.total);
+    let places = Places::new(at_once, options.queue, options.limits.queue, total);
+    let (door, report) = (Door::new(options.half_open), &report);
     let allowances = Allowances::new(options.per_hour.unwrap_or(u64::MAX));
     // A listener that has to notice the last client's goodbye cannot wait in the system for another one.
     let polled = options.total.is_some();
@@ -102,9 +104,15 @@ pub fn serve(
                     continue;
                 }
             };
-            let Some(ticket) = half_open.admit(peer) else {
-                report(Event::HalfOpen { peer });
-                continue;
+            let ticket = match door.admit(peer, &stream) {
+                Ok((ticket, left)) => {
+                    left.into_iter().for_each(|peer| report(Event::HalfOpen { peer }));
+                    ticket
+                }
+                Err(error) => {
+                    report(Event::AcceptFailed { error: &error });
+                    continue;
+                }
             };
             let (places, allowances) = (&places, &allowances);
             let started = std::thread::Builder::new().spawn_scoped(scope, move || {
@@ -112,19 +120,20 @@ pub fn serve(
                 // Who has not said a fitting hello, inside of TLS where there is TLS, takes no place from those who have.
                 let greeted = greet(stream, options.tls.as_ref(), model, &options.limits);
                 let result = match greeted {
-                    Ok(client) => {
-                        let Some(place) = places.take() else {
-                            report(Event::Full { peer });
-                            client.turn_away();
-                            return drop(ticket);
-                        };
+                    Ok(mut client) => {
                         drop(ticket);
+                        let Some(place) = places.take(|wait| client.wait(wait.before, wait.seconds)) else {
+                            report(Event::Full { peer });
+                            return client.turn_away();
+                        };
                         let id = ClientId::new(client.transport().peer_certificate(), peer.ip());
                         let allowance = Own { allowances, id };
                         let result = client.serve_within(&options.limits, &allowance, &mut fresh_rng());
                         drop(place);
                         result
                     }
+                    // It has been told of already.
+                    Err(_) if ticket.is_evicted() => return,
                     Err(error) => Err(error),
                 };
                 report(Event::Ended { peer, result: &result, elapsed: begin.elapsed() });
@@ -152,45 +161,6 @@ impl Allowance for Own<'_> {
     }
 }
 
-/// The connections that are served at the same time, and in all.
-struct Places {
-    at_once: usize,
-    taken: AtomicUsize,
-    /// Those that may still be served.
-    left: AtomicU64,
-}
-
-impl Places {
-    fn new(options: &ServerOptions) -> Self {
-        let left = options.total.unwrap_or(u64::MAX);
-        Self { at_once: options.at_once, taken: AtomicUsize::new(0), left: AtomicU64::new(left) }
-    }
-
-    /// Whether no more will be served.
-    fn all_given(&self) -> bool {
-        self.left.load(Ordering::Acquire) == 0
-    }
-
-    /// A place, if one is free.
-    fn take(&self) -> Option<Place<'_>> {
-        let free = |taken| (taken < self.at_once).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).ok()?;
-        let place = Place(self);
-        // Without a total the number is never used up.
-        self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).ok()?;
-        Some(place)
-    }
-}
-
-/// One of [`Places`], given back when dropped, even if a session's thread panics.
-struct Place<'a>(&'a Places);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 /// Serves the first client whose hello fits the model, and nobody else; what others wanted is told to `report`, so a port
 /// scan or a client with another circuit does not end the wait. Returns who was served, how it went, and how long it took.
 ///
@@ -204,15 +174,21 @@ pub fn serve_first(
     report: impl Fn(Event<'_>) + Sync,
 ) -> io::Result<(SocketAddr, Result<Served, SessionError>, Duration)> {
     listener.set_nonblocking(true)?;
-    let (half_open, report) = (HalfOpen::default(), &report);
+    let (door, report) = (Door::new(door::HALF_OPEN), &report);
     std::thread::scope(|scope| {
         let (fits, clients) = mpsc::channel();
         loop {
             match listener.accept() {
                 Ok((stream, peer)) => {
-                    let Some(ticket) = half_open.admit(peer) else {
-                        report(Event::HalfOpen { peer });
-                        continue;
+                    let ticket = match door.admit(peer, &stream) {
+                        Ok((ticket, left)) => {
+                            left.into_iter().for_each(|peer| report(Event::HalfOpen { peer }));
+                            ticket
+                        }
+                        Err(error) => {
+                            report(Event::AcceptFailed { error: &error });
+                            continue;
+                        }
                     };
                     let fits = fits.clone();
                     // It ends soon: a hello has a short limit.
@@ -220,6 +196,7 @@ pub fn serve_first(
                         let begin = Instant::now();
                         match greet(stream, tls, model, limits) {
                             Ok(client) => drop(fits.send((peer, client))),
+                            Err(_) if ticket.is_evicted() => {}
                             Err(error) => {
                                 report(Event::Ended { peer, result: &Err(error), elapsed: begin.elapsed() });
                             }
@@ -254,41 +231,6 @@ fn greet<'m>(
     let connection = blocking.and_then(|()| Connection::of_server(stream, tls));
     let doing = "accepting a connection";
     server::greet(connection.map_err(|source| SessionError::Transport { doing, source })?, model, limits)
-}
-
-/// Connections that have not said what they want yet, by address.
-#[derive(Default)]
-struct HalfOpen(Mutex<HashMap<IpAddr, usize>>);
-
-impl HalfOpen {
-    /// Counts a connection until the ticket is dropped; none if its address has [`HALF_OPEN`] already, or all have
-    /// [`HALF_OPEN_ALL`].
-    fn admit(&self, peer: SocketAddr) -> Option<Ticket<'_>> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = counts.get(&peer.ip()).copied().unwrap_or(0);
-        (here < HALF_OPEN && counts.values().sum::<usize>() < HALF_OPEN_ALL).then(|| {
-            counts.insert(peer.ip(), here + 1);
-            Ticket { of: self, address: peer.ip() }
-        })
-    }
-}
-
-/// One of [`HalfOpen`].
-struct Ticket<'a> {
-    of: &'a HalfOpen,
-    address: IpAddr,
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        let mut counts = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
-    }
 }
 
 /// Connects to a server, trying each address of its name.

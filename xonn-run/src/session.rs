@@ -97,6 +97,8 @@ pub struct Limits {
     pub idle_ahead: Duration,
     /// Most inferences on one connection.
     pub inferences: u64,
+    /// Longest time that a client waits for a place at a server that is full.
+    pub queue: Duration,
     /// What a server takes its clients for: of the protocols on offer it runs those that this permits.
     pub clients: Clients,
 }
@@ -109,6 +111,7 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             idle_ahead: Duration::from_secs(3600),
             inferences: 1 << 20,
+            queue: Duration::from_secs(600),
             clients: Clients::default(),
         }
     }

@@ -78,12 +78,16 @@ impl Infer {
         let begin = Instant::now();
         let stream = net::connect(&self.server, tls.as_ref(), limits.message)
             .map_err(|e| format!("cannot connect to {}: {e}", self.server))?;
+        let mut waiting = |before, seconds| report::log(waits(before, seconds));
         let (mut greeted, package) = match at_hand {
             Some(package) => {
                 let bits = package.program().input_bits();
-                (client::greet(stream, package.digest(), bits, offer, &limits, &mut rng)?, package)
+                let circuit = (package.digest(), bits);
+                (client::greet_in_turn(stream, circuit, offer, &limits, &mut waiting, &mut rng)?, package)
             }
-            None => client::greet_and_fetch(stream, self.digest, offer, &limits, &mut rng)?,
+            None => {
+                client::greet_and_fetch_in_turn(stream, self.digest, offer, &limits, &mut waiting, &mut rng)?
+            }
         };
         let program = package.program();
         if samples.is_none() && !late {
@@ -167,6 +171,19 @@ impl Infer {
             report::log(format_args!("{fits} circuits ahead fit into --ahead-memory {most}"));
         }
         Ok(fits.min(granted))
+    }
+}
+
+/// What a client is told that waits for a place.
+fn waits(before: u32, seconds: u32) -> String {
+    let clients = match before {
+        0 => "this client is the next".to_owned(),
+        1 => "1 client is before this one".to_owned(),
+        more => format!("{more} clients are before this one"),
+    };
+    match seconds {
+        0 => format!("the server is full, {clients}"),
+        seconds => format!("the server is full, {clients}; it is likely to take {seconds} s"),
     }
 }
 

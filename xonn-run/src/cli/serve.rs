@@ -12,6 +12,7 @@ use xonn_circuits::program::secret::Secret;
 use super::tls::ServerFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
+use crate::net::door::HALF_OPEN;
 use crate::net::{self, Event, ServerOptions};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::server::{Model, Shared};
@@ -28,9 +29,15 @@ pub struct Serve {
     /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7070")]
     listen: String,
-    /// Clients served at the same time; more are turned away
+    /// Clients served at the same time; more wait for a place
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: u16,
+    /// Clients that wait for a place, at most ten minutes, and are told how long it is likely to take; more are turned away
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    queue: u16,
+    /// Connections that have not said what they want yet; for one more the oldest is closed
+    #[arg(long, value_name = "N", default_value_t = HALF_OPEN as u16, value_parser = clap::value_parser!(u16).range(1..))]
+    half_open: u16,
     /// End after this many clients whose hello fitted
     #[arg(long, value_name = "N")]
     connections: Option<u64>,
@@ -96,7 +103,9 @@ impl Serve {
             (limits.idle, limits.idle_ahead) = (idle, idle);
         }
         let (at_once, per_hour) = (self.max_connections.into(), Some(self.inferences));
-        let options = ServerOptions { tls, limits, at_once, per_hour, total: self.connections };
+        let (queue, half_open) = (self.queue.into(), self.half_open.into());
+        let options =
+            ServerOptions { tls, limits, at_once, queue, half_open, per_hour, total: self.connections };
         net::serve(&listener, &model, &options, |event| {
             report::log(describe(&event));
             if let Event::Ended { result: Ok(served), elapsed, .. } = event {
@@ -158,12 +167,10 @@ pub fn describe(event: &Event<'_>) -> String {
         Event::Ended { peer, result: Err(error), elapsed } => {
             format!("{peer}: failed after {}: {}", report::time(*elapsed), report::sentence(error))
         }
-        Event::Full { peer } => format!("{peer}: turned away, the server is full"),
-        Event::HalfOpen { peer } => format!(
-            "{peer}: closed, {} connections of its address or {} in all have not said a word yet",
-            net::HALF_OPEN,
-            net::HALF_OPEN_ALL
-        ),
+        Event::Full { peer } => format!("{peer}: turned away, no place was free for it"),
+        Event::HalfOpen { peer } => {
+            format!("{peer}: closed, it was the oldest of many connections that have not said a word")
+        }
         Event::AcceptFailed { error } => format!("a connection could not be accepted: {error}"),
     }
 }

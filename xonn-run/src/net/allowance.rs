@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
+use super::door::prefix;
+
 /// From a client's first inference until it is counted anew.
 pub const WINDOW: Duration = Duration::from_secs(3600);
 
@@ -30,12 +32,9 @@ impl ClientId {
     /// By the certificate that the client showed, or else its address.
     #[must_use]
     pub fn new(certificate: Option<&[u8]>, address: IpAddr) -> Self {
-        match (certificate, address.to_canonical()) {
-            (Some(certificate), _) => Self::Certificate(Sha256::digest(certificate).into()),
-            (None, IpAddr::V6(address)) => {
-                Self::Address(IpAddr::V6((address.to_bits() & u128::MAX << 64).into()))
-            }
-            (None, address) => Self::Address(address),
+        match certificate {
+            Some(certificate) => Self::Certificate(Sha256::digest(certificate).into()),
+            None => Self::Address(prefix(address)),
         }
     }
 

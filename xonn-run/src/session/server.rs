@@ -144,6 +144,13 @@ pub fn greet<'m, T: Transport>(
 }
 
 impl<T: Transport> Greeted<'_, T> {
+    /// Tells the client that it has to wait; whether it is still there.
+    pub fn wait(&mut self, before: u32, seconds: u32) -> bool {
+        let (doing, numbers) = ("having a client wait", [before.to_le_bytes(), seconds.to_le_bytes()]);
+        let sent = self.channel.send(Kind::Wait, numbers.as_flattened(), doing);
+        sent.and_then(|()| self.channel.flush(doing)).is_ok()
+    }
+
     /// Tells the client that there is no room for it.
     pub fn turn_away(mut self) {
         self.channel.refuse(&SessionError::Mismatch("the server is full, try again later".into()));

@@ -170,6 +170,8 @@ fn a_client_that_is_turned_away_hears_it_inside_of_tls() {
         tls: Some(tls),
         limits: Limits::default(),
         at_once: 1,
+        queue: 0,
+        half_open: 8,
         per_hour: None,
         total: Some(2),
     };
