@@ -6,8 +6,9 @@ mod places;
 pub mod tls;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::mpsc;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
@@ -19,6 +20,9 @@ use self::places::Places;
 use self::tls::{ClientTls, Connection, ServerTls};
 use crate::session::server::{self, Allowance, Greeted, Model, Served};
 use crate::session::{Limits, SessionError};
+
+/// The port of a server if none is named.
+pub const PORT: u16 = 7070;
 
 /// How often a listener is asked that cannot be waited for.
 const POLL: Duration = Duration::from_millis(2);
@@ -39,6 +43,9 @@ pub struct ServerOptions {
     /// Inferences that a client is granted in an hour over all its connections, or none for as many as it
     /// wants.
     pub per_hour: Option<u64>,
+    /// Set to have no more clients accepted; those that are served stay, those that wait for a place are
+    /// turned away. A listener that waits for a client has to be connected to once, to notice.
+    pub stop: Arc<AtomicBool>,
     /// Clients after which the server ends, or none. Who does not greet is none.
     pub total: Option<u64>,
 }
@@ -59,7 +66,8 @@ pub enum Event<'a> {
         /// The client.
         peer: SocketAddr,
     },
-    /// A connection was closed because another came, and it was the oldest of many that have not said what they want.
+    /// A connection was closed because another came, and it was the oldest of many that have not said what
+    /// they want.
     HalfOpen {
         /// Who connected.
         peer: SocketAddr,
@@ -90,7 +98,7 @@ pub fn serve(
         return report(Event::AcceptFailed { error: &error });
     }
     std::thread::scope(|scope| {
-        while !places.all_given() {
+        while !places.all_given() && !options.stop.load(Ordering::Acquire) {
             let (stream, peer) = match listener.accept() {
                 Ok(connection) => connection,
                 Err(error) if polled && error.kind() == io::ErrorKind::WouldBlock => {
@@ -104,6 +112,9 @@ pub fn serve(
                     continue;
                 }
             };
+            if options.stop.load(Ordering::Acquire) {
+                break;
+            }
             let ticket = match door.admit(peer, &stream) {
                 Ok((ticket, left)) => {
                     left.into_iter().for_each(|peer| report(Event::HalfOpen { peer }));
@@ -140,6 +151,14 @@ pub fn serve(
             });
             if let Err(error) = started {
                 report(Event::AcceptFailed { error: &error });
+            }
+        }
+        places.close();
+        // Whoever comes while others are still served is let go at once, and not left to wait for an answer.
+        while options.stop.load(Ordering::Acquire) && places.busy() && listener.set_nonblocking(true).is_ok()
+        {
+            if listener.accept().is_err() {
+                std::thread::sleep(POLL);
             }
         }
     });
@@ -233,6 +252,17 @@ fn greet<'m>(
     server::greet(connection.map_err(|source| SessionError::Transport { doing, source })?, model, limits)
 }
 
+/// The address with [`PORT`] if it names none: `host`, `host:port`, an address of IPv6 with or without
+/// brackets.
+#[must_use]
+pub fn with_port(server: &str) -> String {
+    match server.rsplit_once(':') {
+        _ if server.parse::<Ipv6Addr>().is_ok() => format!("[{server}]:{PORT}"),
+        Some((host, _)) if !host.contains(':') || host.ends_with(']') => server.to_owned(),
+        _ => format!("{server}:{PORT}"),
+    }
+}
+
 /// Connects to a server, trying each address of its name.
 ///
 /// # Errors
@@ -255,4 +285,24 @@ pub fn connect(server: &str, tls: Option<&ClientTls>, limit: Duration) -> io::Re
 #[must_use]
 pub fn fresh_rng() -> ChaCha20Rng {
     ChaCha20Rng::from_rng(&mut rand::rng())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_a_port_has_the_usual_one() {
+        for (named, meant) in [
+            ("host", "host:7070"),
+            ("host.example:1", "host.example:1"),
+            ("10.0.0.1", "10.0.0.1:7070"),
+            ("::1", "[::1]:7070"),
+            ("2001:db8::1", "[2001:db8::1]:7070"),
+            ("[::1]:80", "[::1]:80"),
+            ("[::1]", "[::1]:7070"),
+        ] {
+            assert_eq!(with_port(named), meant);
+        }
+    }
 }

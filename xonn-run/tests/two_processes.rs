@@ -6,6 +6,9 @@ mod ahead;
 mod command;
 #[path = "two_processes/eavesdropper.rs"]
 mod eavesdropper;
+#[cfg(unix)]
+#[path = "two_processes/ending.rs"]
+mod ending;
 #[path = "two_processes/layer.rs"]
 mod layer;
 #[path = "two_processes/model.rs"]

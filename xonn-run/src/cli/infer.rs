@@ -2,10 +2,13 @@
 
 mod asked;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use chacha20::ChaCha20Rng;
 use clap::Args;
+use rand::Rng;
 use serde_json::json;
 use xonn_circuits::knowledge::AndCosts;
 use xonn_circuits::program::package::{Digest, Package};
@@ -17,15 +20,20 @@ use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::Scheme;
 use crate::garble::plan::{Plan, Role};
 use crate::net;
+use crate::net::tls::{ClientTls, Connection};
 use crate::oca::{FirstLayer, Oca};
-use crate::session::client;
+use crate::session::client::{self, Greeted};
 use crate::session::{Clients, Offer, SessionError, Traffic};
 
 #[derive(Args)]
 pub struct Infer {
-    /// Address of the server
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7070")]
+    /// Address of the server; the port is 7070 if none is named
+    #[arg(long, value_name = "HOST[:PORT]", default_value = "127.0.0.1:7070")]
     server: String,
+    /// Try again up to N times, after a while that doubles, if the server cannot be reached or is full. Never
+    /// once an input has left: the server would see that something went wrong
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retry: u32,
     /// The package, if this host has it; else the server sends it
     #[arg(long, value_name = "NAME.xonn", conflicts_with = "digest")]
     package: Option<PathBuf>,
@@ -58,7 +66,6 @@ pub struct Infer {
 
 impl Infer {
     pub fn run(self) -> Outcome {
-        let limits = self.timeouts.limits();
         let (schemes, first_layers) = (&self.schemes.scheme[..], self.first_layers.first_layer.0);
         let offer = Offer { schemes, first_layers, ahead: self.ahead };
         let mut rng = net::fresh_rng();
@@ -74,21 +81,27 @@ impl Infer {
             return Err(files[*file].unfit(encoding, sample).into());
         }
 
-        let tls = self.tls.tls(&self.server)?;
+        let server = net::with_port(&self.server);
+        let tls = self.tls.tls(&server)?;
         let begin = Instant::now();
-        let stream = net::connect(&self.server, tls.as_ref(), limits.message)
-            .map_err(|e| format!("cannot connect to {}: {e}", self.server))?;
-        let mut waiting = |before, seconds| report::log(waits(before, seconds));
-        let (mut greeted, package) = match at_hand {
-            Some(package) => {
-                let bits = package.program().input_bits();
-                let circuit = (package.digest(), bits);
-                (client::greet_in_turn(stream, circuit, offer, &limits, &mut waiting, &mut rng)?, package)
-            }
-            None => {
-                client::greet_and_fetch_in_turn(stream, self.digest, offer, &limits, &mut waiting, &mut rng)?
+        let mut tries = 0;
+        let (mut greeted, fetched) = loop {
+            match self.greet(&server, tls.as_ref(), at_hand.as_ref(), offer, &mut rng) {
+                Ok(greeted) => break greeted,
+                Err(Failed { error, transient }) if transient && tries < self.retry => {
+                    let wait = backoff(tries, &mut rng);
+                    tries += 1;
+                    report::log(format_args!(
+                        "{error}; try {tries} of {} in {}",
+                        self.retry,
+                        report::time(wait)
+                    ));
+                    std::thread::sleep(wait);
+                }
+                Err(Failed { error, .. }) => return Err(error.into()),
             }
         };
+        let package = fetched.or(at_hand).expect("it is fetched if it is not at hand");
         let program = package.program();
         if samples.is_none() && !late {
             samples = Some(self.files.encoded(&files, program.input()));
@@ -156,7 +169,51 @@ impl Infer {
     }
 }
 
+/// A try that failed, and whether another one may not.
+struct Failed {
+    error: String,
+    transient: bool,
+}
+
+impl From<SessionError> for Failed {
+    fn from(error: SessionError) -> Self {
+        Self { transient: error.is_transient(), error: report::sentence(&error) }
+    }
+}
+
 impl Infer {
+    /// Connects and says hello; with the package if it came from the server.
+    fn greet(
+        &self,
+        server: &str,
+        tls: Option<&ClientTls>,
+        at_hand: Option<&Package>,
+        offer: Offer<'_>,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<(Greeted<Connection>, Option<Package>), Failed> {
+        let limits = self.timeouts.limits();
+        let stream = net::connect(server, tls, limits.message).map_err(|e| {
+            let kinds = [ErrorKind::NotFound, ErrorKind::InvalidInput];
+            Failed {
+                transient: !kinds.contains(&e.kind()),
+                error: format!("cannot connect to {server}: {e}"),
+            }
+        })?;
+        let mut waiting = |before, seconds| report::log(waits(before, seconds));
+        Ok(match at_hand {
+            Some(package) => {
+                let circuit = (package.digest(), package.program().input_bits());
+                (client::greet_in_turn(stream, circuit, offer, &limits, &mut waiting, rng)?, None)
+            }
+            None => {
+                let wanted = self.digest;
+                let (greeted, package) =
+                    client::greet_and_fetch_in_turn(stream, wanted, offer, &limits, &mut waiting, rng)?;
+                (greeted, Some(package))
+            }
+        })
+    }
+
     /// Circuits ahead that fit into `--ahead-memory`, of `granted`; each takes so many bytes.
     fn room(&self, each: u64, granted: usize) -> Result<usize, String> {
         let most = self.ahead_memory;
@@ -172,6 +229,13 @@ impl Infer {
         }
         Ok(fits.min(granted))
     }
+}
+
+/// How long to wait after so many tries: half a second, doubled each time up to half a minute, and less by
+/// chance, so that clients that were turned away together do not come back together.
+fn backoff(tries: u32, rng: &mut ChaCha20Rng) -> Duration {
+    let most = Duration::from_millis(500).saturating_mul(1 << tries.min(10)).min(Duration::from_secs(30));
+    most.mul_f64(0.5 + 0.5 * f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }
 
 /// What a client is told that waits for a place.

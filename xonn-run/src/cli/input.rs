@@ -56,7 +56,8 @@ impl Loaded {
     /// who can measure how long it takes.
     ///
     /// # Errors
-    /// If the file's shape is not that of the package's samples. A number that has no code is none, see [`Sample::fits`].
+    /// If the file's shape is not that of the package's samples. A number that has no code is none, see
+    /// [`Sample::fits`].
     pub fn samples(&self, encoding: &InputEncoding, limit: usize) -> Result<Vec<Sample>, String> {
         let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
         let samples = self.x.samples_of(&shape).map_err(|e| format!("{}: {e}", self.path.display()))?;

@@ -1,8 +1,10 @@
 //! `xonn-run serve`.
 
 use std::error::Error;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -32,12 +34,17 @@ pub struct Serve {
     /// Clients served at the same time; more wait for a place
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: u16,
-    /// Clients that wait for a place, at most ten minutes, and are told how long it is likely to take; more are turned away
+    /// Clients that wait for a place, at most ten minutes, and are told how long it is likely to take; more
+    /// are turned away
     #[arg(long, value_name = "N", default_value_t = 256)]
     queue: u16,
     /// Connections that have not said what they want yet; for one more the oldest is closed
     #[arg(long, value_name = "N", default_value_t = HALF_OPEN as u16, value_parser = clap::value_parser!(u16).range(1..))]
     half_open: u16,
+    /// On SIGTERM or Ctrl-C: the longest time that clients which are being served still get, in seconds. No
+    /// further ones are accepted. A second signal ends at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    grace: u64,
     /// End after this many clients whose hello fitted
     #[arg(long, value_name = "N")]
     connections: Option<u64>,
@@ -93,6 +100,10 @@ impl Serve {
         let shared = shared.map(|(oca, plan)| Shared { oca, plan, ahead: ahead.as_ref() });
         let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
+        // Whoever reads that it listens may ask it to end.
+        let (stop, totals) = (Arc::default(), Arc::new(Totals::default()));
+        let grace = Duration::from_secs(self.grace);
+        drain_on_signal(listener.local_addr()?, Arc::clone(&stop), grace, Arc::clone(&totals))?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
         report::say(self.trust(first_layers))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
@@ -104,14 +115,27 @@ impl Serve {
         }
         let (at_once, per_hour) = (self.max_connections.into(), Some(self.inferences));
         let (queue, half_open) = (self.queue.into(), self.half_open.into());
-        let options =
-            ServerOptions { tls, limits, at_once, queue, half_open, per_hour, total: self.connections };
+        let total = self.connections;
+        let options = ServerOptions {
+            tls,
+            limits,
+            at_once,
+            queue,
+            half_open,
+            per_hour,
+            stop: Arc::clone(&stop),
+            total,
+        };
         net::serve(&listener, &model, &options, |event| {
             report::log(describe(&event));
+            totals.count(&event);
             if let Event::Ended { result: Ok(served), elapsed, .. } = event {
                 self.figures.log(served.traffic, elapsed);
             }
         });
+        if options.stop.load(Ordering::Acquire) {
+            report::log(totals.text());
+        }
         Ok(())
     }
 }
@@ -140,6 +164,80 @@ impl Serve {
             if self.tls.by_certificate() { "certificate" } else { "address" }
         )
     }
+}
+
+/// What a server has done since it began.
+#[derive(Default)]
+struct Totals {
+    served: AtomicU64,
+    failed: AtomicU64,
+    inferences: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Totals {
+    fn count(&self, event: &Event<'_>) {
+        let add = |to: &AtomicU64, count| to.fetch_add(count, Ordering::Relaxed);
+        match event {
+            Event::Ended { result: Ok(served), .. } => {
+                add(&self.served, 1);
+                add(&self.inferences, served.inferences);
+                add(&self.sent, served.traffic.sent);
+                add(&self.received, served.traffic.received);
+            }
+            Event::Ended { result: Err(_), .. } => {
+                add(&self.failed, 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn text(&self) -> String {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        format!(
+            "ended: {} clients served, {} failed, {} inferences, {} sent, {} received",
+            of(&self.served),
+            of(&self.failed),
+            of(&self.inferences),
+            report::bytes(of(&self.sent)),
+            report::bytes(of(&self.received))
+        )
+    }
+}
+
+/// On the first signal to end has no more clients accepted, and ends when `grace` is over, if it has not by
+/// then; on the second ends at once.
+fn drain_on_signal(
+    listening: SocketAddr,
+    stop: Arc<AtomicBool>,
+    grace: Duration,
+    totals: Arc<Totals>,
+) -> Outcome {
+    ctrlc::set_handler(move || {
+        if stop.swap(true, Ordering::AcqRel) {
+            std::process::exit(1);
+        }
+        report::log(format_args!("ending: no more clients, those that are here have {} s", grace.as_secs()));
+        // The listener waits for a client, and this is one. An address that stands for all is reached by the
+        // loopback.
+        let mut address = listening;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() {
+                Ipv4Addr::LOCALHOST.into()
+            } else {
+                Ipv6Addr::LOCALHOST.into()
+            });
+        }
+        drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)));
+        let totals = Arc::clone(&totals);
+        std::thread::spawn(move || {
+            std::thread::sleep(grace);
+            report::log(totals.text());
+            std::process::exit(0);
+        });
+    })
+    .map_err(|e| format!("signals cannot be handled: {e}").into())
 }
 
 /// Binds an address, with an error that names it.

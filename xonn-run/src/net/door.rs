@@ -1,8 +1,8 @@
 //! Connections that have not said what they want yet.
 //!
-//! Each holds a thread and a handle, and may be anybody, so they are bounded. A newcomer is let in all the same: the oldest
-//! of those that are silent leaves, of the address that has most of them. Who has something to say says it at once, and so is
-//! never the oldest for long.
+//! Each holds a thread and a handle, and may be anybody, so they are bounded. A newcomer is let in all the
+//! same: the oldest of those that are silent leaves, of the address that has most of them. Who has something
+//! to say says it at once, and so is never the oldest for long.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;

@@ -45,7 +45,8 @@ pub struct Wait {
 }
 
 impl Places {
-    /// `at_once` places, `queue` clients that wait for one, each for `patience` at most, and `total` clients in all.
+    /// `at_once` places, `queue` clients that wait for one, each for `patience` at most, and `total` clients
+    /// in all.
     #[must_use]
     pub fn new(at_once: usize, queue: usize, patience: Duration, total: Option<u64>) -> Self {
         let (left, waiting) = (total.unwrap_or(u64::MAX), VecDeque::new());
@@ -62,8 +63,19 @@ impl Places {
         self.state().left == 0
     }
 
-    /// A place, when it is this client's turn; none if too many wait, it takes too long, or no more are served. `tell` is called
-    /// now and then while it waits, and says whether the client is still there.
+    /// Whether a client is being served.
+    pub fn busy(&self) -> bool {
+        self.state().taken > 0
+    }
+
+    /// Gives out no more places, also to those that wait.
+    pub fn close(&self) {
+        self.state().left = 0;
+        self.changed.notify_all();
+    }
+
+    /// A place, when it is this client's turn; none if too many wait, it takes too long, or no more are
+    /// served. `tell` is called now and then while it waits, and says whether the client is still there.
     pub fn take(&self, mut tell: impl FnMut(Wait) -> bool) -> Option<Place<'_>> {
         let begin = Instant::now();
         let mut state = self.state();

@@ -76,8 +76,8 @@ pub fn greet<T: Transport>(
     greet_in_turn(transport, (circuit, input_bits), offer, limits, &mut |_, _| (), rng)
 }
 
-/// [`greet`]; `told` hears of a server that is full how many clients are before this one, and how many seconds it is likely
-/// to take, 0 if that is not known.
+/// [`greet`]; `told` hears of a server that is full how many clients are before this one, and how many
+/// seconds it is likely to take, 0 if that is not known.
 ///
 /// # Errors
 /// As [`greet`].
@@ -179,8 +179,8 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// The server's hello, which may come late if the server is full; `told` hears how many clients are before this one, and
-/// seconds that it is likely to take.
+/// The server's hello, which may come late if the server is full; `told` hears how many clients are before
+/// this one, and seconds that it is likely to take.
 fn await_hello<T: Transport>(
     channel: &mut Channel<T>,
     limits: &Limits,

@@ -64,6 +64,17 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// Whether another try may succeed, with nothing changed: the connection was lost or slow, or the server
+    /// was full. A try is harmless only before the first input has left.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport { .. } | Self::TimedOut { .. } => true,
+            Self::Refused(text) => text.contains(super::server::FULL),
+            _ => false,
+        }
+    }
+
     /// What the peer may be told: mismatches and its own misbehaviour, never anything of our state.
     #[must_use]
     pub fn for_peer(&self) -> Option<String> {

@@ -62,8 +62,8 @@ pub enum Kind {
     Masked = 16,
     /// Server to client: the labels that could not be sent ahead.
     Labels = 17,
-    /// Server to client: all places are taken. How many clients are before this one, and seconds that it is likely to take,
-    /// 0 if that is not known: two numbers of four bytes, little endian.
+    /// Server to client: all places are taken. How many clients are before this one, and seconds that it is
+    /// likely to take, 0 if that is not known: two numbers of four bytes, little endian.
     Wait = 18,
     /// Either way: the session is over, with a text for people.
     Refusal = 255,

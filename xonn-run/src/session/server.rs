@@ -21,6 +21,9 @@ mod round;
 use prepared::Prepared;
 use round::Round;
 
+/// What a client is told first that is turned away because no place is free; it may come again.
+pub(super) const FULL: &str = "the server is full";
+
 /// What the server does when it awaits the choices of labels.
 const CHOICES: &str = "receiving the client's oblivious choices";
 
@@ -153,7 +156,7 @@ impl<T: Transport> Greeted<'_, T> {
 
     /// Tells the client that there is no room for it.
     pub fn turn_away(mut self) {
-        self.channel.refuse(&SessionError::Mismatch("the server is full, try again later".into()));
+        self.channel.refuse(&SessionError::Mismatch(format!("{FULL}, try again later")));
     }
 
     /// The client's connection.

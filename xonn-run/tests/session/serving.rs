@@ -64,6 +64,7 @@ fn with_queue(
         queue,
         half_open: HALF_OPEN,
         per_hour: None,
+        stop: Default::default(),
         total: Some(total),
     };
     std::thread::scope(|scope| {
@@ -172,7 +173,8 @@ fn a_full_server_says_so_and_has_room_again_later() {
     assert!(events.contains(&"3 inferences".to_owned()));
 }
 
-/// Four times as many silent connections as the server keeps: a good client is answered as if they were not there.
+/// Four times as many silent connections as the server keeps: a good client is answered as if they were not
+/// there.
 #[test]
 fn a_crowd_that_says_nothing_shuts_nobody_out() {
     let fixture = neurons(2);

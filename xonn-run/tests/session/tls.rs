@@ -173,6 +173,7 @@ fn a_client_that_is_turned_away_hears_it_inside_of_tls() {
         queue: 0,
         half_open: 8,
         per_hour: None,
+        stop: Default::default(),
         total: Some(2),
     };
     std::thread::scope(|scope| {
