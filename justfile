@@ -22,6 +22,10 @@ arm filter="block":
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu max' \
     cargo test --release --target aarch64-unknown-linux-gnu -p xonn-run --lib {{filter}}
 
+# no branch depends on a secret: the machine code of an optimised build, instruction by instruction (x86-64 Linux), minutes
+steps:
+    cargo test --release -p xonn-run --lib steps -- --include-ignored --nocapture
+
 # gates per second of this machine
 bench:
     cargo run --release -p xonn-run -- bench

@@ -62,7 +62,9 @@ def infer(
     package: Path, secret: Path, inputs: Path, programs: Path, scheme: str, first_layer: str, count: int
 ) -> dict[str, Any]:
     """Serve and ask, over loopback; the client's report, with ``answers``, its predictions."""
+    # Both protocols are measured, by as many predictions as it takes.
     arguments = [secret, "--listen", "127.0.0.1:0", "--connections", "1"]
+    arguments += ["--clients", "semi-honest", "--inferences", 1_000_000]
     server = subprocess.Popen(
         [str(part) for part in (programs / "xonn-run", "serve", package, "--secret", *arguments)],
         stdout=subprocess.PIPE,

@@ -68,6 +68,7 @@ def predict(
     pass_on = ["--first-layer", first_layer]
     serve = [program, "serve", model.package, "--secret", model.secret, "--listen", f"{both.address}:0"]
     serve += ["--connections", "1", "--stats", "--timeout", "600", *pass_on]
+    serve += ["--clients", "semi-honest", "--inferences", 1_000_000]
     serve += ["--pool", ahead] if ahead else []
     with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen([*both.server, *map(str, serve)], stdout=subprocess.PIPE, stderr=log, text=True)

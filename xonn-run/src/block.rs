@@ -16,6 +16,8 @@ mod backend;
 mod gates;
 mod portable;
 mod prg;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+pub(crate) mod steps;
 mod tccr;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
@@ -83,11 +85,19 @@ impl Block {
     ///
     /// An arithmetic mask, with neither a branch nor a table, so that secret bits can select. It is not a
     /// volatile barrier: `subtle` would force each mask through memory, which at 10^8 gates a second costs
-    /// more than the AES.
+    /// more than the AES. So `bit` must not be the same throughout a loop: the optimiser would make two loops
+    /// of it and a branch on the bit in front. [`mask`] and [`Block::masked_by`] are for that.
     #[inline(always)]
     pub const fn masked(self, bit: bool) -> Self {
         // 64 bits at a time: a negated `u128` would be computed with a carry, and keep the compiler from vectors.
         let half = (bit as u64).wrapping_neg() as u128;
+        Self((u128::from_le_bytes(self.0) & (half | half << 64)).to_le_bytes())
+    }
+
+    /// [`Block::masked`] by a [`mask`], for loops in which the bit stays what it is.
+    #[inline(always)]
+    pub const fn masked_by(self, mask: u64) -> Self {
+        let half = mask as u128;
         Self((u128::from_le_bytes(self.0) & (half | half << 64)).to_le_bytes())
     }
 
@@ -111,6 +121,16 @@ impl Block {
         let (whole, rest) = bytes.as_chunks::<16>();
         rest.is_empty().then(|| whole.iter().copied().map(Self).collect())
     }
+}
+
+/// All ones if `bit` is 1, else 0, and the optimiser does not see that it is one of these two.
+///
+/// Without that it takes a mask that a loop does not change out of the loop, as a branch in front of two
+/// loops, and the time tells the bit. Tests hold the compiled code to it, see `steps.rs`.
+#[inline(always)]
+#[must_use]
+pub fn mask(bit: bool) -> u64 {
+    core::hint::black_box(u64::from(bit).wrapping_neg())
 }
 
 impl From<u128> for Block {

@@ -27,6 +27,8 @@ mod gather;
 pub mod plan;
 mod schedule;
 pub mod scheme;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod steps;
 mod tables;
 mod tape;
 

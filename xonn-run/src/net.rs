@@ -1,26 +1,28 @@
 //! TCP around sessions: a server with bounded connections, and a client's connection.
 
+pub mod allowance;
+pub mod door;
+mod places;
 pub mod tls;
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 
+use self::allowance::{Allowances, ClientId};
+use self::door::Door;
+use self::places::Places;
 use self::tls::{ClientTls, Connection, ServerTls};
-use crate::session::server::{self, Greeted, Model, Served};
+use crate::session::server::{self, Allowance, Greeted, Model, Served};
 use crate::session::{Limits, SessionError};
 
-/// Connections of one address that have not said what they want yet; more are closed.
-pub const HALF_OPEN: usize = 8;
-
-/// Most of them together: a peer may have many addresses, and each holds a thread.
-pub const HALF_OPEN_ALL: usize = 256;
+/// The port of a server if none is named.
+pub const PORT: u16 = 7070;
 
 /// How often a listener is asked that cannot be waited for.
 const POLL: Duration = Duration::from_millis(2);
@@ -32,8 +34,18 @@ pub struct ServerOptions {
     pub tls: Option<ServerTls>,
     /// What each client is granted.
     pub limits: Limits,
-    /// Clients served at the same time; more are turned away.
+    /// Clients served at the same time; more wait.
     pub at_once: usize,
+    /// Clients that wait for one of these places, in the order in which they came; more are turned away.
+    pub queue: usize,
+    /// Connections that have not said what they want yet; for one more the oldest is closed.
+    pub half_open: usize,
+    /// Inferences that a client is granted in an hour over all its connections, or none for as many as it
+    /// wants.
+    pub per_hour: Option<u64>,
+    /// Set to have no more clients accepted; those that are served stay, those that wait for a place are
+    /// turned away. A listener that waits for a client has to be connected to once, to notice.
+    pub stop: Arc<AtomicBool>,
     /// Clients after which the server ends, or none. Who does not greet is none.
     pub total: Option<u64>,
 }
@@ -54,7 +66,8 @@ pub enum Event<'a> {
         /// The client.
         peer: SocketAddr,
     },
-    /// A connection was closed because too many, from its address or in all, have not said what they want yet.
+    /// A connection was closed because another came, and it was the oldest of many that have not said what
+    /// they want.
     HalfOpen {
         /// Who connected.
         peer: SocketAddr,
@@ -75,14 +88,17 @@ pub fn serve(
     options: &ServerOptions,
     report: impl Fn(Event<'_>) + Sync,
 ) {
-    let (places, half_open, report) = (Places::new(options), HalfOpen::default(), &report);
+    let (at_once, total) = (options.at_once, options.total);
+    let places = Places::new(at_once, options.queue, options.limits.queue, total);
+    let (door, report) = (Door::new(options.half_open), &report);
+    let allowances = Allowances::new(options.per_hour.unwrap_or(u64::MAX));
     // A listener that has to notice the last client's goodbye cannot wait in the system for another one.
     let polled = options.total.is_some();
     if let Err(error) = listener.set_nonblocking(polled) {
         return report(Event::AcceptFailed { error: &error });
     }
     std::thread::scope(|scope| {
-        while !places.all_given() {
+        while !places.all_given() && !options.stop.load(Ordering::Acquire) {
             let (stream, peer) = match listener.accept() {
                 Ok(connection) => connection,
                 Err(error) if polled && error.kind() == io::ErrorKind::WouldBlock => {
@@ -96,27 +112,39 @@ pub fn serve(
                     continue;
                 }
             };
-            let Some(ticket) = half_open.admit(peer) else {
-                report(Event::HalfOpen { peer });
-                continue;
+            if options.stop.load(Ordering::Acquire) {
+                break;
+            }
+            let ticket = match door.admit(peer, &stream) {
+                Ok((ticket, left)) => {
+                    left.into_iter().for_each(|peer| report(Event::HalfOpen { peer }));
+                    ticket
+                }
+                Err(error) => {
+                    report(Event::AcceptFailed { error: &error });
+                    continue;
+                }
             };
-            let places = &places;
+            let (places, allowances) = (&places, &allowances);
             let started = std::thread::Builder::new().spawn_scoped(scope, move || {
                 let begin = Instant::now();
                 // Who has not said a fitting hello, inside of TLS where there is TLS, takes no place from those who have.
                 let greeted = greet(stream, options.tls.as_ref(), model, &options.limits);
                 let result = match greeted {
-                    Ok(client) => {
-                        let Some(place) = places.take() else {
-                            report(Event::Full { peer });
-                            client.turn_away();
-                            return drop(ticket);
-                        };
+                    Ok(mut client) => {
                         drop(ticket);
-                        let result = client.serve(&options.limits, &mut fresh_rng());
+                        let Some(place) = places.take(|wait| client.wait(wait.before, wait.seconds)) else {
+                            report(Event::Full { peer });
+                            return client.turn_away();
+                        };
+                        let id = ClientId::new(client.transport().peer_certificate(), peer.ip());
+                        let allowance = Own { allowances, id };
+                        let result = client.serve_within(&options.limits, &allowance, &mut fresh_rng());
                         drop(place);
                         result
                     }
+                    // It has been told of already.
+                    Err(_) if ticket.is_evicted() => return,
                     Err(error) => Err(error),
                 };
                 report(Event::Ended { peer, result: &result, elapsed: begin.elapsed() });
@@ -125,45 +153,30 @@ pub fn serve(
                 report(Event::AcceptFailed { error: &error });
             }
         }
+        places.close();
+        // Whoever comes while others are still served is let go at once, and not left to wait for an answer.
+        while options.stop.load(Ordering::Acquire) && places.busy() && listener.set_nonblocking(true).is_ok()
+        {
+            if listener.accept().is_err() {
+                std::thread::sleep(POLL);
+            }
+        }
     });
 }
 
-/// The connections that are served at the same time, and in all.
-struct Places {
-    at_once: usize,
-    taken: AtomicUsize,
-    /// Those that may still be served.
-    left: AtomicU64,
+/// One client's allowance.
+struct Own<'a> {
+    allowances: &'a Allowances,
+    id: ClientId,
 }
 
-impl Places {
-    fn new(options: &ServerOptions) -> Self {
-        let left = options.total.unwrap_or(u64::MAX);
-        Self { at_once: options.at_once, taken: AtomicUsize::new(0), left: AtomicU64::new(left) }
+impl Allowance for Own<'_> {
+    fn take(&self) -> Result<(), String> {
+        self.allowances.take(self.id)
     }
 
-    /// Whether no more will be served.
-    fn all_given(&self) -> bool {
-        self.left.load(Ordering::Acquire) == 0
-    }
-
-    /// A place, if one is free.
-    fn take(&self) -> Option<Place<'_>> {
-        let free = |taken| (taken < self.at_once).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).ok()?;
-        let place = Place(self);
-        // Without a total the number is never used up.
-        self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).ok()?;
-        Some(place)
-    }
-}
-
-/// One of [`Places`], given back when dropped, even if a session's thread panics.
-struct Place<'a>(&'a Places);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+    fn give_back(&self, count: u64) {
+        self.allowances.give_back(self.id, count);
     }
 }
 
@@ -180,15 +193,21 @@ pub fn serve_first(
     report: impl Fn(Event<'_>) + Sync,
 ) -> io::Result<(SocketAddr, Result<Served, SessionError>, Duration)> {
     listener.set_nonblocking(true)?;
-    let (half_open, report) = (HalfOpen::default(), &report);
+    let (door, report) = (Door::new(door::HALF_OPEN), &report);
     std::thread::scope(|scope| {
         let (fits, clients) = mpsc::channel();
         loop {
             match listener.accept() {
                 Ok((stream, peer)) => {
-                    let Some(ticket) = half_open.admit(peer) else {
-                        report(Event::HalfOpen { peer });
-                        continue;
+                    let ticket = match door.admit(peer, &stream) {
+                        Ok((ticket, left)) => {
+                            left.into_iter().for_each(|peer| report(Event::HalfOpen { peer }));
+                            ticket
+                        }
+                        Err(error) => {
+                            report(Event::AcceptFailed { error: &error });
+                            continue;
+                        }
                     };
                     let fits = fits.clone();
                     // It ends soon: a hello has a short limit.
@@ -196,6 +215,7 @@ pub fn serve_first(
                         let begin = Instant::now();
                         match greet(stream, tls, model, limits) {
                             Ok(client) => drop(fits.send((peer, client))),
+                            Err(_) if ticket.is_evicted() => {}
                             Err(error) => {
                                 report(Event::Ended { peer, result: &Err(error), elapsed: begin.elapsed() });
                             }
@@ -232,38 +252,14 @@ fn greet<'m>(
     server::greet(connection.map_err(|source| SessionError::Transport { doing, source })?, model, limits)
 }
 
-/// Connections that have not said what they want yet, by address.
-#[derive(Default)]
-struct HalfOpen(Mutex<HashMap<IpAddr, usize>>);
-
-impl HalfOpen {
-    /// Counts a connection until the ticket is dropped; none if its address has [`HALF_OPEN`] already, or all have
-    /// [`HALF_OPEN_ALL`].
-    fn admit(&self, peer: SocketAddr) -> Option<Ticket<'_>> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = counts.get(&peer.ip()).copied().unwrap_or(0);
-        (here < HALF_OPEN && counts.values().sum::<usize>() < HALF_OPEN_ALL).then(|| {
-            counts.insert(peer.ip(), here + 1);
-            Ticket { of: self, address: peer.ip() }
-        })
-    }
-}
-
-/// One of [`HalfOpen`].
-struct Ticket<'a> {
-    of: &'a HalfOpen,
-    address: IpAddr,
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        let mut counts = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
+/// The address with [`PORT`] if it names none: `host`, `host:port`, an address of IPv6 with or without
+/// brackets.
+#[must_use]
+pub fn with_port(server: &str) -> String {
+    match server.rsplit_once(':') {
+        _ if server.parse::<Ipv6Addr>().is_ok() => format!("[{server}]:{PORT}"),
+        Some((host, _)) if !host.contains(':') || host.ends_with(']') => server.to_owned(),
+        _ => format!("{server}:{PORT}"),
     }
 }
 
@@ -289,4 +285,24 @@ pub fn connect(server: &str, tls: Option<&ClientTls>, limit: Duration) -> io::Re
 #[must_use]
 pub fn fresh_rng() -> ChaCha20Rng {
     ChaCha20Rng::from_rng(&mut rand::rng())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_a_port_has_the_usual_one() {
+        for (named, meant) in [
+            ("host", "host:7070"),
+            ("host.example:1", "host.example:1"),
+            ("10.0.0.1", "10.0.0.1:7070"),
+            ("::1", "[::1]:7070"),
+            ("2001:db8::1", "[2001:db8::1]:7070"),
+            ("[::1]:80", "[::1]:80"),
+            ("[::1]", "[::1]:7070"),
+        ] {
+            assert_eq!(with_port(named), meant);
+        }
+    }
 }

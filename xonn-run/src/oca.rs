@@ -41,6 +41,7 @@ mod tests;
 pub use form::FirstLayer;
 pub use sums::Oca;
 
+use crate::block::Block;
 use crate::ot::{Params, SessionId};
 
 /// Parameters of these OTs: k = 8, 2 bytes an OT, because there may be very many and they are extended once a connection.
@@ -54,6 +55,19 @@ pub fn params() -> Params {
 pub fn session(session: &SessionId) -> SessionId {
     use sha2::{Digest, Sha256};
     Sha256::new_with_prefix(b"xonn oblivious conditional addition").chain_update(session).finalize().into()
+}
+
+/// Where the counters of the streams of a session's messages begin, but for [`message_tweak`]. Both streams
+/// of an OT begin at the same; the receiver has one of them.
+fn counters(session: &SessionId) -> Block {
+    use sha2::{Digest, Sha256};
+    let nonce = Sha256::new_with_prefix(b"counters").chain_update(session).finalize();
+    Block::from_bytes(core::array::from_fn(|i| nonce[i]))
+}
+
+/// In the upper half, which counters do not reach: the message's number on its connection.
+fn message_tweak(message: u64) -> Block {
+    Block::from(u128::from(message) << 64)
 }
 
 /// Length of the digest that ends an inference's corrections.

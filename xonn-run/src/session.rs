@@ -7,6 +7,7 @@
 pub mod ahead;
 pub mod channel;
 pub mod client;
+pub mod clients;
 pub mod error;
 pub mod first_layer;
 pub mod msgs;
@@ -14,15 +15,18 @@ mod netlist;
 pub mod server;
 
 pub use channel::{Channel, Traffic};
+pub use clients::Clients;
 pub use error::SessionError;
 
 use std::time::Duration;
 
+use crate::block::{Block, Prg};
 use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::program::package::{Digest, Package};
 use xonn_circuits::program::{Program, ProgramError};
+use zeroize::Zeroizing;
 
 /// A program with the digest that both hosts compare.
 #[derive(Clone)]
@@ -88,6 +92,10 @@ pub struct Limits {
     pub idle_ahead: Duration,
     /// Most inferences on one connection.
     pub inferences: u64,
+    /// Longest time that a client waits for a place at a server that is full.
+    pub queue: Duration,
+    /// What a server takes its clients for: of the protocols on offer it runs those that this permits.
+    pub clients: Clients,
 }
 
 impl Default for Limits {
@@ -98,8 +106,21 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             idle_ahead: Duration::from_secs(3600),
             inferences: 1 << 20,
+            queue: Duration::from_secs(600),
+            clients: Clients::default(),
         }
     }
+}
+
+/// Puts the pad on a decoding, or takes it off: the stream of the key that both hosts have of the labels'
+/// OTs, from the hash's start point on.
+///
+/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a
+/// listener would find its hash among the two that are sent.
+fn mask_decoding(decoding: &mut [Block], key: &Block, start: Block) {
+    let mut pad = Zeroizing::new(vec![Block::ZERO; decoding.len()]);
+    Prg::based(*key, start, 0).fill(&mut pad);
+    decoding.iter_mut().zip(pad.iter()).for_each(|(block, &pad)| *block ^= pad);
 }
 
 /// Segments that are garbled, or evaluated, side by side: two for each thread of the pool.

@@ -10,6 +10,8 @@ mod first_layer;
 mod fixture;
 #[path = "session/hostile.rs"]
 mod hostile;
+#[path = "session/listener.rs"]
+mod listener;
 #[path = "session/mismatch.rs"]
 mod mismatch;
 #[path = "session/serving.rs"]

@@ -6,6 +6,9 @@ mod ahead;
 mod command;
 #[path = "two_processes/eavesdropper.rs"]
 mod eavesdropper;
+#[cfg(unix)]
+#[path = "two_processes/ending.rs"]
+mod ending;
 #[path = "two_processes/kinds.rs"]
 mod kinds;
 #[path = "two_processes/layer.rs"]
@@ -103,6 +106,31 @@ fn separate_connections_give_the_same_answers_in_words() {
     let lines: Vec<String> =
         names.iter().zip(&samples).map(|(n, s)| format!("{n}: {}", model.class(s))).collect();
     assert_eq!(printed.lines().collect::<Vec<_>>(), lines);
+    server.finish();
+}
+
+/// What answers tell of a model grows with their number: a client has so many an hour, whatever the number of
+/// connections.
+#[test]
+fn a_client_is_granted_so_many_inferences_over_all_its_connections() {
+    let model = Model::new(MASKS);
+    let (two, one) = (model.write_samples("2.npy", &samples(2)), model.write_samples("1.npy", &samples(1)));
+    // Of circuits ahead those count that answer.
+    let granted = ["--inferences", "5", "--connections", "5", "--pool", "4"];
+    let server = serve(&model, &granted);
+    let infer = |file: &str, ahead: &str| {
+        run(["infer", "--server", &server.address, "--input", file, "--ahead", ahead])
+    };
+    assert!(infer(&two, "0").status.success());
+    assert!(infer(&one, "4").status.success());
+    assert!(infer(&two, "4").status.success());
+    for ahead in ["0", "4"] {
+        let refused = infer(&one, ahead);
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        assert!(text.contains("a client is granted 5 inferences an hour, counted by address"), "{text}");
+        assert!(refused.stdout.is_empty());
+    }
     server.finish();
 }
 

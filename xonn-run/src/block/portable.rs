@@ -47,15 +47,16 @@ impl Cipher {
     }
 }
 
-/// Fills `out` with the AES-128 encryptions under `key` of the counters `first`, `first + 1`, ...
-pub(super) fn counter(key: Block, first: u64, out: &mut [Block]) {
+/// Fills `out` with the AES-128 encryptions under `key` of `base ^ first`, `base ^ (first + 1)`, ... The
+/// crate wipes the round keys.
+pub(super) fn counter(key: Block, base: Block, first: u64, out: &mut [Block]) {
     let cipher = Aes128::new(&key.0.into());
     let mut next = first;
     for chunk in out.chunks_mut(WIDE) {
         let mut states = [Array::from([0; 16]); WIDE];
         let states = &mut states[..chunk.len()];
         for state in states.iter_mut() {
-            state.0 = Block::from(u128::from(next)).0;
+            state.0 = (base ^ Block::from(u128::from(next))).0;
             next = next.wrapping_add(1);
         }
         cipher.encrypt_blocks(states);

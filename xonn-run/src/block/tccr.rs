@@ -54,10 +54,15 @@ impl Tccr {
         Ok(Self { start, offsets: Self::offsets_of(start), backend: backend.checked()? })
     }
 
+    /// The start point: public, and random for each garbling.
+    pub fn start(&self) -> Block {
+        self.start
+    }
+
     /// The encryptions of 0, 1, ... under the key of the last tweak, which no gate has: random like the start point.
     fn offsets_of(start: Block) -> Offsets {
         let mut offsets = [Block::ZERO; 3 * SHARING];
-        portable::counter(start ^ Block::from(u128::from(u64::MAX)), 0, &mut offsets);
+        portable::counter(start ^ Block::from(u128::from(u64::MAX)), Block::ZERO, 0, &mut offsets);
         offsets
     }
 

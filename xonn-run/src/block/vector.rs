@@ -44,11 +44,12 @@ macro_rules! entry_points {
             unsafe { hash::groups::<$vector, PER>(start, first_tweak, groups) }
         }
 
-        /// Fills `out` with the encryptions under `key` of the counters `first`, `first + 1`, ...
+        /// Fills `out` with the encryptions under `key` of the counters `base ^ first`, `base ^ (first + 1)`,
+        /// ...
         #[target_feature(enable = $features)]
-        pub(super) fn $counter(key: Block, first: u64, out: &mut [Block]) {
+        pub(super) fn $counter(key: Block, base: Block, first: u64, out: &mut [Block]) {
             // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses.
-            unsafe { counter::fill::<$vector>(key, first, out) }
+            unsafe { counter::fill::<$vector>(key, base, first, out) }
         }
 
         /// Does `work` with the gates of the hash with this start point.

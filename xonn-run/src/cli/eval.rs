@@ -35,7 +35,7 @@ impl Eval {
         let bar = progress(samples.len());
         let mut predictions = Vec::with_capacity(samples.len());
         for batch in samples.chunks(256) {
-            let inputs: Vec<_> = batch.iter().map(|s| s.bits.clone()).collect();
+            let inputs: Vec<_> = batch.iter().map(|s| s.bits.to_vec()).collect();
             let outputs = evaluate(program, &secret.bits, &inputs)?;
             predictions.extend(outputs.iter().map(|bits| program.output().decode(bits)));
             bar.inc(batch.len() as u64);

@@ -1,33 +1,39 @@
 //! `xonn-run infer`.
 
-use std::error::Error;
+mod asked;
+
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use clap::Args;
-use indicatif::ProgressBar;
+use rand::Rng;
 use serde_json::json;
 use xonn_circuits::knowledge::AndCosts;
 use xonn_circuits::program::package::{Digest, Package};
-use xonn_circuits::program::{Prediction, Program};
 
-use super::input::{InputFiles, Loaded, Sample, progress};
+use self::asked::{Asked, Done};
+use super::input::{InputFiles, progress};
 use super::tls::ClientFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::Scheme;
 use crate::garble::plan::{Plan, Role};
 use crate::net;
+use crate::net::tls::{ClientTls, Connection};
 use crate::oca::{FirstLayer, Oca};
-use crate::session::channel::Transport;
-use crate::session::client::{self, Session};
-use crate::session::{Offer, SessionError, Traffic};
+use crate::session::client::{self, Greeted};
+use crate::session::{Clients, Offer, SessionError, Traffic};
 
 #[derive(Args)]
 pub struct Infer {
-    /// Address of the server
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7070")]
+    /// Address of the server; the port is 7070 if none is named
+    #[arg(long, value_name = "HOST[:PORT]", default_value = "127.0.0.1:7070")]
     server: String,
+    /// Try again up to N times, after a while that doubles, if the server cannot be reached or is full. Never
+    /// once an input has left: the server would see that something went wrong
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retry: u32,
     /// The package, if this host has it; else the server sends it
     #[arg(long, value_name = "NAME.xonn", conflicts_with = "digest")]
     package: Option<PathBuf>,
@@ -60,7 +66,6 @@ pub struct Infer {
 
 impl Infer {
     pub fn run(self) -> Outcome {
-        let limits = self.timeouts.limits();
         let (schemes, first_layers) = (&self.schemes.scheme[..], self.first_layers.first_layer.0);
         let offer = Offer { schemes, first_layers, ahead: self.ahead };
         let mut rng = net::fresh_rng();
@@ -68,38 +73,51 @@ impl Infer {
         let late = self.files.come_late()?;
         let at_hand = self.package.as_deref().map(Package::read).transpose()?;
         let known = at_hand.as_ref().map(|package| package.program().input());
-        let (samples, files) = match known {
-            _ if late => (None, Vec::new()),
-            Some(encoding) => (Some(self.files.samples(encoding)?), Vec::new()),
-            None => (None, self.files.load()?),
-        };
+        let files = if late { Vec::new() } else { self.files.load()? };
+        let mut samples = known.filter(|_| !late).map(|encoding| self.files.encoded(&files, encoding));
+        if let (Some(Ok(samples)), Some(encoding)) = (&samples, known)
+            && let Some((file, sample)) = samples.iter().find(|(_, sample)| !sample.fits)
+        {
+            return Err(files[*file].unfit(encoding, sample).into());
+        }
 
-        let tls = self.tls.tls(&self.server)?;
+        let server = net::with_port(&self.server);
+        let tls = self.tls.tls(&server)?;
         let begin = Instant::now();
-        let stream = net::connect(&self.server, tls.as_ref(), limits.message)
-            .map_err(|e| format!("cannot connect to {}: {e}", self.server))?;
-        let (mut greeted, package) = match at_hand {
-            Some(package) => {
-                let bits = package.program().input_bits();
-                (client::greet(stream, package.digest(), bits, offer, &limits, &mut rng)?, package)
-            }
-            None => client::greet_and_fetch(stream, self.digest, offer, &limits, &mut rng)?,
-        };
-        let program = package.program();
-        let samples = match samples {
-            None if !late => match self.files.encoded(&files, program.input()) {
-                Ok(samples) => Some(samples),
-                Err(error) => {
-                    // A matter of shapes. Whether numbers have codes is not said: the encoding is the server's, and would ask it.
-                    let reason = "the shape of the client's input does not fit the package".to_owned();
-                    let _ = greeted.end(SessionError::Mismatch(reason));
-                    return Err(error.into());
+        let mut tries = 0;
+        let (mut greeted, fetched) = loop {
+            match self.greet(&server, tls.as_ref(), at_hand.as_ref(), offer, &mut rng) {
+                Ok(greeted) => break greeted,
+                Err(Failed { error, transient }) if transient && tries < self.retry => {
+                    let wait = backoff(tries, &mut rng);
+                    tries += 1;
+                    report::log(format_args!(
+                        "{error}; try {tries} of {} in {}",
+                        self.retry,
+                        report::time(wait)
+                    ));
+                    std::thread::sleep(wait);
                 }
-            },
-            samples => samples,
+                Err(Failed { error, .. }) => return Err(error.into()),
+            }
         };
-        drop(files);
+        let package = fetched.or(at_hand).expect("it is fetched if it is not at hand");
+        let program = package.program();
+        if samples.is_none() && !late {
+            samples = Some(self.files.encoded(&files, program.input()));
+        }
+        let samples = match samples.transpose() {
+            Ok(samples) => samples,
+            Err(error) => {
+                // A matter of shapes. Whether numbers have codes is not said: the encoding is the server's,
+                // and would ask it.
+                let reason = "the shape of the client's input does not fit the package".to_owned();
+                let _ = greeted.end(SessionError::Mismatch(reason));
+                return Err(error.into());
+            }
+        };
         let (first_layer, ahead) = (greeted.first_layer(), usize::from(greeted.ahead()));
+        let clients = greeted.clients();
         if ahead < usize::from(self.ahead) {
             report::log(format_args!(
                 "the server garbles {ahead} circuits ahead, --ahead asks for {}",
@@ -111,47 +129,91 @@ impl Infer {
         let session = greeted.start(oca.as_ref(), &mut rng)?;
         let (set_up, scheme) = (begin.elapsed(), session.scheme());
         let most = self.room(session.bytes_ahead(&plan), ahead)?;
-        let bar = progress(samples.as_ref().map_or(0, Vec::len));
-        let (quiet, done) = (self.json, Done::default());
-        let mut run = Run { session, plan: &plan, rng, program, bar, most, quiet, done, failed: None };
-        let outcome = match &samples {
-            Some(samples) => run.all(samples),
-            None => run.as_they_come(&self.files),
+        let mut asked = Asked::new(&self.files, program, self.json);
+        let finished = match samples {
+            Some(samples) => {
+                let bar = progress(samples.len());
+                let questions = asked.all(samples);
+                let finished = session.ask_all(&plan, questions, most, &mut rng, || bar.inc(1));
+                bar.finish_and_clear();
+                asked.files = files;
+                finished
+            }
+            None => session.ask_as_they_come(&plan, &mut asked, (self.files.limit(), most), &mut rng),
         };
-        run.bar.finish_and_clear();
-        let (done, online) = (run.done, run.session.online());
-        // What is there is not lost by what comes after it.
-        if outcome.is_ok() || !done.predictions.is_empty() {
-            self.files.write(&done.predictions)?;
-        }
-        outcome?;
-        let traffic = run.session.finish()?;
-        if let Some(failed) = run.failed {
-            return Err(failed);
-        }
-
+        // Only now, when the server has seen the last of this client, is anything made of the answers.
+        let done = asked.done(finished, late)?;
+        self.files.write(if late { &done.predictions } else { &done.predictions[..done.first] })?;
         let report = Report {
             package: &package,
             scheme,
             first_layer,
+            clients,
             ahead,
             ands: plan.program().costs(),
             set_up,
             total: begin.elapsed(),
-            traffic,
-            online,
+            traffic: done.traffic,
+            online: done.online,
         };
         if self.json {
             report::say(serde_json::to_string_pretty(&report.json(&done))?)?;
-        } else {
+        } else if done.failed.is_none() {
             report::log(report.text(&done));
         }
-        self.figures.log(traffic, report.total);
+        if let Some(failed) = done.failed {
+            return Err(failed);
+        }
+        self.figures.log(done.traffic, report.total);
         Ok(())
     }
 }
 
+/// A try that failed, and whether another one may not.
+struct Failed {
+    error: String,
+    transient: bool,
+}
+
+impl From<SessionError> for Failed {
+    fn from(error: SessionError) -> Self {
+        Self { transient: error.is_transient(), error: report::sentence(&error) }
+    }
+}
+
 impl Infer {
+    /// Connects and says hello; with the package if it came from the server.
+    fn greet(
+        &self,
+        server: &str,
+        tls: Option<&ClientTls>,
+        at_hand: Option<&Package>,
+        offer: Offer<'_>,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<(Greeted<Connection>, Option<Package>), Failed> {
+        let limits = self.timeouts.limits();
+        let stream = net::connect(server, tls, limits.message).map_err(|e| {
+            let kinds = [ErrorKind::NotFound, ErrorKind::InvalidInput];
+            Failed {
+                transient: !kinds.contains(&e.kind()),
+                error: format!("cannot connect to {server}: {e}"),
+            }
+        })?;
+        let mut waiting = |before, seconds| report::log(waits(before, seconds));
+        Ok(match at_hand {
+            Some(package) => {
+                let circuit = (package.digest(), package.program().input_bits());
+                (client::greet_in_turn(stream, circuit, offer, &limits, &mut waiting, rng)?, None)
+            }
+            None => {
+                let wanted = self.digest;
+                let (greeted, package) =
+                    client::greet_and_fetch_in_turn(stream, wanted, offer, &limits, &mut waiting, rng)?;
+                (greeted, Some(package))
+            }
+        })
+    }
+
     /// Circuits ahead that fit into `--ahead-memory`, of `granted`; each takes so many bytes.
     fn room(&self, each: u64, granted: usize) -> Result<usize, String> {
         let most = self.ahead_memory;
@@ -169,139 +231,23 @@ impl Infer {
     }
 }
 
-/// A connection, and what came of it so far.
-struct Run<'a, T: Transport> {
-    session: Session<'a, T>,
-    plan: &'a Plan<'a>,
-    rng: ChaCha20Rng,
-    program: &'a Program,
-    bar: ProgressBar,
-    /// Most circuits ahead.
-    most: usize,
-    quiet: bool,
-    done: Done,
-    /// What went wrong without the server being told. It must not see it either, so what was to come comes, with zeros for inputs.
-    failed: Option<Box<dyn Error>>,
+/// How long to wait after so many tries: half a second, doubled each time up to half a minute, and less by
+/// chance, so that clients that were turned away together do not come back together.
+fn backoff(tries: u32, rng: &mut ChaCha20Rng) -> Duration {
+    let most = Duration::from_millis(500).saturating_mul(1 << tries.min(10)).min(Duration::from_secs(30));
+    most.mul_f64(0.5 + 0.5 * f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }
 
-/// Answers, and what they took.
-#[derive(Default)]
-struct Done {
-    names: Vec<String>,
-    predictions: Vec<Prediction>,
-    /// Of each inference from when its input was there.
-    times: Vec<Duration>,
-    /// Of each circuit that was prepared.
-    preparing: Vec<Duration>,
-}
-
-impl<T: Transport> Run<'_, T> {
-    /// Predicts for samples that are all there; circuits are prepared as if they were not. Once something has gone wrong the rest
-    /// are zeros, which the server cannot see.
-    fn all(&mut self, samples: &[Sample]) -> Outcome {
-        for (i, sample) in samples.iter().enumerate() {
-            self.prepare(samples.len() - i)?;
-            if self.failed.is_some() {
-                self.run_on_zeros()?;
-            } else if let Err(error) = self.predict(sample)? {
-                self.failed = Some(error);
-                let left = samples.len() - i - 1;
-                if left > 0 {
-                    report::log(format_args!(
-                        "{}: no prediction; so that the server does not see it, {left} more are run on zeros",
-                        sample.name
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Predicts for files whose names come on standard input; circuits are prepared while nobody waits.
-    fn as_they_come(&mut self, files: &InputFiles) -> Outcome {
-        self.prepare(files.limit())?;
-        self.session.flush()?;
-        report::log(format_args!(
-            "ready, with {} circuits; reading file names from standard input",
-            self.session.ready()
-        ));
-        for path in files.paths(true) {
-            let left = files.limit() - self.done.predictions.len();
-            let file = Loaded::read(path?);
-            let encoding = self.program.input();
-            match file.and_then(|file| Ok(file.samples(encoding, left)?)) {
-                Ok(samples) => self.each(&samples)?,
-                // Somebody typed it, and can type it again.
-                Err(error) => report::log(report::sentence(error.as_ref())),
-            }
-            let left = files.limit() - self.done.predictions.len();
-            if left == 0 {
-                break;
-            }
-            self.prepare(left)?;
-            if self.failed.is_some() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Predicts for the samples of a file whose name came. One that has no code is told of, and can be typed again.
-    fn each(&mut self, samples: &[Sample]) -> Outcome {
-        for sample in samples {
-            self.prepare(1)?;
-            if self.failed.is_some() {
-                self.run_on_zeros()?;
-                continue;
-            }
-            match self.predict(sample)? {
-                Ok(()) => {}
-                Err(error) if sample.unfit.is_some() => report::log(report::sentence(error.as_ref())),
-                Err(error) => self.failed = Some(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Prepares circuits until there is no more room, or `wanted` are there.
-    fn prepare(&mut self, wanted: usize) -> Outcome {
-        while self.session.ready() < wanted.min(self.most) {
-            let begin = Instant::now();
-            self.session.prepare(self.plan, &mut self.rng)?;
-            self.done.preparing.push(begin.elapsed());
-        }
-        Ok(())
-    }
-
-    /// Predicts. The inner error is one that the server has not seen, for an inference was run all the same.
-    fn predict(&mut self, sample: &Sample) -> Result<Result<(), Box<dyn Error>>, Box<dyn Error>> {
-        let begin = Instant::now();
-        let output = match self.session.infer(self.plan, &sample.bits, &mut self.rng) {
-            Ok(_) if sample.unfit.is_some() => {
-                return Ok(Err(sample.unfit.clone().unwrap_or_default().into()));
-            }
-            Ok(output) => output,
-            Err(error @ SessionError::Evaluate(_)) => return Ok(Err(error.into())),
-            Err(error) => return Err(error.into()),
-        };
-        self.done.times.push(begin.elapsed());
-        let prediction = self.program.output().decode(&output);
-        if !self.quiet {
-            self.bar.suspend(|| report::say(format_args!("{}: {prediction}", sample.name)))?;
-        }
-        self.done.names.push(sample.name.clone());
-        self.done.predictions.push(prediction);
-        self.bar.inc(1);
-        Ok(Ok(()))
-    }
-
-    /// An inference whose answer nobody wants.
-    fn run_on_zeros(&mut self) -> Outcome {
-        let zeros = vec![false; self.program.input_bits()];
-        match self.session.infer(self.plan, &zeros, &mut self.rng) {
-            Ok(_) | Err(SessionError::Evaluate(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+/// What a client is told that waits for a place.
+fn waits(before: u32, seconds: u32) -> String {
+    let clients = match before {
+        0 => "this client is the next".to_owned(),
+        1 => "1 client is before this one".to_owned(),
+        more => format!("{more} clients are before this one"),
+    };
+    match seconds {
+        0 => format!("the server is full, {clients}"),
+        seconds => format!("the server is full, {clients}; it is likely to take {seconds} s"),
     }
 }
 
@@ -310,6 +256,7 @@ struct Report<'a> {
     package: &'a Package,
     scheme: Scheme,
     first_layer: FirstLayer,
+    clients: Clients,
     ahead: usize,
     ands: AndCosts,
     set_up: Duration,
@@ -329,10 +276,12 @@ impl Report<'_> {
         let (traffic, offline) = (self.traffic, self.traffic - self.online);
         json!({
             "predictions": rows,
+            "errors": done.errors,
             "digest": self.package.digest(),
             "and": self.ands,
             "scheme": self.scheme.to_string(),
             "first_layer": self.first_layer.to_string(),
+            "clients": self.clients.to_string(),
             "first_layer_sent_bytes": traffic.first_layer_sent,
             "first_layer_received_bytes": traffic.first_layer_received,
             "sent_bytes": traffic.sent,
@@ -362,8 +311,9 @@ impl Report<'_> {
     fn text(&self, done: &Done) -> String {
         let count = done.predictions.len();
         let what = format!(
-            "{count} predictions, first layer by {}, {} ANDs each",
+            "{count} predictions, first layer by {} (the server takes its clients for {}), {} ANDs each",
             self.first_layer,
+            self.clients,
             report::grouped(self.ands.total())
         );
         let (set_up, each) = (report::time(self.set_up), report::time(median(&done.times)));

@@ -1,11 +1,13 @@
 //! The client's samples, from files to input bits; predictions to a file.
 
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use xonn_circuits::data::{self, InputEncoding, Tensor, write_npy};
 use xonn_circuits::program::Prediction;
+use zeroize::Zeroizing;
 
 /// Samples to predict for.
 #[derive(Args)]
@@ -26,10 +28,13 @@ pub struct InputFiles {
 pub struct Sample {
     /// Where it came from: the file, with an index if the file holds several.
     pub name: String,
-    /// The input bits; zeros if a number has no code.
-    pub bits: Vec<bool>,
-    /// Which number has no code under the package's encoding, and why.
-    pub unfit: Option<String>,
+    /// Its number in the file.
+    pub index: usize,
+    /// The input bits, those of a number without a code being zeros. Wiped on drop.
+    pub bits: Zeroizing<Vec<bool>>,
+    /// Whether each number has a code under the package's encoding; if not, [`Loaded::unfit`] says which has
+    /// none.
+    pub fits: bool,
 }
 
 /// A file of samples as it was read; nothing of a package was needed for that.
@@ -47,27 +52,44 @@ impl Loaded {
 
     /// The samples, at most `limit`.
     ///
+    /// Every number of each is encoded, also behind one that has no code: the encoding may be the server's,
+    /// who can measure how long it takes.
+    ///
     /// # Errors
-    /// If the file's shape is not that of the package's samples. A number that has no code is [`Sample::unfit`].
+    /// If the file's shape is not that of the package's samples. A number that has no code is none, see
+    /// [`Sample::fits`].
     pub fn samples(&self, encoding: &InputEncoding, limit: usize) -> Result<Vec<Sample>, String> {
         let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
-        let file = self.path.display();
-        let samples = self.x.samples_of(&shape).map_err(|e| format!("{file}: {e}"))?;
+        let samples = self.x.samples_of(&shape).map_err(|e| format!("{}: {e}", self.path.display()))?;
         let several = samples.count() > 1;
-        let encoded = samples.iter().enumerate().take(limit).map(|(i, sample)| {
-            let name = if several { format!("{file}[{i}]") } else { file.to_string() };
-            match encoding.codes_of(sample.values()) {
-                Ok(codes) => {
-                    let bits = codes.iter().flat_map(|&code| encoding.bits_of(code)).collect();
-                    Sample { name, bits, unfit: None }
-                }
-                Err(error) => {
-                    let unfit = Some(format!("{name}, {error}"));
-                    Sample { name, bits: vec![false; encoding.bit_count()], unfit }
-                }
+        let encoded = samples.iter().enumerate().take(limit).map(|(index, sample)| {
+            let mut bits = Zeroizing::new(Vec::with_capacity(encoding.bit_count()));
+            let mut fits = true;
+            for (element, x) in sample.values().enumerate() {
+                let code = encoding.quantise(x, element);
+                fits &= code.is_ok();
+                bits.extend(encoding.bits_of(code.unwrap_or(0)));
             }
+            Sample { name: self.name(index, several), index, bits, fits }
         });
         Ok(encoded.collect())
+    }
+
+    fn name(&self, index: usize, several: bool) -> String {
+        let file = self.path.display();
+        if several { format!("{file}[{index}]") } else { file.to_string() }
+    }
+
+    /// Which number of a sample has no code, and why; to be asked when no server is left that could see how
+    /// long it takes.
+    pub fn unfit(&self, encoding: &InputEncoding, sample: &Sample) -> String {
+        let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+        let samples = self.x.samples_of(&shape).ok();
+        let wrong = samples.and_then(|all| {
+            let sample = all.get(sample.index)?;
+            encoding.codes_of(sample.values()).err()
+        });
+        wrong.map_or_else(|| sample.name.clone(), |wrong| format!("{}, {wrong}", sample.name))
     }
 }
 
@@ -77,27 +99,34 @@ impl InputFiles {
     /// # Errors
     /// If a file cannot be read, does not have the package's shape, or has a number without a code.
     pub fn samples(&self, encoding: &InputEncoding) -> Result<Vec<Sample>, Box<dyn Error>> {
-        let samples = self.encoded(&self.load()?, encoding)?;
-        match samples.iter().find_map(|sample| sample.unfit.clone()) {
-            Some(unfit) => Err(unfit.into()),
-            None => Ok(samples),
+        let files = self.load()?;
+        let samples = self.encoded(&files, encoding)?;
+        match samples.iter().find(|(_, sample)| !sample.fits) {
+            Some((file, sample)) => Err(files[*file].unfit(encoding, sample).into()),
+            None => Ok(samples.into_iter().map(|(_, sample)| sample).collect()),
         }
     }
 
     /// Reads all files.
     pub fn load(&self) -> Result<Vec<Loaded>, Box<dyn Error>> {
-        self.paths(self.come_late()?).map(|path| Loaded::read(path?)).collect()
+        self.come_late()?;
+        self.input.iter().cloned().map(Loaded::read).collect()
     }
 
-    /// Encodes files that were read.
+    /// Encodes files that were read; with each sample the number of its file.
     ///
     /// # Errors
     /// As [`Loaded::samples`].
-    pub fn encoded(&self, files: &[Loaded], encoding: &InputEncoding) -> Result<Vec<Sample>, String> {
+    pub fn encoded(
+        &self,
+        files: &[Loaded],
+        encoding: &InputEncoding,
+    ) -> Result<Vec<(usize, Sample)>, String> {
         let limit = self.limit();
         let mut all = Vec::new();
-        for file in files {
-            all.extend(file.samples(encoding, limit - all.len())?);
+        for (number, file) in files.iter().enumerate() {
+            let samples = file.samples(encoding, limit - all.len())?;
+            all.extend(samples.into_iter().map(|sample| (number, sample)));
         }
         Ok(all)
     }
@@ -116,14 +145,11 @@ impl InputFiles {
         }
     }
 
-    /// The files, as far as their names are there; `late` waits for the next one on standard input.
-    pub fn paths(&self, late: bool) -> Box<dyn Iterator<Item = Result<PathBuf, String>> + '_> {
-        if !late {
-            return Box::new(self.input.iter().cloned().map(Ok));
-        }
-        let lines = std::io::stdin().lines().map(|line| line.map_err(|e| format!("standard input: {e}")));
+    /// The names of files that come on standard input, waiting for each.
+    pub fn late_names(&self) -> impl Iterator<Item = io::Result<String>> + use<> {
+        let lines = io::stdin().lines();
         let named = lines.filter(|line| line.as_ref().map_or(true, |line| !line.trim().is_empty()));
-        Box::new(named.map(|line| line.map(|line| PathBuf::from(line.trim_end_matches('\r')))))
+        named.map(|line| line.map(|line| line.trim_end_matches('\r').to_owned()))
     }
 
     /// The most samples that are wanted.
@@ -170,4 +196,32 @@ pub fn progress(count: usize) -> indicatif::ProgressBar {
     let style = indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} predictions, {eta} left")
         .expect("the template is well formed");
     indicatif::ProgressBar::new(count as u64).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sample is encoded to its end whatever is in it, and is told of only when asked.
+    #[test]
+    fn numbers_behind_one_without_a_code_are_encoded_all_the_same() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("x.npy");
+        write_npy(&path, &[3.0f32, 99.0, 5.0, 1.0, 2.0, 3.0], &[2, 3]).expect("written");
+        let encoding = InputEncoding {
+            shape: vec![3],
+            bits: 4,
+            signed: false,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+        };
+        let file = Loaded::read(path).expect("it was just written");
+        let samples = file.samples(&encoding, 7).expect("the shape fits");
+        let bits = |codes: [i64; 3]| codes.iter().flat_map(|&q| encoding.bits_of(q)).collect::<Vec<_>>();
+        assert_eq!((samples[0].fits, samples[0].bits.to_vec()), (false, bits([3, 0, 5])));
+        assert_eq!((samples[1].fits, samples[1].bits.to_vec()), (true, bits([1, 2, 3])));
+        let told = file.unfit(&encoding, &samples[0]);
+        assert!(told.contains("x.npy[0], column 2 of 3") && told.contains("99"), "{told}");
+    }
 }

@@ -42,6 +42,11 @@ fn identity<'p>(certificate: &'p Option<PathBuf>, key: &'p Option<PathBuf>) -> O
 }
 
 impl ServerFlags {
+    /// Whether clients have to show a certificate.
+    pub fn by_certificate(&self) -> bool {
+        self.tls_client_ca.is_some()
+    }
+
     /// TLS if it is wanted.
     pub fn tls(&self) -> Result<Option<ServerTls>, TlsError> {
         identity(&self.tls_cert, &self.tls_key)

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::OUTPUT_TWEAKS;
@@ -131,18 +132,21 @@ impl<'p> Evaluator<'p> {
     /// If segments are left to evaluate.
     pub fn decode(self, decoding: &[Block]) -> Result<Vec<bool>, EvaluateError> {
         assert!(self.plan.batch(self.next, 1).is_empty(), "decoding comes after the last segment");
-        let mut active = self.vectors.output().to_vec();
+        let mut active = Zeroizing::new(self.vectors.output().to_vec());
         length("bytes of the decoding", 16 * decoding.len(), super::DECODE_BYTES * active.len())?;
         self.hash.hash::<1>(OUTPUT_TWEAKS, &mut active);
+        // Every label is looked at, and none decides what is done next: the garbler can measure how long it
+        // takes.
         let (pairs, _) = decoding.as_chunks::<2>();
-        let read =
-            |(bit, (label, [zero, one])): (usize, (&Block, &[Block; 2]))| match (label == zero, label == one)
-            {
-                (true, false) => Ok(false),
-                (false, true) => Ok(true),
-                _ => Err(EvaluateError::WrongLabel { bit }),
-            };
-        active.iter().zip(pairs).enumerate().map(read).collect()
+        let found = active.iter().zip(pairs);
+        let found =
+            found.map(|(label, [zero, one])| [label.ct_eq(zero), label.ct_eq(one)].map(|c| c.unwrap_u8()));
+        let found: Vec<[u8; 2]> = found.collect();
+        if found.iter().fold(1, |valid, [zero, one]| valid & (zero ^ one)) == 1 {
+            return Ok(found.iter().map(|&[_, one]| one == 1).collect());
+        }
+        let bit = found.iter().position(|[zero, one]| zero == one).unwrap_or_default();
+        Err(EvaluateError::WrongLabel { bit })
     }
 
     /// Evaluates whole groups; returns output labels.

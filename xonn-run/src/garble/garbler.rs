@@ -183,7 +183,7 @@ impl<'p> Garbler<'p> {
     }
 
     fn writer<'t>(&self, segment: &Segment, tables: &'t mut Ciphertexts) -> Writer<'t> {
-        Writer::new(tables, self.scheme, segment.ands, segment.first_tweak, self.dice)
+        Writer::new(tables, self.scheme, segment.ands, segment.first_tweak, [self.dice, self.hash.start()])
     }
 
     fn run_single(

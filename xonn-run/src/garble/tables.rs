@@ -114,9 +114,9 @@ impl Dice {
 
     /// The dice of a segment. A batch of gates takes 32 bits and at least one tweak, so that numbering blocks by tweaks
     /// keeps segments apart.
-    fn new(seed: Block, first_tweak: u64) -> Self {
+    fn new([seed, base]: [Block; 2], first_tweak: u64) -> Self {
         Self {
-            stream: Prg::at(seed, first_tweak),
+            stream: Prg::based(seed, base, first_tweak),
             blocks: [Block::ZERO; Self::BLOCKS],
             used: 8 * Self::BLOCKS,
         }
@@ -150,8 +150,15 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes to `to`, which is as long as the layout of `ands` says. `dice`: seed of the garbler's random bits.
-    pub fn new(to: &'a mut Ciphertexts, scheme: Scheme, ands: Ands, first_tweak: u64, dice: Block) -> Self {
+    /// Writes to `to`, which is as long as the layout of `ands` says. `dice`: seed of the garbler's random
+    /// bits, and where its counters begin.
+    pub fn new(
+        to: &'a mut Ciphertexts,
+        scheme: Scheme,
+        ands: Ands,
+        first_tweak: u64,
+        dice: [Block; 2],
+    ) -> Self {
         let Layout { blocks, slices, control_bytes } = scheme.layout(ands);
         let (blocks, rest) = to.blocks.split_at_mut(blocks);
         let (slices, rest) = Block::as_bytes_mut(rest).split_at_mut(8 * slices);
@@ -332,10 +339,10 @@ mod tests {
 
     #[test]
     fn dice_differ_from_batch_to_batch_and_go_on_past_a_buffer() {
-        let mut dice = Dice::new(Block::from(5), 1 << 40);
+        let mut dice = Dice::new([Block::from(5), Block::from(1 << 90)], 1 << 40);
         let rolls: std::collections::HashSet<[u16; 2]> = (0..1000).map(|_| dice.roll()).collect();
         assert!(rolls.len() > 990, "32 random bits seldom come twice in a thousand");
-        let mut same = Dice::new(Block::from(5), 1 << 40);
+        let mut same = Dice::new([Block::from(5), Block::from(1 << 90)], 1 << 40);
         assert!((0..1000).all(|_| rolls.contains(&same.roll())));
     }
 }

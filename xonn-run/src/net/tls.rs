@@ -204,6 +204,18 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// The certificate that the peer has shown, in DER, if it had to show one. Known once the handshake is
+    /// over.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => tls.session.peer_certificates()?.first().map(AsRef::as_ref),
+        }
+    }
+}
+
 impl Transport for Connection {
     fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize> {
         match self {

@@ -16,6 +16,7 @@ use super::OcaError;
 use super::packing::{Packer, Unpacker, mask};
 use super::receiver::Receiver;
 use super::sums::{Group, Oca};
+use crate::block::mask as secret_mask;
 
 /// Random numbers in place of the client's, for one inference.
 pub struct Masks(Zeroizing<Vec<u64>>);
@@ -114,14 +115,14 @@ impl Receiver {
     }
 
     /// Each position's sum of numbers times weights, a minus sign being the choice 1.
-    fn sums_of(&self, oca: &Oca, group: &Group, numbers: &[u64]) -> Zeroizing<Vec<u64>> {
+    pub(super) fn sums_of(&self, oca: &Oca, group: &Group, numbers: &[u64]) -> Zeroizing<Vec<u64>> {
         let sum = &oca.sums[group.sum];
         let (positions, planes) = (sum.positions.len(), sum.linear.shifts.len());
         let mut sums = Zeroizing::new(vec![0u64; positions]);
         for (weight, &ot) in sum.ots_of(group.number).iter().enumerate() {
             let shift = sum.linear.shifts[weight % planes];
             // All ones for a minus sign: no branch depends on a weight.
-            let minus = u64::from(self.streams.choice(ot)).wrapping_neg();
+            let minus = secret_mask(self.streams.choice(ot));
             let numbers = &numbers[weight / planes * positions..][..positions];
             for (sum, &number) in sums.iter_mut().zip(numbers) {
                 let number = number << shift;

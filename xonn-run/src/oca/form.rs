@@ -28,6 +28,15 @@ impl FirstLayer {
     /// Every form.
     pub const ALL: [Self; 2] = [Self::Gc, Self::Oca];
 
+    /// Whether a client that does not follow it learns no more of the weights than one that does.
+    #[must_use]
+    pub const fn withstands_cheating_clients(self) -> bool {
+        match self {
+            Self::Gc => true,
+            Self::Oca => false,
+        }
+    }
+
     /// The bit that stands for it in a set of forms on the wire.
     #[must_use]
     pub const fn bit(self) -> u8 {

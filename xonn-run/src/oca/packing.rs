@@ -77,8 +77,9 @@ impl<'b> Unpacker<'b> {
     }
 }
 
-/// `count` numbers of `bits` bits each from a block of an OT's stream: the block's own bits if they suffice, else the
-/// bits of [`Prg`] with the block as seed. Wiped when it is dropped or filled again.
+/// `count` numbers of `bits` bits each from a block of an OT's stream: the block's own bits if they suffice,
+/// else the bits of [`Prg`] with the block as seed and its counters from `base` on. Wiped when it is dropped
+/// or filled again.
 #[derive(Default)]
 pub(super) struct Numbers {
     blocks: Zeroizing<Vec<Block>>,
@@ -86,14 +87,14 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// Reads from `block` on.
-    pub fn of(&mut self, block: Block, count: usize, bits: u32) -> Unpacker<'_> {
+    pub fn of(&mut self, (block, base): (Block, Block), count: usize, bits: u32) -> Unpacker<'_> {
         let needed = (count * bits as usize).div_ceil(Block::BITS);
         self.blocks.zeroize();
         if needed <= 1 {
             self.blocks.push(block);
         } else {
             self.blocks.resize(needed, Block::ZERO);
-            Prg::new(block).fill(&mut self.blocks);
+            Prg::based(block, base, 0).fill(&mut self.blocks);
         }
         Unpacker::new(Block::as_bytes(&self.blocks))
     }
@@ -123,11 +124,12 @@ mod tests {
     fn numbers_of_a_block_are_its_bits_or_its_stream() {
         let (block, mut numbers) =
             (Block::from(0x1234_5678_9abc_def0_0fed_cba9_8765_4321), Numbers::default());
-        let mut few = numbers.of(block, 8, 16);
+        let base = Block::from(5 << 70);
+        let mut few = numbers.of((block, base), 8, 16);
         assert_eq!([few.next(16), few.next(16)], [0x4321, 0x8765]);
         let mut stream = [Block::ZERO; 2];
-        Prg::new(block).fill(&mut stream);
-        let mut many = numbers.of(block, 9, 16);
+        Prg::based(block, base, 0).fill(&mut stream);
+        let mut many = numbers.of((block, base), 9, 16);
         assert!((0..8).all(|_| many.next(16) <= 0xffff));
         assert_eq!(u128::from(many.next(16)), u128::from(stream[1]) & 0xffff);
     }

@@ -8,8 +8,8 @@ use zeroize::{Zeroize, Zeroizing};
 use super::packing::{Numbers, Unpacker, mask};
 use super::sender::PIECE;
 use super::sums::{Group, Oca};
-use super::{DIGEST_BYTES, OcaError, digest_of};
-use crate::block::Block;
+use super::{DIGEST_BYTES, OcaError, counters, digest_of, message_tweak};
+use crate::block::{Block, mask as secret_mask};
 use crate::ot::{PendingReceiver, ReceiverStreams, SessionId};
 
 /// A server whose OTs are extended.
@@ -23,6 +23,8 @@ pub struct Receiver {
 pub struct Receiving<'a> {
     oca: &'a Oca,
     streams: &'a ReceiverStreams,
+    /// [`counters`].
+    base: Block,
     first_tweak: u64,
     next: usize,
     digest: Sha256,
@@ -47,7 +49,8 @@ impl Receiver {
         let mut all = Zeroizing::new(vec![false; original + oca.share_bits()]);
         all[..original].copy_from_slice(secret);
         let first_tweak = inference * oca.messages;
-        Receiving { oca, streams: &self.streams, first_tweak, next: 0, digest, secret: all, original }
+        let base = counters(&self.session);
+        Receiving { oca, streams: &self.streams, base, first_tweak, next: 0, digest, secret: all, original }
     }
 }
 
@@ -93,7 +96,7 @@ impl Receiving<'_> {
     }
 
     /// The server's share of each of a group's sums.
-    fn group(&self, group: &Group, corrections: &[u8]) -> Zeroizing<Vec<u64>> {
+    pub(super) fn group(&self, group: &Group, corrections: &[u8]) -> Zeroizing<Vec<u64>> {
         let sum = &self.oca.sums[group.sum];
         let (ots, positions, planes) =
             (sum.ots_of(group.number), sum.positions.len(), sum.linear.shifts.len());
@@ -109,9 +112,10 @@ impl Receiving<'_> {
                 let shift = sum.linear.shifts[(piece * PIECE + i) % planes];
                 let bits = sum.message_bits(shift);
                 // All ones for a minus sign: no branch depends on a weight.
-                let chosen = u64::from(self.streams.choice(ot)).wrapping_neg();
+                let chosen = secret_mask(self.streams.choice(ot));
                 let largest = (sum.linear.largest() << shift) & chosen;
-                let mut numbers = stream.of(block, positions, bits);
+                let base = self.base ^ message_tweak(first + (piece * PIECE + i) as u64);
+                let mut numbers = stream.of((block, base), positions, bits);
                 for share in shares.iter_mut() {
                     let correction = corrections.next(bits) & chosen;
                     let r = numbers.next(bits).wrapping_add(correction) & mask(bits);

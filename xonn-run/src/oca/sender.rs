@@ -7,7 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::ahead::Masks;
 use super::packing::{Numbers, Packer, mask};
 use super::sums::{Group, Oca};
-use super::{DIGEST_BYTES, digest_of};
+use super::{DIGEST_BYTES, counters, digest_of, message_tweak};
 use crate::block::Block;
 use crate::ot::{SenderKeys, SenderStreams, SessionId};
 
@@ -22,6 +22,8 @@ pub struct Sender {
 pub struct Sending<'a> {
     oca: &'a Oca,
     streams: &'a SenderStreams,
+    /// [`counters`].
+    base: Block,
     /// The client's numbers, or what stands for them.
     values: Zeroizing<Vec<u64>>,
     first_tweak: u64,
@@ -67,7 +69,8 @@ impl Sender {
             sum.same_numbers.then(|| oca.values.of_group((number, sum), 0, &values))
         };
         let numbers = oca.sums.iter().enumerate().map(read).collect();
-        Sending { oca, streams: &self.streams, values, first_tweak, next: 0, digest, shares, numbers }
+        let base = counters(&self.session);
+        Sending { oca, streams: &self.streams, base, values, first_tweak, next: 0, digest, shares, numbers }
     }
 }
 
@@ -123,7 +126,9 @@ impl Sending<'_> {
                 let shift = sum.linear.shifts[weight % planes];
                 let bits = sum.message_bits(shift);
                 let [zeros, ones] = &mut streams;
-                let (mut zeros, mut ones) = (zeros.of(zero, positions, bits), ones.of(one, positions, bits));
+                let base = self.base ^ message_tweak(first + weight as u64);
+                let mut zeros = zeros.of((zero, base), positions, bits);
+                let mut ones = ones.of((one, base), positions, bits);
                 let numbers = &numbers[weight / planes * positions..][..positions];
                 for (share, &u) in shares.iter_mut().zip(numbers) {
                     let (zero, one) = (zeros.next(bits), ones.next(bits));

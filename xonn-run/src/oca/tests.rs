@@ -1,6 +1,8 @@
 //! Both sides in memory: the program on shares gives what the original gives, and what is sent looks random.
 
 mod cheating;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod steps;
 
 use chacha20::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
@@ -237,4 +239,25 @@ fn programs_without_sums_or_with_too_many_have_no_form() {
     // 2^24 share bits and more are more than an input has.
     let many = FirstLayerShape { positions: 1 << 15, ..fits };
     assert!(Oca::of(&many.program().unwrap()).is_none());
+}
+
+/// The same keys under two sessions' ids: what is sent of numbers that take more than a block differs, since
+/// their streams have counters of their own.
+#[test]
+fn streams_of_other_sessions_have_counters_of_their_own() {
+    let shape = FirstLayerShape { positions: 40, filters: 3, taps: 4, ..FirstLayerShape::dense(13, 8, 5) };
+    let program = shape.program().unwrap();
+    let oca = Oca::of(&program).expect("its sums are described");
+    let sent = [[3; 32], [4; 32]].map(|session| {
+        let mut rng = ChaCha12Rng::seed_from_u64(31);
+        let (setup, request) = ot::SenderSetup::start(params(), SESSION, &mut rng);
+        let (mut receiver, reply) = ot::ReceiverSetup::reply(params(), SESSION, &mut rng, &request).unwrap();
+        let mut sender = setup.finish(&reply).unwrap();
+        let secret = random_bits(&mut rng, program.secret_bits() as usize);
+        let (_, extend) = receiver.extend(&mut rng, &oca.choices(&secret)).unwrap();
+        let mut sender = Sender::new(session, sender.extend(oca.ots(), &extend).unwrap());
+        sender.begin(&oca, &vec![false; program.input_bits()]).part().unwrap()
+    });
+    let equal = sent[0].iter().zip(&sent[1]).filter(|(a, b)| a == b).count();
+    assert!(equal < sent[0].len() / 16, "{equal} of {} bytes", sent[0].len());
 }

@@ -21,11 +21,12 @@ pub(super) mod streams;
 mod tests;
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::msgs::{BaseReply, BaseRequest, Extend};
 use super::oracle::{oracle, oracle_block};
 use super::vole::ColumnHash;
-use super::{MAX_COUNT, OtError, SessionId};
+use super::{COLUMNS, MAX_COUNT, OtError, SessionId, pprf};
 use crate::block::{Block, Tccr};
 
 /// What both hosts know of a connection: where they are in the streams, and a hash of what was said.
@@ -34,6 +35,8 @@ struct Progress {
     session: SessionId,
     /// Hash of every message so far that the client sent, and of the server's request.
     transcript: [u8; 64],
+    /// Where the counters of leaf 0 of tree 0 begin.
+    base: Block,
     /// The first block of the streams that was not used yet.
     next_block: u64,
     /// The first tweak that was not used yet; one per OT.
@@ -47,7 +50,13 @@ impl Progress {
     fn new(session: SessionId, request: &BaseRequest, reply: &BaseReply) -> Self {
         let transcript = oracle("transcript of setup", &session, &[&request.encode(), &reply.encode()]);
         let hash = Tccr::new(oracle_block("start point", &session, &[&transcript]));
-        Self { session, transcript, next_block: 0, next_tweak: 0, hash }
+        let base = pprf::nonce(&session);
+        Self { session, transcript, base, next_block: 0, next_tweak: 0, hash }
+    }
+
+    /// Where the counters of leaf 0 of a tree begin.
+    fn base_of(&self, tree: usize) -> Block {
+        self.base ^ pprf::tweak(tree, pprf::LEAVES, 0)
     }
 
     /// Step 3: the challenge, which depends on everything the client could choose: seeds, then corrections.
@@ -72,13 +81,14 @@ impl Progress {
     }
 }
 
-/// Step 4: SHA-256 of the hashes of the 128 columns, column 0 first.
-fn digest_of(hashes: impl Iterator<Item = Block>) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for hash in hashes {
-        digest.update(hash.to_bytes());
-    }
-    digest.finalize().into()
+/// Step 4: SHA-256 of the hashes of the 128 columns, column 0 first, which is sent; and a key that both hosts
+/// have when the check has passed, and nobody else: what is sent of the hashes is a digest, and the columns
+/// are masked by random blocks.
+fn digest_of(session: &SessionId, hashes: impl Iterator<Item = Block>) -> ([u8; 32], Zeroizing<Block>) {
+    let mut all = Zeroizing::new(Vec::with_capacity(COLUMNS));
+    all.extend(hashes);
+    let bytes = Block::as_bytes(&all);
+    (Sha256::digest(bytes).into(), Zeroizing::new(oracle_block("shared key", session, &[bytes])))
 }
 
 fn check_count(count: usize) -> Result<(), OtError> {

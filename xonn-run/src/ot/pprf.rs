@@ -20,9 +20,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::oracle::oracle;
+use super::oracle::{oracle, oracle_block};
 use super::{OtError, Params, SessionId};
-use crate::block::{Block, Prg};
+use crate::block::{Block, Prg, mask};
 
 /// 32 bytes by which the client is bound to a leaf.
 type Check = [Block; 2];
@@ -54,13 +54,14 @@ pub(super) fn grow(params: Params, session: &SessionId, roots: &[Block]) -> Grow
     let mut sums = Zeroizing::new(vec![[Block::ZERO; 2]; roots.len() * k]);
     let mut totals = Vec::with_capacity(roots.len());
     let mut digest = Sha256::new();
+    let nonce = nonce(session);
     for (tree, &root) in roots.iter().enumerate() {
         let mut nodes = Zeroizing::new(vec![root]);
         for level in 0..k {
             let mut sum = [Block::ZERO; 2];
             let mut children = Zeroizing::new(Vec::with_capacity(2 * nodes.len()));
-            for &node in nodes.iter() {
-                let [left, right] = double(node);
+            for (x, &node) in nodes.iter().enumerate() {
+                let [left, right] = double(node, nonce ^ tweak(tree, level, x));
                 sum[0] ^= left;
                 sum[1] ^= right;
                 children.extend([left, right]);
@@ -97,22 +98,26 @@ pub(super) fn regrow(
     let k = params.field_bits();
     let mut seeds = Zeroizing::new(Vec::with_capacity(params.trees() * params.leaves()));
     let mut digest = Sha256::new();
+    let nonce = nonce(session);
     let trees = secret.chunks_exact(k).zip(keys.chunks_exact(k)).zip(&proof.totals);
     for (tree, ((secret, keys), &total)) in trees.enumerate() {
         let mut nodes = Zeroizing::new(vec![Block::ZERO]);
+        // The path so far: number y of a level is number x = y + path there.
+        let mut path = 0;
         for level in 0..k {
-            let (on_path, mut sibling) = (secret[k - 1 - level], keys[k - 1 - level]);
+            let (on_path, mut sibling) = (mask(secret[k - 1 - level]), keys[k - 1 - level]);
             // As long as it gets from the start, so that no seed is left behind.
             let mut children = Zeroizing::new(Vec::with_capacity(2 * nodes.len()));
             children.extend([Block::ZERO; 2]);
-            for &node in nodes.iter().skip(1) {
+            for (y, &node) in nodes.iter().enumerate().skip(1) {
                 // By y the child on the side of the path comes first.
-                let [left, right] = double(node);
-                let exchange = (left ^ right).masked(on_path);
+                let [left, right] = double(node, nonce ^ tweak(tree, level, y ^ path));
+                let exchange = (left ^ right).masked_by(on_path);
                 sibling ^= right ^ exchange;
                 children.extend([left ^ exchange, right ^ exchange]);
             }
             children[1] = sibling;
+            path = path << 1 | (on_path & 1) as usize;
             nodes = children;
         }
         let mut checks = Zeroizing::new(vec![total]);
@@ -135,12 +140,26 @@ pub(super) fn regrow(
     Ok(seeds)
 }
 
-/// The children of a node: the first two blocks of its stream.
-fn double(node: Block) -> [Block; 2] {
+/// The children of a node: the first two blocks of its stream, which begins at `base`.
+fn double(node: Block, base: Block) -> [Block; 2] {
     let mut children = [Block::ZERO; 2];
-    Prg::new(node).fill(&mut children);
+    Prg::based(node, base, 0).fill(&mut children);
     children
 }
+
+/// What the counters of a session's seeds begin at, but for [`tweak`].
+pub(super) fn nonce(session: &SessionId) -> Block {
+    oracle_block("counters", session, &[])
+}
+
+/// In the upper half, which counters do not reach: node `x` of a level of a tree. The streams of leaves are
+/// those of a level of their own, [`LEAVES`].
+pub(super) fn tweak(tree: usize, level: usize, x: usize) -> Block {
+    Block::from(((tree as u128) << 32 | (level as u128) << 16 | x as u128) << 64)
+}
+
+/// The level of leaves' streams.
+pub(super) const LEAVES: usize = 0xff;
 
 /// Of a leaf, the seed to use and the value to check. A random oracle, so that the check value binds the
 /// client to the leaf and tells nothing of the seed.
@@ -159,10 +178,11 @@ fn add(to: &mut Check, from: Check) {
 
 /// Exchanges the values whose indices differ in `bit` alone, or does as much work and leaves them.
 fn exchange_along(values: &mut [Check], bit: usize, exchange: bool) {
+    let mask = mask(exchange);
     for pair in values.chunks_exact_mut(2 << bit) {
         let (zeros, ones) = pair.split_at_mut(1 << bit);
         for (zero, one) in zeros.as_flattened_mut().iter_mut().zip(ones.as_flattened_mut()) {
-            let difference = (*zero ^ *one).masked(exchange);
+            let difference = (*zero ^ *one).masked_by(mask);
             *zero ^= difference;
             *one ^= difference;
         }
@@ -231,5 +251,43 @@ mod tests {
         proof.digest[31] ^= 0x80;
         assert_eq!(regrow(params, &SESSION, &secret, &keys, &proof).err(), Some(OtError::TreeCheck));
         assert_eq!(regrow(params, &[4; 32], &secret, &keys, &grown.proof).err(), Some(OtError::TreeCheck));
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    #[test]
+    fn the_servers_trees_take_the_same_steps_for_all_secrets() {
+        let secrets = [0, u128::MAX, 0x1234_5678_9abc_def0_0fed_cba9_8765_4321, 1].map(Block::from);
+        for k in [1, 2] {
+            let params = Params::new(k).unwrap();
+            let mut rng = ChaCha12Rng::seed_from_u64(3);
+            let roots: Vec<Block> = (0..params.trees()).map(|_| Block::random(&mut rng)).collect();
+            let grown = grow(params, &SESSION, &roots);
+            let cases = secrets.map(|secret| {
+                let secret: Vec<bool> = bits(secret).collect();
+                let keys: Vec<Block> =
+                    grown.sums.iter().zip(&secret).map(|(sums, &bit)| sums[usize::from(!bit)]).collect();
+                (secret, keys)
+            });
+            // The first tree alone: all are alike.
+            let proof = Proof { totals: grown.proof.totals[..1].to_vec(), digest: grown.proof.digest };
+            crate::block::steps::assert_same_steps("seed trees", &cases, |(secret, keys)| {
+                regrow(params, &SESSION, &secret[..k], &keys[..k], &proof).err()
+            });
+        }
+    }
+
+    #[test]
+    fn seeds_of_other_sessions_and_nodes_have_counters_of_their_own() {
+        let params = Params::new(2).unwrap();
+        let roots = vec![Block::from(7); params.trees()];
+        let (here, there) = (grow(params, &SESSION, &roots), grow(params, &[4; 32], &roots));
+        assert!(
+            here.sums.iter().zip(there.sums.iter()).all(|(a, b)| a != b),
+            "the same roots, another session"
+        );
+        assert!(
+            here.sums.chunks(2).skip(1).all(|tree| tree != &here.sums[..2]),
+            "the same root, another tree"
+        );
     }
 }

@@ -250,10 +250,10 @@ fn nothing_secret_is_printed() {
 #[test]
 fn the_bytes_on_the_wire_are_those_recorded() {
     let recorded = [
-        "5bdf7c9df019554bb485a06b91c8e656a14910892161d75c167a395032428762",
-        "9aef359a2285adefbbc454e67da6ec08e19d187ee64b0dabbb23053ef45a2e60",
-        "4382c928091e7c5b82e5925986eb6e19d2907cdcf16465a5f69ebe5bdbb323f1",
-        "2cec984a9af543093df13f54ebf68650385bf0dc355a60740e2d9b1e18d24348",
+        "faa21e5e289430e876975558d610c1657c2fb19117baeee7999437091baeae4d",
+        "7308a2b1eba5caec56a77544e28f4061715a8ca204f4e8478ea2e58ea9d6ff26",
+        "0473ac053163837237177fe83816802fd0c00afa918b66d1c59a42ecc2c54b95",
+        "f794bb8a96d867f0e06b558b6182f5bd9f18a3dac2de4fab1f74c9104db49ec4",
     ];
     for (k, recorded) in FIELD_BITS.into_iter().zip(recorded) {
         let (mut rng, params) = (ChaCha12Rng::seed_from_u64(12), Params::new(k).unwrap());

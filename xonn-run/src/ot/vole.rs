@@ -20,7 +20,8 @@
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
 
-use crate::block::{Block, Prg};
+use super::pprf::tweak;
+use crate::block::{Block, Prg, mask};
 
 /// Blocks expanded at a time: 16 buffers of 1 KiB and what they are added to stay in a first cache of 32 KiB.
 const PIECE: usize = 64;
@@ -31,10 +32,17 @@ const MAX_FIELD_BITS: usize = 8;
 /// Expands one tree from block `first` of its streams on.
 ///
 /// * `seeds`: 2^k seeds, by x at the client, by y = x + D at the server (whose seed 0 counts for `sum` only).
+/// * `base`: where the counters of seed x = 0 begin; `moved`: 0 at the client, D at the server.
 /// * `columns`: k columns of `sum.len()` blocks, overwritten; column b is the sum of the streams whose index
 ///   has bit b.
 /// * `sum`: overwritten with the sum of all streams.
-pub(super) fn expand_tree(seeds: &[Block], first: u64, columns: &mut [Block], sum: &mut [Block]) {
+pub(super) fn expand_tree(
+    seeds: &[Block],
+    (base, moved): (Block, usize),
+    first: u64,
+    columns: &mut [Block],
+    sum: &mut [Block],
+) {
     let stride = sum.len();
     columns.fill(Block::ZERO);
     let mut open = [[Block::ZERO; PIECE]; MAX_FIELD_BITS];
@@ -43,7 +51,8 @@ pub(super) fn expand_tree(seeds: &[Block], first: u64, columns: &mut [Block], su
         let from = piece * PIECE;
         let stream = &mut stream[..sum.len()];
         for (index, &seed) in seeds.iter().enumerate() {
-            Prg::at(seed, first + from as u64).fill(stream);
+            let base = base ^ tweak(0, 0, index ^ moved);
+            Prg::based(seed, base, first + from as u64).fill(stream);
             // The sums of subtrees whose right sibling is still to come are `open`. A stream that ends a
             // right subtree of height `bit` has the subtree's sum added to it; that sum is all of a column
             // that its index range adds to.
@@ -69,8 +78,9 @@ pub(super) fn add(to: &mut [Block], from: &[Block]) {
 
 /// `to ^= from` if `bit` is 1, in the same time if it is 0.
 pub(super) fn add_masked(to: &mut [Block], from: &[Block], bit: bool) {
+    let mask = mask(bit);
     for (to, &from) in to.iter_mut().zip(from) {
-        *to ^= from.masked(bit);
+        *to ^= from.masked_by(mask);
     }
 }
 
@@ -110,11 +120,12 @@ mod tests {
         for (k, stride) in [(1, 1), (2, 3), (4, 64), (4, 65), (8, 2), (8, 130)] {
             let seeds: Vec<Block> = (0..1 << k).map(|_| Block::random(&mut rng)).collect();
             let (mut columns, mut sum) = (vec![Block::from(9); k * stride], vec![Block::from(9); stride]);
-            expand_tree(&seeds, 5, &mut columns, &mut sum);
+            let base = Block::from(0x1234_5678 << 80);
+            expand_tree(&seeds, (base, 1), 5, &mut columns, &mut sum);
             let (mut expected, mut expected_sum) = (vec![Block::ZERO; k * stride], vec![Block::ZERO; stride]);
             for (index, &seed) in seeds.iter().enumerate() {
                 let mut stream = vec![Block::ZERO; 5 + stride];
-                Prg::new(seed).fill(&mut stream);
+                Prg::based(seed, base ^ tweak(0, 0, index ^ 1), 0).fill(&mut stream);
                 add(&mut expected_sum, &stream[5..]);
                 for (bit, column) in expected.chunks_mut(stride).enumerate() {
                     add_masked(column, &stream[5..], index >> bit & 1 == 1);
@@ -151,5 +162,23 @@ mod tests {
         let hash = ColumnHash::new(bytes(0x25629347589242761d31f826ba4b757b));
         let (x1, x2) = (bytes(0x4f4f95668c83dfb6401762bb2d01a262), bytes(0xd1a24ddd2721d006bbe45f20d3c9f362));
         assert_eq!(hash.hash(&[x1, x2, Block::ZERO]), bytes(0xf7a3b47b846119fae5b7866cf5e5b77e));
+    }
+
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    #[test]
+    fn corrections_take_the_same_steps_for_all_secrets() {
+        let from = [Block::from(7); 40];
+        crate::block::steps::assert_same_steps("corrections", &[false, true], |&bit| {
+            let mut to = [Block::from(9); 40];
+            add_masked(&mut to, &from, bit);
+            to
+        });
+    }
+
+    #[test]
+    fn seeds_of_a_tree_have_counters_of_their_own() {
+        let (mut columns, mut sum) = (vec![Block::ZERO; 6], vec![Block::ZERO; 3]);
+        expand_tree(&[Block::from(7); 4], (Block::from(1), 0), 0, &mut columns, &mut sum);
+        assert!(sum.iter().all(|&block| block != Block::ZERO), "equal streams would cancel");
     }
 }

@@ -137,6 +137,11 @@ impl<T: Transport> Channel<T> {
         }
     }
 
+    /// What it runs over.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
     /// From now on each message must be complete within `limit`.
     pub fn set_limit(&mut self, limit: Duration) {
         self.limit = limit;

@@ -1,6 +1,7 @@
 //! The client's side of a session: evaluator, receiver of oblivious transfer. `server.rs` mirrors it.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use rand::CryptoRng;
 use xonn_circuits::program::Program;
@@ -9,7 +10,7 @@ use xonn_circuits::program::package::{Digest, Package};
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Limits, Offer, Traffic, first_layer};
+use super::{Clients, Limits, Offer, Traffic, first_layer};
 use crate::garble::plan::Plan;
 use crate::garble::{Ciphertexts, EvaluateError, Scheme};
 use crate::oca::{self, FirstLayer, Oca};
@@ -17,6 +18,7 @@ use crate::ot::{self, SessionId};
 
 mod ready;
 mod round;
+pub mod run;
 
 use ready::Ready;
 
@@ -27,6 +29,7 @@ pub struct Greeted<T: Transport> {
     digest: Digest,
     scheme: Scheme,
     form: FirstLayer,
+    clients: Clients,
     ahead: u16,
 }
 
@@ -70,10 +73,26 @@ pub fn greet<T: Transport>(
     limits: &Limits,
     rng: &mut impl CryptoRng,
 ) -> Result<Greeted<T>, SessionError> {
+    greet_in_turn(transport, (circuit, input_bits), offer, limits, &mut |_, _| (), rng)
+}
+
+/// [`greet`]; `told` hears of a server that is full how many clients are before this one, and how many
+/// seconds it is likely to take, 0 if that is not known.
+///
+/// # Errors
+/// As [`greet`].
+pub fn greet_in_turn<T: Transport>(
+    transport: T,
+    (circuit, input_bits): (Digest, usize),
+    offer: Offer<'_>,
+    limits: &Limits,
+    told: &mut dyn FnMut(u32, u32),
+    rng: &mut impl CryptoRng,
+) -> Result<Greeted<T>, SessionError> {
     let input_bits = u32::try_from(input_bits)
         .map_err(|_| SessionError::InputLength { found: input_bits, expected: u32::MAX as usize })?;
     let hello = ClientHello::new(Some(circuit), input_bits, offer, rng);
-    let (greeted, package_bytes) = exchange(transport, &hello, limits)?;
+    let (greeted, package_bytes) = exchange(transport, &hello, limits, told)?;
     let served = greeted.digest;
     if served != circuit {
         let reason = format!("the server serves the circuit with digest {served}, this client has {circuit}");
@@ -101,9 +120,24 @@ pub fn greet_and_fetch<T: Transport>(
     limits: &Limits,
     rng: &mut impl CryptoRng,
 ) -> Result<(Greeted<T>, Package), SessionError> {
+    greet_and_fetch_in_turn(transport, wanted, offer, limits, &mut |_, _| (), rng)
+}
+
+/// [`greet_and_fetch`]; `told` as for [`greet_in_turn`].
+///
+/// # Errors
+/// As [`greet_and_fetch`].
+pub fn greet_and_fetch_in_turn<T: Transport>(
+    transport: T,
+    wanted: Option<Digest>,
+    offer: Offer<'_>,
+    limits: &Limits,
+    told: &mut dyn FnMut(u32, u32),
+    rng: &mut impl CryptoRng,
+) -> Result<(Greeted<T>, Package), SessionError> {
     let doing = "receiving the package";
     let hello = ClientHello::new(None, 0, offer, rng);
-    let (mut greeted, package_bytes) = exchange(transport, &hello, limits)?;
+    let (mut greeted, package_bytes) = exchange(transport, &hello, limits, told)?;
     let announced = greeted.digest;
     if let Some(wanted) = wanted.filter(|&wanted| wanted != announced) {
         let reason = format!("the server's package has digest {announced}, this client wants {wanted}");
@@ -145,21 +179,54 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
 }
 
+/// The server's hello, which may come late if the server is full; `told` hears how many clients are before
+/// this one, and seconds that it is likely to take.
+fn await_hello<T: Transport>(
+    channel: &mut Channel<T>,
+    limits: &Limits,
+    told: &mut dyn FnMut(u32, u32),
+) -> Result<Vec<u8>, SessionError> {
+    let (doing, begin) = ("greeting", Instant::now());
+    loop {
+        match channel.head(limits.message, doing)? {
+            (Kind::ServerHello, length) if length <= msgs::MAX_HELLO => {
+                return channel.payload(length, doing);
+            }
+            (Kind::Refusal, length) => return Err(channel.refusal(length, doing)?),
+            (Kind::Wait, 8) if begin.elapsed() < limits.queue => {
+                let numbers = channel.payload(8, doing)?;
+                let (words, _) = numbers.as_chunks::<4>();
+                told(u32::from_le_bytes(words[0]), u32::from_le_bytes(words[1]));
+            }
+            (Kind::Wait, 8) => {
+                return Err(SessionError::TimedOut { doing: "waiting for a place", limit: limits.queue });
+            }
+            (found, length) => {
+                let most = msgs::MAX_HELLO;
+                let reason =
+                    format!("{found:?} of {length} bytes, expected ServerHello of at most {most} bytes");
+                return Err(SessionError::Misbehaved { doing, reason });
+            }
+        }
+    }
+}
+
 fn exchange<T: Transport>(
     transport: T,
     hello: &ClientHello,
     limits: &Limits,
+    told: &mut dyn FnMut(u32, u32),
 ) -> Result<(Greeted<T>, u64), SessionError> {
     let doing = "greeting";
     let mut channel = Channel::new(transport, limits.message);
     channel.send(Kind::ClientHello, &hello.encode(), doing)?;
-    let bytes = channel.receive_up_to(Kind::ServerHello, msgs::MAX_HELLO, doing);
-    match bytes.and_then(|bytes| ServerHello::decode(&bytes)) {
+    match await_hello(&mut channel, limits, told).and_then(|bytes| ServerHello::decode(&bytes)) {
         Ok(answer) => {
             let session = msgs::session_id(hello, &answer);
             let (scheme, form) = (answer.scheme, answer.first_layer);
             let (digest, ahead) = (answer.digest, answer.ahead);
-            let greeted = Greeted { channel, session, digest, scheme, form, ahead };
+            let clients = answer.clients;
+            let greeted = Greeted { channel, session, digest, scheme, form, clients, ahead };
             if ahead > hello.ahead {
                 let reason = format!(
                     "the server garbles {ahead} circuits ahead, this client asked for {}",
@@ -203,6 +270,11 @@ impl<T: Transport> Greeted<T> {
     /// The protocol for first layers that the server chose.
     pub fn first_layer(&self) -> FirstLayer {
         self.form
+    }
+
+    /// What the server takes its clients for.
+    pub fn clients(&self) -> Clients {
+        self.clients
     }
 
     /// How many circuits can be held ahead of inputs on this connection: at most what was offered, 0 if the server prepares none.
@@ -342,10 +414,12 @@ impl<T: Transport> Session<'_, T> {
     /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `plan` is of [`Greeted::program`], `input` are
     /// the circuit's bits. After an error the session is over and the server is told.
     ///
-    /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn, since a server that garbles
-    /// one label of an input bit wrongly would learn the bit. So it is not told, and the session goes on; from then on inputs are
-    /// replaced by zeros, and the same error comes for each. A caller that would have asked more goes on asking, and then leaves as
-    /// it would have left. Dropping the session says goodbye.
+    /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn,
+    /// since a server that garbles one label of an input bit wrongly would learn the bit. So it is not told,
+    /// and the session goes on; from then on inputs are replaced by zeros, and the same error comes for each.
+    /// A caller that would have asked more has to go on asking, and then to leave as it would have left:
+    /// [`Session::ask_all`] and [`Session::ask_as_they_come`] see to that, and are what to call for more than
+    /// one question. Dropping the session says goodbye.
     ///
     /// # Errors
     /// [`SessionError`].

@@ -47,6 +47,9 @@ pub enum SessionError {
     /// The two hosts do not agree on what they run.
     #[error("mismatch: {0}")]
     Mismatch(String),
+    /// The client has had as many inferences as it is granted for now.
+    #[error("{0}")]
+    Exhausted(String),
     /// The peer ended the session and said why.
     #[error("the peer refused: {0}")]
     Refused(String),
@@ -61,11 +64,22 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// Whether another try may succeed, with nothing changed: the connection was lost or slow, or the server
+    /// was full. A try is harmless only before the first input has left.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport { .. } | Self::TimedOut { .. } => true,
+            Self::Refused(text) => text.contains(super::server::FULL),
+            _ => false,
+        }
+    }
+
     /// What the peer may be told: mismatches and its own misbehaviour, never anything of our state.
     #[must_use]
     pub fn for_peer(&self) -> Option<String> {
         match self {
-            Self::Mismatch(text) => Some(text.clone()),
+            Self::Mismatch(text) | Self::Exhausted(text) => Some(text.clone()),
             Self::Misbehaved { doing, reason } => Some(format!("while {doing}: {reason}")),
             Self::TimedOut { doing, limit } => Some(format!("{doing} took longer than {limit:?}")),
             Self::Ot(_) => Some("a check of oblivious transfer failed".into()),

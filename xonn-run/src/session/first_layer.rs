@@ -3,6 +3,7 @@
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::Clients;
 use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
@@ -25,6 +26,7 @@ pub(super) fn choose<'m>(
     model: &'m Model<'m>,
     scheme: Scheme,
     ahead: bool,
+    clients: Clients,
 ) -> Result<Option<Shared<'m>>, SessionError> {
     let shared = match model.shared {
         Some(shared) if ahead => shared.ahead.map(|plan| Shared { plan, ..shared }),
@@ -33,7 +35,8 @@ pub(super) fn choose<'m>(
     let accepted = |form: &FirstLayer| hello.first_layers & form.bit() != 0;
     let has = |form: &FirstLayer| *form == FirstLayer::Gc || shared.is_some();
     let offered = FirstLayer::ALL.into_iter().filter(|form| model.offer.first_layers.contains(form));
-    let offered: Vec<FirstLayer> = offered.filter(has).collect();
+    let (offered, barred): (Vec<FirstLayer>, Vec<_>) =
+        offered.filter(has).partition(|&form| clients.permit(form));
     let mut both = offered.iter().filter(|form| accepted(form));
     match (both.next(), both.next()) {
         (Some(_), Some(_)) if ahead => Ok(shared.filter(|shared| {
@@ -49,9 +52,14 @@ pub(super) fn choose<'m>(
         (Some(FirstLayer::Oca), None) => Ok(shared),
         (Some(FirstLayer::Gc), None) => Ok(None),
         (None, _) => Err(SessionError::Mismatch(format!(
-            "the client accepts first layers by {}, this server offers {}; --first-layer on either side allows others",
+            "the client accepts first layers by {}, this server offers {}; {}",
             FirstLayer::names(FirstLayer::in_set(hello.first_layers)),
-            FirstLayer::names(offered)
+            FirstLayer::names(offered),
+            if barred.is_empty() {
+                "--first-layer on either side allows others"
+            } else {
+                "it takes its clients for hostile, and only serve --clients semi-honest allows others"
+            }
         ))),
     }
 }

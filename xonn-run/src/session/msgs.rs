@@ -4,8 +4,8 @@ use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use xonn_circuits::program::package::{Digest, MAX_PACKAGE};
 
-use super::Offer;
 use super::error::SessionError;
+use super::{Clients, Offer};
 use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 
@@ -44,7 +44,7 @@ pub enum Kind {
     Correlate = 7,
     /// Server to client: a segment of garbled tables.
     Tables = 8,
-    /// Server to client: hashes of the output labels.
+    /// Server to client: hashes of the output labels, under a key of the labels' OTs.
     Decoding = 9,
     /// Client to server: no more inferences.
     Bye = 10,
@@ -62,6 +62,9 @@ pub enum Kind {
     Masked = 16,
     /// Server to client: the labels that could not be sent ahead.
     Labels = 17,
+    /// Server to client: all places are taken. How many clients are before this one, and seconds that it is
+    /// likely to take, 0 if that is not known: two numbers of four bytes, little endian.
+    Wait = 18,
     /// Either way: the session is over, with a text for people.
     Refusal = 255,
 }
@@ -89,6 +92,7 @@ impl Kind {
             CorrectionsDigest,
             Masked,
             Labels,
+            Wait,
             Refusal,
         ]
         .into_iter()
@@ -149,6 +153,8 @@ pub struct ServerHello {
     pub scheme: Scheme,
     /// How it computes first layers.
     pub first_layer: FirstLayer,
+    /// What it takes its clients for, which is the highest bit of the byte before.
+    pub clients: Clients,
     /// The most circuits that the client may hold ahead of its inputs; 0 if each is garbled when its input is there.
     pub ahead: u16,
     /// Random.
@@ -215,11 +221,12 @@ impl ServerHello {
         digest: Digest,
         package_bytes: u64,
         scheme: Scheme,
-        first_layer: FirstLayer,
+        (first_layer, clients): (FirstLayer, Clients),
         ahead: u16,
         rng: &mut impl CryptoRng,
     ) -> Self {
-        Self { version: VERSION, digest, package_bytes, scheme, first_layer, ahead, nonce: nonce(rng) }
+        let (version, nonce) = (VERSION, nonce(rng));
+        Self { version, digest, package_bytes, scheme, first_layer, clients, ahead, nonce }
     }
 
     /// The bytes.
@@ -229,7 +236,7 @@ impl ServerHello {
         bytes.extend(self.digest.0);
         bytes.extend(self.package_bytes.to_le_bytes());
         bytes.push(self.scheme.bit());
-        bytes.push(self.first_layer.bit());
+        bytes.push(self.first_layer.bit() | self.clients.bit());
         bytes.extend(self.ahead.to_le_bytes());
         bytes.extend(self.nonce);
         bytes
@@ -253,14 +260,19 @@ impl ServerHello {
             let reason = format!("garbling scheme number {set} is unknown to this side");
             return Err(SessionError::Misbehaved { doing, reason });
         };
+        let (clients, form) = Clients::split(form);
         let Some(first_layer) = FirstLayer::ALL.into_iter().find(|known| known.bit() == form) else {
             let reason = format!("first-layer protocol number {form} is unknown to this side");
             return Err(SessionError::Misbehaved { doing, reason });
         };
+        if !clients.permit(first_layer) {
+            let reason = format!("first layers by {first_layer} are not for clients taken for {clients}");
+            return Err(SessionError::Misbehaved { doing, reason });
+        }
         let (version, ahead) = (VERSION, u16::from_le_bytes(fields.take()?));
         let nonce = fields.take()?;
         fields.end()?;
-        Ok(Self { version, digest, package_bytes, scheme, first_layer, ahead, nonce })
+        Ok(Self { version, digest, package_bytes, scheme, first_layer, clients, ahead, nonce })
     }
 }
 
@@ -359,11 +371,17 @@ mod tests {
             }
         }
         for (scheme, form) in Scheme::ALL.into_iter().zip(FirstLayer::ALL) {
+            let form = (form, Clients::SemiHonest);
             let hello = ServerHello::new(Digest([3; 32]), 17, scheme, form, 300, &mut rng);
             assert_eq!(hello.encode().len(), ServerHello::BYTES);
             assert_eq!(ServerHello::decode(&hello.encode()).expect("valid"), hello);
         }
-        let hello = ServerHello::new(Digest([3; 32]), 17, Scheme::HalfGates, FirstLayer::Gc, 0, &mut rng);
+        let form = (FirstLayer::Gc, Clients::Hostile);
+        let hello = ServerHello::new(Digest([3; 32]), 17, Scheme::HalfGates, form, 0, &mut rng);
+        let mut contradiction = hello.encode();
+        contradiction[47] = FirstLayer::Oca.bit();
+        let error = ServerHello::decode(&contradiction).expect_err("oca is for others").to_string();
+        assert!(error.contains("by oca are not for clients taken for hostile"), "{error}");
         let mut both = hello.encode();
         both[47] = FirstLayer::set(&FirstLayer::ALL);
         assert!(ServerHello::decode(&both).expect_err("one form").to_string().contains("protocol number 3"));

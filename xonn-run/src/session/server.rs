@@ -9,7 +9,7 @@ use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Circuit, Limits, Offer, Traffic, first_layer, netlist};
+use super::{Circuit, Clients, Limits, Offer, Traffic, first_layer, netlist};
 use crate::garble::Scheme;
 use crate::garble::plan::Plan;
 use crate::oca::{self, FirstLayer, Oca};
@@ -20,6 +20,9 @@ mod round;
 
 use prepared::Prepared;
 use round::Round;
+
+/// What a client is told first that is turned away because no place is free; it may come again.
+pub(super) const FULL: &str = "the server is full";
 
 /// What the server does when it awaits the choices of labels.
 const CHOICES: &str = "receiving the client's oblivious choices";
@@ -86,6 +89,28 @@ pub struct Greeted<'m, T> {
     shared: Option<Shared<'m>>,
     /// The most circuits that the client may hold ahead.
     ahead: u16,
+    clients: Clients,
+}
+
+/// Who counts a client's inferences, beyond those of one connection.
+pub trait Allowance {
+    /// Counts one.
+    ///
+    /// # Errors
+    /// A sentence for the client if there are no more.
+    fn take(&self) -> Result<(), String>;
+
+    /// Takes back some, of circuits that never answered.
+    fn give_back(&self, count: u64);
+}
+
+/// Whoever has an allowance without end.
+impl Allowance for () {
+    fn take(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn give_back(&self, _count: u64) {}
 }
 
 /// Awaits a client's hello. A client whose hello does not fit is told why.
@@ -105,13 +130,14 @@ pub fn greet<'m, T: Transport>(
         let package = check_hello(&hello, model.circuit)?;
         let scheme = choose_scheme(&hello, model.offer.schemes)?;
         let ahead = hello.ahead.min(model.offer.ahead);
-        let shared = first_layer::choose(&hello, model, scheme, ahead > 0)?;
+        let shared = first_layer::choose(&hello, model, scheme, ahead > 0, limits.clients)?;
         Ok((hello, package, scheme, shared, ahead))
     };
     match read(&mut channel) {
         Ok((hello, package, scheme, shared, ahead)) => {
             channel.set_limit(limits.message);
-            Ok(Greeted { channel, model, hello, package, scheme, shared, ahead })
+            let clients = limits.clients;
+            Ok(Greeted { channel, model, hello, package, scheme, shared, ahead, clients })
         }
         Err(error) => {
             channel.refuse(&error);
@@ -121,33 +147,56 @@ pub fn greet<'m, T: Transport>(
 }
 
 impl<T: Transport> Greeted<'_, T> {
+    /// Tells the client that it has to wait; whether it is still there.
+    pub fn wait(&mut self, before: u32, seconds: u32) -> bool {
+        let (doing, numbers) = ("having a client wait", [before.to_le_bytes(), seconds.to_le_bytes()]);
+        let sent = self.channel.send(Kind::Wait, numbers.as_flattened(), doing);
+        sent.and_then(|()| self.channel.flush(doing)).is_ok()
+    }
+
     /// Tells the client that there is no room for it.
     pub fn turn_away(mut self) {
-        self.channel.refuse(&SessionError::Mismatch("the server is full, try again later".into()));
+        self.channel.refuse(&SessionError::Mismatch(format!("{FULL}, try again later")));
+    }
+
+    /// The client's connection.
+    pub fn transport(&self) -> &T {
+        self.channel.transport()
     }
 
     /// Serves the client until it says goodbye, as [`serve`] does.
     ///
     /// # Errors
     /// [`SessionError`]: whatever ended the session before its goodbye.
-    pub fn serve(
+    pub fn serve(self, limits: &Limits, rng: &mut (impl CryptoRng + Send)) -> Result<Served, SessionError> {
+        self.serve_within(limits, &(), rng)
+    }
+
+    /// The same, each circuit that is garbled being counted by `allowance`; those that never answered are
+    /// given back.
+    ///
+    /// # Errors
+    /// [`SessionError`]: whatever ended the session before its goodbye.
+    pub fn serve_within(
         mut self,
         limits: &Limits,
+        allowance: &impl Allowance,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Served, SessionError> {
         let mut done = Done::default();
-        let result = self.session(limits, rng, &mut done);
+        let result = self.session((limits, allowance), rng, &mut done);
+        allowance.give_back(done.counted.saturating_sub(done.inferences));
         if let Err(error) = &result {
             self.channel.refuse(error);
         }
-        let (traffic, Done { inferences, prepared, online }) = (self.channel.traffic(), done);
+        let (traffic, Done { inferences, prepared, online, .. }) = (self.channel.traffic(), done);
         let ahead = if self.ahead > 0 { prepared } else { 0 };
         result.map(|()| Served { inferences, ahead, traffic, online })
     }
 
     fn session(
         &mut self,
-        limits: &Limits,
+        (limits, allowance): (&Limits, &impl Allowance),
         rng: &mut (impl CryptoRng + Send),
         done: &mut Done,
     ) -> Result<(), SessionError> {
@@ -201,6 +250,8 @@ impl<T: Transport> Greeted<'_, T> {
             if most > 0 && ready.len() >= most {
                 return misbehaved(format!("a circuit too many ahead, a connection is granted {most}"));
             }
+            allowance.take().map_err(SessionError::Exhausted)?;
+            done.counted += 1;
             let own;
             let mut secret = model.secret;
             let mut choices = None;
@@ -243,7 +294,7 @@ impl<T: Transport> Greeted<'_, T> {
         let (channel, doing) = (&mut self.channel, "greeting");
         let form = if self.shared.is_some() { FirstLayer::Oca } else { FirstLayer::Gc };
         let (digest, package) = (self.model.circuit.digest, self.package.len() as u64);
-        let answer = ServerHello::new(digest, package, self.scheme, form, self.ahead, rng);
+        let answer = ServerHello::new(digest, package, self.scheme, (form, self.clients), self.ahead, rng);
         let params = ot::Params::default();
         let session = msgs::session_id(&self.hello, &answer);
         let (setup, request) = ot::SenderSetup::start(params, session, rng);
@@ -269,6 +320,8 @@ struct Done {
     inferences: u64,
     /// Circuits garbled.
     prepared: u64,
+    /// Circuits that were counted before they were garbled.
+    counted: u64,
     /// What went over the wire for inferences, but not ahead of them.
     online: Traffic,
 }

@@ -10,7 +10,7 @@ use xonn_run::oca::FirstLayer;
 use xonn_run::ot;
 use xonn_run::session::msgs::{Kind, ServerHello};
 use xonn_run::session::server::Served;
-use xonn_run::session::{Limits, Offer, SessionError, client};
+use xonn_run::session::{Clients, Limits, Offer, SessionError, client};
 
 use crate::damage::flip_also_heads;
 use crate::fixture::{Answers, Fixture, WIDTH, addition, neurons, numbers};
@@ -102,7 +102,8 @@ fn a_server_that_grants_more_than_was_asked_is_left() {
     let fixture = Fixture { ahead: [0, 2], ..addition() };
     let rng = &mut ChaCha20Rng::seed_from_u64(8);
     let digest = fixture.circuit.digest;
-    let hello = ServerHello::new(digest, 0, Scheme::HalfGates, FirstLayer::Gc, 3, rng).encode();
+    let hello =
+        ServerHello::new(digest, 0, Scheme::HalfGates, (FirstLayer::Gc, Clients::Hostile), 3, rng).encode();
     let (client, refusal) = scripted_server(&fixture, &Limits::default(), false, |end| {
         end.put(&frame(2, &hello));
         end.take_refusal()

@@ -6,7 +6,7 @@ use xonn_run::bench::FirstLayerShape;
 use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::oca::{FirstLayer, Oca};
-use xonn_run::session::{Limits, Offer, SessionError, client, first_layer};
+use xonn_run::session::{Clients, Limits, Offer, SessionError, client, first_layer};
 
 use crate::damage::flip;
 use crate::fixture::{Answers, Fixture, addition, numbers};
@@ -138,6 +138,34 @@ fn hosts_without_a_form_in_common_are_both_told() {
     }
 }
 
+/// By default a server takes its clients for hostile, and then no offer and no number of bytes makes it run a
+/// protocol that lets them read weights.
+#[test]
+fn a_server_whose_clients_may_be_hostile_garbles_first_layers() {
+    assert_eq!(Limits::default().clients, Clients::Hostile);
+    for ahead in [[0, 0], [2, 2]] {
+        let shape = FirstLayerShape::dense(100, 8, 40);
+        let fixture = |clients| Fixture { clients, ahead, ..numbers(&shape) };
+        assert_eq!(ask(&fixture(Clients::SemiHonest), true).form, FirstLayer::Oca);
+        assert_eq!(ask(&fixture(Clients::Hostile), true).form, FirstLayer::Gc);
+    }
+    let fixture = Fixture { clients: Clients::Hostile, ..numbers(&shapes()[0]) };
+    let asking = by(FirstLayer::Oca, fixture.clone());
+    let (server_end, client_end) = wire::pair(None);
+    let (server, client) = std::thread::scope(|scope| {
+        let server = scope.spawn(|| fixture.serve(server_end, &Limits::default()));
+        (asking.ask(client_end, &Limits::default()).err(), server.join().expect("no panic").err())
+    });
+    for error in [server, client] {
+        let text = error.expect("nothing in common").to_string();
+        assert!(
+            text.contains("offers gc; it takes its clients for hostile")
+                && text.contains("--clients semi-honest"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn a_server_that_takes_a_form_which_cannot_be_is_refused() {
     for (fixture, reason) in [
@@ -148,7 +176,7 @@ fn a_server_that_takes_a_form_which_cannot_be_is_refused() {
         (addition(), "the circuit describes none"),
     ] {
         let mut hello = server_hello(fixture.circuit.digest, 0);
-        hello[47] = FirstLayer::Oca.bit();
+        hello[47] = FirstLayer::Oca.bit() | Clients::SemiHonest.bit();
         let (_, base) = xonn_run::ot::SenderSetup::start(
             xonn_run::ot::Params::default(),
             [0; 32],

@@ -15,7 +15,7 @@ use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::oca::{FirstLayer, Oca};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::server::{self, Model, Served, Shared};
-use xonn_run::session::{Circuit, Limits, Offer, SessionError, Traffic, client};
+use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client};
 
 use crate::wire::{self, Fault};
 
@@ -33,6 +33,8 @@ pub struct Fixture {
     pub schemes: Vec<Scheme>,
     /// The same for first layers.
     pub first_layers: Vec<FirstLayer>,
+    /// What the server takes the client for.
+    pub clients: Clients,
     /// Circuits ahead that the server grants, and that the client asks for.
     pub ahead: [u16; 2],
 }
@@ -64,6 +66,7 @@ pub fn addition() -> Fixture {
         wants: yours.iter().map(|&n| bits(mine + n, WIDTH + 1)).collect(),
         schemes: Scheme::ALL.to_vec(),
         first_layers: FirstLayer::ALL.to_vec(),
+        clients: Clients::SemiHonest,
         ahead: [0, 0],
     }
 }
@@ -96,7 +99,8 @@ fn of_program(program: &Program) -> Fixture {
     );
     let circuit = Circuit::of_package(&package);
     let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
-    Fixture { circuit, secret, inputs, wants, schemes, first_layers, ahead: [0, 0] }
+    let clients = Clients::SemiHonest;
+    Fixture { circuit, secret, inputs, wants, schemes, first_layers, clients, ahead: [0, 0] }
 }
 
 /// Limits for peers that stop answering: short, so that a test of them is.
@@ -144,6 +148,7 @@ impl Fixture {
         let shared = shared.map(|(oca, plan)| Shared { oca, plan, ahead: ahead.as_ref() });
         let (circuit, secret, offer) = (&self.circuit, &self.secret, self.offer(self.ahead[0]));
         let model = Model { circuit, plan: &plan, shared, secret, offer };
+        let limits = &Limits { clients: self.clients, ..*limits };
         server::serve(transport, &model, limits, &mut ChaCha20Rng::seed_from_u64(1))
     }
 

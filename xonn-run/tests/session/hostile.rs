@@ -10,7 +10,7 @@ use xonn_run::oca::FirstLayer;
 use xonn_run::ot;
 use xonn_run::session::msgs::{self, ClientHello, ServerHello};
 use xonn_run::session::server::Served;
-use xonn_run::session::{Limits, Offer, SessionError};
+use xonn_run::session::{Clients, Limits, Offer, SessionError};
 
 use crate::fixture::{Answers, Fixture, addition, neurons, short};
 use crate::wire::{self, End};
@@ -34,7 +34,7 @@ pub fn server_hello(digest: Digest, package_bytes: u64) -> Vec<u8> {
         digest,
         package_bytes,
         Scheme::HalfGates,
-        FirstLayer::Gc,
+        (FirstLayer::Gc, Clients::Hostile),
         0,
         &mut ChaCha20Rng::seed_from_u64(8),
     )

@@ -13,12 +13,26 @@ use xonn_run::session::{Limits, Offer, SessionError};
 use crate::fixture::{Fixture, neurons};
 use crate::hostile::{client_hello, frame};
 
+/// Silent connections that the servers here keep: with all of both ends a process may have some 1,000.
+const HALF_OPEN: usize = 64;
+
 /// Runs `clients` against a server of `fixture` that ends after `total` clients; gives what the server told its
 /// operator, one line a client.
 fn with_server(
     fixture: &Fixture,
     limits: Limits,
     at_once: usize,
+    total: u64,
+    clients: impl FnOnce(&str) + Send,
+) -> Vec<String> {
+    with_queue(fixture, limits, (at_once, 0), total, clients)
+}
+
+/// The same with clients that wait for places.
+fn with_queue(
+    fixture: &Fixture,
+    limits: Limits,
+    (at_once, queue): (usize, usize),
     total: u64,
     clients: impl FnOnce(&str) + Send,
 ) -> Vec<String> {
@@ -43,7 +57,16 @@ fn with_server(
         };
         events.lock().expect("no holder panics").push(line);
     };
-    let options = ServerOptions { tls: None, limits, at_once, total: Some(total) };
+    let options = ServerOptions {
+        tls: None,
+        limits,
+        at_once,
+        queue,
+        half_open: HALF_OPEN,
+        per_hour: None,
+        stop: Default::default(),
+        total: Some(total),
+    };
     std::thread::scope(|scope| {
         scope.spawn(|| net::serve(&listener, &model, &options, report));
         clients(&address);
@@ -150,27 +173,45 @@ fn a_full_server_says_so_and_has_room_again_later() {
     assert!(events.contains(&"3 inferences".to_owned()));
 }
 
-/// An address may keep a few connections open without a word, and no more; those of clients that have greeted do not count.
+/// Four times as many silent connections as the server keeps: a good client is answered as if they were not
+/// there.
 #[test]
-fn an_address_has_few_silent_connections() {
+fn a_crowd_that_says_nothing_shuts_nobody_out() {
     let fixture = neurons(2);
-    let few = net::HALF_OPEN;
-    let events = with_server(&fixture, Limits::default(), 64, 1, |address| {
-        let mut silent: Vec<TcpStream> = (0..few).map(|_| connect(address)).collect();
-        let mut end = [0];
-        assert_eq!(connect(address).read(&mut end).expect("closed, not left waiting"), 0);
-        drop(silent.pop());
-        let deadline = Instant::now() + Duration::from_secs(4);
-        while fixture.ask(connect(address), &Limits::default()).is_err() {
-            assert!(Instant::now() < deadline, "the server should notice that one has left");
-            std::thread::sleep(Duration::from_millis(10));
+    let events = with_server(&fixture, Limits::default(), 64, 2, |address| {
+        let crowd = |count: usize| (0..count).map(|_| connect(address)).collect::<Vec<_>>();
+        let mut silent = crowd(3 * HALF_OPEN);
+        for _ in 0..2 {
+            let begin = Instant::now();
+            let answers = fixture.ask(connect(address), &Limits::default()).expect("the crowd is silent");
+            assert_eq!(answers.outputs, fixture.wants);
+            assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+            silent.extend(crowd(HALF_OPEN / 2));
         }
+        // The oldest was closed, the youngest still waits.
+        assert_eq!(silent[0].read(&mut [0]).expect("closed, not left waiting"), 0);
     });
-    assert!(
-        events.contains(&"half open".to_owned()) && events.contains(&"3 inferences".to_owned()),
-        "{events:?}"
-    );
-    assert_eq!(events.iter().filter(|event| *event != "half open").count(), few + 1, "{events:?}");
+    assert_eq!(events.iter().filter(|event| *event == "3 inferences").count(), 2);
+    let closed = events.iter().filter(|event| *event == "half open").count();
+    assert!((2 * HALF_OPEN..=3 * HALF_OPEN).contains(&closed), "{closed}");
+}
+
+/// More clients than places, at once and of one address: all are answered, in turn.
+#[test]
+fn clients_wait_for_places() {
+    let fixture = neurons(2);
+    let count = 40;
+    let events = with_queue(&fixture, Limits::default(), (2, 64), count, |address| {
+        std::thread::scope(|scope| {
+            for _ in 0..count {
+                scope.spawn(|| {
+                    let answers = fixture.ask(connect(address), &Limits::default()).expect("its turn comes");
+                    assert_eq!(answers.outputs, fixture.wants);
+                });
+            }
+        });
+    });
+    assert_eq!(events, vec!["3 inferences"; count as usize]);
 }
 
 /// Clients that are turned away and do not listen must not keep the server from accepting others.
@@ -203,7 +244,7 @@ fn turning_away_does_not_hold_up_the_door() {
 fn silent_connections_take_no_place() {
     let fixture = neurons(2);
     with_server(&fixture, Limits::default(), 1, 1, |address| {
-        let silent: Vec<TcpStream> = (0..net::HALF_OPEN - 1).map(|_| connect(address)).collect();
+        let silent: Vec<TcpStream> = (0..8).map(|_| connect(address)).collect();
         let answers = fixture.ask(connect(address), &Limits::default()).expect("one place is free");
         assert_eq!(answers.outputs, fixture.wants);
         drop(silent);

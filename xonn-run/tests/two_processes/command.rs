@@ -69,6 +69,13 @@ impl Listening {
         listening
     }
 
+    /// Asks it to end, as the system does.
+    #[cfg(unix)]
+    pub fn terminate(&self) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(asked.expect("the command is there").success());
+    }
+
     /// Waits for its end; its log if it succeeded.
     pub fn finish(mut self) -> String {
         let status = self.child.wait().expect("a child of ours");

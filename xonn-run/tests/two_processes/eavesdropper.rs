@@ -9,6 +9,7 @@ use crate::{MASKS, serve};
 
 /// Messages of both hosts that matter here: the last of an inference.
 const DECODING: u8 = 9;
+const EXTEND: u8 = 6;
 
 /// Runs `infer` through a wire that notes kind and length of each message to the server, and damages the server's
 /// `damaged`-th decoding. `names` go to its standard input.
@@ -90,53 +91,101 @@ fn a_server_does_not_see_that_a_number_has_no_code() {
         assert_eq!(output.status.code(), Some(1));
         let told = text(&output.stderr);
         assert!(told.contains("bad.npy[1], column 3 of 4") && told.contains("99"), "{told}");
-        // What came before it is the user's.
-        assert_eq!(text(&output.stdout), format!("{bad}[0]: {}\n", model.class(&samples[0])));
+        // The other answers are the user's.
+        let line = |i: usize| format!("{bad}[{i}]: {}\n", model.class(&samples[i]));
+        assert_eq!(text(&output.stdout), line(0) + &line(2));
         let log = server.finish();
         assert_eq!(log.matches("3 inferences").count(), 2, "{log}");
     }
 }
 
-/// The same where names of files come late: a file whose numbers do not fit is asked for as if they did.
+/// The same where names of files come late: a file whose numbers do not fit is asked for as if they did, and
+/// counts as one of those that `--limit` allows.
 #[test]
 fn a_server_does_not_see_that_a_named_file_does_not_fit() {
     let model = Model::new(MASKS);
     let (a, b) = (model.write_samples("a.npy", &samples(1)), model.write_samples("b.npy", &[[1, 2, 99, 4]]));
-    let server = serve(&model, &["--connections", "2", "--pool", "2"]);
     let late = ["--ahead", "2", "--input", "-"];
-    let (_, seen) = infer_seen(&server.address, &late, &format!("{a}\n{a}\n{a}\n"), None);
-    let (output, of_bad) = infer_seen(&server.address, &late, &format!("{a}\n{b}\n{a}\n"), None);
-    assert_eq!(of_bad, seen);
-    assert!(output.status.success());
-    assert!(text(&output.stderr).contains("b.npy, column 3 of 4"), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout).lines().count(), 2);
-    server.finish();
+    let limited = ["--ahead", "2", "--limit", "3", "--input", "-"];
+    for (more, names) in [(&limited[..], 2), (&late[..], 0)] {
+        let server = serve(&model, &["--connections", "2", "--pool", "2"]);
+        let further = format!("{a}\n").repeat(names);
+        let (good, bad) = (format!("{a}\n{a}\n{a}\n{further}"), format!("{a}\n{b}\n{a}\n{further}"));
+        let (_, seen) = infer_seen(&server.address, more, &good, None);
+        let (output, of_bad) = infer_seen(&server.address, more, &bad, None);
+        assert_eq!(of_bad, seen, "{more:?}");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("b.npy, column 3 of 4"), "{}", text(&output.stderr));
+        let line = format!("{a}: {}\n", model.class(&samples(1)[0]));
+        assert_eq!(text(&output.stdout), format!("{line}{b}: no prediction\n{line}"));
+        let log = server.finish();
+        assert_eq!(log.matches("3 inferences").count(), 2, "{log}");
+    }
 }
 
-/// A server that garbles one label wrongly on purpose learns a bit if it sees which evaluations fail.
+/// A server that garbles one label wrongly on purpose learns a bit if it sees which evaluations fail: so it
+/// sees the same whichever failed, the first, one in between or the last, and whether names come late or not.
 #[test]
 fn a_server_does_not_see_that_an_evaluation_failed() {
     let model = Model::new(MASKS);
     let samples = samples(4);
     let file = model.write_samples("x.npy", &samples);
     let one = model.write_samples("one.npy", &samples[..1]);
-    let names = |count: usize| format!("{one}\n").repeat(count);
-    let late = ["--ahead", "2", "--input", "-"];
-    for (more, typed, damaged) in [
-        (&["--input", &file][..], String::new(), 1),
-        (&["--ahead", "2", "--input", &file][..], String::new(), 1),
-        // Names come late, and the second was the last that did.
-        (&late[..], names(2), 1),
-    ] {
-        let server = serve(&model, &["--connections", "2", "--pool", "2"]);
-        let (output, seen) = infer_seen(&server.address, more, &typed, None);
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        let (output, of_failed) = infer_seen(&server.address, more, &typed, Some(damaged));
-        assert_eq!(of_failed, seen, "{more:?}");
-        assert_eq!(output.status.code(), Some(1));
-        assert!(text(&output.stderr).contains("the evaluation failed"), "{}", text(&output.stderr));
-        assert_eq!(text(&output.stdout).lines().count(), 1);
-        let log = server.finish();
-        assert!(!log.contains("failed"), "{log}");
+    let names = format!("{one}\n").repeat(4);
+    for ahead in ["0", "2"] {
+        for (input, typed) in [(&file[..], ""), ("-", &names[..])] {
+            let more = ["--ahead", ahead, "--input", input];
+            let server = serve(&model, &["--connections", "5", "--pool", "2"]);
+            let (output, seen) = infer_seen(&server.address, &more, typed, None);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            for damaged in 0..4 {
+                let (output, of_failed) = infer_seen(&server.address, &more, typed, Some(damaged));
+                assert_eq!(of_failed, seen, "{more:?}, answer {damaged}");
+                assert_eq!(output.status.code(), Some(1));
+                let told = text(&output.stderr);
+                assert!(told.contains("the evaluation failed"), "{told}");
+                let (printed, late) = (text(&output.stdout), input == "-");
+                let answers = printed.lines().filter(|line| !line.ends_with(": no prediction")).count();
+                assert_eq!(answers, damaged, "{printed}");
+                assert_eq!(printed.lines().count(), if late { 4 } else { damaged }, "{printed}");
+            }
+            let log = server.finish();
+            assert_eq!(log.matches("4 inferences").count(), 5, "{log}");
+            assert!(!log.contains("failed"), "{log}");
+        }
     }
+}
+
+/// What a client does with an answer takes time that depends on it: so it does nothing before the last
+/// question has left.
+#[test]
+fn nothing_is_made_of_answers_before_the_last_question_has_left() {
+    let model = Model::new(MASKS);
+    let file = model.write_samples("x.npy", &samples(3));
+    let (printed, written) = (model.file("printed"), model.file("written.npy"));
+    let server = serve(&model, &["--connections", "1"]);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let mut client = Command::new(env!("CARGO_BIN_EXE_xonn-run"))
+        .args(["infer", "--server", &address, "--input", &file, "--output", &written])
+        .stdout(std::fs::File::create(&printed).expect("a new file"))
+        .spawn()
+        .expect("the program starts");
+    let (to_client, _) = listener.accept().expect("the client connects");
+    let to_server = TcpStream::connect(&server.address).expect("the server listens");
+    let size = |path: &str| std::fs::metadata(path).map_or(0, |file| file.len());
+    let mut seen = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| pass(&to_server, &to_client, |_, _| {}));
+        pass(&to_client, &to_server, |kind, _| {
+            if kind == EXTEND {
+                // The client waits for the answer to this one.
+                seen.push((size(&printed), size(&written)));
+            }
+        });
+    });
+    assert!(client.wait().expect("a child of ours").success());
+    assert_eq!(seen, [(0, 0); 3], "bytes printed and written when each question left");
+    assert!(size(&printed) > 0 && size(&written) > 0);
+    server.finish();
 }

@@ -13,11 +13,11 @@ use crate::command::{Listening, run_ok};
 
 /// Serves a layer, asks for `samples` predictions by a scheme, checks them; gives the client's report and the server's log.
 fn ask(fan_in: u32, samples: usize, scheme: &str) -> (Value, String) {
-    ask_program(&binary_layer(fan_in), samples, &["--scheme", scheme])
+    ask_program(&binary_layer(fan_in), samples, &[], &["--scheme", scheme])
 }
 
 /// The same for any layer over 0s and 1s, with more arguments for the client.
-fn ask_program(program: &Program, samples: usize, more: &[&str]) -> (Value, String) {
+fn ask_program(program: &Program, samples: usize, serving: &[&str], more: &[&str]) -> (Value, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str| {
         folder.path().join(name).into_os_string().into_string().expect("a temporary path is text")
@@ -39,7 +39,7 @@ fn ask_program(program: &Program, samples: usize, more: &[&str]) -> (Value, Stri
 
     run_ok(["eval", &package, "--secret", &secret, "--input", &input, "--output", &clear]);
     let serve = ["serve", &package, "--secret", &secret, "--listen", "127.0.0.1:0", "--connections", "1"];
-    let server = Listening::start(serve.iter().chain(&["--stats"]));
+    let server = Listening::start(serve.iter().chain(&["--stats"]).chain(serving));
     let infer = ["infer", "--server", &server.address, "--package", &package, "--input", &input];
     let json = run_ok(infer.iter().chain(&["--output", &private, "--json", "--stats"]).chain(more));
     let bytes = |path: &str| std::fs::read(path).expect("the predictions were written");
@@ -72,7 +72,9 @@ fn first_layers_give_the_answers_of_eval_by_either_protocol() {
     for shape in [dense, conv] {
         let program = shape.program().expect("a small layer");
         let bytes = ["gc", "oca", "auto"].map(|form| {
-            let (report, log) = ask_program(&program, 4, &["--first-layer", form]);
+            let (report, log) =
+                ask_program(&program, 4, &["--clients", "semi-honest"], &["--first-layer", form]);
+            assert_eq!(report["clients"], "semi-honest");
             assert_eq!(report["first_layer"], if form == "gc" { "gc" } else { "oca" });
             assert!(log.contains("(first layer ") && log.contains("; rest "), "{log}");
             let count = |name: &str| report[name].as_u64().expect("a count");
@@ -81,6 +83,20 @@ fn first_layers_give_the_answers_of_eval_by_either_protocol() {
         });
         assert_eq!(bytes[1], bytes[2]);
         assert!(2 * bytes[1] < bytes[0], "{bytes:?}");
+    }
+}
+
+/// Whoever says nothing of the clients has the model protected from them, and says so if that cannot be.
+#[test]
+fn clients_are_taken_for_hostile_unless_said_otherwise() {
+    let program = FirstLayerShape::dense(200, 8, 30).program().expect("a small layer");
+    let (report, _) = ask_program(&program, 1, &[], &[]);
+    assert_eq!((&report["first_layer"], &report["clients"]), (&"gc".into(), &"hostile".into()));
+    for named in [&[][..], &["--clients", "hostile"]] {
+        let serve = ["serve", "m.xonn", "--secret", "m.secret", "--first-layer", "oca"];
+        let text = crate::command::run_failing(serve.iter().chain(named));
+        assert!(text.contains("--first-layer oca lets a client that cheats read weights"), "{text}");
+        assert!(text.contains("--clients semi-honest"), "{text}");
     }
 }
 
@@ -137,7 +153,7 @@ fn labels_of_a_multi_label_head_are_answered_one_by_one() {
         Program::new(layer.input().clone(), other, layer.secret_bits(), templates, layer.layers().to_vec());
     assert!(wrong.is_err());
 
-    let (report, _) = ask_program(&program, 3, &[]);
+    let (report, _) = ask_program(&program, 3, &[], &[]);
     let rows = report["predictions"].as_array().expect("a list");
     assert_eq!(rows.len(), 3);
     let mut ones = 0;

@@ -9,19 +9,25 @@ use super::lanes::Lanes;
 /// busy.
 const WIDE: usize = 8;
 
-/// Fills `out` with the encryptions under `key` of the counters `first`, `first + 1`, ... (modulo 2^64).
+/// Fills `out` with the encryptions under `key` of `base ^ first`, `base ^ (first + 1)`, ... (the counter
+/// modulo 2^64). The round keys are wiped from the stack; what the compiler spilled of them elsewhere is out
+/// of reach.
 ///
 /// # Safety
 /// The instructions of `V` must be enabled in the caller, see [`Lanes`].
 #[inline(always)]
-pub(super) unsafe fn fill<V: Lanes>(key: Block, first: u64, out: &mut [Block]) {
+pub(super) unsafe fn fill<V: Lanes>(key: Block, base: Block, first: u64, out: &mut [Block]) {
     // SAFETY: each pointer is to a slice or an array of at least the `batch` blocks that `encrypt` writes
     // (`V::BLOCKS` is at most 4); the instructions are the caller's promise.
     unsafe {
-        let mut keys = [V::splat(One::load(&key)); 11];
-        for (to, from) in keys.iter_mut().zip(key_schedule(One::load(&key))) {
+        let mut schedule = key_schedule(One::load(&key));
+        let mut keys = [V::splat(schedule[0]); 11];
+        for (to, &from) in keys.iter_mut().zip(&schedule) {
             *to = V::splat(from);
         }
+        wipe(&mut schedule);
+        // The base goes into the first round key, so that it costs nothing.
+        keys[0] = keys[0].xor(V::splat(One::load(&base)));
         let batch = WIDE * V::BLOCKS;
         let mut next = first;
         let mut whole = out.chunks_exact_mut(batch);
@@ -34,8 +40,19 @@ pub(super) unsafe fn fill<V: Lanes>(key: Block, first: u64, out: &mut [Block]) {
             let mut padded = [Block::ZERO; WIDE * 4];
             encrypt::<V>(&keys, next, padded.as_mut_ptr());
             rest.copy_from_slice(&padded[..rest.len()]);
+            wipe(&mut padded);
         }
+        wipe(&mut keys);
     }
+}
+
+/// Overwrites round keys or what they made, in a way that is not optimised away.
+#[inline(always)]
+fn wipe<T: Copy, const N: usize>(secret: &mut [T; N]) {
+    // SAFETY: blocks and vectors of them are valid whatever their bytes are, zeros too, and the pointer is to
+    // one of the array.
+    secret.iter_mut().for_each(|one| unsafe { core::ptr::write_volatile(one, core::mem::zeroed()) });
+    core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
 }
 
 /// Writes the encryptions of `WIDE * V::BLOCKS` counters from `first` on.

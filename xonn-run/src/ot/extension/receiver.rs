@@ -52,6 +52,7 @@ pub struct PendingReceiver {
     /// Row t_j of each OT.
     rows: Zeroizing<Vec<Block>>,
     choices: Zeroizing<Vec<bool>>,
+    shared_key: Zeroizing<Block>,
     first_tweak: u64,
     hash: Tccr,
 }
@@ -82,26 +83,34 @@ impl Receiver {
         let mut columns = Zeroizing::new(vec![Block::ZERO; COLUMNS * stride]);
         let mut corrections = vec![Block::ZERO; self.params.trees() * stride];
         let trees = columns.chunks_exact_mut(k * stride).zip(corrections.chunks_exact_mut(stride));
-        for ((columns, correction), seeds) in trees.zip(self.seeds.chunks_exact(self.params.leaves())) {
-            expand_tree(seeds, self.progress.next_block, columns, correction);
+        let seeds = self.seeds.chunks_exact(self.params.leaves());
+        for (tree, ((columns, correction), seeds)) in trees.zip(seeds).enumerate() {
+            let base = self.progress.base_of(tree);
+            expand_tree(seeds, (base, 0), self.progress.next_block, columns, correction);
             add(correction, &packed);
         }
         // Steps 3 and 4.
         let hash = self.progress.challenge(count, &corrections);
-        let extend = Extend {
-            corrections,
-            choices_hash: hash.hash(&packed),
-            columns_digest: digest_of(columns.chunks_exact(stride).map(|column| hash.hash(column))),
-        };
+        let hashes = columns.chunks_exact(stride).map(|column| hash.hash(column));
+        let (columns_digest, shared_key) = digest_of(&self.progress.session, hashes);
+        let extend = Extend { corrections, choices_hash: hash.hash(&packed), columns_digest };
         // Step 5.
         let rows = Zeroizing::new(transpose::rows(&columns, stride, count));
         let first_tweak = self.progress.advance(count);
         let choices = Zeroizing::new(choices.to_vec());
-        Ok((PendingReceiver { rows, choices, first_tweak, hash: self.progress.hash }, extend))
+        let hash = self.progress.hash;
+        Ok((PendingReceiver { rows, choices, shared_key, first_tweak, hash }, extend))
     }
 }
 
 impl PendingReceiver {
+    /// A key of this extension that the server has, too, and nobody who listens:
+    /// [`crate::ot::SenderKeys::shared_key`].
+    #[must_use]
+    pub fn shared_key(&self) -> Zeroizing<Block> {
+        self.shared_key.clone()
+    }
+
     /// The OTs as keys to streams: messages of any length, and as many after one another as are wanted.
     #[must_use]
     pub fn into_streams(self) -> ReceiverStreams {

@@ -80,6 +80,7 @@ pub struct SenderKeys {
     /// Row q_j of each OT.
     rows: Zeroizing<Vec<Block>>,
     secret: Zeroizing<Block>,
+    shared_key: Zeroizing<Block>,
     first_tweak: u64,
     hash: Tccr,
 }
@@ -120,8 +121,10 @@ impl Ready {
         let mut unused_sum = vec![Block::ZERO; stride];
         let trees = columns.chunks_exact_mut(k * stride).zip(message.corrections.chunks_exact(stride));
         let seeds = self.seeds.chunks_exact(params.leaves()).zip(secret.chunks_exact(k));
-        for ((columns, correction), (seeds, secret)) in trees.zip(seeds) {
-            expand_tree(seeds, self.progress.next_block, columns, &mut unused_sum);
+        for (tree, ((columns, correction), (seeds, secret))) in trees.zip(seeds).enumerate() {
+            let moved = secret.iter().rev().fold(0, |moved, &bit| moved << 1 | usize::from(bit));
+            let base = self.progress.base_of(tree);
+            expand_tree(seeds, (base, moved), self.progress.next_block, columns, &mut unused_sum);
             for (column, &bit) in columns.chunks_exact_mut(stride).zip(secret) {
                 add_masked(column, correction, bit);
             }
@@ -132,18 +135,27 @@ impl Ready {
             .chunks_exact(stride)
             .zip(secret.iter())
             .map(|(column, &bit)| hash.hash(column) ^ message.choices_hash.masked(bit));
-        if !bool::from(digest_of(expected).ct_eq(&message.columns_digest)) {
+        let (digest, shared_key) = digest_of(&self.progress.session, expected);
+        if !bool::from(digest.ct_eq(&message.columns_digest)) {
             return Err(OtError::ExtensionCheck);
         }
         // Step 5.
         let rows = Zeroizing::new(transpose::rows(&columns, stride, count));
         let first_tweak = self.progress.advance(count);
-        let keys = SenderKeys { rows, secret: self.secret.clone(), first_tweak, hash: self.progress.hash };
+        let (secret, hash) = (self.secret.clone(), self.progress.hash);
+        let keys = SenderKeys { rows, secret, shared_key, first_tweak, hash };
         Ok((self, keys))
     }
 }
 
 impl SenderKeys {
+    /// A key of this extension that the client has, too, and nobody who listens:
+    /// [`crate::ot::PendingReceiver::shared_key`].
+    #[must_use]
+    pub fn shared_key(&self) -> Zeroizing<Block> {
+        self.shared_key.clone()
+    }
+
     /// Number of OTs.
     pub fn count(&self) -> usize {
         self.rows.len()

@@ -33,17 +33,21 @@ fn cheat(receiver: &mut Receiver, choices: impl Fn(usize) -> Vec<Block>, guess: 
         let seeds = &receiver.seeds[tree * params.leaves()..][..params.leaves()];
         let columns = &mut columns[tree * k * stride..][..k * stride];
         let correction = &mut corrections[tree * stride..][..stride];
-        expand_tree(seeds, receiver.progress.next_block, columns, correction);
+        let base = receiver.progress.base_of(tree);
+        expand_tree(seeds, (base, 0), receiver.progress.next_block, columns, correction);
         add(correction, &choices(tree));
     }
     let hash = receiver.progress.challenge(COUNT, &corrections);
     receiver.progress.advance(COUNT);
     let choices_hash = hash.hash(&choices(0));
-    let columns_digest =
-        digest_of(columns.chunks(stride).zip(bits(guess)).enumerate().map(|(c, (column, bit))| {
+    let columns_digest = digest_of(
+        &[5; 32],
+        columns.chunks(stride).zip(bits(guess)).enumerate().map(|(c, (column, bit))| {
             let difference = hash.hash(&choices(c / k)) ^ choices_hash;
             hash.hash(column) ^ difference.masked(bit)
-        }));
+        }),
+    )
+    .0;
     Extend { corrections, choices_hash, columns_digest }
 }
 
@@ -146,4 +150,23 @@ fn tweaks_and_streams_are_never_used_twice() {
         tweaks += count as u64;
         blocks += count.div_ceil(128) as u64 + 1;
     }
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+#[ignore = "takes half a minute; `just steps` runs it"]
+fn the_servers_extension_takes_the_same_steps_for_all_secrets() {
+    const COUNT: usize = 20;
+    let (sender, mut receiver, mut rng) = set_up(1, 21);
+    let choices: Vec<bool> = (0..COUNT).map(|i| i % 3 == 0).collect();
+    let (_, extend) = receiver.extend(&mut rng, &choices).unwrap();
+    // What is not this client's secret fails the check, at the end and all at once.
+    let secrets = [0, u128::MAX, 0x1234_5678_9abc_def0_0fed_cba9_8765_4321, 1].map(|secret| {
+        let mut sender = sender.clone();
+        *sender.ready.as_mut().unwrap().secret = Block::from(secret);
+        sender
+    });
+    crate::block::steps::assert_same_steps("extension", &secrets, |sender| {
+        sender.clone().extend(COUNT, &extend).is_err()
+    });
 }

@@ -19,6 +19,8 @@ use crate::session::msgs::Kind;
 pub(super) struct Ready {
     number: u64,
     hash: Tccr,
+    /// What masks the decoding.
+    key: Zeroizing<Block>,
     /// Labels of this side's shares, and of the pads.
     labels: Zeroizing<Vec<Block>>,
     /// What stands for the numbers of first layers on shares.
@@ -58,9 +60,9 @@ impl<T: Transport> Session<'_, T> {
             masks = Some(drawn);
         }
         choices.extend(pads.iter());
-        let (hash, labels) = self.labels(&choices, rng)?;
+        let (hash, key, labels) = self.labels(&choices, rng)?;
         let (labels, tables) = (Zeroizing::new(labels), self.tables(plan)?);
-        self.ready.push_back(Ready { number: self.prepared, hash, labels, masks, pads, tables });
+        self.ready.push_back(Ready { number: self.prepared, hash, key, labels, masks, pads, tables });
         self.prepared += 1;
         Ok(())
     }
@@ -85,6 +87,6 @@ impl<T: Transport> Session<'_, T> {
         let mut evaluator = Evaluator::new(plan, self.scheme, ready.hash, labels);
         let mut tables = std::mem::take(&mut ready.tables).into_iter();
         evaluate_all(&mut evaluator, &mut || tables.next(), |table| self.buffers.push(table))?;
-        self.decode(plan, evaluator)
+        self.decode(plan, evaluator, (ready.hash, &ready.key))
     }
 }

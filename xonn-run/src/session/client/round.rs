@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 
 use rand::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::Session;
 use crate::block::{Block, Tccr};
@@ -12,7 +13,7 @@ use crate::ot;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::Kind;
-use crate::session::{batch, first_layer};
+use crate::session::{batch, first_layer, mask_decoding};
 
 /// What a client does that waits for a circuit.
 const RECEIVING: &str = "receiving the garbled circuit";
@@ -37,7 +38,7 @@ impl<T: Transport> Session<'_, T> {
         if input.len() != expected {
             return Err(SessionError::InputLength { found: input.len(), expected });
         }
-        let (hash, labels) = self.labels(input, rng)?;
+        let (hash, key, labels) = self.labels(input, rng)?;
         let mut evaluator = Evaluator::new(plan, self.scheme, hash, labels);
         // One thread receives, this one evaluates; the queue between them bounds the memory.
         let (channel, buffers, scheme) = (&mut self.channel, &mut self.buffers, self.scheme);
@@ -68,22 +69,24 @@ impl<T: Transport> Session<'_, T> {
             receiving.join().expect("receiving does not panic")?;
             evaluated
         })?;
-        self.decode(plan, evaluator)
+        self.decode(plan, evaluator, (hash, &key))
     }
 
-    /// OTs of labels: the hash with the garbler's start point, and the active label of each choice.
+    /// OTs of labels: the hash with the garbler's start point, the key that masks the decoding, and the
+    /// active label of each choice.
     pub(super) fn labels(
         &mut self,
         choices: &[bool],
         rng: &mut impl CryptoRng,
-    ) -> Result<(Tccr, Vec<Block>), SessionError> {
+    ) -> Result<(Tccr, Zeroizing<Block>, Vec<Block>), SessionError> {
         let (pending, extend) = self.receiver.extend(rng, choices)?;
         self.channel.send(Kind::Extend, &extend.encode(), "sending oblivious choices")?;
         let length = Block::BYTES + ot::msgs::Correlate::byte_len(choices.len());
         let message = self.channel.receive(Kind::Correlate, length, RECEIVING)?;
         let (start, correlate) = message.split_first_chunk().expect("the length was checked");
+        let key = pending.shared_key();
         let labels = pending.correlate(&ot::msgs::Correlate::decode(choices.len(), correlate)?)?;
-        Ok((Tccr::new(Block::from_bytes(*start)), labels))
+        Ok((Tccr::new(Block::from_bytes(*start)), key, labels))
     }
 
     /// All tables of a circuit, kept.
@@ -104,10 +107,12 @@ impl<T: Transport> Session<'_, T> {
         &mut self,
         plan: &Plan<'_>,
         evaluator: Evaluator<'_>,
+        (hash, key): (Tccr, &Block),
     ) -> Result<Vec<bool>, SessionError> {
         let length = DECODE_BYTES * plan.program().output_bits();
         let decoding = self.channel.receive(Kind::Decoding, length, RECEIVING)?;
-        let decoding = Block::vec_from_bytes(&decoding).expect("hashes are whole blocks");
+        let mut decoding = Block::vec_from_bytes(&decoding).expect("hashes are whole blocks");
+        mask_decoding(&mut decoding, key, hash.start());
         Ok(evaluator.decode(&decoding)?)
     }
 }

@@ -18,8 +18,8 @@ use crate::session::msgs::Kind;
 pub(super) struct Prepared {
     number: u64,
     garbled: Garbled,
-    /// Seed of the zero labels that are sent with the answer.
-    seed: Block,
+    /// Seed of the zero labels that are sent with the answer, and where its counters begin.
+    seed: [Block; 2],
     /// The server's shares of the sums of random numbers.
     shares: Zeroizing<Vec<bool>>,
 }
@@ -35,7 +35,7 @@ impl Prepared {
         shares: Zeroizing<Vec<bool>>,
         rng: &mut impl CryptoRng,
     ) -> Result<Box<Self>, SessionError> {
-        let seed = Block::random(rng);
+        let seed = [Block::random(rng), Block::random(rng)];
         let input = |labels: Vec<Block>| {
             let labels = Zeroizing::new(labels);
             wires.join(&labels, &zero_labels(wires, seed))
@@ -77,8 +77,8 @@ impl Drop for Prepared {
 }
 
 /// The zero labels of the bits whose labels are sent with the answer.
-fn zero_labels(wires: Wires, seed: Block) -> Zeroizing<Vec<Block>> {
+fn zero_labels(wires: Wires, [seed, base]: [Block; 2]) -> Zeroizing<Vec<Block>> {
     let mut labels = Zeroizing::new(vec![Block::ZERO; wires.labels()]);
-    Prg::new(seed).fill(&mut labels);
+    Prg::based(seed, base, 0).fill(&mut labels);
     labels
 }

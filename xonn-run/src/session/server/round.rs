@@ -9,10 +9,10 @@ use crate::block::{Block, Tccr};
 use crate::garble::plan::Plan;
 use crate::garble::{Ciphertexts, Garbler, Scheme};
 use crate::ot::SenderKeys;
-use crate::session::batch;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::Kind;
+use crate::session::{batch, mask_decoding};
 
 /// What a server does that garbles.
 const GARBLING: &str = "sending the garbled circuit";
@@ -33,7 +33,8 @@ pub(super) struct Round<'a, 'p> {
 /// What is left of a circuit when its tables are sent. Wiped on drop.
 pub(super) struct Garbled {
     pub delta: Block,
-    /// What lets the client read its output: public once its input is fixed.
+    /// What lets the client read its output, once its input is fixed; under a key that both hosts have of the
+    /// labels' OTs.
     pub decoding: Vec<Block>,
 }
 
@@ -62,6 +63,7 @@ impl Round<'_, '_> {
         // From here on it is wiped, however this ends.
         let mut garbled = Garbled { delta: secrets[0], decoding: Vec::new() };
         let start = Block::random(rng);
+        let key = self.keys.shared_key();
         let (labels, correlate) = self.keys.correlate(garbled.delta);
         let mut message = start.to_bytes().to_vec();
         message.extend(correlate.encode());
@@ -100,6 +102,7 @@ impl Round<'_, '_> {
             self.buffers.extend(sent.try_iter());
             Ok::<_, SessionError>(garbler.decoding())
         })?;
+        mask_decoding(&mut garbled.decoding, &key, start);
         Ok(garbled)
     }
 }
