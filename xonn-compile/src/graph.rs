@@ -6,6 +6,7 @@
 
 pub mod array;
 pub mod evaluate;
+pub mod function;
 pub mod op;
 pub mod print;
 pub mod quantizer;
@@ -18,7 +19,8 @@ use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef;
 
 pub use array::Array;
-pub use op::{BatchNorm, Conv, Function, LayerOp, Padding, Pool};
+pub use function::Function;
+pub use op::{BatchNorm, Conv, LayerOp, Padding, Pool};
 pub use quantizer::Quantizer;
 pub use verify::GraphError;
 
@@ -44,6 +46,8 @@ pub struct LayerGraph {
     pub inputs: Vec<NodeIndex>,
     /// The model's output; of several one was chosen by name.
     pub output: NodeIndex,
+    /// What the user should know of how the file was taken, one sentence each.
+    pub notes: Vec<String>,
 }
 
 impl LayerGraph {

@@ -195,6 +195,8 @@ pub enum Op {
     },
     /// The sum of all inputs, element by element.
     Add,
+    /// The product of two tensors of bits, element by element.
+    Product,
     /// All inputs along the last axis.
     Concatenate,
     /// Any reordering or selection: element `i` of the output is element `source[i]` of the input.
@@ -219,6 +221,7 @@ impl Op {
             Self::Affine { .. } => "scale",
             Self::Truncate { .. } => "truncate",
             Self::Add => "add",
+            Self::Product => "product",
             Self::Concatenate => "concatenate",
             Self::Permute { .. } => "permute",
         }

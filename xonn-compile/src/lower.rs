@@ -177,6 +177,7 @@ impl<'n> Lowering<'n> {
             Op::Affine { scale, offset, bits } => affine::affine(self, id, scale, offset, *bits)?,
             &Op::Truncate { bits } => encoding::truncate(self, id, bits as usize),
             Op::Add => encoding::add(self, id)?,
+            Op::Product => encoding::product(self, id),
             Op::Concatenate => encoding::concatenate(self, id)?,
             Op::Permute { source } => permute::permute(self, id, source)?,
         };

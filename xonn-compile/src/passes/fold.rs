@@ -11,7 +11,9 @@ mod fixed;
 mod join;
 mod kernel;
 mod linear;
+mod merge;
 mod pool;
+mod quantize;
 
 use petgraph::stable_graph::NodeIndex;
 use std::collections::HashMap;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use super::float_fn::FloatFn;
 use super::{InputOptions, Options, OutputMode, PassError, affine_head};
 use crate::graph::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Padding, Quantizer};
-use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
+use crate::integer::{InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
 use fixed::{Stream, Streams};
 
 /// Runs the pass.
@@ -192,6 +194,8 @@ impl Fold<'_> {
             (1, _) => reads.remove(0),
             (_, LayerOp::Add) => return self.add(layer, reads),
             (_, LayerOp::Concatenate) => return self.concatenate(layer, reads),
+            (_, LayerOp::Multiply) => return self.multiply(layer, reads),
+            (_, LayerOp::Maximum) => return self.maximum(layer, reads),
             (n, op) => return Err(format!("{} of {n} tensors, expected 1", op.name())),
         };
         let mut value = read;
@@ -210,10 +214,13 @@ impl Fold<'_> {
                     "a softmax inside of the network has no integer form, expected one at the end".into()
                 );
             }
-            LayerOp::Function(function) => value.f.function(*function),
+            LayerOp::Function(function) => self.function(&mut value, *function),
+            LayerOp::PRelu { slope } => self.p_relu(&mut value, slope),
+            LayerOp::Divide { by } => value.f.divide(*by),
             LayerOp::NoOp => {}
-            LayerOp::Add => {} // of one tensor
-            LayerOp::Concatenate => {}
+            op if op.joins() => {} // of one tensor
+            LayerOp::Add | LayerOp::Multiply | LayerOp::Maximum | LayerOp::Concatenate => {}
+            LayerOp::Pick { source, .. } => return Ok(self.permute(layer, value, source.to_vec())),
             LayerOp::Reshape { .. } => {
                 let elements = layer.shape.iter().product();
                 return Ok(self.permute(layer, value, (0..elements).collect()));
@@ -227,7 +234,7 @@ impl Fold<'_> {
             }
             LayerOp::Input { .. } => return Err("an input reads nothing".into()),
         }
-        if !matches!(layer.op, LayerOp::NoOp | LayerOp::Add | LayerOp::Concatenate) {
+        if layer.op != LayerOp::NoOp && !layer.op.joins() {
             value.stream = None;
         }
         Ok(value)
@@ -250,7 +257,8 @@ impl Fold<'_> {
     }
 
     fn permute(&mut self, layer: &Layer, mut value: Value, source: Vec<usize>) -> Value {
-        if source.iter().enumerate().any(|(i, &s)| i != s) {
+        let all = value.shape.iter().product::<usize>();
+        if source.len() != all || source.iter().enumerate().any(|(i, &s)| i != s) {
             value.f.permute(&source);
             let kind = self.kind(&value);
             value.node = self.push(layer, Op::Permute { source }, &[value.node], layer.shape.clone(), kind);
@@ -269,67 +277,6 @@ impl Fold<'_> {
         self.push(layer, Op::Permute { source }, &[value.node], value.shape.clone(), kind)
     }
 
-    /// A quantiser: bits, and the line from bits to its two values.
-    fn quantize(&mut self, layer: &Layer, value: &Value, quantizer: Quantizer) -> Result<Value, String> {
-        let Some([low, high]) = quantizer.values() else {
-            return Err(format!("{quantizer:?} on activations, expected a quantiser with two values"));
-        };
-        let (low, high) = (f64::from(low), f64::from(high));
-        let f = FloatFn::line(vec![((high - low) / 2.0, (high + low) / 2.0)]);
-        let shape = self.nodes[value.node].shape.clone();
-        // The sign of +1 and -1 is itself.
-        let is_sign =
-            matches!(quantizer, Quantizer::Sign | Quantizer::Ternary | Quantizer::BinaryTanh { .. });
-        if self.kind(value) == Kind::Bit && value.f.is_identity() && is_sign {
-            return Ok(Value { f, parity: Some(1), ..value.clone() });
-        }
-        let range = self.kind(value).range();
-        let threshold = |fold: &mut Self, quantizer: Quantizer| -> Result<NodeId, String> {
-            let cuts = fold.cuts(value, range, &shape, quantizer)?;
-            Ok(fold.push(layer, Op::Threshold { cuts }, &[value.node], shape.clone(), Kind::Bit))
-        };
-        let three_valued = match quantizer {
-            Quantizer::TernaryAt { .. } => true,
-            Quantizer::Ternary => self.meets_zero(layer, value, range)?,
-            _ => false,
-        };
-        if three_valued {
-            // -1, 0 and +1 are half the sum of two signs.
-            let [upper, lower] = match quantizer {
-                Quantizer::TernaryAt { threshold } => {
-                    [Quantizer::From { at: threshold }, Quantizer::Above { at: -threshold }]
-                }
-                _ => [Quantizer::Above { at: 0.0 }, Quantizer::From { at: 0.0 }],
-            };
-            let bits = [threshold(self, upper)?, threshold(self, lower)?];
-            let kind = Kind::Int(Range { lo: -2, hi: 2 });
-            let node = self.push(layer, Op::Add, &bits, shape, kind);
-            let f = FloatFn::line(vec![(0.5, 0.0)]);
-            return Ok(Value { node, f, parity: Some(0), shape: value.shape.clone(), stream: None });
-        }
-        let node = threshold(self, quantizer)?;
-        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone(), stream: None })
-    }
-
-    /// Whether a sum can be met where the float layer gives exactly 0.
-    fn meets_zero(&mut self, layer: &Layer, value: &Value, range: Range) -> Result<bool, String> {
-        let elements: usize = value.shape.iter().product();
-        for element in 0..value.f.period().min(elements) {
-            let mut zeros = value.f.zeros(element, range).map_err(overflow(element))?.take(2);
-            let met = |y: i64| value.parity.is_none_or(|parity| (y - parity) % 2 == 0);
-            if zeros.any(met) {
-                self.notes.push(format!(
-                    "layer {:?}: its sign gives 0 where a sum is exactly on the edge, so it has three values and what reads it \
-                     costs twice as much; a sign that is +1 at 0, such as larq's ste_sign, is cheaper; if it is a function of your \
-                     own named sign that is +1 there, say so with --custom map.json holding {{\"sign\": \"ste_sign\"}}",
-                    layer.name
-                ));
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// How many bits real weights get.
     fn weight_bits(&self, layer: &Layer) -> Result<u32, String> {
         match self.options.weight_bits {
@@ -339,29 +286,6 @@ impl Fold<'_> {
                 layer.name
             )),
         }
-    }
-
-    /// One cut for each element until they repeat, but at least one for each of the last axis.
-    fn cuts(
-        &self,
-        value: &Value,
-        range: Range,
-        shape: &[usize],
-        quantizer: Quantizer,
-    ) -> Result<Vec<Cut>, String> {
-        let elements: usize = shape.iter().product();
-        let channels = shape.last().copied().unwrap_or(1);
-        let period = value.f.period();
-        let count = if channels % period == 0 { channels } else { period };
-        if count == 0 || !elements.is_multiple_of(count) {
-            return Err(format!(
-                "{period} channels of numbers in a tensor of shape {shape:?}, expected whole repetitions"
-            ));
-        }
-        let distinct =
-            (0..period).map(|element| value.f.cut(element, range, quantizer).map_err(overflow(element)));
-        let distinct: Vec<Cut> = distinct.collect::<Result<_, String>>()?;
-        Ok((0..count).map(|i| distinct[i % period]).collect())
     }
 
     /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point, or for a
