@@ -11,6 +11,7 @@ pub mod op;
 pub mod print;
 pub mod quantizer;
 pub mod shape;
+pub mod steps;
 pub mod verify;
 
 use petgraph::Direction;
@@ -22,6 +23,7 @@ pub use array::Array;
 pub use function::Function;
 pub use op::{BatchNorm, Conv, LayerOp, Padding, Pool};
 pub use quantizer::Quantizer;
+pub use steps::Steps;
 pub use verify::GraphError;
 
 /// One call of a layer.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::KerasError;
-use super::inbound::{self, RawCall, RawRef};
+use super::inbound::{self, Arguments, RawCall, RawRef};
 use super::quantizer::CustomNames;
 
 /// Most layers of a model, and most calls of layers.
@@ -53,7 +53,9 @@ pub struct LayerConfig {
 pub struct Call {
     /// The tensors read.
     pub reads: Vec<TensorRef>,
-    /// Arguments that are no tensors but mean something, as text; such calls are refused.
+    /// All arguments, for functions that are called outside of layers.
+    pub arguments: Arguments,
+    /// Arguments that are no tensors but mean something, as text; such calls of layers are refused.
     pub extra: Option<String>,
 }
 
@@ -247,7 +249,7 @@ impl Parser<'_> {
         layers[first].calls = vec![Call::default()];
         for layer in (0..layers.len()).filter(|&i| i != first) {
             let read = order[order.len() - 1];
-            layers[layer].calls = vec![Call { reads: vec![read], extra: None }];
+            layers[layer].calls = vec![Call { reads: vec![read], ..Call::default() }];
             order.push(TensorRef { layer, call: 0, tensor: 0 });
         }
         let outputs = vec![order[order.len() - 1]];
@@ -287,7 +289,7 @@ impl Parser<'_> {
             let of = format!("layer {:?}", layer.name);
             let resolved = raw.iter().map(|call| {
                 let reads = call.reads.iter().map(|r| resolve(r, &of)).collect::<Result<_, _>>()?;
-                Ok(Call { reads, extra: call.extra.clone() })
+                Ok(Call { reads, arguments: call.arguments.clone(), extra: call.extra.clone() })
             });
             calls.push(resolved.collect::<Result<_, KerasError>>()?);
         }

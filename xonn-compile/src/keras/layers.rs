@@ -6,6 +6,7 @@
 
 mod arrays;
 mod combine;
+mod folded;
 mod linear;
 mod norm;
 mod operation;
@@ -25,7 +26,7 @@ use super::inbound::brief;
 use super::quantizer::{self, Activation};
 use super::weights::{Weights, join};
 use super::{KerasError, ReadOptions, Refusal};
-use crate::graph::{Array, Function, LayerGraph, LayerOp, Quantizer, shape};
+use crate::graph::{Array, Function, LayerGraph, LayerOp, Quantizer, Steps, shape};
 
 /// Most operations of a graph; nested models that are called several times multiply.
 const MAX_NODES: usize = 1 << 15;
@@ -265,7 +266,9 @@ impl Builder<'_> {
             "DepthwiseConv2D" | "QuantDepthwiseConv2D" | "QDepthwiseConv2D" => self.depthwise_conv(layer, 2),
             "SeparableConv1D" | "QuantSeparableConv1D" | "QSeparableConv1D" => self.separable_conv(layer, 1),
             "SeparableConv2D" | "QuantSeparableConv2D" | "QSeparableConv2D" => self.separable_conv(layer, 2),
-            "BatchNormalization" => self.batch_norm(layer),
+            "BatchNormalization" | "SyncBatchNormalization" | "QBatchNormalization" => self.batch_norm(layer),
+            "QConv2DBatchnorm" => self.folded_conv(layer),
+            "QDepthwiseConv2DBatchnorm" => self.folded_depthwise_conv(layer),
             "Normalization" => self.normalization(layer),
             "Rescaling" => self.rescaling(layer),
             "Activation" | "QActivation" => {
@@ -366,9 +369,7 @@ impl Builder<'_> {
     /// Adds an operation that reads `reads`, with its shape.
     fn add(&mut self, layer: &Layer<'_>, op: LayerOp, reads: &[NodeIndex]) -> Built<NodeIndex> {
         let known = reads.iter().all(|&read| self.shape(read).is_some());
-        if let LayerOp::Add | LayerOp::Concatenate = op
-            && reads.is_empty()
-        {
+        if op.joins() && reads.is_empty() {
             return Err("it reads no tensors, expected at least 1".to_owned().into());
         }
         let of_integers = reads.iter().any(|read| self.integers.contains(read));
@@ -408,7 +409,7 @@ impl Builder<'_> {
 
     /// Adds an operation that reads what the layer reads; all but joining ones read one tensor.
     fn push(&mut self, layer: &Layer<'_>, op: LayerOp) -> Built<NodeIndex> {
-        if !matches!(op, LayerOp::Add | LayerOp::Concatenate) {
+        if !op.joins() {
             layer.only_read()?;
         }
         self.add(layer, op, &layer.reads)
@@ -445,6 +446,34 @@ impl Builder<'_> {
         }
     }
 
+    /// A quantiser of several values: a sum of one threshold for each step.
+    fn steps(&mut self, layer: &Layer<'_>, steps: Steps, read: NodeIndex) -> Built<NodeIndex> {
+        let (lowest, edges) = steps.edges(MOST_VALUES - 1).ok_or_else(|| {
+            format!(
+                "its activation {steps:?} has more than {MOST_VALUES} values, and each costs a comparison; expected at most 4 bits, \
+                 better one or two"
+            )
+        })?;
+        let Some(&(_, highest)) = edges.last() else {
+            return Err(format!("its activation {steps:?} gives {lowest} whatever it reads, expected two values").into());
+        };
+        let values = std::iter::once(lowest).chain(edges.iter().map(|(_, value)| *value));
+        let heights: Vec<f32> = values.clone().zip(values.skip(1)).map(|(low, high)| high - low).collect();
+        let even = heights.iter().all(|&height| height == heights[0]);
+        let mut terms = Vec::with_capacity(edges.len());
+        for (&(edge, _), &height) in edges.iter().zip(&heights) {
+            let sign = self.add(layer, LayerOp::Quantize(Quantizer::From { at: edge }), &[read])?;
+            terms.push(match even {
+                true => sign,
+                false => self.add(layer, LayerOp::Rescale { scale: height / 2.0, offset: 0.0 }, &[sign])?,
+            });
+        }
+        let sum = if terms.len() == 1 { terms[0] } else { self.add(layer, LayerOp::Add, &terms)? };
+        // Signs are half a step below and above the middle.
+        let scale = if even { heights[0] / 2.0 } else { 1.0 };
+        self.add(layer, LayerOp::Rescale { scale, offset: (lowest + highest) / 2.0 }, &[sum])
+    }
+
     /// A quantiser, in front of the moves of elements that it reads: these then stand between layers of images, where they
     /// cancel. One layer leaves two moves at most.
     fn quantized(&mut self, layer: &Layer<'_>, quantizer: Quantizer, read: NodeIndex) -> Built<NodeIndex> {
@@ -455,13 +484,19 @@ impl Builder<'_> {
             moves.push(op.clone());
             read = before;
         }
-        let mut made = self.add(layer, LayerOp::Quantize(quantizer), &[read])?;
+        let mut made = match quantizer {
+            Quantizer::Steps(steps) => self.steps(layer, steps, read)?,
+            quantizer => self.add(layer, LayerOp::Quantize(quantizer), &[read])?,
+        };
         for op in moves.into_iter().rev() {
             made = self.add(layer, op, &[made])?;
         }
         Ok(made)
     }
 }
+
+/// Most values of a quantiser on activations: 4 bits. Each further one is a comparison more.
+const MOST_VALUES: usize = 16;
 
 /// Whether the layer computes in float32; an input may be of integers, which become float32 in the first layer.
 fn check_dtype(config: &LayerConfig) -> Result<(), String> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::config::{is_of_a_library, is_of_own_package};
 use super::inbound::brief;
-use crate::graph::{Function, Quantizer};
+use crate::graph::{Function, Quantizer, Steps};
 
 /// What users say their own names mean: `{"my_sign": "ste_sign", "MyDense": "QuantDense"}`.
 pub type CustomNames = HashMap<String, String>;
@@ -163,7 +163,16 @@ fn meaning(named: &Named<'_>, custom: &CustomNames) -> Result<String, String> {
 
 /// Names that only one library uses, so that a user's own registration under another package means the same.
 fn is_distinct(name: &str) -> bool {
-    matches!(name, "ste_sign" | "approx_sign" | "swish_sign" | "ste_heaviside" | "binary_tanh")
+    matches!(
+        name,
+        "ste_sign"
+            | "approx_sign"
+            | "swish_sign"
+            | "ste_heaviside"
+            | "binary_tanh"
+            | "magnitude_aware_sign_unclipped"
+            | "xnor_weight_scale"
+    )
 }
 
 fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
@@ -275,7 +284,21 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
         "binary" | "stochastic_binary" => {
             qkeras::binary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
         }
-        "ternary" => qkeras::ternary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some),
+        "stochastic_ternary" | "ternary" => qkeras::ternary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some),
+        "quantized_bits" | "quantized_relu" | "quantized_po2" | "quantized_relu_po2" => {
+            qkeras::steps(base, &qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
+        }
+        // larq zoo's.
+        "magnitude_aware_sign_unclipped" => only(
+            Place::Kernel,
+            Quantizer::MagnitudeAwareSign,
+            "scales activations by the batch's mean, expected ste_sign on activations",
+        ),
+        "xnor_weight_scale" => only(
+            Place::Kernel,
+            Quantizer::ClippedMagnitudeAwareSign,
+            "scales activations by the batch's mean, expected ste_sign on activations",
+        ),
         "binary_tanh" | "binary_tanh_unit" => Ok(Some(Quantizer::BinaryTanh { h: 1.0 })),
         "sign" if place == Place::Activation => Ok(Some(Quantizer::Ternary)),
         _ => Ok(None),
@@ -305,10 +328,12 @@ fn ternary(config: &Value, place: Place) -> Result<Quantizer, String> {
 
 fn dorefa(config: &Value, place: Place) -> Result<Quantizer, String> {
     let bits = config["k_bit"].as_i64().unwrap_or(2);
-    if bits != 1 {
-        return Err(format!("DoReFa with {bits} bits, expected k_bit 1"));
-    }
+    let Some(levels) = u32::try_from(bits).ok().filter(|bits| (1..=16).contains(bits)).map(|bits| (1 << bits) - 1) else {
+        return Err(format!("DoReFa with {bits} bits, expected k_bit 1 to 16"));
+    };
     match (config["mode"].as_str().unwrap_or("activations"), place) {
+        ("weights", Place::Kernel) if bits > 1 => Ok(Quantizer::DoReFaWeights { levels }),
+        ("activations", Place::Activation) if bits > 1 => Ok(Quantizer::Steps(Steps::Unit { levels })),
         ("weights", Place::Kernel) => Ok(Quantizer::DoReFaWeight),
         ("activations", Place::Activation) => Ok(Quantizer::DoReFaActivation),
         (mode, _) => Err(format!(
@@ -419,11 +444,15 @@ mod tests {
     }
 
     #[test]
-    fn dorefa_needs_one_bit_and_its_place() {
+    fn dorefa_needs_its_place() {
         let q = |bits: u32, mode: &str| json!({ "class_name": "DoReFa", "config": { "k_bit": bits, "mode": mode } });
         assert_eq!(kernel(&q(1, "weights"), &CustomNames::new(), false), Ok(Quantizer::DoReFaWeight));
         assert_eq!(act(q(1, "activations")), Ok(Activation::Quantize(Quantizer::DoReFaActivation)));
-        assert!(act(q(2, "activations")).unwrap_err().contains("2 bits"));
+        assert_eq!(
+            act(q(2, "activations")),
+            Ok(Activation::Quantize(Quantizer::Steps(Steps::Unit { levels: 3 })))
+        );
+        assert!(act(q(40, "activations")).unwrap_err().contains("40 bits"));
         assert!(act(q(1, "weights")).is_err());
     }
 }

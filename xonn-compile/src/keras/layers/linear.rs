@@ -104,7 +104,7 @@ impl Builder<'_> {
     }
 
     /// Input quantiser, then `body` on an image with channels last, then the activation.
-    fn around_image(
+    pub(super) fn around_image(
         &mut self,
         layer: &Layer<'_>,
         axes: usize,
@@ -133,12 +133,20 @@ impl Builder<'_> {
         if layer.config.kind.starts_with("Binary") {
             return Ok(Quantizer::BinaryTanh { h: self.binary_net_scale(layer)? });
         }
-        if let bias @ (Value::Object(_) | Value::String(_)) = fields.get("bias_quantizer")
-            && fields.flag("use_bias", true)?
-        {
-            return Err(format!("bias_quantizer is {}, expected null", crate::keras::inbound::brief(bias)));
-        }
         quantizer::kernel(fields.get(key), &self.origin.options.custom, layer.config.is_of_qkeras())
+    }
+
+    /// How the bias is quantised: QKeras's, which is a constant in inference.
+    pub(super) fn bias_quantizer(&self, layer: &Layer<'_>) -> Result<Quantizer, String> {
+        let json = layer.fields().get("bias_quantizer");
+        let quantizer = quantizer::kernel(json, &self.origin.options.custom, layer.config.is_of_qkeras())?;
+        if matches!(quantizer, Quantizer::FittedBits { .. } | Quantizer::FittedTernary { .. }) {
+            return Err(format!(
+                "bias_quantizer is {}, whose scale is fitted to the bias; expected a number as alpha",
+                crate::keras::inbound::brief(json)
+            ));
+        }
+        Ok(quantizer)
     }
 
     /// BinaryNet's `H`: a number, or `Glorot`, `sqrt(1.5 / (fan in + fan out))`.
@@ -164,7 +172,7 @@ impl Builder<'_> {
     }
 
     /// Refuses a weight whose shape is not the configured one; `None` stands for a length that is checked elsewhere.
-    fn check_shape(
+    pub(super) fn check_shape(
         &self,
         layer: &Layer<'_>,
         weight: &str,
@@ -206,6 +214,10 @@ impl Builder<'_> {
         roles.extend(use_bias.then_some("bias"));
         let mut arrays = self.weights(layer, &roles)?;
         let bias = if use_bias { arrays.pop() } else { None };
+        let bias = match (self.bias_quantizer(layer)?, bias) {
+            (Quantizer::Identity, bias) => bias,
+            (quantizer, bias) => bias.map(|bias| Arc::new(quantizer.kernel(&bias))),
+        };
         if let Some(kernel) = arrays.iter().find(|kernel| !says_its_quantizer(layer) && !is_binary(kernel)) {
             let shape = &kernel.shape;
             let kind = &layer.config.kind;
@@ -251,7 +263,7 @@ fn own_window(layer: &Layer<'_>, kernel: &Array) -> Option<[usize; 2]> {
 }
 
 /// The hyperparameters that all convolutions share.
-fn conv(fields: Fields<'_>, axes: usize) -> Result<Conv, String> {
+pub(super) fn conv(fields: Fields<'_>, axes: usize) -> Result<Conv, String> {
     Ok(Conv {
         stride: fields.sizes("strides", axes, Some([1, 1]))?,
         dilation: fields.sizes("dilation_rate", axes, Some([1, 1]))?,

@@ -6,7 +6,8 @@ use petgraph::stable_graph::NodeIndex;
 use serde_json::Value;
 
 use super::{Builder, Built, Layer, Trouble};
-use crate::graph::{Array, BatchNorm, Function, LayerOp};
+use crate::graph::{Array, BatchNorm, Function, LayerOp, Quantizer};
+use crate::keras::quantizer;
 
 impl Builder<'_> {
     pub(super) fn batch_norm(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
@@ -24,11 +25,25 @@ impl Builder<'_> {
         roles.extend(center.then_some("beta"));
         roles.extend(["moving_mean", "moving_variance"]);
         let mut arrays = self.weights(layer, &roles)?.into_iter();
+        let quantized = |key: &str, array: Option<Arc<Array>>| -> Result<Option<Arc<Array>>, String> {
+            let quantizer = quantizer::kernel(fields.get(key), &self.origin.options.custom, true)?;
+            Ok(array.map(|array| match quantizer {
+                Quantizer::Identity => array,
+                quantizer => Arc::new(quantizer.kernel(&array)),
+            }))
+        };
         let gamma = if scale { arrays.next() } else { None };
         let beta = if center { arrays.next() } else { None };
-        let (Some(mean), Some(variance)) = (arrays.next(), arrays.next()) else {
+        let (mean, variance) = (arrays.next(), arrays.next());
+        // QBatchNormalization's; other classes have no such fields.
+        let [gamma, beta] = [quantized("gamma_quantizer", gamma)?, quantized("beta_quantizer", beta)?];
+        let [mean, variance] = [quantized("mean_quantizer", mean)?, quantized("variance_quantizer", variance)?];
+        let (Some(mean), Some(variance)) = (mean, variance) else {
             return Err("it has no moving statistics".to_owned().into());
         };
+        if gamma.iter().chain(&beta).any(|array| array.data.iter().any(|w| !w.is_finite())) {
+            return Err("its quantised weights are not finite, expected fewer bits".to_owned().into());
+        }
         if let Some(channel) = variance.data.iter().position(|&v| v + epsilon <= 0.0) {
             let (variance, channel) = (variance.data[channel], channel);
             return Err(format!(
@@ -47,7 +62,8 @@ impl Builder<'_> {
             format!("axis is {}, expected one of the {rank} axes of what it reads", fields.get("axis"))
         })?;
         // Keras 2 takes TensorFlow's fused kernel for images whose channel is on axis 1 or 3.
-        let fused = self.origin.keras < 3
+        let fused = layer.config.kind == "BatchNormalization"
+            && self.origin.keras < 3
             && rank == 3
             && (channel_axis == 0 || channel_axis == 2)
             && fields.get("fused") != &Value::Bool(false);
@@ -198,7 +214,7 @@ impl Builder<'_> {
 }
 
 /// `scale * x + offset` for each of the last axis, as the BatchNorm that computes just that, or one for all.
-fn line(scale: Vec<f32>, offset: Vec<f32>) -> LayerOp {
+pub(super) fn line(scale: Vec<f32>, offset: Vec<f32>) -> LayerOp {
     if let ([scale], [offset]) = (scale.as_slice(), offset.as_slice()) {
         return LayerOp::Rescale { scale: *scale, offset: *offset };
     }

@@ -77,6 +77,9 @@ impl Builder<'_> {
                 check(field, self.kernel_quantizer(layer, field).map(drop));
             }
             check("use_bias", fields.flag("use_bias", true).map(drop));
+            if fields.flag("use_bias", true) == Ok(true) {
+                check("bias_quantizer", self.bias_quantizer(layer).map(drop));
+            }
         }
         if conv || pool {
             let axes = if kind.contains("1D") { 1 } else { 2 };
