@@ -121,7 +121,8 @@ fn of_no_library(graph: &LayerGraph) -> Option<String> {
 /// # Errors
 /// [`PassError`] naming the layer.
 pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError> {
-    let mut notes: Vec<String> = of_no_library(graph).into_iter().collect();
+    let mut notes: Vec<String> = graph.notes.clone();
+    notes.extend(of_no_library(graph));
     let mut graph = graph.clone();
     let mut left_out = None;
     for (_, rewrite) in PIPELINE {

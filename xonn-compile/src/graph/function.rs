@@ -60,6 +60,10 @@ pub enum Function {
     Softsign,
     /// `exp(x)`.
     Exponential,
+    /// `log(sigmoid(x))`.
+    LogSigmoid,
+    /// `x * clip(x + 3, 0, 6) / 6`, which falls up to its turn.
+    HardSilu,
     /// `x * sigmoid(x)`, which falls below its [turn](Function::turn).
     Silu,
     /// `x * Phi(x)`, or its approximation by a tanh; falls below its turn.
@@ -103,6 +107,8 @@ impl Function {
             Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
             Self::Softsign => x / (1.0 + x.abs()),
             Self::Exponential => x.exp(),
+            Self::LogSigmoid => -((-x).max(0.0) + (-x.abs()).exp().ln_1p()),
+            Self::HardSilu => x * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
             Self::Silu => x * sigmoid(x),
             Self::Gelu { approximate } => {
                 let x = f64::from(x);
@@ -131,6 +137,7 @@ impl Function {
             Self::Gelu { approximate: false } => Some(-0.751_791_5),
             Self::Gelu { approximate: true } => Some(-0.752_461_4),
             Self::Mish => Some(-1.192_431_4),
+            Self::HardSilu => Some(-1.5),
             Self::Abs | Self::Square => Some(0.0),
             _ => None,
         }
@@ -192,6 +199,8 @@ mod tests {
             Function::Softplus,
             Function::Softsign,
             Function::Exponential,
+            Function::LogSigmoid,
+            Function::HardSilu,
             Function::ReluFrom { threshold: 0.5, slope: 0.1, max: None },
             Function::ThresholdedRelu { theta: 0.5 },
             Function::Silu,

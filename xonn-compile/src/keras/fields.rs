@@ -13,13 +13,17 @@ pub struct Fields<'a>(pub &'a Value);
 const MAX_NUMBER: u64 = 1 << 26;
 
 impl<'a> Fields<'a> {
+    /// The whole object, an array of NumPy's as its numbers.
+    pub fn value(self) -> &'a Value {
+        match self.0["class_name"].as_str() {
+            Some("__numpy__" | "__tensor__") => &self.0["config"]["value"],
+            _ => self.0,
+        }
+    }
+
     /// The field as it is, an array of NumPy's as its numbers; `null` if it is absent.
     pub fn get(self, key: &str) -> &'a Value {
-        let value = &self.0[key];
-        match value["class_name"].as_str() {
-            Some("__numpy__" | "__tensor__") => &value["config"]["value"],
-            _ => value,
-        }
+        Fields(&self.0[key]).value()
     }
 
     fn wrong(self, key: &str, expected: &str) -> String {

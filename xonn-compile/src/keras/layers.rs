@@ -4,8 +4,11 @@
 //! `channels_first` stand between two transpositions, 1D layers between two reshapes, so that every operation sees
 //! `[height, width, channels]`.
 
+mod arithmetic;
 mod arrays;
 mod combine;
+mod crop;
+pub(super) mod expression;
 mod folded;
 mod linear;
 mod norm;
@@ -22,6 +25,7 @@ use serde_json::Value;
 
 use super::config::{LayerConfig, ModelConfig, TensorRef};
 use super::fields::Fields;
+use super::functions;
 use super::inbound::brief;
 use super::quantizer::{self, Activation};
 use super::weights::{Weights, join};
@@ -92,6 +96,12 @@ pub(super) fn build(
         _ => return Err(KerasError::Refused { file, refusals: builder.refusals }),
     }
     let mut graph = builder.graph;
+    graph.notes.extend(model.own_class.as_ref().map(|class| {
+        format!(
+            "the model is of your own class {class:?} and is taken as the graph of layers in its file; if its call() does more than run \
+             that graph, the circuit is not yours"
+        )
+    }));
     graph.output = output?;
     graph.retain_ancestors_of_output();
     graph.verify().map_err(|e| KerasError::Config { file: file.clone(), reason: e.to_string() })?;
@@ -234,7 +244,7 @@ impl Builder<'_> {
     fn layer_or_refusal(&mut self, layer: &Layer<'_>, call: usize) -> NodeIndex {
         let built = match survey::extra_argument(layer, call) {
             Some(reason) => Err(Trouble::Refused(reason)),
-            None => check_dtype(layer.config).map_err(Trouble::Refused).and_then(|()| self.layer(layer)),
+            None => check_dtype(layer.config).map_err(Trouble::Refused).and_then(|()| self.layer(layer, call)),
         };
         match built {
             Ok(node) => return node,
@@ -244,7 +254,7 @@ impl Builder<'_> {
         self.graph.add(&layer.path, &layer.config.class, LayerOp::NoOp, &[])
     }
 
-    fn layer(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+    fn layer(&mut self, layer: &Layer<'_>, call: usize) -> Built<NodeIndex> {
         let fields = layer.fields();
         // A class of the user's own may do anything, also under the name of a known one. BinaryNet's come from no library.
         let config = layer.config;
@@ -254,8 +264,13 @@ impl Builder<'_> {
             .into_iter()
             .flatten()
             .any(|n| custom.contains_key(n));
-        if own && !said && !config.class.starts_with("Binary") {
-            return Err(unsupported::unsupported_class(config).into());
+        if let Some(name) = operation::name(config).filter(|_| !said) {
+            return self.operation(layer, call, &name);
+        }
+        if !said && unsupported::is_of_binary_net(config) {
+            self.check_binary_net(layer)?;
+        } else if own && !said {
+            return Err(self.unsupported(layer).into());
         }
         match config.kind.as_str() {
             "InputLayer" => self.input(layer),
@@ -276,8 +291,11 @@ impl Builder<'_> {
                 self.activation(layer, fields.get("activation"), read)
             }
             "Softmax" => self.softmax(layer),
-            "ReLU" => self.relu(layer),
-            "LeakyReLU" => self.leaky_relu(layer),
+            "ReLU" | "LeakyReLU" | "ELU" | "ThresholdedReLU" => {
+                let function = functions::by_class(&config.kind, &config.config)?;
+                self.push(layer, function.map_or(LayerOp::NoOp, LayerOp::Function))
+            }
+            "PReLU" => self.p_relu(layer),
             "MaxPooling1D" | "MaxPool1D" => self.pool(layer, 1, LayerOp::MaxPool2d),
             "MaxPooling2D" | "MaxPool2D" => self.pool(layer, 2, LayerOp::MaxPool2d),
             "AveragePooling1D" | "AvgPool1D" => self.pool(layer, 1, LayerOp::AveragePool2d),
@@ -303,7 +321,13 @@ impl Builder<'_> {
             "Flatten" => self.flatten(layer),
             "Reshape" => self.reshape(layer),
             "Permute" => self.permute(layer),
-            "Add" => self.push(layer, LayerOp::Add),
+            "Add" | "Subtract" | "Multiply" | "Maximum" | "Minimum" | "Average" => self.merge(layer, &config.kind),
+            "Cropping1D" => self.cropping(layer, 1),
+            "Cropping2D" => self.cropping(layer, 2),
+            "CenterCrop" => self.center_crop(layer),
+            "RepeatVector" => self.repeat_vector(layer),
+            "UpSampling1D" => self.up_sampling(layer, 1),
+            "UpSampling2D" => self.up_sampling(layer, 2),
             "Concatenate" => self.concatenate(layer),
             "Dropout"
             | "SpatialDropout1D"
@@ -321,16 +345,14 @@ impl Builder<'_> {
             | "RandomContrast"
             | "RandomBrightness"
             | "Identity" => self.push(layer, LayerOp::NoOp),
-            kind => match operation::activation(config).map_or_else(
-                || quantizer::layer(kind, &config.config, self.origin.keras),
-                |done| Ok(Some(done)),
-            )? {
+            kind if expression::is_expression(kind) => self.expression(layer),
+            kind => match quantizer::layer(kind, &config.config, self.origin.keras)? {
                 Some(activation) => {
+                    self.without_weights(layer)?;
                     let read = layer.only_read()?;
                     self.apply(layer, activation, read)
                 }
-                None if operation::is_sum(config) => self.push(layer, LayerOp::Add),
-                None => Err(unsupported::unsupported_class(config).into()),
+                None => Err(self.unsupported(layer).into()),
             },
         }
     }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::config::{is_of_a_library, is_of_own_package};
+use super::functions;
 use super::inbound::brief;
 use crate::graph::{Function, Quantizer, Steps};
 
@@ -54,7 +55,9 @@ pub fn activation(
     let named = named(json, of_qkeras)?;
     let Some(named) = named else { return Ok(Activation::Quantize(Quantizer::Identity)) };
     let meaning = meaning(&named, custom)?;
-    if let Some(function) = function(&meaning, keras) {
+    // A layer object, such as LeakyReLU(): that layer with its arguments.
+    let object = (json.is_object() && meaning == named.short()).then(|| functions::by_class(&meaning, named.config));
+    if let Some(function) = object.transpose()?.flatten().or_else(|| functions::by_name(&meaning, keras)) {
         return Ok(Activation::Function(function));
     }
     on_activations(&meaning, named.config)?.ok_or_else(|| unknown("activation", &named, &meaning))
@@ -101,10 +104,16 @@ fn on_activations(name: &str, config: &Value) -> Result<Option<Activation>, Stri
 /// # Errors
 /// The reason if it is one that is refused.
 pub fn layer(class: &str, config: &Value, keras: u32) -> Result<Option<Activation>, String> {
-    if let Some(function) = function(class, keras) {
+    if let Some(function) = functions::by_name(class, keras) {
         return Ok(Some(Activation::Function(function)));
     }
     on_activations(class, config)
+}
+
+impl Named<'_> {
+    fn short(&self) -> &str {
+        self.name.rsplit('>').next().unwrap_or(self.name)
+    }
 }
 
 fn named(json: &Value, of_qkeras: bool) -> Result<Option<Named<'_>>, String> {
@@ -205,19 +214,6 @@ fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
 /// Keras's own activations that are not read.
 fn is_of_keras(name: &str) -> bool {
     let names = [
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "swish",
-        "mish",
-        "hard_silu",
-        "hard_swish",
-        "softplus",
-        "softsign",
-        "exponential",
-        "log_sigmoid",
         "hard_shrink",
         "soft_shrink",
         "tanh_shrink",
@@ -229,22 +225,6 @@ fn is_of_keras(name: &str) -> bool {
         "glu",
     ];
     names.contains(&name)
-}
-
-fn function(name: &str, keras: u32) -> Option<Function> {
-    Some(match name {
-        "softmax" => Function::Softmax,
-        "log_softmax" => Function::LogSoftmax,
-        "sigmoid" => Function::Sigmoid,
-        "hard_sigmoid" if keras >= 3 => Function::HardSigmoid { slope: 1.0 / 6.0 },
-        "hard_sigmoid" => Function::HardSigmoid { slope: 0.2 },
-        "tanh" => Function::Tanh,
-        "hard_tanh" | "HardTanh" => Function::HardTanh,
-        "relu" => Function::Relu { slope: 0.0, max: None },
-        "relu6" => Function::Relu { slope: 0.0, max: Some(6.0) },
-        "leaky_relu" => Function::Relu { slope: 0.2, max: None },
-        _ => return None,
-    })
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -381,7 +361,7 @@ mod tests {
             act(json!("hard_sigmoid")),
             Ok(Activation::Function(Function::HardSigmoid { slope: 0.2 }))
         );
-        assert!(act(json!("gelu")).unwrap_err().contains("\"gelu\""));
+        assert!(act(json!("sparsemax")).unwrap_err().contains("\"sparsemax\""));
         assert!(act(json!(3)).is_err());
     }
 
@@ -436,7 +416,7 @@ mod tests {
     #[test]
     fn advice_knows_the_libraries() {
         for (name, advice) in
-            [("elu", "use a sign"), ("quantized_bits(4)", "binary or ternary"), ("my_sign", "--custom")]
+            [("sparsemax", "use a sign"), ("quantized_sigmoid(4)", "binary or ternary"), ("my_sign", "--custom")]
         {
             let said = act(json!(name)).unwrap_err();
             assert!(said.contains(advice) && said.contains("--custom") == (advice == "--custom"), "{said}");

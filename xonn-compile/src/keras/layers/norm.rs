@@ -5,7 +5,7 @@ use std::sync::Arc;
 use petgraph::stable_graph::NodeIndex;
 use serde_json::Value;
 
-use super::{Builder, Built, Layer, Trouble};
+use super::{Builder, Built, Layer};
 use crate::graph::{Array, BatchNorm, Function, LayerOp, Quantizer};
 use crate::keras::quantizer;
 
@@ -168,6 +168,32 @@ impl Builder<'_> {
         self.push(layer, line(scale, offset))
     }
 
+    /// `PReLU`, whose slopes are one for each of the last axis, or one for each element.
+    pub(super) fn p_relu(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let read = layer.only_read()?;
+        let slope = self.weights(layer, &["alpha"])?.remove(0);
+        let Some(shape) = self.shape(read).map(<[usize]>::to_vec) else {
+            return self.add(layer, LayerOp::NoOp, &[read]);
+        };
+        let (channels, elements) = (shape.last().copied().unwrap_or(1), shape.iter().product::<usize>());
+        let row = Arc::new(Array::vector(slope.data.clone()));
+        let leading: usize = slope.shape.iter().rev().skip(1).product();
+        if slope.data.len() == 1 || (slope.data.len() == channels && leading == 1) {
+            return self.add(layer, LayerOp::PRelu { slope: row }, &[read]);
+        }
+        if slope.data.len() != elements {
+            return Err(format!(
+                "its slopes have shape {:?} for numbers of shape {shape:?}, expected one for each channel or for each element",
+                slope.shape
+            )
+            .into());
+        }
+        let flat = self.add(layer, LayerOp::Reshape { target: None }, &[read])?;
+        let made = self.add(layer, LayerOp::PRelu { slope: row }, &[flat])?;
+        self.add(layer, LayerOp::Reshape { target: Some(shape.into_iter().map(Some).collect()) }, &[made])
+    }
+
+    /// The softmax layer, over the last axis.
     pub(super) fn softmax(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let read = layer.only_read()?;
         let axis = match layer.fields().get("axis") {
@@ -180,36 +206,6 @@ impl Builder<'_> {
             return Err(format!("axis is {axis}, expected the last").into());
         }
         self.add(layer, LayerOp::Function(Function::Softmax), &[read])
-    }
-
-    pub(super) fn relu(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
-        let fields = layer.fields();
-        if fields.number("threshold", Some(0.0))? != 0.0 {
-            return Err(format!("threshold is {}, expected 0", fields.get("threshold")).into());
-        }
-        let max = match fields.get("max_value") {
-            Value::Null => None,
-            _ => Some(fields.number("max_value", None)? as f32),
-        };
-        let slope = fields.number("negative_slope", Some(0.0))? as f32;
-        self.push_relu(layer, slope, max)
-    }
-
-    /// The layer's own default slope is 0.3, unlike the activation's 0.2.
-    pub(super) fn leaky_relu(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
-        let fields = layer.fields();
-        let key = if fields.get("negative_slope").is_null() { "alpha" } else { "negative_slope" };
-        let slope = fields.number(key, Some(0.3))? as f32;
-        self.push_relu(layer, slope, None)
-    }
-
-    fn push_relu(&mut self, layer: &Layer<'_>, slope: f32, max: Option<f32>) -> Built<NodeIndex> {
-        if slope < 0.0 || max.is_some_and(|max| max < 0.0) {
-            return Err(Trouble::Refused(format!(
-                "slope {slope} and maximum {max:?}, expected no negative numbers"
-            )));
-        }
-        self.push(layer, LayerOp::Function(Function::Relu { slope, max }))
     }
 }
 

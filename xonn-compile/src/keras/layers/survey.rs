@@ -7,6 +7,10 @@ use crate::keras::quantizer;
 /// Why a call is refused that passes more than tensors.
 pub(super) fn extra_argument(layer: &Layer<'_>, call: usize) -> Option<String> {
     let extra = layer.config.calls[call].extra.as_ref()?;
+    // Functions are called with numbers as well.
+    if super::operation::name(layer.config).is_some() {
+        return None;
+    }
     Some(format!("it is called with the argument {extra}, expected tensors only, as in inference"))
 }
 
