@@ -76,6 +76,12 @@ pub enum PassError {
         /// What was found, what was expected, what to do.
         reason: String,
     },
+    /// Several layers do.
+    #[error("{}", list(.problems))]
+    Layers {
+        /// Layers and reasons, as in [`PassError::Layer`].
+        problems: Vec<(String, String)>,
+    },
     /// The input encoding is not usable.
     #[error("input encoding: {reason}")]
     Input {
@@ -85,6 +91,25 @@ pub enum PassError {
     /// The graph breaks a rule.
     #[error(transparent)]
     Graph(#[from] crate::graph::GraphError),
+}
+
+impl PassError {
+    /// The problems of several layers, or of one.
+    #[must_use]
+    pub fn of_layers(mut problems: Vec<(String, String)>) -> Self {
+        match problems.len() {
+            1 => {
+                let (layer, reason) = problems.swap_remove(0);
+                Self::Layer { layer, reason }
+            }
+            _ => Self::Layers { problems },
+        }
+    }
+}
+
+fn list(problems: &[(String, String)]) -> String {
+    let lines = problems.iter().map(|(layer, reason)| format!("\n  layer {layer:?}: {reason}"));
+    format!("{} problems{}", problems.len(), lines.collect::<String>())
 }
 
 /// A rewrite of the layer graph; notes are for the user.

@@ -10,7 +10,7 @@ use xonn_circuits::program::Prediction;
 use xonn_circuits::program::evaluate::evaluate;
 
 use super::Outcome;
-use super::model::{ModelOptions, print_notes, progress, quantised};
+use super::model::{ModelOptions, print_notes, progress, quantised_or_advice};
 use crate::check::{self, Report};
 use crate::integer::evaluate::Evaluated;
 use crate::integer::{IntegerNetwork, OutputSpec};
@@ -46,7 +46,7 @@ impl Check {
         let network = &compiled.network;
         let lowered = lower::lower(network).map_err(|e| format!("{}: {e}", self.model.display()))?;
         let data = data::load(&self.data)?;
-        let samples = quantised(&data.x, lowered.program.input())
+        let samples = quantised_or_advice(&data.x, lowered.program.input())
             .map_err(|e| format!("{}: {e}", self.data.display()))?;
 
         // The integer network is the reference; the circuit must give the same on every sample.

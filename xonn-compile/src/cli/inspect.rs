@@ -141,7 +141,8 @@ impl Inspect {
         let compiled = match self.options.fold(&graph)? {
             Ok(compiled) => compiled,
             Err(error) => {
-                report.problems = vec![Problem::of_passes(&error).of_class_in(&graph)];
+                let problems = Problem::of_passes(&error);
+                report.problems = problems.into_iter().map(|problem| problem.of_class_in(&graph)).collect();
                 return Ok(report);
             }
         };

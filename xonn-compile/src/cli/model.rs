@@ -36,9 +36,9 @@ pub struct ModelOptions {
     /// Value of one unit of an input number: x = scale * (q - zero) (default 1)
     #[arg(long, value_name = "S")]
     input_scale: Option<f64>,
-    /// The input number that stands for 0 (default 0)
+    /// The input number that stands for 0 (default 0); between two numbers for inputs such as q / 127.5 - 1: 127.5
     #[arg(long, value_name = "Z", allow_negative_numbers = true)]
-    input_zero: Option<i64>,
+    input_zero: Option<f64>,
     /// The client standardises its numbers as the Normalization that reads the input does; that layer's means and deviations
     /// become public, and scale is in deviations (default: 20 bits for 32 deviations either way)
     #[arg(long, conflicts_with_all = ["input_signed", "input_zero"])]
@@ -108,7 +108,7 @@ impl ModelOptions {
     pub fn pass_options(&self) -> Result<passes::Options, Box<dyn Error>> {
         let mut options = self.passes();
         if let Some(path) = self.calibrate.as_ref().filter(|_| !self.input_standardised) {
-            options.input = calibrate::input(&data::load(path)?.x, self.input_bits, &mut Vec::new())
+            options.input = calibrate::input(&data::load(path)?.x, None, self.input_bits, &mut Vec::new())
                 .map_err(|reason| format!("{}: {reason}", path.display()))?;
         }
         Ok(options)
@@ -123,6 +123,7 @@ impl ModelOptions {
                 scale: self.input_scale,
                 zero: self.input_zero,
                 standardised: self.input_standardised,
+                features: Vec::new(),
             },
             head_bits: self.head_bits,
             weight_bits: self.weight_bits.unwrap_or(DEFAULT_WEIGHT_BITS),
@@ -142,7 +143,7 @@ impl ModelOptions {
         let x = data::load(path)?.x;
         let mut notes = Vec::new();
         if !self.input_standardised {
-            options.input = calibrate::input(&x, self.input_bits, &mut notes)
+            options.input = calibrate::input(&x, Some(graph), self.input_bits, &mut notes)
                 .map_err(|reason| format!("{}: {reason}", path.display()))?;
         }
         let samples = |network: &IntegerNetwork| quantised(&x, &lower::input_encoding(&network.input));
@@ -165,6 +166,23 @@ pub fn quantised(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, 
         encoding.codes_of(sample.values()).map_err(|e| format!("sample {i}, {e}"))
     };
     samples.iter().enumerate().map(codes).collect()
+}
+
+/// Samples as the client would send them, or why they do not fit the model and what to say so that they do.
+pub fn quantised_or_advice(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, String> {
+    quantised(x, encoding).map_err(|error| {
+        let Ok(found) = calibrate::input(x, None, None, &mut Vec::new()) else { return error };
+        let flags = match (&found.features[..], found.bits, found.scale, found.zero) {
+            ([], Some(bits), Some(scale), Some(zero)) => {
+                format!("--input-bits {bits} --input-scale {scale} --input-zero {zero}, or ")
+            }
+            _ => String::new(),
+        };
+        format!(
+            "{error}; if these are the numbers that the model was trained on, compile it for them with {flags}--calibrate and this file, \
+             which takes the input's encoding from the data"
+        )
+    })
 }
 
 /// Prints the notes of a compilation on standard error.

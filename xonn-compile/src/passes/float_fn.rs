@@ -125,10 +125,20 @@ impl FloatFn {
         }
     }
 
-    /// The first function among the steps that is no line.
+    /// The function with the factor of each norm off by one rounding, as TensorFlow's own `rsqrt` may be; `None` without a norm.
     #[must_use]
-    pub fn is_line(&self) -> bool {
-        self.as_line(0).is_some()
+    pub fn nudged(&self, up: bool) -> Option<Self> {
+        let nudge = |x: f32| x * if up { 1.0 + f32::EPSILON } else { 1.0 - f32::EPSILON };
+        let mut other = self.clone();
+        let mut found = false;
+        for step in &mut other.steps {
+            if let Step::Norm(norm) = step {
+                let factors = (0..norm.mean.data.len()).map(|c| nudge(norm.gamma.as_ref().map_or(1.0, |g| g.data[c])));
+                norm.gamma = Some(Arc::new(Array::vector(factors.collect())));
+                found = true;
+            }
+        }
+        found.then_some(other)
     }
 
     /// Appends `(x - mean) / deviation`.

@@ -14,9 +14,10 @@ mod linear;
 mod merge;
 mod pool;
 mod quantize;
+mod real;
 
 use petgraph::stable_graph::NodeIndex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::float_fn::FloatFn;
@@ -71,44 +72,54 @@ fn attempt(
         let layer = &graph.graph[used[0]];
         fold.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
     }
+    let mut problems = Vec::new();
+    // What is computed from the stand-in of a refused layer, up to the next quantiser: nothing is said of it.
+    let mut doubtful = HashSet::new();
     for node in graph.order()? {
         if graph.graph[node].shape.is_empty() || (!used.contains(&node) && graph.inputs.contains(&node)) {
             continue;
         }
         let layer = &graph.graph[node];
+        let inputs = graph.inputs_of(node);
         let value = match layer.op {
-            LayerOp::Input { .. } => {
-                let kind = Kind::Int(spec.range());
-                let f = FloatFn::line(vec![(spec.scale, -spec.scale * spec.zero as f64)]);
-                let (op, reads) = if used.len() == 1 {
-                    (Op::Input, vec![])
-                } else {
-                    // Its part of all inputs, in the order of the model's inputs.
-                    let elements = |input: &NodeIndex| graph.graph[*input].shape.iter().product::<usize>();
-                    let before = used.iter().take_while(|&&input| input != node).map(elements).sum::<usize>();
-                    (Op::Permute { source: (before..before + elements(&node)).collect() }, vec![0])
-                };
-                let id = fold.push(layer, op, &reads, layer.shape.clone(), kind);
-                Value { node: id, f, parity: None, shape: layer.shape.clone(), stream: None }
-            }
+            LayerOp::Input { .. } => fold.input(graph, layer, node, used, spec),
             // The client has done it.
-            LayerOp::Normalize { .. } if !spec.features.is_empty() && graph.inputs_of(node) == used => {
-                fold.values[&used[0]].clone()
-            }
+            LayerOp::Normalize { .. } if spec.standardised && inputs == used => fold.values[&used[0]].clone(),
             _ => {
-                let reads: Vec<Value> =
-                    graph.inputs_of(node).iter().map(|read| fold.values[read].clone()).collect();
-                fold.layer(layer, reads)
-                    .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?
+                let reads: Vec<Value> = inputs.iter().map(|read| fold.values[read].clone()).collect();
+                let in_doubt = inputs.iter().any(|read| doubtful.contains(read));
+                if in_doubt && !matches!(layer.op, LayerOp::Quantize(_)) {
+                    doubtful.insert(node);
+                }
+                let of_functions = reads.iter().any(|read| fold.lines(read).is_err());
+                fold.layer(layer, reads).unwrap_or_else(|reason| {
+                    let better = of_functions.then(|| real::reads_a_function(graph, node)).flatten();
+                    if !in_doubt {
+                        problems.push((layer.name.clone(), better.unwrap_or(reason)));
+                    }
+                    doubtful.insert(node);
+                    fold.stand_in(layer)
+                })
             }
         };
         fold.values.insert(node, value);
     }
     let layer = &graph.graph[graph.output];
-    let output = fold
-        .head(options, layer, graph.output)
-        .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?;
-    Ok((IntegerNetwork { input: spec.clone(), nodes: fold.nodes, output }, fold.streams))
+    let output = match fold.head(options, layer, graph.output) {
+        Ok(output) => Some(output),
+        Err(reason) => {
+            if !doubtful.contains(&graph.output) {
+                problems.push((layer.name.clone(), reason));
+            }
+            None
+        }
+    };
+    match (output, problems.is_empty()) {
+        (Some(output), true) => {
+            Ok((IntegerNetwork { input: spec.clone(), nodes: fold.nodes, output }, fold.streams))
+        }
+        _ => Err(PassError::of_layers(problems)),
+    }
 }
 
 /// A real tensor: integers and what they stand for.
@@ -187,6 +198,39 @@ impl Fold<'_> {
 
     fn kind(&self, value: &Value) -> Kind {
         self.nodes[value.node].kind
+    }
+
+    /// The client's numbers, or of several inputs their part of all of them, in the order of the model's inputs.
+    fn input(
+        &mut self,
+        graph: &LayerGraph,
+        layer: &Layer,
+        node: NodeIndex,
+        used: &[NodeIndex],
+        spec: &InputSpec,
+    ) -> Value {
+        let kind = Kind::Int(spec.range());
+        let mut lines = spec.lines();
+        let (op, reads) = if used.len() == 1 {
+            (Op::Input, vec![])
+        } else {
+            let elements = |input: &NodeIndex| graph.graph[*input].shape.iter().product::<usize>();
+            let before = used.iter().take_while(|&&input| input != node).map(elements).sum::<usize>();
+            let own = before..before + elements(&node);
+            if lines.len() > 1 {
+                lines = own.clone().map(|i| lines[i % lines.len()]).collect();
+            }
+            (Op::Permute { source: own.collect() }, vec![0])
+        };
+        let id = self.push(layer, op, &reads, layer.shape.clone(), kind);
+        Value { node: id, f: FloatFn::line(lines), parity: None, shape: layer.shape.clone(), stream: None }
+    }
+
+    /// What stands for the tensor of a refused layer, so that the layers behind it are looked at as well.
+    fn stand_in(&mut self, layer: &Layer) -> Value {
+        let shape = layer.shape.clone();
+        let node = self.push(layer, Op::Input, &[], shape.clone(), Kind::Bit);
+        Value { node, f: FloatFn::default(), parity: Some(1), shape, stream: None }
     }
 
     fn layer(&mut self, layer: &Layer, mut reads: Vec<Value>) -> Result<Value, String> {

@@ -41,6 +41,9 @@ impl Builder<'_> {
         let (Some(mean), Some(variance)) = (mean, variance) else {
             return Err("it has no moving statistics".to_owned().into());
         };
+        if [&gamma, &beta].into_iter().flatten().any(|array| array.data.len() != variance.data.len()) {
+            return Err("its weights have different lengths, expected one for each channel".to_owned().into());
+        }
         if gamma.iter().chain(&beta).any(|array| array.data.iter().any(|w| !w.is_finite())) {
             return Err("its quantised weights are not finite, expected fewer bits".to_owned().into());
         }
@@ -67,7 +70,9 @@ impl Builder<'_> {
             && rank == 3
             && (channel_axis == 0 || channel_axis == 2)
             && fields.get("fused") != &Value::Bool(false);
-        let op = LayerOp::BatchNorm(BatchNorm { gamma, beta, mean, variance, epsilon, fused });
+        let norm = BatchNorm { gamma, beta, mean, variance, epsilon, fused };
+        let quantized = !fields.get("variance_quantizer").is_null();
+        let op = LayerOp::BatchNorm(if quantized { with_rounded_inverse(norm) } else { norm });
         let (there, back) = moved_to_end(rank, channel_axis);
         let read = self.transposed(layer, read, &there)?;
         let normed = self.add(layer, op, &[read])?;
@@ -225,6 +230,18 @@ pub(super) fn line(scale: Vec<f32>, offset: Vec<f32>) -> LayerOp {
         epsilon: 0.0,
         fused: false,
     })
+}
+
+/// The same norm with its factor `gamma / sqrt(variance + epsilon)` rounded once. Quantised statistics are powers of two, whose sums
+/// are on the edge of a sign again and again; there TensorFlow's vectorised `rsqrt` is the rounded number, and `1 / sqrt` in
+/// float32 is not.
+fn with_rounded_inverse(norm: BatchNorm) -> BatchNorm {
+    let count = norm.variance.data.len();
+    let inverse = |i: usize| (1.0 / f64::from(norm.variance.data[i] + norm.epsilon).sqrt()) as f32;
+    let factor = |i: usize| norm.gamma.as_ref().map_or(inverse(i), |gamma| inverse(i) * gamma.data[i]);
+    let gamma = Some(Arc::new(Array::vector((0..count).map(factor).collect())));
+    let variance = Arc::new(Array::vector(vec![1.0; count]));
+    BatchNorm { gamma, variance, epsilon: 0.0, ..norm }
 }
 
 /// The axes, from 0 and without the batch, that have numbers of their own; `None` if the field makes no sense. Keras counts

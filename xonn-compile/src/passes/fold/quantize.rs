@@ -30,6 +30,14 @@ impl Fold<'_> {
             };
             let Some((before, turn)) = &turn else {
                 let cuts = fold.cuts(value, range, &shape, quantizer)?;
+                if let Some(edges) = on_the_edge(&value.f, &shape, range, quantizer, &cuts) {
+                    fold.notes.push(format!(
+                        "layer {:?}: {edges} of {} channels have a sum on the very edge of the sign, where the last bit of Keras's own \
+                         BatchNorm decides; that bit differs between machines, so predictions with such a sum may differ",
+                        layer.name,
+                        cuts.len()
+                    ));
+                }
                 return Ok(fold.push(layer, Op::Threshold { cuts }, &[value.node], shape.clone(), Kind::Bit));
             };
             let pairs = for_each_channel(&value.f, &shape, |element| {
@@ -96,6 +104,25 @@ impl Fold<'_> {
             value.f.cut(element, range, quantizer).map_err(overflow(element))
         })
     }
+}
+
+/// How many cuts change where the factors of norms are off by one rounding; `None` if none does.
+fn on_the_edge(f: &FloatFn, shape: &[usize], range: Range, quantizer: Quantizer, cuts: &[Cut]) -> Option<usize> {
+    let others: Vec<Vec<Cut>> = [true, false]
+        .into_iter()
+        .filter_map(|up| {
+            let f = f.nudged(up)?;
+            for_each_channel(&f, shape, |element| f.cut(element, range, quantizer).map_err(overflow(element))).ok()
+        })
+        .collect();
+    // Cuts beyond the range are the same whichever side they say.
+    let meets = |cut: &Cut| (if cut.rising { cut.at } else { cut.at + 1 }).clamp(range.lo, range.hi + 1);
+    let differs = |i: &usize| {
+        let moved = |cut: &Cut| cut.rising == cuts[*i].rising && meets(cut) != meets(&cuts[*i]);
+        others.iter().filter_map(|other| other.get(*i)).any(moved)
+    };
+    let count = (0..cuts.len()).filter(differs).count();
+    (count > 0).then_some(count)
 }
 
 /// One of each for each element until the functions repeat, but at least one for each of the last axis.
