@@ -141,6 +141,33 @@ fn of_no_library(graph: &LayerGraph) -> Option<String> {
     })
 }
 
+/// What keeps the layers of a part of a model from being compiled, whose outputs are whatever nothing in it reads; as layers and
+/// reasons.
+#[must_use]
+pub fn problems_of_part(part: &LayerGraph, options: &Options) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let ends: Vec<_> = part.graph.externals(petgraph::Direction::Outgoing).collect();
+    for end in ends {
+        if part.inputs.contains(&end) {
+            continue;
+        }
+        let mut graph = part.clone();
+        graph.output = end;
+        graph.retain_ancestors_of_output();
+        let mut notes = Vec::new();
+        // A layer whose inputs are refused is none of this part.
+        if graph.verify().is_err() || PIPELINE.iter().any(|(_, rewrite)| rewrite(&mut graph, &mut notes).is_err()) {
+            continue;
+        }
+        for problem in fold::problems_of_layers(&graph, options) {
+            if !found.contains(&problem) {
+                found.push(problem);
+            }
+        }
+    }
+    found
+}
+
 /// Runs [`PIPELINE`], then [`fold`]s what is left into integers.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use xonn_circuits::program::package::Package;
 
 use super::Outcome;
 use super::model::ModelOptions;
+use crate::passes::PassError;
 use crate::inspect::network::AND_RATE;
 use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
 use crate::keras::{self, KerasError};
@@ -131,6 +132,8 @@ impl Inspect {
             Err(error @ KerasError::Io { .. }) => return Err(error.into()),
             Err(error) => {
                 report.problems = Problem::of_reading(&error);
+                let further = PassError::of_layers(self.options.further_problems(&error));
+                report.problems.extend(Problem::of_passes(&further));
                 // Drawn from its configuration, if it has one that can be read.
                 let config = keras::read_config(&self.file, &self.options.reading()?).ok();
                 report.diagrams.extend(config.map(|model| Diagram::of_config(&model, &report.problems)));

@@ -75,8 +75,24 @@ pub struct ModelOptions {
 impl ModelOptions {
     /// Reads and compiles a model.
     pub fn compile(&self, path: &Path) -> Result<Compiled, Box<dyn Error>> {
-        let graph = self.read(path)??;
+        let graph = match self.read(path)? {
+            Ok(graph) => graph,
+            Err(error) => {
+                let further = self.further_problems(&error);
+                let list = further.iter().map(|(layer, reason)| format!("\n  layer {layer:?}: {reason}"));
+                let list: String = list.collect();
+                return Err(if list.is_empty() { error.into() } else { format!("{error}\n  and, of the layers in front of these:{list}").into() });
+            }
+        };
         self.fold(&graph)?.map_err(|e| format!("{}: {e}", path.display()).into())
+    }
+
+    /// What keeps the layers that could be read from being compiled, where others could not.
+    pub fn further_problems(&self, error: &KerasError) -> Vec<(String, String)> {
+        match error {
+            KerasError::Refused { rest, .. } => passes::problems_of_part(rest, &self.passes()),
+            _ => Vec::new(),
+        }
     }
 
     /// Reads a model: outside, what is wrong with the options; inside, what is wrong with the model.

@@ -115,6 +115,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether the layer computes in float64.
+    pub fn is_float64(self) -> bool {
+        let dtype = self.get("dtype");
+        dtype.as_str().or_else(|| dtype["config"]["name"].as_str()) == Some("float64")
+    }
+
+    /// Whether it is a layer of Keras 3 with an int8 kernel, quantised from float32.
+    pub fn is_int8(self) -> bool {
+        let policy = &self.get("dtype")["config"];
+        policy["mode"] == "int8" && matches!(policy["source_name"].as_str(), None | Some("float32"))
+    }
+
     /// Whether the layer computes in float32, in which all cuts are found.
     pub fn check_dtype(self) -> Result<(), String> {
         let name = match self.get("dtype") {
@@ -123,7 +135,9 @@ impl<'a> Fields<'a> {
             policy => policy["config"]["name"].as_str(),
         };
         let found = match name {
-            Some("float32") => return Ok(()),
+            // Float64 is noted where it rounds (`rounds_in_float64`).
+            Some("float32" | "float64") => return Ok(()),
+            _ if self.is_int8() => return Ok(()),
             Some(name) => format!("{name:?}"),
             // A policy for each part of a layer, or one with integer kernels.
             None => brief(self.get("dtype")),

@@ -93,7 +93,10 @@ pub(super) fn build(
     match (builder.refusals.len(), builder.broken) {
         (0, _) => {}
         (1, Some(broken)) => return Err(broken),
-        _ => return Err(KerasError::Refused { file, refusals: builder.refusals }),
+        _ => {
+            let rest = Box::new(rest_of(builder.graph));
+            return Err(KerasError::Refused { file, refusals: builder.refusals, rest });
+        }
     }
     let mut graph = builder.graph;
     graph.notes.extend(model.own_class.as_ref().map(|class| {
@@ -106,6 +109,14 @@ pub(super) fn build(
     graph.retain_ancestors_of_output();
     graph.verify().map_err(|e| KerasError::Config { file: file.clone(), reason: e.to_string() })?;
     Ok(graph)
+}
+
+/// What does not depend on a refused layer: such layers, and those behind them, have no shape.
+fn rest_of(mut graph: LayerGraph) -> LayerGraph {
+    graph.graph.retain_nodes(|graph, node| !graph[node].shape.is_empty());
+    let LayerGraph { graph: nodes, inputs, .. } = &mut graph;
+    inputs.retain(|&input| nodes.contains_node(input));
+    graph
 }
 
 /// The output that the user named, or the only one.
@@ -247,11 +258,37 @@ impl Builder<'_> {
             None => check_dtype(layer.config).map_err(Trouble::Refused).and_then(|()| self.layer(layer, call)),
         };
         match built {
-            Ok(node) => return node,
+            Ok(node) => {
+                self.note_float64(layer, node);
+                return node;
+            }
             Err(trouble) => self.note(layer, call, trouble),
         }
         // Without a shape, so that nothing behind it is blamed.
         self.graph.add(&layer.path, &layer.config.class, LayerOp::NoOp, &[])
+    }
+
+    /// Says where float64 may round otherwise than float32, in which cuts are found: nowhere where elements move only, and not
+    /// in front of a sign alone.
+    fn note_float64(&mut self, layer: &Layer<'_>, node: NodeIndex) {
+        let exact = matches!(
+            self.graph.graph[node].op,
+            LayerOp::Input { .. }
+                | LayerOp::NoOp
+                | LayerOp::Reshape { .. }
+                | LayerOp::Transpose { .. }
+                | LayerOp::Pick { .. }
+                | LayerOp::Concatenate
+                | LayerOp::MaxPool2d(_)
+                | LayerOp::Quantize(Quantizer::Sign | Quantizer::Heaviside | Quantizer::Ternary)
+        );
+        if layer.fields().is_float64() && !exact {
+            self.graph.notes.push(format!(
+                "layer {:?} computes in float64, and its cuts are found in float32: predictions may differ where a sum is within a \
+                 rounding of float32 of a threshold",
+                layer.path
+            ));
+        }
     }
 
     fn layer(&mut self, layer: &Layer<'_>, call: usize) -> Built<NodeIndex> {
@@ -523,6 +560,13 @@ const MOST_VALUES: usize = 16;
 /// Whether the layer computes in float32; an input may be of integers, which become float32 in the first layer.
 fn check_dtype(config: &LayerConfig) -> Result<(), String> {
     let fields = Fields(&config.config);
+    if fields.is_int8() && config.kind != "Dense" {
+        return Err(
+            "it was quantised to int8, which is read of Dense layers behind a sign only; save the model before \
+             model.quantize(\"int8\") is called"
+                .into(),
+        );
+    }
     if config.kind == "InputLayer" { fields.check_input_dtype() } else { fields.check_dtype() }
 }
 

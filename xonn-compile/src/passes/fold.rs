@@ -57,6 +57,16 @@ pub(super) fn run(
     Err(PassError::Layer { layer: graph.graph[graph.output].name.clone(), reason })
 }
 
+/// The problems of single layers, without the head's.
+pub(super) fn problems_of_layers(graph: &LayerGraph, options: &Options) -> Vec<(String, String)> {
+    let used: Vec<NodeIndex> =
+        graph.inputs.iter().copied().filter(|&input| !graph.readers_of(input).is_empty()).collect();
+    let mut notes = Vec::new();
+    let Ok(spec) = input_spec(graph, &used, options, &mut notes) else { return Vec::new() };
+    let fold = Fold { nodes: Vec::new(), values: HashMap::new(), streams: Streams::default(), notes: &mut notes, options };
+    fold.layers(graph, &used, &spec).map_or_else(|_| Vec::new(), |(_, problems, _)| problems)
+}
+
 /// How often the layers are looked at until all that joins a stream is known to fit; each attempt settles a stream.
 const MOST_ATTEMPTS: usize = 64;
 
@@ -67,43 +77,8 @@ fn attempt(
     (used, spec): (&[NodeIndex], &InputSpec),
     streams: Streams,
 ) -> Result<(IntegerNetwork, Streams), PassError> {
-    let mut fold = Fold { nodes: Vec::new(), values: HashMap::new(), streams, notes, options };
-    if used.len() > 1 {
-        let layer = &graph.graph[used[0]];
-        fold.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
-    }
-    let mut problems = Vec::new();
-    // What is computed from the stand-in of a refused layer, up to the next quantiser: nothing is said of it.
-    let mut doubtful = HashSet::new();
-    for node in graph.order()? {
-        if graph.graph[node].shape.is_empty() || (!used.contains(&node) && graph.inputs.contains(&node)) {
-            continue;
-        }
-        let layer = &graph.graph[node];
-        let inputs = graph.inputs_of(node);
-        let value = match layer.op {
-            LayerOp::Input { .. } => fold.input(graph, layer, node, used, spec),
-            // The client has done it.
-            LayerOp::Normalize { .. } if spec.standardised && inputs == used => fold.values[&used[0]].clone(),
-            _ => {
-                let reads: Vec<Value> = inputs.iter().map(|read| fold.values[read].clone()).collect();
-                let in_doubt = inputs.iter().any(|read| doubtful.contains(read));
-                if in_doubt && !matches!(layer.op, LayerOp::Quantize(_)) {
-                    doubtful.insert(node);
-                }
-                let of_functions = reads.iter().any(|read| fold.lines(read).is_err());
-                fold.layer(layer, reads).unwrap_or_else(|reason| {
-                    let better = of_functions.then(|| real::reads_a_function(graph, node)).flatten();
-                    if !in_doubt {
-                        problems.push((layer.name.clone(), better.unwrap_or(reason)));
-                    }
-                    doubtful.insert(node);
-                    fold.stand_in(layer)
-                })
-            }
-        };
-        fold.values.insert(node, value);
-    }
+    let fold = Fold { nodes: Vec::new(), values: HashMap::new(), streams, notes, options };
+    let (mut fold, mut problems, doubtful) = fold.layers(graph, used, spec)?;
     let layer = &graph.graph[graph.output];
     let output = match fold.head(options, layer, graph.output) {
         Ok(output) => Some(output),
@@ -198,6 +173,52 @@ impl Fold<'_> {
 
     fn kind(&self, value: &Value) -> Kind {
         self.nodes[value.node].kind
+    }
+
+    /// Folds all layers; gives what is wrong with single ones, and the nodes that depend on these.
+    fn layers(
+        mut self,
+        graph: &LayerGraph,
+        used: &[NodeIndex],
+        spec: &InputSpec,
+    ) -> Result<(Self, Vec<(String, String)>, HashSet<NodeIndex>), PassError> {
+        if used.len() > 1 {
+            let layer = &graph.graph[used[0]];
+            self.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
+        }
+        let mut problems = Vec::new();
+        // What is computed from the stand-in of a refused layer, up to the next quantiser: nothing is said of it.
+        let mut doubtful = HashSet::new();
+        for node in graph.order()? {
+            if graph.graph[node].shape.is_empty() || (!used.contains(&node) && graph.inputs.contains(&node)) {
+                continue;
+            }
+            let layer = &graph.graph[node];
+            let inputs = graph.inputs_of(node);
+            let value = match layer.op {
+                LayerOp::Input { .. } => self.input(graph, layer, node, used, spec),
+                // The client has done it.
+                LayerOp::Normalize { .. } if spec.standardised && inputs == used => self.values[&used[0]].clone(),
+                _ => {
+                    let reads: Vec<Value> = inputs.iter().map(|read| self.values[read].clone()).collect();
+                    let in_doubt = inputs.iter().any(|read| doubtful.contains(read));
+                    if in_doubt && !matches!(layer.op, LayerOp::Quantize(_)) {
+                        doubtful.insert(node);
+                    }
+                    let of_functions = reads.iter().any(|read| self.lines(read).is_err());
+                    self.layer(layer, reads).unwrap_or_else(|reason| {
+                        let better = of_functions.then(|| real::reads_a_function(graph, node)).flatten();
+                        if !in_doubt {
+                            problems.push((layer.name.clone(), better.unwrap_or(reason)));
+                        }
+                        doubtful.insert(node);
+                        self.stand_in(layer)
+                    })
+                }
+            };
+            self.values.insert(node, value);
+        }
+        Ok((self, problems, doubtful))
     }
 
     /// The client's numbers, or of several inputs their part of all of them, in the order of the model's inputs.

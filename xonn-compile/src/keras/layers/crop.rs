@@ -70,6 +70,69 @@ impl Builder<'_> {
         self.picked(layer, read, &shape, &choices)
     }
 
+    /// `x[:, 1:-1, ::2, 0]`: the batch whole, then ranges and single indices.
+    pub(super) fn sliced(&mut self, layer: &Layer<'_>, items: &[Value]) -> Built<NodeIndex> {
+        let read = layer.only_read()?;
+        let Some(shape) = self.shape(read).map(<[usize]>::to_vec) else {
+            return self.add(layer, LayerOp::NoOp, &[read]);
+        };
+        let wrong = |what: &Value| format!("it takes the slice {} of a sample of shape {shape:?}, expected one that fits", brief(what));
+        // An ellipsis stands for as many whole axes as are left.
+        let whole = serde_json::json!({ "start": null, "stop": null, "step": null });
+        let is_ellipsis = |item: &Value| item["class_name"] == "__ellipsis__";
+        let mut all: Vec<Value> = Vec::new();
+        for item in items {
+            match is_ellipsis(item) {
+                true => all.extend(vec![whole.clone(); (shape.len() + 2).saturating_sub(items.len())]),
+                false => all.push(item.clone()),
+            }
+        }
+        let field = |item: &Value, key: &str| {
+            let slice = if item["config"].is_object() { &item["config"] } else { item };
+            slice[key].clone()
+        };
+        let Some((batch, all)) = all.split_first() else { return Err("it takes a slice of nothing".to_owned().into()) };
+        let is_whole = batch.is_object() && ["start", "stop", "step"].iter().all(|key| {
+            let value = field(batch, key);
+            value.is_null() || (*key == "step" && value == 1) || (*key == "start" && value == 0)
+        });
+        if !is_whole || all.len() > shape.len() {
+            return Err(wrong(batch).into());
+        }
+        let (mut choices, mut target) = (Vec::with_capacity(shape.len()), Vec::new());
+        for (axis, &n) in shape.iter().enumerate() {
+            let item = all.get(axis).unwrap_or(&whole);
+            let place = |i: i64| if i < 0 { i + n as i64 } else { i };
+            if let Some(index) = item.as_i64() {
+                let index = usize::try_from(place(index)).ok().filter(|&index| index < n).ok_or_else(|| wrong(item))?;
+                choices.push(vec![index]);
+                continue;
+            }
+            if !item.is_object() {
+                return Err(wrong(item).into());
+            }
+            let number = |key: &str, default: i64| match field(item, key) {
+                Value::Null => Ok(default),
+                value => value.as_i64().ok_or_else(|| wrong(item)),
+            };
+            let step = number("step", 1)?;
+            if step < 1 {
+                return Err(wrong(item).into());
+            }
+            let inside = |i: i64| place(i).clamp(0, n as i64) as usize;
+            let (start, stop) = (inside(number("start", 0)?), inside(number("stop", n as i64)?));
+            let chosen: Vec<usize> = (start..stop).step_by(usize::try_from(step).unwrap_or(usize::MAX)).collect();
+            target.push(Some(chosen.len()));
+            choices.push(chosen);
+        }
+        let made = self.picked(layer, read, &shape, &choices)?;
+        if target.len() == shape.len() {
+            return Ok(made);
+        }
+        let target = if target.is_empty() { vec![Some(1)] } else { target };
+        self.add(layer, LayerOp::Reshape { target: Some(target) }, &[made])
+    }
+
     /// The elements whose index along each axis is one of `choices`, in their order.
     fn picked(
         &mut self,

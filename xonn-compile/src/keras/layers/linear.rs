@@ -16,6 +16,9 @@ type KernelsAndBias = (Vec<Arc<Array>>, Option<Arc<Array>>);
 
 impl Builder<'_> {
     pub(super) fn dense(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        if layer.fields().is_int8() {
+            return self.int8_dense(layer);
+        }
         let read = self.quantized_input(layer)?;
         let quantizer = self.kernel_quantizer(layer, "kernel_quantizer")?;
         let (mut arrays, bias) = self.kernels(layer, &[("kernel", quantizer)])?;
@@ -29,6 +32,56 @@ impl Builder<'_> {
             &[read],
         )?;
         self.activation(layer, layer.fields().get("activation"), dense)
+    }
+
+    /// A dense layer of Keras 3 after `quantize("int8")`: `sum(round(127 x / max|x|) W) max|x| / (127 scale)`. Of inputs that are
+    /// `-s` and `+s` that is a sum with the real kernel `W / scale`; any others are rounded by the largest of each sample.
+    fn int8_dense(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let read = layer.only_read()?;
+        if layer.config.kind != "Dense" || !self.is_of_signs(read) {
+            return Err("it was quantised to int8, which rounds its inputs anew for each sample unless a sign stands in front of it, \
+                        expected a Dense layer behind a sign; save the model before model.quantize(\"int8\") is called"
+                .to_owned()
+                .into());
+        }
+        let use_bias = layer.fields().flag("use_bias", true)?;
+        let roles: &[&'static str] =
+            if use_bias { &["kernel", "bias", "kernel_scale"] } else { &["kernel", "kernel_scale"] };
+        let arrays = self.weights(layer, roles)?;
+        let (kernel, scale) = (&arrays[0], &arrays[roles.len() - 1]);
+        let units = layer.fields().count("units", None)?;
+        let inputs = self.shape(read).and_then(|shape| shape.last().copied());
+        self.check_shape(layer, "kernel", kernel, &[inputs, Some(units)])?;
+        if scale.data.len() != units || scale.data.iter().any(|scale| *scale <= 0.0) {
+            return Err(format!("its kernel has {} scales, expected {units} above 0", scale.data.len()).into());
+        }
+        let bias = use_bias.then(|| Arc::clone(&arrays[1]));
+        self.check_bias(layer, bias.as_deref(), units)?;
+        let data = kernel.data.iter().enumerate().map(|(i, w)| w / scale.data[i % units]).collect();
+        let kernel = Arc::new(Array { shape: kernel.shape.clone(), data });
+        let dense = self.add(layer, LayerOp::Dense { kernel, bias, secret_scale: true }, &[read])?;
+        self.activation(layer, layer.fields().get("activation"), dense)
+    }
+
+    /// Whether a tensor holds `-s` and `+s` and nothing else.
+    fn is_of_signs(&self, node: NodeIndex) -> bool {
+        self.two_values(node, 0).is_some_and(|[low, high]| low == -high && low != 0.0)
+    }
+
+    /// The two values of a tensor that is made of a sign by lines and moves.
+    fn two_values(&self, node: NodeIndex, depth: u32) -> Option<[f32; 2]> {
+        let before = || match self.graph.inputs_of(node)[..] {
+            [read] if depth < 64 => self.two_values(read, depth + 1),
+            _ => None,
+        };
+        match &self.graph.graph[node].op {
+            LayerOp::Quantize(Quantizer::Ternary | Quantizer::TernaryAt { .. }) => None,
+            LayerOp::Quantize(quantizer) => quantizer.values(),
+            LayerOp::Rescale { scale, offset } => before().map(|values| values.map(|x| x * scale + offset)),
+            LayerOp::Reshape { .. } | LayerOp::Transpose { .. } | LayerOp::Pick { .. } => before(),
+            LayerOp::MaxPool2d(_) | LayerOp::NoOp => before(),
+            _ => None,
+        }
     }
 
     /// A convolution over `axes` image axes.

@@ -169,6 +169,14 @@ impl Builder<'_> {
                 });
                 return self.concatenate_along(layer, axis.or(numbers).unwrap_or(-1));
             }
+            "getitem" => {
+                let items = arguments.iter().filter_map(|(_, argument)| match argument {
+                    Argument::Value(Value::Array(list)) => Some(list.clone()),
+                    Argument::Value(item) if !item.is_null() => Some(vec![item.clone()]),
+                    _ => None,
+                });
+                return self.sliced(layer, &items.flatten().collect::<Vec<_>>());
+            }
             "addn" => return self.merge(layer, "Add"),
             "reducemean" | "mean" | "reducemax" | "max" | "reducesum" | "sum" | "amax" => {
                 return self.reduction(layer, name, &args);
