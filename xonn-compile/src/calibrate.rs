@@ -72,9 +72,12 @@ pub fn input(
     }
     let bits = bits.unwrap_or(REAL_BITS[usize::from(features <= FEW)]);
     let codes = (1u64 << bits) as f64;
-    if differ || lo.abs().max(hi.abs()) > (hi - lo) * f64::from(1 << 20) {
+    // One code is spare, so that both ends have one whichever way the zero was rounded.
+    let scale = (hi - lo) / (codes - 2.0).max(1.0);
+    if differ || bits < 2 || scale == 1.0 || lo.abs().max(hi.abs()) > (hi - lo) * f64::from(1 << 20) {
         // x = lo + (hi - lo) q / (2^bits - 1); a feature that is always the same has its own code 0.
-        let feature = |&(lo, hi): &(f64, f64)| Feature { mean: lo, deviation: if hi > lo { hi - lo } else { 1.0 } };
+        let feature =
+            |&(lo, hi): &(f64, f64)| Feature { mean: lo, deviation: if hi > lo { hi - lo } else { 1.0 } };
         notes.push(format!(
             "calibrated: features have ranges from {narrowest:.3} to {widest:.3} wide, each kept in {bits} bits of its own range and \
              rounded by at most {:.1e} of it",
@@ -88,8 +91,6 @@ pub fn input(
             ..InputOptions::default()
         });
     }
-    // One code is spare, so that both ends have one whichever way the zero was rounded.
-    let scale = (hi - lo) / (codes - 2.0).max(1.0);
     let zero = (-lo / scale).round();
     if zero.abs() >= f64::from(1 << 24) {
         return Err(format!(
@@ -124,7 +125,8 @@ fn common_step(values: &[f64], lo: f64, hi: f64) -> Option<Step> {
     let first = (lo * f64::from(d)).round() as i64;
     let apart = values.iter().map(multiple).fold(0, |common, m| gcd(common, m.saturating_sub(first))).max(1);
     // Numbers from 0 stay whole multiples of 1/d: a client may send those between.
-    let apart = if first == 0 || first.unsigned_abs() % apart.unsigned_abs() == 0 { 1 } else { apart };
+    let apart =
+        if first == 0 || first.unsigned_abs().is_multiple_of(apart.unsigned_abs()) { 1 } else { apart };
     let name = if apart == 1 { format!("1/{d}") } else { format!("{apart}/{d}") };
     Some(Step { per_one: f64::from(d) / apart as f64, name })
 }
@@ -156,7 +158,9 @@ fn exactly(
             bits.min(24)
         ));
     }
-    notes.push(format!("calibrated: inputs are multiples of {name} from {lo} to {hi}, kept exactly in {bits} bits"));
+    notes.push(format!(
+        "calibrated: inputs are multiples of {name} from {lo} to {hi}, kept exactly in {bits} bits"
+    ));
     Ok(InputOptions {
         bits: Some(bits),
         scale: Some(1.0 / step.per_one),

@@ -156,7 +156,9 @@ pub fn problems_of_part(part: &LayerGraph, options: &Options) -> Vec<(String, St
         graph.retain_ancestors_of_output();
         let mut notes = Vec::new();
         // A layer whose inputs are refused is none of this part.
-        if graph.verify().is_err() || PIPELINE.iter().any(|(_, rewrite)| rewrite(&mut graph, &mut notes).is_err()) {
+        if graph.verify().is_err()
+            || PIPELINE.iter().any(|(_, rewrite)| rewrite(&mut graph, &mut notes).is_err())
+        {
             continue;
         }
         for problem in fold::problems_of_layers(&graph, options) {

@@ -22,7 +22,10 @@ fn refusal(model: &str, custom: &[(&str, &str)]) -> String {
 fn a_class_called_as_binary_nets_needs_the_map() {
     for model in ["functions3.h5", "functions3.keras"] {
         let said = refusal(model, &[]);
-        assert!(said.contains("own>BinaryDense") && said.contains("QuantDense(magnitude_aware_sign)"), "{said}");
+        assert!(
+            said.contains("own>BinaryDense") && said.contains("QuantDense(magnitude_aware_sign)"),
+            "{said}"
+        );
     }
     // The map decides: BinaryNet's signs without a scale are other numbers.
     let labels = |meaning: &str| {
@@ -86,7 +89,11 @@ fn chain(ops: Vec<(&str, LayerOp)>) -> LayerGraph {
 
 fn dense(outputs: usize) -> LayerOp {
     let data = (0..4 * outputs).map(|i| if i % 3 == 0 { 1.0 } else { -1.0 }).collect();
-    LayerOp::Dense { kernel: Arc::new(Array { shape: vec![4, outputs], data }), bias: None, secret_scale: false }
+    LayerOp::Dense {
+        kernel: Arc::new(Array { shape: vec![4, outputs], data }),
+        bias: None,
+        secret_scale: false,
+    }
 }
 
 #[test]
@@ -107,7 +114,10 @@ fn problems_of_all_layers_are_told_at_once_and_nothing_is_blamed_on_them() {
     let layers: Vec<&str> = problems.iter().map(|(layer, _)| layer.as_str()).collect();
     assert_eq!(layers, ["two", "four"], "{error}");
     for ((_, reason), relu) in problems.iter().zip(["relu_one", "relu_two"]) {
-        assert!(reason.contains("ReLU") && reason.contains(relu) && reason.contains("not computed yet"), "{reason}");
+        assert!(
+            reason.contains("ReLU") && reason.contains(relu) && reason.contains("not computed yet"),
+            "{reason}"
+        );
     }
     assert!(error.to_string().starts_with("2 problems\n"), "{error}");
 }
@@ -115,9 +125,14 @@ fn problems_of_all_layers_are_told_at_once_and_nothing_is_blamed_on_them() {
 /// `q / 127.5 - 1`: the network computes with the same numbers as the float graph, and the client's code is the pixel.
 #[test]
 fn a_zero_between_two_numbers_is_that_of_scaled_pixels() {
-    let graph = chain(vec![("one", dense(4)), ("sign", LayerOp::Quantize(Quantizer::Sign)), ("two", dense(3))]);
-    let input =
-        InputOptions { bits: Some(8), scale: Some(1.0 / 127.5), zero: Some(127.5), ..InputOptions::default() };
+    let graph =
+        chain(vec![("one", dense(4)), ("sign", LayerOp::Quantize(Quantizer::Sign)), ("two", dense(3))]);
+    let input = InputOptions {
+        bits: Some(8),
+        scale: Some(1.0 / 127.5),
+        zero: Some(127.5),
+        ..InputOptions::default()
+    };
     let compiled = passes::run(&graph, &Options { input, ..Options::default() }).expect("it has integers");
     let encoding = xonn_compile::lower::input_encoding(&compiled.network.input);
     assert_eq!(encoding.check(), Ok(()));

@@ -9,11 +9,11 @@ use xonn_circuits::program::package::Package;
 
 use super::Outcome;
 use super::model::ModelOptions;
-use crate::passes::PassError;
 use crate::inspect::network::AND_RATE;
 use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
 use crate::keras::{self, KerasError};
 use crate::lower;
+use crate::passes::PassError;
 
 #[derive(Args)]
 pub struct Inspect {

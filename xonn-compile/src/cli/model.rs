@@ -81,7 +81,11 @@ impl ModelOptions {
                 let further = self.further_problems(&error);
                 let list = further.iter().map(|(layer, reason)| format!("\n  layer {layer:?}: {reason}"));
                 let list: String = list.collect();
-                return Err(if list.is_empty() { error.into() } else { format!("{error}\n  and, of the layers in front of these:{list}").into() });
+                return Err(if list.is_empty() {
+                    error.into()
+                } else {
+                    format!("{error}\n  and, of the layers in front of these:{list}").into()
+                });
             }
         };
         self.fold(&graph)?.map_err(|e| format!("{}: {e}", path.display()).into())

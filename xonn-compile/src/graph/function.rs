@@ -113,8 +113,10 @@ impl Function {
             Self::Gelu { approximate } => {
                 let x = f64::from(x);
                 let cubic = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
+                // (1 + tanh(c)) / 2
+                let approximated = || 1.0 / (1.0 + (-2.0 * cubic).exp());
                 let phi =
-                    if approximate { 0.5 * (1.0 + cubic.tanh()) } else { 0.5 * erfc(-x / std::f64::consts::SQRT_2) };
+                    if approximate { approximated() } else { 0.5 * erfc(-x / std::f64::consts::SQRT_2) };
                 (x * phi) as f32
             }
             Self::Mish => x * (x.max(0.0) + (-x.abs()).exp().ln_1p()).tanh(),
@@ -216,7 +218,10 @@ mod tests {
                 let (x, next) = (i as f32 / 100.0, (i + 1) as f32 / 100.0);
                 let (y, z) = (function.apply(x), function.apply(next));
                 let slack = 1e-6 * y.abs();
-                assert!(if next <= turn { z <= y + slack } else { x < turn || z >= y - slack }, "{function:?} {x}");
+                assert!(
+                    if next <= turn { z <= y + slack } else { x < turn || z >= y - slack },
+                    "{function:?} {x}"
+                );
             }
         }
     }

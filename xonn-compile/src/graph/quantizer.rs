@@ -173,6 +173,18 @@ impl Quantizer {
         )
     }
 
+    /// A quantised bias, or a norm's quantised weight: as the library computes it, with its rounding.
+    #[must_use]
+    pub fn constant(self, array: &Array) -> Array {
+        match self {
+            Self::Steps(steps) => {
+                let data = array.data.iter().map(|&w| steps.of_weight(w)).collect();
+                Array { shape: array.shape.clone(), data }
+            }
+            other => other.kernel(array),
+        }
+    }
+
     /// The quantised kernel; its last axis is the output channel.
     #[must_use]
     pub fn kernel(self, kernel: &Array) -> Array {
@@ -192,7 +204,6 @@ impl Quantizer {
                     (w.iter().map(|w| f64::from(w.abs().min(most))).sum::<f64>() / f64::from(count)) as f32
                 })
             }
-            Self::Steps(steps) => kernel.data.iter().map(|&w| steps.of_weight(w)).collect(),
             Self::DoReFaWeights { levels } => {
                 let limit = kernel.data.iter().fold(0.0f32, |m, w| m.max(w.tanh().abs()));
                 let n = levels as f32;
@@ -247,7 +258,8 @@ fn fitted_bits(w: &[f32], bits: u32, power_of_two: bool) -> Vec<f32> {
     let most = (f64::from(bits - 1).exp2() - 1.0) as f32;
     let mut scale = w.iter().fold(0.0f32, |most, w| most.max(w.abs())) / most;
     let digits = |scale: f32| -> Vec<f32> {
-        let digit = |w: f32| if w == 0.0 { 0.0 } else { w.signum() * (w.abs() / scale + 0.5).floor().min(most) };
+        let digit =
+            |w: f32| if w == 0.0 { 0.0 } else { w.signum() * (w.abs() / scale + 0.5).floor().min(most) };
         w.iter().map(|&w| digit(w)).collect()
     };
     if !power_of_two {

@@ -97,14 +97,16 @@ pub fn infer(layer: &Layer, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             let image = image(first)?;
             vec![image[0] + border[0][0] + border[0][1], image[1] + border[1][0] + border[1][1], image[2]]
         }
-        LayerOp::Add | LayerOp::Multiply | LayerOp::Maximum => match inputs.iter().find(|shape| **shape != first) {
-            Some(other) => {
-                return Err(format!(
-                    "it joins tensors of shapes {first:?} and {other:?}, expected equal shapes"
-                ));
+        LayerOp::Add | LayerOp::Multiply | LayerOp::Maximum => {
+            match inputs.iter().find(|shape| **shape != first) {
+                Some(other) => {
+                    return Err(format!(
+                        "it joins tensors of shapes {first:?} and {other:?}, expected equal shapes"
+                    ));
+                }
+                None => first.to_vec(),
             }
-            None => first.to_vec(),
-        },
+        }
         LayerOp::Concatenate => concatenate(inputs)?,
         LayerOp::Rescale { .. }
         | LayerOp::Divide { .. }

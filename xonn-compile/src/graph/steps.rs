@@ -204,10 +204,14 @@ mod tests {
     #[test]
     fn values_by_hand() {
         let relu = Steps::Relu { bits: 2, integer: 0, slope: 0.0 };
-        assert_eq!([-1.0, 0.12, 0.13, 0.375, 0.38, 9.0].map(|x| relu.apply(x)), [0.0, 0.0, 0.25, 0.5, 0.5, 0.75]);
+        assert_eq!(
+            [-1.0, 0.12, 0.13, 0.375, 0.38, 9.0].map(|x| relu.apply(x)),
+            [0.0, 0.0, 0.25, 0.5, 0.5, 0.75]
+        );
         let bits = Steps::Bits { bits: 2, integer: 0, symmetric: false, keep_negative: true, scale: 1.0 };
         assert_eq!([-9.0, -0.3, 0.2, 0.3].map(|x| bits.apply(x)), [-1.0, -0.5, 0.0, 0.5]);
-        let po2 = Steps::PowerOfTwo { least: -8, most: 7, max: None, quadratic: false, floor: false, slope: None };
+        let po2 =
+            Steps::PowerOfTwo { least: -8, most: 7, max: None, quadratic: false, floor: false, slope: None };
         assert_eq!([0.3, -0.36, 0.0, 1e9].map(|x| po2.apply(x)), [0.25, -0.25 * 2.0, 2f32.powi(-8), 128.0]);
     }
 }

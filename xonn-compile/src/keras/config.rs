@@ -226,7 +226,17 @@ impl Parser<'_> {
         let meaning = by_name.or_else(by_layer).or_else(|| self.custom.get(&class));
         let kind = meaning.map_or(class.as_str(), |meaning| layer_with_quantizer(meaning, &mut config));
         let kind = kind.to_owned();
-        Ok(LayerConfig { class, kind, registered, module, name, wrapper: None, config, calls: vec![], nested })
+        Ok(LayerConfig {
+            class,
+            kind,
+            registered,
+            module,
+            name,
+            wrapper: None,
+            config,
+            calls: vec![],
+            nested,
+        })
     }
 
     /// The layer inside of a `TimeDistributed`, if it works on the last axis and so is the same without it.
@@ -241,7 +251,10 @@ impl Parser<'_> {
             || kind.ends_with("Activation")
             || kind.ends_with("Dropout")
             || matches!(kind, "BatchNormalization" | "ReLU" | "LeakyReLU" | "ELU" | "Softmax" | "Rescaling")
-            || matches!(kind, "SteSign" | "ApproxSign" | "SwishSign" | "ste_sign" | "approx_sign" | "swish_sign");
+            || matches!(
+                kind,
+                "SteSign" | "ApproxSign" | "SwishSign" | "ste_sign" | "approx_sign" | "swish_sign"
+            );
         let name = json["name"].as_str().or_else(|| json["config"]["name"].as_str());
         let Some(name) = name.filter(|_| of_last_axis && layer.nested.is_none()) else { return Ok(None) };
         let mut layer = LayerConfig { name: name.to_owned(), wrapper: Some(class.to_owned()), ..layer };

@@ -93,7 +93,10 @@ mod tests {
     fn layers_have_arguments_and_defaults_of_their_own() {
         let of = |class: &str, config: Value| by_class(class, &config).map(|function| function.unwrap());
         assert_eq!(of("LeakyReLU", json!({})), Ok(Function::Relu { slope: 0.3, max: None }));
-        assert_eq!(of("LeakyReLU", json!({ "negative_slope": 0.1 })), Ok(Function::Relu { slope: 0.1, max: None }));
+        assert_eq!(
+            of("LeakyReLU", json!({ "negative_slope": 0.1 })),
+            Ok(Function::Relu { slope: 0.1, max: None })
+        );
         assert_eq!(of("LeakyReLU", json!({ "alpha": [0.5] })), Ok(Function::Relu { slope: 0.5, max: None }));
         assert_eq!(of("ELU", json!({ "alpha": 2.0 })), Ok(Function::Elu { alpha: 2.0 }));
         let from = Function::ReluFrom { threshold: 1.0, slope: 0.0, max: Some(6.0) };

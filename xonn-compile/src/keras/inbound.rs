@@ -115,7 +115,8 @@ impl RawCall {
     /// An argument by name of Keras 2: a tensor, a list of tensors, or anything else.
     fn keras2(&mut self, key: &str, value: &Value) {
         let list = value.as_array().filter(|list| !list.is_empty());
-        let tensors = list.and_then(|list| list.iter().map(|item| history(item, true).ok()).collect::<Option<Vec<_>>>());
+        let tensors = list
+            .and_then(|list| list.iter().map(|item| history(item, true).ok()).collect::<Option<Vec<_>>>());
         match (history(value, true), tensors) {
             (Ok(tensor), _) => self.tensor(Some(key), tensor),
             (_, Some(tensors)) => tensors.into_iter().for_each(|tensor| self.tensor(Some(key), tensor)),

@@ -255,7 +255,9 @@ impl Builder<'_> {
     fn layer_or_refusal(&mut self, layer: &Layer<'_>, call: usize) -> NodeIndex {
         let built = match survey::extra_argument(layer, call) {
             Some(reason) => Err(Trouble::Refused(reason)),
-            None => check_dtype(layer.config).map_err(Trouble::Refused).and_then(|()| self.layer(layer, call)),
+            None => {
+                check_dtype(layer.config).map_err(Trouble::Refused).and_then(|()| self.layer(layer, call))
+            }
         };
         match built {
             Ok(node) => {
@@ -358,7 +360,9 @@ impl Builder<'_> {
             "Flatten" => self.flatten(layer),
             "Reshape" => self.reshape(layer),
             "Permute" => self.permute(layer),
-            "Add" | "Subtract" | "Multiply" | "Maximum" | "Minimum" | "Average" => self.merge(layer, &config.kind),
+            "Add" | "Subtract" | "Multiply" | "Maximum" | "Minimum" | "Average" => {
+                self.merge(layer, &config.kind)
+            }
             "Cropping1D" => self.cropping(layer, 1),
             "Cropping2D" => self.cropping(layer, 2),
             "CenterCrop" => self.center_crop(layer),
@@ -447,6 +451,7 @@ impl Builder<'_> {
             op,
             LayerOp::Reshape { .. }
                 | LayerOp::Transpose { .. }
+                | LayerOp::Pick { .. }
                 | LayerOp::Pad2d { .. }
                 | LayerOp::MaxPool2d(_)
                 | LayerOp::AveragePool2d(_)
@@ -514,7 +519,10 @@ impl Builder<'_> {
             )
         })?;
         let Some(&(_, highest)) = edges.last() else {
-            return Err(format!("its activation {steps:?} gives {lowest} whatever it reads, expected two values").into());
+            return Err(format!(
+                "its activation {steps:?} gives {lowest} whatever it reads, expected two values"
+            )
+            .into());
         };
         let values = std::iter::once(lowest).chain(edges.iter().map(|(_, value)| *value));
         let heights: Vec<f32> = values.clone().zip(values.skip(1)).map(|(low, high)| high - low).collect();
@@ -684,6 +692,26 @@ mod tests {
                 let text = error.refusals().iter().map(|r| r.reason.clone()).collect::<String>();
                 assert!(text.contains("training=true"), "{text}");
             }
+        }
+    }
+
+    /// 200 * 2 is 144 in eight bits, but a division gives float32.
+    #[test]
+    fn integers_are_not_scaled_but_divided() {
+        let tensor = |name: &str| json!({ "class_name": "__keras_tensor__", "config": { "keras_history": [name, 0, 0] } });
+        for (class, dtype, refused) in
+            [("Multiply", "uint8", true), ("Multiply", "float32", false), ("TrueDivide", "uint8", false)]
+        {
+            let inbound = json!([{ "args": [tensor("a"), 2], "kwargs": {} }]);
+            let layers = json!([
+                { "class_name": "InputLayer", "name": "a", "inbound_nodes": [],
+                  "config": { "name": "a", "batch_shape": [null, 2], "dtype": dtype } },
+                { "class_name": class, "module": "keras.src.ops.numpy", "name": "f", "config": { "name": "f" },
+                  "inbound_nodes": inbound },
+            ]);
+            let model = json!({ "class_name": "Functional", "config": {
+                "layers": layers, "input_layers": [["a", 0, 0]], "output_layers": [["f", 0, 0]] } });
+            assert_eq!(graph_of(3, &model).is_err(), refused, "{class} {dtype}");
         }
     }
 

@@ -56,7 +56,8 @@ pub fn activation(
     let Some(named) = named else { return Ok(Activation::Quantize(Quantizer::Identity)) };
     let meaning = meaning(&named, custom)?;
     // A layer object, such as LeakyReLU(): that layer with its arguments.
-    let object = (json.is_object() && meaning == named.short()).then(|| functions::by_class(&meaning, named.config));
+    let object =
+        (json.is_object() && meaning == named.short()).then(|| functions::by_class(&meaning, named.config));
     if let Some(function) = object.transpose()?.flatten().or_else(|| functions::by_name(&meaning, keras)) {
         return Ok(Activation::Function(function));
     }
@@ -264,7 +265,9 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
         "binary" | "stochastic_binary" => {
             qkeras::binary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
         }
-        "stochastic_ternary" | "ternary" => qkeras::ternary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some),
+        "stochastic_ternary" | "ternary" => {
+            qkeras::ternary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
+        }
         "quantized_bits" | "quantized_relu" | "quantized_po2" | "quantized_relu_po2" => {
             qkeras::steps(base, &qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
         }
@@ -308,7 +311,9 @@ fn ternary(config: &Value, place: Place) -> Result<Quantizer, String> {
 
 fn dorefa(config: &Value, place: Place) -> Result<Quantizer, String> {
     let bits = config["k_bit"].as_i64().unwrap_or(2);
-    let Some(levels) = u32::try_from(bits).ok().filter(|bits| (1..=16).contains(bits)).map(|bits| (1 << bits) - 1) else {
+    let Some(levels) =
+        u32::try_from(bits).ok().filter(|bits| (1..=16).contains(bits)).map(|bits| (1 << bits) - 1)
+    else {
         return Err(format!("DoReFa with {bits} bits, expected k_bit 1 to 16"));
     };
     match (config["mode"].as_str().unwrap_or("activations"), place) {
@@ -415,9 +420,11 @@ mod tests {
     /// What is a library's own is not to be called a sign.
     #[test]
     fn advice_knows_the_libraries() {
-        for (name, advice) in
-            [("sparsemax", "use a sign"), ("quantized_sigmoid(4)", "binary or ternary"), ("my_sign", "--custom")]
-        {
+        for (name, advice) in [
+            ("sparsemax", "use a sign"),
+            ("quantized_sigmoid(4)", "binary or ternary"),
+            ("my_sign", "--custom"),
+        ] {
             let said = act(json!(name)).unwrap_err();
             assert!(said.contains(advice) && said.contains("--custom") == (advice == "--custom"), "{said}");
         }

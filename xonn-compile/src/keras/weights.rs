@@ -27,8 +27,12 @@ fn roles(class: &str) -> &'static [&'static str] {
         "Dense" | "Conv1D" | "Conv2D" | "Convolution1D" | "Convolution2D" => &["kernel", "bias"],
         "DepthwiseConv1D" | "DepthwiseConv2D" => &["depthwise_kernel", "bias"],
         "SeparableConv1D" | "SeparableConv2D" => &["depthwise_kernel", "pointwise_kernel", "bias"],
-        "BatchNormalization" | "SyncBatchNormalization" => &["gamma", "beta", "moving_mean", "moving_variance"],
-        "Conv2DBatchnorm" => &["kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"],
+        "BatchNormalization" | "SyncBatchNormalization" => {
+            &["gamma", "beta", "moving_mean", "moving_variance"]
+        }
+        "Conv2DBatchnorm" => {
+            &["kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
+        }
         "DepthwiseConv2DBatchnorm" => {
             &["depthwise_kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
         }

@@ -133,7 +133,8 @@ impl FloatFn {
         let mut found = false;
         for step in &mut other.steps {
             if let Step::Norm(norm) = step {
-                let factors = (0..norm.mean.data.len()).map(|c| nudge(norm.gamma.as_ref().map_or(1.0, |g| g.data[c])));
+                let factors =
+                    (0..norm.mean.data.len()).map(|c| nudge(norm.gamma.as_ref().map_or(1.0, |g| g.data[c])));
                 norm.gamma = Some(Arc::new(Array::vector(factors.collect())));
                 found = true;
             }
@@ -181,7 +182,7 @@ impl FloatFn {
             // Crops and repetitions of whole rows of channels repeat as these do.
             let period = self.period();
             let repeats = |by: usize| channels.iter().enumerate().all(|(i, &c)| c == channels[i % by]);
-            if period < channels.len() && channels.len() % period == 0 && repeats(period) {
+            if period < channels.len() && channels.len().is_multiple_of(period) && repeats(period) {
                 channels.truncate(period);
             }
             self.channels = Some(Arc::new(channels));
@@ -276,7 +277,10 @@ impl FloatFn {
     /// The slope if all channels share it and it is the same for every model of this architecture; offsets may differ.
     #[must_use]
     pub fn public_slope(&self) -> Option<f64> {
-        let steps = self.steps.iter().all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. } | Step::Divide(_)));
+        let steps = self
+            .steps
+            .iter()
+            .all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. } | Step::Divide(_)));
         let slope = match &self.base {
             _ if !steps => return None,
             Base::Line(line) if self.public => {
@@ -300,7 +304,10 @@ impl FloatFn {
     #[must_use]
     pub fn common_slope(&self) -> Option<f64> {
         let base = matches!(&self.base, Base::Line(line) if line.len() == 1);
-        let steps = self.steps.iter().all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. } | Step::Divide(_)));
+        let steps = self
+            .steps
+            .iter()
+            .all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. } | Step::Divide(_)));
         if base && steps { self.as_line(0).map(|(slope, _)| slope) } else { None }
     }
 

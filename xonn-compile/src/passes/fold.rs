@@ -57,13 +57,22 @@ pub(super) fn run(
     Err(PassError::Layer { layer: graph.graph[graph.output].name.clone(), reason })
 }
 
+/// Layers and what is wrong with them.
+type Problems = Vec<(String, String)>;
+
 /// The problems of single layers, without the head's.
 pub(super) fn problems_of_layers(graph: &LayerGraph, options: &Options) -> Vec<(String, String)> {
     let used: Vec<NodeIndex> =
         graph.inputs.iter().copied().filter(|&input| !graph.readers_of(input).is_empty()).collect();
     let mut notes = Vec::new();
     let Ok(spec) = input_spec(graph, &used, options, &mut notes) else { return Vec::new() };
-    let fold = Fold { nodes: Vec::new(), values: HashMap::new(), streams: Streams::default(), notes: &mut notes, options };
+    let fold = Fold {
+        nodes: Vec::new(),
+        values: HashMap::new(),
+        streams: Streams::default(),
+        notes: &mut notes,
+        options,
+    };
     fold.layers(graph, &used, &spec).map_or_else(|_| Vec::new(), |(_, problems, _)| problems)
 }
 
@@ -181,7 +190,7 @@ impl Fold<'_> {
         graph: &LayerGraph,
         used: &[NodeIndex],
         spec: &InputSpec,
-    ) -> Result<(Self, Vec<(String, String)>, HashSet<NodeIndex>), PassError> {
+    ) -> Result<(Self, Problems, HashSet<NodeIndex>), PassError> {
         if used.len() > 1 {
             let layer = &graph.graph[used[0]];
             self.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
@@ -198,7 +207,9 @@ impl Fold<'_> {
             let value = match layer.op {
                 LayerOp::Input { .. } => self.input(graph, layer, node, used, spec),
                 // The client has done it.
-                LayerOp::Normalize { .. } if spec.standardised && inputs == used => self.values[&used[0]].clone(),
+                LayerOp::Normalize { .. } if spec.standardised && inputs == used => {
+                    self.values[&used[0]].clone()
+                }
                 _ => {
                     let reads: Vec<Value> = inputs.iter().map(|read| self.values[read].clone()).collect();
                     let in_doubt = inputs.iter().any(|read| doubtful.contains(read));

@@ -65,10 +65,14 @@ impl InputOptions {
         }
         if !self.features.is_empty() && self.features.len() != shape.last().copied().unwrap_or(1) {
             let (found, expected) = (self.features.len(), shape.last().copied().unwrap_or(1));
-            return Err(error(format!("scales for {found} features, expected {expected}, the last axis of the input")));
+            return Err(error(format!(
+                "scales for {found} features, expected {expected}, the last axis of the input"
+            )));
         }
         if zero.fract() != 0.0 && (self.standardised || !self.features.is_empty()) {
-            return Err(error(format!("a zero of {zero} where features have scales of their own, expected a whole number")));
+            return Err(error(format!(
+                "a zero of {zero} where features have scales of their own, expected a whole number"
+            )));
         }
         let features = if self.standardised { features } else { self.features.clone() };
         let signed = self.signed || self.standardised;

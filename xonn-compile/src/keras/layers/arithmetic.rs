@@ -91,7 +91,9 @@ impl Builder<'_> {
                 deviation: Arc::new(Array::vector(row.to_vec())),
             },
             (op, row) => {
-                return Err(format!("{op:?} of a tensor and {} numbers, expected one number", row.len()).into());
+                return Err(
+                    format!("{op:?} of a tensor and {} numbers, expected one number", row.len()).into()
+                );
             }
         };
         self.add(layer, done, &[x])
@@ -174,7 +176,9 @@ impl Builder<'_> {
             (0..rank).map(|axis| padded.iter().map(|shape| shape[axis]).max().unwrap_or(1)).collect();
         let fits = |shape: &Vec<usize>| shape.iter().zip(&target).all(|(n, all)| n == all || *n == 1);
         if !padded.iter().all(fits) || crate::graph::shape::elements(&target).is_err() {
-            return Err(format!("it joins tensors of shapes {shapes:?}, expected shapes that fit together").into());
+            return Err(
+                format!("it joins tensors of shapes {shapes:?}, expected shapes that fit together").into()
+            );
         }
         let mut same = Vec::with_capacity(reads.len());
         for ((&read, shape), padded) in reads.iter().zip(&shapes).zip(&padded) {

@@ -20,10 +20,13 @@ impl Builder<'_> {
         };
         let ends = match (axes, json) {
             (1, json) => pair(json).map(|ends| vec![ends]),
-            (_, Value::Array(list)) if list.len() == 2 => pair(&list[0]).zip(pair(&list[1])).map(|(r, c)| vec![r, c]),
+            (_, Value::Array(list)) if list.len() == 2 => {
+                pair(&list[0]).zip(pair(&list[1])).map(|(r, c)| vec![r, c])
+            }
             (_, json) => number(json).map(|n| vec![[n, n]; 2]),
         };
-        let ends = ends.ok_or_else(|| format!("cropping is {}, expected numbers of rows and columns", brief(json)))?;
+        let ends =
+            ends.ok_or_else(|| format!("cropping is {}, expected numbers of rows and columns", brief(json)))?;
         let first = layer.fields().channels_first()?;
         self.cropped(layer, |shape| {
             let at = usize::from(first);
@@ -76,7 +79,12 @@ impl Builder<'_> {
         let Some(shape) = self.shape(read).map(<[usize]>::to_vec) else {
             return self.add(layer, LayerOp::NoOp, &[read]);
         };
-        let wrong = |what: &Value| format!("it takes the slice {} of a sample of shape {shape:?}, expected one that fits", brief(what));
+        let wrong = |what: &Value| {
+            format!(
+                "it takes the slice {} of a sample of shape {shape:?}, expected one that fits",
+                brief(what)
+            )
+        };
         // An ellipsis stands for as many whole axes as are left.
         let whole = serde_json::json!({ "start": null, "stop": null, "step": null });
         let is_ellipsis = |item: &Value| item["class_name"] == "__ellipsis__";
@@ -91,11 +99,14 @@ impl Builder<'_> {
             let slice = if item["config"].is_object() { &item["config"] } else { item };
             slice[key].clone()
         };
-        let Some((batch, all)) = all.split_first() else { return Err("it takes a slice of nothing".to_owned().into()) };
-        let is_whole = batch.is_object() && ["start", "stop", "step"].iter().all(|key| {
-            let value = field(batch, key);
-            value.is_null() || (*key == "step" && value == 1) || (*key == "start" && value == 0)
-        });
+        let Some((batch, all)) = all.split_first() else {
+            return Err("it takes a slice of nothing".to_owned().into());
+        };
+        let is_whole = batch.is_object()
+            && ["start", "stop", "step"].iter().all(|key| {
+                let value = field(batch, key);
+                value.is_null() || (*key == "step" && value == 1) || (*key == "start" && value == 0)
+            });
         if !is_whole || all.len() > shape.len() {
             return Err(wrong(batch).into());
         }
@@ -104,7 +115,10 @@ impl Builder<'_> {
             let item = all.get(axis).unwrap_or(&whole);
             let place = |i: i64| if i < 0 { i + n as i64 } else { i };
             if let Some(index) = item.as_i64() {
-                let index = usize::try_from(place(index)).ok().filter(|&index| index < n).ok_or_else(|| wrong(item))?;
+                let index = usize::try_from(place(index))
+                    .ok()
+                    .filter(|&index| index < n)
+                    .ok_or_else(|| wrong(item))?;
                 choices.push(vec![index]);
                 continue;
             }
@@ -121,7 +135,8 @@ impl Builder<'_> {
             }
             let inside = |i: i64| place(i).clamp(0, n as i64) as usize;
             let (start, stop) = (inside(number("start", 0)?), inside(number("stop", n as i64)?));
-            let chosen: Vec<usize> = (start..stop).step_by(usize::try_from(step).unwrap_or(usize::MAX)).collect();
+            let chosen: Vec<usize> =
+                (start..stop).step_by(usize::try_from(step).unwrap_or(usize::MAX)).collect();
             target.push(Some(chosen.len()));
             choices.push(chosen);
         }

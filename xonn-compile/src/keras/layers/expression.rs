@@ -43,10 +43,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
         if c.is_whitespace() {
             at += 1;
         } else if c.is_ascii_digit() || c == '.' {
-            let exponent = |i: usize| {
-                matches!(chars[i], '+' | '-') && i > at && matches!(chars[i - 1], 'e' | 'E')
-            };
-            let end = run(&|i| chars[i].is_ascii_digit() || matches!(chars[i], '.' | 'e' | 'E') || exponent(i));
+            let exponent =
+                |i: usize| matches!(chars[i], '+' | '-') && i > at && matches!(chars[i - 1], 'e' | 'E');
+            let end =
+                run(&|i| chars[i].is_ascii_digit() || matches!(chars[i], '.' | 'e' | 'E') || exponent(i));
             let number: String = chars[at..end].iter().collect();
             found.push(Token::Number(number.parse().map_err(|_| format!("{number:?} is no number"))?));
             at = end;
@@ -206,7 +206,11 @@ impl Parser<'_, '_, '_> {
                 while self.takes(',') {
                     arguments.push(self.sum(depth + 1)?);
                 }
-                if self.takes(')') { self.call(&name, arguments) } else { self.wrong("a bracket is not closed") }
+                if self.takes(')') {
+                    self.call(&name, arguments)
+                } else {
+                    self.wrong("a bracket is not closed")
+                }
             }
             _ => self.wrong("a number, a name or a bracket is missing"),
         }
@@ -225,7 +229,8 @@ impl Parser<'_, '_, '_> {
         };
         let Some((place, (_, array))) = place.and_then(|place| Some((place, owned.get(place)?))) else {
             let names: Vec<String> = owned.iter().map(|(name, _)| shown(name)).collect();
-            return self.wrong(&format!("{name:?} is none of the layer's weights, expected x or one of {names:?}"));
+            return self
+                .wrong(&format!("{name:?} is none of the layer's weights, expected x or one of {names:?}"));
         };
         if let Some(bad) = array.data.iter().find(|w| !w.is_finite()) {
             return self.wrong(&format!("the weight {name:?} holds {bad}, expected finite numbers"));

@@ -52,14 +52,17 @@ impl Builder<'_> {
         roles.extend(["iteration", "moving_mean", "moving_variance"]);
         let arrays = self.weights(layer, &roles)?;
         let of = |role: &str| roles.iter().position(|r| *r == role).map(|at| &arrays[at]);
-        let (Some(kernel), Some(mean), Some(variance)) = (of(role), of("moving_mean"), of("moving_variance")) else {
+        let (Some(kernel), Some(mean), Some(variance)) = (of(role), of("moving_mean"), of("moving_variance"))
+        else {
             return Err("it has no kernel or no moving statistics".to_owned().into());
         };
         let [_, _, inputs, last] = kernel.shape[..] else {
             return Err(format!("its kernel has shape {:?}, expected four axes", kernel.shape).into());
         };
         let channels = if role == "kernel" { last } else { inputs * last };
-        for (name, array) in roles.iter().zip(&arrays).filter(|(name, _)| **name != role && **name != "iteration") {
+        for (name, array) in
+            roles.iter().zip(&arrays).filter(|(name, _)| **name != role && **name != "iteration")
+        {
             self.check_shape(layer, name, array, &[Some(channels)])?;
         }
         let at = |array: Option<&Arc<Array>>, i: usize, default: f32| array.map_or(default, |a| a.data[i]);
@@ -74,12 +77,14 @@ impl Builder<'_> {
         let kernel = Array { shape: kernel.shape.clone(), data };
         let bias = Array::vector(bias);
         if kernel.data.iter().chain(&bias.data).any(|w| !w.is_finite()) {
-            return Err("its kernel times its BatchNorm is not finite, expected a positive variance".to_owned().into());
+            return Err("its kernel times its BatchNorm is not finite, expected a positive variance"
+                .to_owned()
+                .into());
         }
         let secret_scale = quantizer.scales_by_weights() || quantizer == Quantizer::Identity;
         Ok(Folded {
             kernel: Arc::new(quantizer.kernel(&kernel)),
-            bias: Arc::new(self.bias_quantizer(layer)?.kernel(&bias)),
+            bias: Arc::new(self.bias_quantizer(layer)?.constant(&bias)),
             secret_scale,
         })
     }

@@ -53,7 +53,9 @@ impl Builder<'_> {
         let inputs = self.shape(read).and_then(|shape| shape.last().copied());
         self.check_shape(layer, "kernel", kernel, &[inputs, Some(units)])?;
         if scale.data.len() != units || scale.data.iter().any(|scale| *scale <= 0.0) {
-            return Err(format!("its kernel has {} scales, expected {units} above 0", scale.data.len()).into());
+            return Err(
+                format!("its kernel has {} scales, expected {units} above 0", scale.data.len()).into()
+            );
         }
         let bias = use_bias.then(|| Arc::clone(&arrays[1]));
         self.check_bias(layer, bias.as_deref(), units)?;
@@ -269,7 +271,7 @@ impl Builder<'_> {
         let bias = if use_bias { arrays.pop() } else { None };
         let bias = match (self.bias_quantizer(layer)?, bias) {
             (Quantizer::Identity, bias) => bias,
-            (quantizer, bias) => bias.map(|bias| Arc::new(quantizer.kernel(&bias))),
+            (quantizer, bias) => bias.map(|bias| Arc::new(quantizer.constant(&bias))),
         };
         if let Some(kernel) = arrays.iter().find(|kernel| !says_its_quantizer(layer) && !is_binary(kernel)) {
             let shape = &kernel.shape;

@@ -29,7 +29,7 @@ impl Builder<'_> {
             let quantizer = quantizer::kernel(fields.get(key), &self.origin.options.custom, true)?;
             Ok(array.map(|array| match quantizer {
                 Quantizer::Identity => array,
-                quantizer => Arc::new(quantizer.kernel(&array)),
+                quantizer => Arc::new(quantizer.constant(&array)),
             }))
         };
         let gamma = if scale { arrays.next() } else { None };
@@ -37,12 +37,15 @@ impl Builder<'_> {
         let (mean, variance) = (arrays.next(), arrays.next());
         // QBatchNormalization's; other classes have no such fields.
         let [gamma, beta] = [quantized("gamma_quantizer", gamma)?, quantized("beta_quantizer", beta)?];
-        let [mean, variance] = [quantized("mean_quantizer", mean)?, quantized("variance_quantizer", variance)?];
+        let [mean, variance] =
+            [quantized("mean_quantizer", mean)?, quantized("variance_quantizer", variance)?];
         let (Some(mean), Some(variance)) = (mean, variance) else {
             return Err("it has no moving statistics".to_owned().into());
         };
         if [&gamma, &beta].into_iter().flatten().any(|array| array.data.len() != variance.data.len()) {
-            return Err("its weights have different lengths, expected one for each channel".to_owned().into());
+            return Err("its weights have different lengths, expected one for each channel"
+                .to_owned()
+                .into());
         }
         if gamma.iter().chain(&beta).any(|array| array.data.iter().any(|w| !w.is_finite())) {
             return Err("its quantised weights are not finite, expected fewer bits".to_owned().into());

@@ -24,7 +24,10 @@ pub(super) fn name(layer: &LayerConfig) -> Option<String> {
         class => {
             let of_functions = match layer.module.as_deref() {
                 Some(module) => module.contains(".ops."),
-                None => layer.config["trainable"].is_null() && layer.config["dtype"].is_null(),
+                None => {
+                    let few = ["Sign", "Relu", "Relu6", "Sigmoid", "Tanh"].contains(&class);
+                    few && layer.config["trainable"].is_null()
+                }
             };
             (of_functions && !layer.is_own()).then(|| plain(class))
         }
@@ -40,7 +43,8 @@ struct Arguments<'l> {
 impl Arguments<'_> {
     /// The argument of a place or name.
     fn get(&self, place: usize, names: &[&str]) -> Option<&Argument> {
-        let named = self.arguments.iter().find(|(key, _)| key.as_deref().is_some_and(|key| names.contains(&key)));
+        let named =
+            self.arguments.iter().find(|(key, _)| key.as_deref().is_some_and(|key| names.contains(&key)));
         let by_place = || self.arguments.iter().filter(|(key, _)| key.is_none()).nth(place);
         named.or_else(by_place).map(|(_, argument)| argument)
     }
@@ -49,7 +53,11 @@ impl Arguments<'_> {
     fn value(&self, place: usize, names: &[&str]) -> &Value {
         match self.get(place, names) {
             Some(Argument::Value(value)) => value,
-            _ => names.iter().map(|name| self.layer.fields().get(name)).find(|v| !v.is_null()).unwrap_or(&Value::Null),
+            _ => names
+                .iter()
+                .map(|name| self.layer.fields().get(name))
+                .find(|v| !v.is_null())
+                .unwrap_or(&Value::Null),
         }
     }
 
@@ -82,7 +90,8 @@ fn constant(json: &Value) -> Result<Term, String> {
     while let Some([inner @ Value::Array(_)]) = list.as_array().map(Vec::as_slice) {
         list = inner;
     }
-    let wrong = || format!("it is called with {}, expected a tensor, a number or a list of numbers", brief(json));
+    let wrong =
+        || format!("it is called with {}, expected a tensor, a number or a list of numbers", brief(json));
     match list {
         Value::Array(numbers) if !numbers.is_empty() => {
             let row: Option<Vec<f32>> = numbers.iter().map(|x| x.as_f64().map(|x| x as f32)).collect();
@@ -100,6 +109,27 @@ impl Builder<'_> {
     pub(super) fn operation(&mut self, layer: &Layer<'_>, call: usize, name: &str) -> Built<NodeIndex> {
         let arguments = &layer.config.calls[call].arguments;
         let args = Arguments { layer, arguments };
+        let keeps = [
+            "truediv",
+            "truedivide",
+            "divide",
+            "cast",
+            "identity",
+            "stopgradient",
+            "reshape",
+            "transpose",
+            "getitem",
+            "expanddims",
+            "squeeze",
+            "concat",
+            "concatenate",
+        ];
+        if layer.reads.iter().any(|read| self.integers.contains(read)) && !keeps.contains(&name) {
+            return Err("it computes with integers, which Keras may do in their own type, where numbers wrap around; expected float32: set \
+                        the dtype of the model's inputs, or divide first"
+                .to_owned()
+                .into());
+        }
         let binary = match name {
             "add" | "addv2" | "radd" => Some((Binary::Add, false)),
             "subtract" | "sub" => Some((Binary::Subtract, false)),
@@ -131,7 +161,9 @@ impl Builder<'_> {
                 let low = args.number(1, &["clip_value_min", "x_min", "min"], f64::NEG_INFINITY)?;
                 let high = args.number(2, &["clip_value_max", "x_max", "max"], f64::INFINITY)?;
                 if low > high {
-                    return Err(format!("it clips to {low} and {high}, expected the smaller number first").into());
+                    return Err(
+                        format!("it clips to {low} and {high}, expected the smaller number first").into()
+                    );
                 }
                 function(Function::Clip { low, high })
             }
@@ -148,7 +180,8 @@ impl Builder<'_> {
                 function(Function::Gelu { approximate })
             }
             "softmax" | "logsoftmax" => {
-                let rank = layer.reads.first().and_then(|&read| self.shape(read)).map(|shape| shape.len() as i64);
+                let rank =
+                    layer.reads.first().and_then(|&read| self.shape(read)).map(|shape| shape.len() as i64);
                 let axis = args.value(1, &["axis"]).as_i64().unwrap_or(-1);
                 if axis != -1 && rank != Some(axis) {
                     return Err(format!("axis is {axis}, expected the last").into());
@@ -183,9 +216,17 @@ impl Builder<'_> {
             }
             _ => {
                 // Names as Keras has them, but for underscores.
-                let known = ["relu", "relu6", "sigmoid", "tanh", "selu", "softplus", "softsign", "silu", "swish", "mish"];
-                let with_underscores =
-                    [("hardtanh", "hard_tanh"), ("hardsilu", "hard_silu"), ("exp", "exponential"), ("logsigmoid", "log_sigmoid")];
+                let known = [
+                    "relu", "relu6", "sigmoid", "tanh", "selu", "softplus", "softsign", "silu", "swish",
+                    "mish",
+                ];
+                let with_underscores = [
+                    ("hardtanh", "hard_tanh"),
+                    ("hardsilu", "hard_silu"),
+                    ("exp", "exponential"),
+                    ("logsigmoid", "log_sigmoid"),
+                    ("hardsigmoid", "hard_sigmoid"),
+                ];
                 let keras = known.iter().find(|known| **known == name).copied().or_else(|| {
                     with_underscores.iter().find(|(plain, _)| *plain == name).map(|(_, keras)| *keras)
                 });
@@ -208,7 +249,11 @@ impl Builder<'_> {
             }
         }
         let read = layer.only_read()?;
-        self.add(layer, LayerOp::NoOp, &[read])
+        let node = self.add(layer, LayerOp::NoOp, &[read])?;
+        if name == "cast" {
+            self.integers.remove(&node);
+        }
+        Ok(node)
     }
 
     /// `x >= c` and its kin with a number: 0 or 1.
@@ -242,10 +287,14 @@ impl Builder<'_> {
         let condition = args.term(0, &["condition"])?;
         let (a, b) = (args.term(1, &["x", "x1"])?, args.term(2, &["y", "x2"])?);
         let (Term::Tensor(condition), Term::Number(a), Term::Number(b)) = (condition, a, b) else {
-            return Err("where chooses between tensors, expected two numbers: where(x >= 0, 1.0, -1.0)".to_owned().into());
+            return Err("where chooses between tensors, expected two numbers: where(x >= 0, 1.0, -1.0)"
+                .to_owned()
+                .into());
         };
         if !self.is_comparison(condition) {
-            return Err("where reads no comparison with a number, expected where(x >= 0, 1.0, -1.0)".to_owned().into());
+            return Err("where reads no comparison with a number, expected where(x >= 0, 1.0, -1.0)"
+                .to_owned()
+                .into());
         }
         let (scale, offset) = ((a - b) as f32, b as f32);
         self.add(layer, LayerOp::Rescale { scale, offset }, &[condition])
@@ -279,11 +328,19 @@ impl Builder<'_> {
                 let known: usize = target.iter().flatten().product();
                 let all_known = target.iter().all(Option::is_some);
                 if all_known && count.is_some_and(|count| count != known) {
-                    return Err(format!("it reshapes to {json}, which mixes samples of {} numbers", count.unwrap_or(0)).into());
+                    return Err(format!(
+                        "it reshapes to {json}, which mixes samples of {} numbers",
+                        count.unwrap_or(0)
+                    )
+                    .into());
                 }
                 self.add(layer, LayerOp::Reshape { target: Some(target.to_vec()) }, &[read])
             }
-            _ => Err(format!("it reshapes to {}, expected -1 for the batch and the lengths of a sample", brief(json)).into()),
+            _ => Err(format!(
+                "it reshapes to {}, expected -1 for the batch and the lengths of a sample",
+                brief(json)
+            )
+            .into()),
         }
     }
 
@@ -299,7 +356,11 @@ impl Builder<'_> {
                 let axes: Vec<usize> = axes.iter().map(|axis| axis - 1).collect();
                 self.transposed(layer, read, &axes)
             }
-            _ => Err(format!("it transposes by {}, expected a list of axes that begins with 0, the batch", brief(json)).into()),
+            _ => Err(format!(
+                "it transposes by {}, expected a list of axes that begins with 0, the batch",
+                brief(json)
+            )
+            .into()),
         }
     }
 
@@ -325,7 +386,11 @@ impl Builder<'_> {
                 target.remove(place);
             }
             _ => {
-                return Err(format!("axis is {} of a sample of shape {shape:?}, expected one that fits", brief(json)).into());
+                return Err(format!(
+                    "axis is {} of a sample of shape {shape:?}, expected one that fits",
+                    brief(json)
+                )
+                .into());
             }
         }
         let target = Some(target.into_iter().map(Some).collect());
@@ -354,7 +419,11 @@ impl Builder<'_> {
         // Axes that are next to each other become the rows of an image of one column.
         let run = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
         let (Some(&first), Some(&last), true) = (axes.first(), axes.last(), run) else {
-            return Err(format!("axis is {} of a sample of shape {shape:?}, expected image axes", brief(json)).into());
+            return Err(format!(
+                "axis is {} of a sample of shape {shape:?}, expected image axes",
+                brief(json)
+            )
+            .into());
         };
         if first != 0 || last + 1 != shape.len() - 1 {
             return Err(format!(
@@ -380,5 +449,50 @@ impl Builder<'_> {
             made = self.add(layer, LayerOp::Reshape { target: Some(target) }, &[made])?;
         }
         Ok(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn layer(class: &str, module: Option<&str>, config: Value) -> LayerConfig {
+        LayerConfig {
+            class: class.into(),
+            kind: class.into(),
+            registered: None,
+            module: module.map(str::to_owned),
+            name: "l".into(),
+            wrapper: None,
+            config,
+            calls: vec![],
+            nested: None,
+        }
+    }
+
+    #[test]
+    fn functions_are_no_layers_of_the_same_name() {
+        let of = |class: &str, module: Option<&str>, config: Value| name(&layer(class, module, config));
+        let sign = Some("sign".to_owned());
+        assert_eq!(of("Sign", None, json!({ "name": "sign" })), sign);
+        assert_eq!(of("Sign", None, json!({ "name": "sign", "trainable": true })), None);
+        assert_eq!(of("TFOpLambda", None, json!({ "trainable": true, "function": "math.sign" })), sign);
+        assert_eq!(of("TrueDivide", Some("keras.src.ops.numpy"), json!({})).as_deref(), Some("truedivide"));
+        for class in ["Subtract", "Reshape", "InputLayer"] {
+            assert_eq!(of(class, Some("keras.layers"), json!({})), None);
+            assert_eq!(of(class, None, json!({})), None);
+        }
+        assert_eq!(of("Subtract", Some("keras.src.ops.numpy"), json!({})).as_deref(), Some("subtract"));
+    }
+
+    #[test]
+    fn constants_are_numbers_or_rows() {
+        assert!(matches!(constant(&json!(2)), Ok(Term::Number(2.0))));
+        assert!(matches!(constant(&json!([[0.5]])), Ok(Term::Number(0.5))));
+        assert!(matches!(constant(&json!([[1.0, 2.0]])), Ok(Term::Row(row)) if row.data == [1.0, 2.0]));
+        for wrong in [json!("x"), json!([[1.0], [2.0]]), json!([]), Value::Null] {
+            assert!(constant(&wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -173,8 +173,9 @@ pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Q
             number => number.as_f64(),
         };
         let fits = number.filter(|n| n.fract() == 0.0 && n.abs() <= 32.0);
-        fits.map(|n| n as i32)
-            .ok_or_else(|| format!("QKeras {base} with {name} {}, expected a small whole number", brief(arguments.get(name))))
+        fits.map(|n| n as i32).ok_or_else(|| {
+            format!("QKeras {base} with {name} {}, expected a small whole number", brief(arguments.get(name)))
+        })
     };
     let number = |name: &str| -> Result<Option<f32>, String> {
         match arguments.get(name) {
@@ -183,13 +184,18 @@ pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Q
                 .as_f64()
                 .filter(|n| n.is_finite() && *n >= 0.0)
                 .map(|n| Some(n as f32))
-                .ok_or_else(|| format!("QKeras {base} with {name} {}, expected a number from 0 upwards", brief(number))),
+                .ok_or_else(|| {
+                    format!("QKeras {base} with {name} {}, expected a number from 0 upwards", brief(number))
+                }),
         }
     };
     if number("qnoise_factor")?.is_some_and(|noise| noise != 1.0) {
         return Err(format!("QKeras {base} with a qnoise_factor, expected 1: it quantises in part only"));
     }
-    let bits = whole("bits", if base == "quantized_relu" || base.ends_with("bits") || base.ends_with("po2") { 8 } else { 1 })?;
+    let bits = whole(
+        "bits",
+        if base == "quantized_relu" || base.ends_with("bits") || base.ends_with("po2") { 8 } else { 1 },
+    )?;
     if !(1..=24).contains(&bits) {
         return Err(format!("QKeras {base} of {bits} bits, expected 1 to 24"));
     }
@@ -211,6 +217,10 @@ pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Q
                     )),
                 };
             };
+            // Its one bit is the sign.
+            if bits == 1 && keep_negative {
+                return Ok(Quantizer::TwoValues { low: -scale, high: scale });
+            }
             let symmetric = arguments.flag("symmetric");
             Ok(Quantizer::Steps(Steps::Bits {
                 bits: bits_number,
@@ -226,7 +236,9 @@ pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Q
             }
             let clips = arguments.get("is_quantized_clip").is_null() || arguments.flag("is_quantized_clip");
             if !clips && arguments.get("relu_upper_bound").as_f64().is_some() {
-                return Err("QKeras quantized_relu with relu_upper_bound, expected is_quantized_clip=True".into());
+                return Err(
+                    "QKeras quantized_relu with relu_upper_bound, expected is_quantized_clip=True".into()
+                );
             }
             Ok(Quantizer::Steps(Steps::Relu { bits: bits_number, integer: whole("integer", 0)?, slope }))
         }
@@ -237,7 +249,9 @@ pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Q
             let sign_of_exponent = i32::from(max.is_none_or(|max| max > 1.0));
             let effective = bits - i32::from(!relu) - sign_of_exponent;
             if effective < 0 {
-                return Err(format!("QKeras {base} of {bits} bits leaves none for the exponent, expected more"));
+                return Err(format!(
+                    "QKeras {base} of {bits} bits leaves none for the exponent, expected more"
+                ));
             }
             // Exponents of float32 end at 127.
             let reach = 1i32 << effective.min(8);
@@ -308,5 +322,40 @@ mod tests {
         assert_eq!(q(json!("ternary(0.5)")), Ok(Quantizer::ScaledTernary { threshold: 0.33, scale: 0.5 }));
         assert!(q(json!("ternary(threshold=-1)")).unwrap_err().contains("-1"));
         assert!(act(json!("ternary(alpha='auto')")).unwrap_err().contains("from the batch"));
+    }
+
+    #[test]
+    fn qkeras_values_by_their_arguments() {
+        let q = |text: &str| kernel(&json!(text), &CustomNames::new(), true);
+        assert_eq!(q("quantized_bits(1)"), Ok(Quantizer::TwoValues { low: -1.0, high: 1.0 }));
+        assert_eq!(
+            q("quantized_bits(4,0,1,alpha='auto')"),
+            Ok(Quantizer::FittedBits { bits: 4, power_of_two: false })
+        );
+        let po2 = |least, most, max, slope| {
+            Ok(Quantizer::Steps(Steps::PowerOfTwo {
+                least,
+                most,
+                max,
+                quadratic: false,
+                floor: false,
+                slope,
+            }))
+        };
+        assert_eq!(q("quantized_po2(5)"), po2(-8, 7, None, None));
+        assert_eq!(q("quantized_relu_po2(6,2048)"), po2(-32, 31, Some(2048.0), Some(0.0)));
+        assert_eq!(q("stochastic_ternary(0.5)"), q("ternary(0.5)"));
+        let relu = Quantizer::Steps(Steps::Relu { bits: 2, integer: 1, slope: 0.0 });
+        assert_eq!(act(json!("quantized_relu(2,1)")), Ok(Activation::Quantize(relu)));
+        for (text, expected) in [
+            ("quantized_relu(2,use_sigmoid=1)", "use_sigmoid"),
+            ("quantized_bits(3,alpha='auto')", "from the batch"),
+            ("quantized_bits(99)", "99"),
+            ("quantized_bits(2.5)", "2.5"),
+            ("quantized_bits(4,qnoise_factor=0.5)", "qnoise_factor"),
+        ] {
+            let said = act(json!(text)).unwrap_err();
+            assert!(said.contains(expected), "{text}: {said}");
+        }
     }
 }

@@ -73,7 +73,8 @@ impl Fold<'_> {
         };
         let shape = layer.shape.clone();
         let nodes = [self.shaped(layer, x), self.shaped(layer, y)];
-        let bits = |node: NodeId, f: FloatFn| Value { node, f, parity: Some(1), shape: shape.clone(), stream: None };
+        let bits =
+            |node: NodeId, f: FloatFn| Value { node, f, parity: Some(1), shape: shape.clone(), stream: None };
         let node = self.push(layer, Op::Product, &nodes, shape.clone(), Kind::Bit);
         if b == 0.0 && d == 0.0 {
             return Ok(bits(node, FloatFn::line(vec![(a * c, 0.0)])));
@@ -88,22 +89,29 @@ impl Fold<'_> {
     /// integers, else in fixed point.
     pub(super) fn maximum(&mut self, layer: &Layer, reads: Vec<Value>) -> Result<Value, String> {
         let channels = layer.shape.last().copied().unwrap_or(1);
+        // Two values are the same whatever steps they came by.
+        let plain = |read: Value| match read.f.public_line().filter(|_| self.kind(&read) == Kind::Bit) {
+            Some(line) => Value { f: FloatFn::line(vec![line]), ..read },
+            None => read,
+        };
+        let reads: Vec<Value> = reads.into_iter().map(plain).collect();
         let same = reads.iter().all(|read| read.f == reads[0].f && read.stream == reads[0].stream);
         let bits = reads.iter().filter(|read| self.kind(read) == Kind::Bit).count();
         let of_one_kind = bits == 0 || bits == reads.len();
-        let reads = if same && of_one_kind && reads[0].f.rises() && channels.is_multiple_of(reads[0].f.period()) {
-            reads
-        } else {
-            let mut largest = Vec::new();
-            for read in &reads {
-                largest.push(self.largest(read, Offsets::Integer)?);
-            }
-            let units = self.units(&layer.name, largest.iter());
-            let scaled = reads
-                .iter()
-                .map(|read| self.fixed_point(layer, read, Units::Given(&units), Offsets::Integer));
-            scaled.collect::<Result<_, String>>()?
-        };
+        let reads =
+            if same && of_one_kind && reads[0].f.rises() && channels.is_multiple_of(reads[0].f.period()) {
+                reads
+            } else {
+                let mut largest = Vec::new();
+                for read in &reads {
+                    largest.push(self.largest(read, Offsets::Integer)?);
+                }
+                let units = self.units(&layer.name, largest.iter());
+                let scaled = reads
+                    .iter()
+                    .map(|read| self.fixed_point(layer, read, Units::Given(&units), Offsets::Integer));
+                scaled.collect::<Result<_, String>>()?
+            };
         let (elements, count) = (layer.shape.iter().product::<usize>(), reads.len());
         let nodes: Vec<NodeId> = reads.iter().map(|read| self.flat(layer, read, elements)).collect();
         let ranges = reads.iter().map(|read| self.kind(read));

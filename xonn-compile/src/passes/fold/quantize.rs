@@ -7,7 +7,12 @@ use crate::passes::float_fn::FloatFn;
 
 impl Fold<'_> {
     /// A quantiser: bits, and the line from bits to its two values.
-    pub(super) fn quantize(&mut self, layer: &Layer, value: &Value, quantizer: Quantizer) -> Result<Value, String> {
+    pub(super) fn quantize(
+        &mut self,
+        layer: &Layer,
+        value: &Value,
+        quantizer: Quantizer,
+    ) -> Result<Value, String> {
         let Some([low, high]) = quantizer.values() else {
             return Err(format!("{quantizer:?} on activations, expected a quantiser with two values"));
         };
@@ -25,9 +30,8 @@ impl Fold<'_> {
             format!("two functions that fall and rise again stand in front of its {quantizer:?}, expected one at most")
         })?;
         let threshold = |fold: &mut Self, quantizer: Quantizer| -> Result<NodeId, String> {
-            let mut threshold = |cuts| {
-                fold.push(layer, Op::Threshold { cuts }, &[value.node], shape.clone(), Kind::Bit)
-            };
+            let mut threshold =
+                |cuts| fold.push(layer, Op::Threshold { cuts }, &[value.node], shape.clone(), Kind::Bit);
             let Some((before, turn)) = &turn else {
                 let cuts = fold.cuts(value, range, &shape, quantizer)?;
                 if let Some(edges) = on_the_edge(&value.f, &shape, range, quantizer, &cuts) {
@@ -107,12 +111,19 @@ impl Fold<'_> {
 }
 
 /// How many cuts change where the factors of norms are off by one rounding; `None` if none does.
-fn on_the_edge(f: &FloatFn, shape: &[usize], range: Range, quantizer: Quantizer, cuts: &[Cut]) -> Option<usize> {
+fn on_the_edge(
+    f: &FloatFn,
+    shape: &[usize],
+    range: Range,
+    quantizer: Quantizer,
+    cuts: &[Cut],
+) -> Option<usize> {
     let others: Vec<Vec<Cut>> = [true, false]
         .into_iter()
         .filter_map(|up| {
             let f = f.nudged(up)?;
-            for_each_channel(&f, shape, |element| f.cut(element, range, quantizer).map_err(overflow(element))).ok()
+            for_each_channel(&f, shape, |element| f.cut(element, range, quantizer).map_err(overflow(element)))
+                .ok()
         })
         .collect();
     // Cuts beyond the range are the same whichever side they say.
@@ -177,7 +188,12 @@ fn two_edges(
         [] => [range.hi + 1; 2],
         [one] => [one, range.hi + 1],
         [one, two] => [one, two],
-        _ => return Err(format!("channel {element} changes its sign {} times, expected twice at most", edges.len())),
+        _ => {
+            return Err(format!(
+                "channel {element} changes its sign {} times, expected twice at most",
+                edges.len()
+            ));
+        }
     };
     // Both fire, or neither, where the product does: it begins as `first` says and changes at each edge.
     let second = Cut { rising: true, at: two };
@@ -210,7 +226,9 @@ mod tests {
         let range = Range { lo: -24, hi: 24 };
         let mut twice = 0;
         for (sign, shift) in [(1.0, 0.4), (-1.0, 0.4), (1.0, -1.5), (-1.0, 3.0)] {
-            for function in [None, Some(Function::Silu), Some(Function::Abs), Some(Function::Gelu { approximate: false })] {
+            for function in
+                [None, Some(Function::Silu), Some(Function::Abs), Some(Function::Gelu { approximate: false })]
+            {
                 let mut f = FloatFn::default();
                 f.norm(&norm(sign, shift));
                 match function {
@@ -220,8 +238,10 @@ mod tests {
                 f.norm(&norm(-sign, shift / 2.0));
                 let (before, turn) = f.turn().expect("one turns").expect("one turns");
                 for element in 0..6 {
-                    let (a, b) = two_edges(&f, &before, turn, element, range, Quantizer::Sign).expect("two at most");
-                    let fires: Vec<bool> = (range.lo..=range.hi).map(|y| f.apply(element, y) >= 0.0).collect();
+                    let (a, b) =
+                        two_edges(&f, &before, turn, element, range, Quantizer::Sign).expect("two at most");
+                    let fires: Vec<bool> =
+                        (range.lo..=range.hi).map(|y| f.apply(element, y) >= 0.0).collect();
                     for (y, &fires) in (range.lo..=range.hi).zip(&fires) {
                         assert_eq!(a.fires(y) == b.fires(y), fires, "{function:?} {element} {y}");
                     }

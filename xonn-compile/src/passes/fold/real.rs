@@ -35,7 +35,9 @@ pub(super) fn reads_a_function(graph: &LayerGraph, node: NodeIndex) -> Option<St
         LayerOp::Function(Function::Relu { slope: 0.0, .. }) => "ReLU".to_owned(),
         LayerOp::Function(Function::Relu { .. }) => "leaky ReLU".to_owned(),
         LayerOp::PRelu { .. } => "PReLU".to_owned(),
-        LayerOp::Function(function) => format!("{function:?}").split([' ', '{']).next().unwrap_or_default().to_owned(),
+        LayerOp::Function(function) => {
+            format!("{function:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
+        }
         _ => String::new(),
     };
     let reader = &graph.graph[node];
