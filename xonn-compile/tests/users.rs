@@ -144,6 +144,12 @@ fn a_zero_between_two_numbers_is_that_of_scaled_pixels() {
             assert_eq!(encoding.quantise(f64::from(x), element), Ok(pixel));
         }
         let q = vec![pixel, 255 - pixel, (pixel * 7) % 256, 0];
+        // A sum of exactly 0 is rounded to either side by float32.
+        let sign = |i: usize| if i.is_multiple_of(3) { 1 } else { -1 };
+        let sum = |o: usize| (0..4).map(|i| (2 * q[i] - 255) * sign(4 * i + o)).sum::<i64>();
+        if (0..4).any(|o| sum(o) == 0) {
+            continue;
+        }
         let floats: Vec<f32> = q.iter().map(|&q| q as f32 / 127.5 - 1.0).collect();
         let ours = compiled.network.tensors(&q);
         let want = &shaped.evaluate(&[floats]).expect("it can be computed")[&shaped.output];

@@ -196,12 +196,16 @@ impl Weights {
         }
         let Some((root, groups)) = found else { return Ok(false) };
         let mut by_class: HashMap<String, Vec<&LayerConfig>> = HashMap::new();
-        for layer in model.layers.iter().filter(|layer| is_weighted(layer)) {
+        for layer in model.layers.iter().filter(|layer| is_weighted(layer) || layer.wrapper.is_some()) {
             by_class.entry(class_of_group(layer)).or_default().push(layer);
         }
         // Classes of the user's own may have weights, too, which must not be lost.
         let mut others: HashMap<String, Vec<&LayerConfig>> = HashMap::new();
-        for layer in model.layers.iter().filter(|layer| !is_weighted(layer) && layer.class != "InputLayer") {
+        for layer in model
+            .layers
+            .iter()
+            .filter(|layer| !is_weighted(layer) && layer.wrapper.is_none() && layer.class != "InputLayer")
+        {
             others.entry(class_of_group(layer)).or_default().push(layer);
         }
         for (class, layers) in others.into_iter().filter(|(class, _)| !by_class.contains_key(class)) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::arithmetic::{Binary, Term};
 use super::{Builder, Built, Layer};
 use crate::graph::{Array, Function, LayerOp, Pool, Quantizer};
-use crate::keras::config::LayerConfig;
+use crate::keras::config::{LayerConfig, is_of_a_library};
 use crate::keras::fields::Fields;
 use crate::keras::functions;
 use crate::keras::inbound::{Argument, brief};
@@ -23,14 +23,65 @@ pub(super) fn name(layer: &LayerConfig) -> Option<String> {
         // Layers of these names would be the user's own, and have the fields that all layers have.
         class => {
             let of_functions = match layer.module.as_deref() {
-                Some(module) => module.contains(".ops."),
-                None => {
-                    let few = ["Sign", "Relu", "Relu6", "Sigmoid", "Tanh"].contains(&class);
-                    few && layer.config["trainable"].is_null()
-                }
+                Some(module) => module.contains(".ops.") && is_of_a_library(module),
+                // Whole-model files of Keras 3 name no modules.
+                None => layer.config["trainable"].is_null() && is_function(layer, class),
             };
             (of_functions && !layer.is_own()).then(|| plain(class))
         }
+    }
+}
+
+/// Whether a class without the fields of a layer is a function: by its name, or by numbers among its arguments.
+fn is_function(layer: &LayerConfig, class: &str) -> bool {
+    let functions = [
+        "Abs",
+        "Absolute",
+        "Cast",
+        "Clip",
+        "Divide",
+        "Elu",
+        "Exp",
+        "ExpandDims",
+        "Gelu",
+        "GetItem",
+        "Greater",
+        "GreaterEqual",
+        "HardSigmoid",
+        "HardSilu",
+        "HardTanh",
+        "LeakyRelu",
+        "Less",
+        "LessEqual",
+        "LogSigmoid",
+        "LogSoftmax",
+        "Max",
+        "Mean",
+        "Negative",
+        "Relu",
+        "Relu6",
+        "Selu",
+        "Sigmoid",
+        "Sign",
+        "Silu",
+        "Softplus",
+        "Softsign",
+        "Square",
+        "Squeeze",
+        "Sum",
+        "Tanh",
+        "Transpose",
+        "TrueDivide",
+        "Where",
+    ];
+    let has_numbers = || {
+        let arguments = layer.calls.iter().flat_map(|call| &call.arguments);
+        arguments.clone().any(|(_, argument)| matches!(argument, Argument::Value(value) if !value.is_null()))
+    };
+    match class {
+        "Add" | "Subtract" | "Multiply" | "Maximum" | "Minimum" => has_numbers(),
+        "Reshape" => layer.config.get("newshape").is_some(),
+        class => functions.contains(&class),
     }
 }
 
@@ -482,6 +533,7 @@ mod tests {
         for class in ["Subtract", "Reshape", "InputLayer"] {
             assert_eq!(of(class, Some("keras.layers"), json!({})), None);
             assert_eq!(of(class, None, json!({})), None);
+            assert_eq!(of(class, Some("mine.ops.layers"), json!({})), None);
         }
         assert_eq!(of("Subtract", Some("keras.src.ops.numpy"), json!({})).as_deref(), Some("subtract"));
     }
