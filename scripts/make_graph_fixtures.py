@@ -187,7 +187,8 @@ def save(name: str, make: Any, inputs: Any, formats: tuple[str, ...] = ("h5",)) 
     else:
         raise SystemExit(f"{name}: no useful weights.")
     write_model(model, name, formats)
-    if name not in ("ternary", "functions", "renormalised", "constants"):  # own classes, and Keras 2.15 does not read its own tf.math.sign
+    # Own classes need a scope, and Keras 2.15 does not read its own tf.math.sign.
+    if name not in ("ternary", "functions", "renormalised", "constants"):
         again = tf.keras.models.load_model(OUT / f"{name}.h5", compile=False)
         assert np.array_equal(np.asarray(again(x)), outputs), name
     parts = x if isinstance(x, list) else [x]

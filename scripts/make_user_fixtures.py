@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Write models of the kinds that users have beside plain layers: functions outside of layers, activation objects, merging
-layers, crops, learnable shifts, models of an own class, and QKeras's constants.
+"""Write models of the kinds that users have beside plain layers.
+
+Functions outside of layers, activation objects, merging layers, crops, learnable shifts, models of an own class, and
+QKeras's constants.
 
     python scripts/make_user_fixtures.py
 
-Install ``scripts/requirements.txt`` and ``qkeras==0.9.0 "pyparsing<3.3"`` first.  Weights and inputs are random numbers from
-fixed seeds.
+Install ``scripts/requirements.txt`` and ``qkeras==0.9.0 "pyparsing<3.3"`` first.  Weights and inputs are random
+numbers from fixed seeds.
 """
 
 from __future__ import annotations
@@ -128,7 +130,8 @@ def renormalised(x: Any) -> Any:
 
 def constants(x: Any) -> Any:
     """QKeras's quantised weights, biases and norms, and activations of a few values."""
-    x = qk.QConv2DBatchnorm(6, 3, kernel_quantizer=qk.binary(alpha=1), use_bias=True, bias_quantizer=qk.quantized_bits(6, 5, 1))(x)
+    bias = qk.quantized_bits(6, 5, 1)
+    x = qk.QConv2DBatchnorm(6, 3, kernel_quantizer=qk.binary(alpha=1), use_bias=True, bias_quantizer=bias)(x)
     x = qk.QActivation("quantized_bits(1)")(x)
     x = qk.QConv2D(6, 2, kernel_quantizer=qk.stochastic_ternary(alpha="auto"), bias_quantizer=qk.quantized_po2(4))(x)
     x = qk.QBatchNormalization(mean_quantizer=None, variance_quantizer=None)(x)
@@ -137,7 +140,8 @@ def constants(x: Any) -> Any:
     x = qk.QActivation("quantized_bits(2,1)")(norm()(x))
     x = qk.QDepthwiseConv2DBatchnorm(2, depthwise_quantizer=qk.quantized_bits(3, 0, 1, alpha=1), use_bias=False)(x)
     x = qk.QActivation("quantized_relu(1)")(x)
-    return norm()(qk.QDense(CLASSES, kernel_quantizer=qk.quantized_bits(4, 0, 1, alpha="auto"), use_bias=False)(layers.Flatten()(x)))
+    last = qk.QDense(CLASSES, kernel_quantizer=qk.quantized_bits(4, 0, 1, alpha="auto"), use_bias=False)
+    return norm()(last(layers.Flatten()(x)))
 
 
 MODELS = [functions, activation_objects, merges, crops, shifts, renormalised, constants]

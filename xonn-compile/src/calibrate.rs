@@ -27,12 +27,13 @@ const EXACT_BITS: u32 = 16;
 /// How much wider the range of one feature may be than that of another, until each gets a scale of its own.
 const SPREAD: f64 = 4.0;
 
-/// The encoding of a model's inputs that holds all of `x`, `[sample, ...]`; `graph` is the model, if it is known.
+/// The encoding of a model's inputs that holds all of `x`, `[sample, ...]`; `graph` is the model, if it is
+/// known.
 ///
-/// Whole numbers, and numbers a multiple of 1/d apart for a small d, such as the 255 and 127.5 of scaled images, are kept exactly
-/// in as few bits as they need. Other numbers are spread evenly over `bits` bits: those of features of similar size over one
-/// range, else each feature over its own, or as the `Normalization` that reads the input standardises them. The encoding becomes
-/// public.
+/// Whole numbers, and numbers a multiple of 1/d apart for a small d, such as the 255 and 127.5 of scaled
+/// images, are kept exactly in as few bits as they need. Other numbers are spread evenly over `bits` bits:
+/// those of features of similar size over one range, else each feature over its own, or as the
+/// `Normalization` that reads the input standardises them. The encoding becomes public.
 ///
 /// # Errors
 /// The reason: no numbers, or numbers that are not finite or too large.
@@ -65,8 +66,8 @@ pub fn input(
     }
     if differ && let Some(layer) = graph.and_then(normalization_of_the_input) {
         notes.push(format!(
-            "calibrated: features have ranges from {narrowest:.3} to {widest:.3} wide, so the client standardises them as {layer:?} does \
-             (--input-standardised)"
+            "calibrated: features have ranges from {narrowest:.3} to {widest:.3} wide, so the client \
+             standardises them as {layer:?} does (--input-standardised)"
         ));
         return Ok(InputOptions { bits, standardised: true, ..InputOptions::default() });
     }
@@ -79,8 +80,8 @@ pub fn input(
         let feature =
             |&(lo, hi): &(f64, f64)| Feature { mean: lo, deviation: if hi > lo { hi - lo } else { 1.0 } };
         notes.push(format!(
-            "calibrated: features have ranges from {narrowest:.3} to {widest:.3} wide, each kept in {bits} bits of its own range and \
-             rounded by at most {:.1e} of it",
+            "calibrated: features have ranges from {narrowest:.3} to {widest:.3} wide, each kept in {bits} \
+             bits of its own range and rounded by at most {:.1e} of it",
             0.5 / (codes - 1.0)
         ));
         return Ok(InputOptions {

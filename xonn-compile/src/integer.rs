@@ -45,8 +45,8 @@ pub struct InputSpec {
     pub zero: f64,
     /// One for each index of the last axis: what the client standardises by. Empty if it does not.
     pub features: Vec<Feature>,
-    /// Whether the network computes with standardised numbers, as the `Normalization` that the client does in its place would
-    /// give them; else with the client's own, which `features` only encode.
+    /// Whether the network computes with standardised numbers, as the `Normalization` that the client does in
+    /// its place would give them; else with the client's own, which `features` only encode.
     pub standardised: bool,
 }
 
@@ -57,7 +57,8 @@ impl InputSpec {
         Self { shape, bits, signed: false, scale: 1.0, zero: 0.0, features: Vec::new(), standardised: false }
     }
 
-    /// Slope and offset of the network's numbers in terms of `q`: one for all, or one for each index of the last axis.
+    /// Slope and offset of the network's numbers in terms of `q`: one for all, or one for each index of the
+    /// last axis.
     #[must_use]
     pub fn lines(&self) -> Vec<(f64, f64)> {
         let (scale, offset) = (self.scale, -self.scale * self.zero);

@@ -141,8 +141,8 @@ fn of_no_library(graph: &LayerGraph) -> Option<String> {
     })
 }
 
-/// What keeps the layers of a part of a model from being compiled, whose outputs are whatever nothing in it reads; as layers and
-/// reasons.
+/// What keeps the layers of a part of a model from being compiled, whose outputs are whatever nothing in it
+/// reads; as layers and reasons.
 #[must_use]
 pub fn problems_of_part(part: &LayerGraph, options: &Options) -> Vec<(String, String)> {
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! What users' models have beside plain layers: own classes and what the custom map says of them, several problems at once, inputs
-//! that are scaled.
+//! What users' models have beside plain layers: own classes and what the custom map says of them, several
+//! problems at once, inputs that are scaled.
 
 mod common;
 
@@ -122,7 +122,8 @@ fn problems_of_all_layers_are_told_at_once_and_nothing_is_blamed_on_them() {
     assert!(error.to_string().starts_with("2 problems\n"), "{error}");
 }
 
-/// `q / 127.5 - 1`: the network computes with the same numbers as the float graph, and the client's code is the pixel.
+/// `q / 127.5 - 1`: the network computes with the same numbers as the float graph, and the client's code is
+/// the pixel.
 #[test]
 fn a_zero_between_two_numbers_is_that_of_scaled_pixels() {
     let graph =

@@ -36,7 +36,8 @@ pub struct ModelOptions {
     /// Value of one unit of an input number: x = scale * (q - zero) (default 1)
     #[arg(long, value_name = "S")]
     input_scale: Option<f64>,
-    /// The input number that stands for 0 (default 0); between two numbers for inputs such as q / 127.5 - 1: 127.5
+    /// The input number that stands for 0 (default 0); between two numbers for inputs such as q / 127.5 - 1:
+    /// 127.5
     #[arg(long, value_name = "Z", allow_negative_numbers = true)]
     input_zero: Option<f64>,
     /// The client standardises its numbers as the Normalization that reads the input does; that layer's means and deviations
@@ -199,8 +200,8 @@ pub fn quantised_or_advice(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<V
             _ => String::new(),
         };
         format!(
-            "{error}; if these are the numbers that the model was trained on, compile it for them with {flags}--calibrate and this file, \
-             which takes the input's encoding from the data"
+            "{error}; if these are the numbers that the model was trained on, compile it for them with \
+             {flags}--calibrate and this file, which takes the input's encoding from the data"
         )
     })
 }

@@ -26,7 +26,8 @@ pub enum Function {
         /// Upper limit.
         max: Option<f32>,
     },
-    /// `x` from `threshold` upwards, `slope * (x - threshold)` below, at most `max`: Keras's `ReLU` with a threshold.
+    /// `x` from `threshold` upwards, `slope * (x - threshold)` below, at most `max`: Keras's `ReLU` with a
+    /// threshold.
     ReluFrom {
         /// Not negative, so that the function does not fall.
         threshold: f32,

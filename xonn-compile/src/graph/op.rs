@@ -69,7 +69,8 @@ pub enum LayerOp {
     Quantize(Quantizer),
     /// Any other function of one element (softmax: of the last axis).
     Function(Function),
-    /// `x` from 0 upwards, `slope * x` below, by channel or (one element) for all: Keras's `PReLU`. A slope may be negative.
+    /// `x` from 0 upwards, `slope * x` below, by channel or (one element) for all: Keras's `PReLU`. A slope
+    /// may be negative.
     PRelu {
         /// One for all, or one for each of the last axis.
         slope: Arc<Array>,

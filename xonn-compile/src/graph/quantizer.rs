@@ -86,14 +86,16 @@ pub enum Quantizer {
     },
     /// Several values, element by element.
     Steps(Steps),
-    /// `2 * round((tanh(x) / (2 * max|tanh|) + 0.5) * levels) / levels - 1`: DoReFa's weights of several bits.
+    /// `2 * round((tanh(x) / (2 * max|tanh|) + 0.5) * levels) / levels - 1`: DoReFa's weights of several
+    /// bits.
     DoReFaWeights {
         /// Steps from -1 to 1.
         levels: u32,
     },
     /// [`Quantizer::MagnitudeAwareSign`] of weights clipped to -1 and 1: larq zoo's `xnor_weight_scale`.
     ClippedMagnitudeAwareSign,
-    /// QKeras `quantized_bits` with `alpha` `auto` or `auto_po2`: a scale fitted to the channel, see [`Quantizer::kernel`].
+    /// QKeras `quantized_bits` with `alpha` `auto` or `auto_po2`: a scale fitted to the channel, see
+    /// [`Quantizer::kernel`].
     FittedBits {
         /// All bits, with the sign; at least 2.
         bits: u32,

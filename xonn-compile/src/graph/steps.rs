@@ -1,6 +1,7 @@
 //! Quantisers of several values: QKeras's `quantized_bits` and its kin, DoReFa's activations.
 //!
-//! None of them falls, so on activations each is a few thresholds, whose edges are found by asking the float32 function itself.
+//! None of them falls, so on activations each is a few thresholds, whose edges are found by asking the
+//! float32 function itself.
 
 /// A quantiser of several values, element by element.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -131,7 +132,8 @@ impl Steps {
         (if quadratic { 2.0 * exponent } else { exponent }).exp2()
     }
 
-    /// The lowest value, and for each further one the least number that gives it; `None` if there are more than `most` of them.
+    /// The lowest value, and for each further one the least number that gives it; `None` if there are more
+    /// than `most` of them.
     #[must_use]
     pub fn edges(self, most: usize) -> Option<(f32, Vec<(f32, f32)>)> {
         let (mut at, end) = (ordered(-f32::MAX), ordered(f32::MAX));

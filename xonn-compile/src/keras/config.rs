@@ -194,8 +194,9 @@ impl Parser<'_> {
                 Ok(ModelConfig { own_class, ..model })
             }
             _ => Err(self.error(format!(
-                "{what} is of class {class:?}, whose file holds no layers: what it computes is in its call(), in Python; expected Sequential or \
-                 Functional, or a subclass made from its inputs and outputs, as by super().__init__(inputs, outputs)"
+                "{what} is of class {class:?}, whose file holds no layers: what it computes is in its \
+                 call(), in Python; expected Sequential or Functional, or a subclass made from its inputs \
+                 and outputs, as by super().__init__(inputs, outputs)"
             ))),
         }
     }

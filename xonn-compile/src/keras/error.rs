@@ -113,7 +113,8 @@ pub enum KerasError {
         file: String,
         /// All of them.
         refusals: Vec<Refusal>,
-        /// The layers that none of them stands in front of, so that what keeps these from being compiled can be told as well.
+        /// The layers that none of them stands in front of, so that what keeps these from being compiled can
+        /// be told as well.
         rest: Box<LayerGraph>,
     },
 }

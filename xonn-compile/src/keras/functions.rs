@@ -1,4 +1,5 @@
-//! Keras's functions of one element, by name and as layers with arguments: `"elu"`, `LeakyReLU(negative_slope=0.1)`.
+//! Keras's functions of one element, by name and as layers with arguments: `"elu"`,
+//! `LeakyReLU(negative_slope=0.1)`.
 
 use serde_json::Value;
 
@@ -53,7 +54,8 @@ pub(super) fn by_class(class: &str, config: &Value) -> Result<Option<Function>, 
             let slope = slope_of(&["negative_slope"], 0.0)?;
             if threshold < 0.0 || max.is_some_and(|max| max < threshold) {
                 return Err(format!(
-                    "threshold {threshold} and maximum {max:?}, expected a threshold from 0 upwards and a maximum not below it"
+                    "threshold {threshold} and maximum {max:?}, expected a threshold from 0 upwards and a \
+                     maximum not below it"
                 ));
             }
             match threshold {
@@ -77,7 +79,8 @@ pub(super) fn by_class(class: &str, config: &Value) -> Result<Option<Function>, 
             }
         }
         "PReLU" => {
-            return Err("PReLU as an activation of another layer, expected it as a layer behind that one: its slopes are weights"
+            return Err("PReLU as an activation of another layer, expected it as a layer behind that one: \
+                its slopes are weights"
                 .into());
         }
         _ => return Ok(None),

@@ -16,7 +16,8 @@ pub enum Argument {
     Value(Value),
 }
 
-/// Arguments in the order of the call, with the names of those that have one; tensors in lists stand by themselves.
+/// Arguments in the order of the call, with the names of those that have one; tensors in lists stand by
+/// themselves.
 pub type Arguments = Vec<(Option<String>, Argument)>;
 
 /// A call as the file has it.
@@ -151,8 +152,8 @@ fn is_tensor(json: &Value) -> bool {
     json["class_name"].as_str() == Some("__keras_tensor__")
 }
 
-/// Reads `input_layers` or `output_layers`: a list of tensors, one tensor, or a dictionary of tensors in the order of its names, as
-/// Keras flattens it.
+/// Reads `input_layers` or `output_layers`: a list of tensors, one tensor, or a dictionary of tensors in the
+/// order of its names, as Keras flattens it.
 ///
 /// # Errors
 /// What is malformed.

@@ -101,8 +101,8 @@ pub(super) fn build(
     let mut graph = builder.graph;
     graph.notes.extend(model.own_class.as_ref().map(|class| {
         format!(
-            "the model is of your own class {class:?} and is taken as the graph of layers in its file; if its call() does more than run \
-             that graph, the circuit is not yours"
+            "the model is of your own class {class:?} and is taken as the graph of layers in its file; if \
+             its call() does more than run that graph, the circuit is not yours"
         )
     }));
     graph.output = output?;
@@ -270,8 +270,8 @@ impl Builder<'_> {
         self.graph.add(&layer.path, &layer.config.class, LayerOp::NoOp, &[])
     }
 
-    /// Says where float64 may round otherwise than float32, in which cuts are found: nowhere where elements move only, and not
-    /// in front of a sign alone.
+    /// Says where float64 may round otherwise than float32, in which cuts are found: nowhere where elements
+    /// move only, and not in front of a sign alone.
     fn note_float64(&mut self, layer: &Layer<'_>, node: NodeIndex) {
         let exact = matches!(
             self.graph.graph[node].op,
@@ -286,8 +286,8 @@ impl Builder<'_> {
         );
         if layer.fields().is_float64() && !exact {
             self.graph.notes.push(format!(
-                "layer {:?} computes in float64, and its cuts are found in float32: predictions may differ where a sum is within a \
-                 rounding of float32 of a threshold",
+                "layer {:?} computes in float64, and its cuts are found in float32: predictions may differ \
+                 where a sum is within a rounding of float32 of a threshold",
                 layer.path
             ));
         }
@@ -514,8 +514,8 @@ impl Builder<'_> {
     fn steps(&mut self, layer: &Layer<'_>, steps: Steps, read: NodeIndex) -> Built<NodeIndex> {
         let (lowest, edges) = steps.edges(MOST_VALUES - 1).ok_or_else(|| {
             format!(
-                "its activation {steps:?} has more than {MOST_VALUES} values, and each costs a comparison; expected at most 4 bits, \
-                 better one or two"
+                "its activation {steps:?} has more than {MOST_VALUES} values, and each costs a comparison; \
+                 expected at most 4 bits, better one or two"
             )
         })?;
         let Some(&(_, highest)) = edges.last() else {
@@ -570,8 +570,8 @@ fn check_dtype(config: &LayerConfig) -> Result<(), String> {
     let fields = Fields(&config.config);
     if fields.is_int8() && config.kind != "Dense" {
         return Err(
-            "it was quantised to int8, which is read of Dense layers behind a sign only; save the model before \
-             model.quantize(\"int8\") is called"
+            "it was quantised to int8, which is read of Dense layers behind a sign only; save the model \
+             before model.quantize(\"int8\") is called"
                 .into(),
         );
     }

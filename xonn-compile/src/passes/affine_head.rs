@@ -1,9 +1,11 @@
 //! A head with BatchNorm: real scores `a_c * y_c + b_c` become integers of a public width with the same order.
 //!
-//! With `A = 2^(bits - 1) - 1` and `unit = max |a| / A`, rounded up to a power of two, the scale of class `c` is
-//! `round(a_c / unit)` and its offset `round((b_c - max b) / unit)`: a common factor and a common summand do not change which class is largest. Offsets are at
-//! most 0; one below `-(2 A Y + 1)`, `Y` the largest `|y|`, belongs to a class that can never be largest and is set to
-//! that. So scores lie in `-(3 A Y + 1) ..= A Y`, whatever the weights are, and the width of a score is public.
+//! With `A = 2^(bits - 1) - 1` and `unit = max |a| / A`, rounded up to a power of two, the scale of class `c`
+//! is
+//! `round(a_c / unit)` and its offset `round((b_c - max b) / unit)`: a common factor and a common summand do
+//! not change which class is largest. Offsets are at most 0; one below `-(2 A Y + 1)`, `Y` the largest `|y|`,
+//! belongs to a class that can never be largest and is set to that. So scores lie in `-(3 A Y + 1) ..= A Y`,
+//! whatever the weights are, and the width of a score is public.
 
 use super::float_fn::FloatFn;
 use crate::integer::{Op, Range};

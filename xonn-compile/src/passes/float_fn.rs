@@ -104,8 +104,9 @@ impl FloatFn {
         self.push(Step::PRelu(Arc::clone(slope)));
     }
 
-    /// What is computed before the only step that may fall and rise again, and where that step turns; an error if there are
-    /// several. Whether there is one is told by the architecture, so a `PReLU` counts whatever its slopes are.
+    /// What is computed before the only step that may fall and rise again, and where that step turns; an
+    /// error if there are several. Whether there is one is told by the architecture, so a `PReLU` counts
+    /// whatever its slopes are.
     ///
     /// # Errors
     /// `()` if two steps turn, or one in front of a join.
@@ -125,7 +126,8 @@ impl FloatFn {
         }
     }
 
-    /// The function with the factor of each norm off by one rounding, as TensorFlow's own `rsqrt` may be; `None` without a norm.
+    /// The function with the factor of each norm off by one rounding, as TensorFlow's own `rsqrt` may be;
+    /// `None` without a norm.
     #[must_use]
     pub fn nudged(&self, up: bool) -> Option<Self> {
         let nudge = |x: f32| x * if up { 1.0 + f32::EPSILON } else { 1.0 - f32::EPSILON };

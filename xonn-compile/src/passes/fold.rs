@@ -196,7 +196,8 @@ impl Fold<'_> {
             self.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
         }
         let mut problems = Vec::new();
-        // What is computed from the stand-in of a refused layer, up to the next quantiser: nothing is said of it.
+        // What is computed from the stand-in of a refused layer, up to the next quantiser: nothing is said of
+        // it.
         let mut doubtful = HashSet::new();
         for node in graph.order()? {
             if graph.graph[node].shape.is_empty() || (!used.contains(&node) && graph.inputs.contains(&node)) {
@@ -232,7 +233,8 @@ impl Fold<'_> {
         Ok((self, problems, doubtful))
     }
 
-    /// The client's numbers, or of several inputs their part of all of them, in the order of the model's inputs.
+    /// The client's numbers, or of several inputs their part of all of them, in the order of the model's
+    /// inputs.
     fn input(
         &mut self,
         graph: &LayerGraph,

@@ -27,7 +27,8 @@ pub struct InputOptions {
     pub zero: Option<f64>,
     /// Whether the client does what the `Normalization` that reads the input does, so that its numbers become public.
     pub standardised: bool,
-    /// What each feature is encoded by, where one scale does not fit all: shifted by `mean` and divided by `deviation` first.
+    /// What each feature is encoded by, where one scale does not fit all: shifted by `mean` and divided by
+    /// `deviation` first.
     pub features: Vec<Feature>,
 }
 

@@ -161,8 +161,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Tensors repeated along axes of length 1 until they have one shape, as NumPy's broadcasting does. Keras's layers put missing
-    /// axes behind the batch.
+    /// Tensors repeated along axes of length 1 until they have one shape, as NumPy's broadcasting does.
+    /// Keras's layers put missing axes behind the batch.
     fn of_one_shape(&mut self, layer: &Layer<'_>, reads: &[NodeIndex]) -> Built<Vec<NodeIndex>> {
         let shapes: Option<Vec<Vec<usize>>> =
             reads.iter().map(|&read| self.shape(read).map(<[usize]>::to_vec)).collect();

@@ -16,7 +16,8 @@ impl Builder<'_> {
         let found = self.weights.of(&layer.path);
         // Names of the user's own classes may be others; then the places count.
         let by_name = roles.iter().all(|role| found.iter().any(|(name, _)| name == role));
-        // A BatchNormalization that is renormalised in training has three more weights behind those of inference.
+        // A BatchNormalization that is renormalised in training has three more weights behind those of
+        // inference.
         let found = match layer.config.config["renorm"].as_bool() {
             Some(true) if !by_name && found.len() == roles.len() + 3 => &found[..roles.len()],
             _ => found,

@@ -66,8 +66,10 @@ impl Builder<'_> {
             return self.add(layer, LayerOp::NoOp, &[read]);
         };
         let kept = kept(&shape).ok_or_else(|| {
-            format!("it crops a tensor of shape {shape:?} to nothing, or to more than there is (Keras would resize it), expected an \
-                     image that is larger")
+            format!(
+                "it crops a tensor of shape {shape:?} to nothing, or to more than there is (Keras would \
+                resize it), expected an image that is larger"
+            )
         })?;
         let choices: Vec<Vec<usize>> = kept.into_iter().map(Iterator::collect).collect();
         self.picked(layer, read, &shape, &choices)

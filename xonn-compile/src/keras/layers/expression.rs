@@ -1,8 +1,10 @@
-//! What the custom map says of a layer with weights of its own: `ste_sign(x + beta)`, `alpha * ste_sign(x / alpha + beta)`.
+//! What the custom map says of a layer with weights of its own: `ste_sign(x + beta)`, `alpha * ste_sign(x /
+//! alpha + beta)`.
 //!
-//! `x` is what the layer reads; other names are its weights, numbers are numbers, and functions are quantisers and activations by
-//! the names that they have elsewhere, `clip(x, low, high)`, `maximum(x, y)`, `minimum(x, y)` and `prelu(x, slope)`. All
-//! weights must occur, for a weight that is left out would change the prediction without a word.
+//! `x` is what the layer reads; other names are its weights, numbers are numbers, and functions are
+//! quantisers and activations by the names that they have elsewhere, `clip(x, low, high)`, `maximum(x, y)`,
+//! `minimum(x, y)` and `prelu(x, slope)`. All weights must occur, for a weight that is left out would change
+//! the prediction without a word.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -104,8 +106,9 @@ impl Builder<'_> {
             return Ok(());
         }
         Err(format!(
-            "it owns the weights {names:?}, and {:?}, which it is taken for, has none; say what it does with them in the custom \
-             map, x being what it reads: {{\"{}\": \"{}(x + {})\"}} if it shifts before it quantises{}",
+            "it owns the weights {names:?}, and {:?}, which it is taken for, has none; say what it does \
+             with them in the custom map, x being what it reads: {{\"{}\": \"{}(x + {})\"}} if it shifts \
+             before it quantises{}",
             layer.config.kind,
             layer.config.class,
             layer.config.kind,
@@ -241,7 +244,8 @@ impl Parser<'_, '_, '_> {
         if !fits || !is_row {
             let shape = &array.shape;
             return self.wrong(&format!(
-                "the weight {name:?} has shape {shape:?}, expected one number, or one for each of the {} channels",
+                "the weight {name:?} has shape {shape:?}, expected one number, or one for each of the {} \
+                 channels",
                 channels.unwrap_or(0)
             ));
         }

@@ -38,7 +38,8 @@ impl Builder<'_> {
         })
     }
 
-    /// `quantised(inv * kernel)` and `quantised(inv * (bias - mean) + beta)` with `inv = gamma / sqrt(variance + epsilon)`.
+    /// `quantised(inv * kernel)` and `quantised(inv * (bias - mean) + beta)` with `inv = gamma /
+    /// sqrt(variance + epsilon)`.
     fn folded(&mut self, layer: &Layer<'_>, role: &'static str, quantizer: Quantizer) -> Built<Folded> {
         let fields = layer.fields();
         let epsilon = fields.number("epsilon", Some(1e-3))? as f32;

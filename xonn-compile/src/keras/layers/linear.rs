@@ -34,13 +34,16 @@ impl Builder<'_> {
         self.activation(layer, layer.fields().get("activation"), dense)
     }
 
-    /// A dense layer of Keras 3 after `quantize("int8")`: `sum(round(127 x / max|x|) W) max|x| / (127 scale)`. Of inputs that are
-    /// `-s` and `+s` that is a sum with the real kernel `W / scale`; any others are rounded by the largest of each sample.
+    /// A dense layer of Keras 3 after `quantize("int8")`: `sum(round(127 x / max|x|) W) max|x| / (127
+    /// scale)`. Of inputs that are
+    /// `-s` and `+s` that is a sum with the real kernel `W / scale`; any others are rounded by the largest of
+    /// each sample.
     fn int8_dense(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let read = layer.only_read()?;
         if layer.config.kind != "Dense" || !self.is_of_signs(read) {
-            return Err("it was quantised to int8, which rounds its inputs anew for each sample unless a sign stands in front of it, \
-                        expected a Dense layer behind a sign; save the model before model.quantize(\"int8\") is called"
+            return Err("it was quantised to int8, which rounds its inputs anew for each sample unless a \
+                sign stands in front of it, expected a Dense layer behind a sign; save the model before \
+                model.quantize(\"int8\") is called"
                 .to_owned()
                 .into());
         }

@@ -191,7 +191,8 @@ impl Builder<'_> {
         }
         if slope.data.len() != elements {
             return Err(format!(
-                "its slopes have shape {:?} for numbers of shape {shape:?}, expected one for each channel or for each element",
+                "its slopes have shape {:?} for numbers of shape {shape:?}, expected one for each channel \
+                 or for each element",
                 slope.shape
             )
             .into());
@@ -235,9 +236,9 @@ pub(super) fn line(scale: Vec<f32>, offset: Vec<f32>) -> LayerOp {
     })
 }
 
-/// The same norm with its factor `gamma / sqrt(variance + epsilon)` rounded once. Quantised statistics are powers of two, whose sums
-/// are on the edge of a sign again and again; there TensorFlow's vectorised `rsqrt` is the rounded number, and `1 / sqrt` in
-/// float32 is not.
+/// The same norm with its factor `gamma / sqrt(variance + epsilon)` rounded once. Quantised statistics are
+/// powers of two, whose sums are on the edge of a sign again and again; there TensorFlow's vectorised `rsqrt`
+/// is the rounded number, and `1 / sqrt` in float32 is not.
 fn with_rounded_inverse(norm: BatchNorm) -> BatchNorm {
     let count = norm.variance.data.len();
     let inverse = |i: usize| (1.0 / f64::from(norm.variance.data[i] + norm.epsilon).sqrt()) as f32;

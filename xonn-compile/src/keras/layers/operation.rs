@@ -1,4 +1,5 @@
-//! Functions that a functional model calls outside of any layer: `keras.ops.sign(x)` of Keras 3, `tf.sign(x)`, `x / 255` and
+//! Functions that a functional model calls outside of any layer: `keras.ops.sign(x)` of Keras 3,
+//! `tf.sign(x)`, `x / 255` and
 //! `x + y` of Keras 2.
 
 use std::sync::Arc;
@@ -32,7 +33,8 @@ pub(super) fn name(layer: &LayerConfig) -> Option<String> {
     }
 }
 
-/// Whether a class without the fields of a layer is a function: by its name, or by numbers among its arguments.
+/// Whether a class without the fields of a layer is a function: by its name, or by numbers among its
+/// arguments.
 fn is_function(layer: &LayerConfig, class: &str) -> bool {
     let functions = [
         "Abs",
@@ -176,10 +178,12 @@ impl Builder<'_> {
             "concatenate",
         ];
         if layer.reads.iter().any(|read| self.integers.contains(read)) && !keeps.contains(&name) {
-            return Err("it computes with integers, which Keras may do in their own type, where numbers wrap around; expected float32: set \
-                        the dtype of the model's inputs, or divide first"
-                .to_owned()
-                .into());
+            return Err(
+                "it computes with integers, which Keras may do in their own type, where numbers wrap \
+                around; expected float32: set the dtype of the model's inputs, or divide first"
+                    .to_owned()
+                    .into(),
+            );
         }
         let binary = match name {
             "add" | "addv2" | "radd" => Some((Binary::Add, false)),
@@ -478,7 +482,8 @@ impl Builder<'_> {
         };
         if first != 0 || last + 1 != shape.len() - 1 {
             return Err(format!(
-                "axis is {} of a sample of shape {shape:?}, expected all axes but the batch and the channels, as in global pooling",
+                "axis is {} of a sample of shape {shape:?}, expected all axes but the batch and the \
+                 channels, as in global pooling",
                 brief(json)
             )
             .into());

@@ -5,13 +5,15 @@ use crate::graph::Array;
 use crate::keras::config::LayerConfig;
 
 impl Builder<'_> {
-    /// Why the class is refused, and what to do: Keras's own classes have to be replaced, a user's own may be named.
+    /// Why the class is refused, and what to do: Keras's own classes have to be replaced, a user's own may be
+    /// named.
     pub(super) fn unsupported(&self, layer: &Layer<'_>) -> String {
         unsupported_class(layer.config, self.weights.of(&layer.path))
     }
 
-    /// Refuses a class called as one of BinaryNet's, which no library has, unless the file shows what it does: by BinaryNet's own
-    /// field `H`, or by kernels that are -1 and +1 already, which every binary layer leaves as they are.
+    /// Refuses a class called as one of BinaryNet's, which no library has, unless the file shows what it
+    /// does: by BinaryNet's own field `H`, or by kernels that are -1 and +1 already, which every binary layer
+    /// leaves as they are.
     pub(super) fn check_binary_net(&self, layer: &Layer<'_>) -> Result<(), String> {
         let config = layer.config;
         let kernel = self.weights.of(&layer.path).iter().find(|(_, array)| array.shape.len() >= 2);
@@ -22,10 +24,10 @@ impl Builder<'_> {
         let class = &config.class;
         let quant = class.replacen("Binary", "Quant", 1);
         Err(format!(
-            "{class:?} is a class of your own{}, and how it makes its kernel binary is in your code, not in the file; say it with \
-             --custom map.json holding {{\"{class}\": \"{quant}(ste_sign)\"}} for the weights' signs, +1 at 0, \"{class}\" for \
-             BinaryNet's, -1 at 0 and no scale, or \"{quant}(magnitude_aware_sign)\" for signs times alpha = mean(|W|) of each \
-             output",
+            "{class:?} is a class of your own{}, and how it makes its kernel binary is in your code, not in \
+             the file; say it with --custom map.json holding {{\"{class}\": \"{quant}(ste_sign)\"}} for the \
+             weights' signs, +1 at 0, \"{class}\" for BinaryNet's, -1 at 0 and no scale, or \
+             \"{quant}(magnitude_aware_sign)\" for signs times alpha = mean(|W|) of each output",
             registered_as(config)
         ))
     }
@@ -45,8 +47,9 @@ fn registered_as(layer: &LayerConfig) -> String {
 pub(super) fn unsupported_function(layer: &LayerConfig, name: &str) -> String {
     let called = layer.config["function"].as_str().unwrap_or(name);
     format!(
-        "it is the function {called} outside of any layer, which is not read; expected arithmetic with numbers, a comparison, a sign, \
-         an activation, or a function that moves elements; compute it in front of the model's input, or use a layer that does the same"
+        "it is the function {called} outside of any layer, which is not read; expected arithmetic with \
+         numbers, a comparison, a sign, an activation, or a function that moves elements; compute it in \
+         front of the model's input, or use a layer that does the same"
     )
 }
 
@@ -56,30 +59,37 @@ fn unsupported_class(layer: &LayerConfig, weights: &[(String, Array)]) -> String
     let (kind, class) = (&layer.kind, &layer.class);
     if kind != class {
         return format!(
-            "the custom map says that {class:?}{name} is {kind:?}, which is no known layer or quantiser; expected one such as \
-             \"QuantDense(ste_sign)\", \"BinaryConv2D\", \"BatchNormalization\", \"ste_sign\" or \"ste_sign(x + beta)\""
+            "the custom map says that {class:?}{name} is {kind:?}, which is no known layer or quantiser; \
+             expected one such as \"QuantDense(ste_sign)\", \"BinaryConv2D\", \"BatchNormalization\", \
+             \"ste_sign\" or \"ste_sign(x + beta)\""
         );
     }
     let registered = layer.registered.as_deref().filter(|name| *name != layer.class);
     let advice = match (registered, kind.as_str()) {
         (None, "Lambda") => format!(
-            "it holds Python code, which is not run; if it is one of Keras's functions or arithmetic, say so with --custom map.json \
-             holding {{\"{}\": \"x / 255\"}}, x being what the layer {:?} reads (\"x\" alone if it changes nothing), or use layers",
+            "it holds Python code, which is not run; if it is one of Keras's functions or arithmetic, say \
+             so with --custom map.json holding {{\"{}\": \"x / 255\"}}, x being what the layer {:?} reads \
+             (\"x\" alone if it changes nothing), or use layers",
             layer.name, layer.name
         ),
         (None, "TimeDistributed") => {
-            "expected one around a layer that works on the last axis, such as Dense; apply the layer to each step by itself".to_owned()
+            "expected one around a layer that works on the last axis, such as Dense; apply the layer to \
+             each step by itself"
+                .to_owned()
         }
         (None, "Resizing") => "resize before the model's input".to_owned(),
         (None, stock) if !layer.is_of_own_module() && (is_of_a_library(layer) || is_stock(stock)) => {
-            "it has no integer form here; replace it, or, at the model's input, compute what it does before".to_owned()
+            "it has no integer form here; replace it, or, at the model's input, compute what it does \
+             before"
+                .to_owned()
         }
         _ => own_class_advice(class, weights),
     };
     format!("layers of class {kind:?}{name} are not supported; {advice}")
 }
 
-/// What a class of the user's own may be, as far as its weights tell: the map that is right is for the user to say.
+/// What a class of the user's own may be, as far as its weights tell: the map that is right is for the user
+/// to say.
 fn own_class_advice(class: &str, weights: &[(String, Array)]) -> String {
     let names: Vec<&str> = weights.iter().map(|(name, _)| name.as_str()).collect();
     let kernel = weights.iter().find(|(_, array)| array.shape.iter().filter(|&&n| n > 1).count() >= 2);
@@ -88,20 +98,21 @@ fn own_class_advice(class: &str, weights: &[(String, Array)]) -> String {
         Some(axes @ 2..=4) => {
             let layer = ["Dense", "Conv1D", "Conv2D"][axes - 2];
             format!(
-                "if it is a class of your own, {custom} {{\"{class}\": \"Quant{layer}(ste_sign)\"}} for a {layer} with the weights' \
-                 signs, +1 at 0, \"Binary{layer}\" with BinaryNet's, -1 at 0, \"Quant{layer}(magnitude_aware_sign)\" with signs times \
-                 mean(|W|) of each output, or \"{layer}\" with the weights as they are"
+                "if it is a class of your own, {custom} {{\"{class}\": \"Quant{layer}(ste_sign)\"}} for a \
+                 {layer} with the weights' signs, +1 at 0, \"Binary{layer}\" with BinaryNet's, -1 at 0, \
+                 \"Quant{layer}(magnitude_aware_sign)\" with signs times mean(|W|) of each output, or \
+                 \"{layer}\" with the weights as they are"
             )
         }
         _ if !weights.is_empty() => format!(
-            "if it is a class of your own, {custom} an expression of x, what it reads, and its weights {names:?}, such as \
-             {{\"{class}\": \"ste_sign(x + {})\"}} for a sign of shifted numbers",
+            "if it is a class of your own, {custom} an expression of x, what it reads, and its weights \
+             {names:?}, such as {{\"{class}\": \"ste_sign(x + {})\"}} for a sign of shifted numbers",
             super::expression::shown(names[0])
         ),
         _ => format!(
-            "if it is a class of your own, {custom} {{\"{class}\": ...}} and one of \"ste_sign\" (+1 from 0 upwards), \
-             \"binary_tanh\" (-1 at 0), \"sign\" (0 at 0), \"ste_heaviside\" (0 and 1), or an expression of x, what it reads, such \
-             as \"clip(x, -1, 1)\""
+            "if it is a class of your own, {custom} {{\"{class}\": ...}} and one of \"ste_sign\" (+1 from 0 \
+             upwards), \"binary_tanh\" (-1 at 0), \"sign\" (0 at 0), \"ste_heaviside\" (0 and 1), or an \
+             expression of x, what it reads, such as \"clip(x, -1, 1)\""
         ),
     }
 }

@@ -211,8 +211,8 @@ pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Q
                         Ok(Quantizer::FittedBits { bits: bits_number, power_of_two })
                     }
                     _ => Err(format!(
-                        "QKeras quantized_bits({bits}) with alpha {}, expected a number as alpha: this one is taken from a kernel \
-                         of at least 2 bits, or from the batch",
+                        "QKeras quantized_bits({bits}) with alpha {}, expected a number as alpha: this one \
+                         is taken from a kernel of at least 2 bits, or from the batch",
                         arguments.get("alpha")
                     )),
                 };

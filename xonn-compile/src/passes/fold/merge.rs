@@ -25,7 +25,8 @@ impl Fold<'_> {
         }
     }
 
-    /// Two values of every element become two other ones; false for integers of more values, and where elements have moved.
+    /// Two values of every element become two other ones; false for integers of more values, and where
+    /// elements have moved.
     fn line_of_bits(
         &self,
         value: &mut Value,
@@ -66,8 +67,9 @@ impl Fold<'_> {
         let lines = [x, y].map(|value| value.f.public_line().filter(|_| two_valued(value)));
         let [Some((a, b)), Some((c, d))] = lines else {
             return Err(
-                "it multiplies tensors of which one is not the result of a sign, expected tensors of two values each (-1 and +1, \
-                 or 0 and 1): products of sums are not computed; multiply behind the signs, or take Add"
+                "it multiplies tensors of which one is not the result of a sign, expected tensors of two \
+                 values each (-1 and +1, or 0 and 1): products of sums are not computed; multiply behind \
+                 the signs, or take Add"
                     .into(),
             );
         };
@@ -85,8 +87,8 @@ impl Fold<'_> {
         self.add(layer, terms)
     }
 
-    /// The largest of several tensors, as a maximum over a window of all of them: exact where they are one rising function of their
-    /// integers, else in fixed point.
+    /// The largest of several tensors, as a maximum over a window of all of them: exact where they are one
+    /// rising function of their integers, else in fixed point.
     pub(super) fn maximum(&mut self, layer: &Layer, reads: Vec<Value>) -> Result<Value, String> {
         let channels = layer.shape.last().copied().unwrap_or(1);
         // Two values are the same whatever steps they came by.

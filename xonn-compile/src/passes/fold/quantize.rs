@@ -1,4 +1,5 @@
-//! Quantisers: integers become bits by one cut a channel, or by two where a function in front of them falls and rises again.
+//! Quantisers: integers become bits by one cut a channel, or by two where a function in front of them falls
+//! and rises again.
 
 use super::{Fold, Value, overflow};
 use crate::graph::{Layer, Quantizer};
@@ -27,7 +28,10 @@ impl Fold<'_> {
         }
         let range = self.kind(value).range();
         let turn = value.f.turn().map_err(|()| {
-            format!("two functions that fall and rise again stand in front of its {quantizer:?}, expected one at most")
+            format!(
+                "two functions that fall and rise again stand in front of its {quantizer:?}, expected \
+                one at most"
+            )
         })?;
         let threshold = |fold: &mut Self, quantizer: Quantizer| -> Result<NodeId, String> {
             let mut threshold =
@@ -36,8 +40,9 @@ impl Fold<'_> {
                 let cuts = fold.cuts(value, range, &shape, quantizer)?;
                 if let Some(edges) = on_the_edge(&value.f, &shape, range, quantizer, &cuts) {
                     fold.notes.push(format!(
-                        "layer {:?}: {edges} of {} channels have a sum on the very edge of the sign, where the last bit of Keras's own \
-                         BatchNorm decides; that bit differs between machines, so predictions with such a sum may differ",
+                        "layer {:?}: {edges} of {} channels have a sum on the very edge of the sign, where \
+                         the last bit of Keras's own BatchNorm decides; that bit differs between machines, \
+                         so predictions with such a sum may differ",
                         layer.name,
                         cuts.len()
                     ));
@@ -85,9 +90,10 @@ impl Fold<'_> {
             let met = |y: i64| value.parity.is_none_or(|parity| (y - parity) % 2 == 0);
             if zeros.any(met) {
                 self.notes.push(format!(
-                    "layer {:?}: its sign gives 0 where a sum is exactly on the edge, so it has three values and what reads it \
-                     costs twice as much; a sign that is +1 at 0, such as larq's ste_sign, is cheaper; if it is a function of your \
-                     own named sign that is +1 there, say so with --custom map.json holding {{\"sign\": \"ste_sign\"}}",
+                    "layer {:?}: its sign gives 0 where a sum is exactly on the edge, so it has three \
+                     values and what reads it costs twice as much; a sign that is +1 at 0, such as larq's \
+                     ste_sign, is cheaper; if it is a function of your own named sign that is +1 there, say \
+                     so with --custom map.json holding {{\"sign\": \"ste_sign\"}}",
                     layer.name
                 ));
                 return Ok(true);
@@ -155,7 +161,8 @@ fn for_each_channel<T: Clone>(
     Ok((0..count).map(|i| distinct[i % period].clone()).collect())
 }
 
-/// Two cuts whose product fires where the quantised value is the larger of its two, for a function that falls on one side of its
+/// Two cuts whose product fires where the quantised value is the larger of its two, for a function that falls
+/// on one side of its
 /// `turn` and rises on the other; `before` is what is computed in front of the step that turns.
 fn two_edges(
     f: &FloatFn,
@@ -210,7 +217,8 @@ mod tests {
     use super::*;
     use crate::graph::{Array, BatchNorm, Function};
 
-    /// Both cuts against the function itself on every integer, for slopes of either sign and norms in either direction.
+    /// Both cuts against the function itself on every integer, for slopes of either sign and norms in either
+    /// direction.
     #[test]
     fn two_edges_are_those_of_the_function() {
         let vector = |data: Vec<f32>| Arc::new(Array::vector(data));

@@ -6,7 +6,8 @@ use petgraph::stable_graph::NodeIndex;
 
 use crate::graph::{Function, LayerGraph, LayerOp};
 
-/// The nearest function in front of `node` whose results are real numbers: through layers that move, pool, scale or join them.
+/// The nearest function in front of `node` whose results are real numbers: through layers that move, pool,
+/// scale or join them.
 fn function_in_front(graph: &LayerGraph, node: NodeIndex) -> Option<NodeIndex> {
     let mut seen = HashSet::new();
     let mut waiting: std::collections::VecDeque<NodeIndex> = graph.inputs_of(node).into();
@@ -27,7 +28,8 @@ fn function_in_front(graph: &LayerGraph, node: NodeIndex) -> Option<NodeIndex> {
     None
 }
 
-/// What is said of a layer that reads the real numbers of a function; `None` if no function stands in front of it.
+/// What is said of a layer that reads the real numbers of a function; `None` if no function stands in front
+/// of it.
 pub(super) fn reads_a_function(graph: &LayerGraph, node: NodeIndex) -> Option<String> {
     let function = function_in_front(graph, node)?;
     let front = &graph.graph[function];
@@ -42,9 +44,10 @@ pub(super) fn reads_a_function(graph: &LayerGraph, node: NodeIndex) -> Option<St
     };
     let reader = &graph.graph[node];
     Some(format!(
-        "it reads the real numbers that the {what} of {:?} ({}) gives, and hidden layers of real numbers are not computed yet, \
-         expected a sign or another quantiser between the two; put a sign such as larq's ste_sign behind {:?}, or leave the {what} \
-         out (sums, BatchNorm, pooling and Add without it are computed), and train again before {:?} is compiled",
+        "it reads the real numbers that the {what} of {:?} ({}) gives, and hidden layers of real numbers \
+         are not computed yet, expected a sign or another quantiser between the two; put a sign such as \
+         larq's ste_sign behind {:?}, or leave the {what} out (sums, BatchNorm, pooling and Add without it \
+         are computed), and train again before {:?} is compiled",
         front.name, front.class, front.name, reader.name
     ))
 }
