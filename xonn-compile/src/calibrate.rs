@@ -119,7 +119,7 @@ fn common_step(values: &[f64], lo: f64, hi: f64) -> Option<Step> {
     // Stored as float32, numbers are off by 2^-24 of the largest that they were computed from.
     let near = |d: u32, v: &f64| {
         let multiple = v * f64::from(d);
-        (multiple - multiple.round()).abs() <= 1.2e-7 * (largest * f64::from(d)).max(10.0)
+        (multiple - multiple.round()).abs() <= (1.2e-7 * (largest * f64::from(d)).max(10.0)).min(0.02)
     };
     let d = (1..=FINEST).find(|&d| values.iter().all(|v| near(d, v)))?;
     let multiple = |v: &f64| (v * f64::from(d)).round() as i64;
