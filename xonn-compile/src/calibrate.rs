@@ -75,7 +75,8 @@ pub fn input(
     let codes = (1u64 << bits) as f64;
     // One code is spare, so that both ends have one whichever way the zero was rounded.
     let scale = (hi - lo) / (codes - 2.0).max(1.0);
-    if differ || bits < 2 || scale == 1.0 || lo.abs().max(hi.abs()) > (hi - lo) * f64::from(1 << 20) {
+    let far = scale == 0.0 || (lo / scale).abs() >= f64::from(1 << 24);
+    if differ || far || bits < 2 || scale == 1.0 {
         // x = lo + (hi - lo) q / (2^bits - 1); a feature that is always the same has its own code 0.
         let feature =
             |&(lo, hi): &(f64, f64)| Feature { mean: lo, deviation: if hi > lo { hi - lo } else { 1.0 } };
@@ -93,11 +94,6 @@ pub fn input(
         });
     }
     let zero = (-lo / scale).round();
-    if zero.abs() >= f64::from(1 << 24) {
-        return Err(format!(
-            "numbers from {lo} to {hi} in {bits} bits: their zero is too far away, expected a range around it"
-        ));
-    }
     notes.push(format!(
         "calibrated: inputs from {lo} to {hi} in {bits} bits, each rounded by at most {:.1e}",
         scale / 2.0
