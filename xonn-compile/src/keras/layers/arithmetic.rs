@@ -175,7 +175,7 @@ impl Builder<'_> {
         let target: Vec<usize> =
             (0..rank).map(|axis| padded.iter().map(|shape| shape[axis]).max().unwrap_or(1)).collect();
         let fits = |shape: &Vec<usize>| shape.iter().zip(&target).all(|(n, all)| n == all || *n == 1);
-        if !padded.iter().all(fits) || crate::graph::shape::elements(&target).is_err() {
+        if !padded.iter().all(fits) || super::crop::check_size(&target).is_err() {
             return Err(
                 format!("it joins tensors of shapes {shapes:?}, expected shapes that fit together").into()
             );

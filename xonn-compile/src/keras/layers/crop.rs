@@ -9,6 +9,17 @@ use super::{Builder, Built, Layer};
 use crate::graph::LayerOp;
 use crate::keras::inbound::brief;
 
+/// Most elements of a tensor whose elements are listed one by one.
+const MAX_PICKED: usize = 1 << 22;
+
+/// Refuses a tensor that a few numbers in a file would make as large as they like.
+pub(super) fn check_size(shape: &[usize]) -> Result<(), String> {
+    match crate::graph::shape::elements(shape)? {
+        0..=MAX_PICKED => Ok(()),
+        _ => Err(format!("it makes a tensor of shape {shape:?}, expected at most {MAX_PICKED} elements")),
+    }
+}
+
 impl Builder<'_> {
     /// `Cropping1D` and `Cropping2D`: numbers for both ends of each axis.
     pub(super) fn cropping(&mut self, layer: &Layer<'_>, axes: usize) -> Built<NodeIndex> {
@@ -159,7 +170,7 @@ impl Builder<'_> {
         choices: &[Vec<usize>],
     ) -> Built<NodeIndex> {
         let target: Vec<usize> = choices.iter().map(Vec::len).collect();
-        crate::graph::shape::elements(&target)?;
+        check_size(&target)?;
         let mut source = vec![0usize];
         let mut step: usize = shape.iter().product();
         for (choices, &n) in choices.iter().zip(shape) {
@@ -175,7 +186,7 @@ impl Builder<'_> {
         let read = layer.only_read()?;
         match self.shape(read) {
             Some(&[n]) => {
-                crate::graph::shape::elements(&[count, n])?;
+                check_size(&[count, n])?;
                 let source = (0..count).flat_map(|_| 0..n).collect();
                 self.add(layer, LayerOp::Pick { source: Arc::new(source), shape: vec![count, n] }, &[read])
             }
@@ -205,7 +216,7 @@ impl Builder<'_> {
         for (n, by) in target[at..].iter_mut().zip(times) {
             *n = n.saturating_mul(*by);
         }
-        crate::graph::shape::elements(&target)?;
+        check_size(&target)?;
         let choice = |(axis, &n): (usize, &usize)| {
             let by = axis.checked_sub(at).and_then(|axis| times.get(axis)).copied().unwrap_or(1);
             (0..n).flat_map(|i| std::iter::repeat_n(i, by)).collect()
