@@ -136,7 +136,9 @@ def fill(model: Any, rng: np.random.Generator, x: np.ndarray) -> None:
     for layer in model.layers:
         if isinstance(layer, layers.Normalization):
             continue
-        if isinstance(layer, layers.BatchNormalization):
+        if type(layer).__name__.endswith("Conv2DBatchnorm"):
+            fill_folded(layer, rng)
+        elif hasattr(layer, "moving_variance"):
             probe = tf.keras.Model(model.inputs, layer.input)
             data = np.asarray(probe(x)).reshape(-1, layer.input.shape[-1])
             width, spread = data.shape[1], data.std(0) + 1e-3 * (1 + data.std())
@@ -144,9 +146,24 @@ def fill(model: Any, rng: np.random.Generator, x: np.ndarray) -> None:
             mean = np.round(data.mean(0) + rng.normal(0, 0.25, width) * spread)
             variance = spread**2 * rng.uniform(0.5, 1.5, width)
             weights = (gamma, rng.normal(0, 0.3, width), mean, variance)
-            layer.set_weights([w.astype(np.float32) for w in weights])
+            further = layer.get_weights()[4:]  # of renormalisation, for training only
+            layer.set_weights([w.astype(np.float32) for w in weights] + further)
         elif layer.get_weights():
             layer.set_weights([rng.uniform(-1, 1, w.shape).astype(np.float32) for w in layer.get_weights()])
+
+
+def fill_folded(layer: Any, rng: np.random.Generator) -> None:
+    """QKeras's convolutions with a BatchNorm inside: its variance is positive, the iteration is a whole number."""
+    weights = []
+    for variable, weight in zip(layer.weights, layer.get_weights()):
+        name, shape = variable.name.split("/")[-1], weight.shape
+        if "iteration" in name:
+            weights.append(weight)
+        elif "variance" in name:
+            weights.append(rng.uniform(0.5, 2.0, shape).astype(np.float32))
+        else:
+            weights.append(rng.uniform(-1, 1, shape).astype(np.float32))
+    layer.set_weights(weights)
 
 
 def two_inputs() -> Any:
@@ -156,7 +173,7 @@ def two_inputs() -> Any:
     return tf.keras.Model([a, b], norm()(dense(CLASSES)(x)))
 
 
-def save(name: str, make: Any, inputs: Any) -> None:
+def save(name: str, make: Any, inputs: Any, formats: tuple[str, ...] = ("h5",)) -> None:
     """Searches weights under which several classes occur, and writes model, inputs and outputs."""
     for attempt in range(200):
         rng = random_of(f"{name}/{attempt}")
@@ -169,8 +186,9 @@ def save(name: str, make: Any, inputs: Any) -> None:
             break
     else:
         raise SystemExit(f"{name}: no useful weights.")
-    write_model(model, name, ("h5",))
-    if name != "ternary":  # Keras 2.15 does not read its own tf.math.sign
+    write_model(model, name, formats)
+    # Own classes need a scope, and Keras 2.15 does not read its own tf.math.sign.
+    if name not in ("ternary", "functions", "renormalised", "constants"):
         again = tf.keras.models.load_model(OUT / f"{name}.h5", compile=False)
         assert np.array_equal(np.asarray(again(x)), outputs), name
     parts = x if isinstance(x, list) else [x]

@@ -1,9 +1,9 @@
 //! Choices that need data: how the client's numbers are quantised, and how many bits real weights get.
 
-use xonn_circuits::data::Tensor;
+use xonn_circuits::data::{Feature, Tensor};
 
 use crate::check::Answer;
-use crate::graph::LayerGraph;
+use crate::graph::{LayerGraph, LayerOp};
 use crate::integer::evaluate::Evaluated;
 use crate::integer::{IntegerNetwork, Op, OutputSpec, Planes};
 use crate::passes::{self, Compiled, InputOptions, Options, PassError};
@@ -23,74 +23,172 @@ const MOST_WEIGHT_BITS: u32 = 20;
 /// Finest common step that is looked for: 1 / 1024.
 const FINEST: u32 = 1024;
 
-/// The encoding of a model's inputs that holds all of `x`, `[sample, ...]`.
+/// Most bits of numbers with a common step that are kept exactly where the features' ranges differ.
+const EXACT_BITS: u32 = 16;
+
+/// How much wider the range of one feature may be than that of another, until each gets a scale of its own.
+const SPREAD: f64 = 4.0;
+
+/// The encoding of a model's inputs that holds all of `x`, `[sample, ...]`; `graph` is the model, if it is
+/// known.
 ///
-/// Whole numbers, and multiples of 1/d for a small d such as the 255 of scaled images, are kept exactly in as few bits as
-/// they need. Other numbers are spread evenly over `bits` bits. The encoding becomes public.
+/// Whole numbers, and numbers a multiple of 1/d apart for a small d, such as the 255 and 127.5 of scaled
+/// images, are kept exactly in as few bits as they need. Other numbers are spread evenly over `bits` bits:
+/// those of features of similar size over one range, else each feature over its own, or as the
+/// `Normalization` that reads the input standardises them. The encoding becomes public.
 ///
 /// # Errors
 /// The reason: no numbers, or numbers that are not finite or too large.
-pub fn input(x: &Tensor, bits: Option<u32>, notes: &mut Vec<String>) -> Result<InputOptions, String> {
+pub fn input(
+    x: &Tensor,
+    graph: Option<&LayerGraph>,
+    bits: Option<u32>,
+    notes: &mut Vec<String>,
+) -> Result<InputOptions, String> {
     let values: Vec<f64> = (0..x.values().len()).map(|i| x.values().get(i)).collect();
     let features = x.shape().iter().skip(1).product::<usize>();
-    let lo = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let hi = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (lo, hi) = range(values.iter().copied());
     if !(lo.is_finite() && hi.is_finite()) {
         return Err("the calibration data holds no numbers or some that are not finite".into());
     }
-    let near = |d: u32| {
-        values.iter().all(|v| {
-            let multiple = v * f64::from(d);
-            // Multiples of 1/d are stored as float32, which rounds by 2^-24 of them.
-            (multiple - multiple.round()).abs() <= 1e-7 * multiple.abs().max(10.0)
-        })
+    if bits.is_some_and(|bits| !(1..=24).contains(&bits)) {
+        return Err(format!("{} bits, expected 1 to 24", bits.unwrap_or(0)));
+    }
+    let last = x.shape().iter().skip(1).last().copied().unwrap_or(1).max(1);
+    let ranges: Vec<(f64, f64)> =
+        (0..last).map(|feature| range(values.iter().skip(feature).step_by(last).copied())).collect();
+    let widths = ranges.iter().map(|(lo, hi)| hi - lo).filter(|&width| width > 0.0);
+    let (narrowest, widest) = range(widths);
+    let differ = last > 1 && widest > SPREAD * narrowest;
+    if let Some(step) = common_step(&values, lo, hi)
+        && let needed = width_of(((hi - lo) * step.per_one).round())
+        && (bits.is_some() || !differ || needed <= EXACT_BITS)
+    {
+        return exactly(lo, hi, &step, needed, bits, notes);
+    }
+    if differ && let Some(layer) = graph.and_then(normalization_of_the_input) {
+        notes.push(format!(
+            "calibrated: features have ranges from {narrowest:.3} to {widest:.3} wide, so the client \
+             standardises them as {layer:?} does (--input-standardised)"
+        ));
+        return Ok(InputOptions { bits, standardised: true, ..InputOptions::default() });
+    }
+    let bits = bits.unwrap_or(REAL_BITS[usize::from(features <= FEW)]);
+    let codes = (1u64 << bits) as f64;
+    // One code is spare, so that both ends have one whichever way the zero was rounded.
+    let scale = (hi - lo) / (codes - 2.0).max(1.0);
+    let far = scale == 0.0 || (lo / scale).abs() >= f64::from(1 << 24);
+    if differ || far || bits < 2 || scale == 1.0 {
+        // x = lo + (hi - lo) q / (2^bits - 1); a feature that is always the same has its own code 0.
+        let feature =
+            |&(lo, hi): &(f64, f64)| Feature { mean: lo, deviation: if hi > lo { hi - lo } else { 1.0 } };
+        notes.push(format!(
+            "calibrated: features have ranges from {narrowest:.3} to {widest:.3} wide, each kept in {bits} \
+             bits of its own range and rounded by at most {:.1e} of it",
+            0.5 / (codes - 1.0)
+        ));
+        return Ok(InputOptions {
+            bits: Some(bits),
+            scale: Some(1.0 / (codes - 1.0)),
+            zero: Some(0.0),
+            features: ranges.iter().map(feature).collect(),
+            ..InputOptions::default()
+        });
+    }
+    let zero = (-lo / scale).round();
+    notes.push(format!(
+        "calibrated: inputs from {lo} to {hi} in {bits} bits, each rounded by at most {:.1e}",
+        scale / 2.0
+    ));
+    Ok(InputOptions { bits: Some(bits), scale: Some(scale), zero: Some(zero), ..InputOptions::default() })
+}
+
+/// What all numbers are multiples of, from the smallest.
+struct Step {
+    /// Steps in 1.
+    per_one: f64,
+    /// As it is told.
+    name: String,
+}
+
+/// The coarsest step of 1/d, or a multiple of it, that all numbers are apart.
+fn common_step(values: &[f64], lo: f64, hi: f64) -> Option<Step> {
+    let largest = lo.abs().max(hi.abs());
+    // Stored as float32, numbers are off by 2^-24 of the largest that they were computed from.
+    let near = |d: u32, v: &f64| {
+        let multiple = v * f64::from(d);
+        (multiple - multiple.round()).abs() <= (1.2e-7 * (largest * f64::from(d)).max(10.0)).min(0.02)
     };
-    let options = match (1..=FINEST).find(|&d| near(d)) {
-        Some(d) => {
-            let (first, last) = ((lo * f64::from(d)).round() as i64, (hi * f64::from(d)).round() as i64);
-            let zero = if first < 0 { -first } else { 0 };
-            let needed = (64 - (last + zero).max(1).leading_zeros()).max(1);
-            let bits = bits.unwrap_or(needed);
-            if bits < needed || needed > 24 {
-                return Err(format!(
-                    "multiples of 1/{d} from {lo} to {hi} need {needed} bits, expected at most {}",
-                    bits.min(24)
-                ));
-            }
-            notes.push(format!(
-                "calibrated: inputs are multiples of 1/{d} from {lo} to {hi}, kept exactly in {bits} bits"
-            ));
-            InputOptions {
-                bits: Some(bits),
-                signed: false,
-                scale: Some(1.0 / f64::from(d)),
-                zero: Some(zero),
-                standardised: false,
-            }
-        }
-        None => {
-            let bits = bits.unwrap_or(REAL_BITS[usize::from(features <= FEW)]);
-            let scale = (hi - lo) / ((1u64 << bits) - 1) as f64;
-            let zero = (-lo / scale).round();
-            if !(1..=24).contains(&bits) || zero.abs() >= f64::from(1 << 24) {
-                return Err(format!(
-                    "numbers from {lo} to {hi} in {bits} bits: their zero is too far away, expected a range around it"
-                ));
-            }
-            notes.push(format!(
-                "calibrated: inputs from {lo} to {hi} in {bits} bits, each rounded by at most {:.1e}",
-                scale / 2.0
-            ));
-            InputOptions {
-                bits: Some(bits),
-                signed: false,
-                scale: Some(scale),
-                zero: Some(zero as i64),
-                standardised: false,
-            }
-        }
-    };
-    Ok(options)
+    let d = (1..=FINEST).find(|&d| values.iter().all(|v| near(d, v)))?;
+    let multiple = |v: &f64| (v * f64::from(d)).round() as i64;
+    let first = (lo * f64::from(d)).round() as i64;
+    let apart = values.iter().map(multiple).fold(0, |common, m| gcd(common, m.saturating_sub(first))).max(1);
+    // Numbers from 0 stay whole multiples of 1/d: a client may send those between.
+    let apart =
+        if first == 0 || first.unsigned_abs().is_multiple_of(apart.unsigned_abs()) { 1 } else { apart };
+    let name = if apart == 1 { format!("1/{d}") } else { format!("{apart}/{d}") };
+    Some(Step { per_one: f64::from(d) / apart as f64, name })
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a.abs() } else { gcd(b, a % b) }
+}
+
+/// Numbers of a common step, kept as they are.
+fn exactly(
+    lo: f64,
+    hi: f64,
+    step: &Step,
+    from_lowest: u32,
+    bits: Option<u32>,
+    notes: &mut Vec<String>,
+) -> Result<InputOptions, String> {
+    let first = lo * step.per_one;
+    // Numbers above 0 count from 0, others from the lowest.
+    let zero = if first < 0.0 { -first } else { 0.0 };
+    // Halves are kept: q / 127.5 - 1 has its 0 between two numbers.
+    let zero = (2.0 * zero).round() / 2.0;
+    let needed = if first < 0.0 { from_lowest } else { width_of((hi * step.per_one).round()) };
+    let bits = bits.unwrap_or(needed);
+    let name = &step.name;
+    if bits < needed || needed > 24 {
+        return Err(format!(
+            "multiples of {name} from {lo} to {hi} need {needed} bits, expected at most {}",
+            bits.min(24)
+        ));
+    }
+    notes.push(format!(
+        "calibrated: inputs are multiples of {name} from {lo} to {hi}, kept exactly in {bits} bits"
+    ));
+    Ok(InputOptions {
+        bits: Some(bits),
+        scale: Some(1.0 / step.per_one),
+        zero: Some(zero),
+        ..InputOptions::default()
+    })
+}
+
+/// Bits of a whole number, at least 1.
+fn width_of(largest: f64) -> u32 {
+    (64 - (largest.clamp(0.0, 1e18) as u64).max(1).leading_zeros()).max(1)
+}
+
+/// The smallest and largest of numbers; infinite the wrong way if there are none, NaN where one is.
+fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| match v.is_nan() {
+        true => (v, v),
+        false => (lo.min(v), hi.max(v)),
+    })
+}
+
+/// The `Normalization` that alone reads the only input.
+fn normalization_of_the_input(graph: &LayerGraph) -> Option<String> {
+    let [input] = graph.inputs[..] else { return None };
+    let [reader] = graph.readers_of(input)[..] else { return None };
+    match graph.graph[reader].op {
+        LayerOp::Normalize { .. } => Some(graph.graph[reader].name.clone()),
+        _ => None,
+    }
 }
 
 /// Compiles with the fewest bits of real weights that give the same class as the most bits do, on up to 512 samples.
@@ -151,35 +249,81 @@ mod tests {
 
     fn of(values: Vec<f64>, bits: Option<u32>) -> Result<InputOptions, String> {
         let x = Tensor::new(vec![values.len(), 1], Values::Reals(values)).expect("fits");
-        input(&x, bits, &mut Vec::new())
+        input(&x, None, bits, &mut Vec::new())
+    }
+
+    /// Every number of the data has a code, and is off by at most half a step.
+    fn holds(options: &InputOptions, x: &[f64], features: usize, most: f64) {
+        let spec = options.spec(&[features], Vec::new(), &mut Vec::new()).expect("usable");
+        let encoding = crate::lower::input_encoding(&spec);
+        assert_eq!(encoding.check(), Ok(()));
+        for (i, &x) in x.iter().enumerate() {
+            let q = encoding.quantise(x, i % features).unwrap_or_else(|e| panic!("{x}: {e}"));
+            let lines = spec.lines();
+            let (slope, offset) = lines[i % features % lines.len()];
+            let back = slope * q as f64 + offset;
+            assert!((back - x).abs() <= most, "{x} becomes {q}, which is {back}");
+            assert!((encoding.value_of(q, i % features) - back).abs() <= 1e-9 * back.abs().max(1.0));
+        }
     }
 
     #[test]
     fn common_steps_are_found_and_kept() {
         let options = |bits, d: f64, zero| InputOptions {
             bits: Some(bits),
-            signed: false,
             scale: Some(1.0 / d),
             zero: Some(zero),
-            standardised: false,
+            ..InputOptions::default()
         };
-        assert_eq!(of(vec![0.0, 3.0, 200.0], None), Ok(options(8, 1.0, 0)));
+        assert_eq!(of(vec![0.0, 3.0, 200.0], None), Ok(options(8, 1.0, 0.0)));
         let scaled = (0..256).map(|q| f64::from(q as f32 / 255.0)).collect();
-        assert_eq!(of(scaled, None), Ok(options(8, 255.0, 0)));
-        assert_eq!(of(vec![-1.0, 1.0, -0.5], None), Ok(options(3, 2.0, 2)));
+        assert_eq!(of(scaled, None), Ok(options(8, 255.0, 0.0)));
+        assert_eq!(of(vec![-1.0, 1.0, -0.5], None), Ok(options(3, 2.0, 2.0)));
         assert!(of(vec![0.0, 300.0], Some(8)).unwrap_err().contains("9 bits"));
         assert!(of(vec![f64::NAN], None).is_err());
+        assert!(of(vec![0.0, 300.0], Some(0)).is_err());
+        // Larq's own preprocessing, in float32.
+        let larq: Vec<f64> = (0..256).map(|q| f64::from(q as f32 / 127.5 - 1.0)).collect();
+        let found = of(larq.clone(), None).expect("a common step");
+        assert_eq!((found.bits, found.zero), (Some(8), Some(127.5)));
+        holds(&found, &larq, 1, 1e-6);
     }
 
     #[test]
     fn real_numbers_are_spread_over_the_bits() {
-        let InputOptions { bits, scale, zero, .. } =
-            of(vec![-1.234567, 0.1002003, 2.345678], Some(10)).expect("fits");
-        let (scale, zero) = (scale.expect("set"), zero.expect("set") as f64);
-        assert_eq!(bits, Some(10));
-        for x in [-1.234567, 0.1002003, 2.345678] {
-            let q = (x / scale).round() + zero;
-            assert!((0.0..1024.0).contains(&q) && (scale * (q - zero) - x).abs() <= scale / 2.0 + 1e-12);
+        let x = [-1.234567, 0.1002003, 2.345678];
+        let found = of(x.to_vec(), Some(10)).expect("fits");
+        assert_eq!(found.bits, Some(10));
+        holds(&found, &x, 1, found.scale.expect("set") / 2.0 + 1e-12);
+    }
+
+    /// The ends of the range have codes, also where its zero lies between two.
+    #[test]
+    fn the_samples_themselves_fit() {
+        for (lo, hi) in [(-1.0, 1.0), (-0.3, 0.7), (0.1, 0.9), (-7.7, -0.2), (5000.0, 5000.5), (-1e-3, 1e3)] {
+            for bits in [1, 2, 3, 8, 12, 16] {
+                let x: Vec<f64> = (0..=97).map(|i| lo + (hi - lo) * (f64::from(i) / 97.0).sqrt()).collect();
+                let found = of(x.clone(), Some(bits)).expect("fits");
+                holds(&found, &x, 1, (hi - lo) / f64::from((1 << bits) - 1).max(1.0));
+            }
+        }
+    }
+
+    #[test]
+    fn features_of_different_size_get_scales_of_their_own() {
+        let row = |i: u32| {
+            let t = (f64::from(i) * 0.6180339887).fract();
+            [0.002 + 0.1 * t, 4254.0 * t * t, 7.0, -3.0 + t]
+        };
+        let x: Vec<f64> = (0..50).flat_map(row).collect();
+        let tensor = Tensor::new(vec![50, 4], Values::Reals(x.clone())).expect("fits");
+        let found = input(&tensor, None, None, &mut Vec::new()).expect("fits");
+        assert_eq!((found.bits, found.features.len()), (Some(16), 4));
+        for feature in 0..4 {
+            let column: Vec<f64> = x.iter().skip(feature).step_by(4).copied().collect();
+            let width = range(column.iter().copied());
+            let own = InputOptions { features: vec![found.features[feature]], ..found.clone() };
+            holds(&own, &column, 1, (width.1 - width.0) / 131_000.0 + 1e-12);
         }
     }
 }

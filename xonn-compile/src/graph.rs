@@ -6,10 +6,12 @@
 
 pub mod array;
 pub mod evaluate;
+pub mod function;
 pub mod op;
 pub mod print;
 pub mod quantizer;
 pub mod shape;
+pub mod steps;
 pub mod verify;
 
 use petgraph::Direction;
@@ -18,8 +20,10 @@ use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef;
 
 pub use array::Array;
-pub use op::{BatchNorm, Conv, Function, LayerOp, Padding, Pool};
+pub use function::Function;
+pub use op::{BatchNorm, Conv, LayerOp, Padding, Pool};
 pub use quantizer::Quantizer;
+pub use steps::Steps;
 pub use verify::GraphError;
 
 /// One call of a layer.
@@ -44,6 +48,8 @@ pub struct LayerGraph {
     pub inputs: Vec<NodeIndex>,
     /// The model's output; of several one was chosen by name.
     pub output: NodeIndex,
+    /// What the user should know of how the file was taken, one sentence each.
+    pub notes: Vec<String>,
 }
 
 impl LayerGraph {

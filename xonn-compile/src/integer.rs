@@ -41,17 +41,31 @@ pub struct InputSpec {
     pub signed: bool,
     /// Value of one unit of `q`.
     pub scale: f64,
-    /// The `q` that stands for 0.
-    pub zero: i64,
+    /// The `q` that stands for 0; also between two integers, as in `q / 127.5 - 1`.
+    pub zero: f64,
     /// One for each index of the last axis: what the client standardises by. Empty if it does not.
     pub features: Vec<Feature>,
+    /// Whether the network computes with standardised numbers, as the `Normalization` that the client does in
+    /// its place would give them; else with the client's own, which `features` only encode.
+    pub standardised: bool,
 }
 
 impl InputSpec {
     /// Raw numbers as they are: `bits` bits without a sign, one unit being 1.
     #[must_use]
     pub fn unsigned(shape: Vec<usize>, bits: u32) -> Self {
-        Self { shape, bits, signed: false, scale: 1.0, zero: 0, features: Vec::new() }
+        Self { shape, bits, signed: false, scale: 1.0, zero: 0.0, features: Vec::new(), standardised: false }
+    }
+
+    /// Slope and offset of the network's numbers in terms of `q`: one for all, or one for each index of the
+    /// last axis.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(f64, f64)> {
+        let (scale, offset) = (self.scale, -self.scale * self.zero);
+        if self.standardised || self.features.is_empty() {
+            return vec![(scale, offset)];
+        }
+        self.features.iter().map(|f| (f.deviation * scale, f.mean + f.deviation * offset)).collect()
     }
 
     /// The smallest and the largest `q`.
@@ -195,6 +209,8 @@ pub enum Op {
     },
     /// The sum of all inputs, element by element.
     Add,
+    /// The product of two tensors of bits, element by element.
+    Product,
     /// All inputs along the last axis.
     Concatenate,
     /// Any reordering or selection: element `i` of the output is element `source[i]` of the input.
@@ -219,6 +235,7 @@ impl Op {
             Self::Affine { .. } => "scale",
             Self::Truncate { .. } => "truncate",
             Self::Add => "add",
+            Self::Product => "product",
             Self::Concatenate => "concatenate",
             Self::Permute { .. } => "permute",
         }

@@ -13,6 +13,7 @@
 pub mod config;
 pub mod error;
 pub mod fields;
+mod functions;
 pub mod hdf5;
 pub mod inbound;
 mod layers;

@@ -19,7 +19,7 @@ mod template;
 mod threshold;
 mod window;
 
-use xonn_circuits::data::InputEncoding;
+use xonn_circuits::data::{Feature, InputEncoding};
 use xonn_circuits::program::{Block, Layer, LayerInfo, OutputEncoding, Program, ProgramError, Source};
 
 use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, NodeId, Op, Range};
@@ -134,13 +134,20 @@ pub fn lower(network: &IntegerNetwork) -> Result<Lowered, LowerError> {
 /// How the client's numbers become bits.
 #[must_use]
 pub fn input_encoding(input: &InputSpec) -> InputEncoding {
+    // A zero between two integers is a shift of every feature: x = s (q - z) is -s z + s q.
+    let whole = input.zero.fract() == 0.0;
+    let shift = Feature { mean: -input.scale * input.zero, deviation: 1.0 };
+    let features = match whole {
+        true => input.features.clone(),
+        false => vec![shift; input.shape.last().copied().unwrap_or(1)],
+    };
     InputEncoding {
         shape: input.shape.iter().map(|&n| n as u32).collect(),
         bits: input.bits,
         signed: input.signed,
         scale: input.scale,
-        zero: input.zero,
-        features: input.features.clone(),
+        zero: if whole { input.zero as i64 } else { 0 },
+        features,
     }
 }
 
@@ -177,6 +184,7 @@ impl<'n> Lowering<'n> {
             Op::Affine { scale, offset, bits } => affine::affine(self, id, scale, offset, *bits)?,
             &Op::Truncate { bits } => encoding::truncate(self, id, bits as usize),
             Op::Add => encoding::add(self, id)?,
+            Op::Product => encoding::product(self, id),
             Op::Concatenate => encoding::concatenate(self, id)?,
             Op::Permute { source } => permute::permute(self, id, source)?,
         };

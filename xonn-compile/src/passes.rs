@@ -82,6 +82,12 @@ pub enum PassError {
         /// What was found, what was expected, what to do.
         reason: String,
     },
+    /// Several layers do.
+    #[error("{}", list(.problems))]
+    Layers {
+        /// Layers and reasons, as in [`PassError::Layer`].
+        problems: Vec<(String, String)>,
+    },
     /// The input encoding is not usable.
     #[error("input encoding: {reason}")]
     Input {
@@ -91,6 +97,25 @@ pub enum PassError {
     /// The graph breaks a rule.
     #[error(transparent)]
     Graph(#[from] crate::graph::GraphError),
+}
+
+impl PassError {
+    /// The problems of several layers, or of one.
+    #[must_use]
+    pub fn of_layers(mut problems: Vec<(String, String)>) -> Self {
+        match problems.len() {
+            1 => {
+                let (layer, reason) = problems.swap_remove(0);
+                Self::Layer { layer, reason }
+            }
+            _ => Self::Layers { problems },
+        }
+    }
+}
+
+fn list(problems: &[(String, String)]) -> String {
+    let lines = problems.iter().map(|(layer, reason)| format!("\n  layer {layer:?}: {reason}"));
+    format!("{} problems{}", problems.len(), lines.collect::<String>())
 }
 
 /// A rewrite of the layer graph; notes are for the user.
@@ -124,12 +149,42 @@ fn of_no_library(graph: &LayerGraph) -> Option<String> {
     })
 }
 
+/// What keeps the layers of a part of a model from being compiled, whose outputs are whatever nothing in it
+/// reads; as layers and reasons.
+#[must_use]
+pub fn problems_of_part(part: &LayerGraph, options: &Options) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let ends: Vec<_> = part.graph.externals(petgraph::Direction::Outgoing).collect();
+    for end in ends {
+        if part.inputs.contains(&end) {
+            continue;
+        }
+        let mut graph = part.clone();
+        graph.output = end;
+        graph.retain_ancestors_of_output();
+        let mut notes = Vec::new();
+        // A layer whose inputs are refused is none of this part.
+        if graph.verify().is_err()
+            || PIPELINE.iter().any(|(_, rewrite)| rewrite(&mut graph, &mut notes).is_err())
+        {
+            continue;
+        }
+        for problem in fold::problems_of_layers(&graph, options) {
+            if !found.contains(&problem) {
+                found.push(problem);
+            }
+        }
+    }
+    found
+}
+
 /// Runs [`PIPELINE`], then [`fold`]s what is left into integers.
 ///
 /// # Errors
 /// [`PassError`] naming the layer.
 pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError> {
-    let mut notes: Vec<String> = of_no_library(graph).into_iter().collect();
+    let mut notes: Vec<String> = graph.notes.clone();
+    notes.extend(of_no_library(graph));
     let mut graph = graph.clone();
     let mut left_out = None;
     for (_, rewrite) in PIPELINE {

@@ -16,7 +16,14 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// Options under which every supported fixture can be read.
 pub fn options() -> ReadOptions {
-    let custom = [("bnn>sign", "ste_sign"), ("Signs", "ste_sign"), ("own>Product", "QuantDense(ste_sign)")];
+    let custom = [
+        ("bnn>sign", "ste_sign"),
+        ("Signs", "ste_sign"),
+        ("own>Product", "QuantDense(ste_sign)"),
+        ("own>BinaryDense", "QuantDense(magnitude_aware_sign)"),
+        ("react>RSign", "ste_sign(x + shift)"),
+        ("RPReLU", "prelu(x - before, slope) + behind"),
+    ];
     let custom = custom.iter().map(|(name, meaning)| ((*name).to_owned(), (*meaning).to_owned())).collect();
     ReadOptions { custom, ..ReadOptions::default() }
 }

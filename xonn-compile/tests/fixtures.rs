@@ -13,7 +13,7 @@ use xonn_compile::check;
 use xonn_compile::lower::lower;
 
 /// Models and the samples that belong to them.
-const MODELS: [(&str, &str); 36] = [
+const MODELS: &[(&str, &str)] = &[
     ("tiny_mlp.h5", "tiny_mlp.npz"),
     ("tiny_mlp.keras", "tiny_mlp.npz"),
     ("tiny_mlp_deflated.keras", "tiny_mlp.npz"),
@@ -50,6 +50,19 @@ const MODELS: [(&str, &str); 36] = [
     ("max_pool_numbers.h5", "max_pool_numbers.npz"),
     ("standardised.h5", "standardised.npz"),
     ("two_inputs.h5", "two_inputs.npz"),
+    ("functions.h5", "functions.npz"),
+    ("functions.keras", "functions.npz"),
+    ("functions3.h5", "functions3.npz"),
+    ("functions3.keras", "functions3.npz"),
+    ("activation_objects.h5", "activation_objects.npz"),
+    ("activation_objects.keras", "activation_objects.npz"),
+    ("merges.h5", "merges.npz"),
+    ("crops.h5", "crops.npz"),
+    ("crops.keras", "crops.npz"),
+    ("shifts.h5", "shifts.npz"),
+    ("renormalised.h5", "renormalised.npz"),
+    ("renormalised.keras", "renormalised.npz"),
+    ("constants.h5", "constants.npz"),
 ];
 
 /// ANDs up to which a flat netlist is written and evaluated, too.
@@ -57,7 +70,7 @@ const FLAT_LIMIT: u64 = 600_000;
 
 #[test]
 fn labels_are_keras_labels_at_every_stage() {
-    for (model, data) in MODELS {
+    for &(model, data) in MODELS {
         let network = compile(&fixture(model)).unwrap_or_else(|e| panic!("{model}: {e}"));
         let (data, q) = samples(&fixture(data), &network.input.shape);
         let reference = network.evaluate(&q).expect("in range");

@@ -175,7 +175,7 @@ fn a_hostile_layer_name_stays_text() {
 
 /// A configuration with a problem in nearly every layer, the third layer's name being hostile.
 fn hopeless() -> Value {
-    let dense = json!({ "name": "d", "units": 4, "kernel_quantizer": "DoReFa", "activation": "gelu", "dtype": "float16",
+    let dense = json!({ "name": "d", "units": 4, "kernel_quantizer": "DoReFa", "activation": "sparsemax", "dtype": "float16",
         "batch_input_shape": [null, 12] });
     let conv = json!({ "name": "c", "filters": 4, "kernel_size": 3, "padding": "reflect", "strides": 0,
         "dilation_rate": [1, 2, 3], "kernel_quantizer": "SteSign" });

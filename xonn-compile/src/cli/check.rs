@@ -10,7 +10,7 @@ use xonn_circuits::program::Prediction;
 use xonn_circuits::program::evaluate::evaluate;
 
 use super::Outcome;
-use super::model::{ModelOptions, output_file, progress, quantised};
+use super::model::{ModelOptions, output_file, progress, quantised_or_advice};
 use crate::check::{self, Report};
 use crate::integer::OutputSpec;
 use crate::integer::evaluate::Evaluated;
@@ -53,7 +53,7 @@ impl Check {
         if self.no_keras {
             data.keras = None;
         }
-        let samples = quantised(&data.x, lowered.program.input())
+        let samples = quantised_or_advice(&data.x, lowered.program.input())
             .map_err(|e| format!("{}: {e}", self.data.display()))?;
 
         // The integer network is the reference; the circuit must give the same on every sample.

@@ -13,6 +13,7 @@ use crate::inspect::network::AND_RATE;
 use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
 use crate::keras::{self, KerasError};
 use crate::lower;
+use crate::passes::PassError;
 
 #[derive(Args)]
 pub struct Inspect {
@@ -145,6 +146,8 @@ impl Inspect {
             Err(error @ KerasError::Io { .. }) => return Err(error.into()),
             Err(error) => {
                 report.problems = Problem::of_reading(&error);
+                let further = PassError::of_layers(self.options.further_problems(&error));
+                report.problems.extend(Problem::of_passes(&further));
                 // Drawn from its configuration, if it has one that can be read.
                 let config = keras::read_config(&self.file, &self.options.reading()?).ok();
                 report.diagrams.extend(config.map(|model| Diagram::of_config(&model, &report.problems)));
@@ -155,7 +158,8 @@ impl Inspect {
         let compiled = match self.options.fold(&graph)? {
             Ok(compiled) => compiled,
             Err(error) => {
-                report.problems = vec![Problem::of_passes(&error).of_class_in(&graph)];
+                let problems = Problem::of_passes(&error);
+                report.problems = problems.into_iter().map(|problem| problem.of_class_in(&graph)).collect();
                 return Ok(report);
             }
         };

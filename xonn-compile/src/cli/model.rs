@@ -48,9 +48,10 @@ pub struct ModelOptions {
     /// Value of one unit of an input number: x = scale * (q - zero) (default 1)
     #[arg(long, value_name = "S")]
     input_scale: Option<f64>,
-    /// The input number that stands for 0 (default 0)
+    /// The input number that stands for 0 (default 0); between two numbers for inputs such as q / 127.5 - 1:
+    /// 127.5
     #[arg(long, value_name = "Z", allow_negative_numbers = true)]
-    input_zero: Option<i64>,
+    input_zero: Option<f64>,
     /// The client standardises its numbers as the Normalization that reads the input does; that layer's means and deviations
     /// become public, and scale is in deviations (default: 20 bits for 32 deviations either way)
     #[arg(long, conflicts_with_all = ["input_signed", "input_zero"])]
@@ -106,8 +107,28 @@ impl ModelOptions {
 
     /// Reads and compiles a model.
     pub fn compile(&self, path: &Path) -> Result<Compiled, Box<dyn Error>> {
-        let graph = self.read(path)??;
+        let graph = match self.read(path)? {
+            Ok(graph) => graph,
+            Err(error) => {
+                let further = self.further_problems(&error);
+                let list = further.iter().map(|(layer, reason)| format!("\n  layer {layer:?}: {reason}"));
+                let list: String = list.collect();
+                return Err(if list.is_empty() {
+                    error.into()
+                } else {
+                    format!("{error}\n  and, of the layers in front of these:{list}").into()
+                });
+            }
+        };
         self.fold(&graph)?.map_err(|e| format!("{}: {e}", path.display()).into())
+    }
+
+    /// What keeps the layers that could be read from being compiled, where others could not.
+    pub fn further_problems(&self, error: &KerasError) -> Vec<(String, String)> {
+        match error {
+            KerasError::Refused { rest, .. } => passes::problems_of_part(rest, &self.passes()),
+            _ => Vec::new(),
+        }
     }
 
     /// Reads a model: outside, what is wrong with the options; inside, what is wrong with the model.
@@ -139,7 +160,7 @@ impl ModelOptions {
     pub fn pass_options(&self) -> Result<passes::Options, Box<dyn Error>> {
         let mut options = self.passes();
         if let Some(path) = self.calibrate.as_ref().filter(|_| !self.input_standardised) {
-            options.input = calibrate::input(&data::load(path)?.x, self.input_bits, &mut Vec::new())
+            options.input = calibrate::input(&data::load(path)?.x, None, self.input_bits, &mut Vec::new())
                 .map_err(|reason| format!("{}: {reason}", path.display()))?;
         }
         Ok(options)
@@ -154,6 +175,7 @@ impl ModelOptions {
                 scale: self.input_scale,
                 zero: self.input_zero,
                 standardised: self.input_standardised,
+                features: Vec::new(),
             },
             head_bits: self.head_bits,
             weight_bits: self.weight_bits,
@@ -175,7 +197,7 @@ impl ModelOptions {
         let x = data::load(path)?.x;
         let mut notes = Vec::new();
         if !self.input_standardised {
-            options.input = calibrate::input(&x, self.input_bits, &mut notes)
+            options.input = calibrate::input(&x, Some(graph), self.input_bits, &mut notes)
                 .map_err(|reason| format!("{}: {reason}", path.display()))?;
         }
         let samples = |network: &IntegerNetwork| quantised(&x, &lower::input_encoding(&network.input));
@@ -198,6 +220,23 @@ pub fn quantised(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, 
         encoding.codes_of(sample.values()).map_err(|e| format!("sample {i}, {e}"))
     };
     samples.iter().enumerate().map(codes).collect()
+}
+
+/// Samples as the client would send them, or why they do not fit the model and what to say so that they do.
+pub fn quantised_or_advice(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, String> {
+    quantised(x, encoding).map_err(|error| {
+        let Ok(found) = calibrate::input(x, None, None, &mut Vec::new()) else { return error };
+        let flags = match (&found.features[..], found.bits, found.scale, found.zero) {
+            ([], Some(bits), Some(scale), Some(zero)) => {
+                format!("--input-bits {bits} --input-scale {scale} --input-zero {zero}, or ")
+            }
+            _ => String::new(),
+        };
+        format!(
+            "{error}; if these are the numbers that the model was trained on, compile it for them with \
+             {flags}--calibrate and this file, which takes the input's encoding from the data"
+        )
+    })
 }
 
 /// A progress bar, shown on a terminal only.

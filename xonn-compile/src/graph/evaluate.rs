@@ -67,6 +67,11 @@ fn compute(layer: &Layer, inputs: &[&[f32]], shapes: &[&[usize]]) -> Result<Vec<
             let filters = kernel.shape[2] * multiplier;
             biased(convolve(x, kernel, conv, &window, filters, 1, |f| f / multiplier), bias.as_deref())
         }
+        LayerOp::Divide { by } => each(&|_, x| x / by),
+        LayerOp::PRelu { slope } => each(&|channel, x| {
+            if x >= 0.0 { x } else { slope.data[channel % slope.data.len()] * x }
+        }),
+        LayerOp::Pick { source, .. } => source.iter().map(|&i| x[i]).collect(),
         LayerOp::BatchNorm(norm) => each(&|channel, x| norm.apply(channel, x)),
         LayerOp::Rescale { scale, offset } => each(&|_, x| x * scale + offset),
         LayerOp::Normalize { mean, deviation } => each(&|channel, x| {
@@ -102,6 +107,10 @@ fn compute(layer: &Layer, inputs: &[&[f32]], shapes: &[&[usize]]) -> Result<Vec<
             padded
         }
         LayerOp::Add => (0..x.len()).map(|i| inputs.iter().map(|x| x[i]).sum()).collect(),
+        LayerOp::Multiply => (0..x.len()).map(|i| inputs.iter().map(|x| x[i]).product()).collect(),
+        LayerOp::Maximum => {
+            (0..x.len()).map(|i| inputs.iter().map(|x| x[i]).fold(f32::NEG_INFINITY, f32::max)).collect()
+        }
         LayerOp::Concatenate => {
             let rows = x.len() / channels.max(1);
             let part = |(x, shape): (&&[f32], &&[usize]), row: usize| {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Array, Quantizer};
+use super::{Array, Function, Quantizer};
 
 /// What a layer computes.
 #[derive(Clone, PartialEq, Debug)]
@@ -53,6 +53,11 @@ pub enum LayerOp {
         /// Offset.
         offset: f32,
     },
+    /// `y = x / by`: what a graph divides by, such as the 255 of pixels; no weight.
+    Divide {
+        /// Not 0.
+        by: f32,
+    },
     /// `y = (x - mean) / deviation`, by channel or (one element) for all: Keras's `Normalization`.
     Normalize {
         /// Subtracted.
@@ -64,6 +69,12 @@ pub enum LayerOp {
     Quantize(Quantizer),
     /// Any other function of one element (softmax: of the last axis).
     Function(Function),
+    /// `x` from 0 upwards, `slope * x` below, by channel or (one element) for all: Keras's `PReLU`. A slope
+    /// may be negative.
+    PRelu {
+        /// One for all, or one for each of the last axis.
+        slope: Arc<Array>,
+    },
     /// The largest element of each window.
     MaxPool2d(Pool),
     /// The mean of each window's real elements.
@@ -78,6 +89,13 @@ pub enum LayerOp {
         /// A permutation of the axes, without the batch axis, from 0.
         axes: Vec<usize>,
     },
+    /// Some of the elements, in another order, maybe several times: crops, slices, repetitions.
+    Pick {
+        /// For each element of the output, row-major, the element of the input that it is.
+        source: Arc<Vec<usize>>,
+        /// Shape of the output without the batch axis.
+        shape: Vec<usize>,
+    },
     /// A border around the image.
     Pad2d {
         /// Rows and columns added: `[[top, bottom], [left, right]]`.
@@ -87,6 +105,10 @@ pub enum LayerOp {
     },
     /// The sum of all inputs.
     Add,
+    /// The product of all inputs, element by element.
+    Multiply,
+    /// The largest of all inputs, element by element.
+    Maximum,
     /// All inputs along the last axis.
     Concatenate,
     /// What does nothing in inference.
@@ -104,6 +126,8 @@ impl LayerOp {
             Self::DepthwiseConv2d { .. } => "depthwise_conv2d",
             Self::BatchNorm(_) => "batch_norm",
             Self::Rescale { .. } => "rescale",
+            Self::Divide { .. } => "divide",
+            Self::PRelu { .. } => "p_relu",
             Self::Normalize { .. } => "normalize",
             Self::Quantize(_) => "quantize",
             Self::Function(_) => "function",
@@ -111,11 +135,20 @@ impl LayerOp {
             Self::AveragePool2d(_) => "average_pool2d",
             Self::Reshape { .. } => "reshape",
             Self::Transpose { .. } => "transpose",
+            Self::Pick { .. } => "pick",
             Self::Pad2d { .. } => "pad2d",
             Self::Add => "add",
+            Self::Multiply => "multiply",
+            Self::Maximum => "maximum",
             Self::Concatenate => "concatenate",
             Self::NoOp => "no_op",
         }
+    }
+
+    /// Whether it takes any number of tensors of one shape.
+    #[must_use]
+    pub fn joins(&self) -> bool {
+        matches!(self, Self::Add | Self::Multiply | Self::Maximum | Self::Concatenate)
     }
 }
 
@@ -211,57 +244,5 @@ impl BatchNorm {
         let factor = f64::from(self.factor(channel));
         let beta = self.beta.as_ref().map_or(0.0, |beta| f64::from(beta.data[channel]));
         (factor, beta - f64::from(self.mean.data[channel]) * factor)
-    }
-}
-
-/// A function of an activation.
-#[derive(Clone, Copy, PartialEq, Debug)]
-#[non_exhaustive]
-pub enum Function {
-    /// `exp(x) / sum(exp)` over the last axis.
-    Softmax,
-    /// `log(softmax)`.
-    LogSoftmax,
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// `clip(slope * x + 0.5, 0, 1)`: slope 0.2 in Keras 2, 1/6 in Keras 3.
-    HardSigmoid {
-        /// Slope at 0.
-        slope: f32,
-    },
-    /// The hyperbolic tangent.
-    Tanh,
-    /// `clip(x, -1, 1)`.
-    HardTanh,
-    /// `x` above 0, `slope * x` below, at most `max`.
-    Relu {
-        /// Slope below 0, not negative.
-        slope: f32,
-        /// Upper limit.
-        max: Option<f32>,
-    },
-}
-
-impl Function {
-    /// The function of one element; softmax, which needs all of them, gives `x`, whose order it keeps.
-    #[must_use]
-    pub fn apply(self, x: f32) -> f32 {
-        match self {
-            Self::Softmax | Self::LogSoftmax => x,
-            Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            Self::HardSigmoid { slope } => (slope * x + 0.5).clamp(0.0, 1.0),
-            Self::Tanh => x.tanh(),
-            Self::HardTanh => x.clamp(-1.0, 1.0),
-            Self::Relu { slope, max } => {
-                let y = if x >= 0.0 { x } else { slope * x };
-                max.map_or(y, |max| y.min(max))
-            }
-        }
-    }
-
-    /// Whether larger inputs give strictly larger outputs, so that an argmax may read the input instead.
-    #[must_use]
-    pub fn keeps_order(self) -> bool {
-        matches!(self, Self::Softmax | Self::LogSoftmax | Self::Sigmoid | Self::Tanh)
     }
 }

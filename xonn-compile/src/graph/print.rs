@@ -49,6 +49,7 @@ fn details(op: &LayerOp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, ", epsilon {}, gamma < 0: {falling}, = 0: {constant}", norm.epsilon)
         }
         LayerOp::Rescale { scale, offset } => write!(f, ", x * {scale} + {offset}"),
+        LayerOp::Divide { by } => write!(f, ", x / {by}"),
         LayerOp::Quantize(quantizer) => write!(f, ", {quantizer:?}"),
         LayerOp::Function(function) => write!(f, ", {function:?}"),
         _ => Ok(()),

@@ -15,7 +15,7 @@
 //! Kernels are saved as latent floats, so a kernel's quantiser is always applied; it changes nothing on a kernel that
 //! was saved quantised.
 
-use super::Array;
+use super::{Array, Steps};
 
 /// Maps real numbers to two (or with [`Quantizer::Ternary`] three) values.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -84,6 +84,24 @@ pub enum Quantizer {
         /// The edge.
         at: f32,
     },
+    /// Several values, element by element.
+    Steps(Steps),
+    /// `2 * round((tanh(x) / (2 * max|tanh|) + 0.5) * levels) / levels - 1`: DoReFa's weights of several
+    /// bits.
+    DoReFaWeights {
+        /// Steps from -1 to 1.
+        levels: u32,
+    },
+    /// [`Quantizer::MagnitudeAwareSign`] of weights clipped to -1 and 1: larq zoo's `xnor_weight_scale`.
+    ClippedMagnitudeAwareSign,
+    /// QKeras `quantized_bits` with `alpha` `auto` or `auto_po2`: a scale fitted to the channel, see
+    /// [`Quantizer::kernel`].
+    FittedBits {
+        /// All bits, with the sign; at least 2.
+        bits: u32,
+        /// Whether the scale is rounded to a power of two.
+        power_of_two: bool,
+    },
     /// Leaves numbers as they are: larq's `NoOp`.
     Identity,
 }
@@ -109,7 +127,12 @@ impl Quantizer {
             Self::Ternary => two(x == 0.0, two(x > 0.0, -1.0, 1.0), 0.0),
             // sign(sign(x + t) + sign(x - t)), whose inner signs are 0 only on the thresholds.
             Self::TernaryAt { threshold } => two(x >= threshold, two(x <= -threshold, 0.0, -1.0), 1.0),
-            Self::TernaryWeight | Self::FittedTernary { .. } => x,
+            Self::TernaryWeight
+            | Self::FittedTernary { .. }
+            | Self::FittedBits { .. }
+            | Self::DoReFaWeights { .. } => x,
+            Self::ClippedMagnitudeAwareSign => two(x >= 0.0, -1.0, 1.0),
+            Self::Steps(steps) => steps.apply(x),
             Self::ScaledTernary { threshold, scale } => scale * Self::TernaryAt { threshold }.apply(x),
             Self::From { at } => two(x >= at, -1.0, 1.0),
             Self::Above { at } => two(x > at, -1.0, 1.0),
@@ -136,13 +159,32 @@ impl Quantizer {
     /// Whether the quantiser may stand on activations.
     #[must_use]
     pub fn is_for_activations(self) -> bool {
-        self.values().is_some() || self == Self::Identity
+        self.values().is_some() || matches!(self, Self::Identity | Self::Steps(_))
     }
 
     /// Whether kernels get a scale that depends on the weights.
     #[must_use]
     pub fn scales_by_weights(self) -> bool {
-        matches!(self, Self::MagnitudeAwareSign | Self::FittedSign { .. } | Self::FittedTernary { .. })
+        matches!(
+            self,
+            Self::MagnitudeAwareSign
+                | Self::ClippedMagnitudeAwareSign
+                | Self::FittedSign { .. }
+                | Self::FittedTernary { .. }
+                | Self::FittedBits { .. }
+        )
+    }
+
+    /// A quantised bias, or a norm's quantised weight: as the library computes it, with its rounding.
+    #[must_use]
+    pub fn constant(self, array: &Array) -> Array {
+        match self {
+            Self::Steps(steps) => {
+                let data = array.data.iter().map(|&w| steps.of_weight(w)).collect();
+                Array { shape: array.shape.clone(), data }
+            }
+            other => other.kernel(array),
+        }
     }
 
     /// The quantised kernel; its last axis is the output channel.
@@ -158,9 +200,24 @@ impl Quantizer {
             signs.map(|(i, &w)| if w >= 0.0 { scales[i % channels] } else { -scales[i % channels] }).collect()
         };
         let data = match self {
-            Self::MagnitudeAwareSign => per_channel(&|w| {
-                (w.iter().map(|w| f64::from(w.abs())).sum::<f64>() / f64::from(count)) as f32
-            }),
+            Self::MagnitudeAwareSign | Self::ClippedMagnitudeAwareSign => {
+                let most = if self == Self::MagnitudeAwareSign { f32::MAX } else { 1.0 };
+                per_channel(&|w| {
+                    (w.iter().map(|w| f64::from(w.abs().min(most))).sum::<f64>() / f64::from(count)) as f32
+                })
+            }
+            Self::DoReFaWeights { levels } => {
+                let limit = kernel.data.iter().fold(0.0f32, |m, w| m.max(w.tanh().abs()));
+                let n = levels as f32;
+                let share = |w: f32| if limit > 0.0 { w.tanh() / (2.0 * limit) + 0.5 } else { 0.5 };
+                let rounded = |w: f32| (share(w).clamp(0.0, 1.0) * n).round_ties_even() / n;
+                kernel.data.iter().map(|&w| 2.0 * rounded(w) - 1.0).collect()
+            }
+            Self::FittedBits { bits, power_of_two } => {
+                let fitted: Vec<Vec<f32>> =
+                    (0..channels).map(|c| fitted_bits(&channel(c), bits, power_of_two)).collect();
+                (0..kernel.data.len()).map(|i| fitted[i % channels][i / channels]).collect()
+            }
             Self::FittedSign { power_of_two } => per_channel(&|w| fitted_scale(w, power_of_two)),
             Self::DoReFaWeight => {
                 let limit = kernel.data.iter().fold(0.0f32, |m, w| m.max(w.tanh().abs()));
@@ -196,6 +253,31 @@ fn fitted_scale(w: &[f32], power_of_two: bool) -> f32 {
 /// QKeras's power of two; 1e-7 is Keras's epsilon.
 fn nearest_power_of_two(scale: f32) -> f32 {
     (scale + 1e-7).log2().round_ties_even().exp2()
+}
+
+/// QKeras's kernel of several bits of one channel: digits up to `2^(bits - 1) - 1` times a scale.
+fn fitted_bits(w: &[f32], bits: u32, power_of_two: bool) -> Vec<f32> {
+    let most = (f64::from(bits - 1).exp2() - 1.0) as f32;
+    let mut scale = w.iter().fold(0.0f32, |most, w| most.max(w.abs())) / most;
+    let digits = |scale: f32| -> Vec<f32> {
+        let digit =
+            |w: f32| if w == 0.0 { 0.0 } else { w.signum() * (w.abs() / scale + 0.5).floor().min(most) };
+        w.iter().map(|&w| digit(w)).collect()
+    };
+    if !power_of_two {
+        return digits(scale).into_iter().map(|digit| scale * digit).collect();
+    }
+    scale = nearest_power_of_two(scale);
+    let mut found = digits(scale);
+    for _ in 0..5 {
+        found = digits(scale);
+        let mean = |of: &dyn Fn((&f32, &f32)) -> f64| {
+            (w.iter().zip(&found).map(of).sum::<f64>() / w.len().max(1) as f64) as f32
+        };
+        let (fit, share) = (mean(&|(w, d)| f64::from(w * d)), mean(&|(_, d)| f64::from(d * d)));
+        scale = nearest_power_of_two(fit / (share + 1e-7));
+    }
+    found.into_iter().map(|digit| scale * digit).collect()
 }
 
 /// QKeras's ternary kernel of one channel: from `2/3 max|w|`, in turn the digits of a scale and the scale of the digits.

@@ -80,22 +80,39 @@ pub fn infer(layer: &Layer, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
             }
             axes.iter().map(|&axis| first[axis]).collect()
         }
+        LayerOp::PRelu { slope } => {
+            if slope.data.len() != 1 {
+                check_length(Some(slope), first.last().copied().unwrap_or(1), "slope")?;
+            }
+            first.to_vec()
+        }
+        LayerOp::Pick { source, shape } => {
+            let count = elements(first)?;
+            if source.len() != elements(shape)? || source.iter().any(|&i| i >= count) {
+                return Err(format!("it picks {} elements of {count} for shape {shape:?}", source.len()));
+            }
+            shape.clone()
+        }
         LayerOp::Pad2d { border, .. } => {
             let image = image(first)?;
             vec![image[0] + border[0][0] + border[0][1], image[1] + border[1][0] + border[1][1], image[2]]
         }
-        LayerOp::Add => match inputs.iter().find(|shape| **shape != first) {
-            Some(other) => {
-                return Err(format!(
-                    "it adds tensors of shapes {first:?} and {other:?}, expected equal shapes"
-                ));
+        LayerOp::Add | LayerOp::Multiply | LayerOp::Maximum => {
+            match inputs.iter().find(|shape| **shape != first) {
+                Some(other) => {
+                    return Err(format!(
+                        "it joins tensors of shapes {first:?} and {other:?}, expected equal shapes"
+                    ));
+                }
+                None => first.to_vec(),
             }
-            None => first.to_vec(),
-        },
-        LayerOp::Concatenate => concatenate(inputs)?,
-        LayerOp::Rescale { .. } | LayerOp::Quantize(_) | LayerOp::Function(_) | LayerOp::NoOp => {
-            first.to_vec()
         }
+        LayerOp::Concatenate => concatenate(inputs)?,
+        LayerOp::Rescale { .. }
+        | LayerOp::Divide { .. }
+        | LayerOp::Quantize(_)
+        | LayerOp::Function(_)
+        | LayerOp::NoOp => first.to_vec(),
     };
     elements(&shape)?;
     Ok(shape)

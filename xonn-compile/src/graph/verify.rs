@@ -1,7 +1,7 @@
 //! What must hold of every layer graph; run after each pass in tests.
 //!
 //! - The graph has no cycle, and its output is one of its nodes.
-//! - Inputs read nothing; `Add` and `Concatenate` read at least one tensor, every other layer exactly one.
+//! - Inputs read nothing; `Add` and what else joins read at least one tensor, every other layer exactly one.
 //! - The inputs of a layer are numbered 0, 1, ... without a gap.
 //! - Weights have as many elements as their shapes say and are finite; variances are not negative.
 
@@ -61,9 +61,9 @@ impl LayerGraph {
                 self.graph.edges_directed(node, Direction::Incoming).map(|edge| *edge.weight()).collect();
             positions.sort_unstable();
             let in_order = positions.iter().enumerate().all(|(i, &position)| i == position);
-            let (fits, expected) = match layer.op {
+            let (fits, expected) = match &layer.op {
                 LayerOp::Input { .. } => (positions.is_empty(), "0"),
-                LayerOp::Add | LayerOp::Concatenate => (!positions.is_empty(), "at least 1"),
+                op if op.joins() => (!positions.is_empty(), "at least 1"),
                 _ => (positions.len() == 1, "1"),
             };
             if !fits || !in_order {
@@ -97,6 +97,7 @@ fn weights(op: &LayerOp) -> Vec<(&'static str, &Array)> {
             ("variance", Some(&norm.variance)),
         ],
         LayerOp::Normalize { mean, deviation } => vec![("mean", Some(mean)), ("deviation", Some(deviation))],
+        LayerOp::PRelu { slope } => vec![("slope", Some(slope))],
         _ => Vec::new(),
     };
     pairs.into_iter().filter_map(|(name, array)| Some((name, array?))).collect()

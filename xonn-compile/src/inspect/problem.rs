@@ -30,7 +30,7 @@ pub struct Problem {
 pub enum Stage {
     /// Reading the Keras file. All problems of this stage are found at once.
     Read,
-    /// Turning it into integers. The first problem of this stage ends it.
+    /// Turning it into integers. All problems of layers are found at once.
     Compile,
     /// Turning integers into gates. The first problem of this stage ends it.
     Lower,
@@ -43,12 +43,15 @@ impl Problem {
         error.refusals().iter().map(Self::of_refusal).collect()
     }
 
-    /// The problem that kept a model from becoming integers.
+    /// The problems that kept a model from becoming integers.
     #[must_use]
-    pub fn of_passes(error: &PassError) -> Self {
+    pub fn of_passes(error: &PassError) -> Vec<Self> {
         match error {
-            PassError::Layer { layer, reason } => Self::of_text(Stage::Compile, layer, reason),
-            other => Self::of_text(Stage::Compile, "", &other.to_string()),
+            PassError::Layer { layer, reason } => vec![Self::of_text(Stage::Compile, layer, reason)],
+            PassError::Layers { problems } => {
+                problems.iter().map(|(layer, reason)| Self::of_text(Stage::Compile, layer, reason)).collect()
+            }
+            other => vec![Self::of_text(Stage::Compile, "", &other.to_string())],
         }
     }
 

@@ -81,6 +81,7 @@ impl IntegerNetwork {
                     let inputs: Vec<&[i64]> = node.inputs.iter().map(|&i| tensors[i].as_slice()).collect();
                     (0..read.len()).map(|i| inputs.iter().map(|x| x[i]).sum()).collect()
                 }
+                Op::Product => (0..read.len()).map(|i| read[i] * tensors[node.inputs[1]][i]).collect(),
                 Op::Concatenate => {
                     let inputs: Vec<(&[i64], usize)> = node
                         .inputs

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::KerasError;
-use super::inbound::{self, RawCall, RawRef};
+use super::inbound::{self, Arguments, RawCall, RawRef};
 use super::quantizer::CustomNames;
 
 /// Most layers of a model, and most calls of layers.
@@ -25,6 +25,8 @@ pub struct ModelConfig {
     pub inputs: Vec<usize>,
     /// The tensors that the model returns.
     pub outputs: Vec<TensorRef>,
+    /// The class of a user's own that the model is, if it is no plain Sequential or Functional.
+    pub own_class: Option<String>,
 }
 
 /// A layer as configured.
@@ -40,6 +42,8 @@ pub struct LayerConfig {
     pub module: Option<String>,
     /// Layer name.
     pub name: String,
+    /// The class around it that changes nothing, such as `TimeDistributed`.
+    pub wrapper: Option<String>,
     /// The `config` object.
     pub config: Value,
     /// Its calls.
@@ -53,7 +57,9 @@ pub struct LayerConfig {
 pub struct Call {
     /// The tensors read.
     pub reads: Vec<TensorRef>,
-    /// Arguments that are no tensors but mean something, as text; such calls are refused.
+    /// All arguments, for functions that are called outside of layers.
+    pub arguments: Arguments,
+    /// Arguments that are no tensors but mean something, as text; such calls of layers are refused.
     pub extra: Option<String>,
 }
 
@@ -82,6 +88,12 @@ pub fn parse(json: &Value, file: &str, custom: &CustomNames) -> Result<ModelConf
 #[must_use]
 pub fn is_model(class: &str) -> bool {
     matches!(class, "Sequential" | "Functional" | "Model")
+}
+
+/// Whether a configuration holds the layers of a model: that of a subclass of Keras's models.
+fn holds_layers(config: &Value) -> bool {
+    let first = config["layers"].as_array().and_then(|layers| layers.first());
+    first.is_some_and(|layer| layer["class_name"].is_string())
 }
 
 impl LayerConfig {
@@ -176,11 +188,21 @@ impl Parser<'_> {
 
     fn model(&self, json: &Value, what: &str) -> Result<ModelConfig, KerasError> {
         let class = json["class_name"].as_str().unwrap_or_default();
+        let config = &json["config"];
         match class {
-            "Sequential" => self.sequential(&json["config"]),
-            "Functional" | "Model" => self.functional(&json["config"]),
+            "Sequential" => self.sequential(config),
+            "Functional" | "Model" => self.functional(config),
+            // Subclasses that were made from inputs and outputs are saved with their whole graph.
+            _ if holds_layers(config) => {
+                let own_class = Some(class.to_owned());
+                let functional = config.get("input_layers").is_some();
+                let model = if functional { self.functional(config) } else { self.sequential(config) }?;
+                Ok(ModelConfig { own_class, ..model })
+            }
             _ => Err(self.error(format!(
-                "{what} is of class {class:?}, expected Sequential or Functional; rebuild it with the functional API"
+                "{what} is of class {class:?}, whose file holds no layers: what it computes is in its \
+                 call(), in Python; expected Sequential or Functional, or a subclass made from its inputs \
+                 and outputs, as by super().__init__(inputs, outputs)"
             ))),
         }
     }
@@ -188,6 +210,9 @@ impl Parser<'_> {
     fn layer(&self, json: &Value, position: usize) -> Result<LayerConfig, KerasError> {
         let class = json["class_name"].as_str();
         let class = class.ok_or_else(|| self.error(format!("layer {position} has no class_name")))?;
+        if let Some(wrapped) = self.wrapped(class, json, position)? {
+            return Ok(wrapped);
+        }
         let mut config = json["config"].clone();
         let name = json["name"].as_str().or_else(|| config["name"].as_str());
         let name =
@@ -198,15 +223,59 @@ impl Parser<'_> {
         let registered = registered.map(str::to_owned);
         let class = class.rsplit('>').next().unwrap_or(class).to_owned();
         let module = json["module"].as_str().map(str::to_owned);
-        let nested = match is_model(&class) {
+        let nested = match is_model(&class) || holds_layers(&config) {
             true => Some(Box::new(self.model(json, &format!("layer {name:?}"))?)),
             false => None,
         };
-        let meaning =
-            registered.as_ref().and_then(|name| self.custom.get(name)).or_else(|| self.custom.get(&class));
+        // Code in a Lambda has no name but the layer's.
+        let by_layer = || self.custom.get(&name).filter(|_| class == "Lambda");
+        let by_name = registered.as_ref().and_then(|name| self.custom.get(name));
+        let meaning = by_name.or_else(by_layer).or_else(|| self.custom.get(&class));
         let kind = meaning.map_or(class.as_str(), |meaning| layer_with_quantizer(meaning, &mut config));
         let kind = kind.to_owned();
-        Ok(LayerConfig { class, kind, registered, module, name, config, calls: vec![], nested })
+        Ok(LayerConfig {
+            class,
+            kind,
+            registered,
+            module,
+            name,
+            wrapper: None,
+            config,
+            calls: vec![],
+            nested,
+        })
+    }
+
+    /// The layer inside of a `TimeDistributed`, if it works on the last axis and so is the same without it.
+    fn wrapped(&self, class: &str, json: &Value, position: usize) -> Result<Option<LayerConfig>, KerasError> {
+        let inner = &json["config"]["layer"];
+        if class != "TimeDistributed" || !inner.is_object() || inner["class_name"] == "TimeDistributed" {
+            return Ok(None);
+        }
+        let layer = self.layer(inner, position)?;
+        let kind = layer.kind.as_str();
+        let of_last_axis = kind.ends_with("Dense")
+            || kind.ends_with("Activation")
+            || kind.ends_with("Dropout")
+            || matches!(kind, "BatchNormalization" | "ReLU" | "LeakyReLU" | "ELU" | "Softmax" | "Rescaling")
+            || matches!(
+                kind,
+                "SteSign" | "ApproxSign" | "SwishSign" | "ste_sign" | "approx_sign" | "swish_sign"
+            );
+        let name = json["name"].as_str().or_else(|| json["config"]["name"].as_str());
+        let Some(name) = name.filter(|_| of_last_axis && layer.nested.is_none()) else { return Ok(None) };
+        let mut layer = LayerConfig { name: name.to_owned(), wrapper: Some(class.to_owned()), ..layer };
+        // The axis of a batch of steps is one further in the whole tensor.
+        if let Some(axis) = layer.config.get_mut("axis") {
+            let one = axis.as_array().and_then(|list| list.first()).unwrap_or(axis).as_i64();
+            if let Some(place) = one.filter(|&place| place > 0) {
+                *axis = (place + 1).into();
+            }
+        }
+        if let Some(shape) = json["config"].get("batch_input_shape") {
+            layer.config["batch_input_shape"] = shape.clone();
+        }
+        Ok(Some(layer))
     }
 
     fn layers(&self, list: &Value) -> Result<Vec<LayerConfig>, KerasError> {
@@ -242,6 +311,7 @@ impl Parser<'_> {
                 registered: None,
                 module: None,
                 name: "input".into(),
+                wrapper: None,
                 config: serde_json::json!({ "batch_input_shape": shape }),
                 calls: vec![],
                 nested: None,
@@ -253,11 +323,11 @@ impl Parser<'_> {
         layers[first].calls = vec![Call::default()];
         for layer in (0..layers.len()).filter(|&i| i != first) {
             let read = order[order.len() - 1];
-            layers[layer].calls = vec![Call { reads: vec![read], extra: None }];
+            layers[layer].calls = vec![Call { reads: vec![read], ..Call::default() }];
             order.push(TensorRef { layer, call: 0, tensor: 0 });
         }
         let outputs = vec![order[order.len() - 1]];
-        Ok(ModelConfig { layers, order, inputs: vec![first], outputs })
+        Ok(ModelConfig { layers, order, inputs: vec![first], outputs, own_class: None })
     }
 
     fn functional(&self, config: &Value) -> Result<ModelConfig, KerasError> {
@@ -293,7 +363,7 @@ impl Parser<'_> {
             let of = format!("layer {:?}", layer.name);
             let resolved = raw.iter().map(|call| {
                 let reads = call.reads.iter().map(|r| resolve(r, &of)).collect::<Result<_, _>>()?;
-                Ok(Call { reads, extra: call.extra.clone() })
+                Ok(Call { reads, arguments: call.arguments.clone(), extra: call.extra.clone() })
             });
             calls.push(resolved.collect::<Result<_, KerasError>>()?);
         }
@@ -312,7 +382,7 @@ impl Parser<'_> {
             layer.calls = calls;
         }
         let order = self.order(&layers)?;
-        Ok(ModelConfig { layers, order, inputs, outputs })
+        Ok(ModelConfig { layers, order, inputs, outputs, own_class: None })
     }
 
     /// Puts all calls into topological order (Kahn), in time linear in their number.

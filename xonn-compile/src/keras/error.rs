@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::graph::LayerGraph;
+
 /// An attribute, layer, operation or weight that cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
@@ -111,6 +113,9 @@ pub enum KerasError {
         file: String,
         /// All of them.
         refusals: Vec<Refusal>,
+        /// The layers that none of them stands in front of, so that what keeps these from being compiled can
+        /// be told as well.
+        rest: Box<LayerGraph>,
     },
 }
 

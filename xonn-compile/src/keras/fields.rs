@@ -13,13 +13,17 @@ pub struct Fields<'a>(pub &'a Value);
 const MAX_NUMBER: u64 = 1 << 26;
 
 impl<'a> Fields<'a> {
+    /// The whole object, an array of NumPy's as its numbers.
+    pub fn value(self) -> &'a Value {
+        match self.0["class_name"].as_str() {
+            Some("__numpy__" | "__tensor__") => &self.0["config"]["value"],
+            _ => self.0,
+        }
+    }
+
     /// The field as it is, an array of NumPy's as its numbers; `null` if it is absent.
     pub fn get(self, key: &str) -> &'a Value {
-        let value = &self.0[key];
-        match value["class_name"].as_str() {
-            Some("__numpy__" | "__tensor__") => &value["config"]["value"],
-            _ => value,
-        }
+        Fields(&self.0[key]).value()
     }
 
     fn wrong(self, key: &str, expected: &str) -> String {
@@ -111,6 +115,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether the layer computes in float64.
+    pub fn is_float64(self) -> bool {
+        let dtype = self.get("dtype");
+        dtype.as_str().or_else(|| dtype["config"]["name"].as_str()) == Some("float64")
+    }
+
+    /// Whether it is a layer of Keras 3 with an int8 kernel, quantised from float32.
+    pub fn is_int8(self) -> bool {
+        let policy = &self.get("dtype")["config"];
+        policy["mode"] == "int8" && matches!(policy["source_name"].as_str(), None | Some("float32"))
+    }
+
     /// Whether the layer computes in float32, in which all cuts are found.
     pub fn check_dtype(self) -> Result<(), String> {
         let name = match self.get("dtype") {
@@ -119,7 +135,9 @@ impl<'a> Fields<'a> {
             policy => policy["config"]["name"].as_str(),
         };
         let found = match name {
-            Some("float32") => return Ok(()),
+            // Float64 is noted where it rounds (`rounds_in_float64`).
+            Some("float32" | "float64") => return Ok(()),
+            _ if self.is_int8() => return Ok(()),
             Some(name) => format!("{name:?}"),
             // A policy for each part of a layer, or one with integer kernels.
             None => brief(self.get("dtype")),

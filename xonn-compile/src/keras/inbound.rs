@@ -7,11 +7,26 @@
 
 use serde_json::Value;
 
+/// An argument of a call.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Argument {
+    /// The tensor of this place among those that the call reads.
+    Tensor(usize),
+    /// Anything else.
+    Value(Value),
+}
+
+/// Arguments in the order of the call, with the names of those that have one; tensors in lists stand by
+/// themselves.
+pub type Arguments = Vec<(Option<String>, Argument)>;
+
 /// A call as the file has it.
 #[derive(Clone, Default, Debug)]
 pub struct RawCall {
     /// The tensors among the arguments.
     pub reads: Vec<RawRef>,
+    /// All arguments, for functions that are called outside of layers.
+    pub arguments: Arguments,
     /// The other arguments, if any of them means something.
     pub extra: Option<String>,
 }
@@ -41,13 +56,20 @@ pub fn call(json: &Value) -> Result<RawCall, String> {
             let flat = list.first().is_some_and(Value::is_string);
             let tensors = if flat { std::slice::from_ref(json) } else { list.as_slice() };
             for tensor in tensors {
-                call.reads.push(history(tensor, true)?);
+                // A number in the place of a tensor: `1 - x`.
+                if tensor.get(0).and_then(Value::as_str) == Some("_CONSTANT_VALUE") {
+                    let constant = tensor.get(2).unwrap_or(&Value::Null);
+                    call.value(None, constant);
+                } else {
+                    call.tensor(None, history(tensor, true)?);
+                }
                 for (key, value) in tensor.get(3).and_then(Value::as_object).into_iter().flatten() {
-                    // Functions outside of layers (TFOpLambda) take further tensors by name.
-                    match history(value, true) {
-                        Ok(tensor) => call.reads.push(tensor),
-                        Err(_) => call.note(std::iter::once((Some(key.as_str()), value))),
+                    // Each tensor of a list repeats the arguments behind it.
+                    if call.arguments.iter().any(|(known, _)| known.as_ref() == Some(key)) {
+                        continue;
                     }
+                    // Functions outside of layers (TFOpLambda) take further tensors by name.
+                    call.keras2(key, value);
                 }
             }
         }
@@ -73,16 +95,44 @@ impl RawCall {
             Value::Object(object)
                 if object.get("class_name").and_then(Value::as_str) == Some("__keras_tensor__") =>
             {
-                self.reads.push(history(&arg["config"]["keras_history"], false)?);
+                self.tensor(key, history(&arg["config"]["keras_history"], false)?);
             }
             Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
                 for item in list {
                     self.argument(key, item)?;
                 }
             }
-            other => self.note(std::iter::once((key, other))),
+            // Functions of Keras 3 take their inputs by name in a dictionary.
+            Value::Object(object) if object.get("class_name").is_none() && object.values().any(is_tensor) => {
+                for item in object.values() {
+                    self.argument(key, item)?;
+                }
+            }
+            other => self.value(key, other),
         }
         Ok(())
+    }
+
+    /// An argument by name of Keras 2: a tensor, a list of tensors, or anything else.
+    fn keras2(&mut self, key: &str, value: &Value) {
+        let list = value.as_array().filter(|list| !list.is_empty());
+        let tensors = list
+            .and_then(|list| list.iter().map(|item| history(item, true).ok()).collect::<Option<Vec<_>>>());
+        match (history(value, true), tensors) {
+            (Ok(tensor), _) => self.tensor(Some(key), tensor),
+            (_, Some(tensors)) => tensors.into_iter().for_each(|tensor| self.tensor(Some(key), tensor)),
+            _ => self.value(Some(key), value),
+        }
+    }
+
+    fn tensor(&mut self, key: Option<&str>, tensor: RawRef) {
+        self.arguments.push((key.map(str::to_owned), Argument::Tensor(self.reads.len())));
+        self.reads.push(tensor);
+    }
+
+    fn value(&mut self, key: Option<&str>, value: &Value) {
+        self.arguments.push((key.map(str::to_owned), Argument::Value(value.clone())));
+        self.note(std::iter::once((key, value)));
     }
 
     /// Keeps arguments that change what a layer computes. `training` and `mask` are those of ordinary calls when they
@@ -98,7 +148,12 @@ impl RawCall {
     }
 }
 
-/// Reads `input_layers` or `output_layers`: a list of tensors, or one tensor.
+fn is_tensor(json: &Value) -> bool {
+    json["class_name"].as_str() == Some("__keras_tensor__")
+}
+
+/// Reads `input_layers` or `output_layers`: a list of tensors, one tensor, or a dictionary of tensors in the
+/// order of its names, as Keras flattens it.
 ///
 /// # Errors
 /// What is malformed.
@@ -106,9 +161,7 @@ pub fn tensors(json: &Value) -> Result<Vec<RawRef>, String> {
     match json {
         Value::Array(list) if list.first().is_some_and(Value::is_string) => Ok(vec![history(json, true)?]),
         Value::Array(list) => list.iter().map(|item| history(item, true)).collect(),
-        Value::Object(_) => {
-            Err("a dictionary, expected a list; save the model with lists of inputs and outputs".into())
-        }
+        Value::Object(named) => named.values().map(|item| history(item, true)).collect(),
         other => Err(format!("{}, expected a list", brief(other))),
     }
 }
@@ -163,6 +216,8 @@ mod tests {
     fn outputs_may_be_flat() {
         assert_eq!(tensors(&json!(["a", 0, 0])).unwrap().len(), 1);
         assert_eq!(tensors(&json!([["a", 0, 0], ["b", 0, 0]])).unwrap().len(), 2);
-        assert!(tensors(&json!({ "x": ["a", 0, 0] })).is_err());
+        let named = tensors(&json!({ "b": ["y", 0, 0], "a": ["x", 0, 0] })).unwrap();
+        assert_eq!(named.len(), 2);
+        assert!(tensors(&json!({ "x": 3 })).is_err());
     }
 }

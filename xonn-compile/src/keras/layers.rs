@@ -4,8 +4,12 @@
 //! `channels_first` stand between two transpositions, 1D layers between two reshapes, so that every operation sees
 //! `[height, width, channels]`.
 
+mod arithmetic;
 mod arrays;
 mod combine;
+mod crop;
+pub(super) mod expression;
+mod folded;
 mod linear;
 mod norm;
 mod operation;
@@ -21,11 +25,12 @@ use serde_json::Value;
 
 use super::config::{LayerConfig, ModelConfig, TensorRef};
 use super::fields::Fields;
+use super::functions;
 use super::inbound::brief;
 use super::quantizer::{self, Activation};
 use super::weights::{Weights, join};
 use super::{KerasError, ReadOptions, Refusal};
-use crate::graph::{Array, Function, LayerGraph, LayerOp, Quantizer, shape};
+use crate::graph::{Array, Function, LayerGraph, LayerOp, Quantizer, Steps, shape};
 
 /// Most operations of a graph; nested models that are called several times multiply.
 const MAX_NODES: usize = 1 << 15;
@@ -88,13 +93,30 @@ pub(super) fn build(
     match (builder.refusals.len(), builder.broken) {
         (0, _) => {}
         (1, Some(broken)) => return Err(broken),
-        _ => return Err(KerasError::Refused { file, refusals: builder.refusals }),
+        _ => {
+            let rest = Box::new(rest_of(builder.graph));
+            return Err(KerasError::Refused { file, refusals: builder.refusals, rest });
+        }
     }
     let mut graph = builder.graph;
+    graph.notes.extend(model.own_class.as_ref().map(|class| {
+        format!(
+            "the model is of your own class {class:?} and is taken as the graph of layers in its file; if \
+             its call() does more than run that graph, the circuit is not yours"
+        )
+    }));
     graph.output = output?;
     graph.retain_ancestors_of_output();
     graph.verify().map_err(|e| KerasError::Config { file: file.clone(), reason: e.to_string() })?;
     Ok(graph)
+}
+
+/// What does not depend on a refused layer: such layers, and those behind them, have no shape.
+fn rest_of(mut graph: LayerGraph) -> LayerGraph {
+    graph.graph.retain_nodes(|graph, node| !graph[node].shape.is_empty());
+    let LayerGraph { graph: nodes, inputs, .. } = &mut graph;
+    inputs.retain(|&input| nodes.contains_node(input));
+    graph
 }
 
 /// The output that the user named, or the only one.
@@ -233,17 +255,45 @@ impl Builder<'_> {
     fn layer_or_refusal(&mut self, layer: &Layer<'_>, call: usize) -> NodeIndex {
         let built = match survey::extra_argument(layer, call) {
             Some(reason) => Err(Trouble::Refused(reason)),
-            None => check_dtype(layer.config).map_err(Trouble::Refused).and_then(|()| self.layer(layer)),
+            None => {
+                check_dtype(layer.config).map_err(Trouble::Refused).and_then(|()| self.layer(layer, call))
+            }
         };
         match built {
-            Ok(node) => return node,
+            Ok(node) => {
+                self.note_float64(layer, node);
+                return node;
+            }
             Err(trouble) => self.note(layer, call, trouble),
         }
         // Without a shape, so that nothing behind it is blamed.
         self.graph.add(&layer.path, &layer.config.class, LayerOp::NoOp, &[])
     }
 
-    fn layer(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+    /// Says where float64 may round otherwise than float32, in which cuts are found: nowhere where elements
+    /// move only, and not in front of a sign alone.
+    fn note_float64(&mut self, layer: &Layer<'_>, node: NodeIndex) {
+        let exact = matches!(
+            self.graph.graph[node].op,
+            LayerOp::Input { .. }
+                | LayerOp::NoOp
+                | LayerOp::Reshape { .. }
+                | LayerOp::Transpose { .. }
+                | LayerOp::Pick { .. }
+                | LayerOp::Concatenate
+                | LayerOp::MaxPool2d(_)
+                | LayerOp::Quantize(Quantizer::Sign | Quantizer::Heaviside | Quantizer::Ternary)
+        );
+        if layer.fields().is_float64() && !exact {
+            self.graph.notes.push(format!(
+                "layer {:?} computes in float64, and its cuts are found in float32: predictions may differ \
+                 where a sum is within a rounding of float32 of a threshold",
+                layer.path
+            ));
+        }
+    }
+
+    fn layer(&mut self, layer: &Layer<'_>, call: usize) -> Built<NodeIndex> {
         let fields = layer.fields();
         // A class of the user's own may do anything, also under the name of a known one. BinaryNet's come from no library.
         let config = layer.config;
@@ -253,8 +303,13 @@ impl Builder<'_> {
             .into_iter()
             .flatten()
             .any(|n| custom.contains_key(n));
-        if own && !said && !config.class.starts_with("Binary") {
-            return Err(unsupported::unsupported_class(config).into());
+        if let Some(name) = operation::name(config).filter(|_| !said) {
+            return self.operation(layer, call, &name);
+        }
+        if !said && unsupported::is_of_binary_net(config) {
+            self.check_binary_net(layer)?;
+        } else if own && !said {
+            return Err(self.unsupported(layer).into());
         }
         match config.kind.as_str() {
             "InputLayer" => self.input(layer),
@@ -265,7 +320,9 @@ impl Builder<'_> {
             "DepthwiseConv2D" | "QuantDepthwiseConv2D" | "QDepthwiseConv2D" => self.depthwise_conv(layer, 2),
             "SeparableConv1D" | "QuantSeparableConv1D" | "QSeparableConv1D" => self.separable_conv(layer, 1),
             "SeparableConv2D" | "QuantSeparableConv2D" | "QSeparableConv2D" => self.separable_conv(layer, 2),
-            "BatchNormalization" => self.batch_norm(layer),
+            "BatchNormalization" | "SyncBatchNormalization" | "QBatchNormalization" => self.batch_norm(layer),
+            "QConv2DBatchnorm" => self.folded_conv(layer),
+            "QDepthwiseConv2DBatchnorm" => self.folded_depthwise_conv(layer),
             "Normalization" => self.normalization(layer),
             "Rescaling" => self.rescaling(layer),
             "Activation" | "QActivation" => {
@@ -273,8 +330,11 @@ impl Builder<'_> {
                 self.activation(layer, fields.get("activation"), read)
             }
             "Softmax" => self.softmax(layer),
-            "ReLU" => self.relu(layer),
-            "LeakyReLU" => self.leaky_relu(layer),
+            "ReLU" | "LeakyReLU" | "ELU" | "ThresholdedReLU" => {
+                let function = functions::by_class(&config.kind, &config.config)?;
+                self.push(layer, function.map_or(LayerOp::NoOp, LayerOp::Function))
+            }
+            "PReLU" => self.p_relu(layer),
             "MaxPooling1D" | "MaxPool1D" => self.pool(layer, 1, LayerOp::MaxPool2d),
             "MaxPooling2D" | "MaxPool2D" => self.pool(layer, 2, LayerOp::MaxPool2d),
             "AveragePooling1D" | "AvgPool1D" => self.pool(layer, 1, LayerOp::AveragePool2d),
@@ -300,7 +360,15 @@ impl Builder<'_> {
             "Flatten" => self.flatten(layer),
             "Reshape" => self.reshape(layer),
             "Permute" => self.permute(layer),
-            "Add" => self.push(layer, LayerOp::Add),
+            "Add" | "Subtract" | "Multiply" | "Maximum" | "Minimum" | "Average" => {
+                self.merge(layer, &config.kind)
+            }
+            "Cropping1D" => self.cropping(layer, 1),
+            "Cropping2D" => self.cropping(layer, 2),
+            "CenterCrop" => self.center_crop(layer),
+            "RepeatVector" => self.repeat_vector(layer),
+            "UpSampling1D" => self.up_sampling(layer, 1),
+            "UpSampling2D" => self.up_sampling(layer, 2),
             "Concatenate" => self.concatenate(layer),
             "Dropout"
             | "SpatialDropout1D"
@@ -318,16 +386,14 @@ impl Builder<'_> {
             | "RandomContrast"
             | "RandomBrightness"
             | "Identity" => self.push(layer, LayerOp::NoOp),
-            kind => match operation::activation(config).map_or_else(
-                || quantizer::layer(kind, &config.config, self.origin.keras),
-                |done| Ok(Some(done)),
-            )? {
+            kind if expression::is_expression(kind) => self.expression(layer),
+            kind => match quantizer::layer(kind, &config.config, self.origin.keras)? {
                 Some(activation) => {
+                    self.without_weights(layer)?;
                     let read = layer.only_read()?;
                     self.apply(layer, activation, read)
                 }
-                None if operation::is_sum(config) => self.push(layer, LayerOp::Add),
-                None => Err(unsupported::unsupported_class(config).into()),
+                None => Err(self.unsupported(layer).into()),
             },
         }
     }
@@ -366,9 +432,7 @@ impl Builder<'_> {
     /// Adds an operation that reads `reads`, with its shape.
     fn add(&mut self, layer: &Layer<'_>, op: LayerOp, reads: &[NodeIndex]) -> Built<NodeIndex> {
         let known = reads.iter().all(|&read| self.shape(read).is_some());
-        if let LayerOp::Add | LayerOp::Concatenate = op
-            && reads.is_empty()
-        {
+        if op.joins() && reads.is_empty() {
             return Err("it reads no tensors, expected at least 1".to_owned().into());
         }
         let of_integers = reads.iter().any(|read| self.integers.contains(read));
@@ -387,6 +451,7 @@ impl Builder<'_> {
             op,
             LayerOp::Reshape { .. }
                 | LayerOp::Transpose { .. }
+                | LayerOp::Pick { .. }
                 | LayerOp::Pad2d { .. }
                 | LayerOp::MaxPool2d(_)
                 | LayerOp::AveragePool2d(_)
@@ -408,7 +473,7 @@ impl Builder<'_> {
 
     /// Adds an operation that reads what the layer reads; all but joining ones read one tensor.
     fn push(&mut self, layer: &Layer<'_>, op: LayerOp) -> Built<NodeIndex> {
-        if !matches!(op, LayerOp::Add | LayerOp::Concatenate) {
+        if !op.joins() {
             layer.only_read()?;
         }
         self.add(layer, op, &layer.reads)
@@ -445,6 +510,37 @@ impl Builder<'_> {
         }
     }
 
+    /// A quantiser of several values: a sum of one threshold for each step.
+    fn steps(&mut self, layer: &Layer<'_>, steps: Steps, read: NodeIndex) -> Built<NodeIndex> {
+        let (lowest, edges) = steps.edges(MOST_VALUES - 1).ok_or_else(|| {
+            format!(
+                "its activation {steps:?} has more than {MOST_VALUES} values, and each costs a comparison; \
+                 expected at most 4 bits, better one or two"
+            )
+        })?;
+        let Some(&(_, highest)) = edges.last() else {
+            return Err(format!(
+                "its activation {steps:?} gives {lowest} whatever it reads, expected two values"
+            )
+            .into());
+        };
+        let values = std::iter::once(lowest).chain(edges.iter().map(|(_, value)| *value));
+        let heights: Vec<f32> = values.clone().zip(values.skip(1)).map(|(low, high)| high - low).collect();
+        let even = heights.iter().all(|&height| height == heights[0]);
+        let mut terms = Vec::with_capacity(edges.len());
+        for (&(edge, _), &height) in edges.iter().zip(&heights) {
+            let sign = self.add(layer, LayerOp::Quantize(Quantizer::From { at: edge }), &[read])?;
+            terms.push(match even {
+                true => sign,
+                false => self.add(layer, LayerOp::Rescale { scale: height / 2.0, offset: 0.0 }, &[sign])?,
+            });
+        }
+        let sum = if terms.len() == 1 { terms[0] } else { self.add(layer, LayerOp::Add, &terms)? };
+        // Signs are half a step below and above the middle.
+        let scale = if even { heights[0] / 2.0 } else { 1.0 };
+        self.add(layer, LayerOp::Rescale { scale, offset: (lowest + highest) / 2.0 }, &[sum])
+    }
+
     /// A quantiser, in front of the moves of elements that it reads: these then stand between layers of images, where they
     /// cancel. One layer leaves two moves at most.
     fn quantized(&mut self, layer: &Layer<'_>, quantizer: Quantizer, read: NodeIndex) -> Built<NodeIndex> {
@@ -455,7 +551,10 @@ impl Builder<'_> {
             moves.push(op.clone());
             read = before;
         }
-        let mut made = self.add(layer, LayerOp::Quantize(quantizer), &[read])?;
+        let mut made = match quantizer {
+            Quantizer::Steps(steps) => self.steps(layer, steps, read)?,
+            quantizer => self.add(layer, LayerOp::Quantize(quantizer), &[read])?,
+        };
         for op in moves.into_iter().rev() {
             made = self.add(layer, op, &[made])?;
         }
@@ -463,9 +562,19 @@ impl Builder<'_> {
     }
 }
 
+/// Most values of a quantiser on activations: 4 bits. Each further one is a comparison more.
+const MOST_VALUES: usize = 16;
+
 /// Whether the layer computes in float32; an input may be of integers, which become float32 in the first layer.
 fn check_dtype(config: &LayerConfig) -> Result<(), String> {
     let fields = Fields(&config.config);
+    if fields.is_int8() && config.kind != "Dense" {
+        return Err(
+            "it was quantised to int8, which is read of Dense layers behind a sign only; save the model \
+             before model.quantize(\"int8\") is called"
+                .into(),
+        );
+    }
     if config.kind == "InputLayer" { fields.check_input_dtype() } else { fields.check_dtype() }
 }
 
@@ -583,6 +692,26 @@ mod tests {
                 let text = error.refusals().iter().map(|r| r.reason.clone()).collect::<String>();
                 assert!(text.contains("training=true"), "{text}");
             }
+        }
+    }
+
+    /// 200 * 2 is 144 in eight bits, but a division gives float32.
+    #[test]
+    fn integers_are_not_scaled_but_divided() {
+        let tensor = |name: &str| json!({ "class_name": "__keras_tensor__", "config": { "keras_history": [name, 0, 0] } });
+        for (class, dtype, refused) in
+            [("Multiply", "uint8", true), ("Multiply", "float32", false), ("TrueDivide", "uint8", false)]
+        {
+            let inbound = json!([{ "args": [tensor("a"), 2], "kwargs": {} }]);
+            let layers = json!([
+                { "class_name": "InputLayer", "name": "a", "inbound_nodes": [],
+                  "config": { "name": "a", "batch_shape": [null, 2], "dtype": dtype } },
+                { "class_name": class, "module": "keras.src.ops.numpy", "name": "f", "config": { "name": "f" },
+                  "inbound_nodes": inbound },
+            ]);
+            let model = json!({ "class_name": "Functional", "config": {
+                "layers": layers, "input_layers": [["a", 0, 0]], "output_layers": [["f", 0, 0]] } });
+            assert_eq!(graph_of(3, &model).is_err(), refused, "{class} {dtype}");
         }
     }
 

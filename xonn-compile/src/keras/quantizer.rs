@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::config::{is_of_a_library, is_of_own_package};
+use super::functions;
 use super::inbound::brief;
-use crate::graph::{Function, Quantizer};
+use crate::graph::{Function, Quantizer, Steps};
 
 /// What users say their own names mean: `{"my_sign": "ste_sign", "MyDense": "QuantDense"}`.
 pub type CustomNames = HashMap<String, String>;
@@ -54,7 +55,10 @@ pub fn activation(
     let named = named(json, of_qkeras)?;
     let Some(named) = named else { return Ok(Activation::Quantize(Quantizer::Identity)) };
     let meaning = meaning(&named, custom)?;
-    if let Some(function) = function(&meaning, keras) {
+    // A layer object, such as LeakyReLU(): that layer with its arguments.
+    let object =
+        (json.is_object() && meaning == named.short()).then(|| functions::by_class(&meaning, named.config));
+    if let Some(function) = object.transpose()?.flatten().or_else(|| functions::by_name(&meaning, keras)) {
         return Ok(Activation::Function(function));
     }
     on_activations(&meaning, named.config)?.ok_or_else(|| unknown("activation", &named, &meaning))
@@ -101,10 +105,16 @@ fn on_activations(name: &str, config: &Value) -> Result<Option<Activation>, Stri
 /// # Errors
 /// The reason if it is one that is refused.
 pub fn layer(class: &str, config: &Value, keras: u32) -> Result<Option<Activation>, String> {
-    if let Some(function) = function(class, keras) {
+    if let Some(function) = functions::by_name(class, keras) {
         return Ok(Some(Activation::Function(function)));
     }
     on_activations(class, config)
+}
+
+impl Named<'_> {
+    fn short(&self) -> &str {
+        self.name.rsplit('>').next().unwrap_or(self.name)
+    }
 }
 
 fn named(json: &Value, of_qkeras: bool) -> Result<Option<Named<'_>>, String> {
@@ -163,7 +173,16 @@ fn meaning(named: &Named<'_>, custom: &CustomNames) -> Result<String, String> {
 
 /// Names that only one library uses, so that a user's own registration under another package means the same.
 fn is_distinct(name: &str) -> bool {
-    matches!(name, "ste_sign" | "approx_sign" | "swish_sign" | "ste_heaviside" | "binary_tanh")
+    matches!(
+        name,
+        "ste_sign"
+            | "approx_sign"
+            | "swish_sign"
+            | "ste_heaviside"
+            | "binary_tanh"
+            | "magnitude_aware_sign_unclipped"
+            | "xnor_weight_scale"
+    )
 }
 
 fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
@@ -196,19 +215,6 @@ fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
 /// Keras's own activations that are not read.
 fn is_of_keras(name: &str) -> bool {
     let names = [
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "swish",
-        "mish",
-        "hard_silu",
-        "hard_swish",
-        "softplus",
-        "softsign",
-        "exponential",
-        "log_sigmoid",
         "hard_shrink",
         "soft_shrink",
         "tanh_shrink",
@@ -220,22 +226,6 @@ fn is_of_keras(name: &str) -> bool {
         "glu",
     ];
     names.contains(&name)
-}
-
-fn function(name: &str, keras: u32) -> Option<Function> {
-    Some(match name {
-        "softmax" => Function::Softmax,
-        "log_softmax" => Function::LogSoftmax,
-        "sigmoid" => Function::Sigmoid,
-        "hard_sigmoid" if keras >= 3 => Function::HardSigmoid { slope: 1.0 / 6.0 },
-        "hard_sigmoid" => Function::HardSigmoid { slope: 0.2 },
-        "tanh" => Function::Tanh,
-        "hard_tanh" | "HardTanh" => Function::HardTanh,
-        "relu" => Function::Relu { slope: 0.0, max: None },
-        "relu6" => Function::Relu { slope: 0.0, max: Some(6.0) },
-        "leaky_relu" => Function::Relu { slope: 0.2, max: None },
-        _ => return None,
-    })
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -275,7 +265,23 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
         "binary" | "stochastic_binary" => {
             qkeras::binary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
         }
-        "ternary" => qkeras::ternary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some),
+        "stochastic_ternary" | "ternary" => {
+            qkeras::ternary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
+        }
+        "quantized_bits" | "quantized_relu" | "quantized_po2" | "quantized_relu_po2" => {
+            qkeras::steps(base, &qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
+        }
+        // larq zoo's.
+        "magnitude_aware_sign_unclipped" => only(
+            Place::Kernel,
+            Quantizer::MagnitudeAwareSign,
+            "scales activations by the batch's mean, expected ste_sign on activations",
+        ),
+        "xnor_weight_scale" => only(
+            Place::Kernel,
+            Quantizer::ClippedMagnitudeAwareSign,
+            "scales activations by the batch's mean, expected ste_sign on activations",
+        ),
         "binary_tanh" | "binary_tanh_unit" => Ok(Some(Quantizer::BinaryTanh { h: 1.0 })),
         "sign" if place == Place::Activation => Ok(Some(Quantizer::Ternary)),
         _ => Ok(None),
@@ -305,10 +311,14 @@ fn ternary(config: &Value, place: Place) -> Result<Quantizer, String> {
 
 fn dorefa(config: &Value, place: Place) -> Result<Quantizer, String> {
     let bits = config["k_bit"].as_i64().unwrap_or(2);
-    if bits != 1 {
-        return Err(format!("DoReFa with {bits} bits, expected k_bit 1"));
-    }
+    let Some(levels) =
+        u32::try_from(bits).ok().filter(|bits| (1..=16).contains(bits)).map(|bits| (1 << bits) - 1)
+    else {
+        return Err(format!("DoReFa with {bits} bits, expected k_bit 1 to 16"));
+    };
     match (config["mode"].as_str().unwrap_or("activations"), place) {
+        ("weights", Place::Kernel) if bits > 1 => Ok(Quantizer::DoReFaWeights { levels }),
+        ("activations", Place::Activation) if bits > 1 => Ok(Quantizer::Steps(Steps::Unit { levels })),
         ("weights", Place::Kernel) => Ok(Quantizer::DoReFaWeight),
         ("activations", Place::Activation) => Ok(Quantizer::DoReFaActivation),
         (mode, _) => Err(format!(
@@ -356,7 +366,7 @@ mod tests {
             act(json!("hard_sigmoid")),
             Ok(Activation::Function(Function::HardSigmoid { slope: 0.2 }))
         );
-        assert!(act(json!("gelu")).unwrap_err().contains("\"gelu\""));
+        assert!(act(json!("sparsemax")).unwrap_err().contains("\"sparsemax\""));
         assert!(act(json!(3)).is_err());
     }
 
@@ -410,20 +420,26 @@ mod tests {
     /// What is a library's own is not to be called a sign.
     #[test]
     fn advice_knows_the_libraries() {
-        for (name, advice) in
-            [("elu", "use a sign"), ("quantized_bits(4)", "binary or ternary"), ("my_sign", "--custom")]
-        {
+        for (name, advice) in [
+            ("sparsemax", "use a sign"),
+            ("quantized_sigmoid(4)", "binary or ternary"),
+            ("my_sign", "--custom"),
+        ] {
             let said = act(json!(name)).unwrap_err();
             assert!(said.contains(advice) && said.contains("--custom") == (advice == "--custom"), "{said}");
         }
     }
 
     #[test]
-    fn dorefa_needs_one_bit_and_its_place() {
+    fn dorefa_needs_its_place() {
         let q = |bits: u32, mode: &str| json!({ "class_name": "DoReFa", "config": { "k_bit": bits, "mode": mode } });
         assert_eq!(kernel(&q(1, "weights"), &CustomNames::new(), false), Ok(Quantizer::DoReFaWeight));
         assert_eq!(act(q(1, "activations")), Ok(Activation::Quantize(Quantizer::DoReFaActivation)));
-        assert!(act(q(2, "activations")).unwrap_err().contains("2 bits"));
+        assert_eq!(
+            act(q(2, "activations")),
+            Ok(Activation::Quantize(Quantizer::Steps(Steps::Unit { levels: 3 })))
+        );
+        assert!(act(q(40, "activations")).unwrap_err().contains("40 bits"));
         assert!(act(q(1, "weights")).is_err());
     }
 }

@@ -27,7 +27,16 @@ fn roles(class: &str) -> &'static [&'static str] {
         "Dense" | "Conv1D" | "Conv2D" | "Convolution1D" | "Convolution2D" => &["kernel", "bias"],
         "DepthwiseConv1D" | "DepthwiseConv2D" => &["depthwise_kernel", "bias"],
         "SeparableConv1D" | "SeparableConv2D" => &["depthwise_kernel", "pointwise_kernel", "bias"],
-        "BatchNormalization" => &["gamma", "beta", "moving_mean", "moving_variance"],
+        "BatchNormalization" | "SyncBatchNormalization" => {
+            &["gamma", "beta", "moving_mean", "moving_variance"]
+        }
+        "Conv2DBatchnorm" => {
+            &["kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
+        }
+        "DepthwiseConv2DBatchnorm" => {
+            &["depthwise_kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
+        }
+        "PReLU" => &["alpha"],
         "Normalization" => &["mean", "variance", "count"],
         _ => &[],
     }
@@ -45,6 +54,11 @@ fn is_for(class: &str, wanted: &str, role: &str) -> bool {
 /// Whether a layer of this class owns weights that are read.
 fn is_weighted(layer: &LayerConfig) -> bool {
     layer.nested.is_some() || !roles(&layer.kind).is_empty()
+}
+
+/// The class that a layer's group is named after.
+fn class_of_group(layer: &LayerConfig) -> String {
+    snake_case(layer.wrapper.as_deref().unwrap_or(&layer.class))
 }
 
 impl Weights {
@@ -182,8 +196,40 @@ impl Weights {
         }
         let Some((root, groups)) = found else { return Ok(false) };
         let mut by_class: HashMap<String, Vec<&LayerConfig>> = HashMap::new();
-        for layer in model.layers.iter().filter(|layer| is_weighted(layer)) {
-            by_class.entry(snake_case(&layer.class)).or_default().push(layer);
+        for layer in model.layers.iter().filter(|layer| is_weighted(layer) || layer.wrapper.is_some()) {
+            by_class.entry(class_of_group(layer)).or_default().push(layer);
+        }
+        // Classes of the user's own may have weights, too, which must not be lost.
+        let mut others: HashMap<String, Vec<&LayerConfig>> = HashMap::new();
+        for layer in model
+            .layers
+            .iter()
+            .filter(|layer| !is_weighted(layer) && layer.wrapper.is_none() && layer.class != "InputLayer")
+        {
+            others.entry(class_of_group(layer)).or_default().push(layer);
+        }
+        for (class, layers) in others.into_iter().filter(|(class, _)| !by_class.contains_key(class)) {
+            let mut numbered: Vec<(u32, &String)> =
+                groups.iter().filter_map(|group| Some((suffix(group, &class)?, group))).collect();
+            numbered.sort();
+            let arrays: Vec<_> = numbered
+                .iter()
+                .map(|(_, group)| numbered_arrays(h5, &format!("{root}/{group}/vars")))
+                .collect::<Result<_, _>>()?;
+            if arrays.iter().all(Vec::is_empty) {
+                continue;
+            }
+            if arrays.len() != layers.len() {
+                return Err(config(format!(
+                    "{} layers of class {} are configured but {root} holds weights of {}",
+                    layers.len(),
+                    layers[0].class,
+                    arrays.len()
+                )));
+            }
+            for (layer, arrays) in layers.iter().zip(arrays) {
+                self.by_layer.insert(join(path, &layer.name), arrays);
+            }
         }
         for (class, layers) in by_class {
             // Keras 2 wrote "Model" into files whose objects are of class Functional.
@@ -210,10 +256,15 @@ impl Weights {
                     Some(nested) => {
                         self.numbered(h5, &group, nested, &path, file)?;
                     }
+                    None if layer.kind.ends_with("Batchnorm") => {
+                        self.by_layer.insert(path, with_batchnorm(h5, &group, layer)?);
+                    }
                     None => {
-                        let vars = format!("{group}/vars");
+                        let inner = if layer.wrapper.is_some() { "/layer" } else { "" };
+                        let vars = format!("{group}{inner}/vars");
+                        let is_own = |named: &String| *named == layer.name || layer.wrapper.is_some();
                         if let Some(named) =
-                            h5.string_attribute(&vars, "name")?.filter(|named| *named != layer.name)
+                            h5.string_attribute(&vars, "name")?.filter(|named| !is_own(named))
                         {
                             return Err(config(format!(
                                 "the weights in {vars} belong to layer {named:?}, expected {:?}",
@@ -279,6 +330,23 @@ fn numbered_arrays(h5: &impl Container, vars: &str) -> Result<Vec<(String, Array
     let mut numbers: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
     numbers.sort_unstable();
     numbers.iter().map(|i| Ok((i.to_string(), h5.array(&format!("{vars}/{i}"))?))).collect()
+}
+
+/// QKeras's convolutions with a BatchNorm keep its weights in a layer inside of them.
+fn with_batchnorm(
+    h5: &impl Container,
+    group: &str,
+    layer: &LayerConfig,
+) -> Result<Vec<(String, Array)>, KerasError> {
+    let outer = ["kernel", "depthwise_kernel", "bias", "iteration"];
+    let inner = ["gamma", "beta", "moving_mean", "moving_variance"];
+    let mut named = Vec::new();
+    for (vars, of) in [("vars", outer), ("batchnorm/vars", inner)] {
+        let roles = roles(&layer.kind).iter().filter(|role| of.contains(role) && has_role(layer, role));
+        let arrays = numbered_arrays(h5, &format!("{group}/{vars}"))?;
+        named.extend(roles.zip(arrays).map(|(role, (_, array))| ((*role).to_owned(), array)));
+    }
+    Ok(named)
 }
 
 /// `kernel` of `dense/kernel:0`.

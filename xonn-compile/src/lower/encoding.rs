@@ -50,6 +50,13 @@ pub(super) fn add(lowering: &mut Lowering<'_>, id: NodeId) -> Result<Tensor, Low
     Ok(elementwise(lowering, "add", &tensors, shape_of, &shape, encoding))
 }
 
+/// The product of the two tensors of bits that node `id` reads.
+pub(super) fn product(lowering: &mut Lowering<'_>, id: NodeId) -> Tensor {
+    let tensors = lowering.inputs_of(id);
+    let shape = lowering.network.nodes[id].shape.clone();
+    elementwise(lowering, "product", &tensors, Shape::Equal, &shape, Encoding::BIT)
+}
+
 /// The tensor that node `id` reads without its lowest bits: an addition of a public number at most.
 pub(super) fn truncate(lowering: &mut Lowering<'_>, id: NodeId, bits: usize) -> Tensor {
     let x = lowering.input_of(id);

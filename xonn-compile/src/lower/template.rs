@@ -39,6 +39,8 @@ pub(crate) enum Shape {
     /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`, without its `drop` lowest
     /// bits.
     Add { terms: Vec<Term>, constant: u64, drop: usize, out: usize },
+    /// Two bits: whether they are equal, the product of -1 and +1.
+    Equal,
     /// `n` numbers of `width` bits: the largest.
     Max { n: usize, width: usize, top_inverted: bool },
     /// `n` bits: their OR.
@@ -160,6 +162,12 @@ fn build(shape: &Shape) -> Netlist {
             add_constant(&mut columns, constant, out);
             let sum = columns.sum(out);
             b.finish(&[sum[drop..].to_vec()])
+        }
+        Shape::Equal => {
+            let (x, y) = (b.input(1), b.input(1));
+            let differ = b.xor(x[0], y[0]);
+            let equal = b.inv(differ);
+            b.finish(&[vec![equal]])
         }
         Shape::Max { n, width, top_inverted } => {
             let numbers: Vec<Vec<WireId>> = (0..n).map(|_| b.input(width)).collect();

@@ -1,9 +1,11 @@
 //! A head with BatchNorm: real scores `a_c * y_c + b_c` become integers of a public width with the same order.
 //!
-//! With `unit = max |a| / A` and `A = 2^(bits - 1) - 1`, the scale of class `c` is `round(a_c / unit)` and its offset
-//! `round((b_c - max b) / unit)`: a common factor and a common summand do not change which class is largest. Offsets are at
-//! most 0; one below `-(2 A Y + 1)`, `Y` the largest `|y|`, belongs to a class that can never be largest and is set to
-//! that. So scores lie in `-(3 A Y + 1) ..= A Y`, whatever the weights are, and the width of a score is public.
+//! With `A = 2^(bits - 1) - 1` and `unit = max |a| / A`, rounded up to a power of two, the scale of class `c`
+//! is
+//! `round(a_c / unit)` and its offset `round((b_c - max b) / unit)`: a common factor and a common summand do
+//! not change which class is largest. Offsets are at most 0; one below `-(2 A Y + 1)`, `Y` the largest `|y|`,
+//! belongs to a class that can never be largest and is set to that. So scores lie in `-(3 A Y + 1) ..= A Y`,
+//! whatever the weights are, and the width of a score is public.
 
 use super::float_fn::FloatFn;
 use crate::integer::{Op, Range};
@@ -57,7 +59,8 @@ pub(super) fn fold(
     let spread = lines.iter().map(|(_, b)| top - b).fold(0.0, f64::max);
     // With all slopes 0 only the offsets count; any unit that keeps them apart will do.
     let unit = match (slope > 0.0, spread > 0.0) {
-        (true, _) => slope / largest_scale as f64,
+        // A power of two, so that scores which are multiples of one tie where they tie in float32.
+        (true, _) => (slope / largest_scale as f64).log2().ceil().exp2(),
         (false, true) => spread / span as f64,
         (false, false) => 1.0,
     };

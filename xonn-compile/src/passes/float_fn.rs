@@ -42,6 +42,8 @@ enum Step {
     Bias(Arc<Array>),
     Norm(BatchNorm),
     Rescale { scale: f32, offset: f32 },
+    Divide(f32),
+    PRelu(Arc<Array>),
     Normalize { mean: Arc<Array>, deviation: Arc<Array> },
     Function(Function),
 }
@@ -92,6 +94,56 @@ impl FloatFn {
         self.steps.push(Step::Rescale { scale, offset });
     }
 
+    /// Appends `x / by`.
+    pub fn divide(&mut self, by: f32) {
+        self.steps.push(Step::Divide(by));
+    }
+
+    /// Appends a `PReLU`, whose slopes may be negative.
+    pub fn p_relu(&mut self, slope: &Arc<Array>) {
+        self.push(Step::PRelu(Arc::clone(slope)));
+    }
+
+    /// What is computed before the only step that may fall and rise again, and where that step turns; an
+    /// error if there are several. Whether there is one is told by the architecture, so a `PReLU` counts
+    /// whatever its slopes are.
+    ///
+    /// # Errors
+    /// `()` if two steps turn, or one in front of a join.
+    #[expect(clippy::result_unit_err, reason = "who asks knows the layer and says it")]
+    pub fn turn(&self) -> Result<Option<(Self, f32)>, ()> {
+        let turns: Vec<(usize, f32)> =
+            self.steps.iter().enumerate().filter_map(|(at, step)| Some((at, step.turn()?))).collect();
+        if let Base::Joined { parts, .. } = &self.base
+            && parts.iter().any(|part| part.turn() != Ok(None))
+        {
+            return Err(());
+        }
+        match turns[..] {
+            [] => Ok(None),
+            [(at, turn)] => Ok(Some((Self { steps: self.steps[..at].to_vec(), ..self.clone() }, turn))),
+            _ => Err(()),
+        }
+    }
+
+    /// The function with the factor of each norm off by one rounding, as TensorFlow's own `rsqrt` may be;
+    /// `None` without a norm.
+    #[must_use]
+    pub fn nudged(&self, up: bool) -> Option<Self> {
+        let nudge = |x: f32| x * if up { 1.0 + f32::EPSILON } else { 1.0 - f32::EPSILON };
+        let mut other = self.clone();
+        let mut found = false;
+        for step in &mut other.steps {
+            if let Step::Norm(norm) = step {
+                let factors =
+                    (0..norm.mean.data.len()).map(|c| nudge(norm.gamma.as_ref().map_or(1.0, |g| g.data[c])));
+                norm.gamma = Some(Arc::new(Array::vector(factors.collect())));
+                found = true;
+            }
+        }
+        found.then_some(other)
+    }
+
     /// Appends `(x - mean) / deviation`.
     pub fn normalize(&mut self, mean: &Arc<Array>, deviation: &Arc<Array>) {
         self.push(Step::Normalize { mean: Arc::clone(mean), deviation: Arc::clone(deviation) });
@@ -128,7 +180,14 @@ impl FloatFn {
     /// Moves elements: element `i` was element `source[i]`.
     pub fn permute(&mut self, source: &[usize]) {
         if self.period() > 1 {
-            self.channels = Some(Arc::new(source.iter().map(|&i| self.channel(i)).collect()));
+            let mut channels: Vec<usize> = source.iter().map(|&i| self.channel(i)).collect();
+            // Crops and repetitions of whole rows of channels repeat as these do.
+            let period = self.period();
+            let repeats = |by: usize| channels.iter().enumerate().all(|(i, &c)| c == channels[i % by]);
+            if period < channels.len() && channels.len().is_multiple_of(period) && repeats(period) {
+                channels.truncate(period);
+            }
+            self.channels = Some(Arc::new(channels));
         }
     }
 
@@ -209,21 +268,24 @@ impl FloatFn {
     /// [`FloatFn::common_line`] if its numbers are the same for every model of this architecture.
     #[must_use]
     pub fn public_line(&self) -> Option<(f64, f64)> {
-        let steps = self.steps.iter().all(|step| matches!(step, Step::Rescale { .. }));
+        let steps = self.steps.iter().all(|step| matches!(step, Step::Rescale { .. } | Step::Divide(_)));
         if self.public && steps { self.common_line() } else { None }
     }
 
     /// Whether slopes and offsets are the same for every model of this architecture, whichever element they are of.
     #[must_use]
     pub fn has_public_lines(&self) -> bool {
-        let steps = self.steps.iter().all(|step| matches!(step, Step::Rescale { .. }));
+        let steps = self.steps.iter().all(|step| matches!(step, Step::Rescale { .. } | Step::Divide(_)));
         self.public && steps && matches!(self.base, Base::Line(_))
     }
 
     /// The slope if all channels share it and it is the same for every model of this architecture; offsets may differ.
     #[must_use]
     pub fn public_slope(&self) -> Option<f64> {
-        let steps = self.steps.iter().all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. }));
+        let steps = self
+            .steps
+            .iter()
+            .all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. } | Step::Divide(_)));
         let slope = match &self.base {
             _ if !steps => return None,
             Base::Line(line) if self.public => {
@@ -235,7 +297,11 @@ impl FloatFn {
                 Some(slope).filter(|&slope| parts.iter().all(|part| part.public_slope() == Some(slope)))?
             }
         };
-        let of = |step: &Step| if let Step::Rescale { scale, .. } = step { f64::from(*scale) } else { 1.0 };
+        let of = |step: &Step| match step {
+            Step::Rescale { scale, .. } => f64::from(*scale),
+            Step::Divide(by) => 1.0 / f64::from(*by),
+            _ => 1.0,
+        };
         Some(self.steps.iter().map(of).product::<f64>() * slope)
     }
 
@@ -243,7 +309,10 @@ impl FloatFn {
     #[must_use]
     pub fn common_slope(&self) -> Option<f64> {
         let base = matches!(&self.base, Base::Line(line) if line.len() == 1);
-        let steps = self.steps.iter().all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. }));
+        let steps = self
+            .steps
+            .iter()
+            .all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. } | Step::Divide(_)));
         if base && steps { self.as_line(0).map(|(slope, _)| slope) } else { None }
     }
 
@@ -251,9 +320,11 @@ impl FloatFn {
     #[must_use]
     pub fn rises(&self) -> bool {
         let steps = self.steps.iter().all(|step| match step {
-            Step::Norm(_) => false,
+            Step::Norm(_) | Step::PRelu(_) => false,
             Step::Rescale { scale, .. } => *scale > 0.0,
-            Step::Bias(_) | Step::Normalize { .. } | Step::Function(_) => true,
+            Step::Divide(by) => *by > 0.0,
+            Step::Function(function) => function.turn().is_none(),
+            Step::Bias(_) | Step::Normalize { .. } => true,
         });
         let base = match &self.base {
             Base::Line(line) => line.iter().all(|(scale, _)| *scale > 0.0),
@@ -330,7 +401,8 @@ impl Step {
             Self::Bias(bias) => bias.data.len(),
             Self::Norm(norm) => norm.mean.data.len(),
             Self::Normalize { mean, deviation } => mean.data.len().max(deviation.data.len()),
-            Self::Rescale { .. } | Self::Function(_) => 1,
+            Self::PRelu(slope) => slope.data.len(),
+            Self::Rescale { .. } | Self::Divide(_) | Self::Function(_) => 1,
         }
     }
 
@@ -341,6 +413,14 @@ impl Step {
             Self::Norm(norm) => norm.apply(channel % norm.mean.data.len(), x),
             Self::Rescale { scale, offset } => x * scale + offset,
             Self::Normalize { mean, deviation } => (x - of(mean)) / of(deviation),
+            Self::Divide(by) => x / by,
+            Self::PRelu(slope) => {
+                if x >= 0.0 {
+                    x
+                } else {
+                    of(slope) * x
+                }
+            }
             Self::Function(function) => function.apply(x),
         }
     }
@@ -352,7 +432,16 @@ impl Step {
             Self::Norm(norm) => Some(norm.line(channel % norm.mean.data.len())),
             Self::Rescale { scale, offset } => Some((f64::from(*scale), f64::from(*offset))),
             Self::Normalize { mean, deviation } => Some((1.0 / of(deviation), -of(mean) / of(deviation))),
-            Self::Function(_) => None,
+            Self::Divide(by) => Some((1.0 / f64::from(*by), 0.0)),
+            Self::PRelu(_) | Self::Function(_) => None,
+        }
+    }
+
+    fn turn(&self) -> Option<f32> {
+        match self {
+            Self::PRelu(_) => Some(0.0),
+            Self::Function(function) => function.turn(),
+            _ => None,
         }
     }
 }

@@ -13,16 +13,19 @@ mod fixed;
 mod join;
 mod kernel;
 mod linear;
+mod merge;
 mod pool;
+mod quantize;
+mod real;
 
 use petgraph::stable_graph::NodeIndex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::float_fn::FloatFn;
 use super::{InputOptions, Options, OutputMode, PassError, affine_head};
 use crate::graph::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Padding, Quantizer};
-use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Planes, Range};
+use crate::integer::{InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Planes, Range};
 use accuracy::{Accuracy, Typical};
 use bounds::Bounds;
 use fixed::{Stream, Streams};
@@ -94,6 +97,19 @@ const LEAST_WEIGHT_BITS: u32 = 16;
 /// Bits of a real weight in front of any number of signs.
 const MOST_WEIGHT_BITS: u32 = 22;
 
+/// Layers and what is wrong with them.
+type Problems = Vec<(String, String)>;
+
+/// The problems of single layers, without the head's.
+pub(super) fn problems_of_layers(graph: &LayerGraph, options: &Options) -> Vec<(String, String)> {
+    let used: Vec<NodeIndex> =
+        graph.inputs.iter().copied().filter(|&input| !graph.readers_of(input).is_empty()).collect();
+    let mut notes = Vec::new();
+    let Ok(spec) = input_spec(graph, &used, options, &mut notes) else { return Vec::new() };
+    let fold = Fold::new(Streams::default(), &mut notes, options);
+    fold.layers(graph, &used, &spec).map_or_else(|_| Vec::new(), |(_, problems, _)| problems)
+}
+
 /// How often the layers are looked at until all that joins a stream is known to fit; each attempt settles a stream.
 const MOST_ATTEMPTS: usize = 64;
 
@@ -104,61 +120,24 @@ fn attempt(
     (used, spec): (&[NodeIndex], &InputSpec),
     streams: Streams,
 ) -> Result<(IntegerNetwork, Streams), PassError> {
-    let mut fold = Fold {
-        nodes: Vec::new(),
-        bounds: Vec::new(),
-        slacks: Vec::new(),
-        values: HashMap::new(),
-        streams,
-        notes,
-        options,
-        own_units: false,
-        turned: 0.0,
-    };
-    if used.len() > 1 {
-        let layer = &graph.graph[used[0]];
-        fold.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
-    }
-    for node in graph.order()? {
-        if graph.graph[node].shape.is_empty() || (!used.contains(&node) && graph.inputs.contains(&node)) {
-            continue;
-        }
-        let layer = &graph.graph[node];
-        let value = match layer.op {
-            LayerOp::Input { .. } => {
-                let kind = Kind::Int(spec.range());
-                let f = FloatFn::line(vec![(spec.scale, -spec.scale * spec.zero as f64)]);
-                let (op, reads) = if used.len() == 1 {
-                    (Op::Input, vec![])
-                } else {
-                    // Its part of all inputs, in the order of the model's inputs.
-                    let elements = |input: &NodeIndex| graph.graph[*input].shape.iter().product::<usize>();
-                    let before = used.iter().take_while(|&&input| input != node).map(elements).sum::<usize>();
-                    (Op::Permute { source: (before..before + elements(&node)).collect() }, vec![0])
-                };
-                let id = fold.push(layer, op, &reads, layer.shape.clone(), kind);
-                let accuracy = Accuracy::all(of_input(spec));
-                Value { node: id, f, parity: None, shape: layer.shape.clone(), stream: None, accuracy }
-            }
-            // The client has done it.
-            LayerOp::Normalize { .. } if !spec.features.is_empty() && graph.inputs_of(node) == used => {
-                fold.values[&used[0]].clone()
-            }
-            _ => {
-                fold.own_units = is_normalised(graph, node);
-                let reads: Vec<Value> =
-                    graph.inputs_of(node).iter().map(|read| fold.values[read].clone()).collect();
-                fold.layer(layer, reads)
-                    .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?
-            }
-        };
-        fold.values.insert(node, value);
-    }
+    let fold = Fold::new(streams, notes, options);
+    let (mut fold, mut problems, doubtful) = fold.layers(graph, used, spec)?;
     let layer = &graph.graph[graph.output];
-    let output = fold
-        .head(options, layer, graph.output)
-        .map_err(|reason| PassError::Layer { layer: layer.name.clone(), reason })?;
-    Ok((IntegerNetwork { input: spec.clone(), nodes: fold.nodes, output }, fold.streams))
+    let output = match fold.head(options, layer, graph.output) {
+        Ok(output) => Some(output),
+        Err(reason) => {
+            if !doubtful.contains(&graph.output) {
+                problems.push((layer.name.clone(), reason));
+            }
+            None
+        }
+    };
+    match (output, problems.is_empty()) {
+        (Some(output), true) => {
+            Ok((IntegerNetwork { input: spec.clone(), nodes: fold.nodes, output }, fold.streams))
+        }
+        _ => Err(PassError::of_layers(problems)),
+    }
 }
 
 /// A real tensor: integers and what they stand for.
@@ -180,14 +159,13 @@ struct Value {
 }
 
 /// The client's numbers, taken as spread evenly over their range; standardised ones are.
-fn of_input(spec: &InputSpec) -> Typical {
-    if !spec.features.is_empty() {
-        return Typical::SIGN;
+fn of_input(spec: &InputSpec, lines: &[(f64, f64)]) -> Accuracy {
+    if spec.standardised {
+        return Accuracy::all(Typical::SIGN);
     }
     let Range { lo, hi } = spec.range();
-    let (width, middle) = ((hi - lo) as f64, (hi + lo) as f64 / 2.0);
-    let spread = width / 12f64.sqrt();
-    Typical { mean: middle, spread, error: 0.0 }.line((spec.scale, -spec.scale * spec.zero as f64))
+    let (mean, spread) = ((hi + lo) as f64 / 2.0, (hi - lo) as f64 / 12f64.sqrt());
+    Accuracy::each(lines.iter().map(|&line| Typical { mean, spread, error: 0.0 }.line(line)))
 }
 
 /// Whether all that reads a layer compares or normalises each of its channels by itself, so that each may have a unit of its
@@ -201,6 +179,7 @@ fn is_normalised(graph: &LayerGraph, node: NodeIndex) -> bool {
             LayerOp::NoOp
             | LayerOp::Function(_)
             | LayerOp::Rescale { .. }
+            | LayerOp::Divide { .. }
             | LayerOp::MaxPool2d(_)
             | LayerOp::AveragePool2d(_) => is_normalised(graph, reader),
             _ => false,
@@ -273,6 +252,22 @@ struct Fold<'a> {
 /// Most bits by which a public range is taken to be wider than what is in it.
 const MOST_SLACK: u32 = 8;
 
+impl<'a> Fold<'a> {
+    fn new(streams: Streams, notes: &'a mut Vec<String>, options: &'a Options) -> Self {
+        Self {
+            nodes: Vec::new(),
+            bounds: Vec::new(),
+            slacks: Vec::new(),
+            values: HashMap::new(),
+            streams,
+            notes,
+            options,
+            own_units: false,
+            turned: 0.0,
+        }
+    }
+}
+
 impl Fold<'_> {
     fn push(&mut self, layer: &Layer, op: Op, reads: &[NodeId], shape: Vec<usize>, kind: Kind) -> NodeId {
         let read: Vec<(&Bounds, usize)> =
@@ -302,11 +297,100 @@ impl Fold<'_> {
         self.nodes[value.node].kind
     }
 
+    /// Folds all layers; gives what is wrong with single ones, and the nodes that depend on these.
+    fn layers(
+        mut self,
+        graph: &LayerGraph,
+        used: &[NodeIndex],
+        spec: &InputSpec,
+    ) -> Result<(Self, Problems, HashSet<NodeIndex>), PassError> {
+        if used.len() > 1 {
+            let layer = &graph.graph[used[0]];
+            self.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
+        }
+        let mut problems = Vec::new();
+        // What is computed from the stand-in of a refused layer, up to the next quantiser: nothing is said of
+        // it.
+        let mut doubtful = HashSet::new();
+        for node in graph.order()? {
+            if graph.graph[node].shape.is_empty() || (!used.contains(&node) && graph.inputs.contains(&node)) {
+                continue;
+            }
+            let layer = &graph.graph[node];
+            let inputs = graph.inputs_of(node);
+            let value = match layer.op {
+                LayerOp::Input { .. } => self.input(graph, layer, node, used, spec),
+                // The client has done it.
+                LayerOp::Normalize { .. } if spec.standardised && inputs == used => {
+                    self.values[&used[0]].clone()
+                }
+                _ => {
+                    let reads: Vec<Value> = inputs.iter().map(|read| self.values[read].clone()).collect();
+                    let in_doubt = inputs.iter().any(|read| doubtful.contains(read));
+                    if in_doubt && !matches!(layer.op, LayerOp::Quantize(_)) {
+                        doubtful.insert(node);
+                    }
+                    self.own_units = is_normalised(graph, node);
+                    let of_functions = reads.iter().any(|read| self.lines(read).is_err());
+                    self.layer(layer, reads).unwrap_or_else(|reason| {
+                        let better = of_functions.then(|| real::reads_a_function(graph, node)).flatten();
+                        if !in_doubt {
+                            problems.push((layer.name.clone(), better.unwrap_or(reason)));
+                        }
+                        doubtful.insert(node);
+                        self.stand_in(layer)
+                    })
+                }
+            };
+            self.values.insert(node, value);
+        }
+        Ok((self, problems, doubtful))
+    }
+
+    /// The client's numbers, or of several inputs their part of all of them, in the order of the model's
+    /// inputs.
+    fn input(
+        &mut self,
+        graph: &LayerGraph,
+        layer: &Layer,
+        node: NodeIndex,
+        used: &[NodeIndex],
+        spec: &InputSpec,
+    ) -> Value {
+        let kind = Kind::Int(spec.range());
+        let mut lines = spec.lines();
+        let (op, reads) = if used.len() == 1 {
+            (Op::Input, vec![])
+        } else {
+            let elements = |input: &NodeIndex| graph.graph[*input].shape.iter().product::<usize>();
+            let before = used.iter().take_while(|&&input| input != node).map(elements).sum::<usize>();
+            let own = before..before + elements(&node);
+            if lines.len() > 1 {
+                lines = own.clone().map(|i| lines[i % lines.len()]).collect();
+            }
+            (Op::Permute { source: own.collect() }, vec![0])
+        };
+        let id = self.push(layer, op, &reads, layer.shape.clone(), kind);
+        let accuracy = of_input(spec, &lines);
+        let (f, shape) = (FloatFn::line(lines), layer.shape.clone());
+        Value { node: id, f, parity: None, shape, stream: None, accuracy }
+    }
+
+    /// What stands for the tensor of a refused layer, so that the layers behind it are looked at as well.
+    fn stand_in(&mut self, layer: &Layer) -> Value {
+        let shape = layer.shape.clone();
+        let node = self.push(layer, Op::Input, &[], shape.clone(), Kind::Bit);
+        let accuracy = Accuracy::all(Typical::SIGN);
+        Value { node, f: FloatFn::default(), parity: Some(1), shape, stream: None, accuracy }
+    }
+
     fn layer(&mut self, layer: &Layer, mut reads: Vec<Value>) -> Result<Value, String> {
         let read = match (reads.len(), &layer.op) {
             (1, _) => reads.remove(0),
             (_, LayerOp::Add) => return self.add(layer, reads),
             (_, LayerOp::Concatenate) => return self.concatenate(layer, reads),
+            (_, LayerOp::Multiply) => return self.multiply(layer, reads),
+            (_, LayerOp::Maximum) => return self.maximum(layer, reads),
             (n, op) => return Err(format!("{} of {n} tensors, expected 1", op.name())),
         };
         let mut value = read;
@@ -342,10 +426,16 @@ impl Fold<'_> {
                     "a softmax inside of the network has no integer form, expected one at the end".into()
                 );
             }
-            LayerOp::Function(function) => value.f.function(*function),
+            LayerOp::Function(function) => self.function(&mut value, *function),
+            LayerOp::PRelu { slope } => self.p_relu(&mut value, slope),
+            LayerOp::Divide { by } => {
+                value.accuracy = value.accuracy.map(1, 1, |_, x| x.line((1.0 / f64::from(*by), 0.0)));
+                value.f.divide(*by);
+            }
             LayerOp::NoOp => {}
-            LayerOp::Add => {} // of one tensor
-            LayerOp::Concatenate => {}
+            op if op.joins() => {} // of one tensor
+            LayerOp::Add | LayerOp::Multiply | LayerOp::Maximum | LayerOp::Concatenate => {}
+            LayerOp::Pick { source, .. } => return Ok(self.permute(layer, value, source.to_vec())),
             LayerOp::Reshape { .. } => {
                 let elements = layer.shape.iter().product();
                 return Ok(self.permute(layer, value, (0..elements).collect()));
@@ -359,7 +449,7 @@ impl Fold<'_> {
             }
             LayerOp::Input { .. } => return Err("an input reads nothing".into()),
         }
-        if !matches!(layer.op, LayerOp::NoOp | LayerOp::Add | LayerOp::Concatenate) {
+        if layer.op != LayerOp::NoOp && !layer.op.joins() {
             value.stream = None;
         }
         Ok(value)
@@ -382,7 +472,8 @@ impl Fold<'_> {
     }
 
     fn permute(&mut self, layer: &Layer, mut value: Value, source: Vec<usize>) -> Value {
-        if source.iter().enumerate().any(|(i, &s)| i != s) {
+        let all = value.shape.iter().product::<usize>();
+        if source.len() != all || source.iter().enumerate().any(|(i, &s)| i != s) {
             value.f.permute(&source);
             value.accuracy = value.accuracy.moved(&source);
             let kind = self.kind(&value);
@@ -402,76 +493,6 @@ impl Fold<'_> {
         self.push(layer, Op::Permute { source }, &[value.node], value.shape.clone(), kind)
     }
 
-    /// A quantiser: bits, and the line from bits to its two values.
-    fn quantize(&mut self, layer: &Layer, value: &Value, quantizer: Quantizer) -> Result<Value, String> {
-        let Some([low, high]) = quantizer.values() else {
-            return Err(format!("{quantizer:?} on activations, expected a quantiser with two values"));
-        };
-        let (low, high) = (f64::from(low), f64::from(high));
-        let f = FloatFn::line(vec![((high - low) / 2.0, (high + low) / 2.0)]);
-        let shape = self.nodes[value.node].shape.clone();
-        // The sign of +1 and -1 is itself.
-        let is_sign =
-            matches!(quantizer, Quantizer::Sign | Quantizer::Ternary | Quantizer::BinaryTanh { .. });
-        if self.kind(value) == Kind::Bit && value.f.is_identity() && is_sign {
-            return Ok(Value { f, parity: Some(1), ..value.clone() });
-        }
-        self.may_be_compared(value, quantizer)?;
-        let accuracy = Accuracy::all(Typical::SIGN.line(((high - low) / 2.0, (high + low) / 2.0)));
-        let range = self.kind(value).range();
-        let threshold = |fold: &mut Self, quantizer: Quantizer| -> Result<NodeId, String> {
-            let cuts = fold.cuts(value, range, &shape, quantizer)?;
-            Ok(fold.push(layer, Op::Threshold { cuts }, &[value.node], shape.clone(), Kind::Bit))
-        };
-        let three_valued = match quantizer {
-            Quantizer::TernaryAt { .. } => true,
-            Quantizer::Ternary => self.meets_zero(layer, value, range)?,
-            _ => false,
-        };
-        if three_valued {
-            // -1, 0 and +1 are half the sum of two signs.
-            let [upper, lower] = match quantizer {
-                Quantizer::TernaryAt { threshold } => {
-                    [Quantizer::From { at: threshold }, Quantizer::Above { at: -threshold }]
-                }
-                _ => [Quantizer::Above { at: 0.0 }, Quantizer::From { at: 0.0 }],
-            };
-            let bits = [threshold(self, upper)?, threshold(self, lower)?];
-            let kind = Kind::Int(Range { lo: -2, hi: 2 });
-            let node = self.push(layer, Op::Add, &bits, shape, kind);
-            let f = FloatFn::line(vec![(0.5, 0.0)]);
-            return Ok(Value {
-                node,
-                f,
-                parity: Some(0),
-                shape: value.shape.clone(),
-                stream: None,
-                accuracy,
-            });
-        }
-        let node = threshold(self, quantizer)?;
-        Ok(Value { node, f, parity: Some(1), shape: value.shape.clone(), stream: None, accuracy })
-    }
-
-    /// Whether a sum can be met where the float layer gives exactly 0.
-    fn meets_zero(&mut self, layer: &Layer, value: &Value, range: Range) -> Result<bool, String> {
-        let elements: usize = value.shape.iter().product();
-        for element in 0..value.f.period().min(elements) {
-            let mut zeros = value.f.zeros(element, range).map_err(overflow(element))?.take(2);
-            let met = |y: i64| value.parity.is_none_or(|parity| (y - parity) % 2 == 0);
-            if zeros.any(met) {
-                self.notes.push(format!(
-                    "layer {:?}: its sign gives 0 where a sum is exactly on the edge, so it has three values and what reads it \
-                     costs twice as much; a sign that is +1 at 0, such as larq's ste_sign, is cheaper; if it is a function of your \
-                     own named sign that is +1 there, say so with --custom map.json holding {{\"sign\": \"ste_sign\"}}",
-                    layer.name
-                ));
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// How many bits real weights get.
     fn weight_bits(&self, layer: &Layer) -> Result<u32, String> {
         match self.options.weight_bits.unwrap_or(LEAST_WEIGHT_BITS) {
@@ -481,29 +502,6 @@ impl Fold<'_> {
                 layer.name
             )),
         }
-    }
-
-    /// One cut for each element until they repeat, but at least one for each of the last axis.
-    fn cuts(
-        &self,
-        value: &Value,
-        range: Range,
-        shape: &[usize],
-        quantizer: Quantizer,
-    ) -> Result<Vec<Cut>, String> {
-        let elements: usize = shape.iter().product();
-        let channels = shape.last().copied().unwrap_or(1);
-        let period = value.f.period();
-        let count = if channels % period == 0 { channels } else { period };
-        if count == 0 || !elements.is_multiple_of(count) {
-            return Err(format!(
-                "{period} channels of numbers in a tensor of shape {shape:?}, expected whole repetitions"
-            ));
-        }
-        let distinct =
-            (0..period).map(|element| value.f.cut(element, range, quantizer).map_err(overflow(element)));
-        let distinct: Vec<Cut> = distinct.collect::<Result<_, String>>()?;
-        Ok((0..count).map(|i| distinct[i % period]).collect())
     }
 
     /// What the network gives: the largest of its last tensor, with the pending float steps in fixed point;

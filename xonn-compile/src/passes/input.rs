@@ -23,10 +23,13 @@ pub struct InputOptions {
     pub signed: bool,
     /// Value of one unit of `q`.
     pub scale: Option<f64>,
-    /// The `q` that stands for 0.
-    pub zero: Option<i64>,
+    /// The `q` that stands for 0, a whole number or one between two.
+    pub zero: Option<f64>,
     /// Whether the client does what the `Normalization` that reads the input does, so that its numbers become public.
     pub standardised: bool,
+    /// What each feature is encoded by, where one scale does not fit all: shifted by `mean` and divided by
+    /// `deviation` first.
+    pub features: Vec<Feature>,
 }
 
 impl InputOptions {
@@ -57,12 +60,25 @@ impl InputOptions {
         if !(scale.is_finite() && scale > 0.0) {
             return Err(error(format!("a scale of {scale}, expected a positive number")));
         }
-        let zero = self.zero.unwrap_or(0);
-        if zero.unsigned_abs() >= 1 << 24 {
-            return Err(error(format!("a zero of {zero}, expected less than 2^24")));
+        let zero = self.zero.unwrap_or(0.0);
+        if !zero.is_finite() || zero.abs() >= f64::from(1 << 24) {
+            return Err(error(format!("a zero of {zero}, expected a number below 2^24")));
         }
+        if !self.features.is_empty() && self.features.len() != shape.last().copied().unwrap_or(1) {
+            let (found, expected) = (self.features.len(), shape.last().copied().unwrap_or(1));
+            return Err(error(format!(
+                "scales for {found} features, expected {expected}, the last axis of the input"
+            )));
+        }
+        if zero.fract() != 0.0 && (self.standardised || !self.features.is_empty()) {
+            return Err(error(format!(
+                "a zero of {zero} where features have scales of their own, expected a whole number"
+            )));
+        }
+        let features = if self.standardised { features } else { self.features.clone() };
         let signed = self.signed || self.standardised;
-        Ok(InputSpec { shape: shape.to_vec(), bits, signed, scale, zero, features })
+        let (shape, standardised) = (shape.to_vec(), self.standardised);
+        Ok(InputSpec { shape, bits, signed, scale, zero, features, standardised })
     }
 
     /// What the client standardises by, if it is to: the numbers of the `Normalization` that alone reads the input.

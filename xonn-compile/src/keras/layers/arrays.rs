@@ -16,6 +16,12 @@ impl Builder<'_> {
         let found = self.weights.of(&layer.path);
         // Names of the user's own classes may be others; then the places count.
         let by_name = roles.iter().all(|role| found.iter().any(|(name, _)| name == role));
+        // A BatchNormalization that is renormalised in training has three more weights behind those of
+        // inference.
+        let found = match layer.config.config["renorm"].as_bool() {
+            Some(true) if !by_name && found.len() == roles.len() + 3 => &found[..roles.len()],
+            _ => found,
+        };
         // A second kernel, or one that is added to the first (low-rank adaptation), would be lost without a word.
         let kernels = by_name && roles.iter().any(|role| role.ends_with("kernel"));
         if kernels && found.len() > roles.len() {

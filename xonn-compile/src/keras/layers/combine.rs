@@ -45,6 +45,11 @@ impl Builder<'_> {
             Value::Null => -1,
             json => json.as_i64().unwrap_or(0),
         };
+        self.concatenate_along(layer, axis)
+    }
+
+    /// All that the layer reads along an axis, which counts the batch.
+    pub(super) fn concatenate_along(&mut self, layer: &Layer<'_>, axis: i64) -> Built<NodeIndex> {
         let rank = layer.reads.first().and_then(|&read| self.shape(read)).map(<[usize]>::len);
         let Some(rank) = rank.filter(|&rank| axis != -1 && axis != rank as i64) else {
             return self.push(layer, LayerOp::Concatenate);

@@ -16,6 +16,9 @@ type KernelsAndBias = (Vec<Arc<Array>>, Option<Arc<Array>>);
 
 impl Builder<'_> {
     pub(super) fn dense(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        if layer.fields().is_int8() {
+            return self.int8_dense(layer);
+        }
         let read = self.quantized_input(layer)?;
         let quantizer = self.kernel_quantizer(layer, "kernel_quantizer")?;
         let (mut arrays, bias) = self.kernels(layer, &[("kernel", quantizer)])?;
@@ -29,6 +32,61 @@ impl Builder<'_> {
             &[read],
         )?;
         self.activation(layer, layer.fields().get("activation"), dense)
+    }
+
+    /// A dense layer of Keras 3 after `quantize("int8")`: `sum(round(127 x / max|x|) W) max|x| / (127
+    /// scale)`. Of inputs that are
+    /// `-s` and `+s` that is a sum with the real kernel `W / scale`; any others are rounded by the largest of
+    /// each sample.
+    fn int8_dense(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let read = layer.only_read()?;
+        if layer.config.kind != "Dense" || !self.is_of_signs(read) {
+            return Err("it was quantised to int8, which rounds its inputs anew for each sample unless a \
+                sign stands in front of it, expected a Dense layer behind a sign; save the model before \
+                model.quantize(\"int8\") is called"
+                .to_owned()
+                .into());
+        }
+        let use_bias = layer.fields().flag("use_bias", true)?;
+        let roles: &[&'static str] =
+            if use_bias { &["kernel", "bias", "kernel_scale"] } else { &["kernel", "kernel_scale"] };
+        let arrays = self.weights(layer, roles)?;
+        let (kernel, scale) = (&arrays[0], &arrays[roles.len() - 1]);
+        let units = layer.fields().count("units", None)?;
+        let inputs = self.shape(read).and_then(|shape| shape.last().copied());
+        self.check_shape(layer, "kernel", kernel, &[inputs, Some(units)])?;
+        if scale.data.len() != units || scale.data.iter().any(|scale| *scale <= 0.0) {
+            return Err(
+                format!("its kernel has {} scales, expected {units} above 0", scale.data.len()).into()
+            );
+        }
+        let bias = use_bias.then(|| Arc::clone(&arrays[1]));
+        self.check_bias(layer, bias.as_deref(), units)?;
+        let data = kernel.data.iter().enumerate().map(|(i, w)| w / scale.data[i % units]).collect();
+        let kernel = Arc::new(Array { shape: kernel.shape.clone(), data });
+        let dense = self.add(layer, LayerOp::Dense { kernel, bias, secret_scale: true }, &[read])?;
+        self.activation(layer, layer.fields().get("activation"), dense)
+    }
+
+    /// Whether a tensor holds `-s` and `+s` and nothing else.
+    fn is_of_signs(&self, node: NodeIndex) -> bool {
+        self.two_values(node, 0).is_some_and(|[low, high]| low == -high && low != 0.0)
+    }
+
+    /// The two values of a tensor that is made of a sign by lines and moves.
+    fn two_values(&self, node: NodeIndex, depth: u32) -> Option<[f32; 2]> {
+        let before = || match self.graph.inputs_of(node)[..] {
+            [read] if depth < 64 => self.two_values(read, depth + 1),
+            _ => None,
+        };
+        match &self.graph.graph[node].op {
+            LayerOp::Quantize(Quantizer::Ternary | Quantizer::TernaryAt { .. }) => None,
+            LayerOp::Quantize(quantizer) => quantizer.values(),
+            LayerOp::Rescale { scale, offset } => before().map(|values| values.map(|x| x * scale + offset)),
+            LayerOp::Reshape { .. } | LayerOp::Transpose { .. } | LayerOp::Pick { .. } => before(),
+            LayerOp::MaxPool2d(_) | LayerOp::NoOp => before(),
+            _ => None,
+        }
     }
 
     /// A convolution over `axes` image axes.
@@ -104,7 +162,7 @@ impl Builder<'_> {
     }
 
     /// Input quantiser, then `body` on an image with channels last, then the activation.
-    fn around_image(
+    pub(super) fn around_image(
         &mut self,
         layer: &Layer<'_>,
         axes: usize,
@@ -133,12 +191,20 @@ impl Builder<'_> {
         if layer.config.kind.starts_with("Binary") {
             return Ok(Quantizer::BinaryTanh { h: self.binary_net_scale(layer)? });
         }
-        if let bias @ (Value::Object(_) | Value::String(_)) = fields.get("bias_quantizer")
-            && fields.flag("use_bias", true)?
-        {
-            return Err(format!("bias_quantizer is {}, expected null", crate::keras::inbound::brief(bias)));
-        }
         quantizer::kernel(fields.get(key), &self.origin.options.custom, layer.config.is_of_qkeras())
+    }
+
+    /// How the bias is quantised: QKeras's, which is a constant in inference.
+    pub(super) fn bias_quantizer(&self, layer: &Layer<'_>) -> Result<Quantizer, String> {
+        let json = layer.fields().get("bias_quantizer");
+        let quantizer = quantizer::kernel(json, &self.origin.options.custom, layer.config.is_of_qkeras())?;
+        if matches!(quantizer, Quantizer::FittedBits { .. } | Quantizer::FittedTernary { .. }) {
+            return Err(format!(
+                "bias_quantizer is {}, whose scale is fitted to the bias; expected a number as alpha",
+                crate::keras::inbound::brief(json)
+            ));
+        }
+        Ok(quantizer)
     }
 
     /// BinaryNet's `H`: a number, or `Glorot`, `sqrt(1.5 / (fan in + fan out))`.
@@ -164,7 +230,7 @@ impl Builder<'_> {
     }
 
     /// Refuses a weight whose shape is not the configured one; `None` stands for a length that is checked elsewhere.
-    fn check_shape(
+    pub(super) fn check_shape(
         &self,
         layer: &Layer<'_>,
         weight: &str,
@@ -206,6 +272,10 @@ impl Builder<'_> {
         roles.extend(use_bias.then_some("bias"));
         let mut arrays = self.weights(layer, &roles)?;
         let bias = if use_bias { arrays.pop() } else { None };
+        let bias = match (self.bias_quantizer(layer)?, bias) {
+            (Quantizer::Identity, bias) => bias,
+            (quantizer, bias) => bias.map(|bias| Arc::new(quantizer.constant(&bias))),
+        };
         if let Some(kernel) = arrays.iter().find(|kernel| !says_its_quantizer(layer) && !is_binary(kernel)) {
             let shape = &kernel.shape;
             let kind = &layer.config.kind;
@@ -251,7 +321,7 @@ fn own_window(layer: &Layer<'_>, kernel: &Array) -> Option<[usize; 2]> {
 }
 
 /// The hyperparameters that all convolutions share.
-fn conv(fields: Fields<'_>, axes: usize) -> Result<Conv, String> {
+pub(super) fn conv(fields: Fields<'_>, axes: usize) -> Result<Conv, String> {
     Ok(Conv {
         stride: fields.sizes("strides", axes, Some([1, 1]))?,
         dilation: fields.sizes("dilation_rate", axes, Some([1, 1]))?,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use petgraph::stable_graph::NodeIndex;
 use serde_json::Value;
 
-use super::{Builder, Built, Layer, Trouble};
-use crate::graph::{Array, BatchNorm, Function, LayerOp};
+use super::{Builder, Built, Layer};
+use crate::graph::{Array, BatchNorm, Function, LayerOp, Quantizer};
+use crate::keras::quantizer;
 
 impl Builder<'_> {
     pub(super) fn batch_norm(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
@@ -24,11 +25,31 @@ impl Builder<'_> {
         roles.extend(center.then_some("beta"));
         roles.extend(["moving_mean", "moving_variance"]);
         let mut arrays = self.weights(layer, &roles)?.into_iter();
+        let quantized = |key: &str, array: Option<Arc<Array>>| -> Result<Option<Arc<Array>>, String> {
+            let quantizer = quantizer::kernel(fields.get(key), &self.origin.options.custom, true)?;
+            Ok(array.map(|array| match quantizer {
+                Quantizer::Identity => array,
+                quantizer => Arc::new(quantizer.constant(&array)),
+            }))
+        };
         let gamma = if scale { arrays.next() } else { None };
         let beta = if center { arrays.next() } else { None };
-        let (Some(mean), Some(variance)) = (arrays.next(), arrays.next()) else {
+        let (mean, variance) = (arrays.next(), arrays.next());
+        // QBatchNormalization's; other classes have no such fields.
+        let [gamma, beta] = [quantized("gamma_quantizer", gamma)?, quantized("beta_quantizer", beta)?];
+        let [mean, variance] =
+            [quantized("mean_quantizer", mean)?, quantized("variance_quantizer", variance)?];
+        let (Some(mean), Some(variance)) = (mean, variance) else {
             return Err("it has no moving statistics".to_owned().into());
         };
+        if [&gamma, &beta].into_iter().flatten().any(|array| array.data.len() != variance.data.len()) {
+            return Err("its weights have different lengths, expected one for each channel"
+                .to_owned()
+                .into());
+        }
+        if gamma.iter().chain(&beta).any(|array| array.data.iter().any(|w| !w.is_finite())) {
+            return Err("its quantised weights are not finite, expected fewer bits".to_owned().into());
+        }
         if let Some(channel) = variance.data.iter().position(|&v| v + epsilon <= 0.0) {
             let (variance, channel) = (variance.data[channel], channel);
             return Err(format!(
@@ -47,11 +68,14 @@ impl Builder<'_> {
             format!("axis is {}, expected one of the {rank} axes of what it reads", fields.get("axis"))
         })?;
         // Keras 2 takes TensorFlow's fused kernel for images whose channel is on axis 1 or 3.
-        let fused = self.origin.keras < 3
+        let fused = layer.config.kind == "BatchNormalization"
+            && self.origin.keras < 3
             && rank == 3
             && (channel_axis == 0 || channel_axis == 2)
             && fields.get("fused") != &Value::Bool(false);
-        let op = LayerOp::BatchNorm(BatchNorm { gamma, beta, mean, variance, epsilon, fused });
+        let norm = BatchNorm { gamma, beta, mean, variance, epsilon, fused };
+        let quantized = !fields.get("variance_quantizer").is_null();
+        let op = LayerOp::BatchNorm(if quantized { with_rounded_inverse(norm) } else { norm });
         let (there, back) = moved_to_end(rank, channel_axis);
         let read = self.transposed(layer, read, &there)?;
         let normed = self.add(layer, op, &[read])?;
@@ -152,6 +176,33 @@ impl Builder<'_> {
         self.push(layer, line(scale, offset))
     }
 
+    /// `PReLU`, whose slopes are one for each of the last axis, or one for each element.
+    pub(super) fn p_relu(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
+        let read = layer.only_read()?;
+        let slope = self.weights(layer, &["alpha"])?.remove(0);
+        let Some(shape) = self.shape(read).map(<[usize]>::to_vec) else {
+            return self.add(layer, LayerOp::NoOp, &[read]);
+        };
+        let (channels, elements) = (shape.last().copied().unwrap_or(1), shape.iter().product::<usize>());
+        let row = Arc::new(Array::vector(slope.data.clone()));
+        let leading: usize = slope.shape.iter().rev().skip(1).product();
+        if slope.data.len() == 1 || (slope.data.len() == channels && leading == 1) {
+            return self.add(layer, LayerOp::PRelu { slope: row }, &[read]);
+        }
+        if slope.data.len() != elements {
+            return Err(format!(
+                "its slopes have shape {:?} for numbers of shape {shape:?}, expected one for each channel \
+                 or for each element",
+                slope.shape
+            )
+            .into());
+        }
+        let flat = self.add(layer, LayerOp::Reshape { target: None }, &[read])?;
+        let made = self.add(layer, LayerOp::PRelu { slope: row }, &[flat])?;
+        self.add(layer, LayerOp::Reshape { target: Some(shape.into_iter().map(Some).collect()) }, &[made])
+    }
+
+    /// The softmax layer, over the last axis.
     pub(super) fn softmax(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let read = layer.only_read()?;
         let axis = match layer.fields().get("axis") {
@@ -165,40 +216,10 @@ impl Builder<'_> {
         }
         self.add(layer, LayerOp::Function(Function::Softmax), &[read])
     }
-
-    pub(super) fn relu(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
-        let fields = layer.fields();
-        if fields.number("threshold", Some(0.0))? != 0.0 {
-            return Err(format!("threshold is {}, expected 0", fields.get("threshold")).into());
-        }
-        let max = match fields.get("max_value") {
-            Value::Null => None,
-            _ => Some(fields.number("max_value", None)? as f32),
-        };
-        let slope = fields.number("negative_slope", Some(0.0))? as f32;
-        self.push_relu(layer, slope, max)
-    }
-
-    /// The layer's own default slope is 0.3, unlike the activation's 0.2.
-    pub(super) fn leaky_relu(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
-        let fields = layer.fields();
-        let key = if fields.get("negative_slope").is_null() { "alpha" } else { "negative_slope" };
-        let slope = fields.number(key, Some(0.3))? as f32;
-        self.push_relu(layer, slope, None)
-    }
-
-    fn push_relu(&mut self, layer: &Layer<'_>, slope: f32, max: Option<f32>) -> Built<NodeIndex> {
-        if slope < 0.0 || max.is_some_and(|max| max < 0.0) {
-            return Err(Trouble::Refused(format!(
-                "slope {slope} and maximum {max:?}, expected no negative numbers"
-            )));
-        }
-        self.push(layer, LayerOp::Function(Function::Relu { slope, max }))
-    }
 }
 
 /// `scale * x + offset` for each of the last axis, as the BatchNorm that computes just that, or one for all.
-fn line(scale: Vec<f32>, offset: Vec<f32>) -> LayerOp {
+pub(super) fn line(scale: Vec<f32>, offset: Vec<f32>) -> LayerOp {
     if let ([scale], [offset]) = (scale.as_slice(), offset.as_slice()) {
         return LayerOp::Rescale { scale: *scale, offset: *offset };
     }
@@ -213,6 +234,18 @@ fn line(scale: Vec<f32>, offset: Vec<f32>) -> LayerOp {
         epsilon: 0.0,
         fused: false,
     })
+}
+
+/// The same norm with its factor `gamma / sqrt(variance + epsilon)` rounded once. Quantised statistics are
+/// powers of two, whose sums are on the edge of a sign again and again; there TensorFlow's vectorised `rsqrt`
+/// is the rounded number, and `1 / sqrt` in float32 is not.
+fn with_rounded_inverse(norm: BatchNorm) -> BatchNorm {
+    let count = norm.variance.data.len();
+    let inverse = |i: usize| (1.0 / f64::from(norm.variance.data[i] + norm.epsilon).sqrt()) as f32;
+    let factor = |i: usize| norm.gamma.as_ref().map_or(inverse(i), |gamma| inverse(i) * gamma.data[i]);
+    let gamma = Some(Arc::new(Array::vector((0..count).map(factor).collect())));
+    let variance = Arc::new(Array::vector(vec![1.0; count]));
+    BatchNorm { gamma, variance, epsilon: 0.0, ..norm }
 }
 
 /// The axes, from 0 and without the batch, that have numbers of their own; `None` if the field makes no sense. Keras counts

@@ -7,6 +7,10 @@ use crate::keras::quantizer;
 /// Why a call is refused that passes more than tensors.
 pub(super) fn extra_argument(layer: &Layer<'_>, call: usize) -> Option<String> {
     let extra = layer.config.calls[call].extra.as_ref()?;
+    // Functions are called with numbers as well.
+    if super::operation::name(layer.config).is_some() {
+        return None;
+    }
     Some(format!("it is called with the argument {extra}, expected tensors only, as in inference"))
 }
 
@@ -77,6 +81,9 @@ impl Builder<'_> {
                 check(field, self.kernel_quantizer(layer, field).map(drop));
             }
             check("use_bias", fields.flag("use_bias", true).map(drop));
+            if fields.flag("use_bias", true) == Ok(true) {
+                check("bias_quantizer", self.bias_quantizer(layer).map(drop));
+            }
         }
         if conv || pool {
             let axes = if kind.contains("1D") { 1 } else { 2 };

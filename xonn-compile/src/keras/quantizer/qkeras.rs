@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::Place;
-use crate::graph::Quantizer;
+use crate::graph::{Quantizer, Steps};
 use crate::keras::inbound::brief;
 
 /// The arguments of a QKeras quantiser, from its configuration or from a call as text.
@@ -19,6 +19,46 @@ impl Arguments {
         let order: &[&'static str] = match base {
             "binary" => &["use_01", "alpha", "use_stochastic_rounding"],
             "ternary" => &["alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"],
+            "stochastic_ternary" => {
+                &["alpha", "threshold", "temperature", "use_real_sigmoid", "number_of_unrolls"]
+            }
+            "quantized_bits" => &[
+                "bits",
+                "integer",
+                "symmetric",
+                "keep_negative",
+                "alpha",
+                "use_stochastic_rounding",
+                "scale_axis",
+                "qnoise_factor",
+            ],
+            "quantized_relu" => &[
+                "bits",
+                "integer",
+                "use_sigmoid",
+                "negative_slope",
+                "use_stochastic_rounding",
+                "relu_upper_bound",
+                "is_quantized_clip",
+                "qnoise_factor",
+            ],
+            "quantized_po2" => &[
+                "bits",
+                "max_value",
+                "use_stochastic_rounding",
+                "quadratic_approximation",
+                "log2_rounding",
+                "qnoise_factor",
+            ],
+            "quantized_relu_po2" => &[
+                "bits",
+                "max_value",
+                "negative_slope",
+                "use_stochastic_rounding",
+                "quadratic_approximation",
+                "log2_rounding",
+                "qnoise_factor",
+            ],
             _ => &["alpha", "temperature", "use_real_sigmoid"],
         };
         let mut by_name: HashMap<&'static str, Value> = HashMap::new();
@@ -125,9 +165,112 @@ pub(super) fn ternary(arguments: &Arguments, place: Place) -> Result<Quantizer, 
     }
 }
 
+/// `quantized_bits`, `quantized_relu`, `quantized_po2` and `quantized_relu_po2`.
+pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Quantizer, String> {
+    let whole = |name: &str, default: i32| -> Result<i32, String> {
+        let number = match arguments.get(name) {
+            Value::Null => Some(f64::from(default)),
+            number => number.as_f64(),
+        };
+        let fits = number.filter(|n| n.fract() == 0.0 && n.abs() <= 32.0);
+        fits.map(|n| n as i32).ok_or_else(|| {
+            format!("QKeras {base} with {name} {}, expected a small whole number", brief(arguments.get(name)))
+        })
+    };
+    let number = |name: &str| -> Result<Option<f32>, String> {
+        match arguments.get(name) {
+            Value::Null => Ok(None),
+            number => number
+                .as_f64()
+                .filter(|n| n.is_finite() && *n >= 0.0)
+                .map(|n| Some(n as f32))
+                .ok_or_else(|| {
+                    format!("QKeras {base} with {name} {}, expected a number from 0 upwards", brief(number))
+                }),
+        }
+    };
+    if number("qnoise_factor")?.is_some_and(|noise| noise != 1.0) {
+        return Err(format!("QKeras {base} with a qnoise_factor, expected 1: it quantises in part only"));
+    }
+    let bits = whole(
+        "bits",
+        if base == "quantized_relu" || base.ends_with("bits") || base.ends_with("po2") { 8 } else { 1 },
+    )?;
+    if !(1..=24).contains(&bits) {
+        return Err(format!("QKeras {base} of {bits} bits, expected 1 to 24"));
+    }
+    let slope = number("negative_slope")?.unwrap_or(0.0);
+    let bits_number = bits as u32;
+    match base {
+        "quantized_bits" => {
+            let keep_negative = arguments.get("keep_negative").is_null() || arguments.flag("keep_negative");
+            let Some(scale) = alpha(base, arguments.get("alpha"))? else {
+                let power_of_two = *arguments.get("alpha") == "auto_po2";
+                return match (place, bits) {
+                    (Place::Kernel, 2..) if keep_negative && arguments.get("scale_axis").is_null() => {
+                        Ok(Quantizer::FittedBits { bits: bits_number, power_of_two })
+                    }
+                    _ => Err(format!(
+                        "QKeras quantized_bits({bits}) with alpha {}, expected a number as alpha: this one \
+                         is taken from a kernel of at least 2 bits, or from the batch",
+                        arguments.get("alpha")
+                    )),
+                };
+            };
+            // Its one bit is the sign.
+            if bits == 1 && keep_negative {
+                return Ok(Quantizer::TwoValues { low: -scale, high: scale });
+            }
+            let symmetric = arguments.flag("symmetric");
+            Ok(Quantizer::Steps(Steps::Bits {
+                bits: bits_number,
+                integer: whole("integer", 0)?,
+                symmetric,
+                keep_negative,
+                scale,
+            }))
+        }
+        "quantized_relu" => {
+            if arguments.flag("use_sigmoid") {
+                return Err("QKeras quantized_relu with use_sigmoid, expected use_sigmoid=0".into());
+            }
+            let clips = arguments.get("is_quantized_clip").is_null() || arguments.flag("is_quantized_clip");
+            if !clips && arguments.get("relu_upper_bound").as_f64().is_some() {
+                return Err(
+                    "QKeras quantized_relu with relu_upper_bound, expected is_quantized_clip=True".into()
+                );
+            }
+            Ok(Quantizer::Steps(Steps::Relu { bits: bits_number, integer: whole("integer", 0)?, slope }))
+        }
+        _ => {
+            let relu = base == "quantized_relu_po2";
+            let quadratic = arguments.flag("quadratic_approximation");
+            let max = number("max_value")?;
+            let sign_of_exponent = i32::from(max.is_none_or(|max| max > 1.0));
+            let effective = bits - i32::from(!relu) - sign_of_exponent;
+            if effective < 0 {
+                return Err(format!(
+                    "QKeras {base} of {bits} bits leaves none for the exponent, expected more"
+                ));
+            }
+            // Exponents of float32 end at 127.
+            let reach = 1i32 << effective.min(8);
+            let most = if quadratic { 2 * ((reach - 1) / 2) } else { reach - 1 };
+            Ok(Quantizer::Steps(Steps::PowerOfTwo {
+                least: -reach,
+                most,
+                max,
+                quadratic,
+                floor: *arguments.get("log2_rounding") == "floor",
+                slope: relu.then_some(slope),
+            }))
+        }
+    }
+}
+
 /// QKeras's quantisers that are not read.
 pub(super) fn is_other(name: &str) -> bool {
-    name.starts_with("quantized_") || matches!(name, "bernoulli" | "stochastic_ternary" | "smooth_sigmoid")
+    name.starts_with("quantized_") || matches!(name, "bernoulli" | "smooth_sigmoid")
 }
 
 #[cfg(test)]
@@ -179,5 +322,40 @@ mod tests {
         assert_eq!(q(json!("ternary(0.5)")), Ok(Quantizer::ScaledTernary { threshold: 0.33, scale: 0.5 }));
         assert!(q(json!("ternary(threshold=-1)")).unwrap_err().contains("-1"));
         assert!(act(json!("ternary(alpha='auto')")).unwrap_err().contains("from the batch"));
+    }
+
+    #[test]
+    fn qkeras_values_by_their_arguments() {
+        let q = |text: &str| kernel(&json!(text), &CustomNames::new(), true);
+        assert_eq!(q("quantized_bits(1)"), Ok(Quantizer::TwoValues { low: -1.0, high: 1.0 }));
+        assert_eq!(
+            q("quantized_bits(4,0,1,alpha='auto')"),
+            Ok(Quantizer::FittedBits { bits: 4, power_of_two: false })
+        );
+        let po2 = |least, most, max, slope| {
+            Ok(Quantizer::Steps(Steps::PowerOfTwo {
+                least,
+                most,
+                max,
+                quadratic: false,
+                floor: false,
+                slope,
+            }))
+        };
+        assert_eq!(q("quantized_po2(5)"), po2(-8, 7, None, None));
+        assert_eq!(q("quantized_relu_po2(6,2048)"), po2(-32, 31, Some(2048.0), Some(0.0)));
+        assert_eq!(q("stochastic_ternary(0.5)"), q("ternary(0.5)"));
+        let relu = Quantizer::Steps(Steps::Relu { bits: 2, integer: 1, slope: 0.0 });
+        assert_eq!(act(json!("quantized_relu(2,1)")), Ok(Activation::Quantize(relu)));
+        for (text, expected) in [
+            ("quantized_relu(2,use_sigmoid=1)", "use_sigmoid"),
+            ("quantized_bits(3,alpha='auto')", "from the batch"),
+            ("quantized_bits(99)", "99"),
+            ("quantized_bits(2.5)", "2.5"),
+            ("quantized_bits(4,qnoise_factor=0.5)", "qnoise_factor"),
+        ] {
+            let said = act(json!(text)).unwrap_err();
+            assert!(said.contains(expected), "{text}: {said}");
+        }
     }
 }

@@ -39,7 +39,7 @@ impl Bounds {
     pub fn of(op: &Op, reads: &[(&Self, usize)], kind: Kind, elements: usize) -> Self {
         let Some(&(first, channels)) = reads.first() else { return Self::of_kind(kind) };
         let bounds = match op {
-            Op::Input | Op::Threshold { .. } => return Self::of_kind(kind),
+            Op::Input | Op::Threshold { .. } | Op::Product => return Self::of_kind(kind),
             Op::Dense { kernel, units } => {
                 let fan_in = kernel.weights.len() / units.max(&1);
                 let rows = kernel.weights.chunks(fan_in.max(1));
