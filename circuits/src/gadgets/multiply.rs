@@ -37,16 +37,26 @@ pub fn multiply_add(
 
 /// What [`multiply_add`] adds too much, to be subtracted from its offset: `2^(shift + i + sign)` for each bit `i` of `x`.
 ///
-/// `-p * 2^k = (!p - 1) * 2^k` for a bit `p`. `x_bits` and `factor_bits` are the widths.
+/// `-p * 2^k = (!p - 1) * 2^k` for a bit `p`. `x_bits` and `factor_bits` are the widths; modulo `2^64`, as results are at most
+/// that wide.
 #[must_use]
 pub fn sign_correction(x_bits: usize, shift: usize, factor_bits: usize) -> i64 {
-    (0..x_bits).map(|i| 1i64 << (shift + i + factor_bits - 1)).sum()
+    let column = |i: usize| 1i64.checked_shl((shift + i + factor_bits - 1) as u32).unwrap_or(0);
+    (0..x_bits).map(column).fold(0, i64::wrapping_add)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gadgets::popcount::tests::{bits, number, run};
+
+    #[test]
+    fn corrections_of_columns_that_no_result_has_are_nothing() {
+        for (x_bits, shift, factor_bits) in [(3, 0, 4), (39, 0, 34), (40, 3, 36), (5, 60, 8)] {
+            let exact: u128 = (0..x_bits).map(|i| 1u128 << (shift + i + factor_bits - 1)).sum();
+            assert_eq!(sign_correction(x_bits, shift, factor_bits), exact as i64);
+        }
+    }
 
     #[test]
     fn products_of_every_sign() {

@@ -33,7 +33,9 @@ pub(super) fn affine(
     for (&scale, &offset) in scale.iter().zip(offset) {
         lowering.secret.number(scale * factor_of_step, factor);
         // scale * (step * u + lo) + offset
-        let constant = scale * lo + offset - sign_correction(width, shift, factor);
+        // modulo 2^64: the result has fewer bits, and fits them.
+        let correction = sign_correction(width, shift, factor);
+        let constant = scale.wrapping_mul(lo).wrapping_add(offset).wrapping_sub(correction);
         lowering.secret.number(constant, out);
     }
     let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];

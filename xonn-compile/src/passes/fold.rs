@@ -25,9 +25,9 @@ use std::sync::Arc;
 use super::float_fn::FloatFn;
 use super::{InputOptions, Options, OutputMode, PassError, affine_head};
 use crate::graph::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Padding, Quantizer};
-use crate::integer::{InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Planes, Range};
+use crate::integer::{InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
 use accuracy::{Accuracy, Typical};
-use bounds::Bounds;
+use bounds::{Bounds, Slack};
 use fixed::{Stream, Streams};
 
 /// Runs the pass.
@@ -230,6 +230,9 @@ fn input_spec(
 /// Most bits of a score before its lowest ones are dropped.
 const SCORE_BITS: u32 = 57;
 
+/// Most bits of a sum whose class is asked for.
+const HEAD_WIDTH: u32 = 34;
+
 /// Most bits of a sum that becomes a score.
 const SCORE_WIDTH: u32 = 30;
 
@@ -237,8 +240,8 @@ struct Fold<'a> {
     nodes: Vec<Node>,
     /// What each node's integers can be with these weights: secret.
     bounds: Vec<Bounds>,
-    /// By how many bits each node's range may be wider than a channel's bounds: public.
-    slacks: Vec<u32>,
+    /// By how much each node's range may be wider than what is in it: public.
+    slacks: Vec<Slack>,
     values: HashMap<NodeIndex, Value>,
     streams: Streams,
     notes: &'a mut Vec<String>,
@@ -248,9 +251,6 @@ struct Fold<'a> {
     /// How many signs of a prediction rounding is expected to turn.
     turned: f64,
 }
-
-/// Most bits by which a public range is taken to be wider than what is in it.
-const MOST_SLACK: u32 = 8;
 
 impl<'a> Fold<'a> {
     fn new(streams: Streams, notes: &'a mut Vec<String>, options: &'a Options) -> Self {
@@ -273,22 +273,9 @@ impl Fold<'_> {
         let read: Vec<(&Bounds, usize)> =
             reads.iter().map(|&read| (&self.bounds[read], self.nodes[read].channels())).collect();
         let bounds = Bounds::of(&op, &read, kind, shape.iter().product());
-        let read = reads.iter().map(|&read| self.slacks[read]).max().unwrap_or(0);
-        let slack = match &op {
-            Op::Threshold { .. } => 0,
-            Op::Dense { kernel, .. } | Op::Conv2d { kernel, .. } => match kernel.planes {
-                Planes::Sign => read,
-                Planes::Ternary => read + 2,
-                Planes::Odd { .. } => {
-                    let outputs = shape.last().copied().unwrap_or(1);
-                    let fan_in = kernel.weights.len() / outputs.max(1);
-                    read + usize::BITS - fan_in.saturating_sub(1).leading_zeros()
-                }
-            },
-            _ => read,
-        };
+        let slack = Slack::of(&op, reads.iter().map(|&read| self.slacks[read]), &shape);
         self.bounds.push(bounds);
-        self.slacks.push(slack.min(MOST_SLACK));
+        self.slacks.push(slack);
         self.nodes.push(Node { name: layer.name.clone(), op, inputs: reads.to_vec(), shape, kind });
         self.nodes.len() - 1
     }
@@ -525,7 +512,7 @@ impl Fold<'_> {
             return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
         }
         if value.f.period() > 1 && self.lines(&value).is_ok() {
-            value = self.narrow(layer, &value, fixed::MOST_BITS)?;
+            value = self.narrow(layer, &value, HEAD_WIDTH)?;
         }
         self.may_be_predicted()?;
         if options.output != OutputMode::Scores {

@@ -9,7 +9,7 @@
 //!
 //! Each operation takes intervals to intervals [Moore 1966]; a channel's interval depends on its own weights alone.
 
-use crate::integer::{Kernel, Kind, Op, Pad, Range, Window2d};
+use crate::integer::{Kernel, Kind, Op, Pad, Planes, Range, Window2d};
 
 /// The smallest and the largest integer of each element; element `i` has entry `i % len`: one for all, one a channel
 /// of the node's last axis, or one an element.
@@ -124,6 +124,48 @@ impl Bounds {
     }
 }
 
+/// By how much a node's public range may be wider than what is in it, as far as the architecture tells: how many bits of a number
+/// are worth keeping.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Slack {
+    /// Bits that a channel's bounds may have fewer than the range.
+    pub unused: u32,
+    /// Half bits by which bounds are wider than the deviation on data: a sum of n independent numbers grows by the root of n, its
+    /// bounds by n.
+    pub depth: u32,
+}
+
+impl Slack {
+    /// Most unused bits, for which scales have room.
+    const MOST_UNUSED: u32 = 8;
+
+    /// Of what `op` makes of tensors of these slacks.
+    pub fn of(op: &Op, reads: impl Iterator<Item = Self>, shape: &[usize]) -> Self {
+        let read = reads.fold(Self::default(), |a, b| Self {
+            unused: a.unused.max(b.unused),
+            depth: a.depth.max(b.depth),
+        });
+        let log2 = |n: usize| usize::BITS - n.saturating_sub(1).leading_zeros();
+        let (unused, depth) = match op {
+            // Evenly spread numbers reach two deviations.
+            Op::Input => (0, 2),
+            Op::Threshold { .. } | Op::Product => (0, 0),
+            Op::Dense { kernel, .. } | Op::Conv2d { kernel, .. } => {
+                let fan_in = kernel.weights.len() / shape.last().copied().unwrap_or(1).max(1);
+                let unused = match kernel.planes {
+                    Planes::Sign => 0,
+                    Planes::Ternary => 2,
+                    Planes::Odd { .. } => log2(fan_in),
+                };
+                (read.unused + unused, read.depth + log2(fan_in))
+            }
+            Op::SumPool2d { window } => (read.unused, read.depth + log2(window.kernel[0] * window.kernel[1])),
+            _ => (read.unused, read.depth),
+        };
+        Self { unused: unused.min(Self::MOST_UNUSED), depth: depth.min(64) }
+    }
+}
+
 const ZERO: Range = Range { lo: 0, hi: 0 };
 
 fn times(factor: i64, x: Range) -> Range {
@@ -152,7 +194,6 @@ fn common(a: usize, b: usize, elements: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::integer::Planes;
 
     fn range(lo: i64, hi: i64) -> Range {
         Range { lo, hi }

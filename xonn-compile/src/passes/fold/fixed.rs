@@ -6,23 +6,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bounds::Slack;
 use super::{Fold, Value};
 use crate::graph::Layer;
 use crate::integer::{Kind, Op, Range};
 use crate::passes::float_fn::FloatFn;
 
 /// Most bits of a number that a linear layer reads.
-pub(super) const MOST_BITS: u32 = 34;
+pub(super) const MOST_BITS: u32 = 40;
 
-/// Bits that a real number keeps of what its channel can be, before it is scaled. What it can be is far more than what it is
-/// on data, behind each real kernel by about the root of its fan-in.
-const WIDEST: u32 = 30;
+/// Bits that a real number keeps of its deviation on data, before it is scaled: more than those of a float32 number.
+const WIDEST: u32 = 26;
 
 /// Most bits of a number that is scaled, for the product to fit 64 bits.
-const SCALED_BITS: u32 = 36;
+const SCALED_BITS: u32 = 39;
 
-/// Bits of a scale beside those that its numbers leave: more than those of a float32 number.
-const SCALE_BITS: u32 = 25;
+/// Bits of a scale beside those that its numbers leave.
+const SCALE_BITS: u32 = 22;
 
 /// The part of a unit's numbers that is left free, for roundings.
 const MARGIN: f64 = 1.0 / 64.0;
@@ -127,9 +127,10 @@ impl Fold<'_> {
         {
             return Ok(exact);
         }
-        let most_bits = (WIDEST + self.slack(value)).min(SCALED_BITS);
+        let Slack { unused: unused_before, depth } = self.slacks[value.node];
+        let most_bits = (WIDEST + unused_before + depth.div_ceil(2)).min(SCALED_BITS);
         let value = &self.narrow(layer, value, most_bits)?;
-        let (units, slack) = match units {
+        let (units, unused) = match units {
             Units::Given(units) => (units.to_vec(), UNEVEN),
             Units::ByChannel => (self.units(&layer.name, [self.largest(value, offsets)?].iter()), 1),
             Units::Common => {
@@ -150,7 +151,7 @@ impl Fold<'_> {
         let lost = (SCALE_BITS + width).saturating_sub(bits);
         let fine = |i: usize| unit(i) * (-f64::from(lost)).exp2();
         // One more for the sign, one because the largest number may be half of what its width holds.
-        let scale_bits = (bits + lost + self.slack(value) + 2).saturating_sub(width).max(2);
+        let scale_bits = (bits + lost + unused_before + 2).saturating_sub(width).max(2);
         let most = (1i64 << (scale_bits - 1)) - 1;
         let mut scale: Vec<i64> = (0..count)
             .map(|i| match self.bound(value, i).magnitude() {
@@ -200,7 +201,7 @@ impl Fold<'_> {
         if lost > 0 {
             node = self.push(layer, Op::Truncate { bits: lost }, &[node], shape, range(lost));
         }
-        self.slacks[node] = slack;
+        self.slacks[node] = Slack { unused, depth };
         // Dropped bits are taken to be in the middle.
         let middle = |i: usize| if lost > 0 { (unit(i) - fine(i)) / 2.0 } else { 0.0 };
         let lines = rest.iter().enumerate().map(|(i, offset)| (unit(i), offset + middle(i))).collect();
@@ -249,7 +250,7 @@ impl Fold<'_> {
     /// A channel whose integers are far smaller than its tensor's could be, by more than its slack, counts as larger than it is: the bits
     /// of its scale are public.
     pub(super) fn largest(&self, value: &Value, offsets: Offsets) -> Result<Vec<f64>, String> {
-        let public = (self.kind(value).range().magnitude().max(1) >> self.slack(value)) as f64;
+        let public = (self.kind(value).range().magnitude().max(1) >> self.slacks[value.node].unused) as f64;
         let of = |(slope, offset): (f64, f64), bound: Range| {
             let steep = slope.abs() * public.max(bound.magnitude() as f64);
             match offsets {
@@ -280,11 +281,6 @@ impl Fold<'_> {
     /// What element `i` of the integer tensor can be.
     fn bound(&self, value: &Value, i: usize) -> Range {
         self.bounds[value.node].at(i)
-    }
-
-    /// How many bits fewer than the public range says a channel's integers may have: public.
-    pub(super) fn slack(&self, value: &Value) -> u32 {
-        self.slacks[value.node]
     }
 
     /// Bits of the numbers of one tensor.

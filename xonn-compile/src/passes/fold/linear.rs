@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::accuracy::{Accuracy, Typical};
+use super::bounds::Slack;
 use super::fixed::{MOST_BITS, Offsets, Units};
 use super::kernel::{Weights, integer_weights};
 use super::{Fold, Value};
@@ -20,9 +21,6 @@ const EXACT: i64 = 1 << 24;
 
 /// Largest sum at all.
 const LARGEST: i64 = 1 << 58;
-
-/// Bits of a weight that long inputs leave at least.
-const FEWEST_BITS: u32 = 18;
 
 /// A layer that adds up; input `i` of output `o` has the weight `kernel[i * outputs + o]`.
 struct Linear<'a> {
@@ -202,13 +200,19 @@ impl Fold<'_> {
         Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
     }
 
-    /// How many bits real weights get: fewer where they multiply long numbers, which lose more by being cut than weights do.
+    /// How many bits real weights get: fewer where they multiply long numbers that would have to be cut for them.
+    ///
+    /// Bits of sums are few, and shared out so that both roundings are the same beside what a sum is on data: cutting the numbers
+    /// to n bits moves it by `2^(d - n - 1)` of its deviation, `d` bits being what bounds are wider than data, and b bits of a weight by
+    /// `2^(1 - b)`, the largest weight being some four deviations of all.
     fn weight_bits_beside(&self, layer: &Layer, read: NodeId, fan_in: usize) -> Result<u32, String> {
         let bits = self.weight_bits(layer)?;
         let Range { lo, hi } = self.nodes[read].kind.range();
         let width = (64 - (hi - lo).leading_zeros()).min(MOST_BITS);
-        let room = LARGEST.ilog2().saturating_sub(width_of(fan_in) + width);
-        Ok(bits.min(room.max(FEWEST_BITS)))
+        let room = LARGEST.ilog2().saturating_sub(width_of(fan_in));
+        let Slack { unused, depth } = self.slacks[read];
+        let fair = (room + 2).saturating_sub(depth.div_ceil(2) + unused) / 2;
+        Ok(bits.min(fair.max(room.saturating_sub(width))))
     }
 
     /// Integer weights for `kernel`, which is laid out as the layer's.
