@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::command::run;
+use crate::command::{Listening, run};
 use crate::model::{Model, samples};
 use crate::{MASKS, serve};
 
@@ -99,6 +99,34 @@ fn peers_that_run_another_thing_are_a_matter_of_protocol() {
         });
         error(&run(infer.iter().chain(&[&address[..]])), PROTOCOL);
     });
+}
+
+#[test]
+fn an_evaluator_tells_the_same_of_its_garbler() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.into_os_string().into_string().expect("a temporary path is text")
+    };
+    let and = write("and.txt", "1 3\n2 1 1\n1 1\n\n2 1 0 1 2 AND\n");
+    let xor = write("xor.txt", "1 3\n2 1 1\n1 1\n\n2 1 0 1 2 XOR\n");
+    let broken = write("broken.txt", "1 3\n2 1 1\n1 1\n\n2 1 0 9 2 AND\n");
+    let garbler = Listening::start(["garble", &and, "--input", "1", "--listen", "127.0.0.1:0"]);
+    let evaluate = |file: &str, input: &str| {
+        let connect = ["--connect", &garbler.address, "--wait", "0"];
+        run(["evaluate", file, "--input", input].iter().chain(&connect)).status.code()
+    };
+    assert_eq!(evaluate(&xor, "1"), Some(PROTOCOL));
+    assert_eq!(evaluate(&and, "11"), Some(DATA));
+    assert_eq!(evaluate(&broken, "1"), Some(DATA));
+    assert_eq!(evaluate(&and, "@no such file"), Some(DATA));
+    assert_eq!(evaluate(&and, "2"), Some(USAGE));
+    assert_eq!(evaluate(&and, "1"), Some(0));
+    let address = garbler.address.clone();
+    garbler.finish();
+    let gone = run(["evaluate", &and, "--input", "1", "--connect", &address, "--wait", "0"]);
+    assert_eq!(gone.status.code(), Some(TRANSIENT));
 }
 
 #[test]
