@@ -185,6 +185,24 @@ fn a_server_does_not_see_of_json_that_an_evaluation_failed() {
     assert_eq!(log.matches("3 inferences").count(), 3, "{log}");
 }
 
+/// A script may try again where a connection was cut, and the server cuts it when it likes. So the code of
+/// that end is the same whether an evaluation before it failed or not.
+#[test]
+fn how_a_connection_ended_goes_before_what_came_of_evaluations() {
+    let model = Model::new(MASKS);
+    let file = model.write_samples("x.npy", &samples(3));
+    for damaged in [None, Some(0), Some(1)] {
+        let server = serve(&model, &["--inferences", "2"]);
+        let (output, _) = infer_seen(&server.address, &["--input", &file, "--json"], "", damaged);
+        assert_eq!(output.status.code(), Some(5), "answer {damaged:?}: {}", text(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(report["error"]["kind"], "transient", "{report}");
+        let failed: Vec<_> = report["errors"].as_array().expect("a list").iter().collect();
+        assert_eq!(failed.len(), usize::from(damaged.is_some()), "{report}");
+        assert!(failed.iter().all(|error| error["kind"] == "protocol"), "{report}");
+    }
+}
+
 /// What a client does with an answer takes time that depends on it: so it does nothing before the last
 /// question has left.
 #[test]
