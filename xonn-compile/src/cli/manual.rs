@@ -1,5 +1,5 @@
-//! `xonn-compile completions` and `xonn-compile man`: what a package of an operating system installs beside the
-//! program.
+//! `xonn-compile completions` and `xonn-compile man`: what a package of an operating system installs beside
+//! the program.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -120,7 +120,8 @@ impl<'a> Asked<'a> {
             *last = Failure::new(
                 last.kind(),
                 format_args!(
-                    "{last}; so that the server does not see it, the {zeros} samples behind it were replaced by zeros"
+                    "{last}; so that the server does not see it, the {zeros} samples behind it were \
+                     replaced by zeros"
                 ),
             );
         }
