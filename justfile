@@ -35,6 +35,10 @@ bench:
 demo:
     bash scripts/demo.sh
 
+# every crate as it would be published, without building it again
+package:
+    cargo package --workspace --no-verify
+
 # licences and advisories (needs cargo-deny)
 deny:
     cargo deny check

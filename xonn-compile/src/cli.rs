@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod flatten;
 mod inspect;
+mod manual;
 mod model;
 mod optimize;
 mod trim;
@@ -14,9 +15,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use xonn_circuits::text::sentence;
 
+/// What is below the list of commands.
+const AFTER: &str = "`xonn-compile completions SHELL` prints completions for a shell, `xonn-compile man DIR` \
+    writes manual pages.";
+
 /// Compiles trained Keras networks into Boolean circuits for private prediction.
 #[derive(Parser)]
 #[command(name = "xonn-compile", version, arg_required_else_help = true, max_term_width = 80)]
+#[command(after_help = AFTER)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -36,6 +42,12 @@ enum Command {
     Optimize(optimize::Optimize),
     /// Remove channels that matter least and write a smaller Keras model
     Trim(trim::Trim),
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions(manual::Completions),
+    /// Write manual pages
+    #[command(hide = true)]
+    Man(manual::Man),
 }
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -50,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Flatten(command) => command.run(),
         Command::Optimize(command) => command.run(),
         Command::Trim(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -169,3 +169,32 @@ fn tables_fit_80_columns() {
         }
     }
 }
+
+#[test]
+fn every_shell_is_offered_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let [script, _] = said(&["completions", shell], 0);
+        for word in ["build", "inspect", "check", "flatten", "optimize", "trim", "weight-bits"] {
+            assert!(script.contains(word), "{shell} is not offered {word}");
+        }
+    }
+    said(&["completions", "cmd"], 2);
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let to = folder.path().join("share/man1");
+    said(&["man", text(&to)], 0);
+    assert_eq!(names(&to).len(), 7, "{:?}", names(&to));
+    for (command, flag) in
+        [("build", "reveal"), ("inspect", "format"), ("trim", "floor"), ("optimize", "passes")]
+    {
+        let page = std::fs::read_to_string(to.join(format!("xonn-compile-{command}.1"))).expect("a page");
+        assert!(page.contains(".SH OPTIONS") && page.contains(flag), "{command}: {page}");
+    }
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("written");
+    let [_, stderr] = said(&["man", text(&file)], 1);
+    assert!(stderr.contains("file: cannot be written"), "{stderr}");
+}

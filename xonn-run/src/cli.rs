@@ -3,8 +3,10 @@
 mod bench;
 mod certificate;
 mod eval;
+mod failure;
 mod infer;
 mod input;
+mod manual;
 mod netlist;
 mod report;
 mod serve;
@@ -16,14 +18,22 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::failure::Failure;
 use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 use crate::oca::form::Allowed;
 use crate::session::{Limits, Traffic};
 
+/// What is below the list of commands.
+const AFTER: &str = "`xonn-run completions SHELL` prints completions for a shell, `xonn-run man DIR` writes \
+    manual pages.\n\nExit code: 0 done, 2 wrong usage, 3 a file or sample cannot be read or does not fit, \
+    4 the peer does not follow the protocol or runs another thing, or an evaluation failed, 5 another try may \
+    help (full, refused, reset, timed out), 1 anything else.";
+
 /// Private predictions between two hosts: the server keeps its weights, the client keeps its input.
 #[derive(Parser)]
 #[command(name = "xonn-run", version, arg_required_else_help = true, max_term_width = 80)]
+#[command(after_help = AFTER)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -45,6 +55,24 @@ enum Command {
     Certificate(certificate::Certificate),
     /// Measure garbling, evaluation and hashing on this machine
     Bench(bench::Bench),
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions(manual::Completions),
+    /// Write manual pages
+    #[command(hide = true)]
+    Man(manual::Man),
+}
+
+impl Command {
+    /// Whether programs read its standard output.
+    fn json(&self) -> bool {
+        match self {
+            Self::Eval(command) => command.json,
+            Self::Infer(command) => command.json,
+            Self::Bench(command) => command.json,
+            _ => false,
+        }
+    }
 }
 
 /// Limits that every networked command shares.
@@ -98,10 +126,12 @@ impl Figures {
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Runs the command line; exit code 1 if the command fails, 2 for wrong usage.
+/// Runs the command line; the exit code tells kinds of failures apart.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let json = command.json();
+    let outcome = match command {
         Command::Eval(command) => command.run(),
         Command::Serve(command) => command.run(),
         Command::Infer(command) => command.run(),
@@ -109,13 +139,12 @@ pub fn main() -> ExitCode {
         Command::Evaluate(command) => command.run(),
         Command::Certificate(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report::log(format_args!("xonn-run: {}", report::sentence(error.as_ref())));
-            ExitCode::FAILURE
-        }
+        Err(error) => Failure::of(error.as_ref()).tell(json).into(),
     }
 }
 

@@ -281,6 +281,12 @@ pub fn connect(server: &str, tls: Option<&ClientTls>, limit: Duration) -> io::Re
     Err(last)
 }
 
+/// Whether [`connect`] may succeed another time, with nothing changed: not with an address that is none.
+#[must_use]
+pub fn is_transient(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput)
+}
+
 /// A generator seeded by the operating system, one for each session: ChaCha20.
 #[must_use]
 pub fn fresh_rng() -> ChaCha20Rng {

@@ -2,6 +2,8 @@
 
 #[path = "two_processes/ahead.rs"]
 mod ahead;
+#[path = "two_processes/codes.rs"]
+mod codes;
 #[path = "two_processes/command.rs"]
 mod command;
 #[path = "two_processes/eavesdropper.rs"]
@@ -13,6 +15,8 @@ mod ending;
 mod kinds;
 #[path = "two_processes/layer.rs"]
 mod layer;
+#[path = "two_processes/manual.rs"]
+mod manual;
 #[path = "two_processes/model.rs"]
 mod model;
 #[path = "two_processes/netlists.rs"]
@@ -127,7 +131,7 @@ fn a_client_is_granted_so_many_inferences_over_all_its_connections() {
     for ahead in ["0", "4"] {
         let refused = infer(&one, ahead);
         let text = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert_eq!(refused.status.code(), Some(1), "{text}");
+        assert_eq!(refused.status.code(), Some(5), "{text}");
         assert!(text.contains("a client is granted 5 inferences an hour, counted by address"), "{text}");
         assert!(refused.stdout.is_empty());
     }

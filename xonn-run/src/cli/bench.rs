@@ -34,7 +34,7 @@ pub struct Bench {
     scheme: Vec<Scheme>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Bench {

@@ -23,7 +23,7 @@ pub struct Eval {
     files: InputFiles,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Eval {

@@ -1,29 +1,28 @@
 //! `xonn-run infer`.
 
 mod asked;
+mod summary;
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use clap::Args;
 use rand::Rng;
-use serde_json::json;
-use xonn_circuits::knowledge::AndCosts;
 use xonn_circuits::program::package::{Digest, Package};
 
-use self::asked::{Asked, Done};
+use self::asked::Asked;
+use self::summary::Report;
+use super::failure::{Failure, Kind};
 use super::input::{InputFiles, progress};
 use super::tls::ClientFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
-use crate::garble::Scheme;
 use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::net::tls::{ClientTls, Connection};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::client::{self, Greeted};
-use crate::session::{Clients, Offer, SessionError, Traffic};
+use crate::session::{Offer, SessionError};
 
 #[derive(Args)]
 pub struct Infer {
@@ -59,9 +58,10 @@ pub struct Infer {
     timeouts: Timeouts,
     #[command(flatten)]
     figures: Figures,
-    /// Print JSON
+    /// Print JSON: one object with predictions, figures and errors. With --input - JSON Lines: one for each
+    /// sample, at once, and one with all the rest. The last has what made the command fail as `error`
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Infer {
@@ -78,7 +78,7 @@ impl Infer {
         if let (Some(Ok(samples)), Some(encoding)) = (&samples, known)
             && let Some((file, sample)) = samples.iter().find(|(_, sample)| !sample.fits)
         {
-            return Err(files[*file].unfit(encoding, sample).into());
+            return Err(Failure::data(files[*file].unfit(encoding, sample)).into());
         }
 
         let server = net::with_port(&self.server);
@@ -88,17 +88,17 @@ impl Infer {
         let (mut greeted, fetched) = loop {
             match self.greet(&server, tls.as_ref(), at_hand.as_ref(), offer, &mut rng) {
                 Ok(greeted) => break greeted,
-                Err(Failed { error, transient }) if transient && tries < self.retry => {
+                Err(failure) if failure.kind() == Kind::Transient && tries < self.retry => {
                     let wait = backoff(tries, &mut rng);
                     tries += 1;
                     report::log(format_args!(
-                        "{error}; try {tries} of {} in {}",
+                        "{failure}; try {tries} of {} in {}",
                         self.retry,
                         report::time(wait)
                     ));
                     std::thread::sleep(wait);
                 }
-                Err(Failed { error, .. }) => return Err(error.into()),
+                Err(failure) => return Err(failure.into()),
             }
         };
         let package = fetched.or(at_hand).expect("it is fetched if it is not at hand");
@@ -142,8 +142,11 @@ impl Infer {
             None => session.ask_as_they_come(&plan, &mut asked, (self.files.limit(), most), &mut rng),
         };
         // Only now, when the server has seen the last of this client, is anything made of the answers.
-        let done = asked.done(finished, late)?;
-        self.files.write(if late { &done.predictions } else { &done.predictions[..done.first] })?;
+        let mut done = asked.done(finished, late)?;
+        let written = if late { &done.predictions[..] } else { &done.predictions[..done.first] };
+        if let Err(error) = self.files.write(written) {
+            done.failed.get_or_insert(Failure::of(error.as_ref()));
+        }
         let report = Report {
             package: &package,
             scheme,
@@ -157,27 +160,17 @@ impl Infer {
             online: done.online,
         };
         if self.json {
-            report::say(serde_json::to_string_pretty(&report.json(&done))?)?;
+            let json = report.json(&done, late);
+            // JSON Lines where each sample has a line already.
+            report::say(if late { json.to_string() } else { serde_json::to_string_pretty(&json)? })?;
         } else if done.failed.is_none() {
             report::log(report.text(&done));
         }
         if let Some(failed) = done.failed {
-            return Err(failed);
+            return Err(failed.reported().into());
         }
         self.figures.log(done.traffic, report.total);
         Ok(())
-    }
-}
-
-/// A try that failed, and whether another one may not.
-struct Failed {
-    error: String,
-    transient: bool,
-}
-
-impl From<SessionError> for Failed {
-    fn from(error: SessionError) -> Self {
-        Self { transient: error.is_transient(), error: report::sentence(&error) }
     }
 }
 
@@ -190,25 +183,24 @@ impl Infer {
         at_hand: Option<&Package>,
         offer: Offer<'_>,
         rng: &mut ChaCha20Rng,
-    ) -> Result<(Greeted<Connection>, Option<Package>), Failed> {
+    ) -> Result<(Greeted<Connection>, Option<Package>), Failure> {
         let limits = self.timeouts.limits();
         let stream = net::connect(server, tls, limits.message).map_err(|e| {
-            let kinds = [ErrorKind::NotFound, ErrorKind::InvalidInput];
-            Failed {
-                transient: !kinds.contains(&e.kind()),
-                error: format!("cannot connect to {server}: {e}"),
-            }
+            let kind = if net::is_transient(&e) { Kind::Transient } else { Kind::Other };
+            Failure::new(kind, format_args!("cannot connect to {server}: {e}"))
         })?;
         let mut waiting = |before, seconds| report::log(waits(before, seconds));
         Ok(match at_hand {
             Some(package) => {
                 let circuit = (package.digest(), package.program().input_bits());
-                (client::greet_in_turn(stream, circuit, offer, &limits, &mut waiting, rng)?, None)
+                let greeted = client::greet_in_turn(stream, circuit, offer, &limits, &mut waiting, rng);
+                (greeted.map_err(|e| Failure::of(&e))?, None)
             }
             None => {
                 let wanted = self.digest;
-                let (greeted, package) =
-                    client::greet_and_fetch_in_turn(stream, wanted, offer, &limits, &mut waiting, rng)?;
+                let greeted =
+                    client::greet_and_fetch_in_turn(stream, wanted, offer, &limits, &mut waiting, rng);
+                let (greeted, package) = greeted.map_err(|e| Failure::of(&e))?;
                 (greeted, Some(package))
             }
         })
@@ -249,94 +241,4 @@ fn waits(before: u32, seconds: u32) -> String {
         0 => format!("the server is full, {clients}"),
         seconds => format!("the server is full, {clients}; it is likely to take {seconds} s"),
     }
-}
-
-/// The figures of a run.
-struct Report<'a> {
-    package: &'a Package,
-    scheme: Scheme,
-    first_layer: FirstLayer,
-    clients: Clients,
-    ahead: usize,
-    ands: AndCosts,
-    set_up: Duration,
-    total: Duration,
-    traffic: Traffic,
-    online: Traffic,
-}
-
-impl Report<'_> {
-    fn json(&self, done: &Done) -> serde_json::Value {
-        let rows: Vec<_> = done
-            .names
-            .iter()
-            .zip(&done.predictions)
-            .map(|(name, p)| json!({ "input": name, "prediction": p }))
-            .collect();
-        let (traffic, offline) = (self.traffic, self.traffic - self.online);
-        json!({
-            "predictions": rows,
-            "errors": done.errors,
-            "digest": self.package.digest(),
-            "and": self.ands,
-            "scheme": self.scheme.to_string(),
-            "first_layer": self.first_layer.to_string(),
-            "clients": self.clients.to_string(),
-            "first_layer_sent_bytes": traffic.first_layer_sent,
-            "first_layer_received_bytes": traffic.first_layer_received,
-            "sent_bytes": traffic.sent,
-            "received_bytes": traffic.received,
-            "round_trips": traffic.round_trips,
-            "set_up_ms": ms(self.set_up),
-            "inference_ms_median": ms(median(&done.times)),
-            "circuits_ahead": self.ahead,
-            "offline": {
-                "circuits": done.preparing.len(),
-                "circuit_ms_median": ms(median(&done.preparing)),
-                "sent_bytes": offline.sent,
-                "received_bytes": offline.received,
-                "round_trips": offline.round_trips,
-            },
-            "online": {
-                "inference_ms_median": ms(median(&done.times)),
-                "sent_bytes": self.online.sent,
-                "received_bytes": self.online.received,
-                "round_trips": self.online.round_trips,
-            },
-            "peak_memory_bytes": report::peak_memory(),
-            "total_ms": ms(self.total),
-        })
-    }
-
-    fn text(&self, done: &Done) -> String {
-        let count = done.predictions.len();
-        let what = format!(
-            "{count} predictions, first layer by {} (the server takes its clients for {}), {} ANDs each",
-            self.first_layer,
-            self.clients,
-            report::grouped(self.ands.total())
-        );
-        let (set_up, each) = (report::time(self.set_up), report::time(median(&done.times)));
-        if self.ahead == 0 {
-            let traffic = report::traffic(self.traffic);
-            return format!("{what}; {traffic}; set-up {set_up}, each prediction {each} (median)");
-        }
-        format!(
-            "{what}\n  ahead of the inputs: {}; set-up {set_up}, each of {} circuits {} (median)\n  with the inputs: {}; each prediction {each} (median)",
-            report::traffic(self.traffic - self.online),
-            done.preparing.len(),
-            report::time(median(&done.preparing)),
-            report::traffic(self.online),
-        )
-    }
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-fn median(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
-    times.sort();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

@@ -9,6 +9,8 @@ use xonn_circuits::data::{self, InputEncoding, Tensor, write_npy};
 use xonn_circuits::program::Prediction;
 use zeroize::Zeroizing;
 
+use super::failure::{Failure, Kind};
+
 /// Samples to predict for.
 #[derive(Args)]
 pub struct InputFiles {
@@ -58,9 +60,12 @@ impl Loaded {
     /// # Errors
     /// If the file's shape is not that of the package's samples. A number that has no code is none, see
     /// [`Sample::fits`].
-    pub fn samples(&self, encoding: &InputEncoding, limit: usize) -> Result<Vec<Sample>, String> {
+    pub fn samples(&self, encoding: &InputEncoding, limit: usize) -> Result<Vec<Sample>, Failure> {
         let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
-        let samples = self.x.samples_of(&shape).map_err(|e| format!("{}: {e}", self.path.display()))?;
+        let samples = self
+            .x
+            .samples_of(&shape)
+            .map_err(|e| Failure::data(format_args!("{}: {e}", self.path.display())))?;
         let several = samples.count() > 1;
         let encoded = samples.iter().enumerate().take(limit).map(|(index, sample)| {
             let mut bits = Zeroizing::new(Vec::with_capacity(encoding.bit_count()));
@@ -102,7 +107,7 @@ impl InputFiles {
         let files = self.load()?;
         let samples = self.encoded(&files, encoding)?;
         match samples.iter().find(|(_, sample)| !sample.fits) {
-            Some((file, sample)) => Err(files[*file].unfit(encoding, sample).into()),
+            Some((file, sample)) => Err(Failure::data(files[*file].unfit(encoding, sample)).into()),
             None => Ok(samples.into_iter().map(|(_, sample)| sample).collect()),
         }
     }
@@ -121,7 +126,7 @@ impl InputFiles {
         &self,
         files: &[Loaded],
         encoding: &InputEncoding,
-    ) -> Result<Vec<(usize, Sample)>, String> {
+    ) -> Result<Vec<(usize, Sample)>, Failure> {
         let limit = self.limit();
         let mut all = Vec::new();
         for (number, file) in files.iter().enumerate() {
@@ -135,11 +140,12 @@ impl InputFiles {
     ///
     /// # Errors
     /// If other files are named beside that.
-    pub fn come_late(&self) -> Result<bool, String> {
+    pub fn come_late(&self) -> Result<bool, Failure> {
         match &self.input[..] {
             [path] => Ok(path == Path::new("-")),
             several if several.iter().any(|path| path == Path::new("-")) => {
-                Err("--input - reads names of files from standard input, it goes with no other file".into())
+                let told = "--input - reads names of files from standard input, it goes with no other file";
+                Err(Failure::new(Kind::Usage, told))
             }
             _ => Ok(false),
         }

@@ -11,6 +11,7 @@ use clap::Args;
 use xonn_circuits::bristol;
 
 use self::input::{Input, binary, hexadecimal, list};
+use super::failure::Failure;
 use super::serve::{describe, listen};
 use super::tls::{ClientFlags, ServerFlags};
 use super::{Figures, Outcome, Schemes, Timeouts, report};
@@ -101,7 +102,8 @@ impl Netlist {
         let (garbler, evaluator) = held.partition(|(group, _)| groups.contains(group));
         let outputs = netlist.outputs().to_vec();
         let name = self.file.display();
-        let circuit = Circuit::of_netlist(netlist, &groups).map_err(|e| format!("{name}: {e}"))?;
+        let circuit =
+            Circuit::of_netlist(netlist, &groups).map_err(|e| Failure::data(format_args!("{name}: {e}")))?;
         Ok(Shared { circuit, garbler, evaluator, outputs })
     }
 }
@@ -120,7 +122,7 @@ pub struct Garble {
 impl Garble {
     pub fn run(self) -> Outcome {
         let shared = self.netlist.shared()?;
-        let secret = self.netlist.input.bits_of(&shared.garbler)?;
+        let secret = self.netlist.input.bits_of(&shared.garbler).map_err(Failure::data)?;
         let circuit = &shared.circuit;
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let tls = self.tls.tls()?;
@@ -167,7 +169,7 @@ pub struct Evaluate {
 impl Evaluate {
     pub fn run(self) -> Outcome {
         let shared = self.netlist.shared()?;
-        let input = self.netlist.input.bits_of(&shared.evaluator)?;
+        let input = self.netlist.input.bits_of(&shared.evaluator).map_err(Failure::data)?;
         let circuit = &shared.circuit;
         let plan = Plan::new(&circuit.program, Role::Evaluator);
         let limits = self.netlist.timeouts.limits();

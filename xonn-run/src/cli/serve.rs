@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use clap::Args;
 use xonn_circuits::program::package::Package;
 use xonn_circuits::program::secret::Secret;
 
+use super::failure::{Failure, Kind};
 use super::tls::ServerFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
@@ -82,6 +83,7 @@ impl Serve {
         let first_layers = &first_layers[..];
         let package = Package::read(&self.package)?;
         let secret = Secret::read(&self.secret, package.digest(), package.program().secret_bits())?;
+        warn_of_readers(&self.secret);
         let circuit = Circuit::of_package(&package);
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let wanted = first_layers.contains(&FirstLayer::Oca);
@@ -142,14 +144,15 @@ impl Serve {
 
 impl Serve {
     /// The protocols for first layers that are asked for and right for the clients.
-    fn first_layers(&self) -> Result<Vec<FirstLayer>, String> {
+    fn first_layers(&self) -> Result<Vec<FirstLayer>, Failure> {
         let asked = self.first_layers.first_layer;
         let permitted: Vec<_> = asked.0.iter().copied().filter(|&form| self.clients.permit(form)).collect();
         if permitted.is_empty() {
-            return Err(format!(
+            let told = format!(
                 "--first-layer {asked} lets a client that cheats read weights, and --clients {} says that they may; use --first-layer gc, or --clients semi-honest if they are known not to",
                 self.clients
-            ));
+            );
+            return Err(Failure::new(Kind::Usage, told));
         }
         Ok(permitted)
     }
@@ -165,6 +168,29 @@ impl Serve {
         )
     }
 }
+
+/// Says so if others than its owner may read a secret: its weights are what the protocol hides.
+#[cfg(unix)]
+fn warn_of_readers(secret: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    // What systemd hands to a service is the service's alone, whatever its mode looks like.
+    if std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| secret.starts_with(folder)) {
+        return;
+    }
+    // It was just read, so it is there; if not, there is nothing to warn of.
+    let Ok(file) = std::fs::metadata(secret) else { return };
+    let mode = file.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let name = secret.display();
+        report::log(format_args!(
+            "warning: {name}: others than its owner may read or write the secret (mode {mode:04o}), expected \
+             0600: chmod 600 {name}"
+        ));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_secret: &Path) {}
 
 /// What a server has done since it began.
 #[derive(Default)]

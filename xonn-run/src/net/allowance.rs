@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 use super::door::prefix;
+use crate::session::server::GRANTED;
 
 /// From a client's first inference until it is counted anew.
 pub const WINDOW: Duration = Duration::from_secs(3600);
@@ -86,7 +87,7 @@ impl Allowances {
         if used.inferences >= self.each {
             let wait = self.window.saturating_sub(now.duration_since(used.since)).as_secs() + 1;
             return Err(format!(
-                "a client is granted {} inferences an hour, counted by {}, and has used them; there are more in {wait} s",
+                "{GRANTED} {} inferences an hour, counted by {}, and has used them; there are more in {wait} s",
                 self.each,
                 client.counted_by()
             ));

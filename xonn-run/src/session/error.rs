@@ -7,6 +7,9 @@ use crate::garble::EvaluateError;
 use crate::oca::OcaError;
 use crate::ot::OtError;
 
+/// What a peer is told that was too slow, between what was awaited and how long.
+const SLOW: &str = " took longer than ";
+
 /// Why a session ended early.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,12 +68,16 @@ pub enum SessionError {
 
 impl SessionError {
     /// Whether another try may succeed, with nothing changed: the connection was lost or slow, or the server
-    /// was full. A try is harmless only before the first input has left.
+    /// was full or has granted enough for this hour. A try is harmless only before the first input has left.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Transport { .. } | Self::TimedOut { .. } => true,
-            Self::Refused(text) => text.contains(super::server::FULL),
+            // What TLS finds wrong is found again: a certificate of another name, a peer without TLS.
+            Self::Transport { source, .. } => source.kind() != io::ErrorKind::InvalidData,
+            Self::TimedOut { .. } => true,
+            Self::Refused(text) => {
+                [super::server::FULL, super::server::GRANTED, SLOW].iter().any(|told| text.contains(told))
+            }
             _ => false,
         }
     }
@@ -81,7 +88,7 @@ impl SessionError {
         match self {
             Self::Mismatch(text) | Self::Exhausted(text) => Some(text.clone()),
             Self::Misbehaved { doing, reason } => Some(format!("while {doing}: {reason}")),
-            Self::TimedOut { doing, limit } => Some(format!("{doing} took longer than {limit:?}")),
+            Self::TimedOut { doing, limit } => Some(format!("{doing}{SLOW}{limit:?}")),
             Self::Ot(_) => Some("a check of oblivious transfer failed".into()),
             Self::Oca(error) => Some(error.to_string()),
             Self::InputLength { .. } => Some("the client's input does not fit the circuit".into()),

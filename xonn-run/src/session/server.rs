@@ -24,6 +24,9 @@ use round::Round;
 /// What a client is told first that is turned away because no place is free; it may come again.
 pub(super) const FULL: &str = "the server is full";
 
+/// What a client is told first that has used up what it is granted; in an hour there is more.
+pub(crate) const GRANTED: &str = "a client is granted";
+
 /// What the server does when it awaits the choices of labels.
 const CHOICES: &str = "receiving the client's oblivious choices";
 

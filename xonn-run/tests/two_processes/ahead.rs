@@ -78,7 +78,7 @@ fn a_client_that_waits_for_names_may_be_killed() {
         }
         // A name that cannot be read fails the command, at its end.
         let code = client.wait().expect("a child of ours").code();
-        assert_eq!(code, if killed { None } else { Some(1) });
+        assert_eq!(code, if killed { None } else { Some(3) });
     }
     let log = server.finish();
     assert_eq!(log.matches("failed after").count(), 1, "{log}");

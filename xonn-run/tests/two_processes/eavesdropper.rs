@@ -88,7 +88,7 @@ fn a_server_does_not_see_that_a_number_has_no_code() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         let (output, of_bad) = infer_seen(&server.address, &["--ahead", ahead, "--input", &bad], "", None);
         assert_eq!(of_bad, seen);
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(3));
         let told = text(&output.stderr);
         assert!(told.contains("bad.npy[1], column 3 of 4") && told.contains("99"), "{told}");
         // The other answers are the user's.
@@ -114,7 +114,7 @@ fn a_server_does_not_see_that_a_named_file_does_not_fit() {
         let (_, seen) = infer_seen(&server.address, more, &good, None);
         let (output, of_bad) = infer_seen(&server.address, more, &bad, None);
         assert_eq!(of_bad, seen, "{more:?}");
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(3));
         assert!(text(&output.stderr).contains("b.npy, column 3 of 4"), "{}", text(&output.stderr));
         let line = format!("{a}: {}\n", model.class(&samples(1)[0]));
         assert_eq!(text(&output.stdout), format!("{line}{b}: no prediction\n{line}"));
@@ -141,7 +141,7 @@ fn a_server_does_not_see_that_an_evaluation_failed() {
             for damaged in 0..4 {
                 let (output, of_failed) = infer_seen(&server.address, &more, typed, Some(damaged));
                 assert_eq!(of_failed, seen, "{more:?}, answer {damaged}");
-                assert_eq!(output.status.code(), Some(1));
+                assert_eq!(output.status.code(), Some(4));
                 let told = text(&output.stderr);
                 assert!(told.contains("the evaluation failed"), "{told}");
                 let (printed, late) = (text(&output.stdout), input == "-");
@@ -153,6 +153,53 @@ fn a_server_does_not_see_that_an_evaluation_failed() {
             assert_eq!(log.matches("4 inferences").count(), 5, "{log}");
             assert!(!log.contains("failed"), "{log}");
         }
+    }
+}
+
+/// The same with `--json`, where a failure has other lines to be put into.
+#[test]
+fn a_server_does_not_see_of_json_that_an_evaluation_failed() {
+    let model = Model::new(MASKS);
+    let one = model.write_samples("one.npy", &samples(1));
+    let names = format!("{one}\n").repeat(3);
+    let server = serve(&model, &["--connections", "3"]);
+    let more = ["--input", "-", "--json"];
+    let (output, seen) = infer_seen(&server.address, &more, &names, None);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for damaged in [0, 1] {
+        let (output, of_failed) = infer_seen(&server.address, &more, &names, Some(damaged));
+        assert_eq!(of_failed, seen, "answer {damaged}");
+        assert_eq!(output.status.code(), Some(4));
+        let printed = text(&output.stdout);
+        let lines: Vec<serde_json::Value> =
+            printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let (last, answers) = lines.split_last().expect("a report");
+        assert_eq!(answers.len(), 3, "{printed}");
+        for (i, answer) in answers.iter().enumerate() {
+            let prediction = (i < damaged).then(|| model.class(&samples(1)[0]));
+            assert_eq!(*answer, serde_json::json!({ "input": one, "prediction": prediction }));
+        }
+        assert_eq!(last["error"]["kind"], "protocol", "{printed}");
+    }
+    let log = server.finish();
+    assert_eq!(log.matches("3 inferences").count(), 3, "{log}");
+}
+
+/// A script may try again where a connection was cut, and the server cuts it when it likes. So the code of
+/// that end is the same whether an evaluation before it failed or not.
+#[test]
+fn how_a_connection_ended_goes_before_what_came_of_evaluations() {
+    let model = Model::new(MASKS);
+    let file = model.write_samples("x.npy", &samples(3));
+    for damaged in [None, Some(0), Some(1)] {
+        let server = serve(&model, &["--inferences", "2"]);
+        let (output, _) = infer_seen(&server.address, &["--input", &file, "--json"], "", damaged);
+        assert_eq!(output.status.code(), Some(5), "answer {damaged:?}: {}", text(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(report["error"]["kind"], "transient", "{report}");
+        let failed: Vec<_> = report["errors"].as_array().expect("a list").iter().collect();
+        assert_eq!(failed.len(), usize::from(damaged.is_some()), "{report}");
+        assert!(failed.iter().all(|error| error["kind"] == "protocol"), "{report}");
     }
 }
 

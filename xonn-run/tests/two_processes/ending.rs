@@ -64,7 +64,7 @@ fn a_client_tries_again_until_there_is_a_server() {
     let free =
         TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").to_string();
     let once = run(["infer", "--server", &free, "--input", &file]);
-    assert_eq!(once.status.code(), Some(1));
+    assert_eq!(once.status.code(), Some(5));
     std::thread::scope(|scope| {
         let infer = ["infer", "--server", &free, "--input", &file, "--retry", "8"];
         let client = scope.spawn(move || run_ok(infer));

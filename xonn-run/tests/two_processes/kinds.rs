@@ -191,6 +191,6 @@ fn an_evaluator_does_not_wait_for_ever() {
     let file = path.to_str().expect("text");
     let output = crate::run(["evaluate", file, "--input", "1", "--connect", &address, "--wait", "1"]);
     let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(5), "{text}");
     assert!(text.contains("waited 1 s for `xonn-run garble` to listen there"), "{text}");
 }

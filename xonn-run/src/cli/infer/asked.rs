@@ -1,12 +1,15 @@
 //! The samples that were asked about, and what came of each.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::json;
 use xonn_circuits::program::{Prediction, Program};
 
+use super::super::failure::{Failure, Kind};
 use super::super::input::{InputFiles, Loaded, Sample};
 use super::super::report;
 use crate::session::Traffic;
@@ -16,14 +19,14 @@ use crate::session::client::run::{Answer, Finished, Question, Questions, Unanswe
 pub struct Asked<'a> {
     program: &'a Program,
     names: Box<dyn Iterator<Item = io::Result<String>> + 'a>,
-    quiet: bool,
+    json: bool,
     /// The files of samples that have no code; of samples that are all there, all files.
     pub files: Vec<Loaded>,
     /// With the number of its file, if that is kept.
     samples: Vec<(Option<usize>, Sample)>,
     told: usize,
     /// The first thing that went wrong beside the answers.
-    wrong: Option<String>,
+    wrong: Option<Failure>,
 }
 
 /// Answers, and what they took.
@@ -32,8 +35,8 @@ pub struct Done {
     pub predictions: Vec<Prediction>,
     /// How many of the predictions are those of the first samples, with none left out.
     pub first: usize,
-    /// A sentence for each sample without a prediction that the reason is known of.
-    pub errors: Vec<String>,
+    /// One for each sample without a prediction that the reason is known of.
+    pub errors: Vec<Failure>,
     /// Of each inference from when its input was there.
     pub times: Vec<Duration>,
     /// Of each circuit that was prepared.
@@ -41,14 +44,14 @@ pub struct Done {
     pub traffic: Traffic,
     pub online: Traffic,
     /// What makes the command fail.
-    pub failed: Option<Box<dyn Error>>,
+    pub failed: Option<Failure>,
 }
 
 impl<'a> Asked<'a> {
-    /// None so far. `quiet`: no answer is printed when it comes.
-    pub fn new(files: &InputFiles, program: &'a Program, quiet: bool) -> Self {
+    /// None so far. What is printed is `json`, or text.
+    pub fn new(files: &InputFiles, program: &'a Program, json: bool) -> Self {
         let names = Box::new(files.late_names());
-        Self { program, names, quiet, files: Vec::new(), samples: Vec::new(), told: 0, wrong: None }
+        Self { program, names, json, files: Vec::new(), samples: Vec::new(), told: 0, wrong: None }
     }
 
     /// The questions of samples that are all there, each with the number of its file.
@@ -60,6 +63,13 @@ impl<'a> Asked<'a> {
         let question = Question::new(std::mem::take(&mut sample.bits), sample.fits);
         self.samples.push((file, sample));
         question
+    }
+
+    /// Prints a line. That nobody reads any more is nothing for the server to see.
+    fn say(&mut self, line: impl Display) {
+        if let Err(error) = report::say(line) {
+            self.wrong.get_or_insert(Failure::new(Kind::Other, error));
+        }
     }
 
     /// What came of it all, when the connection is gone. Prints what was not printed as it came.
@@ -84,7 +94,7 @@ impl<'a> Asked<'a> {
             match answer {
                 Ok(output) => {
                     let prediction = self.program.output().decode(&output);
-                    if !late && !self.quiet {
+                    if !late && !self.json {
                         report::say(format_args!("{}: {prediction}", sample.name))?;
                     }
                     done.first += usize::from(done.first == number);
@@ -96,32 +106,48 @@ impl<'a> Asked<'a> {
                 Err(Unanswered::Unfit) => {
                     let file = file.and_then(|file| self.files.get(file));
                     let unfit = file.map(|file| file.unfit(self.program.input(), sample));
-                    done.errors.push(unfit.unwrap_or_else(|| sample.name.clone()));
+                    done.errors.push(Failure::data(unfit.unwrap_or_else(|| sample.name.clone())));
                 }
-                Err(error) => done.errors.push(format!("{}: {}", sample.name, report::sentence(&error))),
+                Err(error) => {
+                    let told = format!("{}: {}", sample.name, report::sentence(&error));
+                    done.errors.push(Failure::new(Kind::of(&error), told));
+                }
             }
         }
         if zeros > 0
-            && let Some(last) = done.errors.last_mut()
+            && let Some(last) = done.errors.iter_mut().rfind(|error| error.kind() == Kind::Protocol)
         {
-            last.push_str(&format!(
-                "; so that the server does not see it, the {zeros} samples behind it were replaced by zeros"
-            ));
+            *last = Failure::new(
+                last.kind(),
+                format_args!(
+                    "{last}; so that the server does not see it, the {zeros} samples behind it were \
+                     replaced by zeros"
+                ),
+            );
         }
         if let Some(wrong) = self.wrong.take() {
             done.errors.push(wrong);
         }
         done.failed = match end {
             Err(error) if done.predictions.is_empty() && done.errors.is_empty() => return Err(error.into()),
-            Err(error) => Some(error.into()),
-            Ok(_) => match done.errors.len() {
-                0 => None,
-                1 => Some(done.errors[0].clone().into()),
-                more => Some(format!("{}; {} samples or names more failed", done.errors[0], more - 1).into()),
-            },
+            // How the connection ended is what the server knows as well: a script that tries again because
+            // of this code does so whatever came of the evaluations.
+            Err(error) => Some(Failure::of(&error)),
+            Ok(_) => worst(&done.errors),
         };
         Ok(done)
     }
+}
+
+/// What makes a command fail of whose samples some did: the first evaluation that failed, or the first of
+/// all.
+fn worst(errors: &[Failure]) -> Option<Failure> {
+    let failed = errors.iter().find(|error| error.kind() == Kind::Protocol);
+    let first = failed.or(errors.first())?;
+    Some(match errors.len() - 1 {
+        0 => first.clone(),
+        more => Failure::new(first.kind(), format_args!("{first}; {more} samples or names more failed")),
+    })
 }
 
 /// Names of files that come on standard input. Each gives one line for each of its samples, whatever came of
@@ -133,13 +159,16 @@ impl Questions for Asked<'_> {
 
     fn next(&mut self, left: usize) -> Option<Vec<Question>> {
         loop {
-            let file = match self.names.next()? {
-                Ok(name) => Loaded::read(PathBuf::from(name)),
+            let (name, file) = match self.names.next()? {
+                Ok(name) => (Some(name.clone()), Loaded::read(PathBuf::from(name))),
                 // A line that is no text is one that somebody can type again; anything else is the end of
                 // them.
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(error.into()),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    (None, Err(Failure::data(error).into()))
+                }
                 Err(error) => {
-                    self.wrong.get_or_insert(format!("standard input: {error}"));
+                    let told = format!("standard input: {error}");
+                    self.wrong.get_or_insert(Failure::new(Kind::Other, told));
                     return None;
                 }
             };
@@ -155,9 +184,14 @@ impl Questions for Asked<'_> {
                 }
                 // A name or a shape, which are no secrets. Somebody typed it, and can type it again.
                 Err(error) => {
-                    let sentence = report::sentence(error.as_ref());
-                    report::log(&sentence);
-                    self.wrong.get_or_insert(sentence);
+                    let failure = Failure::of(error.as_ref());
+                    report::log(&failure);
+                    if self.json {
+                        // Whoever waits for a line of each name gets one.
+                        let line = json!({ "input": name, "prediction": null, "error": failure.json() });
+                        self.say(line);
+                    }
+                    self.wrong.get_or_insert(failure);
                 }
             }
         }
@@ -166,16 +200,12 @@ impl Questions for Asked<'_> {
     fn answered(&mut self, answer: &Answer) {
         let name = &self.samples[self.told].1.name;
         self.told += 1;
-        if self.quiet {
-            return;
-        }
-        let said = match answer {
-            Ok(output) => report::say(format_args!("{name}: {}", self.program.output().decode(output))),
-            Err(_) => report::say(format_args!("{name}: no prediction")),
+        let prediction = answer.as_ref().ok().map(|output| self.program.output().decode(output));
+        let line = match (prediction, self.json) {
+            (prediction, true) => json!({ "input": name, "prediction": prediction }).to_string(),
+            (Some(prediction), false) => format!("{name}: {prediction}"),
+            (None, false) => format!("{name}: no prediction"),
         };
-        if let Err(error) = said {
-            // Nobody reads any more, and that is nothing for the server to see.
-            self.wrong.get_or_insert(error);
-        }
+        self.say(line);
     }
 }

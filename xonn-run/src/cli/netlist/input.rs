@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-/// What `--input` says: parts with commas between them.
+/// What `--input` says: parts with commas between them, or what is wrong with a file that is named there.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Input(Vec<Bits>);
+pub struct Input(Result<Vec<Bits>, String>);
 
 /// One part.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,13 +26,20 @@ impl FromStr for Input {
                 parts.push(part.parse()?);
                 continue;
             };
-            let read = std::fs::read_to_string(path).map_err(|e| format!("{path} cannot be read: {e}"))?;
-            for part in read.trim().split([',', '\n']) {
-                parts.push(part.trim().parse().map_err(|e| format!("{path}: {e}"))?);
+            // A file that is wrong is no wrong usage, so it is told of later.
+            match in_file(path) {
+                Ok(more) => parts.extend(more),
+                Err(wrong) => return Ok(Self(Err(wrong))),
             }
         }
-        Ok(Self(parts))
+        Ok(Self(Ok(parts)))
     }
+}
+
+fn in_file(path: &str) -> Result<Vec<Bits>, String> {
+    let read = std::fs::read_to_string(path).map_err(|e| format!("{path} cannot be read: {e}"))?;
+    let parts = read.trim().split([',', '\n']);
+    parts.map(|part| part.trim().parse().map_err(|e| format!("{path}: {e}"))).collect()
 }
 
 impl FromStr for Bits {
@@ -81,7 +88,7 @@ impl Input {
     pub fn bits_of(&self, groups: &[(usize, u32)]) -> Result<Vec<bool>, String> {
         let total: usize = groups.iter().map(|&(_, bits)| bits as usize).sum();
         let filled: Vec<_> = groups.iter().copied().filter(|&(_, bits)| bits > 0).collect();
-        let parts = &self.0[..];
+        let parts = &self.0.as_ref().map_err(Clone::clone)?[..];
         let wanted = match parts {
             [part] if filled.len() == 1 => {
                 return part.exactly(total).map_err(|found| {
@@ -214,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("bits");
         let at = format!("@{}", file.display());
-        assert!(at.parse::<Input>().expect_err("no such file").contains("cannot be read"));
+        assert!(bits(&at, &[(0, 4)]).expect_err("no such file").contains("cannot be read"));
         for content in ["0x6\n", " 0110\n"] {
             std::fs::write(&file, content).expect("written");
             assert_eq!(bits(&at, &[(0, 4)]), Ok("0110".to_owned()));
@@ -223,7 +230,7 @@ mod tests {
         std::fs::write(&file, "0x6\r\n1\n").expect("written");
         assert_eq!(bits(&at, &[(0, 4), (1, 1)]), Ok("01101".to_owned()));
         std::fs::write(&file, format!("@{}", file.display())).expect("written");
-        assert!(at.parse::<Input>().is_err(), "a file does not name another");
+        assert!(bits(&at, &[(0, 4)]).is_err(), "a file does not name another");
     }
 
     #[test]

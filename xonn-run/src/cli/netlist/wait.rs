@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use crate::cli::failure::{Failure, Kind};
 use crate::cli::report;
 use crate::net;
 use crate::net::tls::{ClientTls, Connection};
@@ -17,7 +18,7 @@ pub fn connect(
     tls: Option<&ClientTls>,
     limit: Duration,
     wait: Duration,
-) -> Result<Connection, String> {
+) -> Result<Connection, Failure> {
     let begin = Instant::now();
     let mut is_said = false;
     loop {
@@ -27,14 +28,16 @@ pub fn connect(
         };
         let waited = begin.elapsed();
         if !may_come(error.kind()) || wait.is_zero() {
-            return Err(format!("cannot connect to {address}: {error}"));
+            let kind = if net::is_transient(&error) { Kind::Transient } else { Kind::Other };
+            return Err(Failure::new(kind, format_args!("cannot connect to {address}: {error}")));
         }
         if waited >= wait {
             let seconds = wait.as_secs();
-            return Err(format!(
+            let told = format!(
                 "cannot connect to {address}: {error}; waited {seconds} s for `xonn-run garble` to listen \
                  there, --wait sets how long"
-            ));
+            );
+            return Err(Failure::new(Kind::Transient, told));
         }
         if !is_said {
             let seconds = wait.as_secs();
