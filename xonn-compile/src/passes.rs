@@ -21,7 +21,8 @@ pub struct Options {
     pub input: InputOptions,
     /// Bits of the fixed-point scales of a head with BatchNorm.
     pub head_bits: u32,
-    /// Bits of a weight of layers with real weights; `None`: as many as the number of signs behind them asks for, 16 at least.
+    /// Bits of a weight of layers with real weights; `None`: as many as the number of signs behind them asks
+    /// for, 16 at least.
     pub weight_bits: Option<u32>,
     /// Bits of the fixed point in which real tensors are added up or compared.
     pub scale_bits: u32,
@@ -64,7 +65,8 @@ impl Default for Options {
 pub struct Compiled {
     /// The network.
     pub network: IntegerNetwork,
-    /// The function at the end of the model that keeps the order of the scores and was left out, the innermost last.
+    /// The function at the end of the model that keeps the order of the scores and was left out, the
+    /// innermost last.
     pub left_out: Vec<Function>,
     /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
@@ -121,8 +123,8 @@ fn list(problems: &[(String, String)]) -> String {
 /// A rewrite of the layer graph; notes are for the user.
 pub type Rewrite = fn(&mut LayerGraph, &mut Vec<String>) -> Result<(), PassError>;
 
-/// The rewrites of the layer graph, in order. Each leaves a graph that passes [`LayerGraph::verify`] and computes the same
-/// prediction.
+/// The rewrites of the layer graph, in order. Each leaves a graph that passes [`LayerGraph::verify`] and
+/// computes the same prediction.
 pub const PIPELINE: &[(&str, Rewrite)] = &[
     ("infer_shapes", infer_shapes::run), // first: the others look at shapes
     ("drop_no_ops", drop_no_ops::run),   // so that a layer's reader is the layer that matters

@@ -1,4 +1,5 @@
-//! Random networks of all supported layers: the float graph, the integers, the program and the flat netlist agree.
+//! Random networks of all supported layers: the float graph, the integers, the program and the flat netlist
+//! agree.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,8 +37,8 @@ impl Choices {
         self.below(n) == 0
     }
 
-    /// A number between -2 and 2: where exactness is asked for a multiple of 1/64, with which float32 computes exactly for a
-    /// while; else one that is on no edge but by chance.
+    /// A number between -2 and 2: where exactness is asked for a multiple of 1/64, with which float32
+    /// computes exactly for a while; else one that is on no edge but by chance.
     fn real(&mut self) -> f32 {
         if self.dyadic {
             (self.below(257) as f32 - 128.0) / 64.0
@@ -355,8 +356,8 @@ fn on_an_edge(graph: &LayerGraph, tensors: &HashMap<NodeIndex, Vec<f32>>) -> boo
 }
 
 proptest! {
-    // The same networks in each run, so that a change that did not touch them stays green; other ones, and more of them, by
-    // PROPTEST_RNG_SEED and PROPTEST_CASES (`just sweep-networks`).
+    // The same networks in each run, so that a change that did not touch them stays green; other ones, and
+    // more of them, by PROPTEST_RNG_SEED and PROPTEST_CASES (`just sweep-networks`).
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
         rng_seed: match std::env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok()) {
@@ -424,7 +425,8 @@ proptest! {
     }
 }
 
-/// A border of zeros around numbers on a grid of eighths, whose sums no sign follows: they were off by two at the border.
+/// A border of zeros around numbers on a grid of eighths, whose sums no sign follows: they were off by two at
+/// the border.
 #[test]
 fn sums_around_a_border_that_is_off_the_grid() {
     let seed = 8_750_367_640_819_995_982;
@@ -433,8 +435,8 @@ fn sums_around_a_border_that_is_off_the_grid() {
     circuit_is_the_integers(&network, &samples(seed, network.input.shape.iter().product()));
 }
 
-/// Residual and concatenating networks as users have them: real stems, real shortcuts, DenseNet blocks, real heads, and BatchNorms
-/// that have seen data.
+/// Residual and concatenating networks as users have them: real stems, real shortcuts, DenseNet blocks, real
+/// heads, and BatchNorms that have seen data.
 mod blocks {
     use super::*;
 
@@ -560,7 +562,7 @@ mod blocks {
             let channels = self.shape()[2].min(6);
             let pool = Pool::Window { size: [2, 2], stride: [2, 2], padding: Padding::Valid };
             let before = self.last;
-            self.push(LayerOp::AveragePool2d(pool.clone()));
+            self.push(LayerOp::AveragePool2d(pool));
             self.real_conv([1, 1], channels, 1);
             self.seen_norm(samples);
             let short = self.last;

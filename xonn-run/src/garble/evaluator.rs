@@ -77,8 +77,8 @@ impl<'p> Evaluator<'p> {
         Self { plan, scheme, hash, vectors, next: 0, slots }
     }
 
-    /// Bytes of the ciphertexts of the next segments that can be evaluated side by side, at most `most`; none when all are
-    /// done.
+    /// Bytes of the ciphertexts of the next segments that can be evaluated side by side, at most `most`; none
+    /// when all are done.
     #[must_use]
     pub fn upcoming(&self, most: usize) -> Vec<usize> {
         self.plan.batch(self.next, most).iter().map(|s| self.scheme.bytes(s.ands)).collect()
@@ -125,8 +125,8 @@ impl<'p> Evaluator<'p> {
     /// The output bits, from the hashes of [`super::Garbler::decoding`].
     ///
     /// # Errors
-    /// [`EvaluateError::WrongLabel`] if a label is not of the garbling, [`EvaluateError::Length`] for a decoding of
-    /// another length.
+    /// [`EvaluateError::WrongLabel`] if a label is not of the garbling, [`EvaluateError::Length`] for a
+    /// decoding of another length.
     ///
     /// # Panics
     /// If segments are left to evaluate.

@@ -1,8 +1,9 @@
 //! Full adders as one operation.
 //!
-//! Nearly all ANDs of a neuron are full adders, `sum = x ^ y ^ c`, `carry = ((x ^ c) & (y ^ c)) ^ c` [Boyar, Peralta,
-//! Pochuev 2000], and with 16 labels of 16 bytes side by side their four XORs are memory traffic. As one operation three
-//! labels are loaded and two stored. The order of ciphertexts stays: no ciphertext is moved past another.
+//! Nearly all ANDs of a neuron are full adders, `sum = x ^ y ^ c`, `carry = ((x ^ c) & (y ^ c)) ^ c` [Boyar,
+//! Peralta, Pochuev 2000], and with 16 labels of 16 bytes side by side their four XORs are memory traffic. As
+//! one operation three labels are loaded and two stored. The order of ciphertexts stays: no ciphertext is
+//! moved past another.
 
 use super::tape::Op;
 
@@ -34,7 +35,8 @@ pub(super) fn full_adders(ops: &mut Vec<Op>, labels: u32) {
     let mut dead = vec![false; ops.len()];
     for at in 0..ops.len() {
         if let Some((gone, place, fused)) = full_adder(ops, &uses, at) {
-            // What is part of an adder already writes nothing any more: two that share an operation stay apart.
+            // What is part of an adder already writes nothing any more: two that share an operation stay
+            // apart.
             if gone.iter().any(|&op| dead[op]) {
                 continue;
             }
@@ -47,7 +49,8 @@ pub(super) fn full_adders(ops: &mut Vec<Op>, labels: u32) {
     ops.retain(|_| dead.next() == Some(&false));
 }
 
-/// The full adder around the AND at `at`: operations that go, the place of the new one among them, and the new one.
+/// The full adder around the AND at `at`: operations that go, the place of the new one among them, and the
+/// new one.
 fn full_adder(ops: &[Op], uses: &[Uses], at: usize) -> Option<([usize; 5], usize, Op)> {
     let Op::And { to: both, a, b } = ops[at] else { return None };
     let xor = |at: usize| match ops[at] {

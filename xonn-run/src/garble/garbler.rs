@@ -45,7 +45,8 @@ impl<'p> Garbler<'p> {
     ///
     /// * `secret`: the garbler's bits.   * `delta`: fresh and secret, its least significant bit 1.
     /// * `dice`: fresh and secret, the seed of the random bits of [`Scheme::ThreeHalves`].
-    /// * `hash`: with a fresh random start point, public.   * `input`: the zero labels of the client's input bits.
+    /// * `hash`: with a fresh random start point, public. * `input`: the zero labels of the client's input
+    /// bits.
     ///
     /// # Panics
     /// If the plan is not a garbler's, `delta` is even, or a length is not the program's.
@@ -66,8 +67,8 @@ impl<'p> Garbler<'p> {
         Self { plan, scheme, secret, delta, dice, hash, vectors, next: 0, slots, spare: Vec::new() }
     }
 
-    /// Garbles the next segments, at most `most` of them side by side on the threads of the current pool, and returns
-    /// their ciphertexts in order; nothing when all are garbled.
+    /// Garbles the next segments, at most `most` of them side by side on the threads of the current pool, and
+    /// returns their ciphertexts in order; nothing when all are garbled.
     pub fn garble(&mut self, most: usize) -> Vec<Ciphertexts> {
         let batch = self.plan.batch(self.next, most);
         let Some(first) = batch.first() else { return Vec::new() };
@@ -104,8 +105,8 @@ impl<'p> Garbler<'p> {
         tables
     }
 
-    /// Gives back buffers that [`Garbler::garble`] returned and that are of no use any more, to be filled again: fresh
-    /// memory costs more than the ciphertexts written to it.
+    /// Gives back buffers that [`Garbler::garble`] returned and that are of no use any more, to be filled
+    /// again: fresh memory costs more than the ciphertexts written to it.
     pub fn recycle(&mut self, tables: impl IntoIterator<Item = Ciphertexts>) {
         self.spare.extend(tables);
     }
@@ -115,8 +116,8 @@ impl<'p> Garbler<'p> {
         std::mem::take(&mut self.spare)
     }
 
-    /// What lets the evaluator read its output, and notice labels that are not of this garbling: for each output bit the
-    /// hashes of its label for 0 and for 1.
+    /// What lets the evaluator read its output, and notice labels that are not of this garbling: for each
+    /// output bit the hashes of its label for 0 and for 1.
     ///
     /// # Panics
     /// If segments are left to garble.

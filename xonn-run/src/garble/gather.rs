@@ -133,8 +133,8 @@ impl<'a> Inputs<'a> {
 
     /// [`Inputs::bits`] of template inputs `input..input + 8`, if they are neighbours among the secret bits.
     ///
-    /// A neuron reads a weight a synapse: eight bytes of a lane at a time, added up with the lane's number as shift,
-    /// leave one byte of eight lanes for each input.
+    /// A neuron reads a weight a synapse: eight bytes of a lane at a time, added up with the lane's number as
+    /// shift, leave one byte of eight lanes for each input.
     #[inline(always)]
     pub fn eight_bits(&self, input: u32, secret: &[bool]) -> Option<[u16; 8]> {
         let eight = self.inputs.get(input as usize..)?.first_chunk::<8>()?;
@@ -156,7 +156,8 @@ impl<'a> Inputs<'a> {
 fn begins(map: &IndexMap, grid: &[u32], first: u64, lanes: usize) -> [usize; LANES] {
     let begin = map.offset(grid, first);
     let mut begins = [begin; LANES];
-    // Within a row of the grid's last axis instances are one stride apart, which spares a division a lane and axis.
+    // Within a row of the grid's last axis instances are one stride apart, which spares a division a lane and
+    // axis.
     let (row, stride) = match (grid.last(), map.outer.last()) {
         (Some(&row), Some(&stride)) => (u64::from(row), stride as usize),
         _ => (1, 0),

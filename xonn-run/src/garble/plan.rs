@@ -1,4 +1,5 @@
-//! What both hosts derive from the public program: the order of all ciphertexts, in segments, and every gate's tweak.
+//! What both hosts derive from the public program: the order of all ciphertexts, in segments, and every
+//! gate's tweak.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,12 +15,13 @@ use crate::block::Wide;
 /// Instances garbled side by side. Part of the protocol: it fixes the order of ciphertexts.
 pub const LANES: usize = crate::block::LANES;
 
-/// Most memory for labels of running templates, in bytes, but for one that takes more by itself: a template can be made to keep
-/// millions of labels alive, and each processor would run one. Those of neurons take some 100 KB.
+/// Most memory for labels of running templates, in bytes, but for one that takes more by itself: a template
+/// can be made to keep millions of labels alive, and each processor would run one. Those of neurons take some
+/// 100 KB.
 const LABEL_MEMORY: usize = 1 << 30;
 
-/// Groups of a long template that go piece by piece side by side: the first piece of all of them, then the second. Part of the
-/// protocol.
+/// Groups of a long template that go piece by piece side by side: the first piece of all of them, then the
+/// second. Part of the protocol.
 pub(super) const SIDE_BY_SIDE: usize = 8;
 
 /// A program as one host runs it.
@@ -42,8 +44,8 @@ pub(super) struct BlockPlan {
     pub outputs: Vec<usize>,
 }
 
-/// Consecutive ciphertexts that are made, sent and consumed together: a few groups of [`LANES`] instances, or a piece of
-/// one group where a template is long.
+/// Consecutive ciphertexts that are made, sent and consumed together: a few groups of [`LANES`] instances, or
+/// a piece of one group where a template is long.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Segment {
     pub layer: usize,
@@ -106,8 +108,8 @@ impl<'p> Plan<'p> {
         self.segment_lengths(scheme).map(|n| n as u64).sum()
     }
 
-    /// The next segments from `first` on that may run side by side: of one layer, at most `most`, no more than
-    /// [`LABEL_MEMORY`] has room for; of pieces the same one of different groups.
+    /// The next segments from `first` on that may run side by side: of one layer, at most `most`, no more
+    /// than [`LABEL_MEMORY`] has room for; of pieces the same one of different groups.
     pub(super) fn batch(&self, first: usize, most: usize) -> &[Segment] {
         let rest = self.segments.get(first..).unwrap_or_default();
         let Some(head) = rest.first() else { return rest };
@@ -122,7 +124,8 @@ impl<'p> Plan<'p> {
     }
 }
 
-/// The tapes made so far, by template and whether it is for one instance by itself, then by the classes of its inputs.
+/// The tapes made so far, by template and whether it is for one instance by itself, then by the classes of
+/// its inputs.
 type Tapes = HashMap<(u32, bool), Vec<(Vec<Class>, Arc<Tape>)>>;
 
 fn plan_block(program: &Program, block: &ProgramBlock, role: Role, tapes: &mut Tapes) -> BlockPlan {
@@ -145,7 +148,8 @@ fn plan_block(program: &Program, block: &ProgramBlock, role: Role, tapes: &mut T
     BlockPlan { tape, single, inputs, outputs }
 }
 
-/// How many groups of a template with so many wires go side by side: their labels stay in memory from piece to piece.
+/// How many groups of a template with so many wires go side by side: their labels stay in memory from piece
+/// to piece.
 fn side_by_side(wires: u32) -> u64 {
     (LABEL_MEMORY as u64 / (u64::from(wires) * size_of::<Wide>() as u64).max(1)).clamp(1, SIDE_BY_SIDE as u64)
 }

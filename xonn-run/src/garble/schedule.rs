@@ -1,9 +1,9 @@
 //! The order in which the gates of a single instance are garbled: batches of independent ANDs.
 //!
-//! One instance has no other instances to be garbled side by side with, and in a file its ANDs mostly follow each other's
-//! results. So they are list-scheduled: of all ANDs whose operands are there, the [`LANES`] with the longest chains of
-//! ANDs behind them go next. The order is part of the protocol, for it decides which ciphertext is which; both hosts
-//! derive it from the public netlist and its classes.
+//! One instance has no other instances to be garbled side by side with, and in a file its ANDs mostly follow
+//! each other's results. So they are list-scheduled: of all ANDs whose operands are there, the [`LANES`] with
+//! the longest chains of ANDs behind them go next. The order is part of the protocol, for it decides which
+//! ciphertext is which; both hosts derive it from the public netlist and its classes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

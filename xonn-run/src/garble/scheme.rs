@@ -3,13 +3,14 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// How an AND of two hidden wires is garbled. All else is the same in both: free XOR, labels of 128 bits, and one block for
-/// an AND with a bit that the garbler knows.
+/// How an AND of two hidden wires is garbled. All else is the same in both: free XOR, labels of 128 bits, and
+/// one block for an AND with a bit that the garbler knows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Scheme {
     /// Two ciphertexts of 128 bits [Zahur, Rosulek, Evans, EUROCRYPT 2015].
     HalfGates,
-    /// Three slices of 64 bits and five bits [Rosulek, Roy, CRYPTO 2021]: a quarter less to send, half as many hashes more.
+    /// Three slices of 64 bits and five bits [Rosulek, Roy, CRYPTO 2021]: a quarter less to send, half as
+    /// many hashes more.
     ThreeHalves,
 }
 
@@ -69,8 +70,8 @@ impl core::iter::Sum for Ands {
 /// Bits of an AND's control bits, masked, in [`Scheme::ThreeHalves`].
 pub const CONTROL_BITS: usize = 5;
 
-/// How the ciphertexts of a segment lie one after the other: blocks of 16 bytes, slices of 8 bytes, control bits, the last
-/// byte filled up with zeros.
+/// How the ciphertexts of a segment lie one after the other: blocks of 16 bytes, slices of 8 bytes, control
+/// bits, the last byte filled up with zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Layout {
     pub blocks: usize,
@@ -98,7 +99,8 @@ impl Scheme {
         }
     }
 
-    /// The schemes in a set, in the order of [`Scheme::ALL`]; bits of schemes that this version does not know are passed over.
+    /// The schemes in a set, in the order of [`Scheme::ALL`]; bits of schemes that this version does not know
+    /// are passed over.
     pub fn in_set(set: u8) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |scheme| set & scheme.bit() != 0)
     }

@@ -112,8 +112,8 @@ struct Dice {
 impl Dice {
     const BLOCKS: usize = 32;
 
-    /// The dice of a segment. A batch of gates takes 32 bits and at least one tweak, so that numbering blocks by tweaks
-    /// keeps segments apart.
+    /// The dice of a segment. A batch of gates takes 32 bits and at least one tweak, so that numbering blocks
+    /// by tweaks keeps segments apart.
     fn new([seed, base]: [Block; 2], first_tweak: u64) -> Self {
         Self {
             stream: Prg::based(seed, base, first_tweak),

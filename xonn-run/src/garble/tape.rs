@@ -1,8 +1,9 @@
 //! A template as straight-line code: one tape for the garbler, one for the evaluator.
 //!
-//! The tape knows the class of every wire ([`xonn_circuits::knowledge`]). Wires that the garbler knows are *bits*, others
-//! are *labels*; both live in slots that are reused as soon as their value is dead, so that a template of a million gates
-//! needs only as many slots as it has values alive at a time, and those stay in cache.
+//! The tape knows the class of every wire ([`xonn_circuits::knowledge`]). Wires that the garbler knows are
+//! *bits*, others are *labels*; both live in slots that are reused as soon as their value is dead, so that a
+//! template of a million gates needs only as many slots as it has values alive at a time, and those stay in
+//! cache.
 //!
 //! Differences between the two tapes:
 //!
@@ -14,8 +15,9 @@
 //! | `hidden & known` | `AndBit`, 1 ciphertext | `AndBit` |
 //! | gates of known wires | bit operations | nothing |
 //!
-//! Both tapes hold their ciphertext gates in one order, which fixes the order of the ciphertexts: the netlist's where
-//! instances are garbled side by side, that of [`super::schedule`] where there is one instance.
+//! Both tapes hold their ciphertext gates in one order, which fixes the order of the ciphertexts: the
+//! netlist's where instances are garbled side by side, that of [`super::schedule`] where there is one
+//! instance.
 
 use xonn_circuits::knowledge::{self, Class};
 use xonn_circuits::netlist::{Gate, Netlist, WireId};
@@ -47,8 +49,8 @@ pub enum Op {
     XorBit { to: u32, a: u32, bit: u32 },
     /// Full AND of labels.
     And { to: u32, a: u32, b: u32 },
-    /// The next `count` operations, at most [`crate::block::LANES`], all `And` or all `AndBit`, do not need each other
-    /// (single instance).
+    /// The next `count` operations, at most [`crate::block::LANES`], all `And` or all `AndBit`, do not need
+    /// each other (single instance).
     Batch { count: u32 },
     /// `sum = x ^ y ^ c`, `carry = ((x ^ c) & (y ^ c)) ^ c`: a full AND and the XORs around it.
     FullAdder { sum: u32, carry: u32, x: u32, y: u32, c: u32 },
@@ -64,7 +66,8 @@ pub enum Op {
     BitFlip { to: u32, a: u32 },
     /// Template output `output` becomes label slot `a`.
     Store { output: u32, a: u32 },
-    /// Template output `output` becomes the bit in slot `bit`: zero label `bit * delta` (garbler), 0 (evaluator).
+    /// Template output `output` becomes the bit in slot `bit`: zero label `bit * delta` (garbler), 0
+    /// (evaluator).
     StoreBit { output: u32, bit: u32 },
     /// Template output `output` becomes a public constant.
     StoreConst { output: u32, value: bool },
@@ -83,7 +86,8 @@ pub struct Tape {
     pub ands: Ands,
     /// Template outputs.
     pub outputs: u32,
-    /// Where the tape may be interrupted: the pieces of all lanes have a few more ciphertexts than [`SEGMENT_CIPHERTEXTS`].
+    /// Where the tape may be interrupted: the pieces of all lanes have a few more ciphertexts than
+    /// [`SEGMENT_CIPHERTEXTS`].
     pub pieces: Vec<Piece>,
 }
 
@@ -96,8 +100,8 @@ pub struct Piece {
     pub ands: Ands,
 }
 
-/// Length of a segment in ciphertexts of half gates: 256 KiB. The segments on their way between two threads are to stay in a
-/// cache.
+/// Length of a segment in ciphertexts of half gates: 256 KiB. The segments on their way between two threads
+/// are to stay in a cache.
 pub const SEGMENT_CIPHERTEXTS: u64 = 1 << 14;
 
 /// Length of a [`Piece`] in ciphertexts of one instance, so that those of all lanes are a segment.
@@ -114,7 +118,8 @@ enum Value {
 }
 
 impl Tape {
-    /// Makes the tape of `role` for `netlist` with one class an input bit. `single`: for one instance by itself.
+    /// Makes the tape of `role` for `netlist` with one class an input bit. `single`: for one instance by
+    /// itself.
     pub fn new(netlist: &Netlist, inputs: &[Class], role: Role, single: bool) -> Self {
         let class = knowledge::classify(netlist, inputs);
         let mut emitter = Emitter { role, ops: Vec::new(), labels: 0, bits: 0 };
@@ -341,7 +346,8 @@ impl Op {
         }
     }
 
-    /// The same operation on slots; registers that are dead after operation `at` give their slot back first, so that
+    /// The same operation on slots; registers that are dead after operation `at` give their slot back first,
+    /// so that
     /// `to` may be one of the operands.
     fn placed(self, at: usize, labels: &mut Slots, bits: &mut Slots, role: Role) -> Op {
         let ([la, lb, lc], [ba, bb]) = (self.label_reads(), self.bit_reads(role));

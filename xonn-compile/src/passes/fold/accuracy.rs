@@ -1,11 +1,14 @@
-//! How far fixed point moves real numbers, beside how far they spread: what decides whether a circuit may be built.
+//! How far fixed point moves real numbers, beside how far they spread: what decides whether a circuit may be
+//! built.
 //!
-//! For each channel three numbers are carried along the layers: the mean and the deviation that its values have on data, and the
-//! deviation of what rounding adds to them. Mean and deviation are those that a BatchNorm has seen in training; where there is
-//! none, inputs are taken as independent. Roundings are taken as independent too [Widrow, Kollar 2008: uniform, so the
-//! deviation of a rounding to steps of `u` is `u / sqrt(12)`]. Signs start again: they are what they are, or they flipped.
+//! For each channel three numbers are carried along the layers: the mean and the deviation that its values
+//! have on data, and the deviation of what rounding adds to them. Mean and deviation are those that a
+//! BatchNorm has seen in training; where there is none, inputs are taken as independent. Roundings are taken
+//! as independent too [Widrow, Kollar 2008: uniform, so the deviation of a rounding to steps of `u` is `u /
+//! sqrt(12)`]. Signs start again: they are what they are, or they flipped.
 //!
-//! These are estimates from secret weights. They decide between an error and a circuit, and never what the circuit looks like.
+//! These are estimates from secret weights. They decide between an error and a circuit, and never what the
+//! circuit looks like.
 
 use std::sync::Arc;
 
@@ -15,8 +18,8 @@ use crate::graph::{BatchNorm, Quantizer};
 /// Largest share of a layer's signs that rounding may turn, on average, and largest chance that a class does.
 const MOST_TURNED: f64 = 1.0 / 256.0;
 
-/// Most signs of a whole prediction that rounding may be expected to turn: one in four predictions has one, and one in some
-/// fifty another label, where weights are random; trained networks bear more.
+/// Most signs of a whole prediction that rounding may be expected to turn: one in four predictions has one,
+/// and one in some fifty another label, where weights are random; trained networks bear more.
 const MOST_TURNED_IN_ALL: f64 = 0.25;
 
 /// Signs that are worth a note.
@@ -50,7 +53,8 @@ impl Typical {
         self.spread.hypot(self.mean - b)
     }
 
-    /// The chance that rounding moves a value across `edge`: the mean distance `E|e|` times how densely values lie there.
+    /// The chance that rounding moves a value across `edge`: the mean distance `E|e|` times how densely
+    /// values lie there.
     fn crosses(self, edge: f64) -> f64 {
         let spread = self.spread.hypot(self.error);
         if self.error == 0.0 || spread == 0.0 {

@@ -1,18 +1,19 @@
 //! What the integers of a tensor can be with these very weights, channel by channel.
 //!
-//! A node's [`Range`] is public: it follows from the architecture, is the same for all channels, and is far wider than what the weights of
-//! one model allow. Bounds follow from the weights, so they are secret. They choose the units of fixed point, which are secret
-//! too, and never a width, which would show in the circuit.
+//! A node's [`Range`] is public: it follows from the architecture, is the same for all channels, and is far
+//! wider than what the weights of one model allow. Bounds follow from the weights, so they are secret. They
+//! choose the units of fixed point, which are secret too, and never a width, which would show in the circuit.
 //!
-//! Bounds that hold for all inputs are the only source today. What calibration data has shown would be another, with its own
-//! duty to count what lies outside.
+//! Bounds that hold for all inputs are the only source today. What calibration data has shown would be
+//! another, with its own duty to count what lies outside.
 //!
-//! Each operation takes intervals to intervals [Moore 1966]; a channel's interval depends on its own weights alone.
+//! Each operation takes intervals to intervals [Moore 1966]; a channel's interval depends on its own weights
+//! alone.
 
 use crate::integer::{Kernel, Kind, Op, Pad, Planes, Range, Window2d};
 
-/// The smallest and the largest integer of each element; element `i` has entry `i % len`: one for all, one a channel
-/// of the node's last axis, or one an element.
+/// The smallest and the largest integer of each element; element `i` has entry `i % len`: one for all, one a
+/// channel of the node's last axis, or one an element.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Bounds(Vec<Range>);
 
@@ -124,14 +125,14 @@ impl Bounds {
     }
 }
 
-/// By how much a node's public range may be wider than what is in it, as far as the architecture tells: how many bits of a number
-/// are worth keeping.
+/// By how much a node's public range may be wider than what is in it, as far as the architecture tells: how
+/// many bits of a number are worth keeping.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Slack {
     /// Bits that a channel's bounds may have fewer than the range.
     pub unused: u32,
-    /// Half bits by which bounds are wider than the deviation on data: a sum of n independent numbers grows by the root of n, its
-    /// bounds by n.
+    /// Half bits by which bounds are wider than the deviation on data: a sum of n independent numbers grows
+    /// by the root of n, its bounds by n.
     pub depth: u32,
 }
 

@@ -1,7 +1,8 @@
 //! Fixed point: real tensors as integers that can be added and compared.
 //!
-//! Each channel has a unit of its own, so that a channel of small numbers is as exact beside large ones as in floating point.
-//! Units follow from the weights and are secret; how many bits there are follows from the options and the architecture.
+//! Each channel has a unit of its own, so that a channel of small numbers is as exact beside large ones as in
+//! floating point. Units follow from the weights and are secret; how many bits there are follows from the
+//! options and the architecture.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::passes::float_fn::FloatFn;
 /// Most bits of a number that a linear layer reads.
 pub(super) const MOST_BITS: u32 = 40;
 
-/// Bits that a real number keeps of its deviation on data, before it is scaled: more than those of a float32 number.
+/// Bits that a real number keeps of its deviation on data, before it is scaled: more than those of a float32
+/// number.
 const WIDEST: u32 = 26;
 
 /// Most bits of a number that is scaled, for the product to fit 64 bits.
@@ -56,8 +58,8 @@ pub(super) enum Units<'u> {
     Common,
 }
 
-/// The largest numbers of each stream, also of those that join it late: known only when all layers have been looked at, so
-/// they are looked at again if a unit was too small.
+/// The largest numbers of each stream, also of those that join it late: known only when all layers have been
+/// looked at, so they are looked at again if a unit was too small.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Streams {
     largest: HashMap<Stream, Vec<f64>>,
@@ -102,11 +104,12 @@ impl Fold<'_> {
         })
     }
 
-    /// The tensor in fixed point: integers `round(slope / unit) * t`. Tensors that are in these units already are left
-    /// alone.
+    /// The tensor in fixed point: integers `round(slope / unit) * t`. Tensors that are in these units already
+    /// are left alone.
     ///
-    /// A slope gets as many bits as its integers leave of those of the result, so that a steep slope on few integers and a
-    /// flat one on many come out equally exact; on integers that leave too few, the product loses its lowest bits again.
+    /// A slope gets as many bits as its integers leave of those of the result, so that a steep slope on few
+    /// integers and a flat one on many come out equally exact; on integers that leave too few, the product
+    /// loses its lowest bits again.
     pub(super) fn fixed_point(
         &mut self,
         layer: &Layer,
@@ -210,8 +213,8 @@ impl Fold<'_> {
         Ok(Value { node, f, parity: None, shape: value.shape.clone(), stream, accuracy })
     }
 
-    /// Exact integers, where all lines are public and multiples of a small fraction: averages over the edge are sums times
-    /// 1/9, 1/6 and 1/4.
+    /// Exact integers, where all lines are public and multiples of a small fraction: averages over the edge
+    /// are sums times 1/9, 1/6 and 1/4.
     fn whole_numbers(
         &mut self,
         layer: &Layer,
@@ -245,10 +248,11 @@ impl Fold<'_> {
         Ok(Some(Value { node, f, parity: None, stream: None, ..value.clone() }))
     }
 
-    /// The largest number of each channel, with or without the offsets of its lines; one for all if they share a line.
+    /// The largest number of each channel, with or without the offsets of its lines; one for all if they
+    /// share a line.
     ///
-    /// A channel whose integers are far smaller than its tensor's could be, by more than its slack, counts as larger than it is: the bits
-    /// of its scale are public.
+    /// A channel whose integers are far smaller than its tensor's could be, by more than its slack, counts as
+    /// larger than it is: the bits of its scale are public.
     pub(super) fn largest(&self, value: &Value, offsets: Offsets) -> Result<Vec<f64>, String> {
         let public = (self.kind(value).range().magnitude().max(1) >> self.slacks[value.node].unused) as f64;
         let of = |(slope, offset): (f64, f64), bound: Range| {
@@ -312,7 +316,8 @@ impl Fold<'_> {
     }
 }
 
-/// The largest unit of which all numbers are whole multiples, up to `most`: the smallest number, or a small part of it.
+/// The largest unit of which all numbers are whole multiples, up to `most`: the smallest number, or a small
+/// part of it.
 pub(super) fn common_unit(numbers: impl Iterator<Item = f64> + Clone, most: f64) -> Option<f64> {
     let smallest = numbers.clone().map(f64::abs).filter(|&x| x > 0.0).reduce(f64::min)?;
     let whole = |unit: f64| {
@@ -322,8 +327,9 @@ pub(super) fn common_unit(numbers: impl Iterator<Item = f64> + Clone, most: f64)
     (1..=64).map(|parts| smallest / f64::from(parts)).find(|&unit| whole(unit))
 }
 
-/// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but 0. A power of
-/// two, so that slopes which are integers or halves stay exact, and with them sums that are on the edge of a sign.
+/// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but
+/// 0. A power of two, so that slopes which are integers or halves stay exact, and with them sums that are on
+/// the edge of a sign.
 fn unit_for(largest: f64, bits: u32) -> f64 {
     let largest = largest.max(f64::from(f32::MIN_POSITIVE)) / (1.0 - MARGIN);
     (largest.log2().ceil() - f64::from(bits)).exp2()

@@ -11,9 +11,11 @@ use crate::passes::float_fn::FloatFn;
 const LARGEST_RATIO: f64 = 4096.0;
 
 impl Fold<'_> {
-    /// The sum of several tensors: exact where their units are public and multiples of one, else in fixed point.
+    /// The sum of several tensors: exact where their units are public and multiples of one, else in fixed
+    /// point.
     ///
-    /// A tensor that is in fixed point already keeps its units, so that a residual stream is scaled once, where it begins.
+    /// A tensor that is in fixed point already keeps its units, so that a residual stream is scaled once,
+    /// where it begins.
     pub(super) fn add(&mut self, layer: &Layer, reads: Vec<Value>) -> Result<Value, String> {
         if let Some(value) = self.add_exactly(layer, &reads) {
             return Ok(value);
@@ -54,8 +56,8 @@ impl Fold<'_> {
         Ok(Value { node, f, parity: None, shape, stream: Some(stream), accuracy })
     }
 
-    /// The sum in whole multiples of one unit, where all slopes are public and such multiples: of signs, and of averages, also over the
-    /// edge, where they are 1/9, 1/6 and 1/4. A sum that is 0 in Keras is 0 here.
+    /// The sum in whole multiples of one unit, where all slopes are public and such multiples: of signs, and
+    /// of averages, also over the edge, where they are 1/9, 1/6 and 1/4. A sum that is 0 in Keras is 0 here.
     fn add_exactly(&mut self, layer: &Layer, reads: &[Value]) -> Option<Value> {
         let slopes: Vec<Vec<f64>> =
             reads.iter().map(|read| self.public_slopes(read)).collect::<Option<_>>()?;
@@ -127,7 +129,8 @@ impl Fold<'_> {
         Value { node, f, parity: None, stream: None, ..value.clone() }
     }
 
-    /// The slopes of a tensor if they are the same for every model of this architecture: one, or one for each element until they repeat.
+    /// The slopes of a tensor if they are the same for every model of this architecture: one, or one for each
+    /// element until they repeat.
     fn public_slopes(&self, read: &Value) -> Option<Vec<f64>> {
         match read.f.public_slope() {
             Some(slope) => Some(vec![slope]),
@@ -140,8 +143,8 @@ impl Fold<'_> {
 
     /// All tensors along the last axis; free.
     ///
-    /// Where their units are real numbers, tensors of narrow ranges are shifted to the widest one: what reads them all rounds to
-    /// one step for all channels, and drops the lowest bits of all.
+    /// Where their units are real numbers, tensors of narrow ranges are shifted to the widest one: what reads
+    /// them all rounds to one step for all channels, and drops the lowest bits of all.
     pub(super) fn concatenate(&mut self, layer: &Layer, mut reads: Vec<Value>) -> Result<Value, String> {
         let shape = layer.shape.clone();
         if !reads.iter().all(|read| self.public_slopes(read).is_some()) {
@@ -191,7 +194,8 @@ impl Fold<'_> {
     }
 }
 
-/// The sum of two rows of offsets that both repeat: one number for all, one a channel or one an element of `shape`.
+/// The sum of two rows of offsets that both repeat: one number for all, one a channel or one an element of
+/// `shape`.
 fn sum_of_offsets(shape: &[usize], offsets: &[f64], lines: &[(f64, f64)]) -> Vec<f64> {
     let channels = shape.last().copied().unwrap_or(1);
     let whole = channels.is_multiple_of(offsets.len()) && channels.is_multiple_of(lines.len());

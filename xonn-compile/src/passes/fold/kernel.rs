@@ -29,11 +29,11 @@ impl Weights {
 /// * A magnitude for each output that a quantiser fits, and zeros: the same with a scale for each output.
 /// * Anything else: odd multiples of `max|w| / (2^bits - 1)`; `bits` is an error where that is not wanted.
 ///
-/// `secret_scale`: whether the magnitudes come from a quantiser that takes them from the weights, so that whether they
-/// are equal or 0 must not show.
+/// `secret_scale`: whether the magnitudes come from a quantiser that takes them from the weights, so that
+/// whether they are equal or 0 must not show.
 ///
-/// `own_units`: whether real weights of each output are multiples of a step of its own, so that an output of small weights is as
-/// exact as one of large ones.
+/// `own_units`: whether real weights of each output are multiples of a step of its own, so that an output of
+/// small weights is as exact as one of large ones.
 ///
 /// # Errors
 /// The reason.
@@ -58,7 +58,8 @@ pub(super) fn integer_weights(
         let signs = weights(&|w, _| if w >= 0.0 { 1 } else { -1 });
         return Ok(Weights { kernel: Kernel { planes: Planes::Sign, weights: signs }, scales });
     }
-    // Signs and zeros with a magnitude for each output: only a quantiser that fits both to the weights makes these.
+    // Signs and zeros with a magnitude for each output: only a quantiser that fits both to the weights makes
+    // these.
     for (at, w) in kernel.iter().enumerate() {
         scales[at % outputs] = scales[at % outputs].max(f64::from(w.abs()));
     }

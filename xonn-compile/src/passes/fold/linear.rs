@@ -1,9 +1,9 @@
 //! Dense layers and convolutions as sums of products with integer weights.
 //!
-//! With inputs `x = a t + b` and weights `w = s W`, `W` integer, a sum is `s a sum(W t) + s b sum(W)`: an integer sum, and
-//! a line that joins the float steps behind it. Where the slope differs by channel (a BatchNorm without a sign behind it,
-//! features standardised one by one), it goes into the kernel: `w a` is a kernel of real numbers, and real kernels are
-//! written in fixed point.
+//! With inputs `x = a t + b` and weights `w = s W`, `W` integer, a sum is `s a sum(W t) + s b sum(W)`: an
+//! integer sum, and a line that joins the float steps behind it. Where the slope differs by channel (a
+//! BatchNorm without a sign behind it, features standardised one by one), it goes into the kernel: `w a` is a
+//! kernel of real numbers, and real kernels are written in fixed point.
 
 use std::sync::Arc;
 
@@ -146,8 +146,8 @@ impl Fold<'_> {
                 && of_few_values(&linear.kernel.data, linear.outputs, linear.secret_scale)
         };
         if !by_channel || loses() {
-            // Numbers of one slope first: slopes differ by position, or signs would become real weights, which cost and
-            // round more than scaling what they multiply.
+            // Numbers of one slope first: slopes differ by position, or signs would become real weights,
+            // which cost and round more than scaling what they multiply.
             value = self.fixed_point(layer, &value, Units::Common, Offsets::Float)?;
             lines = self.lines(&value)?;
         }
@@ -200,10 +200,12 @@ impl Fold<'_> {
         Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
     }
 
-    /// How many bits real weights get: fewer where they multiply long numbers that would have to be cut for them.
+    /// How many bits real weights get: fewer where they multiply long numbers that would have to be cut for
+    /// them.
     ///
-    /// Bits of sums are few, and shared out so that both roundings are the same beside what a sum is on data: cutting the numbers
-    /// to n bits moves it by `2^(d - n - 1)` of its deviation, `d` bits being what bounds are wider than data, and b bits of a weight by
+    /// Bits of sums are few, and shared out so that both roundings are the same beside what a sum is on data:
+    /// cutting the numbers to n bits moves it by `2^(d - n - 1)` of its deviation, `d` bits being what bounds
+    /// are wider than data, and b bits of a weight by
     /// `2^(1 - b)`, the largest weight being some four deviations of all.
     fn weight_bits_beside(&self, layer: &Layer, read: NodeId, fan_in: usize) -> Result<u32, String> {
         let bits = self.weight_bits(layer)?;
@@ -275,7 +277,8 @@ fn width_of(n: usize) -> u32 {
     usize::BITS - n.saturating_sub(1).leading_zeros()
 }
 
-/// Whether a layer's kernel is of signs, or signs and zeros, times few numbers, so that it is written without rounding.
+/// Whether a layer's kernel is of signs, or signs and zeros, times few numbers, so that it is written without
+/// rounding.
 pub(super) fn is_exact(kernel: &Array, depthwise: bool, secret_scale: bool) -> bool {
     let outputs = kernel.shape.iter().rev().take(if depthwise { 2 } else { 1 }).product();
     of_few_values(&kernel.data, outputs, secret_scale)
@@ -325,8 +328,8 @@ impl<'a> Linear<'a> {
             }
             LayerOp::DepthwiseConv2d { kernel, bias, conv, secret_scale } => {
                 let [rows, columns, channels, multiplier] = kernel.shape[..] else { return Err(no_image()) };
-                // Filter f is channel f / multiplier with the kernel's last index f % multiplier, so its elements are
-                // those of column f of a matrix [tap, channel * multiplier].
+                // Filter f is channel f / multiplier with the kernel's last index f % multiplier, so its
+                // elements are those of column f of a matrix [tap, channel * multiplier].
                 let outputs = channels * multiplier;
                 let image = Some((shape::conv_window(input, kernel, conv)?, conv, channels));
                 let (bias, secret_scale) = (bias.as_ref(), *secret_scale);
@@ -336,8 +339,8 @@ impl<'a> Linear<'a> {
         }
     }
 
-    /// What stands for the padding among inputs `a t + b`: dropped taps if it is 0, a bit, or the input recoded so that it
-    /// becomes 0. `None` if no integer near the others does.
+    /// What stands for the padding among inputs `a t + b`: dropped taps if it is 0, a bit, or the input
+    /// recoded so that it becomes 0. `None` if no integer near the others does.
     fn padding(&self, (a, b): (f64, f64), kind: Kind) -> Option<Padded> {
         let Some((window, conv, _)) = self.image else { return Some(Padded::As(Pad::Drop)) };
         let value = f64::from(conv.pad_value);
@@ -352,8 +355,8 @@ impl<'a> Linear<'a> {
                 _ => None,
             };
         }
-        // t' = m t - m t_pad is an integer that is 0 at the padding, for m = 1 or m = 2 as in x = q / 127.5 - 1. With a larger m the
-        // numbers of both signs of a weight would not lie on one grid of steps of m.
+        // t' = m t - m t_pad is an integer that is 0 at the padding, for m = 1 or m = 2 as in x = q / 127.5 -
+        // 1. With a larger m the numbers of both signs of a weight would not lie on one grid of steps of m.
         // Keras's scale is a float32, so t is a fraction only up to that precision.
         let whole = |m: &i64| {
             let multiple = *m as f64 * t;
@@ -374,8 +377,8 @@ impl<'a> Linear<'a> {
         }
     }
 
-    /// What is expected of the sums of inputs of which `input` is: independent ones. `sizes`: of a channel's integers, the root of
-    /// their mean square in units of the weights' rounding.
+    /// What is expected of the sums of inputs of which `input` is: independent ones. `sizes`: of a channel's
+    /// integers, the root of their mean square in units of the weights' rounding.
     fn accuracy(
         &self,
         input: &Accuracy,
@@ -407,8 +410,9 @@ impl<'a> Linear<'a> {
         }))
     }
 
-    /// What is added to each output beside the integer sums: `sum(w * b)` over the inputs that are there, and `sum(w * pad)`
-    /// over the others. One number an output channel where that is the same everywhere, else one an element.
+    /// What is added to each output beside the integer sums: `sum(w * b)` over the inputs that are there, and
+    /// `sum(w * pad)` over the others. One number an output channel where that is the same everywhere, else
+    /// one an element.
     fn offsets(&self, b: impl Fn(usize, usize) -> f64) -> Vec<f64> {
         let w = |i: usize, o: usize| f64::from(self.kernel.data[i * self.outputs + o]);
         let Some((window, conv, groups)) = self.image else {

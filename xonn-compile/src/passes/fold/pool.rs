@@ -16,7 +16,8 @@ impl Fold<'_> {
         let value = if value.f.rises() && by_channel {
             value
         } else {
-            // A line may fall: fixed point turns it round. Offsets that a window does not share join the numbers.
+            // A line may fall: fixed point turns it round. Offsets that a window does not share join the
+            // numbers.
             let offsets = if by_channel { Offsets::Float } else { Offsets::Integer };
             scaled = self.fixed_point(layer, value, Units::ByChannel, offsets)?;
             &scaled
