@@ -46,7 +46,7 @@ impl<'p> Garbler<'p> {
     /// * `secret`: the garbler's bits.   * `delta`: fresh and secret, its least significant bit 1.
     /// * `dice`: fresh and secret, the seed of the random bits of [`Scheme::ThreeHalves`].
     /// * `hash`: with a fresh random start point, public. * `input`: the zero labels of the client's input
-    /// bits.
+    ///   bits.
     ///
     /// # Panics
     /// If the plan is not a garbler's, `delta` is even, or a length is not the program's.
