@@ -1,8 +1,9 @@
 //! Whether what the client is to learn fits the functions at the end of the model.
 //!
-//! Before: Dense, Sigmoid [units]     asked for: the class     After: a note, each unit is a label of its own
-//! Before: Dense, Softmax [units]     asked for: the labels    After: refused, no sigmoid says which of them
-//! are on Needs: shapes inferred. Leaves the graph as it is.
+//! * Several units with a sigmoid each, and the class is asked for: a note, each unit is a label of its own.
+//! * Several units with a softmax, and labels are asked for: refused, no sigmoid says which of them are on.
+//!
+//! Needs: shapes inferred. Leaves the graph as it is.
 
 use std::collections::HashSet;
 
