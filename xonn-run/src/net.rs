@@ -115,16 +115,7 @@ pub fn serve(
             if options.stop.load(Ordering::Acquire) {
                 break;
             }
-            let ticket = match door.admit(peer, &stream) {
-                Ok((ticket, left)) => {
-                    left.into_iter().for_each(|peer| report(Event::HalfOpen { peer }));
-                    ticket
-                }
-                Err(error) => {
-                    report(Event::AcceptFailed { error: &error });
-                    continue;
-                }
-            };
+            let Some(ticket) = let_in(&door, peer, &stream, report) else { continue };
             let (places, allowances) = (&places, &allowances);
             let started = std::thread::Builder::new().spawn_scoped(scope, move || {
                 let begin = Instant::now();
@@ -180,6 +171,26 @@ impl Allowance for Own<'_> {
     }
 }
 
+/// Lets a connection in that has said nothing yet, and tells `report` who had to leave for it, or why it
+/// could not come in.
+fn let_in<'d>(
+    door: &'d Door,
+    peer: SocketAddr,
+    stream: &TcpStream,
+    report: &impl Fn(Event<'_>),
+) -> Option<door::Ticket<'d>> {
+    match door.admit(peer, stream) {
+        Ok((ticket, left)) => {
+            left.into_iter().for_each(|peer| report(Event::HalfOpen { peer }));
+            Some(ticket)
+        }
+        Err(error) => {
+            report(Event::AcceptFailed { error: &error });
+            None
+        }
+    }
+}
+
 /// Serves the first client whose hello fits the model, and nobody else; what others wanted is told to `report`, so a port
 /// scan or a client with another circuit does not end the wait. Returns who was served, how it went, and how long it took.
 ///
@@ -199,16 +210,7 @@ pub fn serve_first(
         loop {
             match listener.accept() {
                 Ok((stream, peer)) => {
-                    let ticket = match door.admit(peer, &stream) {
-                        Ok((ticket, left)) => {
-                            left.into_iter().for_each(|peer| report(Event::HalfOpen { peer }));
-                            ticket
-                        }
-                        Err(error) => {
-                            report(Event::AcceptFailed { error: &error });
-                            continue;
-                        }
-                    };
+                    let Some(ticket) = let_in(&door, peer, &stream, report) else { continue };
                     let fits = fits.clone();
                     // It ends soon: a hello has a short limit.
                     let started = std::thread::Builder::new().spawn_scoped(scope, move || {

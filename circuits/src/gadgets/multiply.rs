@@ -37,8 +37,8 @@ pub fn multiply_add(
 
 /// What [`multiply_add`] adds too much, to be subtracted from its offset: `2^(shift + i + sign)` for each bit `i` of `x`.
 ///
-/// `-p * 2^k = (!p - 1) * 2^k` for a bit `p`. `x_bits` and `factor_bits` are the widths; modulo `2^64`, as results are at most
-/// that wide.
+/// `-p * 2^k = (!p - 1) * 2^k` for a bit `p`. `x_bits` and `factor_bits` are the widths; modulo `2^64`, as
+/// results are at most that wide.
 #[must_use]
 pub fn sign_correction(x_bits: usize, shift: usize, factor_bits: usize) -> i64 {
     let column = |i: usize| 1i64.checked_shl((shift + i + factor_bits - 1) as u32).unwrap_or(0);

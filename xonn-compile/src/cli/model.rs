@@ -66,7 +66,8 @@ pub struct ModelOptions {
     /// Bits of the fixed point where real numbers are added up or compared, as in residual networks
     #[arg(long, value_name = "B", default_value_t = 34)]
     scale_bits: u32,
-    /// Build the circuit even if fixed point is so coarse that many signs or classes come out otherwise than in Keras
+    /// Build the circuit even if fixed point is so coarse that many signs or classes come out otherwise than
+    /// in Keras
     #[arg(long)]
     allow_error: bool,
     /// What the client learns

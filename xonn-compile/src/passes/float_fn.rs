@@ -191,7 +191,8 @@ impl FloatFn {
         }
     }
 
-    /// The integer divided by `count` before anything else: the mean of `count` numbers in terms of their sum.
+    /// The integer divided by `count` before anything else: the mean of `count` numbers in terms of their
+    /// sum.
     #[must_use]
     pub fn mean_of(mut self, count: usize) -> Self {
         match &mut self.base {

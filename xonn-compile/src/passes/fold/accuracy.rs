@@ -167,8 +167,8 @@ impl Fold<'_> {
         let worst = (0..each.len()).max_by(|&a, &b| each[a].total_cmp(&each[b])).unwrap_or(0);
         let Typical { spread, error, .. } = value.accuracy.at(worst);
         self.allow(format!(
-            "rounding turns about {:.1} % of its signs: numbers are moved by {error:.1e} where their deviation is {spread:.1e} \
-             (channel {worst})",
+            "rounding turns about {:.1} % of its signs: numbers are moved by {error:.1e} where their \
+             deviation is {spread:.1e} (channel {worst})",
             share * 100.0
         ))
     }
@@ -179,7 +179,8 @@ impl Fold<'_> {
     /// As [`Fold::may_be_compared`].
     pub(super) fn may_be_predicted(&mut self) -> Result<(), String> {
         let found = format!(
-            "rounding of real weights and sums turns about {:.2} signs of a prediction in the layers up to here",
+            "rounding of real weights and sums turns about {:.2} signs of a prediction in the layers up to \
+             here",
             self.turned
         );
         if self.turned > MOST_TURNED_IN_ALL {
@@ -208,7 +209,8 @@ impl Fold<'_> {
             return Ok(());
         }
         self.allow(format!(
-            "rounding changes about {:.1} % of the classes: scores are moved by {error:.1e} where their deviation is {spread:.1e}",
+            "rounding changes about {:.1} % of the classes: scores are moved by {error:.1e} where their \
+             deviation is {spread:.1e}",
             (turned * 100.0).min(100.0)
         ))
     }

@@ -156,7 +156,8 @@ impl Fold<'_> {
             false => String::new(),
         };
         self.notes.push(format!(
-            "scores: multiples of 2^-{fraction}, each off by at most {error:.1e}{before}; more --score-bits bring them closer"
+            "scores: multiples of 2^-{fraction}, each off by at most {error:.1e}{before}; more --score-bits \
+             bring them closer"
         ));
         let op = Op::Affine { scale, offset, bits: scale_bits };
         let kind = |bits: u32| Kind::Int(Range { lo: (-2 * span) >> bits, hi: (2 * span) >> bits });
