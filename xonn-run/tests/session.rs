@@ -22,6 +22,8 @@ mod steps;
 mod tls;
 #[path = "session/traffic.rs"]
 mod traffic;
+#[path = "session/transcripts.rs"]
+mod transcripts;
 #[path = "session/wire.rs"]
 mod wire;
 
