@@ -8,6 +8,6 @@ pub mod gadgets;
 pub mod knowledge;
 pub mod netlist;
 pub mod optimize;
-pub mod program;
 pub mod text;
+pub mod tiled;
 pub mod verify;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xonn_circuits::program::package::Package;
+use xonn_circuits::tiled::package::Package;
 use xonn_compile::inspect::{FileKind, Report, html};
 
 fuzz_target!(|data: &[u8]| {

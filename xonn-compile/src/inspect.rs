@@ -15,8 +15,8 @@ pub mod svg;
 pub mod text;
 
 use serde::Serialize;
-use xonn_circuits::program::Program;
-use xonn_circuits::program::traffic::Traffic;
+use xonn_circuits::tiled::TiledCircuit;
+use xonn_circuits::tiled::traffic::Traffic;
 
 pub use costs::{Costs, Row};
 pub use diagram::Diagram;
@@ -85,7 +85,7 @@ impl Report {
     }
 
     /// Adds what `program` costs, and its drawing.
-    pub fn add_program(&mut self, program: &Program) {
+    pub fn add_program(&mut self, program: &TiledCircuit) {
         self.costs = Some(Costs::of(program));
         self.traffic = Traffic::of(program);
         self.diagrams.push(Diagram::of_program(program));

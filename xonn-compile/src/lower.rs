@@ -1,4 +1,4 @@
-//! IntegerNetwork to Program: every integer operation becomes a template netlist, instances, and secret bits.
+//! IntegerNetwork to TiledCircuit: every integer operation becomes a template netlist, instances, and secret bits.
 //!
 //! One file an operation. What an operation *is* decides the template and the geometry; the model's weights decide only
 //! secret bits, so that two models of one architecture get the same program.
@@ -20,7 +20,7 @@ mod threshold;
 mod window;
 
 use xonn_circuits::data::{Feature, InputEncoding};
-use xonn_circuits::program::{Block, Layer, LayerInfo, OutputEncoding, Program, ProgramError, Source};
+use xonn_circuits::tiled::{CircuitError, Layer, LayerInfo, OutputEncoding, Source, Tile, TiledCircuit};
 
 use crate::integer::{Cut, InputSpec, IntegerNetwork, Kind, NodeId, Op, Range};
 use secret::SecretBits;
@@ -30,7 +30,7 @@ use template::Templates;
 #[derive(Debug)]
 pub struct Lowered {
     /// Public: depends on the architecture alone.
-    pub program: Program,
+    pub program: TiledCircuit,
     /// The server's.
     pub secret: Vec<bool>,
 }
@@ -49,7 +49,7 @@ pub enum LowerError {
     },
     /// The program breaks a rule: it is too large for one.
     #[error("the network does not fit a program")]
-    Program(#[from] ProgramError),
+    TiledCircuit(#[from] CircuitError),
 }
 
 /// What the bits of a tensor's elements mean.
@@ -107,7 +107,7 @@ pub(crate) struct Lowering<'n> {
 /// Lowers `network`.
 ///
 /// # Errors
-/// [`LowerError::Unsupported`] naming the layer, [`LowerError::Program`] if a vector is too long.
+/// [`LowerError::Unsupported`] naming the layer, [`LowerError::TiledCircuit`] if a vector is too long.
 pub fn lower(network: &IntegerNetwork) -> Result<Lowered, LowerError> {
     let mut lowering = Lowering {
         network,
@@ -121,7 +121,7 @@ pub fn lower(network: &IntegerNetwork) -> Result<Lowered, LowerError> {
     }
     let output = lowering.output()?;
     let secret = lowering.secret.into_bits();
-    let program = Program::new(
+    let program = TiledCircuit::new(
         input_encoding(&network.input),
         output,
         secret.len() as u64,
@@ -264,7 +264,7 @@ impl<'n> Lowering<'n> {
         fan_in: usize,
         shape: &[usize],
         encoding: Encoding,
-        blocks: Vec<Block>,
+        tiles: Vec<Tile>,
     ) -> Tensor {
         let index = self.layers.len();
         let elements: usize = shape.iter().product();
@@ -275,7 +275,7 @@ impl<'n> Lowering<'n> {
             shape: shape.iter().map(|&n| n as u32).collect(),
             fan_in: fan_in as u32,
         };
-        self.layers.push(Layer { info, bits: (elements * encoding.width) as u64, blocks });
+        self.layers.push(Layer { info, bits: (elements * encoding.width) as u64, tiles });
         Tensor { source: Source::Layer(index as u32), encoding, shape: shape.to_vec() }
     }
 

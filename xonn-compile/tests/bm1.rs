@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use common::compile;
 use xonn_circuits::data;
-use xonn_circuits::program::evaluate::evaluate;
-use xonn_circuits::program::package::Package;
+use xonn_circuits::tiled::evaluate::evaluate;
+use xonn_circuits::tiled::package::Package;
 use xonn_compile::lower::lower;
 
 fn root() -> PathBuf {

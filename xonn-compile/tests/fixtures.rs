@@ -5,10 +5,10 @@ mod common;
 use common::{compile, fixture, samples};
 use xonn_circuits::bristol;
 use xonn_circuits::eval::evaluate_bits;
-use xonn_circuits::program::evaluate::evaluate;
-use xonn_circuits::program::flatten::flatten;
-use xonn_circuits::program::package::Package;
-use xonn_circuits::program::{OutputEncoding, Prediction};
+use xonn_circuits::tiled::evaluate::evaluate;
+use xonn_circuits::tiled::flatten::flatten;
+use xonn_circuits::tiled::package::Package;
+use xonn_circuits::tiled::{OutputEncoding, Prediction};
 use xonn_compile::check;
 use xonn_compile::lower::lower;
 

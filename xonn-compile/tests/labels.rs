@@ -3,8 +3,8 @@
 mod common;
 
 use common::{fixture, options, samples};
-use xonn_circuits::program::package::Package;
-use xonn_circuits::program::{OutputEncoding, Prediction, evaluate::evaluate};
+use xonn_circuits::tiled::package::Package;
+use xonn_circuits::tiled::{OutputEncoding, Prediction, evaluate::evaluate};
 use xonn_compile::check;
 use xonn_compile::graph::{Function, LayerGraph, LayerOp};
 use xonn_compile::integer::OutputSpec;

@@ -7,10 +7,10 @@ mod common;
 
 use common::{compile, fixture};
 use xonn_circuits::eval::evaluate_bits;
-use xonn_circuits::program::{Block, Linear, Program, Source};
+use xonn_circuits::tiled::{Linear, Source, Tile, TiledCircuit};
 use xonn_compile::lower::lower;
 
-/// Random draws for each block.
+/// Random draws for each tile.
 const DRAWS: usize = 40;
 
 /// SplitMix64, which is random enough to choose test inputs.
@@ -49,9 +49,9 @@ fn sum(linear: &Linear, numbers: &[bool], signs: &[bool], addend: &[bool]) -> u6
     total
 }
 
-fn check(program: &Program, block: &Block, rng: &mut Draws, name: &str) {
-    let linear = block.linear.as_ref().expect("it was asked for");
-    let lengths: Vec<usize> = block.inputs.iter().map(|port| port.map.len() as usize).collect();
+fn check(program: &TiledCircuit, tile: &Tile, rng: &mut Draws, name: &str) {
+    let linear = tile.linear.as_ref().expect("it was asked for");
+    let lengths: Vec<usize> = tile.inputs.iter().map(|port| port.map.len() as usize).collect();
     let split: usize = lengths[..linear.summed()].iter().sum();
     let mut fired = 0;
     for draw in 0..DRAWS {
@@ -72,7 +72,7 @@ fn check(program: &Program, block: &Block, rng: &mut Draws, name: &str) {
         let share = rng.next();
         let shares = [share, total.wrapping_sub(share)].into_iter().flat_map(|s| bits(s, linear.bits));
         let shared: Vec<bool> = shares.chain(inputs[split..].iter().copied()).collect();
-        let clear = evaluate_bits(program.template(block), &inputs);
+        let clear = evaluate_bits(program.template(tile), &inputs);
         let from_shares = &program.templates()[linear.shared as usize];
         let from_shares = evaluate_bits(from_shares, &shared);
         assert_eq!(clear, from_shares, "{name}");
@@ -109,18 +109,17 @@ fn a_first_layers_description_is_its_netlist() {
         let network = compile(&fixture(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         let program = lower(&network).unwrap_or_else(|e| panic!("{name}: {e}")).program;
         for layer in program.layers() {
-            for block in layer.blocks.iter().filter(|block| block.linear.is_some()) {
-                check(&program, block, &mut rng, name);
-                let linear = block.linear.as_ref().expect("filtered");
+            for tile in layer.tiles.iter().filter(|tile| tile.linear.is_some()) {
+                check(&program, tile, &mut rng, name);
+                let linear = tile.linear.as_ref().expect("filtered");
                 planes = planes.max(linear.shifts.len());
-                corrected += usize::from(layer.info.kind.contains("threshold") && layer.blocks.len() > 1);
+                corrected += usize::from(layer.info.kind.contains("threshold") && layer.tiles.len() > 1);
                 signed += usize::from(linear.top_inverted);
                 kinds.insert(layer.info.kind.split(',').next().unwrap_or_default().to_owned());
             }
-            let reads_input = |block: &&Block| block.inputs.iter().any(|p| p.source == Source::Input);
-            let secret = |block: &&Block| block.inputs.iter().any(|p| p.source == Source::Secret);
-            let described =
-                layer.blocks.iter().filter(reads_input).filter(secret).all(|b| b.linear.is_some());
+            let reads_input = |tile: &&Tile| tile.inputs.iter().any(|p| p.source == Source::Input);
+            let secret = |tile: &&Tile| tile.inputs.iter().any(|p| p.source == Source::Secret);
+            let described = layer.tiles.iter().filter(reads_input).filter(secret).all(|b| b.linear.is_some());
             assert!(
                 described || !layer.info.kind.contains("dense") && !layer.info.kind.contains("conv"),
                 "{name}"

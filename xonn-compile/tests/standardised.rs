@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use common::options;
 use xonn_circuits::data;
-use xonn_circuits::program::evaluate::evaluate;
+use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_compile::graph::LayerGraph;
 use xonn_compile::keras;
 use xonn_compile::lower::{input_encoding, lower};

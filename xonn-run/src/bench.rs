@@ -16,8 +16,8 @@ use xonn_circuits::data::InputEncoding;
 use xonn_circuits::gadgets::adder::Columns;
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::program::{Axis, Block as ProgramBlock, IndexMap, Layer, LayerInfo, OutputEncoding, Port};
-use xonn_circuits::program::{Program, ProgramError, Source};
+use xonn_circuits::tiled::{Axis, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Tile};
+use xonn_circuits::tiled::{CircuitError, Source, TiledCircuit};
 
 use crate::block::{Backend, Block, Prg, Tccr};
 use crate::garble::plan::{Plan, Role};
@@ -67,7 +67,7 @@ pub const RUNS: usize = 7;
 /// # Panics
 /// If `fan_in` is 0.
 #[must_use]
-pub fn binary_layer(fan_in: u32) -> Program {
+pub fn binary_layer(fan_in: u32) -> TiledCircuit {
     let n = fan_in as usize;
     let width = width_of(u64::from(fan_in));
     let mut b = Builder::new();
@@ -86,7 +86,7 @@ pub fn binary_layer(fan_in: u32) -> Program {
         map: IndexMap { base: base as u64, outer: vec![secret_per_neuron], inner: axis(bits) },
     };
     let input = Port { source: Source::Input, map: IndexMap { base: 0, outer: vec![0], inner: axis(n) } };
-    let block = ProgramBlock {
+    let block = Tile {
         template: 0,
         grid: vec![NEURONS],
         inputs: vec![input, secret(0, n), secret(n, width)],
@@ -95,7 +95,7 @@ pub fn binary_layer(fan_in: u32) -> Program {
     };
     let info =
         LayerInfo { name: "1_dense".into(), kind: "dense + threshold".into(), shape: vec![NEURONS], fan_in };
-    Program::new(
+    TiledCircuit::new(
         InputEncoding {
             shape: vec![fan_in],
             bits: 1,
@@ -107,7 +107,7 @@ pub fn binary_layer(fan_in: u32) -> Program {
         OutputEncoding::Bits,
         secret_per_neuron * u64::from(NEURONS),
         vec![template],
-        vec![Layer { info, bits: NEURONS.into(), blocks: vec![block] }],
+        vec![Layer { info, bits: NEURONS.into(), tiles: vec![block] }],
     )
     .expect("a layer of neurons is a valid program")
 }
@@ -116,14 +116,14 @@ pub fn binary_layer(fan_in: u32) -> Program {
 ///
 /// # Errors
 /// If that many copies have more bits than a program can number.
-pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
+pub fn copies(netlist: Netlist, copies: u32) -> Result<TiledCircuit, CircuitError> {
     let (inputs, outputs) = (netlist.input_bits() as u32, netlist.output_bits() as u32);
     let row = |bits: u32| IndexMap {
         base: 0,
         outer: vec![bits.into()],
         inner: vec![Axis { extent: bits, stride: 1 }],
     };
-    let block = ProgramBlock {
+    let block = Tile {
         template: 0,
         grid: vec![copies],
         inputs: vec![Port { source: Source::Input, map: row(inputs) }],
@@ -132,7 +132,7 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
     };
     let info =
         LayerInfo { name: "copies".into(), kind: "netlist".into(), shape: vec![copies, outputs], fan_in: 0 };
-    let layer = Layer { info, bits: u64::from(outputs) * u64::from(copies), blocks: vec![block] };
+    let layer = Layer { info, bits: u64::from(outputs) * u64::from(copies), tiles: vec![block] };
     let encoding = InputEncoding {
         shape: vec![copies, inputs],
         bits: 1,
@@ -141,7 +141,7 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
         zero: 0,
         features: Vec::new(),
     };
-    Program::new(encoding, OutputEncoding::Bits, 0, vec![netlist], vec![layer])
+    TiledCircuit::new(encoding, OutputEncoding::Bits, 0, vec![netlist], vec![layer])
 }
 
 /// Garbles and evaluates `program` in memory, a few segments at a time as two hosts would, each role timed by itself.
@@ -149,14 +149,14 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<Program, ProgramError> {
 /// # Panics
 /// If the backend is not available or the evaluation fails: then the engine is broken and its speed is of no interest.
 #[must_use]
-pub fn measure(what: &str, program: &Program, scheme: Scheme, backend: Backend, threads: usize) -> Row {
+pub fn measure(what: &str, program: &TiledCircuit, scheme: Scheme, backend: Backend, threads: usize) -> Row {
     measure_units(what, program, ("AND", program.costs().total()), scheme, backend, threads)
 }
 
 /// The same, counted in units of which the program has so many.
 fn measure_units(
     what: &str,
-    program: &Program,
+    program: &TiledCircuit,
     (unit, units): (&'static str, u64),
     scheme: Scheme,
     backend: Backend,

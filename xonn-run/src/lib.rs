@@ -14,13 +14,13 @@
 //! # Example
 //! Garbler and evaluator joined in memory, on an AND gate whose first input is the garbler's:
 //! ```
-//! use xonn_circuits::{builder::Builder, program::Program};
+//! use xonn_circuits::{builder::Builder, tiled::TiledCircuit};
 //! use xonn_run::{block::{Block, Tccr}, garble::{Evaluator, Garbler, Scheme, plan::{Plan, Role}}};
 //!
 //! let mut b = Builder::new();
 //! let (mine, yours) = (b.input(1), b.input(1));
 //! let both = b.and(mine[0], yours[0]);
-//! let program = Program::from_netlist(b.finish(&[vec![both]]), &[0])?;
+//! let program = TiledCircuit::from_netlist(b.finish(&[vec![both]]), &[0])?;
 //!
 //! let rng = &mut rand::rng();
 //! let (delta, zero, hash) = (Block::random(rng).with_lsb_set(), Block::random(rng), Tccr::new(Block::random(rng)));

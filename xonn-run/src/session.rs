@@ -24,15 +24,15 @@ use crate::block::{Block, Prg};
 use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::program::package::{Digest, Package};
-use xonn_circuits::program::{Program, ProgramError};
+use xonn_circuits::tiled::package::{Digest, Package};
+use xonn_circuits::tiled::{CircuitError, TiledCircuit};
 use zeroize::Zeroizing;
 
 /// A program with the digest that both hosts compare.
 #[derive(Clone)]
 pub struct Circuit {
     /// What is computed.
-    pub program: Program,
+    pub program: TiledCircuit,
     /// Names it.
     pub digest: Digest,
     /// The package's bytes, for clients that do not have it; none for a plain netlist.
@@ -53,10 +53,10 @@ impl Circuit {
     /// A plain netlist, the garbler holding `garbler_groups` of its input groups.
     ///
     /// # Errors
-    /// What [`Program::from_netlist`] refuses.
-    pub fn of_netlist(netlist: Netlist, garbler_groups: &[usize]) -> Result<Self, ProgramError> {
+    /// What [`TiledCircuit::from_netlist`] refuses.
+    pub fn of_netlist(netlist: Netlist, garbler_groups: &[usize]) -> Result<Self, CircuitError> {
         let digest = netlist::digest(&netlist, garbler_groups);
-        Ok(Self { program: Program::from_netlist(netlist, garbler_groups)?, digest, package: None })
+        Ok(Self { program: TiledCircuit::from_netlist(netlist, garbler_groups)?, digest, package: None })
     }
 }
 

@@ -10,9 +10,9 @@ use xonn_circuits::builder::Builder;
 use xonn_circuits::data::InputEncoding;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::program::{
-    Axis, Block as ProgramBlock, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Program, Source,
-    evaluate::evaluate, flatten::flatten,
+use xonn_circuits::tiled::{
+    Axis, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Source, Tile, TiledCircuit, evaluate::evaluate,
+    flatten::flatten,
 };
 use xonn_run::bench::binary_layer;
 use xonn_run::block::{Block, Tccr};
@@ -20,7 +20,7 @@ use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::garble::{Ciphertexts, EvaluateError, Evaluator, Garbler, Scheme};
 
 /// One garbled run with each scheme, which must agree.
-fn run(program: &Program, secret: &[bool], input: &[bool], most: usize) -> Vec<bool> {
+fn run(program: &TiledCircuit, secret: &[bool], input: &[bool], most: usize) -> Vec<bool> {
     let by = |scheme| run_damaged(scheme, program, secret, input, most, |_, _| ()).expect("untouched");
     let outputs = Scheme::ALL.map(by);
     assert_eq!(outputs[0], outputs[1], "half gates, then three halves");
@@ -30,7 +30,7 @@ fn run(program: &Program, secret: &[bool], input: &[bool], most: usize) -> Vec<b
 /// One garbled run; `damage` may change tables and decoding in between.
 fn run_damaged(
     scheme: Scheme,
-    program: &Program,
+    program: &TiledCircuit,
     secret: &[bool],
     input: &[bool],
     most: usize,
@@ -96,7 +96,7 @@ proptest! {
             if groups.contains(&group) { secret.extend(part) } else { mine.extend(part) }
             at += bits as usize;
         }
-        let program = Program::from_netlist(netlist, &groups).expect("valid");
+        let program = TiledCircuit::from_netlist(netlist, &groups).expect("valid");
         prop_assert_eq!(run(&program, &secret, &mine, 3), want);
     }
 }
@@ -138,7 +138,7 @@ fn arbitrary_adders() -> impl Strategy<Value = Netlist> {
 }
 
 /// So many instances of a netlist side by side, each with inputs of its own, the garbler holding some groups of each.
-fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> Program {
+fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> TiledCircuit {
     let axis = |extent: u32| vec![Axis { extent, stride: 1 }];
     let bits_of = |whose: bool| {
         let groups = netlist.inputs().iter().enumerate();
@@ -158,7 +158,7 @@ fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> Program {
         *at += u64::from(bits);
         Port { source, map }
     });
-    let block = ProgramBlock {
+    let block = Tile {
         template: 0,
         grid: vec![count],
         inputs: ports.collect(),
@@ -166,7 +166,7 @@ fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> Program {
         linear: None,
     };
     let info = LayerInfo { name: "adders".into(), kind: "adders".into(), shape: vec![count], fan_in: 1 };
-    let layer = Layer { info, bits: u64::from(outputs * count), blocks: vec![block] };
+    let layer = Layer { info, bits: u64::from(outputs * count), tiles: vec![block] };
     let encoding = InputEncoding {
         shape: vec![input as u32 * count],
         bits: 1,
@@ -176,7 +176,7 @@ fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> Program {
         features: Vec::new(),
     };
     let secret_bits = secret * u64::from(count);
-    Program::new(encoding, OutputEncoding::Bits, secret_bits, vec![netlist], vec![layer]).expect("valid")
+    TiledCircuit::new(encoding, OutputEncoding::Bits, secret_bits, vec![netlist], vec![layer]).expect("valid")
 }
 
 /// The carry of one adder is inside of the next, and the sum of the one is an operand of the other.
@@ -238,7 +238,7 @@ fn a_flattened_program_garbles_to_the_same_answers() {
     let mut text = Vec::new();
     flatten(&program, &mut text, |_, _| ()).expect("it can be written");
     let netlist = bristol::read(&text[..], "flat").expect("it is valid").netlist;
-    let flat = Program::from_netlist(netlist, &[0]).expect("valid");
+    let flat = TiledCircuit::from_netlist(netlist, &[0]).expect("valid");
     assert_eq!(flat.costs(), program.costs());
     for seed in 0..3 {
         let (secret, input) =
@@ -259,7 +259,7 @@ fn long_templates_are_garbled_in_pieces() {
         wires[i % 8] = b.xor(and, wires[(i + 1) % 8]);
     }
     let netlist = b.finish(&[wires]);
-    let program = Program::from_netlist(netlist.clone(), &[0]).expect("valid");
+    let program = TiledCircuit::from_netlist(netlist.clone(), &[0]).expect("valid");
     assert!(Plan::new(&program, Role::Garbler).segment_lengths(Scheme::HalfGates).len() >= 3);
     for seed in 0..3 {
         let (secret, input) = (bits(seed, 8), bits(seed + 9, 8));

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use xonn_circuits::files::{Readers, Staged};
-use xonn_circuits::program::package::Package;
-use xonn_circuits::program::secret::Secret;
-use xonn_circuits::program::traffic::Traffic;
 use xonn_circuits::text::grouped;
+use xonn_circuits::tiled::package::Package;
+use xonn_circuits::tiled::secret::Secret;
+use xonn_circuits::tiled::traffic::Traffic;
 
 use super::model::{ModelOptions, output_file};
 use super::{Outcome, flatten};

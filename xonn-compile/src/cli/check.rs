@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use rayon::prelude::*;
 use xonn_circuits::data;
-use xonn_circuits::program::Prediction;
-use xonn_circuits::program::evaluate::evaluate;
+use xonn_circuits::tiled::Prediction;
+use xonn_circuits::tiled::evaluate::evaluate;
 
 use super::Outcome;
 use super::model::{ModelOptions, output_file, progress, quantised_or_advice};
@@ -107,7 +107,7 @@ fn through_circuit(lowered: &Lowered, samples: &[Vec<i64>]) -> Result<Vec<Predic
             bar.inc(batch.len() as u64);
             Ok(outputs.iter().map(|bits| program.output().decode(bits)).collect())
         })
-        .collect::<Result<_, xonn_circuits::program::evaluate::LengthError>>()?;
+        .collect::<Result<_, xonn_circuits::tiled::evaluate::LengthError>>()?;
     bar.finish_and_clear();
     Ok(batches.concat())
 }

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use xonn_circuits::program::Program;
-use xonn_circuits::program::flatten::flatten;
-use xonn_circuits::program::package::Package;
 use xonn_circuits::text::grouped;
+use xonn_circuits::tiled::TiledCircuit;
+use xonn_circuits::tiled::flatten::flatten;
+use xonn_circuits::tiled::package::Package;
 
 use super::Outcome;
 use super::model::progress;
@@ -30,7 +30,7 @@ impl Flatten {
 }
 
 /// Writes `program` as a flat netlist and says what was written.
-pub fn write(program: &Program, path: &Path) -> Outcome {
+pub fn write(program: &TiledCircuit, path: &Path) -> Outcome {
     let cannot = |e: std::io::Error| format!("{}: cannot be written: {e}", path.display());
     let file = File::create(path).map_err(cannot)?;
     let mut out = std::io::BufWriter::with_capacity(1 << 20, file);

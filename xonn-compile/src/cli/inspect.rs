@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use xonn_circuits::bristol;
-use xonn_circuits::program::package::Package;
+use xonn_circuits::tiled::package::Package;
 
 use super::Outcome;
 use super::model::{ModelOptions, output_file};

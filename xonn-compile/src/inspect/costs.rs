@@ -12,7 +12,7 @@
 use serde::Serialize;
 use xonn_circuits::gadgets::popcount::popcount_cost;
 use xonn_circuits::knowledge::AndCosts;
-use xonn_circuits::program::{Block, Layer, Program, Source};
+use xonn_circuits::tiled::{Layer, Source, Tile, TiledCircuit};
 
 /// One row of the table.
 #[derive(Clone, Debug, Serialize)]
@@ -60,7 +60,7 @@ pub struct Costs {
 impl Costs {
     /// The costs of `program`.
     #[must_use]
-    pub fn of(program: &Program) -> Self {
+    pub fn of(program: &TiledCircuit) -> Self {
         let mut total = Row {
             name: "total".into(),
             kind: String::new(),
@@ -78,10 +78,10 @@ impl Costs {
         let mut bounded = 0;
         for layer in program.layers() {
             let (mut instances, mut free, mut and_depth) = (0, 0, 0);
-            for block in &layer.blocks {
-                let stats = program.template(block).stats();
-                instances += block.instances();
-                free += stats.free() * block.instances();
+            for tile in &layer.tiles {
+                let stats = program.template(tile).stats();
+                instances += tile.instances();
+                free += stats.free() * tile.instances();
                 and_depth = and_depth.max(stats.and_depth);
             }
             let and = program.layer_costs(layer);
@@ -133,17 +133,17 @@ fn lower_bound(layer: &Layer) -> Option<u64> {
         ["dense", "conv", "depthwise", "sum_pool"].iter().any(|kind| layer.info.kind.starts_with(kind));
     // Weights of more than a sign count an input more than once: no bound is known to us.
     let signs = !layer.info.kind.ends_with("weights");
-    // The layer's fan-in is that of its widest block: as many data bits as numbers means numbers of one bit.
-    let widest = layer.blocks.iter().map(data_bits).max()?;
+    // The layer's fan-in is that of its widest tile: as many data bits as numbers means numbers of one bit.
+    let widest = layer.tiles.iter().map(data_bits).max()?;
     if !adds || !signs || widest != u64::from(layer.info.fan_in) {
         return None;
     }
-    layer.blocks.iter().try_fold(0u64, |sum, block| {
-        sum.checked_add(popcount_cost(data_bits(block)).checked_mul(block.instances())?)
+    layer.tiles.iter().try_fold(0u64, |sum, tile| {
+        sum.checked_add(popcount_cost(data_bits(tile)).checked_mul(tile.instances())?)
     })
 }
 
 /// Bits that an instance reads of what the client's input leads to: its fan-in, if numbers have one bit.
-fn data_bits(block: &Block) -> u64 {
-    block.inputs.iter().filter(|port| port.source != Source::Secret).map(|port| port.map.len()).sum()
+fn data_bits(tile: &Tile) -> u64 {
+    tile.inputs.iter().filter(|port| port.source != Source::Secret).map(|port| port.map.len()).sum()
 }

@@ -3,8 +3,8 @@
 use petgraph::stable_graph::NodeIndex;
 use std::collections::{HashMap, HashSet};
 use xonn_circuits::netlist::{Gate, Netlist};
-use xonn_circuits::program::{Program, Source};
 use xonn_circuits::text::grouped;
+use xonn_circuits::tiled::{Source, TiledCircuit};
 
 use super::Problem;
 use crate::graph::LayerGraph;
@@ -78,7 +78,7 @@ impl Diagram {
 
     /// A program's layers with their shapes and ANDs.
     #[must_use]
-    pub fn of_program(program: &Program) -> Self {
+    pub fn of_program(program: &TiledCircuit) -> Self {
         let mut diagram = Self { caption: "The circuit's layers".into(), ..Self::default() };
         let shape: Vec<String> = program.input().shape.iter().map(u32::to_string).collect();
         let detail = format!("{} x {} bits", shape.join("x"), program.input().bits);
@@ -93,7 +93,7 @@ impl Diagram {
             let role = if ands > 0 { Role::Costly } else { Role::Free };
             let node = diagram.node(&layer.info.name, detail.join(" \u{b7} "), role);
             let reads =
-                layer.blocks.iter().flat_map(|block| &block.inputs).filter_map(|port| match port.source {
+                layer.tiles.iter().flat_map(|block| &block.inputs).filter_map(|port| match port.source {
                     Source::Input => Some(input),
                     Source::Layer(read) => of_layer.get(read as usize).copied(),
                     Source::Secret => None,

@@ -5,8 +5,8 @@
 
 use std::fmt::Write;
 
-use xonn_circuits::program::traffic::Traffic;
 use xonn_circuits::text::grouped;
+use xonn_circuits::tiled::traffic::Traffic;
 
 use super::network::Estimate;
 use super::svg::svg;

@@ -5,7 +5,7 @@
 //! over bandwidth, plus round trips, plus gates over the gate rate: hosts that compute while they send are faster.
 
 use serde::Serialize;
-use xonn_circuits::program::traffic::{CONNECT, decoding, labels};
+use xonn_circuits::tiled::traffic::{CONNECT, decoding, labels};
 
 use super::{Costs, NetlistCosts};
 

@@ -1,7 +1,7 @@
 //! The integer network in the clear: the reference that circuits are compared with.
 
 use rayon::prelude::*;
-use xonn_circuits::program::Prediction;
+use xonn_circuits::tiled::Prediction;
 
 use super::{IntegerNetwork, Kernel, Kind, Op, OutputSpec, Pad, Planes, Window2d};
 

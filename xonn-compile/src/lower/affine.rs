@@ -2,7 +2,7 @@
 
 use xonn_circuits::gadgets::multiply::sign_correction;
 use xonn_circuits::gadgets::popcount::width_of;
-use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
+use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 
 use super::template::Shape;
 use super::{Encoding, LowerError, Lowering, Tensor};
@@ -49,14 +49,14 @@ pub(super) fn affine(
         },
     ];
     let template = lowering.templates.get(&Shape::Affine { width, top_inverted, shift, factor, out });
-    let block = Block {
+    let tile = Tile {
         template,
         grid: vec![positions as u32, channels as u32],
         inputs,
         output: IndexMap { base: 0, outer: element(out), inner: line(out) },
         linear: None,
     };
-    Ok(lowering.push("scale", 0, &x.shape, Encoding::signed(out), vec![block]))
+    Ok(lowering.push("scale", 0, &x.shape, Encoding::signed(out), vec![tile]))
 }
 
 /// Bits of the two's complement numbers that hold `range`.

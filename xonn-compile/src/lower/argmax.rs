@@ -1,7 +1,7 @@
 //! The network's output: the largest score's index, the scores, a sign, or several.
 
 use xonn_circuits::gadgets::popcount::width_of;
-use xonn_circuits::program::{Axis, Block, IndexMap, OutputEncoding, Port};
+use xonn_circuits::tiled::{Axis, IndexMap, OutputEncoding, Port, Tile};
 
 use super::template::Shape;
 use super::{Encoding, LowerError, Lowering, Tensor, encoding};
@@ -26,7 +26,7 @@ pub(super) fn output(
             }
             let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
             let template = lowering.templates.get(&Shape::Argmax { n: classes, width, top_inverted });
-            let block = Block {
+            let tile = Tile {
                 template,
                 grid: vec![],
                 inputs: vec![Port {
@@ -37,7 +37,7 @@ pub(super) fn output(
                 linear: None,
             };
             let encoding = Encoding { width: index, lo: 0, step: 1, top_inverted: false };
-            lowering.push("argmax", classes, &[], encoding, vec![block]);
+            lowering.push("argmax", classes, &[], encoding, vec![tile]);
             Ok(OutputEncoding::Argmax { classes: classes as u32 })
         }
         OutputSpec::Scores { unit } => {
@@ -63,8 +63,8 @@ pub(super) fn output(
             };
             let map = || IndexMap { base: 0, outer: outer.clone(), inner: inner() };
             let inputs = vec![Port { source: tensor.source, map: map() }];
-            let block = Block { template, grid, inputs, output: map(), linear: None };
-            lowering.push(kind, 0, &shape, Encoding::BIT, vec![block]);
+            let tile = Tile { template, grid, inputs, output: map(), linear: None };
+            lowering.push(kind, 0, &shape, Encoding::BIT, vec![tile]);
             Ok(encoding)
         }
     }

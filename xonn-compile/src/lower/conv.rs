@@ -1,7 +1,7 @@
-//! Convolutions: one block a class of output positions, the weights shared along the positions.
+//! Convolutions: one tile a class of output positions, the weights shared along the positions.
 
 use xonn_circuits::gadgets::popcount::width_of;
-use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
+use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 
 use super::encoding::common_encoding;
 use super::linear::{Sum, negatives, with_weights};
@@ -65,7 +65,7 @@ pub(super) fn conv2d(
 
     let width = x.encoding.width;
     let pixel = window.input[2] * width;
-    let mut blocks = Vec::with_capacity(classes.len());
+    let mut tiles = Vec::with_capacity(classes.len());
     for (class, &placing) in classes.iter().zip(&placings) {
         let n = class.tap_count() * channels;
         let sum = Sum::of(n, planes, x.encoding);
@@ -162,11 +162,11 @@ pub(super) fn conv2d(
             outer: vec![out_rows, out_columns, per_group as u64 * bits, bits],
             inner: vec![run(encoding.width)],
         };
-        blocks.push(Block { template: lowering.templates.get(&shape), grid, inputs, output, linear });
+        tiles.push(Tile { template: lowering.templates.get(&shape), grid, inputs, output, linear });
     }
     let [rows, columns] = window.output;
     let kind = if cuts.is_some() { "conv2d + threshold" } else { "conv2d" };
-    Ok(lowering.push(&with_weights(kind, kernel.planes), widest, &[rows, columns, filters], encoding, blocks))
+    Ok(lowering.push(&with_weights(kind, kernel.planes), widest, &[rows, columns, filters], encoding, tiles))
 }
 
 /// The minus signs of a kernel inside of the taps of a class, and the sum of the weights outside of them.

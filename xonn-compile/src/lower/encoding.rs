@@ -1,7 +1,7 @@
 //! Numbers of several encodings brought into one.
 
 use xonn_circuits::gadgets::popcount::width_of;
-use xonn_circuits::program::{Axis, Block, IndexMap, Port};
+use xonn_circuits::tiled::{Axis, IndexMap, Port, Tile};
 
 use super::template::{Placing, Shape, Term};
 use super::{Encoding, LowerError, Lowering, Tensor};
@@ -90,7 +90,7 @@ pub(super) fn concatenate(lowering: &mut Lowering<'_>, id: NodeId) -> Result<Ten
     let channels = shape.last().copied().unwrap_or(1);
     let rows = shape.iter().product::<usize>() / channels.max(1);
     let width = encoding.width;
-    let mut blocks = Vec::with_capacity(tensors.len());
+    let mut tiles = Vec::with_capacity(tensors.len());
     let mut first = 0;
     for (x, placing) in tensors.iter().zip(placings) {
         let (own, w) = (x.elements() / rows.max(1), x.encoding.width);
@@ -102,7 +102,7 @@ pub(super) fn concatenate(lowering: &mut Lowering<'_>, id: NodeId) -> Result<Ten
         };
         let line = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
         let read = IndexMap { base: 0, outer: vec![(own * w) as u64, w as u64], inner: line(w) };
-        blocks.push(Block {
+        tiles.push(Tile {
             template: lowering.templates.get(&template),
             grid: vec![rows as u32, own as u32],
             inputs: vec![Port { source: x.source, map: read }],
@@ -115,7 +115,7 @@ pub(super) fn concatenate(lowering: &mut Lowering<'_>, id: NodeId) -> Result<Ten
         });
         first += own;
     }
-    Ok(lowering.push("concatenate", 0, &shape, encoding, blocks))
+    Ok(lowering.push("concatenate", 0, &shape, encoding, tiles))
 }
 
 /// A tensor in two's complement of `width` bits.
@@ -141,14 +141,14 @@ fn elementwise(
         outer: vec![width as u64],
         inner: vec![Axis { extent: width as u32, stride: 1 }],
     };
-    let block = Block {
+    let tile = Tile {
         template: lowering.templates.get(&template),
         grid: vec![shape.iter().product::<usize>() as u32],
         inputs: tensors.iter().map(|x| Port { source: x.source, map: map(x.encoding.width) }).collect(),
         output: map(encoding.width),
         linear: None,
     };
-    lowering.push(kind, 0, shape, encoding, vec![block])
+    lowering.push(kind, 0, shape, encoding, vec![tile])
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! (`lo = -1, step = 2, M = 1`) this is XNOR and popcount: `y = 2 U - n` [XONN, section 3.2].
 
 use xonn_circuits::gadgets::popcount::{threshold_addend, width_of};
-use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
+use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 
 use super::shares::{self, After};
 use super::template::{Placing, Shape, sum_width};
@@ -81,9 +81,9 @@ pub(super) fn dense(
     }
     let output = IndexMap { base: 0, outer: vec![encoding.width as u64], inner: line(encoding.width) };
     let template = lowering.templates.get(&shape);
-    let block = Block { template, grid: vec![units as u32], inputs, output, linear };
+    let tile = Tile { template, grid: vec![units as u32], inputs, output, linear };
     let kind = with_weights(if cuts.is_some() { "dense + threshold" } else { "dense" }, planes);
-    Ok(lowering.push(&kind, n, &[units], encoding, vec![block]))
+    Ok(lowering.push(&kind, n, &[units], encoding, vec![tile]))
 }
 
 /// The kind of a layer whose weights are more than signs says so: it counts more than one bit an input.

@@ -1,6 +1,6 @@
 //! Reordering of elements: free, since a copy costs nothing.
 
-use xonn_circuits::program::{Axis, Block, IndexMap, Port};
+use xonn_circuits::tiled::{Axis, IndexMap, Port, Tile};
 
 use super::template::Shape;
 use super::{LowerError, Lowering, Tensor};
@@ -9,7 +9,7 @@ use crate::integer::NodeId;
 /// Lowers the permutation of node `id`: element `i` of the output is element `source[i]` of the input.
 ///
 /// The identity (any reshape, Flatten of channels last) adds no layer. Otherwise each run of equally spaced sources is
-/// one block of copies.
+/// one tile of copies.
 pub(super) fn permute(
     lowering: &mut Lowering<'_>,
     id: NodeId,
@@ -23,7 +23,7 @@ pub(super) fn permute(
     let width = x.encoding.width;
     let template = lowering.templates.get(&Shape::Copy { width });
     let line = || vec![Axis { extent: width as u32, stride: 1 }];
-    let mut blocks = Vec::new();
+    let mut tiles = Vec::new();
     let mut first = 0;
     while first < source.len() {
         let stride = source.get(first + 1).map_or(0, |&next| next.saturating_sub(source[first]));
@@ -36,8 +36,8 @@ pub(super) fn permute(
             inner: line(),
         };
         let inputs = vec![Port { source: x.source, map: at(source[first], stride) }];
-        blocks.push(Block { template, grid: vec![run as u32], inputs, output: at(first, 1), linear: None });
+        tiles.push(Tile { template, grid: vec![run as u32], inputs, output: at(first, 1), linear: None });
         first += run;
     }
-    Ok(lowering.push("permute", 0, &shape, x.encoding, blocks))
+    Ok(lowering.push("permute", 0, &shape, x.encoding, tiles))
 }

@@ -1,6 +1,6 @@
 //! Pooling: the maximum of bits is their OR, the sum of numbers is a sum.
 
-use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
+use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 
 use super::encoding::common_encoding;
 use super::linear::Sum;
@@ -19,8 +19,8 @@ pub(super) fn max_pool(
     let Encoding { width, top_inverted, .. } = x.encoding;
     let bits = x.encoding == Encoding::BIT;
     let template = |n| if bits { Shape::Or { n } } else { Shape::Max { n, width, top_inverted } };
-    let blocks = blocks(lowering, id, &x, window, width, |_, n| (template(n), None))?;
-    Ok(lowering.push("max_pool2d", 0, &shape(window), x.encoding, blocks))
+    let tiles = tiles(lowering, id, &x, window, width, |_, n| (template(n), None))?;
+    Ok(lowering.push("max_pool2d", 0, &shape(window), x.encoding, tiles))
 }
 
 /// Pools bits that were sums before their cuts: OR where a channel's cut rises, AND where it falls. Which of them it is
@@ -34,8 +34,8 @@ pub(super) fn pool_bits(
 ) -> Result<Tensor, LowerError> {
     let flips = lowering.secret.next();
     cuts.iter().for_each(|cut| lowering.secret.bit(!cut.rising));
-    let blocks = blocks(lowering, id, bits, window, 1, |_, n| (Shape::FlippedOr { n }, Some(flips)))?;
-    Ok(lowering.push("max_pool2d", 0, &shape(window), Encoding::BIT, blocks))
+    let tiles = tiles(lowering, id, bits, window, 1, |_, n| (Shape::FlippedOr { n }, Some(flips)))?;
+    Ok(lowering.push("max_pool2d", 0, &shape(window), Encoding::BIT, tiles))
 }
 
 /// Lowers the sum-pooling of node `id`.
@@ -58,28 +58,28 @@ pub(super) fn sum_pool(
     };
     let template =
         |taps: usize| Shape::Sum { n: taps, width, top_inverted, placing: placing(taps), out: out.width };
-    let blocks = blocks(lowering, id, &x, window, out.width, |_, taps| (template(taps), None))?;
-    Ok(lowering.push("sum_pool2d", n, &shape(window), out, blocks))
+    let tiles = tiles(lowering, id, &x, window, out.width, |_, taps| (template(taps), None))?;
+    Ok(lowering.push("sum_pool2d", n, &shape(window), out, tiles))
 }
 
 fn shape(window: &Window2d) -> [usize; 3] {
     [window.output[0], window.output[1], window.input[2]]
 }
 
-/// One block a class of positions; `template` gives its shape for a number of taps, and where its per-channel secret bits
+/// One tile a class of positions; `template` gives its shape for a number of taps, and where its per-channel secret bits
 /// begin if it has any.
-fn blocks(
+fn tiles(
     lowering: &mut Lowering<'_>,
     id: NodeId,
     x: &Tensor,
     window: &Window2d,
     out_width: usize,
     template: impl Fn(&Class, usize) -> (Shape, Option<u64>),
-) -> Result<Vec<Block>, LowerError> {
+) -> Result<Vec<Tile>, LowerError> {
     let channels = window.input[2];
     let width = x.encoding.width;
     let run = |extent: usize| Axis { extent: extent as u32, stride: 1 };
-    let mut blocks = Vec::new();
+    let mut tiles = Vec::new();
     for class in window::classes(window) {
         let n = class.tap_count();
         if n == 0 {
@@ -107,7 +107,7 @@ fn blocks(
             outer: vec![out_rows, out_columns, out_width as u64],
             inner: vec![run(out_width)],
         };
-        blocks.push(Block { template: lowering.templates.get(&shape), grid, inputs, output, linear: None });
+        tiles.push(Tile { template: lowering.templates.get(&shape), grid, inputs, output, linear: None });
     }
-    Ok(blocks)
+    Ok(tiles)
 }

@@ -1,7 +1,7 @@
 //! What a sum over the client's own numbers is, for protocols that hold it in two shares; see [`Linear`].
 
 use xonn_circuits::gadgets::popcount::width_of;
-use xonn_circuits::program::{Linear, Source};
+use xonn_circuits::tiled::{Linear, Source};
 
 use super::linear::Sum;
 use super::template::{Placing, Shape, sum_width};
@@ -17,7 +17,7 @@ pub(super) enum After {
     Stored { correction: usize, placing: Placing, out: usize },
 }
 
-/// The description of a block that adds up `sum` over numbers of `x`; none if these are not the client's.
+/// The description of a tile that adds up `sum` over numbers of `x`; none if these are not the client's.
 pub(super) fn linear(
     lowering: &mut Lowering<'_>,
     x: &Tensor,

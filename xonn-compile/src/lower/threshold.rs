@@ -1,6 +1,6 @@
 //! A threshold on numbers that are there already: one comparison an element.
 
-use xonn_circuits::program::{Axis, Block, IndexMap, Port, Source};
+use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 
 use super::linear::Sum;
 use super::template::Shape;
@@ -30,12 +30,12 @@ pub(super) fn threshold(lowering: &mut Lowering<'_>, id: NodeId, cuts: &[Cut]) -
         },
     ];
     let template = lowering.templates.get(&Shape::Threshold { width, top_inverted: x.encoding.top_inverted });
-    let block = Block {
+    let tile = Tile {
         template,
         grid: vec![positions as u32, channels as u32],
         inputs,
         output: IndexMap { base: 0, outer: element(1), inner: line(1) },
         linear: None,
     };
-    Ok(lowering.push("threshold", 0, &x.shape, Encoding::BIT, vec![block]))
+    Ok(lowering.push("threshold", 0, &x.shape, Encoding::BIT, vec![tile]))
 }

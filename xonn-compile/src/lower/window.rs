@@ -1,9 +1,9 @@
 //! Output positions of a sliding window by the taps that they read.
 //!
 //! Where a window hangs over the edge of the image it reads fewer taps. Positions that read the same taps form a
-//! rectangle, and the taps form one too, so each class of positions is one block with strides.
+//! rectangle, and the taps form one too, so each class of positions is one tile with strides.
 
-use xonn_circuits::program::Axis;
+use xonn_circuits::tiled::Axis;
 
 use crate::integer::Window2d;
 
@@ -22,7 +22,7 @@ impl Class {
         self.taps.iter().map(ExactSizeIterator::len).product()
     }
 
-    /// Grid axes of the block: rows and columns of positions.
+    /// Grid axes of the tile: rows and columns of positions.
     pub fn grid(&self) -> [u32; 2] {
         self.positions.clone().map(|range| range.len() as u32)
     }

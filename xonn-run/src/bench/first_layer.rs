@@ -5,8 +5,8 @@ use xonn_circuits::data::InputEncoding;
 use xonn_circuits::gadgets::adder::{Columns, add_mod};
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::program::{Axis, Block, IndexMap, Layer, LayerInfo, Linear, OutputEncoding, Port};
-use xonn_circuits::program::{Program, ProgramError, Source};
+use xonn_circuits::tiled::{Axis, IndexMap, Layer, LayerInfo, Linear, OutputEncoding, Port, Tile};
+use xonn_circuits::tiled::{CircuitError, Source, TiledCircuit};
 
 /// A convolution along one axis with one input channel, and thresholds; with one position it is a dense layer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,7 +49,7 @@ impl FirstLayerShape {
     ///
     /// # Errors
     /// If the layer is too large for a program, or the sums for the description of one.
-    pub fn program(&self) -> Result<Program, ProgramError> {
+    pub fn program(&self) -> Result<TiledCircuit, CircuitError> {
         let (taps, filters, positions) = (self.taps, u64::from(self.filters), self.positions);
         let per_filter = u64::from(taps) * self.shifts.len() as u64;
         let mut secret = per_filter * filters;
@@ -73,7 +73,7 @@ impl FirstLayerShape {
             };
             let planes = self.shifts.len() as u32;
             let (pixel, begin) = (u64::from(self.width), first - u32::from(self.padded && first > 0));
-            blocks.push(Block {
+            blocks.push(Tile {
                 template,
                 grid: vec![count, self.filters],
                 inputs: vec![
@@ -113,7 +113,7 @@ impl FirstLayerShape {
                 source,
                 map: IndexMap { base, outer: vec![1], inner: vec![Axis { extent: 1, stride: 1 }] },
             };
-            blocks.push(Block {
+            blocks.push(Tile {
                 template: templates.len() as u32,
                 grid: vec![bits],
                 inputs: vec![read(Source::Input, 0), read(Source::Secret, secret)],
@@ -133,12 +133,12 @@ impl FirstLayerShape {
             zero: 0,
             features: Vec::new(),
         };
-        Program::new(
+        TiledCircuit::new(
             input,
             OutputEncoding::Bits,
             secret,
             templates,
-            vec![Layer { info, bits: outputs, blocks }],
+            vec![Layer { info, bits: outputs, tiles: blocks }],
         )
     }
 

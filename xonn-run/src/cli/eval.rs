@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use xonn_circuits::program::evaluate::evaluate;
-use xonn_circuits::program::package::Package;
-use xonn_circuits::program::secret::Secret;
+use xonn_circuits::tiled::evaluate::evaluate;
+use xonn_circuits::tiled::package::Package;
+use xonn_circuits::tiled::secret::Secret;
 
 use super::input::{InputFiles, progress};
 use super::{Outcome, report};

@@ -6,8 +6,8 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 use xonn_circuits::bristol::BristolError;
 use xonn_circuits::data::DataError;
-use xonn_circuits::program::package::PackageError;
-use xonn_circuits::program::secret::SecretError;
+use xonn_circuits::tiled::package::PackageError;
+use xonn_circuits::tiled::secret::SecretError;
 
 use super::report;
 use crate::net::tls::TlsError;

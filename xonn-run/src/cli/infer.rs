@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chacha20::ChaCha20Rng;
 use clap::Args;
 use rand::Rng;
-use xonn_circuits::program::package::{Digest, Package};
+use xonn_circuits::tiled::package::{Digest, Package};
 
 use self::asked::Asked;
 use self::summary::Report;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use xonn_circuits::data::{self, InputEncoding, Tensor, write_npy};
-use xonn_circuits::program::Prediction;
+use xonn_circuits::tiled::Prediction;
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Kind};

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use xonn_circuits::program::package::Package;
-use xonn_circuits::program::secret::Secret;
+use xonn_circuits::tiled::package::Package;
+use xonn_circuits::tiled::secret::Secret;
 
 use super::failure::{Failure, Kind};
 use super::tls::ServerFlags;

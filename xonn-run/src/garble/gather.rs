@@ -1,6 +1,6 @@
 //! Where the instances of a group find their inputs and leave their outputs; shared by both roles.
 
-use xonn_circuits::program::{IndexMap, Port, Program, Source};
+use xonn_circuits::tiled::{IndexMap, Port, Source, TiledCircuit};
 
 use super::plan::{BlockPlan, LANES, Plan, Segment};
 use crate::block::{Block, Gates, Wide};
@@ -28,7 +28,7 @@ impl Vectors {
     /// Writes the outputs of a segment: template outputs of the first instance, then of the next.
     pub fn scatter(&mut self, plan: &Plan<'_>, segment: &Segment, outputs: &[Block]) {
         let layer = &plan.program.layers()[segment.layer];
-        let block = &layer.blocks[segment.block];
+        let block = &layer.tiles[segment.block];
         let inner = &plan.layers[segment.layer][segment.block].outputs;
         let vector = &mut self.layers[segment.layer];
         vector.resize(layer.bits as usize, Block::ZERO);
@@ -84,14 +84,14 @@ struct PortInputs<'a> {
 impl<'a> Inputs<'a> {
     /// The inputs of instances `first..first + lanes` of a block.
     pub fn new(
-        program: &Program,
+        program: &TiledCircuit,
         plan: &'a BlockPlan,
         segment: &Segment,
         first: u64,
         lanes: usize,
         vectors: &'a Vectors,
     ) -> Self {
-        let block = &program.layers()[segment.layer].blocks[segment.block];
+        let block = &program.layers()[segment.layer].tiles[segment.block];
         let port = |port: &Port| {
             let begins = begins(&port.map, &block.grid, first, lanes);
             let shared = begins[..lanes].iter().all(|&begin| begin == begins[0]);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use xonn_circuits::knowledge::Class;
-use xonn_circuits::program::{Block as ProgramBlock, Port, Program, Source};
+use xonn_circuits::tiled::{Port, Source, Tile, TiledCircuit};
 
 use super::scheme::{Ands, Scheme};
 pub use super::tape::Role;
@@ -26,7 +26,7 @@ pub(super) const SIDE_BY_SIDE: usize = 8;
 
 /// A program as one host runs it.
 pub struct Plan<'p> {
-    pub(super) program: &'p Program,
+    pub(super) program: &'p TiledCircuit,
     pub(super) role: Role,
     pub(super) layers: Vec<Vec<BlockPlan>>,
     pub(super) last_use: Vec<usize>,
@@ -70,13 +70,13 @@ impl Segment {
 impl<'p> Plan<'p> {
     /// Plans `program` for `role`.
     #[must_use]
-    pub fn new(program: &'p Program, role: Role) -> Self {
+    pub fn new(program: &'p TiledCircuit, role: Role) -> Self {
         let mut tapes = Tapes::new();
         let layers: Vec<Vec<BlockPlan>> = program
             .layers()
             .iter()
             .map(|layer| {
-                layer.blocks.iter().map(|block| plan_block(program, block, role, &mut tapes)).collect()
+                layer.tiles.iter().map(|block| plan_block(program, block, role, &mut tapes)).collect()
             })
             .collect();
         let segments = segments(program, &layers);
@@ -85,7 +85,7 @@ impl<'p> Plan<'p> {
 
     /// The program planned.
     #[must_use]
-    pub fn program(&self) -> &'p Program {
+    pub fn program(&self) -> &'p TiledCircuit {
         self.program
     }
 
@@ -98,7 +98,7 @@ impl<'p> Plan<'p> {
     pub fn segments_of_first_layers(&self) -> impl ExactSizeIterator<Item = bool> + '_ {
         let reads = |port: &Port| port.source == Source::Input;
         let layers = self.program.layers().iter();
-        let first: Vec<bool> = layers.map(|l| l.blocks.iter().flat_map(|b| &b.inputs).any(reads)).collect();
+        let first: Vec<bool> = layers.map(|l| l.tiles.iter().flat_map(|b| &b.inputs).any(reads)).collect();
         self.segments.iter().map(move |segment| first[segment.layer])
     }
 
@@ -128,7 +128,7 @@ impl<'p> Plan<'p> {
 /// its inputs.
 type Tapes = HashMap<(u32, bool), Vec<(Vec<Class>, Arc<Tape>)>>;
 
-fn plan_block(program: &Program, block: &ProgramBlock, role: Role, tapes: &mut Tapes) -> BlockPlan {
+fn plan_block(program: &TiledCircuit, block: &Tile, role: Role, tapes: &mut Tapes) -> BlockPlan {
     let classes = block.input_classes();
     let single = block.instances() == 1;
     let known = tapes.entry((block.template, single)).or_default();
@@ -154,12 +154,12 @@ fn side_by_side(wires: u32) -> u64 {
     (LABEL_MEMORY as u64 / (u64::from(wires) * size_of::<Wide>() as u64).max(1)).clamp(1, SIDE_BY_SIDE as u64)
 }
 
-fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
+fn segments(program: &TiledCircuit, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut tweak = 0u64;
     for (layer, blocks) in layers.iter().enumerate() {
         for (block, plan) in blocks.iter().enumerate() {
-            let total = program.layers()[layer].blocks[block].instances();
+            let total = program.layers()[layer].tiles[block].instances();
             let mut push = |instances: std::ops::Range<u64>, piece: Option<usize>, per_instance: Ands| {
                 let ands = per_instance.times(instances.end - instances.start);
                 segments.push(Segment { layer, block, instances, piece, first_tweak: tweak, ands });
@@ -175,7 +175,7 @@ fn segments(program: &Program, layers: &[Vec<BlockPlan>]) -> Vec<Segment> {
                 }
                 continue;
             }
-            let groups = side_by_side(program.template(&program.layers()[layer].blocks[block]).wires());
+            let groups = side_by_side(program.template(&program.layers()[layer].tiles[block]).wires());
             let lanes = LANES as u64;
             for first in (0..total).step_by((groups * lanes) as usize) {
                 let end = total.min(first + groups * lanes);

@@ -4,7 +4,7 @@
 use chacha20::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
 use xonn_circuits::builder::Builder;
-use xonn_circuits::program::Program;
+use xonn_circuits::tiled::TiledCircuit;
 
 use super::plan::{Plan, Role};
 use super::{Ciphertexts, Evaluator, Garbler, Scheme};
@@ -18,7 +18,7 @@ fn random_bits(rng: &mut ChaCha20Rng, count: usize) -> Vec<bool> {
 
 /// A layer of several instances, and a netlist, which has its own gates side by side: XORs and ANDs with bits
 /// that the garbler knows, and of hidden wires.
-fn programs() -> [Program; 2] {
+fn programs() -> [TiledCircuit; 2] {
     let layer = FirstLayerShape { also_bits: true, ..FirstLayerShape::dense(3, 4, 5) };
     let mut b = Builder::new();
     let (mine, yours) = (b.input(6), b.input(6));
@@ -32,7 +32,7 @@ fn programs() -> [Program; 2] {
     let known = b.and(mine[0], mine[1]);
     out.push(known);
     let netlist = b.finish(&[out]);
-    [layer.program().expect("small"), Program::from_netlist(netlist, &[0]).expect("valid")]
+    [layer.program().expect("small"), TiledCircuit::from_netlist(netlist, &[0]).expect("valid")]
 }
 
 struct Case {
@@ -69,7 +69,7 @@ fn both_hosts_take_the_same_steps_for_all_secrets_on_every_backend() {
     check(&programs(), &Backend::available());
 }
 
-fn check(programs: &[Program], backends: &[Backend]) {
+fn check(programs: &[TiledCircuit], backends: &[Backend]) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
     pool.install(|| {
         let mut rng = ChaCha20Rng::seed_from_u64(5);

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use xonn_circuits::program::shared::{self, Sharing};
-use xonn_circuits::program::{Block, Linear, Program};
+use xonn_circuits::tiled::shared::{self, Sharing};
+use xonn_circuits::tiled::{Linear, Tile, TiledCircuit};
 
 use super::numbers::Values;
 
@@ -12,9 +12,9 @@ const PART: usize = 1 << 19;
 
 /// The oblivious conditional addition of a program's first layers.
 pub struct Oca {
-    program: Program,
+    program: TiledCircuit,
     /// The program for a server that has its shares later, unless its inputs are too many bits.
-    ahead: Option<Program>,
+    ahead: Option<TiledCircuit>,
     pub(super) values: Values,
     input_bits: usize,
     original_secret: usize,
@@ -36,7 +36,7 @@ pub(super) struct Sum {
     /// Bit `k` of number `i` is input bit `at + bits[i * width + k]`, `at` depending on the instance.
     pub bits: Vec<usize>,
     /// The block itself: grid, numbers, signs, addend.
-    pub block: Block,
+    pub block: Tile,
     /// For each group its OTs, number after number, for each number sign after sign.
     pub ots: Vec<u32>,
     /// The instances of a group, counted from its first.
@@ -107,11 +107,11 @@ impl Oca {
     /// The conditional additions of `program`; none if it describes no sums or has too many of them, as [`Sharing::of`] says, or
     /// reads more numbers than are looked at.
     #[must_use]
-    pub fn of(program: &Program) -> Option<Self> {
+    pub fn of(program: &TiledCircuit) -> Option<Self> {
         let sharing = Sharing::of(program)?;
         let (mut sums, mut groups) = (Vec::new(), Vec::new());
         let (mut shares, mut messages) = (0usize, 0u64);
-        for block in program.layers().iter().flat_map(|layer| &layer.blocks) {
+        for block in program.layers().iter().flat_map(|layer| &layer.tiles) {
             let Some(linear) = block.linear.clone() else { continue };
             let signs = &block.inputs[1].map;
             let (firsts, positions) = shared::groups(&block.grid, &signs.outer);
@@ -167,7 +167,7 @@ impl Oca {
 
     /// The program that takes the shares.
     #[must_use]
-    pub fn program(&self) -> &Program {
+    pub fn program(&self) -> &TiledCircuit {
         &self.program
     }
 
@@ -175,7 +175,7 @@ impl Oca {
     /// shares, the server's shares, and the original input if [`Oca::reads_input`]. None if these are more bits than an
     /// input may have.
     #[must_use]
-    pub fn program_ahead(&self) -> Option<&Program> {
+    pub fn program_ahead(&self) -> Option<&TiledCircuit> {
         self.ahead.as_ref()
     }
 

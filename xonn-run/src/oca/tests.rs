@@ -6,7 +6,7 @@ mod steps;
 
 use chacha20::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
-use xonn_circuits::program::evaluate::evaluate;
+use xonn_circuits::tiled::evaluate::evaluate;
 
 use super::receiver::Receiver;
 use super::sender::Sender;

@@ -11,7 +11,7 @@
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use xonn_circuits::program::Program;
+use xonn_circuits::tiled::TiledCircuit;
 
 use super::error::SessionError;
 use crate::block::Block;
@@ -36,7 +36,7 @@ pub(super) struct Wires {
 
 impl Wires {
     /// Of a program that runs ahead: [`Oca::program_ahead`], or without first layers on shares the circuit's own.
-    pub fn of(program: &Program, oca: Option<&Oca>) -> Self {
+    pub fn of(program: &TiledCircuit, oca: Option<&Oca>) -> Self {
         match oca {
             None => Self { own: 0, servers: 0, masked: program.input_bits(), differences: 0 },
             Some(oca) => {

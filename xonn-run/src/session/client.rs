@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use rand::CryptoRng;
-use xonn_circuits::program::Program;
-use xonn_circuits::program::package::{Digest, Package};
+use xonn_circuits::tiled::TiledCircuit;
+use xonn_circuits::tiled::package::{Digest, Package};
 
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
@@ -157,7 +157,7 @@ pub fn greet_and_fetch_in_turn<T: Transport>(
     }
 }
 
-/// The package's bytes, of which there are at most [`xonn_circuits::program::package::MAX_PACKAGE`]; memory grows with
+/// The package's bytes, of which there are at most [`xonn_circuits::tiled::package::MAX_PACKAGE`]; memory grows with
 /// what really comes.
 fn fetch<T: Transport>(
     channel: &mut Channel<T>,
@@ -289,9 +289,9 @@ impl<T: Transport> Greeted<T> {
     /// [`SessionError::Mismatch`] if the server chose a form that the circuit does not have, and is told so.
     pub fn program<'a>(
         &mut self,
-        circuit: &'a Program,
+        circuit: &'a TiledCircuit,
         oca: Option<&'a Oca>,
-    ) -> Result<&'a Program, SessionError> {
+    ) -> Result<&'a TiledCircuit, SessionError> {
         let on_shares = |oca: &'a Oca| if self.ahead > 0 { oca.program_ahead() } else { Some(oca.program()) };
         match self.form {
             FirstLayer::Gc => Ok(circuit),

@@ -6,9 +6,9 @@ use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::program::Program;
-use xonn_circuits::program::evaluate::evaluate;
-use xonn_circuits::program::package::Package;
+use xonn_circuits::tiled::TiledCircuit;
+use xonn_circuits::tiled::evaluate::evaluate;
+use xonn_circuits::tiled::package::Package;
 use xonn_run::bench::{FirstLayerShape, binary_layer};
 use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
@@ -82,7 +82,7 @@ pub fn numbers(shape: &FirstLayerShape) -> Fixture {
 }
 
 /// A packaged program on three inputs; the wanted outputs come from plaintext evaluation.
-fn of_program(program: &Program) -> Fixture {
+fn of_program(program: &TiledCircuit) -> Fixture {
     let package = Package::new(program).expect("the layer can be written");
     let random = |seed: u64, count: usize| -> Vec<bool> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
@@ -173,7 +173,7 @@ impl Fixture {
     fn ask_all<T: Transport>(
         &self,
         mut greeted: client::Greeted<T>,
-        program: &Program,
+        program: &TiledCircuit,
         rng: &mut ChaCha20Rng,
     ) -> Result<Answers, SessionError> {
         let form = greeted.first_layer();

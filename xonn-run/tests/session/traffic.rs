@@ -1,6 +1,6 @@
-//! What `xonn_circuits::program::traffic` says of a program is what goes over the wire, kind by kind.
+//! What `xonn_circuits::tiled::traffic` says of a program is what goes over the wire, kind by kind.
 
-use xonn_circuits::program::traffic::Traffic;
+use xonn_circuits::tiled::traffic::Traffic;
 use xonn_run::bench::FirstLayerShape;
 use xonn_run::garble::Scheme;
 use xonn_run::oca::FirstLayer;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 use xonn_circuits::data::write_npy;
-use xonn_circuits::program::package::Package;
-use xonn_circuits::program::secret::Secret;
-use xonn_circuits::program::{OutputEncoding, Program};
+use xonn_circuits::tiled::package::Package;
+use xonn_circuits::tiled::secret::Secret;
+use xonn_circuits::tiled::{OutputEncoding, TiledCircuit};
 use xonn_run::bench::{FirstLayerShape, binary_layer};
 
 use crate::command::{Listening, run_ok};
@@ -17,7 +17,7 @@ fn ask(fan_in: u32, samples: usize, scheme: &str) -> (Value, String) {
 }
 
 /// The same for any layer over 0s and 1s, with more arguments for the client.
-fn ask_program(program: &Program, samples: usize, serving: &[&str], more: &[&str]) -> (Value, String) {
+fn ask_program(program: &TiledCircuit, samples: usize, serving: &[&str], more: &[&str]) -> (Value, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str| {
         folder.path().join(name).into_os_string().into_string().expect("a temporary path is text")
@@ -135,7 +135,7 @@ fn loopback_rate() {
 fn labels_of_a_multi_label_head_are_answered_one_by_one() {
     let layer = binary_layer(64);
     let units = layer.output_bits();
-    let program = Program::new(
+    let program = TiledCircuit::new(
         layer.input().clone(),
         OutputEncoding::Labels { units: units as u32 },
         layer.secret_bits(),
@@ -149,8 +149,13 @@ fn labels_of_a_multi_label_head_are_answered_one_by_one() {
     assert_eq!(again.program().output(), program.output());
     let other = OutputEncoding::Labels { units: units as u32 + 1 };
     let templates = layer.templates().to_vec();
-    let wrong =
-        Program::new(layer.input().clone(), other, layer.secret_bits(), templates, layer.layers().to_vec());
+    let wrong = TiledCircuit::new(
+        layer.input().clone(),
+        other,
+        layer.secret_bits(),
+        templates,
+        layer.layers().to_vec(),
+    );
     assert!(wrong.is_err());
 
     let (report, _) = ask_program(&program, 3, &[], &[]);

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use xonn_circuits::builder::Builder;
 use xonn_circuits::data::{InputEncoding, write_npy};
 use xonn_circuits::gadgets::argmax::argmax;
-use xonn_circuits::program::package::{Digest, Package};
-use xonn_circuits::program::secret::Secret;
-use xonn_circuits::program::{
-    Axis, Block, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Program, Source,
+use xonn_circuits::tiled::package::{Digest, Package};
+use xonn_circuits::tiled::secret::Secret;
+use xonn_circuits::tiled::{
+    Axis, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Source, Tile, TiledCircuit,
 };
 
 /// Numbers of a sample.
@@ -44,7 +44,7 @@ impl Model {
             inner: vec![Axis { extent: bits as u32, stride: 1 }],
         };
         let port = |source| Port { source, map: whole(NUMBERS * BITS) };
-        let block = Block {
+        let block = Tile {
             template: 0,
             grid: vec![],
             inputs: vec![port(Source::Input), port(Source::Secret)],
@@ -52,7 +52,7 @@ impl Model {
             linear: None,
         };
         let info = LayerInfo { name: "1_argmax".into(), kind: "argmax".into(), shape: vec![1], fan_in: 0 };
-        let program = Program::new(
+        let program = TiledCircuit::new(
             InputEncoding {
                 shape: vec![NUMBERS as u32],
                 bits: BITS as u32,
@@ -64,7 +64,7 @@ impl Model {
             OutputEncoding::Argmax { classes: NUMBERS as u32 },
             (NUMBERS * BITS) as u64,
             vec![template],
-            vec![Layer { info, bits: 2, blocks: vec![block] }],
+            vec![Layer { info, bits: 2, tiles: vec![block] }],
         )
         .expect("a valid program");
         let package = Package::new(&program).expect("it can be written");

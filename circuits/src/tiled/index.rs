@@ -18,7 +18,7 @@ pub struct Axis {
 pub struct IndexMap {
     /// Index of the first bit of the first instance.
     pub base: u64,
-    /// A stride for each axis of the block's grid; 0 where instances share bits (weights along the positions).
+    /// A stride for each axis of the tile's grid; 0 where instances share bits (weights along the positions).
     pub outer: Vec<u64>,
     /// Axes over the template's bits, row-major.
     pub inner: Vec<Axis>,

@@ -1,6 +1,6 @@
-//! The rules that every [`Program`] obeys, checked once when it is made, so that nothing later can go out of bounds.
+//! The rules that every [`TiledCircuit`] obeys, checked once when it is made, so that nothing later can go out of bounds.
 
-use super::{Block, IndexMap, Layer, Program, Source};
+use super::{IndexMap, Layer, Source, Tile, TiledCircuit};
 
 /// Longest vector of bits a program may have: 2^26, which is 1 GiB of labels.
 pub const MAX_BITS: u64 = 1 << 26;
@@ -11,7 +11,7 @@ const MAX_ALL_BITS: u64 = 1 << 28;
 /// Most input bits: as many as one extension of oblivious transfer gives.
 const MAX_INPUT_BITS: u64 = 1 << 24;
 
-/// Most instances of a block.
+/// Most instances of a tile.
 const MAX_INSTANCES: u64 = 1 << 26;
 
 /// Most layers: what looks at all of them for each of them stays short.
@@ -20,19 +20,19 @@ const MAX_LAYERS: usize = 1 << 14;
 /// Most axes of a grid, and of the bits that an instance reads or writes.
 const MAX_AXES: usize = 8;
 
-/// Most input and output bits of the templates of all blocks together: the places of each are kept.
+/// Most input and output bits of the templates of all tiles together: the places of each are kept.
 const MAX_PLACES: u64 = 1 << 25;
 
-/// Most wires that blocks have together beside those of their templates counted once: each block's template is gone through.
+/// Most wires that tiles have together beside those of their templates counted once: each tile's template is gone through.
 const MAX_REPEATED_WIRES: u64 = 1 << 24;
 
 /// Most wires of all instances together: some 500 times what BC1 of the XONN paper has (`models/bc1`, 2^29.0).
 const MAX_WORK: u64 = 1 << 38;
 
-/// A broken rule. Layers and blocks are counted from 0.
+/// A broken rule. Layers and tiles are counted from 0.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ProgramError {
+pub enum CircuitError {
     /// There is nothing to compute.
     #[error("the program has no layers")]
     NoLayers,
@@ -66,13 +66,13 @@ pub enum ProgramError {
         /// Bits of the last layer.
         found: u64,
     },
-    /// A block is malformed.
-    #[error("layer {layer}, block {block}: {reason}")]
-    Block {
+    /// A tile is malformed.
+    #[error("layer {layer}, tile {tile}: {reason}")]
+    Tile {
         /// Index of the layer.
         layer: usize,
-        /// Index of the block.
-        block: usize,
+        /// Index of the tile.
+        tile: usize,
         /// What is wrong with it.
         reason: String,
     },
@@ -109,18 +109,18 @@ pub enum ProgramError {
     },
 }
 
-pub(super) fn verify(program: &Program) -> Result<(), ProgramError> {
-    program.input.check().map_err(|e| ProgramError::Input { reason: e.to_string() })?;
+pub(super) fn verify(program: &TiledCircuit) -> Result<(), CircuitError> {
+    program.input.check().map_err(|e| CircuitError::Input { reason: e.to_string() })?;
     verify_beside_input(program)
 }
 
 /// [`verify`] but for the rules of the input's encoding.
-pub(super) fn verify_beside_input(program: &Program) -> Result<(), ProgramError> {
-    let last = program.layers.last().ok_or(ProgramError::NoLayers)?;
+pub(super) fn verify_beside_input(program: &TiledCircuit) -> Result<(), CircuitError> {
+    let last = program.layers.last().ok_or(CircuitError::NoLayers)?;
     let within = |what: String, bits: u64, max: u64| {
-        if bits <= max { Ok(()) } else { Err(ProgramError::TooLong { what, bits, max }) }
+        if bits <= max { Ok(()) } else { Err(CircuitError::TooLong { what, bits, max }) }
     };
-    program.output.check().map_err(|reason| ProgramError::OutputEncoding { reason })?;
+    program.output.check().map_err(|reason| CircuitError::OutputEncoding { reason })?;
     within("the input".into(), program.input.bit_count() as u64, MAX_INPUT_BITS)?;
     within("the secret".into(), program.secret_bits, 1 << 32)?;
     let all = program.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.bits));
@@ -131,29 +131,29 @@ pub(super) fn verify_beside_input(program: &Program) -> Result<(), ProgramError>
         verify_layer(program, i, layer)?;
     }
     match program.output.expected_bits() {
-        Some(expected) if expected != last.bits => Err(ProgramError::Output { expected, found: last.bits }),
+        Some(expected) if expected != last.bits => Err(CircuitError::Output { expected, found: last.bits }),
         _ => Ok(()),
     }
 }
 
 /// Bounds what later steps take in time and memory, before anything goes through instances. Lengths by themselves do not: a
 /// manifest of some kilobytes, unpacked, can name a large template a hundred thousand times.
-fn verify_size(program: &Program) -> Result<(), ProgramError> {
+fn verify_size(program: &TiledCircuit) -> Result<(), CircuitError> {
     let within = |what, found: u64, max: u64| {
-        if found <= max { Ok(()) } else { Err(ProgramError::TooMuch { what, found, max }) }
+        if found <= max { Ok(()) } else { Err(CircuitError::TooMuch { what, found, max }) }
     };
     within("layers", program.layers.len() as u64, MAX_LAYERS as u64)?;
     let once: u64 = program.templates.iter().map(|t| u64::from(t.wires())).sum();
     let (mut places, mut wires, mut work) = (0u64, 0u64, 0u64);
-    for block in program.layers.iter().flat_map(|layer| &layer.blocks) {
-        let maps = block.inputs.iter().map(|port| &port.map).chain([&block.output]);
-        let axes = maps.map(|map| map.inner.len()).max().unwrap_or(0).max(block.grid.len());
+    for tile in program.layers.iter().flat_map(|layer| &layer.tiles) {
+        let maps = tile.inputs.iter().map(|port| &port.map).chain([&tile.output]);
+        let axes = maps.map(|map| map.inner.len()).max().unwrap_or(0).max(tile.grid.len());
         within("axes in a grid or a map", axes as u64, MAX_AXES as u64)?;
         // Too many are refused with their layer, and so are templates that do not exist.
         let instances =
-            block.grid.iter().fold(1u64, |n, &axis| n.saturating_mul(axis.into())).min(MAX_INSTANCES);
-        let shared = block.linear.as_ref().map(|linear| linear.shared);
-        for template in [Some(block.template), shared].into_iter().flatten() {
+            tile.grid.iter().fold(1u64, |n, &axis| n.saturating_mul(axis.into())).min(MAX_INSTANCES);
+        let shared = tile.linear.as_ref().map(|linear| linear.shared);
+        for template in [Some(tile.template), shared].into_iter().flatten() {
             let Some(template) = program.templates.get(template as usize) else { continue };
             let of_one = u64::from(template.wires());
             places = places.saturating_add((template.input_bits() + template.output_bits()) as u64);
@@ -161,46 +161,47 @@ fn verify_size(program: &Program) -> Result<(), ProgramError> {
             work = work.saturating_add(of_one.saturating_mul(instances));
         }
     }
-    within("input and output bits of templates, counted for each block", places, MAX_PLACES)?;
-    within("wires, counted for each block", wires, once.saturating_add(MAX_REPEATED_WIRES))?;
+    within("input and output bits of templates, counted for each tile", places, MAX_PLACES)?;
+    within("wires, counted for each tile", wires, once.saturating_add(MAX_REPEATED_WIRES))?;
     within("wires, counted for each instance", work, MAX_WORK)
 }
 
-fn verify_layer(program: &Program, index: usize, layer: &Layer) -> Result<(), ProgramError> {
+fn verify_layer(program: &TiledCircuit, index: usize, layer: &Layer) -> Result<(), CircuitError> {
     let mut written = vec![false; layer.bits as usize];
-    for (i, block) in layer.blocks.iter().enumerate() {
-        verify_block(program, index, layer, block).map_err(|reason| ProgramError::Block {
+    for (i, tile) in layer.tiles.iter().enumerate() {
+        verify_tile(program, index, layer, tile).map_err(|reason| CircuitError::Tile {
             layer: index,
-            block: i,
+            tile: i,
             reason,
         })?;
-        let inner = block.output.inner_offsets();
-        for instance in 0..block.instances() {
-            let at = block.output.offset(&block.grid, instance);
+        let inner = tile.output.inner_offsets();
+        for instance in 0..tile.instances() {
+            let at = tile.output.offset(&tile.grid, instance);
             for &offset in &inner {
                 if std::mem::replace(&mut written[at + offset], true) {
-                    return Err(ProgramError::Coverage { layer: index, bit: (at + offset) as u64, times: 2 });
+                    return Err(CircuitError::Coverage { layer: index, bit: (at + offset) as u64, times: 2 });
                 }
             }
         }
     }
     match written.iter().position(|&w| !w) {
-        Some(bit) => Err(ProgramError::Coverage { layer: index, bit: bit as u64, times: 0 }),
+        Some(bit) => Err(CircuitError::Coverage { layer: index, bit: bit as u64, times: 0 }),
         None => Ok(()),
     }
 }
 
-fn verify_block(program: &Program, index: usize, layer: &Layer, block: &Block) -> Result<(), String> {
-    let template = program.templates.get(block.template as usize).ok_or_else(|| {
-        format!("template {} of {} does not exist", block.template, program.templates.len())
-    })?;
-    let instances = block.grid.iter().try_fold(1u64, |n, &axis| n.checked_mul(axis.into()));
+fn verify_tile(program: &TiledCircuit, index: usize, layer: &Layer, tile: &Tile) -> Result<(), String> {
+    let template = program
+        .templates
+        .get(tile.template as usize)
+        .ok_or_else(|| format!("template {} of {} does not exist", tile.template, program.templates.len()))?;
+    let instances = tile.grid.iter().try_fold(1u64, |n, &axis| n.checked_mul(axis.into()));
     match instances {
         Some(1..=MAX_INSTANCES) => {}
-        _ => return Err(format!("the grid {:?} must have 1 to {MAX_INSTANCES} instances", block.grid)),
+        _ => return Err(format!("the grid {:?} must have 1 to {MAX_INSTANCES} instances", tile.grid)),
     }
     let mut bits = 0u64;
-    for port in &block.inputs {
+    for port in &tile.inputs {
         let (what, length) = match port.source {
             Source::Input => ("the input".to_owned(), program.input.bit_count() as u64),
             Source::Secret => ("the secret".to_owned(), program.secret_bits),
@@ -211,17 +212,17 @@ fn verify_block(program: &Program, index: usize, layer: &Layer, block: &Block) -
                 return Err(format!("reads layer {l}, expected an earlier layer than {index}"));
             }
         };
-        bits += verify_map(&port.map, &block.grid, &what, length, template.input_bits() as u64)?;
+        bits += verify_map(&port.map, &tile.grid, &what, length, template.input_bits() as u64)?;
     }
     if bits != template.input_bits() as u64 {
         return Err(format!("the ports bring {bits} bits, the template takes {}", template.input_bits()));
     }
     let out = template.output_bits() as u64;
-    let written = verify_map(&block.output, &block.grid, "its own vector", layer.bits, out)?;
+    let written = verify_map(&tile.output, &tile.grid, "its own vector", layer.bits, out)?;
     if written != out {
         return Err(format!("the output map takes {written} bits, the template gives {out}"));
     }
-    block.linear.as_ref().map_or(Ok(()), |linear| linear.verify(program, block))
+    tile.linear.as_ref().map_or(Ok(()), |linear| linear.verify(program, tile))
 }
 
 /// Checks that a map stays within `length` and enumerates at most `most` bits; returns how many.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::package::Digest;
-use super::{Layer, OutputEncoding, Program};
+use super::{Layer, OutputEncoding, TiledCircuit};
 use crate::data::InputEncoding;
 use crate::knowledge::AndCosts;
 
@@ -44,7 +44,7 @@ pub(super) struct Counts {
 }
 
 impl Manifest {
-    pub fn new(program: &Program, templates: Vec<TemplateEntry>) -> Self {
+    pub fn new(program: &TiledCircuit, templates: Vec<TemplateEntry>) -> Self {
         Self {
             format: FORMAT.into(),
             version: VERSION,
@@ -59,7 +59,7 @@ impl Manifest {
 }
 
 impl Counts {
-    pub fn of(program: &Program) -> Self {
+    pub fn of(program: &TiledCircuit) -> Self {
         let and = program.costs();
         Self { and, half_gate_bytes: and.half_gate_bytes() }
     }

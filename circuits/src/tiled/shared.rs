@@ -4,7 +4,7 @@
 //! the public program is here, because whoever shows costs needs it as much as whoever runs it.
 
 use crate::data::InputEncoding;
-use crate::program::{Axis, Block, IndexMap, Port, Program, ProgramError, Source};
+use crate::tiled::{Axis, CircuitError, IndexMap, Port, Source, Tile, TiledCircuit};
 
 /// Most messages of an inference: those of as many oblivious transfers as one extension has.
 const MAX_MESSAGES: u64 = 1 << 24;
@@ -18,12 +18,12 @@ const MAX_GROUP_BITS: u64 = 1 << 28;
 /// A program whose first layers' sums are shared.
 #[derive(Clone, Debug)]
 pub struct Sharing {
-    /// The program on shares. Its input is the client's shares, in the order of layers, blocks and instances, and behind them the
+    /// The program on shares. Its input is the client's shares, in the order of layers, tiles and instances, and behind them the
     /// original input if anything still reads that; its secret is the original one and behind it the server's shares.
-    pub program: Program,
+    pub program: TiledCircuit,
     /// The program for a server that has its shares only after it has garbled: they are input bits between the client's shares
     /// and the original input, and its secret is the original one. None if these are more bits than an input may have.
-    pub ahead: Option<Program>,
+    pub ahead: Option<TiledCircuit>,
     /// The secret bits that choose, rising: one oblivious transfer each.
     pub choices: Vec<u64>,
     /// Messages of one inference.
@@ -36,12 +36,12 @@ impl Sharing {
     /// `program` on shares; none if it describes no sums, or has too many of them: more than 2^24 messages, 1 GiB of
     /// corrections, or more shares than an input may have bits.
     #[must_use]
-    pub fn of(program: &Program) -> Option<Self> {
+    pub fn of(program: &TiledCircuit) -> Option<Self> {
         let (mut choices, mut messages, mut bits, mut bytes) = (Vec::new(), 0u64, 0u64, 0u64);
-        for block in program.layers().iter().flat_map(|layer| &layer.blocks) {
-            let Some(linear) = &block.linear else { continue };
-            let signs = &block.inputs[1].map;
-            let (firsts, positions) = groups(&block.grid, &signs.outer);
+        for tile in program.layers().iter().flat_map(|layer| &layer.tiles) {
+            let Some(linear) = &tile.linear else { continue };
+            let signs = &tile.inputs[1].map;
+            let (firsts, positions) = groups(&tile.grid, &signs.outer);
             let (weights, count) = (signs.len(), firsts.len() as u64);
             messages = messages.checked_add(weights.checked_mul(count)?)?;
             if messages > MAX_MESSAGES {
@@ -57,7 +57,7 @@ impl Sharing {
             }
             bytes += group_bits.div_ceil(8) * count;
             let inner = signs.inner_offsets();
-            let begins = firsts.iter().map(|&instance| signs.offset(&block.grid, instance) as u64);
+            let begins = firsts.iter().map(|&instance| signs.offset(&tile.grid, instance) as u64);
             choices.extend(begins.flat_map(|begin| inner.iter().map(move |&offset| begin + offset as u64)));
         }
         if choices.is_empty() {
@@ -93,16 +93,16 @@ enum ServersShares {
     Later,
 }
 
-/// Replaces each block that has a [`Linear`](super::Linear) by one on shares.
+/// Replaces each tile that has a [`Linear`](super::Linear) by one on shares.
 ///
-/// The client's input is its shares, instance after instance in the order of layers, blocks and grids, then the server's
+/// The client's input is its shares, instance after instance in the order of layers, tiles and grids, then the server's
 /// shares if it has them later, and behind them the original input if anything still reads that. The secret is the
 /// original one, and behind it the server's shares if it has them in time.
 ///
 /// # Errors
-/// What [`Program::new`] refuses: shares that are more bits than an input may have.
-fn on_shares(program: &Program, servers: ServersShares) -> Result<Program, ProgramError> {
-    let shares: u64 = program.layers().iter().flat_map(|l| &l.blocks).map(share_bits).sum();
+/// What [`TiledCircuit::new`] refuses: shares that are more bits than an input may have.
+fn on_shares(program: &TiledCircuit, servers: ServersShares) -> Result<TiledCircuit, CircuitError> {
+    let shares: u64 = program.layers().iter().flat_map(|l| &l.tiles).map(share_bits).sum();
     let (inputs, secrets) = match servers {
         ServersShares::Garbling => (shares, shares),
         ServersShares::Later => (2 * shares, 0),
@@ -110,12 +110,12 @@ fn on_shares(program: &Program, servers: ServersShares) -> Result<Program, Progr
     let mut reads_input = false;
     let mut share = 0;
     let mut layers = program.layers().to_vec();
-    for block in layers.iter_mut().flat_map(|layer| &mut layer.blocks) {
-        let bits = share_bits(block);
-        if let Some(linear) = block.linear.take() {
+    for tile in layers.iter_mut().flat_map(|layer| &mut layer.tiles) {
+        let bits = share_bits(tile);
+        if let Some(linear) = tile.linear.take() {
             let map = |base: u64| IndexMap {
                 base,
-                outer: row_major(&block.grid).iter().map(|stride| stride * u64::from(linear.bits)).collect(),
+                outer: row_major(&tile.grid).iter().map(|stride| stride * u64::from(linear.bits)).collect(),
                 inner: vec![Axis { extent: linear.bits, stride: 1 }],
             };
             let client = Port { source: Source::Input, map: map(share) };
@@ -125,16 +125,16 @@ fn on_shares(program: &Program, servers: ServersShares) -> Result<Program, Progr
                 }
                 ServersShares::Later => Port { source: Source::Input, map: map(shares + share) },
             };
-            let rest = block.inputs.split_off(linear.summed());
-            block.inputs = [client, server]
+            let rest = tile.inputs.split_off(linear.summed());
+            tile.inputs = [client, server]
                 .into_iter()
                 .chain(rest.into_iter().map(|port| behind(port, inputs)))
                 .collect();
-            block.template = linear.shared;
-            reads_input |= block.inputs[2..].iter().any(|port| port.source == Source::Input);
+            tile.template = linear.shared;
+            reads_input |= tile.inputs[2..].iter().any(|port| port.source == Source::Input);
         } else {
-            reads_input |= block.inputs.iter().any(|port| port.source == Source::Input);
-            block.inputs = block.inputs.drain(..).map(|port| behind(port, inputs)).collect();
+            reads_input |= tile.inputs.iter().any(|port| port.source == Source::Input);
+            tile.inputs = tile.inputs.drain(..).map(|port| behind(port, inputs)).collect();
         }
         share += bits;
     }
@@ -148,12 +148,12 @@ fn on_shares(program: &Program, servers: ServersShares) -> Result<Program, Progr
         features: Vec::new(),
     };
     let secret_bits = program.secret_bits() + secrets;
-    Program::new(input, program.output().clone(), secret_bits, program.templates().to_vec(), layers)
+    TiledCircuit::new(input, program.output().clone(), secret_bits, program.templates().to_vec(), layers)
 }
 
-/// Bits of all shares of a block's sums at one host.
-fn share_bits(block: &Block) -> u64 {
-    block.linear.as_ref().map_or(0, |linear| block.instances() * u64::from(linear.bits))
+/// Bits of all shares of a tile's sums at one host.
+fn share_bits(tile: &Tile) -> u64 {
+    tile.linear.as_ref().map_or(0, |linear| tile.instances() * u64::from(linear.bits))
 }
 
 /// A port as it is when `others` bits come before the original input.

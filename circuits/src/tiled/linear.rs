@@ -4,17 +4,17 @@
 //! may then hold the sum in two shares, by whatever protocol, and go on with a template that takes the shares. Evaluation
 //! in the clear and garbling do not look at it.
 //!
-//! It is a statement about the block's own template, made by whoever made the program, and trusted as much as the
+//! It is a statement about the tile's own template, made by whoever made the program, and trusted as much as the
 //! templates are: what is checked is that nothing in it reaches out of bounds, not that it is true.
 
-use super::{Block, Port, Program, Source};
+use super::{Port, Source, Tile, TiledCircuit};
 
 /// Most bits of a sum.
 pub const MAX_SUM_BITS: u32 = 62;
 
-/// A block's sum: an addend, and numbers times weights that are sums of secret signs.
+/// A tile's sum: an addend, and numbers times weights that are sums of secret signs.
 ///
-/// The block's ports are, in this order: the client's numbers; for each number its signs, one for each of `shifts`, 1 for
+/// The tile's ports are, in this order: the client's numbers; for each number its signs, one for each of `shifts`, 1 for
 /// minus; the secret addend if there is one; what else the template takes. With `u` a number of `width` bits (its top bit
 /// inverted first if `top_inverted`) and `M = 2^width - 1` the sum is
 ///
@@ -37,7 +37,7 @@ pub struct Linear {
     pub addend: bool,
     /// Bits of the sum and of each share: at most [`MAX_SUM_BITS`].
     pub bits: u32,
-    /// The template that takes two shares and the other ports; index into [`Program::templates`].
+    /// The template that takes two shares and the other ports; index into [`TiledCircuit::templates`].
     pub shared: u32,
 }
 
@@ -60,7 +60,7 @@ impl Linear {
         self.bits - 1 - shift
     }
 
-    pub(super) fn verify(&self, program: &Program, block: &Block) -> Result<(), String> {
+    pub(super) fn verify(&self, program: &TiledCircuit, tile: &Tile) -> Result<(), String> {
         let Self { width, ref shifts, bits, .. } = *self;
         if !(1..=32).contains(&width) || !(1..=MAX_SUM_BITS).contains(&bits) {
             return Err(format!(
@@ -73,8 +73,8 @@ impl Linear {
         {
             return Err(format!("the shifts {shifts:?} of its weights do not fit sums of {bits} bits"));
         }
-        let Some((summed, rest)) = block.inputs.split_at_checked(self.summed()) else {
-            return Err(format!("has {} ports, expected {} for its sum", block.inputs.len(), self.summed()));
+        let Some((summed, rest)) = tile.inputs.split_at_checked(self.summed()) else {
+            return Err(format!("has {} ports, expected {} for its sum", tile.inputs.len(), self.summed()));
         };
         let secret = |port: &Port| port.source == Source::Secret;
         if summed[0].source != Source::Input || !summed[1..].iter().all(secret) {
@@ -100,7 +100,7 @@ impl Linear {
             format!("template {} of {} for shares does not exist", self.shared, templates.len())
         })?;
         let inputs = 2 * u64::from(bits) + rest.iter().map(|port| port.map.len()).sum::<u64>();
-        let outputs = block.output.len();
+        let outputs = tile.output.len();
         if (shared.input_bits() as u64, shared.output_bits() as u64) != (inputs, outputs) {
             return Err(format!(
                 "template {} for shares takes {} bits and gives {}, expected {inputs} and {outputs}",

@@ -1,6 +1,6 @@
 //! Plaintext evaluation of a program: what a garbled run must agree with.
 
-use super::{Block, Program, Source};
+use super::{Source, Tile, TiledCircuit};
 use crate::eval::{self, LANES, Lanes};
 
 /// An input or secret of the wrong length.
@@ -22,7 +22,7 @@ pub struct LengthError {
 /// # Errors
 /// [`LengthError`] if the secret or an input does not have the program's number of bits.
 pub fn evaluate(
-    program: &Program,
+    program: &TiledCircuit,
     secret: &[bool],
     inputs: &[Vec<bool>],
 ) -> Result<Vec<Vec<bool>>, LengthError> {
@@ -52,14 +52,14 @@ fn transpose(batch: &[Vec<bool>], bits: usize) -> Vec<Lanes> {
     lanes
 }
 
-fn evaluate_batch(program: &Program, secret: &[bool], input: &[Lanes]) -> Vec<Lanes> {
+fn evaluate_batch(program: &TiledCircuit, secret: &[bool], input: &[Lanes]) -> Vec<Lanes> {
     let last_use = program.last_use();
     let mut vectors: Vec<Vec<Lanes>> = Vec::with_capacity(program.layers().len());
     let mut scratch = Vec::new();
     for (i, layer) in program.layers().iter().enumerate() {
         let mut vector = vec![Lanes::default(); layer.bits as usize];
-        for block in &layer.blocks {
-            run_block(program, block, secret, input, &vectors, &mut vector, &mut scratch);
+        for tile in &layer.tiles {
+            run_block(program, tile, secret, input, &vectors, &mut vector, &mut scratch);
         }
         vectors.push(vector);
         for (read, vector) in vectors.iter_mut().enumerate().take(i) {
@@ -72,22 +72,22 @@ fn evaluate_batch(program: &Program, secret: &[bool], input: &[Lanes]) -> Vec<La
 }
 
 fn run_block(
-    program: &Program,
-    block: &Block,
+    program: &TiledCircuit,
+    tile: &Tile,
     secret: &[bool],
     input: &[Lanes],
     vectors: &[Vec<Lanes>],
     out: &mut [Lanes],
     scratch: &mut Vec<Lanes>,
 ) {
-    let template = program.template(block);
-    let inner: Vec<Vec<usize>> = block.inputs.iter().map(|p| p.map.inner_offsets()).collect();
-    let out_inner = block.output.inner_offsets();
+    let template = program.template(tile);
+    let inner: Vec<Vec<usize>> = tile.inputs.iter().map(|p| p.map.inner_offsets()).collect();
+    let out_inner = tile.output.inner_offsets();
     let mut values = Vec::with_capacity(template.input_bits());
-    for instance in 0..block.instances() {
+    for instance in 0..tile.instances() {
         values.clear();
-        for (port, inner) in block.inputs.iter().zip(&inner) {
-            let at = port.map.offset(&block.grid, instance);
+        for (port, inner) in tile.inputs.iter().zip(&inner) {
+            let at = port.map.offset(&tile.grid, instance);
             match port.source {
                 Source::Input => values.extend(inner.iter().map(|&o| input[at + o])),
                 Source::Layer(l) => values.extend(inner.iter().map(|&o| vectors[l as usize][at + o])),
@@ -97,7 +97,7 @@ fn run_block(
             }
         }
         let result = eval::evaluate_lanes(template, &values, scratch);
-        let at = block.output.offset(&block.grid, instance);
+        let at = tile.output.offset(&tile.grid, instance);
         for (&o, value) in out_inner.iter().zip(result) {
             out[at + o] = value;
         }

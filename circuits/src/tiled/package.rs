@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
 
 use super::manifest::{Counts, FORMAT, Manifest, TemplateEntry, VERSION};
-use super::{Program, ProgramError};
+use super::{CircuitError, TiledCircuit};
 use crate::bristol::{self, BristolError};
 
 /// Longest `manifest.json` that is read.
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Digest {
 /// A program with the bytes that it is stored as.
 #[derive(Clone, Debug)]
 pub struct Package {
-    program: Program,
+    program: TiledCircuit,
     digest: Digest,
     bytes: Vec<u8>,
 }
@@ -151,11 +151,11 @@ pub enum PackageError {
     },
     /// The program breaks a rule.
     #[error("{name}: the program is not valid")]
-    Program {
+    TiledCircuit {
         /// The file.
         name: String,
         /// The rule.
-        source: ProgramError,
+        source: CircuitError,
     },
 }
 
@@ -166,7 +166,7 @@ impl Package {
     ///
     /// # Errors
     /// [`PackageError::Template`] if a template cannot be written in Bristol Fashion (a constant without any input).
-    pub fn new(program: &Program) -> Result<Self, PackageError> {
+    pub fn new(program: &TiledCircuit) -> Result<Self, PackageError> {
         let name = "package";
         let mut entries = Vec::new();
         let mut texts = Vec::new();
@@ -181,14 +181,14 @@ impl Package {
             entries.push(TemplateEntry { file, sha256: Digest::of(&text) });
             texts.push(text);
         }
-        let program = Program::new(
+        let program = TiledCircuit::new(
             program.input().clone(),
             program.output().clone(),
             program.secret_bits(),
             templates,
             program.layers().to_vec(),
         )
-        .map_err(|source| PackageError::Program { name: name.into(), source })?;
+        .map_err(|source| PackageError::TiledCircuit { name: name.into(), source })?;
         let files: Vec<String> = entries.iter().map(|e| e.file.clone()).collect();
         let mut manifest =
             serde_json::to_vec_pretty(&Manifest::new(&program, entries)).expect("a manifest is plain data");
@@ -260,8 +260,8 @@ impl Package {
             templates.push(parsed.netlist);
         }
         let Manifest { input, output, secret_bits, layers, counts, .. } = manifest;
-        let program = Program::new(input, output, secret_bits, templates, layers)
-            .map_err(|source| PackageError::Program { name: name.into(), source })?;
+        let program = TiledCircuit::new(input, output, secret_bits, templates, layers)
+            .map_err(|source| PackageError::TiledCircuit { name: name.into(), source })?;
         if counts != Counts::of(&program) {
             return Err(not("its counts are not those of its templates".into()));
         }
@@ -270,7 +270,7 @@ impl Package {
 
     /// The program.
     #[must_use]
-    pub fn program(&self) -> &Program {
+    pub fn program(&self) -> &TiledCircuit {
         &self.program
     }
 

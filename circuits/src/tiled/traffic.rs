@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::Program;
+use super::TiledCircuit;
 use super::shared::Sharing;
 use crate::knowledge::AndCosts;
 
@@ -70,8 +70,8 @@ impl Traffic {
     /// All ways there are: garbled first layers by either scheme, then, if the program says what its first layers add up, the
     /// same on shares.
     #[must_use]
-    pub fn of(program: &Program) -> Vec<Self> {
-        let ways = |program: &Program, first_layer, corrections, set_up| {
+    pub fn of(program: &TiledCircuit) -> Vec<Self> {
+        let ways = |program: &TiledCircuit, first_layer, corrections, set_up| {
             let and = program.costs();
             let schemes = [("half-gates", and.half_gate_bytes()), ("three-halves", and.three_halves_bytes())];
             schemes.map(|(scheme, tables)| {

@@ -6,11 +6,11 @@ use xonn_circuits::builder::Builder;
 use xonn_circuits::data::InputEncoding;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::program::evaluate::{LengthError, evaluate};
-use xonn_circuits::program::flatten::flatten;
-use xonn_circuits::program::package::Package;
-use xonn_circuits::program::{
-    Axis, Block, IndexMap, Layer, LayerInfo, Linear, OutputEncoding, Port, Program, ProgramError, Source,
+use xonn_circuits::tiled::evaluate::{LengthError, evaluate};
+use xonn_circuits::tiled::flatten::flatten;
+use xonn_circuits::tiled::package::Package;
+use xonn_circuits::tiled::{
+    Axis, CircuitError, IndexMap, Layer, LayerInfo, Linear, OutputEncoding, Port, Source, Tile, TiledCircuit,
 };
 
 fn axis(extent: u32, stride: u64) -> Axis {
@@ -42,7 +42,7 @@ fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
         zero: 0,
         features: Vec::new(),
     };
-    let window = Block {
+    let window = Tile {
         template: 0,
         grid: vec![2, 4, 2],
         inputs: vec![
@@ -52,7 +52,7 @@ fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
         output: map(0, &[24, 6, 3], &[axis(3, 1)]),
         linear: None,
     };
-    let pairs = Block {
+    let pairs = Tile {
         template: 0,
         grid: vec![24],
         inputs: vec![
@@ -62,13 +62,13 @@ fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
         output: map(0, &[3], &[axis(3, 1)]),
         linear: None,
     };
-    let layer = |bits, block| Layer { info: LayerInfo::default(), bits, blocks: vec![block] };
+    let layer = |bits, tile| Layer { info: LayerInfo::default(), bits, tiles: vec![tile] };
     (input, 3, vec![template()], vec![layer(48, window), layer(72, pairs)])
 }
 
-fn program() -> Program {
+fn program() -> TiledCircuit {
     let (input, secret, templates, layers) = parts();
-    Program::new(input, OutputEncoding::Bits, secret, templates, layers).expect("it obeys every rule")
+    TiledCircuit::new(input, OutputEncoding::Bits, secret, templates, layers).expect("it obeys every rule")
 }
 
 /// What the program computes, written out.
@@ -117,45 +117,45 @@ fn more_samples_than_lanes_are_told_apart() {
 }
 
 /// Breaks the valid program in one place and gives the error.
-fn broken(change: impl FnOnce(&mut InputEncoding, &mut Vec<Layer>)) -> ProgramError {
+fn broken(change: impl FnOnce(&mut InputEncoding, &mut Vec<Layer>)) -> CircuitError {
     let (mut input, secret, templates, mut layers) = parts();
     change(&mut input, &mut layers);
-    Program::new(input, OutputEncoding::Bits, secret, templates, layers).expect_err("it breaks a rule")
+    TiledCircuit::new(input, OutputEncoding::Bits, secret, templates, layers).expect_err("it breaks a rule")
 }
 
 #[test]
 fn every_rule_is_enforced() {
-    assert_eq!(broken(|_, layers| layers.clear()), ProgramError::NoLayers);
-    assert!(matches!(broken(|input, _| input.scale = f64::NAN), ProgramError::Input { .. }));
-    assert!(matches!(broken(|_, l| l[0].bits = 1 << 40), ProgramError::TooLong { .. }));
-    assert!(matches!(broken(|_, l| l[0].bits = 49), ProgramError::Coverage { layer: 0, bit: 48, times: 0 }));
-    let twice = broken(|_, l| l[1].blocks[0].output.outer[0] = 2);
-    assert!(matches!(twice, ProgramError::Coverage { layer: 1, times: 2, .. }), "{twice}");
+    assert_eq!(broken(|_, layers| layers.clear()), CircuitError::NoLayers);
+    assert!(matches!(broken(|input, _| input.scale = f64::NAN), CircuitError::Input { .. }));
+    assert!(matches!(broken(|_, l| l[0].bits = 1 << 40), CircuitError::TooLong { .. }));
+    assert!(matches!(broken(|_, l| l[0].bits = 49), CircuitError::Coverage { layer: 0, bit: 48, times: 0 }));
+    let twice = broken(|_, l| l[1].tiles[0].output.outer[0] = 2);
+    assert!(matches!(twice, CircuitError::Coverage { layer: 1, times: 2, .. }), "{twice}");
     for (what, change) in [
-        ("template", (|l: &mut Vec<Layer>| l[0].blocks[0].template = 1) as fn(&mut Vec<Layer>)),
-        ("instances", |l| l[0].blocks[0].grid = vec![2, 0, 2]),
-        ("instances", |l| l[0].blocks[0].grid = vec![u32::MAX, u32::MAX, u32::MAX]),
-        ("outer strides", |l| l[0].blocks[0].grid = vec![2, 4]),
-        ("earlier layer", |l| l[0].blocks[0].inputs[0].source = Source::Layer(0)),
-        ("earlier layer", |l| l[1].blocks[0].inputs[0].source = Source::Layer(7)),
-        ("reaches bit 12 of the input", |l| l[0].blocks[0].inputs[0].map.base = 1),
-        ("reaches bit", |l| l[1].blocks[0].inputs[1].map.base = 3),
-        ("overflows", |l| l[0].blocks[0].inputs[0].map.outer[0] = u64::MAX),
-        ("the ports bring 2 bits", |l| drop(l[0].blocks[0].inputs.pop())),
-        ("must enumerate", |l| l[0].blocks[0].inputs[0].map.inner = vec![axis(0, 1)]),
-        ("must enumerate", |l| l[0].blocks[0].inputs[0].map.inner = vec![axis(u32::MAX, 1); 3]),
-        ("the output map takes 2 bits", |l| l[0].blocks[0].output.inner = vec![axis(2, 1)]),
-        ("reaches bit", |l| l[0].blocks[0].output.base = 1),
+        ("template", (|l: &mut Vec<Layer>| l[0].tiles[0].template = 1) as fn(&mut Vec<Layer>)),
+        ("instances", |l| l[0].tiles[0].grid = vec![2, 0, 2]),
+        ("instances", |l| l[0].tiles[0].grid = vec![u32::MAX, u32::MAX, u32::MAX]),
+        ("outer strides", |l| l[0].tiles[0].grid = vec![2, 4]),
+        ("earlier layer", |l| l[0].tiles[0].inputs[0].source = Source::Layer(0)),
+        ("earlier layer", |l| l[1].tiles[0].inputs[0].source = Source::Layer(7)),
+        ("reaches bit 12 of the input", |l| l[0].tiles[0].inputs[0].map.base = 1),
+        ("reaches bit", |l| l[1].tiles[0].inputs[1].map.base = 3),
+        ("overflows", |l| l[0].tiles[0].inputs[0].map.outer[0] = u64::MAX),
+        ("the ports bring 2 bits", |l| drop(l[0].tiles[0].inputs.pop())),
+        ("must enumerate", |l| l[0].tiles[0].inputs[0].map.inner = vec![axis(0, 1)]),
+        ("must enumerate", |l| l[0].tiles[0].inputs[0].map.inner = vec![axis(u32::MAX, 1); 3]),
+        ("the output map takes 2 bits", |l| l[0].tiles[0].output.inner = vec![axis(2, 1)]),
+        ("reaches bit", |l| l[0].tiles[0].output.base = 1),
     ] {
         let error = broken(|_, layers| change(layers)).to_string();
         assert!(error.contains(what), "{what}: {error}");
     }
     let (input, secret, templates, layers) = parts();
-    let wrong = Program::new(input, OutputEncoding::Argmax { classes: 10 }, secret, templates, layers);
-    assert_eq!(wrong.expect_err("72 bits are no index"), ProgramError::Output { expected: 4, found: 72 });
+    let wrong = TiledCircuit::new(input, OutputEncoding::Argmax { classes: 10 }, secret, templates, layers);
+    assert_eq!(wrong.expect_err("72 bits are no index"), CircuitError::Output { expected: 4, found: 72 });
     assert!(matches!(
-        Program::from_netlist(template(), &[2]),
-        Err(ProgramError::NoSuchGroup { group: 2, groups: 2 })
+        TiledCircuit::from_netlist(template(), &[2]),
+        Err(CircuitError::NoSuchGroup { group: 2, groups: 2 })
     ));
 }
 
@@ -187,35 +187,36 @@ fn a_program_that_would_take_long_or_much_is_refused() {
     let refused = |what: &str, change: &dyn Fn(&mut Vec<Netlist>, &mut Vec<Layer>)| {
         let (input, secret, mut templates, mut layers) = parts();
         change(&mut templates, &mut layers);
-        let error = Program::new(input, OutputEncoding::Bits, secret, templates, layers).expect_err(what);
-        assert!(matches!(error, ProgramError::TooMuch { .. }), "{what}: {error}");
+        let error =
+            TiledCircuit::new(input, OutputEncoding::Bits, secret, templates, layers).expect_err(what);
+        assert!(matches!(error, CircuitError::TooMuch { .. }), "{what}: {error}");
         assert!(error.to_string().contains(what), "{what}: {error}");
     };
     refused("axes", &|_, l| {
         // Without a limit each of the 24 instances takes a million divisions.
-        l[1].blocks[0].grid.extend(vec![1; 1_000_000]);
-        for port in &mut l[1].blocks[0].inputs {
+        l[1].tiles[0].grid.extend(vec![1; 1_000_000]);
+        for port in &mut l[1].tiles[0].inputs {
             port.map.outer.extend(vec![0; 1_000_000]);
         }
-        l[1].blocks[0].output.outer.extend(vec![0; 1_000_000]);
+        l[1].tiles[0].output.outer.extend(vec![0; 1_000_000]);
     });
-    refused("axes", &|_, l| l[0].blocks[0].inputs[1].map.inner = vec![axis(1, 0); 9]);
+    refused("axes", &|_, l| l[0].tiles[0].inputs[1].map.inner = vec![axis(1, 0); 9]);
     refused("layers", &|_, l| {
         let last = l[1].clone();
         l.extend(vec![last; 1 << 14]);
     });
-    // A million inputs in 45 bytes of Bristol Fashion, read by each of 40 blocks: all of them the same input bit.
+    // A million inputs in 45 bytes of Bristol Fashion, read by each of 40 tiles: all of them the same input bit.
     let wide = b"1 1048577\n1 1048576\n1 1\n\n1 1 0 1048576 EQW\n";
     let wide = bristol::read(&wide[..], "wide").expect("a netlist").netlist;
-    let block = Block {
+    let tile = Tile {
         template: 1,
         grid: vec![1],
         inputs: vec![Port { source: Source::Input, map: map(0, &[0], &[axis(1 << 20, 0)]) }],
         output: map(0, &[0], &[axis(1, 1)]),
         linear: None,
     };
-    let layer = |blocks| Layer { info: LayerInfo::default(), bits: 40, blocks };
-    let forty = |base: u64| Block { output: map(base, &[0], &[axis(1, 1)]), ..block.clone() };
+    let layer = |tiles| Layer { info: LayerInfo::default(), bits: 40, tiles };
+    let forty = |base: u64| Tile { output: map(base, &[0], &[axis(1, 1)]), ..tile.clone() };
     refused("input and output bits of templates", &|t, l| {
         t.push(wide.clone());
         l.push(layer((0..40).map(forty).collect()));
@@ -228,19 +229,19 @@ fn a_program_that_would_take_long_or_much_is_refused() {
         last = b.and(last, bits[1]);
     }
     let long = b.finish(&[vec![last]]);
-    let block = |base: u64, grid: u32| Block {
+    let tile = |base: u64, grid: u32| Tile {
         inputs: vec![Port { source: Source::Input, map: map(0, &[0], &[axis(2, 1)]) }],
         grid: vec![grid],
         output: map(base, &[1], &[axis(1, 1)]),
-        ..block.clone()
+        ..tile.clone()
     };
-    refused("counted for each block", &|t, l| {
+    refused("counted for each tile", &|t, l| {
         t.push(long.clone());
-        l.push(layer((0..40).map(|base| block(base, 1)).collect()));
+        l.push(layer((0..40).map(|base| tile(base, 1)).collect()));
     });
     refused("counted for each instance", &|t, l| {
         t.push(long.clone());
-        l.push(Layer { info: LayerInfo::default(), bits: 1 << 20, blocks: vec![block(0, 1 << 20)] });
+        l.push(Layer { info: LayerInfo::default(), bits: 1 << 20, tiles: vec![tile(0, 1 << 20)] });
     });
 }
 
@@ -255,7 +256,7 @@ fn linear_parts() -> (Vec<Netlist>, Vec<Layer>) {
     let sum = b.xor(bits[0], bits[8]);
     let shared = b.finish(&[vec![sum]]);
     let port = |source, base, extent| Port { source, map: map(base, &[0], &[axis(extent, 1)]) };
-    let block = Block {
+    let tile = Tile {
         template: 0,
         grid: vec![1],
         inputs: vec![
@@ -274,7 +275,7 @@ fn linear_parts() -> (Vec<Netlist>, Vec<Layer>) {
             shared: 1,
         }),
     };
-    (vec![whole, shared], vec![Layer { info: LayerInfo::default(), bits: 1, blocks: vec![block] }])
+    (vec![whole, shared], vec![Layer { info: LayerInfo::default(), bits: 1, tiles: vec![tile] }])
 }
 
 /// A description that reaches out of bounds is refused, whatever it says; none makes a reader panic.
@@ -282,8 +283,8 @@ fn linear_parts() -> (Vec<Netlist>, Vec<Layer>) {
 fn every_rule_of_a_sums_description_is_enforced() {
     let made = |change: &dyn Fn(&mut Linear, &mut Vec<Port>)| {
         let (templates, mut layers) = linear_parts();
-        let block = &mut layers[0].blocks[0];
-        change(block.linear.as_mut().expect("it has one"), &mut block.inputs);
+        let tile = &mut layers[0].tiles[0];
+        change(tile.linear.as_mut().expect("it has one"), &mut tile.inputs);
         let input = InputEncoding {
             shape: vec![2],
             bits: 2,
@@ -292,7 +293,7 @@ fn every_rule_of_a_sums_description_is_enforced() {
             zero: 0,
             features: Vec::new(),
         };
-        Program::new(input, OutputEncoding::Bits, 6, templates, layers)
+        TiledCircuit::new(input, OutputEncoding::Bits, 6, templates, layers)
     };
     made(&|_, _| {}).expect("it obeys every rule");
     type Change = fn(&mut Linear, &mut Vec<Port>);

@@ -1,6 +1,6 @@
 //! The layered program: layers of template netlists, each run on many instances, wired by geometry.
 //!
-//! A network's circuit is millions of gates but only a few different neurons. A [`Program`] holds one template netlist a
+//! A network's circuit is millions of gates but only a few different neurons. A [`TiledCircuit`] holds one template netlist a
 //! kind of neuron and says, by strides, which bits each instance reads and which it writes. Nobody ever has to hold the
 //! flat netlist: evaluation, garbling and [`flatten`] all walk the instances.
 //!
@@ -28,7 +28,7 @@ use crate::netlist::Netlist;
 pub use index::{Axis, IndexMap};
 pub use linear::Linear;
 pub use output::{OutputEncoding, Prediction};
-pub use verify::ProgramError;
+pub use verify::CircuitError;
 
 /// Where an instance reads bits from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
@@ -55,8 +55,8 @@ pub struct Port {
 /// One template on a grid of instances.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Block {
-    /// Index into [`Program::templates`].
+pub struct Tile {
+    /// Index into [`TiledCircuit::templates`].
     pub template: u32,
     /// The grid of instances, row-major, for instance `[rows, columns, filters]`. No axis is empty.
     pub grid: Vec<u32>,
@@ -69,7 +69,7 @@ pub struct Block {
     pub linear: Option<Linear>,
 }
 
-impl Block {
+impl Tile {
     /// Number of instances.
     #[must_use]
     pub fn instances(&self) -> u64 {
@@ -107,7 +107,7 @@ pub struct LayerInfo {
     pub fan_in: u32,
 }
 
-/// A layer: blocks that together fill one vector of bits.
+/// A layer: tiles that together fill one vector of bits.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
@@ -115,13 +115,14 @@ pub struct Layer {
     pub info: LayerInfo,
     /// Length of its output vector in bits.
     pub bits: u64,
-    /// The blocks; each bit of the vector is written by exactly one instance.
-    pub blocks: Vec<Block>,
+    /// The tiles; each bit of the vector is written by exactly one instance.
+    #[serde(rename = "blocks")]
+    pub tiles: Vec<Tile>,
 }
 
 /// A verified layered program.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Program {
+pub struct TiledCircuit {
     input: InputEncoding,
     output: OutputEncoding,
     secret_bits: u64,
@@ -129,8 +130,8 @@ pub struct Program {
     layers: Vec<Layer>,
 }
 
-impl Program {
-    /// Makes a program of its parts, if they obey every rule of [`ProgramError`].
+impl TiledCircuit {
+    /// Makes a program of its parts, if they obey every rule of [`CircuitError`].
     ///
     /// # Errors
     /// The first rule broken, with the layer.
@@ -140,7 +141,7 @@ impl Program {
         secret_bits: u64,
         templates: Vec<Netlist>,
         layers: Vec<Layer>,
-    ) -> Result<Self, ProgramError> {
+    ) -> Result<Self, CircuitError> {
         let program = Self { input, output, secret_bits, templates, layers };
         verify::verify(&program)?;
         Ok(program)
@@ -152,12 +153,12 @@ impl Program {
     /// evaluator holds the other groups, in order; either may hold no bit. The output is plain bits.
     ///
     /// # Errors
-    /// [`ProgramError::NoSuchGroup`] for a group that the netlist does not have, [`ProgramError::NoOutputs`],
-    /// and what [`Program::new`] refuses.
-    pub fn from_netlist(netlist: Netlist, garbler_groups: &[usize]) -> Result<Self, ProgramError> {
+    /// [`CircuitError::NoSuchGroup`] for a group that the netlist does not have, [`CircuitError::NoOutputs`],
+    /// and what [`TiledCircuit::new`] refuses.
+    pub fn from_netlist(netlist: Netlist, garbler_groups: &[usize]) -> Result<Self, CircuitError> {
         let groups = netlist.inputs().len();
         if let Some(&group) = garbler_groups.iter().find(|&&g| g >= groups) {
-            return Err(ProgramError::NoSuchGroup { group, groups });
+            return Err(CircuitError::NoSuchGroup { group, groups });
         }
         let (mut secret_bits, mut input_bits) = (0u64, 0u64);
         let mut inputs = Vec::new();
@@ -175,13 +176,13 @@ impl Program {
         }
         let bits = netlist.output_bits() as u32;
         if bits == 0 {
-            return Err(ProgramError::NoOutputs);
+            return Err(CircuitError::NoOutputs);
         }
         let output = IndexMap { base: 0, outer: vec![], inner: vec![Axis { extent: bits, stride: 1 }] };
         let layer = Layer {
             info: LayerInfo { name: "netlist".into(), kind: "netlist".into(), shape: vec![bits], fan_in: 0 },
             bits: bits.into(),
-            blocks: vec![Block { template: 0, grid: vec![], inputs, output, linear: None }],
+            tiles: vec![Tile { template: 0, grid: vec![], inputs, output, linear: None }],
         };
         let input = InputEncoding {
             shape: vec![input_bits as u32],
@@ -232,16 +233,16 @@ impl Program {
         self.layers.last().map_or(0, |l| l.bits as usize)
     }
 
-    /// The netlists that blocks name.
+    /// The netlists that tiles name.
     #[must_use]
     pub fn templates(&self) -> &[Netlist] {
         &self.templates
     }
 
-    /// The template of `block`.
+    /// The template of `tile`.
     #[must_use]
-    pub fn template(&self, block: &Block) -> &Netlist {
-        &self.templates[block.template as usize]
+    pub fn template(&self, tile: &Tile) -> &Netlist {
+        &self.templates[tile.template as usize]
     }
 
     /// The layers, in order.
@@ -255,7 +256,7 @@ impl Program {
     pub fn last_use(&self) -> Vec<usize> {
         let mut last: Vec<usize> = (0..self.layers.len()).collect();
         for (i, layer) in self.layers.iter().enumerate() {
-            for port in layer.blocks.iter().flat_map(|b| &b.inputs) {
+            for port in layer.tiles.iter().flat_map(|b| &b.inputs) {
                 if let Source::Layer(read) = port.source {
                     last[read as usize] = i;
                 }
@@ -268,9 +269,8 @@ impl Program {
     #[must_use]
     pub fn layer_costs(&self, layer: &Layer) -> AndCosts {
         let mut costs = AndCosts::default();
-        for block in &layer.blocks {
-            costs +=
-                knowledge::and_costs(self.template(block), &block.input_classes()).times(block.instances());
+        for tile in &layer.tiles {
+            costs += knowledge::and_costs(self.template(tile), &tile.input_classes()).times(tile.instances());
         }
         costs
     }

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use super::{Block, IndexMap, Program, Source};
+use super::{IndexMap, Source, Tile, TiledCircuit};
 use crate::bristol::{BristolError, GateWriter, write_header};
 use crate::netlist::{Gate, Netlist};
 
@@ -27,7 +27,7 @@ pub struct Flattened {
 /// # Errors
 /// What the writer says, and [`BristolError`] if a constant is needed and there is no input to make it of.
 pub fn flatten(
-    program: &Program,
+    program: &TiledCircuit,
     out: impl Write,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Flattened, BristolError> {
@@ -48,11 +48,11 @@ pub fn flatten(
         let is_output = index + 1 == program.layers().len();
         let reserved = is_output.then_some(sizes.wires - layer.bits);
         let mut vector = vec![0u64; layer.bits as usize];
-        for block in &layer.blocks {
-            let template = program.template(block);
-            let ports: Vec<Vec<usize>> = block.inputs.iter().map(|p| p.map.inner_offsets()).collect();
-            for instance in 0..block.instances() {
-                flat.instance(template, block, &ports, instance, reserved, &mut vector)?;
+        for tile in &layer.tiles {
+            let template = program.template(tile);
+            let ports: Vec<Vec<usize>> = tile.inputs.iter().map(|p| p.map.inner_offsets()).collect();
+            for instance in 0..tile.instances() {
+                flat.instance(template, tile, &ports, instance, reserved, &mut vector)?;
                 progress(flat.written, sizes.gates);
             }
         }
@@ -76,13 +76,13 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(program: &Program) -> Self {
+    fn of(program: &TiledCircuit) -> Self {
         let per_template: Vec<(u64, u64)> = program.templates().iter().map(template_size).collect();
         let (mut gates, mut and) = (0u64, 0u64);
-        for block in program.layers().iter().flat_map(|l| &l.blocks) {
-            let (g, a) = per_template[block.template as usize];
-            gates += g * block.instances();
-            and += a * block.instances();
+        for tile in program.layers().iter().flat_map(|l| &l.tiles) {
+            let (g, a) = per_template[tile.template as usize];
+            gates += g * tile.instances();
+            and += a * tile.instances();
         }
         // Every gate written defines one wire.
         Self { gates, and, wires: gates + program.secret_bits() + program.input_bits() as u64 }
@@ -119,15 +119,15 @@ impl<W: Write> Flat<W> {
     fn instance(
         &mut self,
         template: &Netlist,
-        block: &Block,
+        tile: &Tile,
         ports: &[Vec<usize>],
         instance: u64,
         reserved: Option<u64>,
         vector: &mut [u64],
     ) -> Result<(), BristolError> {
         let mut wires = Vec::with_capacity(template.wires() as usize);
-        for (port, inner) in block.inputs.iter().zip(ports) {
-            let at = port.map.offset(&block.grid, instance);
+        for (port, inner) in tile.inputs.iter().zip(ports) {
+            let at = port.map.offset(&tile.grid, instance);
             wires.extend(inner.iter().map(|&o| match port.source {
                 Source::Secret => (at + o) as u64,
                 Source::Input => self.secret_bits + (at + o) as u64,
@@ -135,7 +135,7 @@ impl<W: Write> Flat<W> {
             }));
         }
         wires.resize(template.wires() as usize, u64::MAX);
-        let places = output_places(&block.output, &block.grid, instance);
+        let places = output_places(&tile.output, &tile.grid, instance);
         if let Some(first) = reserved {
             for (wire, &place) in template.output_wires().zip(&places) {
                 wires[wire.index()] = first + place as u64;
