@@ -4,7 +4,7 @@
 //! kind of neuron and says, by strides, which bits each instance reads and which it writes. Nobody ever has to hold the
 //! flat netlist: evaluation, garbling and [`flatten`] all walk the instances.
 //!
-//! A program is public and the same for every model of one architecture: weights and thresholds are *secret bits*, the
+//! A circuit is public and the same for every model of one architecture: weights and thresholds are *secret bits*, the
 //! garbler's inputs, read by index like any other bits.
 //!
 //! Bits live in vectors: the client's input, the garbler's secret bits, and one vector a layer. The output is the last
@@ -14,27 +14,20 @@ pub mod evaluate;
 pub mod flatten;
 pub mod index;
 pub mod linear;
-mod manifest;
-pub mod output;
-pub mod package;
-pub mod secret;
 pub mod shared;
 pub mod traffic;
 mod verify;
 
-use crate::data::InputEncoding;
 use crate::knowledge::{self, AndCosts, Class};
 use crate::netlist::Netlist;
 pub use index::{Axis, IndexMap};
 pub use linear::Linear;
-pub use output::{OutputEncoding, Prediction};
 pub use verify::CircuitError;
 
 /// Where an instance reads bits from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// The client's input, as [`InputEncoding`] lays it out.
+    /// The client's input.
     Input,
     /// The garbler's secret bits.
     Secret,
@@ -43,8 +36,7 @@ pub enum Source {
 }
 
 /// Some of the template's inputs, and the bits they read.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Port {
     /// The vector read.
     pub source: Source,
@@ -53,8 +45,7 @@ pub struct Port {
 }
 
 /// One template on a grid of instances.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tile {
     /// Index into [`TiledCircuit::templates`].
     pub template: u32,
@@ -65,7 +56,6 @@ pub struct Tile {
     /// Which bits of the layer's vector the template's outputs become.
     pub output: IndexMap,
     /// What the template adds up, where that is known and the numbers are the client's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linear: Option<Linear>,
 }
 
@@ -93,8 +83,7 @@ impl Tile {
 }
 
 /// What a layer is, for people: nothing here changes what is computed.
-#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct LayerInfo {
     /// A name made of the layer's place and kind, such as `1_dense`; never the model's own name, which would make the
     /// public file depend on more than the architecture.
@@ -108,49 +97,47 @@ pub struct LayerInfo {
 }
 
 /// A layer: tiles that together fill one vector of bits.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layer {
     /// What it is.
     pub info: LayerInfo,
     /// Length of its output vector in bits.
     pub bits: u64,
     /// The tiles; each bit of the vector is written by exactly one instance.
-    #[serde(rename = "blocks")]
     pub tiles: Vec<Tile>,
 }
 
-/// A verified layered program.
+/// A verified tiled circuit.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TiledCircuit {
-    input: InputEncoding,
-    output: OutputEncoding,
+    input_bits: u64,
     secret_bits: u64,
     templates: Vec<Netlist>,
     layers: Vec<Layer>,
 }
 
 impl TiledCircuit {
-    /// Makes a program of its parts, if they obey every rule of [`CircuitError`].
+    /// Makes a circuit of its parts, if they obey every rule of [`CircuitError`].
+    ///
+    /// * `input_bits`: what the client brings.   * `secret_bits`: what the garbler brings.
     ///
     /// # Errors
     /// The first rule broken, with the layer.
     pub fn new(
-        input: InputEncoding,
-        output: OutputEncoding,
+        input_bits: u64,
         secret_bits: u64,
         templates: Vec<Netlist>,
         layers: Vec<Layer>,
     ) -> Result<Self, CircuitError> {
-        let program = Self { input, output, secret_bits, templates, layers };
-        verify::verify(&program)?;
-        Ok(program)
+        let circuit = Self { input_bits, secret_bits, templates, layers };
+        verify::verify(&circuit)?;
+        Ok(circuit)
     }
 
-    /// A netlist as a program of one layer with one instance.
+    /// A netlist as a circuit of one layer with one instance.
     ///
     /// `garbler_groups`: the input groups that the garbler holds; their bits, in order, are the secret bits. The
-    /// evaluator holds the other groups, in order; either may hold no bit. The output is plain bits.
+    /// evaluator holds the other groups, in order; either may hold no bit.
     ///
     /// # Errors
     /// [`CircuitError::NoSuchGroup`] for a group that the netlist does not have, [`CircuitError::NoOutputs`],
@@ -184,41 +171,13 @@ impl TiledCircuit {
             bits: bits.into(),
             tiles: vec![Tile { template: 0, grid: vec![], inputs, output, linear: None }],
         };
-        let input = InputEncoding {
-            shape: vec![input_bits as u32],
-            bits: 1,
-            signed: false,
-            scale: 1.0,
-            zero: 0,
-            features: Vec::new(),
-        };
-        let (templates, layers) = (vec![netlist], vec![layer]);
-        let program = Self { input, output: OutputEncoding::Bits, secret_bits, templates, layers };
-        // Unlike a model, a netlist may be one whose evaluator brings nothing.
-        if input_bits > 0 {
-            verify::verify(&program)?;
-        } else {
-            verify::verify_beside_input(&program)?;
-        }
-        Ok(program)
-    }
-
-    /// How the client's numbers become input bits.
-    #[must_use]
-    pub fn input(&self) -> &InputEncoding {
-        &self.input
-    }
-
-    /// What the output bits mean.
-    #[must_use]
-    pub fn output(&self) -> &OutputEncoding {
-        &self.output
+        Self::new(input_bits, secret_bits, vec![netlist], vec![layer])
     }
 
     /// Bits that the client brings.
     #[must_use]
     pub fn input_bits(&self) -> usize {
-        self.input.bit_count()
+        self.input_bits as usize
     }
 
     /// Bits that the garbler brings: weights and thresholds.

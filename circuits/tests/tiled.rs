@@ -3,14 +3,12 @@
 use proptest::prelude::*;
 use xonn_circuits::bristol;
 use xonn_circuits::builder::Builder;
-use xonn_circuits::data::InputEncoding;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::evaluate::{LengthError, evaluate};
 use xonn_circuits::tiled::flatten::flatten;
-use xonn_circuits::tiled::package::Package;
 use xonn_circuits::tiled::{
-    Axis, CircuitError, IndexMap, Layer, LayerInfo, Linear, OutputEncoding, Port, Source, Tile, TiledCircuit,
+    Axis, CircuitError, IndexMap, Layer, LayerInfo, Linear, Port, Source, Tile, TiledCircuit,
 };
 
 fn axis(extent: u32, stride: u64) -> Axis {
@@ -33,15 +31,7 @@ fn template() -> Netlist {
 
 /// A 3x4 image, 2x1 windows with stride 1: six instances a filter, two filters with a key each; then all 36 bits through
 /// a second layer of pairs.
-fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
-    let input = InputEncoding {
-        shape: vec![3, 4],
-        bits: 1,
-        signed: false,
-        scale: 1.0,
-        zero: 0,
-        features: Vec::new(),
-    };
+fn parts() -> (u64, u64, Vec<Netlist>, Vec<Layer>) {
     let window = Tile {
         template: 0,
         grid: vec![2, 4, 2],
@@ -63,12 +53,12 @@ fn parts() -> (InputEncoding, u64, Vec<Netlist>, Vec<Layer>) {
         linear: None,
     };
     let layer = |bits, tile| Layer { info: LayerInfo::default(), bits, tiles: vec![tile] };
-    (input, 3, vec![template()], vec![layer(48, window), layer(72, pairs)])
+    (12, 3, vec![template()], vec![layer(48, window), layer(72, pairs)])
 }
 
 fn program() -> TiledCircuit {
     let (input, secret, templates, layers) = parts();
-    TiledCircuit::new(input, OutputEncoding::Bits, secret, templates, layers).expect("it obeys every rule")
+    TiledCircuit::new(input, secret, templates, layers).expect("it obeys every rule")
 }
 
 /// What the program computes, written out.
@@ -87,21 +77,16 @@ fn model(secret: &[bool], x: &[bool]) -> Vec<bool> {
 
 proptest! {
     #[test]
-    fn program_package_and_flat_netlist_agree(secret in prop::collection::vec(any::<bool>(), 3), x in prop::collection::vec(any::<bool>(), 12)) {
+    fn circuit_and_flat_netlist_agree(secret in prop::collection::vec(any::<bool>(), 3), x in prop::collection::vec(any::<bool>(), 12)) {
         let want = model(&secret, &x);
         let program = program();
         prop_assert_eq!(&evaluate(&program, &secret, std::slice::from_ref(&x)).expect("lengths fit")[0], &want);
-        let package = Package::new(&program).expect("it can be packed");
-        let read = Package::from_bytes(package.bytes().to_vec(), "test").expect("it can be read");
-        prop_assert_eq!(&evaluate(read.program(), &secret, std::slice::from_ref(&x)).expect("lengths fit")[0], &want);
-        for program in [&program, read.program()] {
-            let mut text = Vec::new();
-            let flat = flatten(program, &mut text, |_, _| ()).expect("it can be written");
-            let netlist = bristol::read(&text[..], "flat").expect("it is valid").netlist;
-            prop_assert_eq!((netlist.gates().len() as u64, u64::from(netlist.wires())), (flat.gates, flat.wires));
-            let all: Vec<bool> = secret.iter().chain(&x).copied().collect();
-            prop_assert_eq!(&evaluate_bits(&netlist, &all), &want);
-        }
+        let mut text = Vec::new();
+        let flat = flatten(&program, &mut text, |_, _| ()).expect("it can be written");
+        let netlist = bristol::read(&text[..], "flat").expect("it is valid").netlist;
+        prop_assert_eq!((netlist.gates().len() as u64, u64::from(netlist.wires())), (flat.gates, flat.wires));
+        let all: Vec<bool> = secret.iter().chain(&x).copied().collect();
+        prop_assert_eq!(&evaluate_bits(&netlist, &all), &want);
     }
 }
 
@@ -117,19 +102,18 @@ fn more_samples_than_lanes_are_told_apart() {
 }
 
 /// Breaks the valid program in one place and gives the error.
-fn broken(change: impl FnOnce(&mut InputEncoding, &mut Vec<Layer>)) -> CircuitError {
-    let (mut input, secret, templates, mut layers) = parts();
-    change(&mut input, &mut layers);
-    TiledCircuit::new(input, OutputEncoding::Bits, secret, templates, layers).expect_err("it breaks a rule")
+fn broken(change: impl FnOnce(&mut Vec<Layer>)) -> CircuitError {
+    let (input, secret, templates, mut layers) = parts();
+    change(&mut layers);
+    TiledCircuit::new(input, secret, templates, layers).expect_err("it breaks a rule")
 }
 
 #[test]
 fn every_rule_is_enforced() {
-    assert_eq!(broken(|_, layers| layers.clear()), CircuitError::NoLayers);
-    assert!(matches!(broken(|input, _| input.scale = f64::NAN), CircuitError::Input { .. }));
-    assert!(matches!(broken(|_, l| l[0].bits = 1 << 40), CircuitError::TooLong { .. }));
-    assert!(matches!(broken(|_, l| l[0].bits = 49), CircuitError::Coverage { layer: 0, bit: 48, times: 0 }));
-    let twice = broken(|_, l| l[1].tiles[0].output.outer[0] = 2);
+    assert_eq!(broken(Vec::clear), CircuitError::NoLayers);
+    assert!(matches!(broken(|l| l[0].bits = 1 << 40), CircuitError::TooLong { .. }));
+    assert!(matches!(broken(|l| l[0].bits = 49), CircuitError::Coverage { layer: 0, bit: 48, times: 0 }));
+    let twice = broken(|l| l[1].tiles[0].output.outer[0] = 2);
     assert!(matches!(twice, CircuitError::Coverage { layer: 1, times: 2, .. }), "{twice}");
     for (what, change) in [
         ("template", (|l: &mut Vec<Layer>| l[0].tiles[0].template = 1) as fn(&mut Vec<Layer>)),
@@ -147,12 +131,9 @@ fn every_rule_is_enforced() {
         ("the output map takes 2 bits", |l| l[0].tiles[0].output.inner = vec![axis(2, 1)]),
         ("reaches bit", |l| l[0].tiles[0].output.base = 1),
     ] {
-        let error = broken(|_, layers| change(layers)).to_string();
+        let error = broken(change).to_string();
         assert!(error.contains(what), "{what}: {error}");
     }
-    let (input, secret, templates, layers) = parts();
-    let wrong = TiledCircuit::new(input, OutputEncoding::Argmax { classes: 10 }, secret, templates, layers);
-    assert_eq!(wrong.expect_err("72 bits are no index"), CircuitError::Output { expected: 4, found: 72 });
     assert!(matches!(
         TiledCircuit::from_netlist(template(), &[2]),
         Err(CircuitError::NoSuchGroup { group: 2, groups: 2 })
@@ -160,35 +141,12 @@ fn every_rule_is_enforced() {
 }
 
 /// What would make of a small file much work or memory is refused before anything goes through it.
-/// A reader of zip files takes memory for as many files as are announced, so that is looked at first.
-#[test]
-fn a_package_whose_directory_announces_too_much_is_refused() {
-    let whole = Package::new(&program()).expect("it can be written").bytes().to_vec();
-    let end = whole.len() - 22;
-    let change = |at: usize, with: &[u8]| {
-        let mut bytes = whole.clone();
-        bytes[end + at..end + at + with.len()].copy_from_slice(with);
-        bytes
-    };
-    let longer = [&whole[..], b"x"].concat();
-    for (bytes, reason) in [
-        (change(10, &[0xff, 0xff]), "its directory has 65535 files or more"),
-        (change(16, &[0xff; 4]), "its directory is not where its end says"),
-        (longer, "it does not end with a zip file's directory"),
-        (whole[..20].to_vec(), "it does not end with a zip file's directory"),
-    ] {
-        let error = Package::from_bytes(bytes, "test").expect_err("it is refused").to_string();
-        assert!(error.contains(reason), "{error} does not say {reason}");
-    }
-}
-
 #[test]
 fn a_program_that_would_take_long_or_much_is_refused() {
     let refused = |what: &str, change: &dyn Fn(&mut Vec<Netlist>, &mut Vec<Layer>)| {
         let (input, secret, mut templates, mut layers) = parts();
         change(&mut templates, &mut layers);
-        let error =
-            TiledCircuit::new(input, OutputEncoding::Bits, secret, templates, layers).expect_err(what);
+        let error = TiledCircuit::new(input, secret, templates, layers).expect_err(what);
         assert!(matches!(error, CircuitError::TooMuch { .. }), "{what}: {error}");
         assert!(error.to_string().contains(what), "{what}: {error}");
     };
@@ -285,15 +243,7 @@ fn every_rule_of_a_sums_description_is_enforced() {
         let (templates, mut layers) = linear_parts();
         let tile = &mut layers[0].tiles[0];
         change(tile.linear.as_mut().expect("it has one"), &mut tile.inputs);
-        let input = InputEncoding {
-            shape: vec![2],
-            bits: 2,
-            signed: false,
-            scale: 1.0,
-            zero: 0,
-            features: Vec::new(),
-        };
-        TiledCircuit::new(input, OutputEncoding::Bits, 6, templates, layers)
+        TiledCircuit::new(4, 6, templates, layers)
     };
     made(&|_, _| {}).expect("it obeys every rule");
     type Change = fn(&mut Linear, &mut Vec<Port>);

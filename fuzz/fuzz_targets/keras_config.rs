@@ -3,7 +3,6 @@
 
 use libfuzzer_sys::fuzz_target;
 use xonn_compile::keras::{self, ReadOptions};
-use xonn_compile::lower::lower;
 use xonn_compile::passes::{self, Options};
 
 const WEIGHTS: &[u8] = include_bytes!("../../xonn-compile/tests/data/tiny_mlp.h5");
@@ -13,6 +12,6 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(graph) = read
         && let Ok(compiled) = passes::run(&graph, &Options::default())
     {
-        let _ = lower(&compiled.network);
+        let _ = compiled.network.lower();
     }
 });

@@ -1,14 +1,16 @@
-//! Packages: what is read is verified, so its costs can be counted.
+//! Packages: what is read is verified, so its circuit can be made and its costs counted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xonn_circuits::tiled::package::Package;
 use xonn_compile::inspect::{FileKind, Report, html};
+use xonn_program::{Package, circuit};
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(package) = Package::from_bytes(data.to_vec(), "fuzz") {
+    if let Ok(package) = Package::from_bytes(data.to_vec(), "fuzz")
+        && let Ok(circuit) = circuit::lower(package.program())
+    {
         let mut report = Report::new("fuzz", FileKind::Package);
-        report.add_program(package.program());
+        report.add_circuit(package.program().input(), &circuit);
         let _ = html::html(&report);
     }
 });

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use xonn_circuits::data::{Npz, image, npy, table};
+use xonn_program::data::{Npz, image, npy, table};
 
 fuzz_target!(|data: &[u8]| {
     let _ = npy::read(data, "fuzz");

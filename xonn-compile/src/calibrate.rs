@@ -1,12 +1,15 @@
 //! Choices that need data: how the client's numbers are quantised, and how many bits real weights get.
 
-use xonn_circuits::data::{Feature, Tensor};
+use xonn_program::data::Tensor;
+use xonn_program::encoding::Feature;
 
 use crate::check::Answer;
 use crate::graph::{LayerGraph, LayerOp};
-use crate::integer::evaluate::Evaluated;
-use crate::integer::{IntegerNetwork, Op, OutputSpec, Planes};
+use crate::network::Network;
 use crate::passes::{self, Compiled, InputOptions, Options, PassError};
+use xonn_program::evaluate::Evaluated;
+use xonn_program::op::Planes;
+use xonn_program::{Op, OutputEncoding};
 
 /// Samples that candidates are compared on.
 const SAMPLES: usize = 512;
@@ -200,16 +203,12 @@ fn normalization_of_the_input(graph: &LayerGraph) -> Option<String> {
 pub fn weight_bits(
     graph: &LayerGraph,
     options: &Options,
-    samples: impl Fn(&IntegerNetwork) -> Result<Vec<Vec<i64>>, String>,
+    samples: impl Fn(&Network) -> Result<Vec<Vec<i64>>, String>,
 ) -> Result<Compiled, PassError> {
     let reference = passes::run(graph, &Options { weight_bits: Some(MOST_WEIGHT_BITS), ..options.clone() })?;
-    let real = |network: &IntegerNetwork| {
-        network.nodes.iter().any(|node| match &node.op {
-            Op::Dense { kernel, .. } | Op::Conv2d { kernel, .. } => {
-                matches!(kernel.planes, Planes::Odd { .. })
-            }
-            _ => false,
-        })
+    let real = |network: &Network| {
+        let real = |op: &Op| matches!(op, Op::Linear(linear) if matches!(linear.weights, Planes::Odd { .. }));
+        network.layers().iter().any(|layer| real(&layer.op))
     };
     if !real(&reference.network) {
         return passes::run(graph, options);
@@ -219,7 +218,7 @@ pub fn weight_bits(
     q.truncate(SAMPLES);
     let answers = |compiled: &Compiled| -> Result<Vec<Answer>, PassError> {
         let evaluated = compiled.network.evaluate(&q).map_err(|e| error(e.to_string()))?;
-        let labels = matches!(compiled.network.output, OutputSpec::Labels { .. });
+        let labels = matches!(compiled.network.output(), OutputEncoding::Labels { .. });
         let answer = |evaluated: &Evaluated| match labels {
             true => Answer::Labels(evaluated.labels()),
             false => Answer::Class(evaluated.class),
@@ -245,7 +244,7 @@ pub fn weight_bits(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xonn_circuits::data::Values;
+    use xonn_program::data::Values;
 
     fn of(values: Vec<f64>, bits: Option<u32>) -> Result<InputOptions, String> {
         let x = Tensor::new(vec![values.len(), 1], Values::Reals(values)).expect("fits");
@@ -255,7 +254,7 @@ mod tests {
     /// Every number of the data has a code, and is off by at most half a step.
     fn holds(options: &InputOptions, x: &[f64], features: usize, most: f64) {
         let spec = options.spec(&[features], Vec::new(), &mut Vec::new()).expect("usable");
-        let encoding = crate::lower::input_encoding(&spec);
+        let encoding = spec.encoding();
         assert_eq!(encoding.check(), Ok(()));
         for (i, &x) in x.iter().enumerate() {
             let q = encoding.quantise(x, i % features).unwrap_or_else(|e| panic!("{x}: {e}"));

@@ -3,11 +3,11 @@
 pub mod labels;
 
 use serde::Serialize;
-use xonn_circuits::data::Dataset;
+use xonn_program::data::Dataset;
 
 use crate::graph::Function;
-use crate::integer::evaluate::Evaluated;
-use crate::integer::{IntegerNetwork, Op};
+use crate::network::Network;
+use xonn_program::evaluate::Evaluated;
 
 /// What a check found.
 #[derive(Clone, Debug, Serialize)]
@@ -128,7 +128,7 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated]) -> Result<Report, Data
 }
 
 fn labels(
-    tensor: &xonn_circuits::data::Tensor,
+    tensor: &xonn_program::data::Tensor,
     samples: usize,
     name: &str,
 ) -> Result<Vec<usize>, DataMismatch> {
@@ -149,7 +149,7 @@ fn labels(
         .collect()
 }
 
-fn keras_side(tensor: &xonn_circuits::data::Tensor, samples: usize) -> Result<Keras, DataMismatch> {
+fn keras_side(tensor: &xonn_program::data::Tensor, samples: usize) -> Result<Keras, DataMismatch> {
     match *tensor.shape() {
         [_] => Ok(Keras::Labels(labels(tensor, samples, "keras")?)),
         [n, 1] if n == samples => {
@@ -231,14 +231,14 @@ fn apply(function: Function, row: &mut [f64]) {
 
 /// The smallest margins before each threshold over `samples`.
 #[must_use]
-pub fn margins(network: &IntegerNetwork, samples: &[Vec<i64>]) -> Vec<Margin> {
+pub fn margins(network: &Network, samples: &[Vec<i64>]) -> Vec<Margin> {
     use rayon::prelude::*;
     let thresholds: Vec<usize> =
-        (0..network.nodes.len()).filter(|&i| matches!(network.nodes[i].op, Op::Threshold { .. })).collect();
+        (0..network.layers().len()).filter(|&id| network.cuts(id).is_some()).collect();
     let smallest = samples
         .par_iter()
         .map(|q| {
-            let tensors = network.tensors(q);
+            let tensors = network.trace(q);
             thresholds.iter().map(|&node| margin(network, node, &tensors)).collect::<Vec<i64>>()
         })
         .reduce(
@@ -248,13 +248,13 @@ pub fn margins(network: &IntegerNetwork, samples: &[Vec<i64>]) -> Vec<Margin> {
     thresholds
         .iter()
         .zip(smallest)
-        .map(|(&node, smallest)| Margin { layer: network.nodes[node].name.clone(), smallest })
+        .map(|(&node, smallest)| Margin { layer: network.name(node).to_owned(), smallest })
         .collect()
 }
 
-fn margin(network: &IntegerNetwork, node: usize, tensors: &[Vec<i64>]) -> i64 {
-    let Op::Threshold { cuts } = &network.nodes[node].op else { return i64::MAX };
-    let read = &tensors[network.nodes[node].inputs[0]];
+fn margin(network: &Network, node: usize, tensors: &[Vec<i64>]) -> i64 {
+    let Some(cuts) = network.cuts(node) else { return i64::MAX };
+    let read = &tensors[network.layers()[node].reads[0]];
     let distance = |(i, &y): (usize, &i64)| {
         let cut = cuts[i % cuts.len()];
         // Steps to the nearest sum that decides otherwise, less one.
@@ -267,7 +267,7 @@ fn margin(network: &IntegerNetwork, node: usize, tensors: &[Vec<i64>]) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xonn_circuits::data::{Tensor, Values};
+    use xonn_program::data::{Tensor, Values};
 
     #[test]
     fn scores_are_compared_behind_what_was_left_out() {

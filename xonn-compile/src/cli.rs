@@ -13,7 +13,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xonn_circuits::text::sentence;
+use xonn_program::text::sentence;
 
 /// What is below the list of commands.
 const AFTER: &str = "`xonn-compile completions SHELL` prints completions for a shell, `xonn-compile man DIR` \

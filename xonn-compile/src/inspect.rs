@@ -17,6 +17,7 @@ pub mod text;
 use serde::Serialize;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::traffic::Traffic;
+use xonn_program::InputEncoding;
 
 pub use costs::{Costs, Row};
 pub use diagram::Diagram;
@@ -84,11 +85,11 @@ impl Report {
         }
     }
 
-    /// Adds what `program` costs, and its drawing.
-    pub fn add_program(&mut self, program: &TiledCircuit) {
-        self.costs = Some(Costs::of(program));
-        self.traffic = Traffic::of(program);
-        self.diagrams.push(Diagram::of_program(program));
+    /// Adds what a circuit costs, and its drawing.
+    pub fn add_circuit(&mut self, input: &InputEncoding, circuit: &TiledCircuit) {
+        self.costs = Some(Costs::of(circuit));
+        self.traffic = Traffic::of(circuit);
+        self.diagrams.push(Diagram::of_circuit(input, circuit));
     }
 
     /// Adds the time of one inference over `network`.

@@ -1,16 +1,14 @@
-//! Compiles a trained Keras network into a layered Boolean program.
+//! Compiles a trained Keras network into a program on integers.
 //!
 //! ```text
 //! model.h5, model.keras
 //!   | keras     read: typed layers and weights; what is unsupported is refused by name
 //! LayerGraph
 //!   | passes    BatchNorm becomes integer cuts, input scaling is folded, no float is left
-//! IntegerNetwork      evaluated in the clear: the reference
-//!   | lower     one file an operation
-//! Program + secret bits
+//! Network             a program and its secret tensors (`xonn-program`)
 //! ```
 //!
-//! This crate knows no cryptography; it meets the runtime only in `xonn-circuits`.
+//! This crate knows no cryptography; it meets the runtime only in `xonn-program`.
 
 #![forbid(unsafe_code)]
 
@@ -19,10 +17,9 @@ pub mod check;
 pub mod cli;
 pub mod graph;
 pub mod inspect;
-pub mod integer;
 pub mod keras;
 pub mod keras_write;
-pub mod lower;
+pub mod network;
 pub mod notes;
 pub mod passes;
 pub mod table;

@@ -11,7 +11,7 @@ pub mod reveal;
 pub mod sign_before_pool;
 
 use crate::graph::{Function, LayerGraph};
-use crate::integer::IntegerNetwork;
+use crate::network::Network;
 pub use input::InputOptions;
 
 /// What a user may choose.
@@ -64,7 +64,7 @@ impl Default for Options {
 #[derive(Clone, Debug)]
 pub struct Compiled {
     /// The network.
-    pub network: IntegerNetwork,
+    pub network: Network,
     /// The function at the end of the model that keeps the order of the scores and was left out, the
     /// innermost last.
     pub left_out: Vec<Function>,

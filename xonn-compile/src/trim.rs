@@ -21,13 +21,13 @@ pub mod ranked;
 pub mod report;
 pub mod space;
 
-use crate::integer::evaluate::InputError;
 use crate::keras::KerasError;
 use crate::keras_write::{Document, WriteError};
-use crate::lower::LowerError;
+use crate::network::NetworkError;
 use crate::passes::{OutputMode, PassError};
 pub use model::{How, Model, Samples};
 pub use report::{Report, Step};
+use xonn_program::evaluate::InputError;
 
 /// What a user may choose.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ pub enum TrimError {
     Passes(#[from] PassError),
     /// The model has no circuit.
     #[error(transparent)]
-    Lower(#[from] LowerError),
+    Lower(#[from] NetworkError),
     /// The data does not fit the model.
     #[error(transparent)]
     Input(#[from] InputError),

@@ -6,10 +6,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use common::compile;
-use xonn_circuits::data;
 use xonn_circuits::tiled::evaluate::evaluate;
-use xonn_circuits::tiled::package::Package;
-use xonn_compile::lower::lower;
+use xonn_program::data;
+use xonn_program::package::Package;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -43,10 +42,10 @@ fn both_files_give_keras_labels_on_all_test_images() {
         assert_eq!(differ.count(), 0, "{file}");
 
         // The circuit on a part of them; `xonn-compile check` runs it on all.
-        let lowered = lower(&network).expect("it has a circuit");
-        let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| lowered.program.input().bits_of(q)).collect();
+        let lowered = network.lower().expect("it has a circuit");
+        let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| network.input().bits_of(q)).collect();
         let inputs: Vec<Vec<bool>> = samples.iter().step_by(20).map(bits).collect();
-        let outputs = evaluate(&lowered.program, &lowered.secret, &inputs).expect("the lengths fit");
+        let outputs = evaluate(&lowered.circuit, &lowered.secret, &inputs).expect("the lengths fit");
         for (output, want) in outputs.iter().zip(reference.iter().step_by(20)) {
             let class = output.iter().rev().fold(0, |n, &bit| n << 1 | usize::from(bit));
             assert_eq!(class, want.class);
@@ -60,8 +59,7 @@ fn both_files_give_keras_labels_on_all_test_images() {
 #[test]
 fn the_bundled_package_is_up_to_date() {
     let network = compile(&root().join("models/bm1/model.h5")).expect("it compiles");
-    let package =
-        Package::new(&lower(&network).expect("it has a circuit").program).expect("it can be packed");
+    let package = Package::new(network.program());
     let bundled = std::fs::read(root().join("models/bm1/bm1.xonn")).expect("readable");
     assert!(package.bytes() == bundled, "build models/bm1/model.h5 again with -o models/bm1/bm1.xonn");
 }
@@ -72,7 +70,7 @@ fn and_counts_are_the_closed_forms() {
     use xonn_circuits::gadgets::argmax::argmax_cost;
     use xonn_circuits::gadgets::popcount::{popcount_cost, threshold_cost};
     let network = compile(&root().join("models/bm1/model.h5")).expect("it compiles");
-    let program = lower(&network).expect("it has a circuit").program;
+    let program = network.lower().expect("it has a circuit").circuit;
     let ands: Vec<u64> = program.layers().iter().map(|layer| program.layer_costs(layer).total()).collect();
     let [first, hidden, head, scale, argmax] = ands[..] else { panic!("five layers: {ands:?}") };
     assert_eq!(first, 128 * threshold_cost(784, 8));

@@ -4,10 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use xonn_circuits::data::{self, Dataset};
-use xonn_compile::integer::IntegerNetwork;
 use xonn_compile::keras::{self, ReadOptions};
+use xonn_compile::network::Network;
 use xonn_compile::passes::{self, Options};
+use xonn_program::InputEncoding;
+use xonn_program::data::{self, Dataset};
 
 /// A test model.
 pub fn fixture(name: &str) -> PathBuf {
@@ -29,17 +30,18 @@ pub fn options() -> ReadOptions {
 }
 
 /// Reads and compiles a model down to integers.
-pub fn compile(path: &Path) -> Result<IntegerNetwork, Box<dyn std::error::Error>> {
+pub fn compile(path: &Path) -> Result<Network, Box<dyn std::error::Error>> {
     let graph = keras::read(path, &options())?;
     Ok(passes::run(&graph, &Options::default())?.network)
 }
 
 /// A sample file's arrays, and its samples as integers.
-pub fn samples(path: &Path, shape: &[usize]) -> (Dataset, Vec<Vec<i64>>) {
+pub fn samples(path: &Path, input: &InputEncoding) -> (Dataset, Vec<Vec<i64>>) {
+    let shape: Vec<usize> = input.shape.iter().map(|&n| n as usize).collect();
     let data = data::load(path).expect("the samples are readable");
     let q = data
         .x
-        .samples_of(shape)
+        .samples_of(&shape)
         .expect("the samples fit the model")
         .iter()
         .map(|sample| sample.values().map(|x| x as i64).collect())

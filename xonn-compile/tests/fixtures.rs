@@ -7,10 +7,10 @@ use xonn_circuits::bristol;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_circuits::tiled::flatten::flatten;
-use xonn_circuits::tiled::package::Package;
-use xonn_circuits::tiled::{OutputEncoding, Prediction};
 use xonn_compile::check;
-use xonn_compile::lower::lower;
+use xonn_program::circuit;
+use xonn_program::package::{Package, PackageError};
+use xonn_program::{OutputEncoding, Prediction};
 
 /// Models and the samples that belong to them.
 const MODELS: &[(&str, &str)] = &[
@@ -72,24 +72,25 @@ const FLAT_LIMIT: u64 = 600_000;
 fn labels_are_keras_labels_at_every_stage() {
     for &(model, data) in MODELS {
         let network = compile(&fixture(model)).unwrap_or_else(|e| panic!("{model}: {e}"));
-        let (data, q) = samples(&fixture(data), &network.input.shape);
+        let (data, q) = samples(&fixture(data), network.input());
         let reference = network.evaluate(&q).expect("in range");
         let report = check::compare(&data, &reference).expect("the data fits");
         assert!(q.len() >= 48, "{model}: few samples show little");
         assert_eq!(report.equal_to_keras, Some(q.len()), "{model}: {:?}", report.disagreements);
 
-        let lowered = lower(&network).expect("it has a circuit");
-        let package = Package::new(&lowered.program).expect("it can be packed");
-        let program = package.program();
-        assert_eq!(*program.output(), OutputEncoding::Argmax { classes: 4 });
-        let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| program.input().bits_of(q)).collect::<Vec<bool>>();
+        let lowered = network.lower().expect("it has a circuit");
+        let package = Package::new(network.program());
+        let program = &lowered.circuit;
+        assert_eq!(circuit::lower(package.program()).expect("a client makes it too"), *program, "{model}");
+        assert_eq!(*network.output(), OutputEncoding::Argmax { classes: 4 });
+        let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| network.input().bits_of(q)).collect::<Vec<bool>>();
         let inputs: Vec<Vec<bool>> = q.iter().map(bits).collect();
         let outputs = evaluate(program, &lowered.secret, &inputs).expect("the lengths fit");
 
         if program.costs().total() > FLAT_LIMIT {
             for (sample, (output, want)) in outputs.iter().zip(&reference).enumerate() {
                 assert_eq!(
-                    program.output().decode(output),
+                    network.output().decode(output),
                     Prediction::Class(want.class as u32),
                     "{model}, {sample}"
                 );
@@ -105,7 +106,7 @@ fn labels_are_keras_labels_at_every_stage() {
 
         for (sample, (output, want)) in outputs.iter().zip(&reference).enumerate() {
             assert_eq!(
-                program.output().decode(output),
+                network.output().decode(output),
                 Prediction::Class(want.class as u32),
                 "{model}, {sample}"
             );
@@ -120,8 +121,9 @@ fn labels_are_keras_labels_at_every_stage() {
 #[test]
 fn other_weights_give_the_same_public_bytes() {
     let build = |name: &str| {
-        let lowered = lower(&compile(&fixture(name)).expect("it compiles")).expect("it has a circuit");
-        (Package::new(&lowered.program).expect("it can be packed").bytes().to_vec(), lowered.secret)
+        let network = compile(&fixture(name)).expect("it compiles");
+        let secret = network.lower().expect("it has a circuit").secret;
+        (Package::new(network.program()).bytes().to_vec(), secret)
     };
     let (bytes, secret) = build("tiny_mlp.h5");
     for twin in ["twin_a.h5", "twin_b.h5", "tiny_mlp.keras", "quantized_scope.h5"] {
@@ -135,21 +137,25 @@ fn other_weights_give_the_same_public_bytes() {
 
 #[test]
 fn a_package_is_read_as_it_was_written_and_damage_is_noticed() {
-    let lowered = lower(&compile(&fixture("tiny_mlp.h5")).expect("it compiles")).expect("it has a circuit");
-    let package = Package::new(&lowered.program).expect("it can be packed");
+    let package = Package::new(compile(&fixture("tiny_mlp.h5")).expect("it compiles").program());
     let again = Package::from_bytes(package.bytes().to_vec(), "again").expect("it can be read");
     assert_eq!((again.digest(), again.program()), (package.digest(), package.program()));
     let bytes = package.bytes();
-    let mut still_valid = 0;
-    for at in (0..bytes.len()).step_by(7) {
+    // Whatever a damaged file still means, it is no longer this package.
+    for at in 0..bytes.len() {
         let mut damaged = bytes.to_vec();
         damaged[at] ^= 1 << (at % 8);
-        // Some bytes of a zip archive mean nothing (times, attributes): then the program is the same one.
+        let digest = package.digest();
+        let error = Package::with_digest(damaged.clone(), "damaged", digest).expect_err("another package");
+        assert!(matches!(error, PackageError::Digest { .. }), "byte {at}: {error}");
         if let Ok(read) = Package::from_bytes(damaged, "damaged") {
-            assert_eq!((read.digest(), read.program()), (package.digest(), package.program()), "byte {at}");
-            still_valid += 1;
+            assert_ne!(read.digest(), digest, "byte {at}");
+            let _ = circuit::lower(read.program()); // a circuit or an error, and no panic
         }
-        assert!(Package::from_bytes(bytes[..at].to_vec(), "cut").is_err(), "cut at {at}");
+        // The last byte is the end of the last line.
+        let cut = Package::from_bytes(bytes[..at].to_vec(), "cut");
+        assert!(cut.is_err() || at + 1 == bytes.len(), "cut at {at}");
     }
-    assert!(still_valid < bytes.len() / 7 / 4, "{still_valid} damaged packages were read");
+    let old = Package::from_bytes(b"PK\x03\x04".to_vec(), "old").expect_err("an old package");
+    assert!(old.to_string().contains("build the package and its secret again"), "{old}");
 }

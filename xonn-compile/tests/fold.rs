@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use xonn_compile::graph::{Array, BatchNorm, Conv, Function, LayerGraph, LayerOp, Padding, Pool, Quantizer};
-use xonn_compile::integer::{Op, Pad, Range};
 use xonn_compile::passes::{self, Options};
+use xonn_program::op::Pad;
+use xonn_program::{Op, Range};
 
 fn ones(shape: &[usize]) -> Arc<Array> {
     Arc::new(Array { shape: shape.to_vec(), data: vec![1.0; shape.iter().product()] })
@@ -52,11 +53,15 @@ fn a_reshape_does_not_part_a_sum_from_its_sign() {
         LayerOp::Dense { kernel: ones(&[8, 3]), bias: None, secret_scale: false },
     ];
     let network = passes::run(&chain(&[4, 1], ops), &Options::default()).unwrap().network;
-    let names: Vec<&str> = network.nodes.iter().map(|node| node.op.name()).collect();
+    let names: Vec<&str> = network.layers().iter().map(|layer| layer.op.name()).collect();
     let at = names.iter().position(|&name| name == "threshold").unwrap();
-    assert_eq!((names[at - 1], network.nodes[at].inputs.as_slice()), ("conv2d", &[at - 1][..]), "{names:?}");
+    assert_eq!(
+        (names[at - 1], network.layers()[at].reads.as_slice()),
+        ("conv2d", &[at - 1][..]),
+        "{names:?}"
+    );
     // Sums of the last three inputs: 50, 150, 250, 350; bits of channel 0 from 100, of channel 1 from 300.
-    let tensors = network.tensors(&[50, 100, 100, 150]);
+    let tensors = network.trace(&[50, 100, 100, 150]);
     assert_eq!(tensors[at], [-1, -1, 1, -1, 1, -1, 1, 1]);
 }
 
@@ -71,13 +76,14 @@ fn zeros_around_a_shifted_input_are_dropped_taps() {
         LayerOp::Dense { kernel: ones(&[4, 2]), bias: None, secret_scale: false },
     ];
     let network = passes::run(&chain(&[2, 2, 1], ops), &Options::default()).unwrap().network;
-    let recode = network.nodes.iter().position(|node| matches!(node.op, Op::Recode { .. })).unwrap();
-    assert_eq!(network.nodes[recode].op, Op::Recode { step: 2, offset: -255 });
-    assert_eq!(network.nodes[recode].kind.range(), Range { lo: -255, hi: 255 });
-    assert!(matches!(network.nodes[recode + 1].op, Op::Conv2d { pad: Pad::Drop, .. }));
+    let recode = network.layers().iter().position(|layer| matches!(layer.op, Op::Recode { .. })).unwrap();
+    assert_eq!(network.layers()[recode].op, Op::Recode { step: 2, offset: -255 });
+    assert_eq!(network.layers()[recode].kind.range(), Range { lo: -255, hi: 255 });
+    let (linear, _) = network.sums(recode + 1).expect("a convolution");
+    assert_eq!(linear.pad, Pad::Drop);
     // All four windows hold the whole image: x sums to (255 + 0 + 128 + 127) / 127.5 - 4 = 0, which fires.
     for (q, bit) in [([255, 0, 128, 127], 1), ([255, 0, 127, 127], -1)] {
-        assert_eq!(network.tensors(&q)[recode + 2], [bit; 4]);
+        assert_eq!(network.trace(&q)[recode + 2], [bit; 4]);
     }
 }
 
@@ -148,7 +154,7 @@ fn a_ternary_sign_has_three_values_where_sums_can_be_0() {
         passes::run(&chain(&[fan_in], ops), &Options::default()).expect("it has integers")
     };
     let thresholds = |compiled: &passes::Compiled| {
-        compiled.network.nodes.iter().filter(|node| matches!(node.op, Op::Threshold { .. })).count()
+        compiled.network.layers().iter().filter(|layer| matches!(layer.op, Op::Threshold { .. })).count()
     };
     // An odd number of +-1 never sums to 0.
     assert_eq!(thresholds(&network(5)), 2);

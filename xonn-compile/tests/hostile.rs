@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use xonn_compile::inspect::{Diagram, FileKind, Report, html};
 use xonn_compile::keras;
 use xonn_compile::keras::hdf5::{Container, Hdf5, is_hdf5};
-use xonn_compile::lower::lower;
 use xonn_compile::passes::{self, Options};
 
 /// A model file taken apart, so that a mutation of one part is not caught by a checksum over all.
@@ -65,10 +64,10 @@ fn follow(bytes: Vec<u8>, weights: Option<&[u8]>) -> usize {
     let mut report = Report::new("hostile", FileKind::Model);
     report.diagrams.push(Diagram::of_graph(&graph));
     let compiled = passes::run(&graph, &Options::default());
-    let lowered = compiled.as_ref().ok().map(|compiled| lower(&compiled.network));
+    let lowered = compiled.as_ref().ok().map(|compiled| compiled.network.lower());
     let stage = match (&compiled, &lowered) {
-        (_, Some(Ok(lowered))) => {
-            report.add_program(&lowered.program);
+        (Ok(compiled), Some(Ok(lowered))) => {
+            report.add_circuit(compiled.network.input(), &lowered.circuit);
             3
         }
         (Ok(_), _) => 2,

@@ -8,11 +8,10 @@ use std::path::Path;
 use assert_cmd::Command;
 use common::{compile, fixture, options};
 use serde_json::{Value, json};
-use xonn_circuits::text::grouped;
 use xonn_circuits::tiled::traffic::Traffic;
 use xonn_compile::inspect::{Costs, Diagram, FileKind, Network, Problem, Report, dot, html};
 use xonn_compile::keras;
-use xonn_compile::lower::lower;
+use xonn_program::text::grouped;
 
 fn inspect() -> Command {
     let mut command = Command::cargo_bin("xonn-compile").expect("the binary is built");
@@ -27,7 +26,7 @@ fn output(command: &mut Command, code: i32) -> (String, String) {
 }
 
 fn costs(name: &str) -> Costs {
-    Costs::of(&lower(&compile(&fixture(name)).expect("it compiles")).expect("it has a circuit").program)
+    Costs::of(&compile(&fixture(name)).expect("it compiles").lower().expect("it has a circuit").circuit)
 }
 
 /// Boyar and Peralta's bound.
@@ -83,7 +82,7 @@ fn json_has_costs_bounds_and_the_time_of_a_network() {
 #[test]
 fn bytes_of_a_prediction_stand_in_every_format() {
     let file = fixture("conv_same.h5");
-    let program = lower(&compile(&file).expect("it compiles")).expect("it has a circuit").program;
+    let program = compile(&file).expect("it compiles").lower().expect("it has a circuit").circuit;
     let ways = Traffic::of(&program);
     let names: Vec<_> = ways.iter().map(|way| (way.first_layer, way.scheme)).collect();
     let schemes = ["half-gates", "three-halves"];
@@ -148,8 +147,8 @@ fn a_hostile_layer_name_stays_text() {
     let graph = keras::read_bytes(config, "m", Some((&weights, "w")), &options()).expect("it can be read");
     let mut report = Report::new(HOSTILE, FileKind::Model);
     report.diagrams.push(Diagram::of_graph(&graph));
-    report
-        .add_program(&lower(&compile(&fixture("conv_same.h5")).expect("compiles")).expect("lowers").program);
+    let network = compile(&fixture("conv_same.h5")).expect("it compiles");
+    report.add_circuit(network.input(), &network.lower().expect("it has a circuit").circuit);
     report.add_network(Network::WAN);
     report.notes.push(HOSTILE.into());
     report.digest = Some(HOSTILE.into());

@@ -3,14 +3,13 @@
 mod common;
 
 use common::{fixture, options, samples};
-use xonn_circuits::tiled::package::Package;
-use xonn_circuits::tiled::{OutputEncoding, Prediction, evaluate::evaluate};
+use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_compile::check;
 use xonn_compile::graph::{Function, LayerGraph, LayerOp};
-use xonn_compile::integer::OutputSpec;
 use xonn_compile::keras;
-use xonn_compile::lower::lower;
 use xonn_compile::passes::{self, Compiled, Options, OutputMode};
+use xonn_program::package::Package;
+use xonn_program::{OutputEncoding, Prediction};
 
 /// Written by `scripts/make_label_fixtures.py`: a sigmoid behind BatchNorm, a hard sigmoid behind biases,
 /// numbers alone.
@@ -30,8 +29,8 @@ fn compile(name: &str, output: OutputMode) -> Compiled {
 fn labels_are_keras_labels_at_every_stage() {
     for name in MODELS {
         let network = compile(name, OutputMode::Labels).network;
-        assert_eq!(network.output, OutputSpec::Labels { units: LABELS });
-        let (mut data, q) = samples(&fixture(&format!("{name}.npz")), &network.input.shape);
+        assert_eq!(*network.output(), OutputEncoding::Labels { units: LABELS as u32 });
+        let (mut data, q) = samples(&fixture(&format!("{name}.npz")), network.input());
         let reference = network.evaluate(&q).expect("in range");
         let report = check::labels::compare(&data, &reference, LABELS).expect("the data fits");
         let counts = check::labels::Counts {
@@ -42,14 +41,14 @@ fn labels_are_keras_labels_at_every_stage() {
         assert_eq!(report.labels, Some(counts), "{name}: {:?}", report.disagreements);
         assert_eq!((report.correct, report.equal_to_keras), (Some(q.len()), Some(q.len())));
 
-        let lowered = lower(&network).expect("it has a circuit");
-        let package = Package::new(&lowered.program).expect("it can be packed");
+        let lowered = network.lower().expect("it has a circuit");
+        let package = Package::new(network.program());
         let read = Package::from_bytes(package.bytes().to_vec(), name).expect("it can be read");
         let program = read.program();
         assert_eq!(*program.output(), OutputEncoding::Labels { units: LABELS as u32 });
         let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| program.input().bits_of(q)).collect::<Vec<bool>>();
         let inputs: Vec<Vec<bool>> = q.iter().map(bits).collect();
-        let outputs = evaluate(program, &lowered.secret, &inputs).expect("the lengths fit");
+        let outputs = evaluate(&lowered.circuit, &lowered.secret, &inputs).expect("the lengths fit");
         for (output, want) in outputs.iter().zip(&reference) {
             assert_eq!(program.output().decode(output), Prediction::Labels(want.labels()), "{name}");
             assert_eq!(network.prediction(want), Prediction::Labels(want.labels()));

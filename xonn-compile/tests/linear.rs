@@ -8,7 +8,6 @@ mod common;
 use common::{compile, fixture};
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::tiled::{Linear, Source, Tile, TiledCircuit};
-use xonn_compile::lower::lower;
 
 /// Random draws for each tile.
 const DRAWS: usize = 40;
@@ -107,7 +106,7 @@ fn a_first_layers_description_is_its_netlist() {
     let (mut planes, mut kinds, mut corrected, mut signed) = (0, std::collections::HashSet::new(), 0, 0);
     for name in models {
         let network = compile(&fixture(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let program = lower(&network).unwrap_or_else(|e| panic!("{name}: {e}")).program;
+        let program = network.lower().unwrap_or_else(|e| panic!("{name}: {e}")).circuit;
         for layer in program.layers() {
             for tile in layer.tiles.iter().filter(|tile| tile.linear.is_some()) {
                 check(&program, tile, &mut rng, name);

@@ -11,11 +11,11 @@ use xonn_circuits::bristol;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_circuits::tiled::flatten::flatten;
-use xonn_circuits::tiled::{OutputEncoding, Prediction};
 use xonn_compile::graph::{Array, BatchNorm, Conv, LayerGraph, LayerOp, Padding, Pool, Quantizer};
-use xonn_compile::integer::{IntegerNetwork, Kernel, Op, OutputSpec};
-use xonn_compile::lower::lower;
+use xonn_compile::network::Network;
 use xonn_compile::passes::{self, InputOptions, Options, OutputMode, infer_shapes};
+use xonn_program::op::Cut;
+use xonn_program::{OutputEncoding, Package, Tensor, circuit};
 
 /// Choices, one after another, from what proptest shrinks.
 struct Choices {
@@ -276,33 +276,31 @@ fn samples(seed: u64, length: usize) -> Vec<Vec<i64>> {
 }
 
 /// Every number lies in the range that its circuit has bits for.
-fn values_are_in_range(network: &IntegerNetwork, samples: &[Vec<i64>]) {
+fn values_are_in_range(network: &Network, samples: &[Vec<i64>]) {
     for sample in samples {
-        for (node, tensor) in network.nodes.iter().zip(network.tensors(sample)) {
-            let range = node.kind.range();
+        for (id, (layer, tensor)) in network.layers().iter().zip(network.trace(sample)).enumerate() {
+            let range = layer.kind.range();
             let out = tensor.iter().find(|&&x| x < range.lo || x > range.hi);
-            assert_eq!(out, None, "{} ({}) is out of {range:?}", node.name, node.op.name());
+            assert_eq!(out, None, "{} ({}) is out of {range:?}", network.name(id), layer.op.name());
         }
     }
 }
 
 /// The integers, the program, and (small ones) the flat netlist give the same.
-fn circuit_is_the_integers(network: &IntegerNetwork, samples: &[Vec<i64>]) {
+fn circuit_is_the_integers(network: &Network, samples: &[Vec<i64>]) {
     values_are_in_range(network, samples);
     let reference = network.evaluate(samples).expect("samples are in range");
-    let lowered = lower(network).expect("it has a circuit");
-    let program = &lowered.program;
-    let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| program.input().bits_of(q)).collect::<Vec<bool>>();
+    let lowered = network.lower().expect("it has a circuit");
+    let program = &lowered.circuit;
+    let package = Package::new(network.program());
+    let package = Package::from_bytes(package.bytes().to_vec(), "package").expect("it can be read");
+    assert_eq!(package.program(), network.program());
+    assert!(circuit::lower(package.program()).expect("it has a circuit") == *program, "as a client makes it");
+    let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| network.input().bits_of(q)).collect::<Vec<bool>>();
     let inputs: Vec<Vec<bool>> = samples.iter().map(bits).collect();
     let outputs = evaluate(program, &lowered.secret, &inputs).expect("the lengths fit");
     for (output, want) in outputs.iter().zip(&reference) {
-        let want = match (program.output(), &network.output) {
-            (OutputEncoding::Scores { .. }, OutputSpec::Scores { unit }) => {
-                Prediction::Scores(want.scores.iter().map(|&score| score as f64 * unit).collect())
-            }
-            _ => Prediction::Class(want.class as u32),
-        };
-        assert_eq!(program.output().decode(output), want);
+        assert_eq!(network.output().decode(output), network.prediction(want));
     }
     if program.costs().total() < 30_000 {
         let mut text = Vec::new();
@@ -314,27 +312,29 @@ fn circuit_is_the_integers(network: &IntegerNetwork, samples: &[Vec<i64>]) {
 }
 
 /// What another model of the same architecture and the same kinds of kernels would give: the same program.
-fn other_weights_give_the_same_program(network: &IntegerNetwork) {
-    let mut other = network.clone();
-    for node in &mut other.nodes {
-        match &mut node.op {
-            Op::Dense { kernel: Kernel { weights, .. }, .. }
-            | Op::Conv2d { kernel: Kernel { weights, .. }, .. } => {
-                weights.iter_mut().for_each(|w| *w = -*w);
+fn other_weights_give_the_same_program(network: &Network) {
+    let mut other = network.tensors().to_vec();
+    for layer in network.layers() {
+        let Some(tensor) = layer.secret.map(|id| &mut other[id]) else { continue };
+        match tensor {
+            Tensor::Weights(weights) => weights.iter_mut().for_each(|w| *w = -*w),
+            Tensor::Cuts(cuts) => {
+                let range = network.layers()[layer.reads[0]].kind.range();
+                for cut in cuts {
+                    *cut = Cut { rising: !cut.rising, at: 1 - cut.at }.within(range);
+                }
             }
-            Op::Threshold { cuts } => cuts.iter_mut().for_each(|cut| {
-                cut.rising = !cut.rising;
-                cut.at = 1 - cut.at;
+            Tensor::Lines(lines) => lines.iter_mut().for_each(|line| {
+                line.scale = -line.scale;
+                line.offset = -line.offset.abs();
             }),
-            Op::Affine { scale, offset, .. } => {
-                scale.iter_mut().for_each(|s| *s = -*s);
-                offset.iter_mut().for_each(|o| *o = -o.abs());
-            }
-            _ => {}
+            other => panic!("{other:?} are new"),
         }
     }
-    let [one, two] = [network, &other].map(|network| lower(network).expect("it has a circuit").program);
-    assert!(one == two, "the program depends on the weights");
+    let other = circuit::lower_with(network.program(), &other).expect("it has a circuit");
+    let own = network.lower().expect("it has a circuit");
+    assert!(own.circuit == other.circuit, "the circuit depends on the weights");
+    assert!(own.secret != other.secret, "the weights are in the secret");
 }
 
 /// Whether a number that is quantised is so near to an edge that an approximation may fall on the other side.
@@ -376,7 +376,7 @@ proptest! {
             Ok(compiled) => compiled.network,
             Err(e) => panic!("{e}"),
         };
-        let q = samples(seed, network.input.shape.iter().product());
+        let q = samples(seed, network.input().elements());
         circuit_is_the_integers(&network, &q);
         other_weights_give_the_same_program(&network);
         let ours = network.evaluate(&q).expect("in range");
@@ -397,14 +397,14 @@ proptest! {
         // Some offsets are too large for fixed point, which is said.
         let Ok(compiled) = passes::run(&graph, &options(OutputMode::Argmax)) else { return Ok(()) };
         let network = compiled.network;
-        let q = samples(seed, network.input.shape.iter().product());
+        let q = samples(seed, network.input().elements());
         circuit_is_the_integers(&network, &q);
         let ours = network.evaluate(&q).expect("in range");
         let with_scores = passes::run(&graph, &options(OutputMode::Scores)).map_err(|e| e.to_string());
         let with_scores = with_scores.expect("it has classes").network;
         circuit_is_the_integers(&with_scores, &q[..1]);
         let our_scores = with_scores.evaluate(&q).expect("in range");
-        let OutputSpec::Scores { unit } = with_scores.output else { panic!("scores were asked for") };
+        let OutputEncoding::Scores { scale: unit, .. } = *with_scores.output() else { panic!("scores were asked for") };
         for ((sample, ours), our_scores) in q.iter().zip(&ours).zip(&our_scores) {
             let x = sample.iter().map(|&q| q as f32).collect();
             let tensors = graph.evaluate(&[x]).expect("the graph is sound");
@@ -432,7 +432,7 @@ fn sums_around_a_border_that_is_off_the_grid() {
     let seed = 8_750_367_640_819_995_982;
     let graph = network(seed, true);
     let network = passes::run(&graph, &options(OutputMode::Argmax)).expect("it compiles").network;
-    circuit_is_the_integers(&network, &samples(seed, network.input.shape.iter().product()));
+    circuit_is_the_integers(&network, &samples(seed, network.input().elements()));
 }
 
 /// Residual and concatenating networks as users have them: real stems, real shortcuts, DenseNet blocks, real
@@ -593,7 +593,7 @@ mod blocks {
         let compiled = passes::run(graph, options).map_err(|e| e.to_string())?;
         values_are_in_range(&compiled.network, &samples[..2]);
         let ours = compiled.network.evaluate(samples).expect("in range");
-        let is_right = |(sample, ours): (&Vec<i64>, &xonn_compile::integer::Evaluated)| {
+        let is_right = |(sample, ours): (&Vec<i64>, &xonn_program::evaluate::Evaluated)| {
             let x = sample.iter().map(|&q| q as f32).collect();
             let scores = &graph.evaluate(&[x]).expect("the graph is sound")[&graph.output];
             let top = scores.iter().copied().fold(f32::MIN, f32::max);

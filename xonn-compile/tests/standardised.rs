@@ -5,12 +5,11 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::options;
-use xonn_circuits::data;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_compile::graph::LayerGraph;
 use xonn_compile::keras;
-use xonn_compile::lower::{input_encoding, lower};
 use xonn_compile::passes::{self, InputOptions, Options};
+use xonn_program::data;
 
 const ROWS: usize = 2000;
 
@@ -50,9 +49,8 @@ fn measured_values_get_the_class_of_the_float_layers() {
         passes::infer_shapes::run(&mut graph, &mut Vec::new()).expect("it has shapes");
         let compiled = passes::run(&graph, &standardised()).expect("it compiles");
         assert!(compiled.notes.iter().any(|note| note.contains("become public")), "{:?}", compiled.notes);
-        let lowered = lower(&compiled.network).expect("it has a circuit");
-        let encoding = input_encoding(&compiled.network.input);
-        assert_eq!(encoding, *lowered.program.input());
+        let lowered = compiled.network.lower().expect("it has a circuit");
+        let encoding = compiled.network.input();
         let features = &encoding.features;
         assert_eq!(features.len(), encoding.elements());
 
@@ -69,7 +67,7 @@ fn measured_values_get_the_class_of_the_float_layers() {
         let found = compiled.network.evaluate(&codes).expect("in range");
         let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| encoding.bits_of(q)).collect();
         let inputs: Vec<Vec<bool>> = codes.iter().map(bits).collect();
-        let outputs = evaluate(&lowered.program, &lowered.secret, &inputs).expect("the lengths fit");
+        let outputs = evaluate(&lowered.circuit, &lowered.secret, &inputs).expect("the lengths fit");
         let mut classes = [0; 2];
         for ((row, network), output) in rows.iter().zip(&found).zip(&outputs) {
             let class = class_of(&graph, row);
@@ -86,10 +84,10 @@ fn measured_values_get_the_class_of_the_float_layers() {
 fn the_bundled_samples_have_codes() {
     for name in ["bh1", "bh2", "bh3"] {
         let network = passes::run(&graph_of(name), &standardised()).expect("it compiles").network;
-        let encoding = input_encoding(&network.input);
+        let encoding = network.input();
         let file = folder_of(name).join("samples/measured.csv");
         let x = data::load(&file).expect("readable").x;
-        let samples = x.samples_of(&network.input.shape).expect("a row for each sample");
+        let samples = x.samples_of(&[encoding.elements()]).expect("a row for each sample");
         for sample in samples.iter() {
             for (i, value) in sample.values().enumerate() {
                 encoding.quantise(value, i).expect("within 32 deviations");
@@ -108,7 +106,7 @@ fn without_a_normalization_there_is_nothing_to_standardise_by() {
 #[test]
 fn nothing_becomes_public_unasked() {
     let compiled = passes::run(&graph_of("bh2"), &Options::default()).expect("it compiles");
-    assert!(compiled.network.input.features.is_empty());
+    assert!(compiled.network.input().features.is_empty());
     assert!(compiled.notes.iter().any(|note| note.contains("--input-standardised")), "{:?}", compiled.notes);
 }
 
@@ -116,8 +114,8 @@ fn nothing_becomes_public_unasked() {
 fn bits_and_scale_can_be_chosen() {
     let mut options = standardised();
     options.input.bits = Some(12);
-    let input = passes::run(&graph_of("bh2"), &options).expect("it compiles").network.input;
+    let input = passes::run(&graph_of("bh2"), &options).expect("it compiles").network.input().clone();
     assert_eq!((input.bits, input.signed, input.scale), (12, true, 1.0 / 64.0));
     options.input.scale = Some(0.5);
-    assert_eq!(passes::run(&graph_of("bh2"), &options).expect("it compiles").network.input.scale, 0.5);
+    assert_eq!(passes::run(&graph_of("bh2"), &options).expect("it compiles").network.input().scale, 0.5);
 }

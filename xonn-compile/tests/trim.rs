@@ -242,7 +242,7 @@ fn exactly_trimmed_models_give_kerass_labels() {
         let how = How { read: options(), ..How::default() };
         let before = Model::new(Document::read(&fixture(name)).unwrap(), &how).unwrap();
         let npz = Path::new(name).with_extension("npz");
-        let (data, q) = samples(&fixture(npz.to_str().unwrap()), &before.network.input.shape);
+        let (data, q) = samples(&fixture(npz.to_str().unwrap()), before.network.input());
         let channels_before: usize = channels(&before).iter().map(|c| c.1).sum();
         let (after, changes) = exact::run(before, &how, &[]).unwrap();
         let channels_after: usize = channels(&after).iter().map(|c| c.1).sum();
@@ -271,7 +271,7 @@ fn every_kind_of_network_can_be_trimmed() {
         let document = Document::read(&fixture(name)).unwrap();
         let model = Model::new(document.clone(), &how).unwrap();
         let npz = Path::new(name).with_extension("npz");
-        let (_, q) = samples(&fixture(npz.to_str().unwrap()), &model.network.input.shape);
+        let (_, q) = samples(&fixture(npz.to_str().unwrap()), model.network.input());
         let labels = model.classes(&q).unwrap();
         let settings = Settings { floor: Some(0.5), seed: 1, samples: 100 };
         let before = model.ands();
@@ -408,7 +408,7 @@ fn a_floor_of_nothing_leaves_one_channel_a_layer() {
     let document = Document::read(&fixture("conv_valid.h5")).unwrap();
     let how = How { read: options(), ..How::default() };
     let model = Model::new(document.clone(), &how).unwrap();
-    let (_, q) = samples(&fixture("conv_valid.npz"), &model.network.input.shape);
+    let (_, q) = samples(&fixture("conv_valid.npz"), model.network.input());
     let labels = model.classes(&q).unwrap();
     let settings = Settings { floor: Some(0.0), seed: 0, samples: 10 };
     let (trimmed, report) = trim::run(document, &how, Samples { q, labels }, &settings, &mut |_| {}).unwrap();

@@ -33,7 +33,7 @@ fn a_class_called_as_binary_nets_needs_the_map() {
         options.custom.insert("own>BinaryDense".into(), meaning.into());
         let graph = keras::read(&fixture("functions3.keras"), &options).expect("it is read");
         let network = passes::run(&graph, &Options::default()).expect("it has integers").network;
-        let (data, q) = samples(&fixture("functions3.npz"), &network.input.shape);
+        let (data, q) = samples(&fixture("functions3.npz"), network.input());
         let predictions = network.evaluate(&q).expect("in range");
         check::compare(&data, &predictions).expect("the data fits").equal_to_keras
     };
@@ -135,7 +135,7 @@ fn a_zero_between_two_numbers_is_that_of_scaled_pixels() {
         ..InputOptions::default()
     };
     let compiled = passes::run(&graph, &Options { input, ..Options::default() }).expect("it has integers");
-    let encoding = xonn_compile::lower::input_encoding(&compiled.network.input);
+    let encoding = compiled.network.input();
     assert_eq!(encoding.check(), Ok(()));
     let mut shaped = graph.clone();
     passes::infer_shapes::run(&mut shaped, &mut Vec::new()).expect("it fits");
@@ -152,7 +152,7 @@ fn a_zero_between_two_numbers_is_that_of_scaled_pixels() {
             continue;
         }
         let floats: Vec<f32> = q.iter().map(|&q| q as f32 / 127.5 - 1.0).collect();
-        let ours = compiled.network.tensors(&q);
+        let ours = compiled.network.trace(&q);
         let want = &shaped.evaluate(&[floats]).expect("it can be computed")[&shaped.output];
         let ours: Vec<f32> = ours.last().expect("it has a head").iter().map(|&y| y as f32).collect();
         assert_eq!(&ours, want, "{pixel}");
@@ -164,7 +164,7 @@ fn a_zero_between_two_numbers_is_that_of_scaled_pixels() {
 fn an_int8_layer_behind_a_sign_is_read() {
     let graph = keras::read(&fixture("int8.keras"), &options()).expect("it is read");
     let network = passes::run(&graph, &Options::default()).expect("it has integers").network;
-    let (data, q) = samples(&fixture("int8.npz"), &network.input.shape);
+    let (data, q) = samples(&fixture("int8.npz"), network.input());
     let report = check::compare(&data, &network.evaluate(&q).expect("in range")).expect("the data fits");
     assert_eq!(report.equal_to_keras, Some(q.len()), "{:?}", report.disagreements);
 }

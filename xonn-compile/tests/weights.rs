@@ -4,21 +4,20 @@ mod common;
 
 use common::{compile, fixture, options, samples};
 use xonn_compile::check;
-use xonn_compile::integer::IntegerNetwork;
 use xonn_compile::keras::{self, ReadOptions};
-use xonn_compile::lower::lower;
+use xonn_compile::network::Network;
 use xonn_compile::passes::{self, Options};
 
 /// The public program and the secret bits: everything that weights decide.
-fn lowered(network: &IntegerNetwork) -> (Vec<bool>, String) {
-    let lowered = lower(network).expect("it has a circuit");
-    (lowered.secret, format!("{:?}", lowered.program.layers()))
+fn lowered(network: &Network) -> (Vec<bool>, String) {
+    let lowered = network.lower().expect("it has a circuit");
+    (lowered.secret, format!("{:?}", lowered.circuit.layers()))
 }
 
 #[test]
 fn number_formats_and_shards_change_nothing() {
     let reference = compile(&fixture("stored_float32.keras")).expect("it compiles");
-    let (data, q) = samples(&fixture("stored.npz"), &reference.input.shape);
+    let (data, q) = samples(&fixture("stored.npz"), reference.input());
     let report = check::compare(&data, &reference.evaluate(&q).expect("in range")).expect("the data fits");
     assert_eq!(report.equal_to_keras, Some(64));
     for name in [
@@ -69,7 +68,7 @@ fn weights_beside_a_configuration_are_found_by_its_name() {
 fn classes_of_ones_own_are_what_the_custom_map_says() {
     for name in ["own_classes.keras", "own_classes.h5"] {
         let network = compile(&fixture(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let (data, q) = samples(&fixture("own_classes.npz"), &network.input.shape);
+        let (data, q) = samples(&fixture("own_classes.npz"), network.input());
         let report = check::compare(&data, &network.evaluate(&q).expect("in range")).expect("the data fits");
         assert_eq!(report.equal_to_keras, Some(48), "{name}");
 

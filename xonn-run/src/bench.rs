@@ -12,11 +12,10 @@ use std::time::{Duration, Instant};
 use rand::CryptoRng;
 use serde::Serialize;
 use xonn_circuits::builder::Builder;
-use xonn_circuits::data::InputEncoding;
 use xonn_circuits::gadgets::adder::Columns;
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::tiled::{Axis, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Tile};
+use xonn_circuits::tiled::{Axis, IndexMap, Layer, LayerInfo, Port, Tile};
 use xonn_circuits::tiled::{CircuitError, Source, TiledCircuit};
 
 use crate::block::{Backend, Block, Prg, Tccr};
@@ -96,15 +95,7 @@ pub fn binary_layer(fan_in: u32) -> TiledCircuit {
     let info =
         LayerInfo { name: "1_dense".into(), kind: "dense + threshold".into(), shape: vec![NEURONS], fan_in };
     TiledCircuit::new(
-        InputEncoding {
-            shape: vec![fan_in],
-            bits: 1,
-            signed: false,
-            scale: 1.0,
-            zero: 0,
-            features: Vec::new(),
-        },
-        OutputEncoding::Bits,
+        fan_in.into(),
         secret_per_neuron * u64::from(NEURONS),
         vec![template],
         vec![Layer { info, bits: NEURONS.into(), tiles: vec![block] }],
@@ -133,15 +124,7 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<TiledCircuit, CircuitErro
     let info =
         LayerInfo { name: "copies".into(), kind: "netlist".into(), shape: vec![copies, outputs], fan_in: 0 };
     let layer = Layer { info, bits: u64::from(outputs) * u64::from(copies), tiles: vec![block] };
-    let encoding = InputEncoding {
-        shape: vec![copies, inputs],
-        bits: 1,
-        signed: false,
-        scale: 1.0,
-        zero: 0,
-        features: Vec::new(),
-    };
-    TiledCircuit::new(encoding, OutputEncoding::Bits, 0, vec![netlist], vec![layer])
+    TiledCircuit::new(u64::from(copies) * u64::from(inputs), 0, vec![netlist], vec![layer])
 }
 
 /// Garbles and evaluates `program` in memory, a few segments at a time as two hosts would, each role timed by itself.

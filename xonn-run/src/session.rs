@@ -24,8 +24,10 @@ use crate::block::{Block, Prg};
 use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::tiled::package::{Digest, Package};
 use xonn_circuits::tiled::{CircuitError, TiledCircuit};
+use xonn_program::circuit::{self, LowerError};
+use xonn_program::package::{Digest, Package};
+use xonn_program::secret::Secret;
 use zeroize::Zeroizing;
 
 /// A program with the digest that both hosts compare.
@@ -40,14 +42,28 @@ pub struct Circuit {
 }
 
 impl Circuit {
-    /// A package's program.
-    #[must_use]
-    pub fn of_package(package: &Package) -> Self {
-        Self {
-            program: package.program().clone(),
-            digest: package.digest(),
-            package: Some(package.bytes().to_vec()),
-        }
+    /// The circuit of a package's program.
+    ///
+    /// # Errors
+    /// [`LowerError`] if it has none.
+    pub fn of_package(package: &Package) -> Result<Self, LowerError> {
+        Ok(Self::packaged(package, circuit::lower(package.program())?))
+    }
+
+    /// The circuit of a package's program, and the garbler's bits that follow from the model's numbers.
+    ///
+    /// # Errors
+    /// [`LowerError`] if it has none.
+    pub fn with_secret(
+        package: &Package,
+        secret: &Secret,
+    ) -> Result<(Self, Zeroizing<Vec<bool>>), LowerError> {
+        let lowered = circuit::lower_with(package.program(), secret.tensors())?;
+        Ok((Self::packaged(package, lowered.circuit), lowered.secret.into()))
+    }
+
+    fn packaged(package: &Package, program: TiledCircuit) -> Self {
+        Self { program, digest: package.digest(), package: Some(package.bytes().to_vec()) }
     }
 
     /// A plain netlist, the garbler holding `garbler_groups` of its input groups.

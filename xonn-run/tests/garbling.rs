@@ -7,12 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use xonn_circuits::bristol;
 use xonn_circuits::builder::Builder;
-use xonn_circuits::data::InputEncoding;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::{
-    Axis, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Source, Tile, TiledCircuit, evaluate::evaluate,
-    flatten::flatten,
+    Axis, IndexMap, Layer, LayerInfo, Port, Source, Tile, TiledCircuit, evaluate::evaluate, flatten::flatten,
 };
 use xonn_run::bench::binary_layer;
 use xonn_run::block::{Block, Tccr};
@@ -167,16 +165,8 @@ fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> TiledCircui
     };
     let info = LayerInfo { name: "adders".into(), kind: "adders".into(), shape: vec![count], fan_in: 1 };
     let layer = Layer { info, bits: u64::from(outputs * count), tiles: vec![block] };
-    let encoding = InputEncoding {
-        shape: vec![input as u32 * count],
-        bits: 1,
-        signed: false,
-        scale: 1.0,
-        zero: 0,
-        features: Vec::new(),
-    };
     let secret_bits = secret * u64::from(count);
-    TiledCircuit::new(encoding, OutputEncoding::Bits, secret_bits, vec![netlist], vec![layer]).expect("valid")
+    TiledCircuit::new(input * u64::from(count), secret_bits, vec![netlist], vec![layer]).expect("valid")
 }
 
 /// The carry of one adder is inside of the next, and the sum of the one is an operand of the other.

@@ -14,6 +14,8 @@ mod hostile;
 mod listener;
 #[path = "session/mismatch.rs"]
 mod mismatch;
+#[path = "support/programs.rs"]
+mod programs;
 #[path = "session/serving.rs"]
 mod serving;
 #[path = "session/steps.rs"]

@@ -21,6 +21,8 @@ mod manual;
 mod model;
 #[path = "two_processes/netlists.rs"]
 mod netlists;
+#[path = "support/programs.rs"]
+mod programs;
 #[path = "two_processes/tls.rs"]
 mod tls;
 
@@ -180,9 +182,9 @@ fn files_that_are_missing_or_of_another_shape_are_named() {
     let model = Model::new(MASKS);
     let (package, secret, missing) = (model.package(), model.secret(), model.file("missing"));
     let wrong = model.file("wrong.npy");
-    xonn_circuits::data::write_npy(wrong.as_ref(), &[1.0f32; 10], &[2, 5]).expect("written");
+    xonn_program::data::write_npy(wrong.as_ref(), &[1.0f32; 10], &[2, 5]).expect("written");
     let outside = model.file("outside.npy");
-    xonn_circuits::data::write_npy(outside.as_ref(), &[1.0f32, 2.0, 3.0, 16.0], &[4]).expect("written");
+    xonn_program::data::write_npy(outside.as_ref(), &[1.0f32, 2.0, 3.0, 16.0], &[4]).expect("written");
     let missing_npy = format!("{missing}.npy");
     for (arguments, parts) in [
         (vec!["eval", &missing, "--secret", &secret, "--input", &wrong], [&missing[..], "cannot be read"]),
@@ -212,7 +214,7 @@ fn files_that_are_missing_or_of_another_shape_are_named() {
 fn an_input_that_does_not_fit_the_servers_package_ends_the_session_for_both() {
     let model = Model::new(MASKS);
     let wrong = model.file("wrong.npy");
-    xonn_circuits::data::write_npy(wrong.as_ref(), &[1.0f32; 10], &[2, 5]).expect("written");
+    xonn_program::data::write_npy(wrong.as_ref(), &[1.0f32; 10], &[2, 5]).expect("written");
     let server = serve(&model, &["--connections", "1"]);
     let text = run_failing(["infer", "--server", &server.address, "--input", &wrong]);
     assert!(text.contains(&wrong) && text.contains("[2, 5]") && text.contains("[4]"), "{text}");

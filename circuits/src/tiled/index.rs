@@ -1,8 +1,7 @@
 //! Affine index maps: which bit an instance reads or writes, from its place in the grid.
 
 /// An axis that enumerates a template's bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Axis {
     /// Number of steps.
     pub extent: u32,
@@ -13,8 +12,7 @@ pub struct Axis {
 /// `index = base + sum(grid position * outer stride) + sum(inner position * inner stride)`.
 ///
 /// This covers dense layers, convolutions of any stride, dilation and grouping, pooling, transposes and slices.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IndexMap {
     /// Index of the first bit of the first instance.
     pub base: u64,

@@ -24,8 +24,7 @@ pub const MAX_SUM_BITS: u32 = 62;
 ///
 /// and the template gives what the template `shared` gives for `x`, `y` of `bits` bits each with `x + y = T` modulo
 /// `2^bits`, and the ports that are left.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Linear {
     /// Bits of a number, least significant first: 1 to 32.
     pub width: u32,

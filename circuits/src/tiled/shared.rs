@@ -3,7 +3,6 @@
 //! Two hosts come to the shares by one oblivious transfer a sign (`docs/protocol.md`, *First layers*); what of that follows from
 //! the public program is here, because whoever shows costs needs it as much as whoever runs it.
 
-use crate::data::InputEncoding;
 use crate::tiled::{Axis, CircuitError, IndexMap, Port, Source, Tile, TiledCircuit};
 
 /// Most messages of an inference: those of as many oblivious transfers as one extension has.
@@ -139,16 +138,8 @@ fn on_shares(program: &TiledCircuit, servers: ServersShares) -> Result<TiledCirc
         share += bits;
     }
     let bits = inputs + if reads_input { program.input_bits() as u64 } else { 0 };
-    let input = InputEncoding {
-        shape: vec![u32::try_from(bits).unwrap_or(u32::MAX)], // as many are refused
-        bits: 1,
-        signed: false,
-        scale: 1.0,
-        zero: 0,
-        features: Vec::new(),
-    };
     let secret_bits = program.secret_bits() + secrets;
-    TiledCircuit::new(input, program.output().clone(), secret_bits, program.templates().to_vec(), layers)
+    TiledCircuit::new(bits, secret_bits, program.templates().to_vec(), layers)
 }
 
 /// Bits of all shares of a tile's sums at one host.

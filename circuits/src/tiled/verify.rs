@@ -36,18 +36,6 @@ pub enum CircuitError {
     /// There is nothing to compute.
     #[error("the program has no layers")]
     NoLayers,
-    /// The input encoding is not usable.
-    #[error("input encoding: {reason}")]
-    Input {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The output encoding is not usable.
-    #[error("output encoding: {reason}")]
-    OutputEncoding {
-        /// What is wrong with it.
-        reason: String,
-    },
     /// A vector is too long to hold labels for.
     #[error("{what} has {bits} bits, at most {max} are supported")]
     TooLong {
@@ -57,14 +45,6 @@ pub enum CircuitError {
         bits: u64,
         /// The longest supported.
         max: u64,
-    },
-    /// The output encoding does not fit the last layer.
-    #[error("the output encoding needs {expected} bits, the last layer has {found}")]
-    Output {
-        /// Bits that the encoding needs.
-        expected: u64,
-        /// Bits of the last layer.
-        found: u64,
     },
     /// A tile is malformed.
     #[error("layer {layer}, tile {tile}: {reason}")]
@@ -110,18 +90,13 @@ pub enum CircuitError {
 }
 
 pub(super) fn verify(program: &TiledCircuit) -> Result<(), CircuitError> {
-    program.input.check().map_err(|e| CircuitError::Input { reason: e.to_string() })?;
-    verify_beside_input(program)
-}
-
-/// [`verify`] but for the rules of the input's encoding.
-pub(super) fn verify_beside_input(program: &TiledCircuit) -> Result<(), CircuitError> {
-    let last = program.layers.last().ok_or(CircuitError::NoLayers)?;
+    if program.layers.is_empty() {
+        return Err(CircuitError::NoLayers);
+    }
     let within = |what: String, bits: u64, max: u64| {
         if bits <= max { Ok(()) } else { Err(CircuitError::TooLong { what, bits, max }) }
     };
-    program.output.check().map_err(|reason| CircuitError::OutputEncoding { reason })?;
-    within("the input".into(), program.input.bit_count() as u64, MAX_INPUT_BITS)?;
+    within("the input".into(), program.input_bits, MAX_INPUT_BITS)?;
     within("the secret".into(), program.secret_bits, 1 << 32)?;
     let all = program.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.bits));
     within("the program".into(), all, MAX_ALL_BITS)?;
@@ -130,10 +105,7 @@ pub(super) fn verify_beside_input(program: &TiledCircuit) -> Result<(), CircuitE
         within(format!("layer {i}"), layer.bits, MAX_BITS)?;
         verify_layer(program, i, layer)?;
     }
-    match program.output.expected_bits() {
-        Some(expected) if expected != last.bits => Err(CircuitError::Output { expected, found: last.bits }),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Bounds what later steps take in time and memory, before anything goes through instances. Lengths by themselves do not: a
@@ -203,7 +175,7 @@ fn verify_tile(program: &TiledCircuit, index: usize, layer: &Layer, tile: &Tile)
     let mut bits = 0u64;
     for port in &tile.inputs {
         let (what, length) = match port.source {
-            Source::Input => ("the input".to_owned(), program.input.bit_count() as u64),
+            Source::Input => ("the input".to_owned(), program.input_bits),
             Source::Secret => ("the secret".to_owned(), program.secret_bits),
             Source::Layer(l) if (l as usize) < index => {
                 (format!("layer {l}"), program.layers[l as usize].bits)

@@ -1,10 +1,10 @@
 //! Multi-label heads beside Keras's outputs: every label of every sample.
 
 use serde::Serialize;
-use xonn_circuits::data::{Dataset, Tensor};
+use xonn_program::data::{Dataset, Tensor};
 
 use super::{Answer, DataMismatch, Disagreement, Report};
-use crate::integer::evaluate::Evaluated;
+use xonn_program::evaluate::Evaluated;
 
 /// Single labels that are right.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -101,7 +101,7 @@ fn array(tensor: &Tensor, name: &str, [samples, units]: [usize; 2]) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xonn_circuits::data::Values;
+    use xonn_program::data::Values;
 
     #[test]
     fn labels_are_compared_one_by_one() {

@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use xonn_circuits::files::{Readers, Staged};
-use xonn_circuits::text::grouped;
-use xonn_circuits::tiled::package::Package;
-use xonn_circuits::tiled::secret::Secret;
 use xonn_circuits::tiled::traffic::Traffic;
+use xonn_program::files::{Readers, Staged};
+use xonn_program::package::Package;
+use xonn_program::secret::Secret;
+use xonn_program::text::grouped;
 
 use super::model::{ModelOptions, output_file};
 use super::{Outcome, flatten};
 use crate::inspect::text::headline;
-use crate::lower;
 
 #[derive(Args)]
 pub struct Build {
@@ -52,20 +51,19 @@ impl Build {
         }
         let compiled = self.options.compile(&self.model)?;
         self.options.print_notes(&compiled.notes);
-        let lowered =
-            lower::lower(&compiled.network).map_err(|e| format!("{}: {e}", self.model.display()))?;
-        let package = Package::new(&lowered.program)?;
-        let secret = Secret { digest: package.digest(), bits: lowered.secret.into() };
+        let circuit = compiled.network.lower().map_err(|e| format!("{}: {e}", self.model.display()))?.circuit;
+        let package = Package::new(compiled.network.program());
+        let secret = Secret::new(&package, compiled.network.tensors().to_vec())?;
         self.write(&package, &secret, &output, &secret_path)?;
         println!("{}: digest {}", output.display(), package.digest());
-        println!("{}", headline(&Traffic::of(package.program())));
+        println!("{}", headline(&Traffic::of(&circuit)));
         println!(
             "{}: {} secret bits, for the server only",
             secret_path.display(),
             grouped(package.program().secret_bits())
         );
         match &self.bristol {
-            Some(path) => flatten::write(package.program(), path),
+            Some(path) => flatten::write(&circuit, path),
             None => Ok(()),
         }
     }
@@ -81,7 +79,8 @@ impl Build {
         let cannot = |path: &Path, e| format!("{}: cannot be written: {e}", path.display());
         let staged_package =
             Staged::write(output, package.bytes(), Readers::All).map_err(|e| cannot(output, e))?;
-        let staged_secret = secret.stage(secret_path).map_err(|e| cannot(secret_path, e))?;
+        let staged_secret =
+            secret.stage(package.program(), secret_path).map_err(|e| cannot(secret_path, e))?;
         let placed = if self.force { staged_secret.replace() } else { staged_secret.create() };
         placed.map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => is_there(secret_path),

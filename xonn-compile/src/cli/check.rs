@@ -5,16 +5,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rayon::prelude::*;
-use xonn_circuits::data;
-use xonn_circuits::tiled::Prediction;
 use xonn_circuits::tiled::evaluate::evaluate;
+use xonn_program::Prediction;
+use xonn_program::data;
 
 use super::Outcome;
 use super::model::{ModelOptions, output_file, progress, quantised_or_advice};
 use crate::check::{self, Report};
-use crate::integer::OutputSpec;
-use crate::integer::evaluate::Evaluated;
-use crate::lower::{self, Lowered};
+use crate::network::Network;
+use xonn_program::OutputEncoding;
+use xonn_program::circuit::Lowered;
+use xonn_program::evaluate::Evaluated;
 
 #[derive(Args)]
 pub struct Check {
@@ -48,17 +49,17 @@ impl Check {
             self.options.print_notes(&compiled.notes);
         }
         let network = &compiled.network;
-        let lowered = lower::lower(network).map_err(|e| format!("{}: {e}", self.model.display()))?;
+        let lowered = network.lower().map_err(|e| format!("{}: {e}", self.model.display()))?;
         let mut data = data::load(&self.data)?;
         if self.no_keras {
             data.keras = None;
         }
-        let samples = quantised_or_advice(&data.x, lowered.program.input())
+        let samples = quantised_or_advice(&data.x, network.input())
             .map_err(|e| format!("{}: {e}", self.data.display()))?;
 
         // The integer network is the reference; the circuit must give the same on every sample.
         let reference = network.evaluate(&samples)?;
-        let circuit = through_circuit(&lowered, &samples)?;
+        let circuit = through_circuit(network, &lowered, &samples)?;
         if let Some(sample) = (0..samples.len()).find(|&i| circuit[i] != network.prediction(&reference[i])) {
             return Err(format!(
                 "sample {sample}: the circuit gives {}, the integer network {}; this is a bug of the compiler",
@@ -68,11 +69,11 @@ impl Check {
             .into());
         }
         let predictions: Vec<Evaluated> = reference;
-        let mut report = match network.output {
-            OutputSpec::Labels { units } => check::labels::compare(&data, &predictions, units)?,
+        let mut report = match *network.output() {
+            OutputEncoding::Labels { units } => check::labels::compare(&data, &predictions, units as usize)?,
             _ => check::compare(&data, &predictions)?,
         };
-        if let OutputSpec::Scores { unit } = network.output {
+        if let OutputEncoding::Scores { scale: unit, .. } = *network.output() {
             report.largest_score_error = check::score_error(&data, &predictions, unit, &compiled.left_out);
         }
         report.margins = check::margins(network, &samples);
@@ -95,17 +96,21 @@ impl Check {
 }
 
 /// What the circuit gives.
-fn through_circuit(lowered: &Lowered, samples: &[Vec<i64>]) -> Result<Vec<Prediction>, Box<dyn Error>> {
-    let Lowered { program, secret } = lowered;
+fn through_circuit(
+    network: &Network,
+    lowered: &Lowered,
+    samples: &[Vec<i64>],
+) -> Result<Vec<Prediction>, Box<dyn Error>> {
+    let Lowered { circuit, secret } = lowered;
     let bar = progress(samples.len() as u64, "checking");
     let batches: Vec<Vec<Prediction>> = samples
         .par_chunks(256)
         .map(|batch| {
-            let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| program.input().bits_of(q)).collect();
+            let bits = |q: &Vec<i64>| q.iter().flat_map(|&q| network.input().bits_of(q)).collect();
             let inputs: Vec<Vec<bool>> = batch.iter().map(bits).collect();
-            let outputs = evaluate(program, secret, &inputs)?;
+            let outputs = evaluate(circuit, secret, &inputs)?;
             bar.inc(batch.len() as u64);
-            Ok(outputs.iter().map(|bits| program.output().decode(bits)).collect())
+            Ok(outputs.iter().map(|bits| network.output().decode(bits)).collect())
         })
         .collect::<Result<_, xonn_circuits::tiled::evaluate::LengthError>>()?;
     bar.finish_and_clear();

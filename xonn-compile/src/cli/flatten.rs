@@ -5,10 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use xonn_circuits::text::grouped;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::flatten::flatten;
-use xonn_circuits::tiled::package::Package;
+use xonn_program::circuit;
+use xonn_program::package::Package;
+use xonn_program::text::grouped;
+use xonn_program::text::sentence;
 
 use super::Outcome;
 use super::model::progress;
@@ -25,17 +27,20 @@ pub struct Flatten {
 
 impl Flatten {
     pub fn run(self) -> Outcome {
-        write(Package::read(&self.package)?.program(), &self.output)
+        let package = Package::read(&self.package)?;
+        let circuit = circuit::lower(package.program())
+            .map_err(|e| format!("{}: {}", self.package.display(), sentence(&e)))?;
+        write(&circuit, &self.output)
     }
 }
 
-/// Writes `program` as a flat netlist and says what was written.
-pub fn write(program: &TiledCircuit, path: &Path) -> Outcome {
+/// Writes `circuit` as a flat netlist and says what was written.
+pub fn write(circuit: &TiledCircuit, path: &Path) -> Outcome {
     let cannot = |e: std::io::Error| format!("{}: cannot be written: {e}", path.display());
     let file = File::create(path).map_err(cannot)?;
     let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
     let bar = progress(1, "flattening");
-    let flat = flatten(program, &mut out, |written, of| {
+    let flat = flatten(circuit, &mut out, |written, of| {
         bar.set_length(of);
         bar.set_position(written);
     })

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use xonn_circuits::bristol;
-use xonn_circuits::tiled::package::Package;
+use xonn_program::circuit;
+use xonn_program::package::Package;
+use xonn_program::text::sentence;
 
 use super::Outcome;
 use super::model::{ModelOptions, output_file};
 use crate::inspect::network::AND_RATE;
 use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
 use crate::keras::{self, KerasError};
-use crate::lower;
 use crate::passes::PassError;
 
 #[derive(Args)]
@@ -120,7 +121,9 @@ impl Inspect {
         let package = Package::read(&self.file)?;
         let mut report = self.report(FileKind::Package);
         report.digest = Some(package.digest().to_string());
-        report.add_program(package.program());
+        let circuit = circuit::lower(package.program())
+            .map_err(|e| format!("{}: {}", self.file.display(), sentence(&e)))?;
+        report.add_circuit(package.program().input(), &circuit);
         Ok(report)
     }
 
@@ -166,8 +169,8 @@ impl Inspect {
         if !self.options.is_quiet() {
             report.notes = compiled.notes;
         }
-        match lower::lower(&compiled.network) {
-            Ok(lowered) => report.add_program(&lowered.program),
+        match compiled.network.lower() {
+            Ok(lowered) => report.add_circuit(compiled.network.input(), &lowered.circuit),
             Err(error) => report.problems = vec![Problem::of_lowering(&error).of_class_in(&graph)],
         }
         Ok(report)

@@ -4,13 +4,14 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use xonn_circuits::data::{self, InputEncoding, Sample, Tensor};
+use xonn_program::InputEncoding;
+use xonn_program::data::{self, Sample, Tensor};
 
 use crate::graph::LayerGraph;
-use crate::integer::IntegerNetwork;
 use crate::keras::{self, KerasError, ReadOptions};
+use crate::network::Network;
 use crate::passes::{self, Compiled, InputOptions, OutputMode, PassError};
-use crate::{calibrate, lower, notes};
+use crate::{calibrate, notes};
 
 /// What the client learns.
 #[derive(Clone, Copy, ValueEnum)]
@@ -201,7 +202,7 @@ impl ModelOptions {
             options.input = calibrate::input(&x, Some(graph), self.input_bits, &mut notes)
                 .map_err(|reason| format!("{}: {reason}", path.display()))?;
         }
-        let samples = |network: &IntegerNetwork| quantised(&x, &lower::input_encoding(&network.input));
+        let samples = |network: &Network| quantised(&x, network.input());
         let compiled = match self.weight_bits {
             Some(_) => passes::run(graph, &options),
             None => calibrate::weight_bits(graph, &options, samples),

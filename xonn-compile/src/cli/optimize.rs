@@ -10,7 +10,7 @@ use serde::Serialize;
 use xonn_circuits::bristol::{self, Dialect, Parsed};
 use xonn_circuits::optimize::equivalence::Compared;
 use xonn_circuits::optimize::{self, Counts, Optimized, Options, Pass, Step};
-use xonn_circuits::text::grouped;
+use xonn_program::text::grouped;
 
 use super::Outcome;
 use super::model::progress;

@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use xonn_circuits::data::{self, Dataset};
-use xonn_circuits::text::grouped;
+use xonn_program::data::{self, Dataset};
+use xonn_program::text::grouped;
 
 use super::Outcome;
 use super::model::{ModelOptions, output_file, quantised};
-use crate::integer::InputSpec;
 use crate::keras_write::Document;
-use crate::lower;
 use crate::trim::report::per_cent;
 use crate::trim::{self, How, Samples, Settings, plot};
+use xonn_program::InputEncoding;
 
 #[derive(Args)]
 pub struct Trim {
@@ -88,7 +87,7 @@ impl Trim {
         }
         let data = data::load(&self.data)?;
         let samples =
-            samples(&data, &compiled.network.input).map_err(|e| format!("{}: {e}", self.data.display()))?;
+            samples(&data, compiled.network.input()).map_err(|e| format!("{}: {e}", self.data.display()))?;
         let how = How { read: self.options.reading()?, passes: self.options.pass_options()? };
         let settings =
             Settings { floor: self.floor.map(|f| f.0), seed: self.seed, samples: self.samples.max(1) };
@@ -136,8 +135,8 @@ impl Trim {
 }
 
 /// The data as the client would send it, with true labels.
-fn samples(data: &Dataset, input: &InputSpec) -> Result<Samples, Box<dyn Error>> {
-    let q = quantised(&data.x, &lower::input_encoding(input))?;
+fn samples(data: &Dataset, input: &InputEncoding) -> Result<Samples, Box<dyn Error>> {
+    let q = quantised(&data.x, input)?;
     let y = data.y.as_ref().ok_or("there is no array y, expected the true label of each sample")?;
     if y.values().len() != q.len() {
         return Err(format!("array y has {} labels for {} samples", y.values().len(), q.len()).into());

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use petgraph::stable_graph::NodeIndex;
 
 use super::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Pool, shape};
-use crate::integer::Window2d;
+use xonn_program::op::Window2d;
 
 impl LayerGraph {
     /// Every node's tensor for one sample, row-major; `inputs` are the model's, in order. Shapes must have been inferred.

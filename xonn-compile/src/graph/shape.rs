@@ -1,7 +1,7 @@
 //! Shapes of layers, from the shapes of what they read.
 
 use super::{Array, Conv, Layer, LayerOp, Padding, Pool};
-use crate::integer::Window2d;
+use xonn_program::op::Window2d;
 
 /// Most elements of a tensor.
 pub const MAX_ELEMENTS: usize = 1 << 26;

@@ -3,8 +3,9 @@
 use petgraph::stable_graph::NodeIndex;
 use std::collections::{HashMap, HashSet};
 use xonn_circuits::netlist::{Gate, Netlist};
-use xonn_circuits::text::grouped;
 use xonn_circuits::tiled::{Source, TiledCircuit};
+use xonn_program::InputEncoding;
+use xonn_program::text::grouped;
 
 use super::Problem;
 use crate::graph::LayerGraph;
@@ -76,16 +77,16 @@ impl Diagram {
         self.edges.extend(from.into_iter().map(|from| (from, to)));
     }
 
-    /// A program's layers with their shapes and ANDs.
+    /// A circuit's layers with their shapes and ANDs.
     #[must_use]
-    pub fn of_program(program: &TiledCircuit) -> Self {
+    pub fn of_circuit(input: &InputEncoding, circuit: &TiledCircuit) -> Self {
         let mut diagram = Self { caption: "The circuit's layers".into(), ..Self::default() };
-        let shape: Vec<String> = program.input().shape.iter().map(u32::to_string).collect();
-        let detail = format!("{} x {} bits", shape.join("x"), program.input().bits);
+        let shape: Vec<String> = input.shape.iter().map(u32::to_string).collect();
+        let detail = format!("{} x {} bits", shape.join("x"), input.bits);
         let input = diagram.node("input", detail, Role::Input);
-        let mut of_layer = Vec::with_capacity(program.layers().len());
-        for layer in program.layers() {
-            let ands = program.layer_costs(layer).total();
+        let mut of_layer = Vec::with_capacity(circuit.layers().len());
+        for layer in circuit.layers() {
+            let ands = circuit.layer_costs(layer).total();
             let shape: Vec<String> = layer.info.shape.iter().map(u32::to_string).collect();
             let mut detail = vec![shape.join("x")];
             detail.retain(|shape| !shape.is_empty());
@@ -101,7 +102,7 @@ impl Diagram {
             diagram.arrows(reads.collect(), node);
             of_layer.push(node);
         }
-        let output = diagram.node("output", format!("{} bits", program.output_bits()), Role::Output);
+        let output = diagram.node("output", format!("{} bits", circuit.output_bits()), Role::Output);
         if let Some(&last) = of_layer.last() {
             diagram.edges.push((last, output));
         }

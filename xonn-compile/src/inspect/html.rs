@@ -5,8 +5,8 @@
 
 use std::fmt::Write;
 
-use xonn_circuits::text::grouped;
 use xonn_circuits::tiled::traffic::Traffic;
+use xonn_program::text::grouped;
 
 use super::network::Estimate;
 use super::svg::svg;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::graph::LayerGraph;
 use crate::keras::{KerasError, Refusal};
-use crate::lower::LowerError;
+use crate::network::NetworkError;
 use crate::passes::PassError;
 
 /// One reason why a model cannot be compiled.
@@ -64,10 +64,10 @@ impl Problem {
 
     /// The problem that kept integers from becoming gates.
     #[must_use]
-    pub fn of_lowering(error: &LowerError) -> Self {
+    pub fn of_lowering(error: &NetworkError) -> Self {
         match error {
-            LowerError::Unsupported { layer, reason } => Self::of_text(Stage::Lower, layer, reason),
-            other => Self::of_text(Stage::Lower, "", &xonn_circuits::text::sentence(other)),
+            NetworkError::Layer { layer, reason } => Self::of_text(Stage::Lower, layer, reason),
+            other => Self::of_text(Stage::Lower, "", &xonn_program::text::sentence(other)),
         }
     }
 

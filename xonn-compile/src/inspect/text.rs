@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use comfy_table::Table;
-use xonn_circuits::text::grouped;
 use xonn_circuits::tiled::traffic::Traffic;
+use xonn_program::text::grouped;
 
 use super::{Costs, Estimate, NetlistCosts, Problem, Report};
 use crate::{notes, table};

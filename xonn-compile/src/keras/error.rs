@@ -147,7 +147,7 @@ impl KerasError {
             other => {
                 let reason = match other {
                     Self::NotAModel { file, reason } => format!("{file}: {reason}"),
-                    other => xonn_circuits::text::sentence(other),
+                    other => xonn_program::text::sentence(other),
                 };
                 return vec![Refusal { layer: String::new(), class: String::new(), attribute: None, reason }];
             }

@@ -8,7 +8,8 @@
 //! whatever the weights are, and the width of a score is public.
 
 use super::float_fn::FloatFn;
-use crate::integer::{Op, Range};
+use crate::network::Made;
+use xonn_program::Range;
 
 /// Most (class, value) pairs whose order is compared with Keras's.
 const MAX_COMPARED: i64 = 1 << 20;
@@ -16,7 +17,7 @@ const MAX_COMPARED: i64 = 1 << 20;
 /// A folded head.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub op: Op,
+    pub made: Made,
     pub range: Range,
 }
 
@@ -69,8 +70,8 @@ pub(super) fn fold(
     let offset: Vec<i64> =
         lines.iter().map(|(_, b)| (((b - top) / unit).round() as i64).max(never)).collect();
     notes.push(order_note(f, &scale, &offset, range, parity));
-    let op = Op::Affine { scale, offset, bits };
-    Ok(Some(Head { op, range: Range { lo: -span + never, hi: span } }))
+    let made = Made::scale(&scale, &offset, bits);
+    Ok(Some(Head { made, range: Range { lo: -span + never, hi: span } }))
 }
 
 /// Binary digits of a score behind the point of its sum, for sums up to `most` with biases: public.
@@ -107,8 +108,8 @@ pub(super) fn fold_biases(
         .collect();
     let sums = Range { lo: range.lo / step, hi: range.hi / step };
     notes.push(order_note(f, &vec![step; classes], &offset, sums, parity));
-    let op = Op::Affine { scale: vec![1; classes], offset, bits: 2 };
-    Ok(Head { op, range: Range { lo: -span + never, hi: span } })
+    let made = Made::scale(&vec![1; classes], &offset, 2);
+    Ok(Head { made, range: Range { lo: -span + never, hi: span } })
 }
 
 /// A score of one class at one value of its sum.
@@ -267,7 +268,9 @@ mod tests {
         ] {
             let (f, n) = head(&gamma, &beta);
             let head = fold(&f, n, range, None, 24, &mut Vec::new()).unwrap().unwrap();
-            let Op::Affine { scale, offset, .. } = head.op else { panic!("a head is affine") };
+            let lines = head.made.tensor.as_ref().expect("a head is of lines").lines();
+            let (scale, offset): (Vec<i64>, Vec<i64>) =
+                lines.iter().map(|line| (line.scale, line.offset)).unzip();
             for y in 0..33i64.pow(3) {
                 let y: Vec<i64> = (0..3).map(|c| y / 33i64.pow(c) % 33 - 16).collect();
                 let float: Vec<f32> = (0..3).map(|c| f.apply(c, y[c])).collect();

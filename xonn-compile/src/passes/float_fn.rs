@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::graph::{Array, BatchNorm, Function, Quantizer};
-use crate::integer::{Cut, Range};
+use xonn_program::Range;
+use xonn_program::op::Cut;
 
 /// What a real tensor is in terms of an integer one: a line, rounded to float32 once, then float32 steps in Keras's order.
 ///

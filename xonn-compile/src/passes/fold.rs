@@ -23,11 +23,14 @@ mod real;
 use petgraph::stable_graph::NodeIndex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use xonn_program::program::ProgramError;
+use xonn_program::{Kind, LayerId, Op, OutputEncoding, Range, Tensor};
 
 use super::float_fn::FloatFn;
+use super::input::InputSpec;
 use super::{InputOptions, Options, PassError, affine_head};
 use crate::graph::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Padding};
-use crate::integer::{InputSpec, IntegerNetwork, Kind, Node, NodeId, Op, Range};
+use crate::network::{Made, Network};
 use accuracy::{Accuracy, Typical};
 use bounds::{Bounds, Slack};
 use fixed::{Stream, Streams};
@@ -40,7 +43,7 @@ pub(super) fn run(
     graph: &LayerGraph,
     options: &Options,
     notes: &mut Vec<String>,
-) -> Result<IntegerNetwork, PassError> {
+) -> Result<Network, PassError> {
     let used: Vec<NodeIndex> = graph
         .inputs
         .iter()
@@ -123,7 +126,7 @@ fn attempt(
     notes: &mut Vec<String>,
     (used, spec): (&[NodeIndex], &InputSpec),
     streams: Streams,
-) -> Result<(IntegerNetwork, Streams), PassError> {
+) -> Result<(Network, Streams), PassError> {
     let fold = Fold::new(streams, notes, options);
     let (mut fold, mut problems, doubtful) = fold.layers(graph, used, spec)?;
     let layer = &graph.graph[graph.output];
@@ -138,7 +141,12 @@ fn attempt(
     };
     match (output, problems.is_empty()) {
         (Some(output), true) => {
-            Ok((IntegerNetwork { input: spec.clone(), nodes: fold.nodes, output }, fold.streams))
+            let streams = std::mem::take(&mut fold.streams);
+            let network = fold.network(spec, output).map_err(|error| PassError::Layer {
+                layer: layer.name.clone(),
+                reason: format!("the network does not fit a program: {error}"),
+            })?;
+            Ok((network, streams))
         }
         _ => Err(PassError::of_layers(problems)),
     }
@@ -148,7 +156,7 @@ fn attempt(
 #[derive(Clone, Debug)]
 struct Value {
     /// The integer tensor.
-    node: NodeId,
+    node: LayerId,
     /// The real numbers.
     f: FloatFn,
     /// `Some(p)` if all values are known to be `p` modulo 2.
@@ -232,7 +240,11 @@ fn input_spec(
 }
 
 struct Fold<'a> {
-    nodes: Vec<Node>,
+    nodes: Vec<xonn_program::Layer>,
+    /// The secret numbers of these.
+    tensors: Vec<Tensor>,
+    /// The Keras layer of each node.
+    names: Vec<String>,
     /// What each node's integers can be with these weights: secret.
     bounds: Vec<Bounds>,
     /// By how much each node's range may be wider than what is in it: public.
@@ -251,6 +263,8 @@ impl<'a> Fold<'a> {
     fn new(streams: Streams, notes: &'a mut Vec<String>, options: &'a Options) -> Self {
         Self {
             nodes: Vec::new(),
+            tensors: Vec::new(),
+            names: Vec::new(),
             bounds: Vec::new(),
             slacks: Vec::new(),
             values: HashMap::new(),
@@ -264,15 +278,39 @@ impl<'a> Fold<'a> {
 }
 
 impl Fold<'_> {
-    fn push(&mut self, layer: &Layer, op: Op, reads: &[NodeId], shape: Vec<usize>, kind: Kind) -> NodeId {
+    /// Adds a layer of the program.
+    fn push(
+        &mut self,
+        layer: &Layer,
+        made: impl Into<Made>,
+        reads: &[LayerId],
+        shape: Vec<usize>,
+        kind: Kind,
+    ) -> LayerId {
+        let mut made = made.into();
+        if let (Some(Tensor::Cuts(cuts)), Some(&read)) = (&mut made.tensor, reads.first()) {
+            let range = self.nodes[read].kind.range();
+            cuts.iter_mut().for_each(|cut| *cut = cut.within(range));
+        }
+        let reads = reads.to_vec();
         let read: Vec<(&Bounds, usize)> =
             reads.iter().map(|&read| (&self.bounds[read], self.nodes[read].channels())).collect();
-        let bounds = Bounds::of(&op, &read, kind, shape.iter().product());
-        let slack = Slack::of(&op, reads.iter().map(|&read| self.slacks[read]), &shape);
+        let bounds = Bounds::of(&made, &read, kind, shape.iter().product());
+        let slack = Slack::of(&made.op, reads.iter().map(|&read| self.slacks[read]));
         self.bounds.push(bounds);
         self.slacks.push(slack);
-        self.nodes.push(Node { name: layer.name.clone(), op, inputs: reads.to_vec(), shape, kind });
+        let secret = made.tensor.map(|tensor| {
+            self.tensors.push(tensor);
+            self.tensors.len() - 1
+        });
+        self.names.push(layer.name.clone());
+        self.nodes.push(xonn_program::Layer { op: made.op, reads, shape, kind, secret });
         self.nodes.len() - 1
+    }
+
+    /// What has been folded, as a network.
+    fn network(self, spec: &InputSpec, output: OutputEncoding) -> Result<Network, ProgramError> {
+        Network::new(spec.encoding(), self.nodes, output, self.tensors, self.names)
     }
 
     fn kind(&self, value: &Value) -> Kind {
@@ -466,7 +504,7 @@ impl Fold<'_> {
     }
 
     /// The integer tensor of `value`, in its shape.
-    fn shaped(&mut self, layer: &Layer, value: &Value) -> NodeId {
+    fn shaped(&mut self, layer: &Layer, value: &Value) -> LayerId {
         if self.nodes[value.node].shape == value.shape {
             return value.node;
         }

@@ -1,17 +1,87 @@
 //! How the client's numbers enter: `x = scale * (q - zero)`, `q` an integer.
 
 use petgraph::stable_graph::NodeIndex;
-use xonn_circuits::data::Feature;
+use xonn_program::Range;
+use xonn_program::encoding::{Feature, InputEncoding};
 
 use super::PassError;
 use crate::graph::{LayerGraph, LayerOp};
-use crate::integer::InputSpec;
 
 /// Deviations either way that a standardised number may be away from the mean, where nothing else is said.
 const DEVIATIONS: f64 = 32.0;
 
 /// Bits of a standardised number, where nothing else is said: steps of 1 / 16384 of a deviation.
 const STANDARDISED_BITS: u32 = 20;
+
+/// The client's numbers: `x = scale * (q - zero)`, `q` an integer of `bits` bits; `x` is standardised by feature where
+/// `features` is not empty.
+#[derive(Clone, PartialEq, Debug)]
+pub struct InputSpec {
+    /// Shape of one sample, channels last.
+    pub shape: Vec<usize>,
+    /// Bits of each `q`.
+    pub bits: u32,
+    /// Whether `q` is in two's complement.
+    pub signed: bool,
+    /// Value of one unit of `q`.
+    pub scale: f64,
+    /// The `q` that stands for 0; also between two integers, as in `q / 127.5 - 1`.
+    pub zero: f64,
+    /// One for each index of the last axis: what the client standardises by. Empty if it does not.
+    pub features: Vec<Feature>,
+    /// Whether the network computes with standardised numbers, as the `Normalization` that the client does in
+    /// its place would give them; else with the client's own, which `features` only encode.
+    pub standardised: bool,
+}
+
+impl InputSpec {
+    /// Raw numbers as they are: `bits` bits without a sign, one unit being 1.
+    #[must_use]
+    pub fn unsigned(shape: Vec<usize>, bits: u32) -> Self {
+        Self { shape, bits, signed: false, scale: 1.0, zero: 0.0, features: Vec::new(), standardised: false }
+    }
+
+    /// Slope and offset of the network's numbers in terms of `q`: one for all, or one for each index of the
+    /// last axis.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(f64, f64)> {
+        let (scale, offset) = (self.scale, -self.scale * self.zero);
+        if self.standardised || self.features.is_empty() {
+            return vec![(scale, offset)];
+        }
+        self.features.iter().map(|f| (f.deviation * scale, f.mean + f.deviation * offset)).collect()
+    }
+
+    /// How the client's numbers become bits.
+    #[must_use]
+    pub fn encoding(&self) -> InputEncoding {
+        // A zero between two integers is a shift of every feature: x = s (q - z) is -s z + s q.
+        let whole = self.zero.fract() == 0.0;
+        let shift = Feature { mean: -self.scale * self.zero, deviation: 1.0 };
+        let features = match whole {
+            true => self.features.clone(),
+            false => vec![shift; self.shape.last().copied().unwrap_or(1)],
+        };
+        InputEncoding {
+            shape: self.shape.iter().map(|&n| n as u32).collect(),
+            bits: self.bits,
+            signed: self.signed,
+            scale: self.scale,
+            zero: if whole { self.zero as i64 } else { 0 },
+            features,
+        }
+    }
+
+    /// The smallest and the largest `q`.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        if self.signed {
+            Range { lo: -(1 << (self.bits - 1)), hi: (1 << (self.bits - 1)) - 1 }
+        } else {
+            Range { lo: 0, hi: (1 << self.bits) - 1 }
+        }
+    }
+}
 
 /// What the user says about the input; what is left open is 8 bits, unsigned, scale 1, zero 0, or for standardised inputs
 /// 20 bits, signed, and 32 deviations either way.

@@ -15,8 +15,9 @@ use rayon::prelude::*;
 use super::edit::Means;
 use super::model::{Model, Samples};
 use super::space::{Consumer, Space};
-use crate::integer::{Kernel, Kind, NodeId, Op, Pad};
 use tail::Tail;
+use xonn_program::op::Pad;
+use xonn_program::{Kind, LayerId};
 
 /// Parts of an integer sum.
 pub(super) const UNIT: i64 = 16;
@@ -41,9 +42,9 @@ impl Observed {
     /// Computes the tensors of the first `count` samples, or as many as memory allows.
     #[must_use]
     pub fn new(model: &Model, samples: &Samples, count: usize) -> Self {
-        let numbers: usize = model.network.nodes.iter().map(|node| node.elements()).sum();
+        let numbers: usize = model.network.layers().iter().map(|layer| layer.elements()).sum();
         let count = count.min(samples.q.len()).min((MAX_KEPT / numbers.max(1)).max(1));
-        let tensors = samples.q[..count].par_iter().map(|q| model.network.tensors(q)).collect();
+        let tensors = samples.q[..count].par_iter().map(|q| model.network.trace(q)).collect();
         Self { tensors, labels: samples.labels[..count].to_vec() }
     }
 
@@ -55,7 +56,7 @@ impl Observed {
     }
 
     /// Mean and variance of each element of a tensor, as integers.
-    fn moments(&self, node: NodeId) -> (Vec<f64>, Vec<f64>) {
+    fn moments(&self, node: LayerId) -> (Vec<f64>, Vec<f64>) {
         let elements = self.tensors.first().map_or(0, |tensors| tensors[node].len());
         let (mut sum, mut squares) = (vec![0i64; elements], vec![0i64; elements]);
         for tensors in &self.tensors {
@@ -81,8 +82,8 @@ struct Read {
 
 impl Read {
     fn new(model: &Model, observed: &Observed, consumer: &Consumer) -> Option<Self> {
-        let node = &model.network.nodes[consumer_sums(model, consumer)?];
-        let read = *node.inputs.first()?;
+        let layer = &model.network.layers()[consumer_sums(model, consumer)?];
+        let read = *layer.reads.first()?;
         let (mean, variance) = observed.moments(read);
         let length = consumer.axis.len();
         if mean.is_empty() || !mean.len().is_multiple_of(length) {
@@ -93,13 +94,13 @@ impl Read {
         let pooled = |all: &[f64]| -> Vec<f64> {
             (0..length).map(|i| all.iter().skip(i).step_by(length).sum::<f64>() / pixels as f64).collect()
         };
-        let largest = model.network.nodes[read].kind.range().magnitude().max(1) as f64;
+        let largest = model.network.layers()[read].kind.range().magnitude().max(1) as f64;
         Some(Self { mean: pooled(&mean), variance: pooled(&variance), largest })
     }
 }
 
 /// The node in which a consumer multiplies the channels; `None` in a separable convolution, whose channels meet two.
-fn consumer_sums(model: &Model, consumer: &Consumer) -> Option<NodeId> {
+fn consumer_sums(model: &Model, consumer: &Consumer) -> Option<LayerId> {
     model.sums_of(&consumer.name).filter(|_| consumer.is_direct)
 }
 
@@ -157,7 +158,7 @@ struct Trial<'a> {
     observed: &'a Observed,
     consumer: &'a Consumer,
     /// The node of the sums, and the node that it reads.
-    nodes: [NodeId; 2],
+    nodes: [LayerId; 2],
     tail: Tail,
     /// Subtracted from the channel: its mean where something takes it up, in units.
     means: Vec<i64>,
@@ -169,13 +170,10 @@ struct Trial<'a> {
 impl<'a> Trial<'a> {
     fn new(model: &'a Model, observed: &'a Observed, consumer: &'a Consumer) -> Option<Self> {
         let sums = consumer_sums(model, consumer)?;
-        let node = &model.network.nodes[sums];
-        let read = *node.inputs.first()?;
-        if !matches!(node.op, Op::Dense { .. } | Op::Conv2d { groups: 1, .. }) {
-            return None;
-        }
-        let bits = model.network.nodes[read].kind == Kind::Bit;
-        let pads = matches!(node.op, Op::Conv2d { window, pad: Pad::Drop, .. } if window.is_padded());
+        let read = *model.network.layers()[sums].reads.first()?;
+        let (linear, _) = model.network.sums(sums).filter(|(linear, _)| linear.groups == 1)?;
+        let bits = model.network.layers()[read].kind == Kind::Bit;
+        let pads = linear.pad == Pad::Drop && linear.window.is_padded();
         // Sums of bits are all odd or all even.
         let tail = Tail::new(&model.network, sums, if bits && !pads { 2 } else { 1 })?;
         let mean = Read::new(model, observed, consumer)?.mean;
@@ -183,11 +181,10 @@ impl<'a> Trial<'a> {
             Some(_) => mean.iter().map(|m| (m * UNIT as f64).round() as i64).collect(),
             None => vec![0; mean.len()],
         };
-        let per_channel = match &node.op {
-            Op::Conv2d { window, filters, .. } => {
-                window.output[0] * window.output[1] * window.kernel[0] * window.kernel[1] * filters
-            }
-            _ => node.elements() * consumer.axis.outer * consumer.axis.inner,
+        let per_channel = if linear.window.is_dense() {
+            linear.filters * consumer.axis.outer * consumer.axis.inner
+        } else {
+            linear.elements() * linear.window.kernel[0] * linear.window.kernel[1]
         };
         let work = tail.work + per_channel as u64;
         Some(Self { model, observed, consumer, nodes: [sums, read], tail, means, work, samples: 0 })
@@ -212,49 +209,25 @@ impl<'a> Trial<'a> {
     /// Takes a channel out of the sums of one sample.
     fn remove(&self, channel: usize, read: &[i64], sums: &mut [i64]) {
         let length = self.consumer.axis.len();
+        // `new` takes no other operation.
+        let Some((linear, weights)) = self.model.network.sums(self.nodes[0]) else { return };
         // What is read outside of the image; dropped taps count as 0, and their mean is taken up all the same.
-        let outside = match &self.model.network.nodes[self.nodes[0]].op {
-            Op::Conv2d { pad: Pad::Bit(bit), .. } => {
-                if *bit {
-                    UNIT
-                } else {
-                    -UNIT
-                }
-            }
-            _ => 0,
-        };
+        let outside = linear.outside().unwrap_or(0) * UNIT;
         let centred = |pixel: Option<usize>, element: usize| {
             pixel.map_or(outside, |pixel| read[pixel * length + element] * UNIT) - self.means[element]
         };
-        let mut take = |sum: usize, weight: i32, x: i64| sums[sum] -= i64::from(weight) * x;
-        match &self.model.network.nodes[self.nodes[0]].op {
-            Op::Dense { kernel: Kernel { weights, .. }, units } => {
+        let (filters, window) = (linear.filters, &linear.window);
+        let kernel = window.kernel[0] * window.kernel[1] * length;
+        for (at, position) in window.positions().enumerate() {
+            for (tap, pixel) in window.taps(position).enumerate() {
                 for element in self.consumer.axis.elements(channel) {
-                    let x = centred(Some(0), element);
-                    for unit in 0..*units {
-                        take(unit, weights[unit * length + element], x);
+                    let x = centred(pixel, element);
+                    for filter in 0..filters {
+                        let weight = weights[filter * kernel + tap * length + element];
+                        sums[at * filters + filter] -= i64::from(weight) * x;
                     }
                 }
             }
-            Op::Conv2d { kernel: Kernel { weights, .. }, filters, window, .. } => {
-                let kernel = window.kernel[0] * window.kernel[1] * length;
-                for (at, position) in window.positions().enumerate() {
-                    for (tap, pixel) in window.taps(position).enumerate() {
-                        for element in self.consumer.axis.elements(channel) {
-                            let x = centred(pixel, element);
-                            for filter in 0..*filters {
-                                take(
-                                    at * filters + filter,
-                                    weights[filter * kernel + tap * length + element],
-                                    x,
-                                );
-                            }
-                        }
-                    }
-                }
-            }
-            // `new` takes no other operation.
-            _ => {}
         }
     }
 }
@@ -262,10 +235,11 @@ impl<'a> Trial<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::integer::{IntegerNetwork, Node, Range};
     use crate::keras_write::Document;
     use crate::trim::model::How;
     use crate::trim::space;
+    use xonn_program::evaluate;
+    use xonn_program::{Layer, Op, Range};
 
     fn model(name: &str) -> Model {
         let path = format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -273,7 +247,7 @@ mod tests {
     }
 
     fn observed(model: &Model, count: usize) -> Observed {
-        let length: usize = model.network.input.shape.iter().product();
+        let length: usize = model.network.input().elements();
         let q = |s: usize| (0..length).map(|i| ((i * 37 + s * 101 + i * i * s) % 256) as i64).collect();
         let samples = Samples { q: (0..count).map(q).collect(), labels: vec![0; count] };
         Observed::new(model, &samples, count)
@@ -292,9 +266,10 @@ mod tests {
                 let [sums, read] = trial.nodes;
                 // The consumer alone, on numbers from -1 to 1.
                 let kind = Kind::Int(Range { lo: -1, hi: 1 });
-                let input = Node { op: Op::Input, inputs: vec![], kind, ..model.network.nodes[read].clone() };
-                let linear = Node { inputs: vec![0], ..model.network.nodes[sums].clone() };
-                let alone = IntegerNetwork { nodes: vec![input, linear], ..model.network.clone() };
+                let layers = model.network.layers();
+                let input =
+                    Layer { op: Op::Input, reads: vec![], kind, secret: None, ..layers[read].clone() };
+                let alone = [input, Layer { reads: vec![0], ..layers[sums].clone() }];
                 for channel in 0..space.channels {
                     let mut x = observed.tensors[2][read].clone();
                     let mut found: Vec<i64> = observed.tensors[2][sums].iter().map(|y| y * UNIT).collect();
@@ -304,7 +279,8 @@ mod tests {
                             *x = 0;
                         }
                     }
-                    let expected: Vec<i64> = alone.tensors(&x)[1].iter().map(|y| y * UNIT).collect();
+                    let tensors = evaluate::tensors(&alone, model.network.tensors(), &x);
+                    let expected: Vec<i64> = tensors[1].iter().map(|y| y * UNIT).collect();
                     assert_eq!(found, expected, "{name}, {:?} without channel {channel}", space.name);
                 }
             }
@@ -340,7 +316,7 @@ mod tests {
         let observed = observed(&model, 16);
         let space = &space::find(&model).0[0];
         let means = &means(&model, &observed, space)[0];
-        let read = model.network.nodes[model.sums_of(&space.consumers[0].name).unwrap()].inputs[0];
+        let read = model.network.layers()[model.sums_of(&space.consumers[0].name).unwrap()].reads[0];
         for (element, mean) in means.iter().enumerate() {
             let sum: i64 = observed.tensors.iter().map(|tensors| tensors[read][element]).sum();
             assert_eq!(*mean, sum as f64 / 16.0);

@@ -18,8 +18,8 @@ use super::edit::{self, Means};
 use super::model::{How, Model};
 use super::space::{self, Axis, Consumer, Space};
 use super::{TrimError, report::Change};
-use crate::integer::{Op, Planes};
 use proof::Sums;
+use xonn_program::op::Planes;
 
 /// Channels that go together.
 #[derive(Clone, PartialEq, Debug)]
@@ -232,12 +232,9 @@ fn same_cuts(before: &Model, after: &Model, consumer: &Consumer, removed: &[usiz
 
 /// What the integer sums lose: weights times the bits that the removed elements always are.
 fn lost_bits(model: &Model, consumer: &Consumer, removed: &[usize], means: &[f64]) -> Option<Vec<i64>> {
-    let node = &model.network.nodes[model.sums_of(&consumer.name)?];
-    let weights = match &node.op {
-        Op::Dense { kernel, .. } | Op::Conv2d { kernel, .. } => &kernel.weights,
-        _ => return None,
-    };
-    let largest = proof::integer_of_bits(model, *node.inputs.first()?)?;
+    let sums = model.sums_of(&consumer.name)?;
+    let (linear, weights) = model.network.sums(sums)?;
+    let largest = proof::integer_of_bits(model, *model.network.layers()[sums].reads.first()?)?;
     let axis: Axis = consumer.axis;
     let [low, high] = consumer.values.map(f64::from);
     let bit = |element: usize| match means[element] {
@@ -245,7 +242,7 @@ fn lost_bits(model: &Model, consumer: &Consumer, removed: &[usize], means: &[f64
         mean if mean == low => Some(-largest),
         _ => None,
     };
-    let per_output = weights.len() / node.channels().max(1);
+    let per_output = linear.fan_in();
     let lost = weights.chunks(per_output).map(|row| {
         let mut lost = 0;
         for tap in row.chunks(axis.len()) {

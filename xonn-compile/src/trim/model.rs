@@ -8,13 +8,14 @@ use rayon::prelude::*;
 use super::TrimError;
 use crate::graph::{LayerGraph, LayerOp};
 use crate::inspect::Costs;
-use crate::integer::evaluate::InputError;
-use crate::integer::{IntegerNetwork, NodeId, Op};
 use crate::keras::config::ModelConfig;
 use crate::keras::{self, ReadOptions};
 use crate::keras_write::Document;
 use crate::keras_write::document::Places;
-use crate::{lower, passes};
+use crate::network::Network;
+use crate::passes;
+use xonn_program::evaluate::InputError;
+use xonn_program::{LayerId, Op};
 
 /// How the model is understood, the same before and after.
 #[derive(Clone, Default, Debug)]
@@ -37,7 +38,7 @@ pub struct Model {
     /// Its operations.
     pub graph: LayerGraph,
     /// Its integers.
-    pub network: IntegerNetwork,
+    pub network: Network,
     /// What a private prediction costs.
     pub costs: Costs,
     /// The compiler's notes.
@@ -55,7 +56,7 @@ impl Model {
         let config = document.model(&how.read.custom)?;
         let places = document.places(&config)?;
         let compiled = passes::run(&graph, &how.passes)?;
-        let costs = Costs::of(&lower::lower(&compiled.network)?.program);
+        let costs = Costs::of(&compiled.network.lower()?.circuit);
         let mut by_name: HashMap<String, Vec<NodeIndex>> = HashMap::new();
         for node in graph.graph.node_indices() {
             by_name.entry(graph.graph[node].name.clone()).or_default().push(node);
@@ -86,16 +87,16 @@ impl Model {
 
     /// The integer operation in which a linear layer adds up: the last of its name that is no bookkeeping.
     #[must_use]
-    pub fn sums_of(&self, layer: &str) -> Option<NodeId> {
-        let is_sum = |op: &Op| matches!(op, Op::Dense { .. } | Op::Conv2d { .. });
-        self.network.nodes.iter().rposition(|node| node.name == layer && is_sum(&node.op))
+    pub fn sums_of(&self, layer: &str) -> Option<LayerId> {
+        let is_sum = |id: &LayerId| matches!(self.network.layers()[*id].op, Op::Linear(_));
+        (0..self.network.layers().len()).rev().find(|id| self.network.name(*id) == layer && is_sum(id))
     }
 
     /// The only node that reads `id`.
     #[must_use]
-    pub fn only_reader(&self, id: NodeId) -> Option<NodeId> {
-        let nodes = self.network.nodes.iter().enumerate();
-        let mut readers = nodes.filter(|(_, node)| node.inputs.contains(&id));
+    pub fn only_reader(&self, id: LayerId) -> Option<LayerId> {
+        let layers = self.network.layers().iter().enumerate();
+        let mut readers = layers.filter(|(_, layer)| layer.reads.contains(&id));
         let (reader, _) = readers.next()?;
         readers.next().is_none().then_some(reader)
     }

@@ -1,7 +1,7 @@
 //! What trimming did: for a program as JSON, for people as tables.
 
 use serde::Serialize;
-use xonn_circuits::text::grouped;
+use xonn_program::text::grouped;
 
 use super::Settings;
 use super::model::{Model, Samples};

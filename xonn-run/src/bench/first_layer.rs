@@ -1,11 +1,10 @@
 //! First layers over numbers, of any size, with what they add up described: to measure, and to test with.
 
 use xonn_circuits::builder::Builder;
-use xonn_circuits::data::InputEncoding;
 use xonn_circuits::gadgets::adder::{Columns, add_mod};
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::tiled::{Axis, IndexMap, Layer, LayerInfo, Linear, OutputEncoding, Port, Tile};
+use xonn_circuits::tiled::{Axis, IndexMap, Layer, LayerInfo, Linear, Port, Tile};
 use xonn_circuits::tiled::{CircuitError, Source, TiledCircuit};
 
 /// A convolution along one axis with one input channel, and thresholds; with one position it is a dense layer.
@@ -125,17 +124,8 @@ impl FirstLayerShape {
             outputs += u64::from(bits);
         }
         let info = LayerInfo { name: "1_conv".into(), kind: "conv + threshold".into(), shape, fan_in: taps };
-        let input = InputEncoding {
-            shape: vec![positions + taps - 1],
-            bits: self.width,
-            signed: self.signed,
-            scale: 1.0,
-            zero: 0,
-            features: Vec::new(),
-        };
         TiledCircuit::new(
-            input,
-            OutputEncoding::Bits,
+            u64::from(positions + taps - 1) * u64::from(self.width),
             secret,
             templates,
             vec![Layer { info, bits: outputs, tiles: blocks }],

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use xonn_circuits::tiled::evaluate::evaluate;
-use xonn_circuits::tiled::package::Package;
-use xonn_circuits::tiled::secret::Secret;
+use xonn_program::circuit::{self, Lowered};
+use xonn_program::package::Package;
+use xonn_program::secret::Secret;
 
 use super::input::{InputFiles, progress};
 use super::{Outcome, report};
@@ -30,13 +31,14 @@ impl Eval {
     pub fn run(self) -> Outcome {
         let package = Package::read(&self.package)?;
         let program = package.program();
-        let secret = Secret::read(&self.secret, package.digest(), program.secret_bits())?;
+        let secret = Secret::read(&self.secret, &package)?;
+        let Lowered { circuit, secret } = circuit::lower_with(program, secret.tensors())?;
         let samples = self.files.samples(program.input())?;
         let bar = progress(samples.len());
         let mut predictions = Vec::with_capacity(samples.len());
         for batch in samples.chunks(256) {
             let inputs: Vec<_> = batch.iter().map(|s| s.bits.to_vec()).collect();
-            let outputs = evaluate(program, &secret.bits, &inputs)?;
+            let outputs = evaluate(&circuit, &secret, &inputs)?;
             predictions.extend(outputs.iter().map(|bits| program.output().decode(bits)));
             bar.inc(batch.len() as u64);
         }

@@ -5,9 +5,9 @@ use std::fmt::Display;
 
 use serde_json::{Value, json};
 use xonn_circuits::bristol::BristolError;
-use xonn_circuits::data::DataError;
-use xonn_circuits::tiled::package::PackageError;
-use xonn_circuits::tiled::secret::SecretError;
+use xonn_program::data::DataError;
+use xonn_program::package::PackageError;
+use xonn_program::secret::SecretError;
 
 use super::report;
 use crate::net::tls::TlsError;

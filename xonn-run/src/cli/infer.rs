@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use chacha20::ChaCha20Rng;
 use clap::Args;
 use rand::Rng;
-use xonn_circuits::tiled::package::{Digest, Package};
+use xonn_program::circuit;
+use xonn_program::package::{Digest, Package};
 
 use self::asked::Asked;
 use self::summary::Report;
@@ -103,6 +104,7 @@ impl Infer {
         };
         let package = fetched.or(at_hand).expect("it is fetched if it is not at hand");
         let program = package.program();
+        let circuit = circuit::lower(program)?;
         if samples.is_none() && !late {
             samples = Some(self.files.encoded(&files, program.input()));
         }
@@ -124,8 +126,8 @@ impl Infer {
                 self.ahead
             ));
         }
-        let oca = Some(program).filter(|_| first_layer == FirstLayer::Oca).and_then(Oca::of);
-        let plan = Plan::new(greeted.program(program, oca.as_ref())?, Role::Evaluator);
+        let oca = Some(&circuit).filter(|_| first_layer == FirstLayer::Oca).and_then(Oca::of);
+        let plan = Plan::new(greeted.program(&circuit, oca.as_ref())?, Role::Evaluator);
         let session = greeted.start(oca.as_ref(), &mut rng)?;
         let (set_up, scheme) = (begin.elapsed(), session.scheme());
         let most = self.room(session.bytes_ahead(&plan), ahead)?;
@@ -192,7 +194,7 @@ impl Infer {
         let mut waiting = |before, seconds| report::log(waits(before, seconds));
         Ok(match at_hand {
             Some(package) => {
-                let circuit = (package.digest(), package.program().input_bits());
+                let circuit = (package.digest(), package.program().input().bit_count());
                 let greeted = client::greet_in_turn(stream, circuit, offer, &limits, &mut waiting, rng);
                 (greeted.map_err(|e| Failure::of(&e))?, None)
             }

@@ -5,8 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use xonn_circuits::data::{self, InputEncoding, Tensor, write_npy};
-use xonn_circuits::tiled::Prediction;
+use xonn_program::InputEncoding;
+use xonn_program::Prediction;
+use xonn_program::data::{self, Tensor, write_npy};
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Kind};

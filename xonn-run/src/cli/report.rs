@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
-pub use xonn_circuits::text::{grouped, sentence};
+pub use xonn_program::text::{grouped, sentence};
 
 use crate::session::Traffic;
 

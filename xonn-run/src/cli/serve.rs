@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use xonn_circuits::tiled::package::Package;
-use xonn_circuits::tiled::secret::Secret;
+use xonn_program::package::Package;
+use xonn_program::secret::Secret;
 
 use super::failure::{Failure, Kind};
 use super::tls::ServerFlags;
@@ -82,9 +82,9 @@ impl Serve {
         let first_layers = self.first_layers()?;
         let first_layers = &first_layers[..];
         let package = Package::read(&self.package)?;
-        let secret = Secret::read(&self.secret, package.digest(), package.program().secret_bits())?;
+        let secret = Secret::read(&self.secret, &package)?;
         warn_of_readers(&self.secret);
-        let circuit = Circuit::of_package(&package);
+        let (circuit, secret) = Circuit::with_secret(&package, &secret)?;
         let plan = Plan::new(&circuit.program, Role::Garbler);
         let wanted = first_layers.contains(&FirstLayer::Oca);
         let oca = Some(&circuit.program).filter(|_| wanted).and_then(Oca::of);
@@ -110,7 +110,7 @@ impl Serve {
         report::say(self.trust(first_layers))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool };
-        let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret.bits, offer };
+        let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret, offer };
         let mut limits = Limits { clients: self.clients, ..self.timeouts.limits() };
         if let Some(idle) = self.idle.map(Duration::from_secs) {
             (limits.idle, limits.idle_ahead) = (idle, idle);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rand::CryptoRng;
 use xonn_circuits::tiled::TiledCircuit;
-use xonn_circuits::tiled::package::{Digest, Package};
+use xonn_program::package::{Digest, Package};
 
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
@@ -157,7 +157,7 @@ pub fn greet_and_fetch_in_turn<T: Transport>(
     }
 }
 
-/// The package's bytes, of which there are at most [`xonn_circuits::tiled::package::MAX_PACKAGE`]; memory grows with
+/// The package's bytes, of which there are at most [`xonn_program::package::MAX_PACKAGE`]; memory grows with
 /// what really comes.
 fn fetch<T: Transport>(
     channel: &mut Channel<T>,

@@ -2,7 +2,7 @@
 
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
-use xonn_circuits::tiled::package::{Digest, MAX_PACKAGE};
+use xonn_program::package::{Digest, MAX_PACKAGE};
 
 use super::error::SessionError;
 use super::{Clients, Offer};

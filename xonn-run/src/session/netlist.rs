@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::tiled::package::Digest;
+use xonn_program::package::Digest;
 
 use super::Circuit;
 

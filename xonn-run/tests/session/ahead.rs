@@ -3,7 +3,7 @@
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use sha2::{Digest as _, Sha256};
-use xonn_run::bench::FirstLayerShape;
+use xonn_program::op::Planes;
 use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::oca::FirstLayer;
@@ -15,6 +15,7 @@ use xonn_run::session::{Clients, Limits, Offer, SessionError, client};
 use crate::damage::flip_also_heads;
 use crate::fixture::{Answers, Fixture, WIDTH, addition, neurons, numbers};
 use crate::hostile::{frame, scripted_server};
+use crate::programs::Numbers;
 use crate::steps::{ask as ask_for, begin};
 use crate::wire::{self, End};
 
@@ -37,9 +38,9 @@ fn ask(fixture: &Fixture, fetch: bool) -> (Answers, Served) {
 
 #[test]
 fn answers_are_those_of_the_clear() {
-    let dense = FirstLayerShape::dense(30, 8, 12);
-    let conv = FirstLayerShape { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
-    let weights = FirstLayerShape { signed: true, shifts: vec![0, 1, 2], ..conv.clone() };
+    let dense = Numbers::dense(30, 8, 12);
+    let conv = Numbers { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
+    let weights = Numbers { signed: true, weights: Planes::Odd { bits: 3 }, ..conv.clone() };
     for scheme in Scheme::ALL {
         for (fixture, form) in [
             (addition(), FirstLayer::Gc),
@@ -48,7 +49,7 @@ fn answers_are_those_of_the_clear() {
             (numbers(&dense), FirstLayer::Oca),
             (numbers(&conv), FirstLayer::Oca),
             (numbers(&weights), FirstLayer::Oca),
-            (numbers(&FirstLayerShape { also_bits: true, ..conv.clone() }), FirstLayer::Oca),
+            (numbers(&Numbers { also_input: true, ..conv.clone() }), FirstLayer::Oca),
         ] {
             let mut fixture = Fixture { schemes: vec![scheme], first_layers: vec![form], ..fixture };
             // Fewer circuits than inputs, as many, and more.
@@ -80,7 +81,7 @@ fn an_input_takes_one_round_trip_and_the_bytes_of_the_closed_form() {
     let up = head + 32 + WIDTH / 8;
     check(addition(), up, (head + 16 * WIDTH) + (head + 32 * (WIDTH + 1)));
     // 12 sums of 14 bits over 30 numbers: a difference of 14 bits each, and a label a bit of the server's shares.
-    let shape = FirstLayerShape::dense(30, 8, 12);
+    let shape = Numbers::dense(30, 8, 12);
     let fixture = Fixture { first_layers: vec![FirstLayer::Oca], ..numbers(&shape) };
     let up = head + 32 + (30usize * 14).div_ceil(8);
     check(fixture, up, (head + 16 * 12 * 14) + (head + 32 * 12));
@@ -117,7 +118,7 @@ fn a_server_that_grants_more_than_was_asked_is_left() {
 #[test]
 fn no_masked_input_repeats_another() {
     for form in FirstLayer::ALL {
-        let shape = FirstLayerShape::dense(40, 8, 8);
+        let shape = Numbers::dense(40, 8, 8);
         let mut fixture = ahead(3, Fixture { first_layers: vec![form], ..numbers(&shape) });
         fixture.inputs = vec![fixture.inputs[0].clone(); 3];
         fixture.wants = vec![fixture.wants[0].clone(); 3];
@@ -277,7 +278,7 @@ fn a_dropped_session_says_goodbye_and_leaves_no_circuit() {
 
 #[test]
 fn flipped_bits_of_the_last_messages_are_noticed_or_harmless() {
-    let shape = FirstLayerShape::dense(30, 8, 12);
+    let shape = Numbers::dense(30, 8, 12);
     for (form, fixture) in [(FirstLayer::Gc, addition()), (FirstLayer::Oca, numbers(&shape))] {
         let mut fixture = ahead(1, Fixture { first_layers: vec![form], ..fixture });
         fixture.inputs.truncate(1);

@@ -2,7 +2,7 @@
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_run::bench::FirstLayerShape;
+use xonn_program::op::Planes;
 use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::oca::{FirstLayer, Oca};
@@ -11,13 +11,14 @@ use xonn_run::session::{Clients, Limits, Offer, SessionError, client, first_laye
 use crate::damage::flip;
 use crate::fixture::{Answers, Fixture, addition, numbers};
 use crate::hostile::{frame, scripted_server, server_hello};
+use crate::programs::Numbers;
 use crate::wire;
 
-fn shapes() -> Vec<FirstLayerShape> {
-    let dense = FirstLayerShape::dense(30, 8, 12);
-    let conv = FirstLayerShape { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
-    let weights = FirstLayerShape { signed: true, shifts: vec![0, 1, 2], ..conv.clone() };
-    let bits = FirstLayerShape { also_bits: true, ..conv.clone() };
+fn shapes() -> Vec<Numbers> {
+    let dense = Numbers::dense(30, 8, 12);
+    let conv = Numbers { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
+    let weights = Numbers { signed: true, weights: Planes::Odd { bits: 3 }, ..conv.clone() };
+    let bits = Numbers { also_input: true, ..conv.clone() };
     vec![dense, conv, weights, bits]
 }
 
@@ -87,10 +88,9 @@ fn bytes_and_round_trips_are_those_of_the_closed_form() {
 #[test]
 fn of_two_forms_the_one_with_fewer_bytes_is_taken() {
     // Few weights do not pay for another set-up; many do.
-    for (shape, wanted) in [
-        (FirstLayerShape::dense(8, 2, 12), FirstLayer::Gc),
-        (FirstLayerShape::dense(100, 8, 40), FirstLayer::Oca),
-    ] {
+    for (shape, wanted) in
+        [(Numbers::dense(8, 2, 12), FirstLayer::Gc), (Numbers::dense(100, 8, 40), FirstLayer::Oca)]
+    {
         let fixture = numbers(&shape);
         let program = &fixture.circuit.program;
         let oca = Oca::of(program).expect("its sums are described");
@@ -144,7 +144,7 @@ fn hosts_without_a_form_in_common_are_both_told() {
 fn a_server_whose_clients_may_be_hostile_garbles_first_layers() {
     assert_eq!(Limits::default().clients, Clients::Hostile);
     for ahead in [[0, 0], [2, 2]] {
-        let shape = FirstLayerShape::dense(100, 8, 40);
+        let shape = Numbers::dense(100, 8, 40);
         let fixture = |clients| Fixture { clients, ahead, ..numbers(&shape) };
         assert_eq!(ask(&fixture(Clients::SemiHonest), true).form, FirstLayer::Oca);
         assert_eq!(ask(&fixture(Clients::Hostile), true).form, FirstLayer::Gc);
@@ -195,7 +195,7 @@ fn a_server_that_takes_a_form_which_cannot_be_is_refused() {
 
 #[test]
 fn flipped_bits_give_an_error_or_the_right_answer() {
-    let mut fixture = by(FirstLayer::Oca, numbers(&FirstLayerShape::dense(9, 4, 8)));
+    let mut fixture = by(FirstLayer::Oca, numbers(&Numbers::dense(9, 4, 8)));
     fixture.inputs.truncate(1);
     fixture.wants.truncate(1);
     // Kinds 11 to 15, and their heads; whatever else `flip` sees are heads and hellos.

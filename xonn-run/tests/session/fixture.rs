@@ -8,8 +8,7 @@ use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
-use xonn_circuits::tiled::package::Package;
-use xonn_run::bench::{FirstLayerShape, binary_layer};
+use xonn_program::Program;
 use xonn_run::garble::Scheme;
 use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::oca::{FirstLayer, Oca};
@@ -17,6 +16,7 @@ use xonn_run::session::channel::Transport;
 use xonn_run::session::server::{self, Model, Served, Shared};
 use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client};
 
+use crate::programs::{self, Numbers};
 use crate::wire::{self, Fault};
 
 /// Bits of each number that [`adder`] adds.
@@ -72,32 +72,32 @@ pub fn addition() -> Fixture {
 }
 
 /// A packaged layer of 1024 neurons on three inputs.
-pub fn neurons(fan_in: u32) -> Fixture {
-    of_program(&binary_layer(fan_in))
+pub fn neurons(fan_in: usize) -> Fixture {
+    of_program(&programs::neurons(fan_in, 1024))
 }
 
 /// A packaged first layer over numbers on three inputs.
-pub fn numbers(shape: &FirstLayerShape) -> Fixture {
-    of_program(&shape.program().expect("a small layer"))
+pub fn numbers(shape: &Numbers) -> Fixture {
+    of_program(&shape.program())
 }
 
 /// A packaged program on three inputs; the wanted outputs come from plaintext evaluation.
-fn of_program(program: &TiledCircuit) -> Fixture {
-    let package = Package::new(program).expect("the layer can be written");
+fn of_program(program: &Program) -> Fixture {
+    let (package, secret) = programs::random_secret(program, 1);
+    let (circuit, secret) = Circuit::with_secret(&package, &secret).expect("it has a circuit");
     let random = |seed: u64, count: usize| -> Vec<bool> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut bytes = vec![0; count];
         rand::Rng::fill_bytes(&mut rng, &mut bytes);
         bytes.iter().map(|byte| byte & 1 == 1).collect()
     };
-    let secret = random(1, program.secret_bits() as usize);
-    let inputs: Vec<_> = (2..5).map(|seed| random(seed, program.input_bits())).collect();
-    let wants = evaluate(program, &secret, &inputs).expect("lengths fit");
+    let inputs: Vec<_> = (2..5).map(|seed| random(seed, circuit.program.input_bits())).collect();
+    let wants = evaluate(&circuit.program, &secret, &inputs).expect("lengths fit");
     assert!(
         wants.iter().all(|w| w.contains(&true) && w.contains(&false)),
         "one answer everywhere shows little"
     );
-    let circuit = Circuit::of_package(&package);
+    let secret = secret.to_vec();
     let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
     let clients = Clients::SemiHonest;
     Fixture { circuit, secret, inputs, wants, schemes, first_layers, clients, ahead: [0, 0] }
@@ -105,7 +105,7 @@ fn of_program(program: &TiledCircuit) -> Fixture {
 
 /// Limits for peers that stop answering: short, so that a test of them is.
 pub fn short() -> Limits {
-    let limit = Duration::from_millis(300);
+    let limit = Duration::from_millis(700);
     Limits { message: limit, idle: limit, ..Limits::default() }
 }
 
@@ -167,7 +167,7 @@ impl Fixture {
         let (greeted, package) =
             client::greet_and_fetch(transport, None, self.offer(self.ahead[1]), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
-        self.ask_all(greeted, package.program(), rng)
+        self.ask_all(greeted, &Circuit::of_package(&package).expect("it has a circuit").program, rng)
     }
 
     fn ask_all<T: Transport>(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_circuits::tiled::package::Digest;
+use xonn_program::package::Digest;
 use xonn_run::garble::Scheme;
 use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 

@@ -1,12 +1,13 @@
 //! What `xonn_circuits::tiled::traffic` says of a program is what goes over the wire, kind by kind.
 
 use xonn_circuits::tiled::traffic::Traffic;
-use xonn_run::bench::FirstLayerShape;
+use xonn_program::op::Planes;
 use xonn_run::garble::Scheme;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::Limits;
 
 use crate::fixture::{addition, neurons, numbers};
+use crate::programs::Numbers;
 
 /// Bytes of all payloads of these kinds, and how many there are.
 fn payloads(mut stream: &[u8], kinds: &[u8]) -> (u64, u64) {
@@ -23,10 +24,10 @@ fn payloads(mut stream: &[u8], kinds: &[u8]) -> (u64, u64) {
 
 #[test]
 fn bytes_told_beforehand_are_the_bytes_that_are_sent() {
-    let dense = FirstLayerShape::dense(30, 8, 12);
-    let conv = FirstLayerShape { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
-    let weights = FirstLayerShape { signed: true, shifts: vec![0, 1, 2], ..conv.clone() };
-    let long = FirstLayerShape::dense(300, 8, 60); // of several segments
+    let dense = Numbers::dense(30, 8, 12);
+    let conv = Numbers { positions: 20, filters: 3, taps: 5, padded: true, ..dense.clone() };
+    let weights = Numbers { signed: true, weights: Planes::Odd { bits: 3 }, ..conv.clone() };
+    let long = Numbers::dense(300, 8, 60); // of several segments
     let layers = [dense, conv, weights, long].map(|shape| numbers(&shape));
     let mut on_shares = 0;
     for mut fixture in layers.into_iter().chain([neurons(33), addition()]) {
@@ -58,5 +59,5 @@ fn bytes_told_beforehand_are_the_bytes_that_are_sent() {
             on_shares += usize::from(told.corrections > 0);
         }
     }
-    assert_eq!(on_shares, 4 * Scheme::ALL.len());
+    assert_eq!(on_shares, 5 * Scheme::ALL.len(), "all but the netlist add up what the client brings");
 }

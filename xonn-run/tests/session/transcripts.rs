@@ -4,12 +4,12 @@
 //! new ones.
 
 use sha2::{Digest as _, Sha256};
-use xonn_run::bench::FirstLayerShape;
 use xonn_run::garble::Scheme;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::Limits;
 
 use crate::fixture::{Fixture, addition, neurons, numbers};
+use crate::programs::Numbers;
 
 /// What a session is called here, how it goes, and whether the client asks for the package first.
 fn sessions() -> Vec<(&'static str, Fixture, bool)> {
@@ -19,8 +19,8 @@ fn sessions() -> Vec<(&'static str, Fixture, bool)> {
         ahead: [ahead, ahead],
         ..fixture
     };
-    let dense = FirstLayerShape::dense(30, 8, 12);
-    let conv = FirstLayerShape { positions: 20, filters: 3, taps: 5, padded: true, also_bits: true, ..dense };
+    let dense = Numbers::dense(30, 8, 12);
+    let conv = Numbers { positions: 20, filters: 3, taps: 5, padded: true, also_input: true, ..dense };
     let (half, three) = (Scheme::HalfGates, Scheme::ThreeHalves);
     let (garbled, oca) = (FirstLayer::Gc, FirstLayer::Oca);
     vec![
@@ -41,15 +41,15 @@ const RECORDED: &[(&str, &str)] = &[
     ("netlist, half gates", "cc4bb4895fb244b764121b1070b7c0b7811c573f56fdebd30144b46b02263935"),
     ("netlist, three halves", "5a38a345e9ecd56212deb1fb4b6d21edd434d3c664a9c74dfc74a2d0694d0a64"),
     ("netlist, half gates, ahead", "0feef3ec2cf508e9c625fde4af5f6b32aaec7eb9be5a42125238c07fe702a69f"),
-    ("layer, half gates, package", "92c3d636804e7c2aa64775a64a1d90d287b6fec42c9eddaf8b0397555cc72723"),
-    ("layer, three halves, ahead", "abc7fae52feb6ad842dc5c94c63d5987f7c6314d360e1de8fcb9be9e3ed5cf9a"),
-    ("numbers, half gates", "4c1ec6fdac62dfeca96d0ce35e681dd756defba11b10e256f098c06af2e804ed"),
-    ("numbers, half gates, oca", "b6a5ce5e6513d6c633e225ad67669900cce11cbfa5fdf3ec9afb9e0b6f43d39f"),
+    ("layer, half gates, package", "a895ce8c4cd76e5d8ef990e90f329aec6731ca7c61da331d71c2a22ed6b1af9c"),
+    ("layer, three halves, ahead", "c491e7d80f28ec2fb2363c971a665e54b3eb7fe43543fa514f167596abd21b36"),
+    ("numbers, half gates", "55866498bc80a7323250bbc73a3745bb80450be8d238fb6c2b35f7931ad3fac4"),
+    ("numbers, half gates, oca", "bacd320eb1612f50f7cbe36c726e863514626bca0e3be0816b44dfa0da0f3d32"),
     (
         "numbers, three halves, oca, package",
-        "3b0085a05daeaa30f2aabd28bb95dc17214b3c22bf7298a120e049784b30bf53",
+        "09e8f6ce05f9edcd1cc27bb3f12d3ebb8eadab7414ce3ee57e1ae0d50d0f196f",
     ),
-    ("numbers, three halves, oca, ahead", "6c3d6e4355cf7434bc5f1704764a2cdd13331b5959aa64caa8e0e67a64be777c"),
+    ("numbers, three halves, oca, ahead", "7b414f80ad4f9221cfb75b9f4a561a4e46d55cad2fb618f26313afaee5e1207c"),
 ];
 
 #[test]

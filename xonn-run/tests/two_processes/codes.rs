@@ -39,7 +39,7 @@ fn samples_and_files_that_do_not_fit_are_data() {
     model.write_samples("large.npy", &values);
     let (package, secret, missing) = (model.package(), model.secret(), model.file("missing"));
     let wrong = model.file("wrong.npy");
-    xonn_circuits::data::write_npy(wrong.as_ref(), &[1.0f32; 10], &[2, 5]).expect("written");
+    xonn_program::data::write_npy(wrong.as_ref(), &[1.0f32; 10], &[2, 5]).expect("written");
     let server = serve(&model, &["--connections", "2"]);
     let infer = ["infer", "--json", "--server", &server.address, "--input"];
     for more in [

@@ -3,39 +3,41 @@
 use std::path::Path;
 
 use serde_json::Value;
-use xonn_circuits::data::write_npy;
-use xonn_circuits::tiled::package::Package;
-use xonn_circuits::tiled::secret::Secret;
-use xonn_circuits::tiled::{OutputEncoding, TiledCircuit};
-use xonn_run::bench::{FirstLayerShape, binary_layer};
+use xonn_program::Program;
+use xonn_program::data::write_npy;
+use xonn_program::op::Planes;
 
 use crate::command::{Listening, run_ok};
+use crate::programs::{Numbers, neurons, random_secret};
+
+/// Neurons of a layer.
+const NEURONS: usize = 1024;
 
 /// Serves a layer, asks for `samples` predictions by a scheme, checks them; gives the client's report and the server's log.
-fn ask(fan_in: u32, samples: usize, scheme: &str) -> (Value, String) {
-    ask_program(&binary_layer(fan_in), samples, &[], &["--scheme", scheme])
+fn ask(fan_in: usize, samples: usize, scheme: &str) -> (Value, String) {
+    ask_program(&neurons(fan_in, NEURONS), samples, &[], &["--scheme", scheme])
 }
 
 /// The same for any layer over 0s and 1s, with more arguments for the client.
-fn ask_program(program: &TiledCircuit, samples: usize, serving: &[&str], more: &[&str]) -> (Value, String) {
+fn ask_program(program: &Program, samples: usize, serving: &[&str], more: &[&str]) -> (Value, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str| {
         folder.path().join(name).into_os_string().into_string().expect("a temporary path is text")
     };
     let names = ["l.xonn", "l.secret", "x.npy", "clear.npy", "private.npy"];
     let [package, secret, input, clear, private] = names.map(file);
-    let packed = Package::new(program).expect("it can be written");
+    let (packed, numbers_of_it) = random_secret(program, 1);
     std::fs::write(&package, packed.bytes()).expect("written");
-    let numbers: usize = program.input().shape.iter().map(|&n| n as usize).product();
+    numbers_of_it.write(program, Path::new(&secret)).expect("written");
+    let (numbers, shape) = (program.input().elements(), program.input().shape.iter().map(|&n| n as usize));
     let mut state = 1u32;
     let mut bit = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state >> 31 == 1
     };
-    let bits = (0..program.secret_bits()).map(|_| bit()).collect::<Vec<_>>();
-    Secret { digest: packed.digest(), bits: bits.into() }.write(Path::new(&secret)).expect("written");
     let values: Vec<f32> = (0..samples * numbers).map(|_| f32::from(u8::from(bit()))).collect();
-    write_npy(Path::new(&input), &values, &[samples, numbers]).expect("written");
+    write_npy(Path::new(&input), &values, &[samples].into_iter().chain(shape).collect::<Vec<_>>())
+        .expect("written");
 
     run_ok(["eval", &package, "--secret", &secret, "--input", &input, "--output", &clear]);
     let serve = ["serve", &package, "--secret", &secret, "--listen", "127.0.0.1:0", "--connections", "1"];
@@ -67,10 +69,11 @@ fn a_layer_gives_the_answers_of_eval_and_both_hosts_tell_their_figures() {
 /// what `eval` says, and `auto` takes the one with fewer bytes.
 #[test]
 fn first_layers_give_the_answers_of_eval_by_either_protocol() {
-    let dense = FirstLayerShape::dense(200, 8, 30);
-    let conv = FirstLayerShape { shifts: vec![0, 1], taps: 9, positions: 60, padded: true, ..dense.clone() };
+    let dense = Numbers::dense(200, 8, 30);
+    let weights = Planes::Odd { bits: 2 };
+    let conv = Numbers { weights, taps: 9, positions: 60, padded: true, ..dense.clone() };
     for shape in [dense, conv] {
-        let program = shape.program().expect("a small layer");
+        let program = shape.program();
         let bytes = ["gc", "oca", "auto"].map(|form| {
             let (report, log) =
                 ask_program(&program, 4, &["--clients", "semi-honest"], &["--first-layer", form]);
@@ -89,7 +92,7 @@ fn first_layers_give_the_answers_of_eval_by_either_protocol() {
 /// Whoever says nothing of the clients has the model protected from them, and says so if that cannot be.
 #[test]
 fn clients_are_taken_for_hostile_unless_said_otherwise() {
-    let program = FirstLayerShape::dense(200, 8, 30).program().expect("a small layer");
+    let program = Numbers::dense(200, 8, 30).program();
     let (report, _) = ask_program(&program, 1, &[], &[]);
     assert_eq!((&report["first_layer"], &report["clients"]), (&"gc".into(), &"hostile".into()));
     for named in [&[][..], &["--clients", "hostile"]] {
@@ -133,40 +136,16 @@ fn loopback_rate() {
 /// them.
 #[test]
 fn labels_of_a_multi_label_head_are_answered_one_by_one() {
-    let layer = binary_layer(64);
-    let units = layer.output_bits();
-    let program = TiledCircuit::new(
-        layer.input().clone(),
-        OutputEncoding::Labels { units: units as u32 },
-        layer.secret_bits(),
-        layer.templates().to_vec(),
-        layer.layers().to_vec(),
-    )
-    .expect("a valid program");
-    // A package of labels is read as it was written, and other numbers of units are refused.
-    let package = Package::new(&program).expect("it can be written");
-    let again = Package::from_bytes(package.bytes().to_vec(), "again").expect("it can be read");
-    assert_eq!(again.program().output(), program.output());
-    let other = OutputEncoding::Labels { units: units as u32 + 1 };
-    let templates = layer.templates().to_vec();
-    let wrong = TiledCircuit::new(
-        layer.input().clone(),
-        other,
-        layer.secret_bits(),
-        templates,
-        layer.layers().to_vec(),
-    );
-    assert!(wrong.is_err());
-
+    let program = neurons(64, NEURONS);
     let (report, _) = ask_program(&program, 3, &[], &[]);
     let rows = report["predictions"].as_array().expect("a list");
     assert_eq!(rows.len(), 3);
     let mut ones = 0;
     for row in rows {
         let labels = row["prediction"].as_array().expect("an array of labels");
-        assert_eq!(labels.len(), units);
+        assert_eq!(labels.len(), NEURONS);
         assert!(labels.iter().all(|label| *label == 0 || *label == 1));
         ones += labels.iter().filter(|label| **label == 1).count();
     }
-    assert!((1..3 * units).contains(&ones));
+    assert!((1..3 * NEURONS).contains(&ones));
 }

@@ -1,21 +1,18 @@
-//! A small model whose predictions are known from integers: which of four numbers, masked by the secret, is the largest.
+//! A small model whose predictions are known from integers: which of four numbers is the largest, a secret one being added to each.
 
 use std::path::{Path, PathBuf};
 
-use xonn_circuits::builder::Builder;
-use xonn_circuits::data::{InputEncoding, write_npy};
-use xonn_circuits::gadgets::argmax::argmax;
-use xonn_circuits::tiled::package::{Digest, Package};
-use xonn_circuits::tiled::secret::Secret;
-use xonn_circuits::tiled::{
-    Axis, IndexMap, Layer, LayerInfo, OutputEncoding, Port, Source, Tile, TiledCircuit,
-};
+use xonn_program::data::write_npy;
+use xonn_program::package::{Digest, Package};
+use xonn_program::secret::Secret;
+
+use crate::programs;
 
 /// Numbers of a sample.
 pub const NUMBERS: usize = 4;
 
 /// Bits of a number.
-const BITS: usize = 4;
+const BITS: u32 = 4;
 
 /// The files of a model, in a folder of their own.
 pub struct Model {
@@ -32,52 +29,17 @@ impl Model {
 
     /// The same with another step of the input's codes, which is another package.
     pub fn with_scale(masks: [u8; NUMBERS], scale: f64) -> Self {
-        let mut b = Builder::new();
-        let (x, masks_in) = (b.input(NUMBERS * BITS), b.input(NUMBERS * BITS));
-        let masked = b.xor_each(&x, &masks_in);
-        let scores: Vec<_> = masked.chunks(BITS).map(<[_]>::to_vec).collect();
-        let largest = argmax(&mut b, &scores, false);
-        let template = b.finish(&[largest]);
-        let whole = |bits: usize| IndexMap {
-            base: 0,
-            outer: vec![],
-            inner: vec![Axis { extent: bits as u32, stride: 1 }],
-        };
-        let port = |source| Port { source, map: whole(NUMBERS * BITS) };
-        let block = Tile {
-            template: 0,
-            grid: vec![],
-            inputs: vec![port(Source::Input), port(Source::Secret)],
-            output: whole(2),
-            linear: None,
-        };
-        let info = LayerInfo { name: "1_argmax".into(), kind: "argmax".into(), shape: vec![1], fan_in: 0 };
-        let program = TiledCircuit::new(
-            InputEncoding {
-                shape: vec![NUMBERS as u32],
-                bits: BITS as u32,
-                signed: false,
-                scale,
-                zero: 0,
-                features: Vec::new(),
-            },
-            OutputEncoding::Argmax { classes: NUMBERS as u32 },
-            (NUMBERS * BITS) as u64,
-            vec![template],
-            vec![Layer { info, bits: 2, tiles: vec![block] }],
-        )
-        .expect("a valid program");
-        let package = Package::new(&program).expect("it can be written");
-        let bits =
-            masks.iter().flat_map(|mask| (0..BITS).map(move |i| mask >> i & 1 == 1)).collect::<Vec<_>>();
-        let secret = Secret { digest: package.digest(), bits: bits.into() };
+        let program = programs::largest(NUMBERS, BITS, scale);
+        let package = Package::new(&program);
+        let added = programs::added(&masks.map(i64::from));
+        let secret = Secret::new(&package, vec![added]).expect("four lines");
         let model = Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
             digest: package.digest(),
             masks,
         };
         std::fs::write(model.package(), package.bytes()).expect("written");
-        secret.write(model.secret().as_ref()).expect("written");
+        secret.write(&program, model.secret().as_ref()).expect("written");
         model
     }
 
@@ -104,7 +66,7 @@ impl Model {
 
     /// The class of a sample, from integers: the first of the largest.
     pub fn class(&self, sample: &[u8; NUMBERS]) -> u64 {
-        let score = |i: usize| sample[i] ^ self.masks[i];
+        let score = |i: usize| sample[i] + self.masks[i];
         let best = (0..NUMBERS).map(score).max().expect("four numbers");
         (0..NUMBERS).position(|i| score(i) == best).expect("one of them is the largest") as u64
     }

@@ -10,7 +10,10 @@
 //! Each operation takes intervals to intervals [Moore 1966]; a channel's interval depends on its own weights
 //! alone.
 
-use crate::integer::{Kernel, Kind, Op, Pad, Planes, Range, Window2d};
+use xonn_program::op::{Linear, Planes};
+use xonn_program::{Kind, Op, Range, Tensor};
+
+use crate::network::Made;
 
 /// The smallest and the largest integer of each element; element `i` has entry `i % len`: one for all, one a
 /// channel of the node's last axis, or one an element.
@@ -33,36 +36,37 @@ impl Bounds {
         self.0.len()
     }
 
-    /// The bounds of what `op` makes of tensors with these bounds, within the public range of `kind`.
+    /// The bounds of what an operation makes of tensors with these bounds, within the public range of `kind`.
     ///
     /// * `reads`: of each input, its bounds and its number of channels.
     /// * `elements`: of the result.
-    pub fn of(op: &Op, reads: &[(&Self, usize)], kind: Kind, elements: usize) -> Self {
+    pub fn of(made: &Made, reads: &[(&Self, usize)], kind: Kind, elements: usize) -> Self {
         let Some(&(first, channels)) = reads.first() else { return Self::of_kind(kind) };
-        let bounds = match op {
+        let tensor = made.tensor.as_ref();
+        let bounds = match &made.op {
             Op::Input | Op::Threshold { .. } | Op::Product => return Self::of_kind(kind),
-            Op::Dense { kernel, units } => {
-                let fan_in = kernel.weights.len() / units.max(&1);
-                let rows = kernel.weights.chunks(fan_in.max(1));
-                rows.map(|row| {
-                    row.iter().enumerate().map(|(i, &w)| times(w.into(), first.at(i))).fold(ZERO, plus)
-                })
-                .collect()
-            }
-            Op::Conv2d { kernel, filters, groups, window, pad } => {
-                first.by_channel(channels).convolved(kernel, [*filters, *groups], window, *pad)
+            Op::Linear(linear) => {
+                let weights = tensor.map_or(&[][..], Tensor::weights);
+                if linear.window.is_dense() {
+                    first.summed(linear, weights)
+                } else {
+                    first.by_channel(channels).summed(linear, weights)
+                }
             }
             &Op::Recode { step, offset } => first.each(|x| shifted(times(step, x), offset)),
-            Op::MaxPool2d { .. } => first.by_channel(channels).0,
-            Op::SumPool2d { window } => {
+            Op::MaxPool { .. } => first.by_channel(channels).0,
+            Op::SumPool { window } => {
                 let counts =
                     || window.positions().map(|position| window.taps(position).flatten().count() as i64);
                 let (least, most) = (counts().min().unwrap_or(1), counts().max().unwrap_or(1));
                 first.by_channel(channels).each(|x| union(times(least, x), times(most, x)))
             }
-            Op::Affine { scale, offset, .. } => (0..common(first.period(), scale.len(), elements))
-                .map(|i| shifted(times(scale[i % scale.len()], first.at(i)), offset[i % offset.len()]))
-                .collect(),
+            Op::Scale { lines, .. } => {
+                let line = |i: usize| tensor.map_or(&[][..], Tensor::lines)[i % lines];
+                (0..common(first.period(), *lines, elements))
+                    .map(|i| shifted(times(line(i).scale, first.at(i)), line(i).offset))
+                    .collect()
+            }
             &Op::Truncate { bits } => first.each(|x| Range { lo: x.lo >> bits, hi: x.hi >> bits }),
             Op::Add => {
                 let count = reads.iter().fold(1, |count, (read, _)| common(count, read.period(), elements));
@@ -78,7 +82,8 @@ impl Bounds {
                 (0..rows).flat_map(row).collect()
             }
             Op::Permute { source } if first.period() > 1 => source.iter().map(|&i| first.at(i)).collect(),
-            Op::Permute { .. } => first.0.clone(),
+            // Any other keeps its elements where they are.
+            _ => first.0.clone(),
         };
         let public = kind.range();
         Self(bounds.into_iter().map(|x| Range { lo: x.lo.max(public.lo), hi: x.hi.min(public.hi) }).collect())
@@ -99,29 +104,17 @@ impl Bounds {
         Self(all)
     }
 
-    fn convolved(
-        &self,
-        kernel: &Kernel,
-        [filters, groups]: [usize; 2],
-        window: &Window2d,
-        pad: Pad,
-    ) -> Vec<Range> {
-        let depth = window.input[2] / groups;
-        let fan_in = window.kernel[0] * window.kernel[1] * depth;
-        let outside = match pad {
-            _ if !window.is_padded() => None,
-            Pad::Drop => Some(0),
-            Pad::Bit(bit) => Some(if bit { 1 } else { -1 }),
-        };
+    fn summed(&self, linear: &Linear, weights: &[i32]) -> Vec<Range> {
+        let (depth, fan_in, outside) = (linear.channels(), linear.fan_in(), linear.outside());
         let filter = |(filter, row): (usize, &[i32])| {
-            let first = filter / (filters / groups).max(1) * depth;
+            let first = filter / (linear.filters / linear.groups).max(1) * depth;
             let tap = |(i, &w): (usize, &i32)| {
                 let x = self.at(first + i % depth);
                 times(w.into(), outside.map_or(x, |outside| union(x, Range { lo: outside, hi: outside })))
             };
             row.iter().enumerate().map(tap).fold(ZERO, plus)
         };
-        kernel.weights.chunks(fan_in.max(1)).enumerate().map(filter).collect()
+        weights.chunks(fan_in.max(1)).enumerate().map(filter).collect()
     }
 }
 
@@ -141,7 +134,7 @@ impl Slack {
     const MOST_UNUSED: u32 = 8;
 
     /// Of what `op` makes of tensors of these slacks.
-    pub fn of(op: &Op, reads: impl Iterator<Item = Self>, shape: &[usize]) -> Self {
+    pub fn of(op: &Op, reads: impl Iterator<Item = Self>) -> Self {
         let read = reads.fold(Self::default(), |a, b| Self {
             unused: a.unused.max(b.unused),
             depth: a.depth.max(b.depth),
@@ -151,16 +144,16 @@ impl Slack {
             // Evenly spread numbers reach two deviations.
             Op::Input => (0, 2),
             Op::Threshold { .. } | Op::Product => (0, 0),
-            Op::Dense { kernel, .. } | Op::Conv2d { kernel, .. } => {
-                let fan_in = kernel.weights.len() / shape.last().copied().unwrap_or(1).max(1);
-                let unused = match kernel.planes {
+            Op::Linear(linear) => {
+                let fan_in = linear.fan_in();
+                let unused = match linear.weights {
                     Planes::Sign => 0,
                     Planes::Ternary => 2,
                     Planes::Odd { .. } => log2(fan_in),
                 };
                 (read.unused + unused, read.depth + log2(fan_in))
             }
-            Op::SumPool2d { window } => (read.unused, read.depth + log2(window.kernel[0] * window.kernel[1])),
+            Op::SumPool { window } => (read.unused, read.depth + log2(window.kernel[0] * window.kernel[1])),
             _ => (read.unused, read.depth),
         };
         Self { unused: unused.min(Self::MOST_UNUSED), depth: depth.min(64) }
@@ -195,6 +188,7 @@ fn common(a: usize, b: usize, elements: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use xonn_program::op::{Pad, Window2d};
 
     fn range(lo: i64, hi: i64) -> Range {
         Range { lo, hi }
@@ -205,8 +199,7 @@ mod tests {
     #[test]
     fn sums_are_bounded_by_their_own_weights_and_channels() {
         let x = Bounds(vec![range(0, 10), range(-1, 1)]);
-        let kernel = Kernel { planes: Planes::Odd { bits: 3 }, weights: vec![1, 7, -3, 5] };
-        let dense = Op::Dense { kernel, units: 2 };
+        let dense = Made::sums(Linear::dense(2, 2, Planes::Odd { bits: 3 }), vec![1, 7, -3, 5]);
         assert_eq!(Bounds::of(&dense, &[(&x, 2)], WIDE, 2).0, [range(-7, 17), range(-35, 5)]);
         // The public range holds too.
         let narrow = Kind::Int(range(-8, 8));
@@ -223,24 +216,24 @@ mod tests {
             pad_low: [1, 0],
             output: [2, 1],
         };
-        let kernel = Kernel { planes: Planes::Sign, weights: vec![1, 1] };
-        let conv = |pad| Op::Conv2d { kernel: kernel.clone(), filters: 1, groups: 1, window, pad };
+        let linear = Linear { weights: Planes::Sign, filters: 1, groups: 1, window, pad: Pad::Drop };
+        let conv = Made::sums(linear, vec![1, 1]);
         let x = Bounds(vec![range(3, 4)]);
-        assert_eq!(Bounds::of(&conv(Pad::Drop), &[(&x, 1)], WIDE, 2).0, [range(0, 8)]);
-        let sums = Op::SumPool2d { window };
+        assert_eq!(Bounds::of(&conv, &[(&x, 1)], WIDE, 2).0, [range(0, 8)]);
+        let sums = Op::SumPool { window }.into();
         assert_eq!(Bounds::of(&sums, &[(&x, 1)], WIDE, 2).0, [range(3, 8)]);
     }
 
     #[test]
     fn joined_and_moved_elements_keep_their_bounds() {
         let (a, b) = (Bounds(vec![range(0, 1)]), Bounds(vec![range(2, 3), range(4, 5)]));
-        let joined = Bounds::of(&Op::Concatenate, &[(&a, 1), (&b, 2)], WIDE, 6);
+        let joined = Bounds::of(&Op::Concatenate.into(), &[(&a, 1), (&b, 2)], WIDE, 6);
         assert_eq!(joined.0, [range(0, 1), range(2, 3), range(4, 5)]);
-        let moved = Bounds::of(&Op::Permute { source: vec![2, 1, 0] }, &[(&joined, 3)], WIDE, 3);
+        let moved = Bounds::of(&Op::Permute { source: vec![2, 1, 0] }.into(), &[(&joined, 3)], WIDE, 3);
         assert_eq!(moved.0, [range(4, 5), range(2, 3), range(0, 1)]);
-        let sum = Bounds::of(&Op::Add, &[(&a, 3), (&moved, 3)], WIDE, 3);
+        let sum = Bounds::of(&Op::Add.into(), &[(&a, 3), (&moved, 3)], WIDE, 3);
         assert_eq!(sum.at(3), range(4, 6));
-        let falling = Op::Affine { scale: vec![-2], offset: vec![1], bits: 3 };
+        let falling = Made::scale(&[-2], &[1], 3);
         assert_eq!(Bounds::of(&falling, &[(&b, 2)], WIDE, 2).0, [range(-5, -3), range(-9, -7)]);
     }
 }

@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use xonn_program::{Kind, Op, Range};
+
 use super::bounds::Slack;
 use super::{Fold, Value};
 use crate::graph::Layer;
-use crate::integer::{Kind, Op, Range};
+use crate::network::Made;
 use crate::passes::float_fn::FloatFn;
 
 /// Most bits of a number that a linear layer reads.
@@ -199,7 +201,7 @@ impl Fold<'_> {
         // Units are chosen so that the numbers fit, which the bounds of what is pushed here show.
         let largest = (1i64 << (bits + lost)) - 1;
         let range = |bits: u32| Kind::Int(Range { lo: (-largest - 1) >> bits, hi: largest >> bits });
-        let op = Op::Affine { scale, offset, bits: scale_bits };
+        let op = Made::scale(&scale, &offset, scale_bits);
         let mut node = self.push(layer, op, &[value.node], shape.clone(), range(0));
         if lost > 0 {
             node = self.push(layer, Op::Truncate { bits: lost }, &[node], shape, range(lost));
@@ -243,7 +245,7 @@ impl Fold<'_> {
         let shape = self.nodes[value.node].shape.clone();
         let bits = 64 - steepest.leading_zeros() + 1;
         let kind = Kind::Int(Range { lo: -most, hi: most });
-        let node = self.push(layer, Op::Affine { scale, offset, bits }, &[value.node], shape, kind);
+        let node = self.push(layer, Made::scale(&scale, &offset, bits), &[value.node], shape, kind);
         let f = FloatFn::line(rest.into_iter().map(|offset: f64| (unit, offset)).collect());
         Ok(Some(Value { node, f, parity: None, stream: None, ..value.clone() }))
     }

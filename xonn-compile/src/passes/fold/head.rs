@@ -1,10 +1,11 @@
 //! The end of a network: a class, labels or scores.
 
 use petgraph::stable_graph::NodeIndex;
+use xonn_program::{Kind, Layer, LayerId, Op, OutputEncoding, Range};
 
 use super::{Fold, Value, affine_head};
-use crate::graph::{Layer, Quantizer};
-use crate::integer::{Kind, NodeId, Op, OutputSpec, Range};
+use crate::graph::{self, Quantizer};
+use crate::network::Made;
 use crate::passes::{Options, OutputMode};
 
 /// Most bits of a score before its lowest ones are dropped.
@@ -22,9 +23,9 @@ impl Fold<'_> {
     pub(super) fn head(
         &mut self,
         options: &Options,
-        layer: &Layer,
+        layer: &graph::Layer,
         output: NodeIndex,
-    ) -> Result<OutputSpec, String> {
+    ) -> Result<OutputEncoding, String> {
         let mut value =
             self.values.get(&output).cloned().ok_or("the model's output is none of its layers")?;
         if matches!(self.nodes[value.node].op, Op::Input) {
@@ -65,10 +66,14 @@ impl Fold<'_> {
             } else {
                 // tanh(x) > 0 exactly where x > 0; sigmoids are dropped.
                 let cuts = self.cuts(&value, kind.range(), &shape, Quantizer::Heaviside)?;
-                self.push(layer, Op::Threshold { cuts }, &[value.node], shape, Kind::Bit)
+                self.push(layer, Made::threshold(cuts), &[value.node], shape, Kind::Bit)
             };
             self.must_be_last(layer, last);
-            return Ok(if labels { OutputSpec::Labels { units: elements } } else { OutputSpec::Sign });
+            return Ok(if labels {
+                OutputEncoding::Labels { units: elements as u32 }
+            } else {
+                OutputEncoding::Sign
+            });
         }
         // A common rising line keeps the order.
         let biased = value.f.period() > 1 && value.f.common_slope().is_some_and(|slope| slope > 0.0);
@@ -79,8 +84,8 @@ impl Fold<'_> {
             let head = affine_head::fold_biases(&value.f, elements, range, digits, value.parity, self.notes)?;
             let op = Op::Recode { step: 1 << digits, offset: 0 };
             let shifted = self.push(layer, op, &[value.node], shape.clone(), Kind::Int(range));
-            self.push(layer, head.op, &[shifted], shape, Kind::Int(head.range));
-            return Ok(OutputSpec::Argmax { classes: elements });
+            self.push(layer, head.made, &[shifted], shape, Kind::Int(head.range));
+            return Ok(OutputEncoding::Argmax { classes: elements as u32 });
         }
         let same_order = value.f.common_line().is_some_and(|(a, _)| a > 0.0 && value.f.rises());
         if same_order {
@@ -95,24 +100,24 @@ impl Fold<'_> {
                 self.notes,
             )? {
                 Some(head) => {
-                    self.push(layer, head.op, &[value.node], shape, Kind::Int(head.range));
+                    self.push(layer, head.made, &[value.node], shape, Kind::Int(head.range));
                 }
                 None => self.must_be_last(layer, value.node),
             }
         }
-        Ok(OutputSpec::Argmax { classes: elements })
+        Ok(OutputEncoding::Argmax { classes: elements as u32 })
     }
 
     /// The scores themselves: integers if nothing is left to compute, else multiples of `2^-score_bits`, a
     /// unit that does not depend on the weights.
-    fn scores(&mut self, layer: &Layer, value: &Value) -> Result<OutputSpec, String> {
+    fn scores(&mut self, layer: &graph::Layer, value: &Value) -> Result<OutputEncoding, String> {
         let shape = value.shape.clone();
         if let Some((unit, 0.0)) = value.f.public_line()
             && unit > 0.0
         {
             self.notes.push(format!("scores: exact, in units of {unit}"));
             self.must_be_last(layer, value.node);
-            return Ok(OutputSpec::Scores { unit });
+            return Ok(self.scores_in(unit));
         }
         let (bits, fraction) = (self.options.head_bits, self.options.score_bits);
         if !(8..=32).contains(&bits) || !(0..=30).contains(&fraction) {
@@ -159,17 +164,24 @@ impl Fold<'_> {
             "scores: multiples of 2^-{fraction}, each off by at most {error:.1e}{before}; more --score-bits \
              bring them closer"
         ));
-        let op = Op::Affine { scale, offset, bits: scale_bits };
+        let op = Made::scale(&scale, &offset, scale_bits);
         let kind = |bits: u32| Kind::Int(Range { lo: (-2 * span) >> bits, hi: (2 * span) >> bits });
         let node = self.push(layer, op, &[value.node], shape.clone(), kind(0));
         if digits > 0 {
             self.push(layer, Op::Truncate { bits: digits }, &[node], shape, kind(digits));
         }
-        Ok(OutputSpec::Scores { unit })
+        Ok(self.scores_in(unit))
+    }
+
+    /// The last layer's numbers as scores in these units.
+    fn scores_in(&self, scale: f64) -> OutputEncoding {
+        let last = self.nodes.last().map_or(Kind::Bit, |layer| layer.kind);
+        let count = self.nodes.last().map_or(0, Layer::elements) as u32;
+        OutputEncoding::Scores { count, bits: last.range().signed_bits(), scale }
     }
 
     /// The output is the last node; where other branches came later, it is repeated there.
-    fn must_be_last(&mut self, layer: &Layer, node: NodeId) {
+    fn must_be_last(&mut self, layer: &graph::Layer, node: LayerId) {
         if node + 1 != self.nodes.len() {
             let (shape, kind) = (self.nodes[node].shape.clone(), self.nodes[node].kind);
             let source = (0..shape.iter().product()).collect();

@@ -1,10 +1,12 @@
 //! Sums and joins of several tensors.
 
+use xonn_program::{Kind, LayerId, Op, Range};
+
 use super::accuracy::Accuracy;
 use super::fixed::{Offsets, Units, common_unit};
 use super::{Fold, Value};
 use crate::graph::Layer;
-use crate::integer::{Kind, NodeId, Op, Range};
+use crate::network::Made;
 use crate::passes::float_fn::FloatFn;
 
 /// Largest public factor between the units of two tensors that are added exactly.
@@ -83,11 +85,8 @@ impl Fold<'_> {
                 }
                 _ => {
                     let steepest = scale.iter().map(|step| step.unsigned_abs()).max()?;
-                    let op = Op::Affine {
-                        offset: vec![0; scale.len()],
-                        bits: 64 - steepest.leading_zeros() + 1,
-                        scale,
-                    };
+                    let bits = 64 - steepest.leading_zeros() + 1;
+                    let op = Made::scale(&scale, &vec![0; scale.len()], bits);
                     self.push(layer, op, &[read.node], shape, kind)
                 }
             };
@@ -158,7 +157,7 @@ impl Fold<'_> {
                 }
             }
         }
-        let nodes: Vec<NodeId> = reads.iter().map(|read| self.shaped(layer, read)).collect();
+        let nodes: Vec<LayerId> = reads.iter().map(|read| self.shaped(layer, read)).collect();
         let kinds: Vec<Kind> = reads.iter().map(|read| self.kind(read)).collect();
         let kind = if kinds.iter().all(|&kind| kind == Kind::Bit) {
             Kind::Bit

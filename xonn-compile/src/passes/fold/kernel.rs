@@ -1,11 +1,13 @@
 //! Kernels as integers: signs, signs and zeros, or fixed point.
 
-use crate::integer::{Kernel, Planes};
+use xonn_program::op::Planes;
 
 /// A kernel `w = scale * W`.
 pub(super) struct Weights {
+    /// Which integers `W` may be.
+    pub planes: Planes,
     /// `W`, `[output][input]`.
-    pub kernel: Kernel,
+    pub weights: Vec<i32>,
     /// One for all outputs, or one each.
     pub scales: Vec<f64>,
 }
@@ -13,12 +15,12 @@ pub(super) struct Weights {
 impl Weights {
     /// Whether `scale * W` is the kernel itself, not near it.
     pub fn are_exact(&self) -> bool {
-        matches!(self.kernel.planes, Planes::Sign | Planes::Ternary)
+        matches!(self.planes, Planes::Sign | Planes::Ternary)
     }
 
     /// `sum(W)` of each output.
     pub fn sums(&self, fan_in: usize) -> Vec<i64> {
-        self.kernel.weights.chunks(fan_in).map(|w| w.iter().map(|&w| i64::from(w)).sum()).collect()
+        self.weights.chunks(fan_in).map(|w| w.iter().map(|&w| i64::from(w)).sum()).collect()
     }
 }
 
@@ -56,7 +58,7 @@ pub(super) fn integer_weights(
             scales.truncate(1);
         }
         let signs = weights(&|w, _| if w >= 0.0 { 1 } else { -1 });
-        return Ok(Weights { kernel: Kernel { planes: Planes::Sign, weights: signs }, scales });
+        return Ok(Weights { planes: Planes::Sign, weights: signs, scales });
     }
     // Signs and zeros with a magnitude for each output: only a quantiser that fits both to the weights makes
     // these.
@@ -67,17 +69,16 @@ pub(super) fn integer_weights(
         && (0..kernel.len()).all(|at| [0.0, scales[at % outputs]].contains(&f64::from(kernel[at].abs())))
     {
         let digits = weights(&|w, _| if w == 0.0 { 0 } else { 2 * w.signum() as i32 });
-        let kernel = Kernel { planes: Planes::Ternary, weights: digits };
-        return Ok(Weights { kernel, scales: scales.iter().map(|scale| scale / 2.0).collect() });
+        let scales = scales.iter().map(|scale| scale / 2.0).collect();
+        return Ok(Weights { planes: Planes::Ternary, weights: digits, scales });
     }
     let largest = kernel.iter().fold(0.0f32, |m, w| m.max(w.abs()));
     if !secret_scale && kernel.iter().all(|w| *w == 0.0 || w.abs() == largest) {
         // W is -2, 0 or 2.
         let digits = weights(&|w, _| if w == 0.0 { 0 } else { 2 * w.signum() as i32 });
-        let kernel = Kernel { planes: Planes::Ternary, weights: digits };
         // Zeros alone are as many of anything.
         let largest = if largest > 0.0 { f64::from(largest) } else { 1.0 };
-        return Ok(Weights { kernel, scales: vec![largest / 2.0] });
+        return Ok(Weights { planes: Planes::Ternary, weights: digits, scales: vec![largest / 2.0] });
     }
     let planes = Planes::Odd { bits: bits? };
     let step = |largest: f64| largest / planes.largest() as f64;
@@ -100,7 +101,7 @@ pub(super) fn integer_weights(
         planes.count(),
         unit * fan_in as f64
     ));
-    Ok(Weights { kernel: Kernel { planes, weights: digits }, scales })
+    Ok(Weights { planes, weights: digits, scales })
 }
 
 #[cfg(test)]
@@ -114,16 +115,16 @@ mod tests {
     #[test]
     fn each_kernel_takes_its_cheapest_form() {
         let signs = of(&[1.0, -2.0, -1.0, 2.0], 2, false);
-        assert_eq!((signs.kernel.planes, signs.scales.as_slice()), (Planes::Sign, &[1.0, 2.0][..]));
-        assert_eq!(signs.kernel.weights, [1, -1, -1, 1]);
+        assert_eq!((signs.planes, signs.scales.as_slice()), (Planes::Sign, &[1.0, 2.0][..]));
+        assert_eq!(signs.weights, [1, -1, -1, 1]);
         assert_eq!(of(&[0.5, 0.5], 2, false).scales, [0.5]);
         assert_eq!(of(&[0.5, 0.5], 2, true).scales, [0.5, 0.5]);
         let ternary = of(&[0.5, 0.0, -0.5, 0.5], 2, false);
-        assert_eq!((ternary.kernel.planes, ternary.scales.as_slice()), (Planes::Ternary, &[0.25][..]));
-        assert_eq!(ternary.kernel.weights, [2, -2, 0, 2]);
+        assert_eq!((ternary.planes, ternary.scales.as_slice()), (Planes::Ternary, &[0.25][..]));
+        assert_eq!(ternary.weights, [2, -2, 0, 2]);
         let fitted = of(&[0.5, 0.0, -0.5, -2.0], 2, true);
-        assert_eq!((fitted.kernel.planes, fitted.scales.as_slice()), (Planes::Ternary, &[0.25, 1.0][..]));
-        assert_eq!(fitted.kernel.weights, [2, -2, 0, -2]);
+        assert_eq!((fitted.planes, fitted.scales.as_slice()), (Planes::Ternary, &[0.25, 1.0][..]));
+        assert_eq!(fitted.weights, [2, -2, 0, -2]);
         assert!(integer_weights(&[0.5, 0.3], 1, false, false, Err("no".into()), |_| ()).is_err());
     }
 
@@ -135,8 +136,8 @@ mod tests {
         let unit = real.scales[0];
         for o in 0..4 {
             for i in 0..50 {
-                let w = real.kernel.weights[o * 50 + i];
-                assert!(real.kernel.planes.holds(w));
+                let w = real.weights[o * 50 + i];
+                assert!(real.planes.holds(w));
                 assert!((f64::from(w) * unit - f64::from(kernel[i * 4 + o])).abs() <= unit * (1.0 + 1e-9));
             }
         }
@@ -145,12 +146,12 @@ mod tests {
             (0..8).map(|i| if i % 2 == 0 { 1.0 } else { 1e-3 } * (i as f32 - 3.4)).collect();
         let own = integer_weights(&kernel, 2, false, true, Ok(6), |_| ()).expect("it can be written");
         for (at, w) in kernel.iter().enumerate() {
-            let near = f64::from(own.kernel.weights[at % 2 * 4 + at / 2]) * own.scales[at % 2];
+            let near = f64::from(own.weights[at % 2 * 4 + at / 2]) * own.scales[at % 2];
             assert!((near - f64::from(*w)).abs() <= own.scales[at % 2] * (1.0 + 1e-9));
         }
         assert!(own.scales[1] < own.scales[0] / 500.0);
         assert!(integer_weights(&[0.0, 1.0], 2, false, true, Ok(6), |_| ()).is_ok_and(|w| w.scales[0] > 0.0));
         assert_eq!(of(&[0.0, 0.0, 0.0], 1, true).scales, [0.0]);
-        assert_eq!(of(&[0.0, 0.0, 0.0], 1, false).kernel.weights, [0, 0, 0]);
+        assert_eq!(of(&[0.0, 0.0, 0.0], 1, false).weights, [0, 0, 0]);
     }
 }

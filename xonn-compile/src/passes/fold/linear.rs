@@ -7,13 +7,16 @@
 
 use std::sync::Arc;
 
+use xonn_program::op::{self, Pad, Planes, Window2d};
+use xonn_program::{Kind, LayerId, Op, Range};
+
 use super::accuracy::{Accuracy, Typical};
 use super::bounds::Slack;
 use super::fixed::{MOST_BITS, Offsets, Units};
 use super::kernel::{Weights, integer_weights};
 use super::{Fold, Value};
 use crate::graph::{Array, Conv, Layer, LayerOp, Padding, shape};
-use crate::integer::{Kind, NodeId, Op, Pad, Planes, Range, Window2d};
+use crate::network::Made;
 use crate::passes::float_fn::FloatFn;
 
 /// Largest sum that float32 holds exactly, so that Keras's own sums are exact too.
@@ -50,7 +53,7 @@ struct Sums {
 
 /// What a linear layer reads.
 struct Input {
-    node: NodeId,
+    node: LayerId,
     kind: Kind,
     /// `x = a t + b`.
     line: (f64, f64),
@@ -115,7 +118,7 @@ impl Fold<'_> {
         // Of x itself, whose line is common.
         let accuracy = linear.accuracy(accuracy, &weights, |_, x| x.size_from(0.0));
         let parity = (input.parity == Some(1) && !(padded && pad == Pad::Drop))
-            .then_some(linear.fan_in as i64 * weights.kernel.planes.largest() % 2);
+            .then_some(linear.fan_in as i64 * weights.planes.largest() % 2);
         self.push_linear(layer, &input, linear, weights, pad, Sums { f, parity, accuracy })
     }
 
@@ -190,13 +193,15 @@ impl Fold<'_> {
             let of = |i: usize| f64::from(bias.data[i % bias.data.len()]);
             accuracy = accuracy.map(bias.data.len(), linear.outputs, |i, x| x.line((1.0, of(i))));
         }
-        let kind = sum_kind(layer, input, linear.fan_in, weights.kernel.planes)?;
-        let (kernel, units) = (weights.kernel, linear.outputs);
+        let Weights { planes, weights, .. } = weights;
+        let kind = sum_kind(layer, input, linear.fan_in, planes)?;
+        let filters = linear.outputs;
         let op = match linear.image {
-            Some((window, _, groups)) => Op::Conv2d { kernel, filters: units, groups, window, pad },
-            None => Op::Dense { kernel, units },
+            Some((window, _, groups)) => op::Linear { weights: planes, filters, groups, window, pad },
+            None => op::Linear::dense(linear.fan_in, filters, planes),
         };
-        let node = self.push(layer, op, &[input.node], layer.shape.clone(), kind);
+        let made = Made::sums(op, weights);
+        let node = self.push(layer, made, &[input.node], layer.shape.clone(), kind);
         Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
     }
 
@@ -207,7 +212,7 @@ impl Fold<'_> {
     /// cutting the numbers to n bits moves it by `2^(d - n - 1)` of its deviation, `d` bits being what bounds
     /// are wider than data, and b bits of a weight by
     /// `2^(1 - b)`, the largest weight being some four deviations of all.
-    fn weight_bits_beside(&self, layer: &Layer, read: NodeId, fan_in: usize) -> Result<u32, String> {
+    fn weight_bits_beside(&self, layer: &Layer, read: LayerId, fan_in: usize) -> Result<u32, String> {
         let bits = self.weight_bits(layer)?;
         let Range { lo, hi } = self.nodes[read].kind.range();
         let width = (64 - (hi - lo).leading_zeros()).min(MOST_BITS);
@@ -224,7 +229,7 @@ impl Fold<'_> {
         linear: &Linear<'_>,
         kernel: &[f32],
         secret_scale: bool,
-        read: NodeId,
+        read: LayerId,
     ) -> Result<Weights, String> {
         let own_units = self.own_units;
         let bits = self.weight_bits_beside(layer, read, linear.fan_in);

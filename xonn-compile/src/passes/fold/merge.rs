@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use xonn_program::op::Window2d;
+use xonn_program::{Kind, LayerId, Op, Range};
+
 use super::accuracy::{Accuracy, Typical};
 use super::fixed::{Offsets, Units};
 use super::{Fold, Value};
 use crate::graph::{Array, Function, Layer};
-use crate::integer::{Kind, NodeId, Op, Range, Window2d};
 use crate::passes::float_fn::FloatFn;
 
 impl Fold<'_> {
@@ -76,7 +78,7 @@ impl Fold<'_> {
         };
         let shape = layer.shape.clone();
         let nodes = [self.shaped(layer, x), self.shaped(layer, y)];
-        let bits = |node: NodeId, f: FloatFn| {
+        let bits = |node: LayerId, f: FloatFn| {
             let line = f.common_line().unwrap_or((1.0, 0.0));
             let accuracy = Accuracy::all(Typical::SIGN.line(line));
             Value { node, f, parity: Some(1), shape: shape.clone(), stream: None, accuracy }
@@ -119,7 +121,7 @@ impl Fold<'_> {
                 scaled.collect::<Result<_, String>>()?
             };
         let (elements, count) = (layer.shape.iter().product::<usize>(), reads.len());
-        let nodes: Vec<NodeId> = reads.iter().map(|read| self.flat(layer, read, elements)).collect();
+        let nodes: Vec<LayerId> = reads.iter().map(|read| self.flat(layer, read, elements)).collect();
         let ranges = reads.iter().map(|read| self.kind(read));
         let union = |a: Kind, b: Kind| match (a, b) {
             (Kind::Bit, Kind::Bit) => Kind::Bit,
@@ -140,7 +142,7 @@ impl Fold<'_> {
             pad_low: [0, 0],
             output: [1, 1],
         };
-        let node = self.push(layer, Op::MaxPool2d { window }, &[stacked], vec![1, 1, elements], kind);
+        let node = self.push(layer, Op::MaxPool { window }, &[stacked], vec![1, 1, elements], kind);
         let parity = reads[0].parity.filter(|_| reads.iter().all(|read| read.parity == reads[0].parity));
         // Of each element the least exact one counts.
         let accuracy = reads[1..].iter().fold(reads[0].accuracy.clone(), |worst, read| {
@@ -159,7 +161,7 @@ impl Fold<'_> {
     }
 
     /// The integer tensor of `value` as one row.
-    fn flat(&mut self, layer: &Layer, value: &Value, elements: usize) -> NodeId {
+    fn flat(&mut self, layer: &Layer, value: &Value, elements: usize) -> LayerId {
         if self.nodes[value.node].shape == [elements] {
             return value.node;
         }

@@ -1,10 +1,11 @@
 //! Poolings of integers and bits.
 
+use xonn_program::{Kind, Op, Range};
+
 use super::accuracy::Typical;
 use super::fixed::{Offsets, Units};
 use super::{Fold, Value};
 use crate::graph::{Layer, Pool, shape};
-use crate::integer::{Kind, Op, Range};
 use crate::passes::float_fn::FloatFn;
 
 impl Fold<'_> {
@@ -25,7 +26,7 @@ impl Fold<'_> {
         let window = shape::pool_window(&value.shape, pool)?;
         let kind = self.kind(value);
         let read = self.shaped(layer, value);
-        let node = self.push(layer, Op::MaxPool2d { window }, &[read], layer.shape.clone(), kind);
+        let node = self.push(layer, Op::MaxPool { window }, &[read], layer.shape.clone(), kind);
         Ok(Value { node, shape: layer.shape.clone(), ..value.clone() })
     }
 
@@ -58,7 +59,7 @@ impl Fold<'_> {
         let Range { lo, hi } = self.kind(value).range();
         let kind = Kind::Int(Range { lo: lo.min(0) * most as i64, hi: hi.max(0) * most as i64 });
         let read = self.shaped(layer, value);
-        let node = self.push(layer, Op::SumPool2d { window }, &[read], layer.shape.clone(), kind);
+        let node = self.push(layer, Op::SumPool { window }, &[read], layer.shape.clone(), kind);
         let uniform = counts.iter().all(|&count| count == most);
         let f = if uniform {
             value.f.clone().mean_of(most)

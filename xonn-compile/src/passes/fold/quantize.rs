@@ -1,10 +1,13 @@
 //! Quantisers: integers become bits by one cut a channel, or by two where a function in front of them falls
 //! and rises again.
 
+use xonn_program::op::Cut;
+use xonn_program::{Kind, LayerId, Op, Range};
+
 use super::accuracy::{Accuracy, Typical};
 use super::{Fold, Value, overflow};
 use crate::graph::{Layer, Quantizer};
-use crate::integer::{Cut, Kind, NodeId, Op, Range};
+use crate::network::Made;
 use crate::passes::float_fn::FloatFn;
 
 impl Fold<'_> {
@@ -36,9 +39,9 @@ impl Fold<'_> {
                 one at most"
             )
         })?;
-        let threshold = |fold: &mut Self, quantizer: Quantizer| -> Result<NodeId, String> {
+        let threshold = |fold: &mut Self, quantizer: Quantizer| -> Result<LayerId, String> {
             let mut threshold =
-                |cuts| fold.push(layer, Op::Threshold { cuts }, &[value.node], shape.clone(), Kind::Bit);
+                |cuts| fold.push(layer, Made::threshold(cuts), &[value.node], shape.clone(), Kind::Bit);
             let Some((before, turn)) = &turn else {
                 let cuts = fold.cuts(value, range, &shape, quantizer)?;
                 if let Some(edges) = on_the_edge(&value.f, &shape, range, quantizer, &cuts) {
@@ -50,7 +53,7 @@ impl Fold<'_> {
                         cuts.len()
                     ));
                 }
-                return Ok(fold.push(layer, Op::Threshold { cuts }, &[value.node], shape.clone(), Kind::Bit));
+                return Ok(fold.push(layer, Made::threshold(cuts), &[value.node], shape.clone(), Kind::Bit));
             };
             let pairs = for_each_channel(&value.f, &shape, |element| {
                 two_edges(&value.f, before, *turn, element, range, quantizer)

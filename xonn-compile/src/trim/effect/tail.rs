@@ -1,75 +1,79 @@
 //! The part of a network behind one layer's sums, with the sums in units of 1/[`UNIT`].
 
 use super::UNIT;
-use crate::integer::evaluate::Evaluated;
-use crate::integer::{Cut, IntegerNetwork, Kind, Node, NodeId, Op, OutputSpec, Range};
+use crate::network::Network;
+use xonn_program::evaluate;
+use xonn_program::evaluate::Evaluated;
+use xonn_program::op::Cut;
+use xonn_program::{Kind, Layer, LayerId, Op, OutputEncoding, Range, Tensor};
 
 /// No range is looked at here; wide enough for every sum, far from overflow.
 const ANY: Kind = Kind::Int(Range { lo: i64::MIN / 4, hi: i64::MAX / 4 });
 
 /// A network that begins with a layer's sums.
 pub(super) struct Tail {
-    network: IntegerNetwork,
+    layers: Vec<Layer>,
+    tensors: Vec<Tensor>,
+    output: OutputEncoding,
     /// Additions for one sample, about.
     pub work: u64,
 }
 
 impl Tail {
-    /// The network behind node `sums`; `None` if it reads anything else as well, or does more to the sums than pooling
+    /// The network behind layer `sums`; `None` if it reads anything else as well, or does more to the sums than pooling
     /// before they are cut or scaled.
     ///
     /// * `step`: distance of neighbouring sums.
-    pub fn new(network: &IntegerNetwork, sums: NodeId, step: i64) -> Option<Self> {
-        let first = &network.nodes[sums];
-        let mut nodes = vec![Node { op: Op::Input, inputs: vec![], kind: ANY, ..first.clone() }];
-        // Whether a node is in units, rather than in integers as before.
+    pub fn new(network: &Network, sums: LayerId, step: i64) -> Option<Self> {
+        let first = &network.layers()[sums];
+        let mut layers =
+            vec![Layer { op: Op::Input, reads: vec![], kind: ANY, secret: None, ..first.clone() }];
+        let mut tensors = network.tensors().to_vec();
+        // Whether a layer is in units, rather than in integers as before.
         let mut scaled = vec![true];
         let mut work = 0;
-        for node in &network.nodes[sums + 1..] {
-            let inputs: Vec<NodeId> =
-                node.inputs.iter().map(|&i| i.checked_sub(sums)).collect::<Option<_>>()?;
-            let in_units = inputs.iter().any(|&i| scaled[i]);
-            let mut node = Node { inputs, ..node.clone() };
+        for layer in &network.layers()[sums + 1..] {
+            let reads: Vec<LayerId> =
+                layer.reads.iter().map(|&i| i.checked_sub(sums)).collect::<Option<_>>()?;
+            let in_units = reads.iter().any(|&i| scaled[i]);
+            let mut layer = Layer { reads, ..layer.clone() };
             if in_units {
-                node.kind = ANY;
-                match &mut node.op {
-                    Op::MaxPool2d { .. } | Op::SumPool2d { .. } | Op::Permute { .. } => {}
-                    Op::Affine { offset, .. } => {
-                        for offset in offset {
-                            *offset = offset.checked_mul(UNIT)?;
+                layer.kind = ANY;
+                match (&layer.op, layer.secret.map(|id| &mut tensors[id])) {
+                    (Op::MaxPool { .. } | Op::SumPool { .. } | Op::Permute { .. }, _) => {}
+                    (Op::Scale { .. }, Some(Tensor::Lines(lines))) => {
+                        for line in lines {
+                            line.offset = line.offset.checked_mul(UNIT)?;
                         }
                     }
-                    Op::Threshold { cuts } => {
-                        node.kind = Kind::Bit;
+                    (Op::Threshold { .. }, Some(Tensor::Cuts(cuts))) => {
+                        layer.kind = Kind::Bit;
                         cuts.iter_mut().for_each(|cut| *cut = between(*cut, step));
                     }
                     _ => return None,
                 }
             }
-            scaled.push(in_units && node.kind == ANY);
-            work += match &node.op {
-                Op::Dense { kernel, .. } => kernel.weights.len(),
-                Op::Conv2d { kernel, window, .. } => {
-                    kernel.weights.len() * window.output[0] * window.output[1]
+            scaled.push(in_units && layer.kind == ANY);
+            work += match &layer.op {
+                Op::Linear(linear) => linear.elements() * linear.fan_in(),
+                Op::MaxPool { window } | Op::SumPool { window } => {
+                    layer.elements() * window.kernel[0] * window.kernel[1]
                 }
-                Op::MaxPool2d { window } | Op::SumPool2d { window } => {
-                    node.elements() * window.kernel[0] * window.kernel[1]
-                }
-                _ => node.elements(),
+                _ => layer.elements(),
             } as u64;
-            nodes.push(node);
+            layers.push(layer);
         }
         // Allocating a tensor costs about as much as a few dozen additions.
-        work += 32 * nodes.len() as u64;
-        Some(Self { network: IntegerNetwork { nodes, ..network.clone() }, work })
+        work += 32 * layers.len() as u64;
+        Some(Self { layers, tensors, output: network.output().clone(), work })
     }
 
     /// The loss of one sample: the logistic loss of the margin between the true class and the best other one, in units of
     /// the largest score.
     pub fn loss(&self, sums: &[i64], label: usize) -> f64 {
-        let scores = self.network.tensors(sums).pop().unwrap_or_default();
-        match self.network.output {
-            OutputSpec::Sign => {
+        let scores = evaluate::tensors(&self.layers, &self.tensors, sums).pop().unwrap_or_default();
+        match self.output {
+            OutputEncoding::Sign => {
                 let class = usize::from(scores.first().is_some_and(|&bit| bit > 0));
                 f64::from(u8::from(class != label))
             }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::integer::{Cut, Kind, NodeId, Op, Pad, Planes, Range};
+use xonn_program::op::{Cut, Pad, Planes};
+use xonn_program::{Kind, LayerId, Op, Range};
+
 use crate::trim::model::Model;
 use crate::trim::space::Space;
 
@@ -11,40 +13,36 @@ const MAX_EQUAL: usize = 256;
 
 /// Whether a layer's weights are rounded to fixed point, which depends on all of them.
 pub(super) fn is_rounded(model: &Model, layer: &str) -> bool {
-    model.sums_of(layer).is_some_and(|id| match &model.network.nodes[id].op {
-        Op::Dense { kernel, .. } | Op::Conv2d { kernel, .. } => {
-            matches!(kernel.planes, Planes::Odd { .. })
-        }
-        _ => false,
-    })
+    let sums = model.sums_of(layer).and_then(|id| model.network.sums(id));
+    sums.is_some_and(|(linear, _)| matches!(linear.weights, Planes::Odd { .. }))
 }
 
 /// Whether any cut depends on a layer's sums, however far behind.
 pub(super) fn is_cut(model: &Model, layer: &str) -> bool {
     let Some(id) = model.sums_of(layer) else { return true };
-    let nodes = &model.network.nodes;
-    let mut depends = vec![false; nodes.len()];
+    let layers = model.network.layers();
+    let mut depends = vec![false; layers.len()];
     depends[id] = true;
-    for (at, node) in nodes.iter().enumerate().skip(id + 1) {
-        depends[at] = node.inputs.iter().any(|&input| depends[input]);
+    for (at, layer) in layers.iter().enumerate().skip(id + 1) {
+        depends[at] = layer.reads.iter().any(|&read| depends[read]);
     }
-    nodes.iter().zip(depends).any(|(node, depends)| depends && matches!(node.op, Op::Threshold { .. }))
+    layers.iter().zip(depends).any(|(layer, depends)| depends && matches!(layer.op, Op::Threshold { .. }))
 }
 
 /// The integer that a bit of 1 is at a node that holds bits, or sums of whole windows of them; `None` at any other.
-pub(super) fn integer_of_bits(model: &Model, mut id: NodeId) -> Option<i64> {
+pub(super) fn integer_of_bits(model: &Model, mut id: LayerId) -> Option<i64> {
     let mut largest = 1;
     loop {
-        let node = &model.network.nodes[id];
-        match &node.op {
-            _ if node.kind == Kind::Bit => return Some(largest),
-            Op::SumPool2d { window } if !window.is_padded() => {
+        let layer = &model.network.layers()[id];
+        match &layer.op {
+            _ if layer.kind == Kind::Bit => return Some(largest),
+            Op::SumPool { window } if !window.is_padded() => {
                 largest *= (window.kernel[0] * window.kernel[1]) as i64;
             }
-            Op::MaxPool2d { .. } | Op::Permute { .. } => {}
+            Op::MaxPool { .. } | Op::Permute { .. } => {}
             _ => return None,
         }
-        id = *node.inputs.first()?;
+        id = *layer.reads.first()?;
     }
 }
 
@@ -78,26 +76,23 @@ impl<'m> Sums<'m> {
     /// The sums of a layer whose only reader is a cut, or a pooling and then a cut.
     pub fn of_layer(model: &'m Model, layer: &str) -> Option<Self> {
         let id = model.sums_of(layer)?;
-        let node = &model.network.nodes[id];
-        let (kernel, drops) = match &node.op {
-            Op::Dense { kernel, .. } => (kernel, false),
-            Op::Conv2d { kernel, window, pad, .. } => (kernel, window.is_padded() && *pad == Pad::Drop),
-            _ => return None,
-        };
+        let own = &model.network.layers()[id];
+        let (linear, weights) = model.network.sums(id)?;
+        let drops = linear.window.is_padded() && linear.pad == Pad::Drop;
         // Weights that are rounded prove nothing about those of the file.
-        if matches!(kernel.planes, Planes::Odd { .. }) {
+        if matches!(linear.weights, Planes::Odd { .. }) {
             return None;
         }
-        let (weights, signs) = (kernel.weights.as_slice(), kernel.planes == Planes::Sign);
-        let input = model.network.nodes[*node.inputs.first()?].kind;
-        let channels = node.channels();
+        let signs = linear.weights == Planes::Sign;
+        let input = model.network.layers()[*own.reads.first()?].kind;
+        let channels = own.channels();
         let (mut pooled, mut takes_largest) = (1, false);
         let mut at = model.only_reader(id)?;
         let cuts = loop {
-            match &model.network.nodes[at].op {
-                Op::Threshold { cuts } => break cuts,
-                Op::MaxPool2d { .. } => takes_largest = true,
-                Op::SumPool2d { window } if !window.is_padded() => {
+            match &model.network.layers()[at].op {
+                Op::Threshold { .. } => break model.network.cuts(at)?,
+                Op::MaxPool { .. } => takes_largest = true,
+                Op::SumPool { window } if !window.is_padded() => {
                     pooled *= (window.kernel[0] * window.kernel[1]) as i64;
                 }
                 // Another shape for the same elements.

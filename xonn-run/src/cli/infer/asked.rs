@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
-use xonn_circuits::tiled::{Prediction, TiledCircuit};
+use xonn_program::{Prediction, Program};
 
 use super::super::failure::{Failure, Kind};
 use super::super::input::{InputFiles, Loaded, Sample};
@@ -17,7 +17,7 @@ use crate::session::client::run::{Answer, Finished, Question, Questions, Unanswe
 
 /// Samples in the order in which they were asked about.
 pub struct Asked<'a> {
-    program: &'a TiledCircuit,
+    program: &'a Program,
     names: Box<dyn Iterator<Item = io::Result<String>> + 'a>,
     json: bool,
     /// The files of samples that have no code; of samples that are all there, all files.
@@ -49,7 +49,7 @@ pub struct Done {
 
 impl<'a> Asked<'a> {
     /// None so far. What is printed is `json`, or text.
-    pub fn new(files: &InputFiles, program: &'a TiledCircuit, json: bool) -> Self {
+    pub fn new(files: &InputFiles, program: &'a Program, json: bool) -> Self {
         let names = Box::new(files.late_names());
         Self { program, names, json, files: Vec::new(), samples: Vec::new(), told: 0, wrong: None }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use xonn_circuits::knowledge::AndCosts;
-use xonn_circuits::tiled::package::Package;
+use xonn_program::package::Package;
 
 use super::super::failure::Failure;
 use super::super::report;

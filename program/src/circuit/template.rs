@@ -1,0 +1,314 @@
+//! The template netlists, each made once for all layers that need it.
+
+use std::collections::HashMap;
+
+use xonn_circuits::builder::Builder;
+use xonn_circuits::gadgets::adder::{Columns, add_mod};
+use xonn_circuits::gadgets::argmax::argmax;
+use xonn_circuits::gadgets::compare::{less_than, less_than_signed};
+use xonn_circuits::gadgets::multiply::multiply_add;
+use xonn_circuits::gadgets::pool::or_pool;
+use xonn_circuits::gadgets::popcount::width_of;
+use xonn_circuits::netlist::{Netlist, WireId};
+
+use super::{Encoding, LowerError};
+use crate::op::Planes;
+
+/// What a template computes. Inputs are named in the order of the template's input groups.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Template {
+    /// `n` numbers of `width` bits, the signs of each in every plane, an addend, a flip: fires or not, flipped.
+    LinearThreshold { n: usize, planes: Planes, width: usize, top_inverted: bool },
+    /// `n` numbers of `width` bits, the signs of each in every plane, a correction of `correction` bits: the sum, placed, in
+    /// `out` bits.
+    LinearSum {
+        n: usize,
+        planes: Planes,
+        width: usize,
+        top_inverted: bool,
+        correction: usize,
+        placing: Placing,
+        out: usize,
+    },
+    /// Two shares of a sum, modulo `2^bits`, a flip: bit `carry` of the sum, flipped.
+    SharedThreshold { bits: usize, carry: usize },
+    /// Two shares of a sum, modulo `2^bits`: the sum, placed, in `out` bits.
+    SharedSum { bits: usize, placing: Placing, out: usize },
+    /// `n` numbers of `width` bits: their sum, placed, in `out` bits.
+    Sum { n: usize, width: usize, top_inverted: bool, placing: Placing, out: usize },
+    /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`, without its `drop` lowest
+    /// bits.
+    Add { terms: Vec<Term>, constant: u64, drop: usize, out: usize },
+    /// Two bits: whether they are equal, the product of -1 and +1.
+    Equal,
+    /// `n` numbers of `width` bits: the largest.
+    Max { n: usize, width: usize, top_inverted: bool },
+    /// `n` bits: their OR.
+    Or { n: usize },
+    /// `n` bits, a flip: their OR between two flips, which is their AND where the flip is 1.
+    FlippedOr { n: usize },
+    /// A number, an addend of the same width, a flip: fires or not, flipped.
+    Threshold { width: usize, top_inverted: bool },
+    /// A number, a factor, an offset: `factor * (number << shift) + offset` in as many bits as the offset.
+    Affine { width: usize, top_inverted: bool, shift: usize, factor: usize, out: usize },
+    /// `n` numbers: index of the largest.
+    Argmax { n: usize, width: usize, top_inverted: bool },
+    /// A number: itself.
+    Copy { width: usize },
+}
+
+/// Where a sum `U` is put among sums of other sizes: at `factor * U + constant`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Placing {
+    pub factor: u64,
+    pub constant: u64,
+}
+
+impl Placing {
+    pub const AS_IT_IS: Self = Self { factor: 1, constant: 0 };
+}
+
+/// A number with a public factor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Term {
+    pub width: usize,
+    pub top_inverted: bool,
+    pub factor: u64,
+}
+
+/// The templates of a circuit.
+#[derive(Default)]
+pub(crate) struct Templates {
+    netlists: Vec<Netlist>,
+    index: HashMap<Template, u32>,
+    /// Bits that all of them add up, about.
+    size: usize,
+}
+
+/// Most bits that all templates add up: some ten gates each.
+const MAX_SIZE: usize = 1 << 26;
+
+impl Templates {
+    /// The index of a template's netlist.
+    ///
+    /// # Errors
+    /// [`LowerError::TooLarge`]: a small file may ask for large templates.
+    pub fn get(&mut self, shape: &Template) -> Result<u32, LowerError> {
+        if let Some(&index) = self.index.get(shape) {
+            return Ok(index);
+        }
+        self.size = self.size.saturating_add(shape.size());
+        if self.size > MAX_SIZE {
+            return Err(LowerError::TooLarge { what: "added bits of its templates", max: MAX_SIZE });
+        }
+        let index = self.netlists.len() as u32;
+        self.netlists.push(build(shape));
+        self.index.insert(shape.clone(), index);
+        Ok(index)
+    }
+
+    /// The netlists in the order of their indices.
+    pub fn into_netlists(self) -> Vec<Netlist> {
+        self.netlists
+    }
+}
+
+/// Bits of the sum `U` of `n` numbers of `width` bits.
+pub(crate) fn sum_width(n: usize, width: usize) -> usize {
+    width_of(n as u64 * ((1u64 << width) - 1))
+}
+
+fn build(template: &Template) -> Netlist {
+    let mut b = Builder::new();
+    match *template {
+        Template::LinearThreshold { n, planes, width, top_inverted } => {
+            let (x, signs) = (b.input(n * width), b.input(n * planes.count()));
+            let total = n * planes.largest() as usize;
+            let (addend, flip) = (b.input(sum_width(total, width)), b.input(1));
+            let mut columns = Columns::new(&mut b);
+            add_products(&mut columns, &x, &signs, planes, width, top_inverted);
+            let fires = columns.carry_out(&addend);
+            let out = b.xor(fires, flip[0]);
+            b.finish(&[vec![out]])
+        }
+        Template::LinearSum { n, planes, width, top_inverted, correction, placing, out } => {
+            let (x, signs) = (b.input(n * width), b.input(n * planes.count()));
+            let correction = b.input(correction);
+            let mut columns = Columns::new(&mut b);
+            add_products(&mut columns, &x, &signs, planes, width, top_inverted);
+            correction.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+            let sum = placed(columns, placing, out);
+            b.finish(&[sum])
+        }
+        Template::SharedThreshold { bits, carry } => {
+            let (mine, yours, flip) = (b.input(bits), b.input(bits), b.input(1));
+            let sum = add_mod(&mut b, &mine[..=carry], &yours[..=carry]);
+            let out = b.xor(sum[carry], flip[0]);
+            b.finish(&[vec![out]])
+        }
+        Template::SharedSum { bits, placing, out } => {
+            let (mine, yours) = (b.input(bits), b.input(bits));
+            let sum = add_mod(&mut b, &mine, &yours);
+            let mut columns = Columns::new(&mut b);
+            sum.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+            let sum = placed(columns, placing, out);
+            b.finish(&[sum])
+        }
+        Template::Sum { n, width, top_inverted, placing, out } => {
+            let x = b.input(n * width);
+            let mut columns = Columns::new(&mut b);
+            for x in x.chunks(width) {
+                let x = offset_form(columns.builder(), x, top_inverted);
+                x.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+            }
+            let sum = placed(columns, placing, out);
+            b.finish(&[sum])
+        }
+        Template::Add { ref terms, constant, drop, out } => {
+            let numbers: Vec<Vec<WireId>> = terms.iter().map(|term| b.input(term.width)).collect();
+            let mut columns = Columns::new(&mut b);
+            for (number, term) in numbers.iter().zip(terms) {
+                let u = offset_form(columns.builder(), number, term.top_inverted);
+                add_multiple(&mut columns, &u, term.factor, out);
+            }
+            add_constant(&mut columns, constant, out);
+            let sum = columns.sum(out);
+            b.finish(&[sum[drop..].to_vec()])
+        }
+        Template::Equal => {
+            let (x, y) = (b.input(1), b.input(1));
+            let differ = b.xor(x[0], y[0]);
+            let equal = b.inv(differ);
+            b.finish(&[vec![equal]])
+        }
+        Template::Max { n, width, top_inverted } => {
+            let numbers: Vec<Vec<WireId>> = (0..n).map(|_| b.input(width)).collect();
+            let largest = numbers.into_iter().reduce(|a, x| {
+                let less =
+                    if top_inverted { less_than_signed(&mut b, &a, &x) } else { less_than(&mut b, &a, &x) };
+                b.mux_each(less, &x, &a)
+            });
+            b.finish(&[largest.expect("a window reads at least one number")])
+        }
+        Template::Or { n } => {
+            let x = b.input(n);
+            let any =
+                x.into_iter().reduce(|any, bit| b.or(any, bit)).expect("a window reads at least one bit");
+            b.finish(&[vec![any]])
+        }
+        Template::FlippedOr { n } => {
+            let (x, flip) = (b.input(n), b.input(1));
+            let pooled = or_pool(&mut b, &x, flip[0]);
+            b.finish(&[vec![pooled]])
+        }
+        Template::Threshold { width, top_inverted } => {
+            let (x, addend, flip) = (b.input(width), b.input(width), b.input(1));
+            let x = offset_form(&mut b, &x, top_inverted);
+            let mut columns = Columns::new(&mut b);
+            x.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+            let fires = columns.carry_out(&addend);
+            let out = b.xor(fires, flip[0]);
+            b.finish(&[vec![out]])
+        }
+        Template::Affine { width, top_inverted, shift, factor, out } => {
+            let (x, factor, offset) = (b.input(width), b.input(factor), b.input(out));
+            let x = offset_form(&mut b, &x, top_inverted);
+            let y = multiply_add(&mut b, &x, shift, &factor, &offset);
+            b.finish(&[y])
+        }
+        Template::Argmax { n, width, top_inverted } => {
+            let scores: Vec<Vec<WireId>> = (0..n).map(|_| b.input(width)).collect();
+            let index = argmax(&mut b, &scores, top_inverted);
+            b.finish(&[index])
+        }
+        Template::Copy { width } => {
+            let x = b.input(width);
+            b.finish(&[x])
+        }
+    }
+}
+
+/// Adds `u ^ sign` for every number and plane: `u` for a sign `+1`, `max - u` for a sign `-1`.
+fn add_products(
+    columns: &mut Columns<'_>,
+    x: &[WireId],
+    signs: &[WireId],
+    planes: Planes,
+    width: usize,
+    top_inverted: bool,
+) {
+    let shifts = planes.shifts();
+    // Number by number, so that a product's bits are used as soon as they are made.
+    for (x, signs) in x.chunks(width).zip(signs.chunks(shifts.len())) {
+        let x = offset_form(columns.builder(), x, top_inverted);
+        for (&sign, shift) in signs.iter().zip(&shifts) {
+            for (k, &bit) in x.iter().enumerate() {
+                let product = columns.builder().xor(bit, sign);
+                columns.add(k + shift, product);
+            }
+        }
+    }
+}
+
+/// `factor * sum + constant` in `out` bits.
+fn placed(columns: Columns<'_>, placing: Placing, out: usize) -> Vec<WireId> {
+    if placing == Placing::AS_IT_IS {
+        return columns.sum(out);
+    }
+    let (sum, builder) = columns.sum_and_builder(out);
+    let mut columns = Columns::new(builder);
+    add_multiple(&mut columns, &sum, placing.factor, out);
+    add_constant(&mut columns, placing.constant, out);
+    columns.sum(out)
+}
+
+/// Adds `factor * x` modulo `2^out`.
+fn add_multiple(columns: &mut Columns<'_>, x: &[WireId], factor: u64, out: usize) {
+    for shift in (0..64).filter(|shift| factor >> shift & 1 == 1) {
+        for (k, &bit) in x.iter().enumerate().filter(|&(k, _)| k + shift < out) {
+            columns.add(k + shift, bit);
+        }
+    }
+}
+
+/// Adds a public number modulo `2^out`.
+fn add_constant(columns: &mut Columns<'_>, constant: u64, out: usize) {
+    for k in (0..out.min(64)).filter(|k| constant >> k & 1 == 1) {
+        let one = columns.builder().constant(true);
+        columns.add(k, one);
+    }
+}
+
+/// The unsigned `u` of a number whose top bit may be stored inverted.
+fn offset_form(b: &mut Builder, x: &[WireId], top_inverted: bool) -> Vec<WireId> {
+    let mut u = x.to_vec();
+    if let (true, Some(top)) = (top_inverted, u.last_mut()) {
+        *top = b.inv(*top);
+    }
+    u
+}
+
+impl Template {
+    /// A [`Template::LinearThreshold`] of inputs with an encoding.
+    pub fn linear_threshold(n: usize, planes: Planes, x: Encoding) -> Self {
+        Self::LinearThreshold { n, planes, width: x.width, top_inverted: x.top_inverted }
+    }
+
+    /// Bits that it adds up or compares, about.
+    fn size(&self) -> usize {
+        let product = |sizes: [usize; 3]| sizes.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+        match *self {
+            Self::LinearThreshold { n, planes, width, .. } | Self::LinearSum { n, planes, width, .. } => {
+                product([n, planes.count(), width])
+            }
+            Self::SharedThreshold { bits, .. } | Self::SharedSum { bits, .. } => 2 * bits,
+            Self::Sum { n, width, .. } | Self::Max { n, width, .. } | Self::Argmax { n, width, .. } => {
+                product([n, width, 1])
+            }
+            Self::Add { ref terms, out, .. } => product([terms.len(), 64, out]),
+            Self::Or { n } | Self::FlippedOr { n } => n,
+            Self::Affine { factor, out, .. } => product([factor, out, 1]),
+            Self::Equal | Self::Threshold { .. } | Self::Copy { .. } => 64,
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Fixed point: `y = scale * x + offset` with a secret line a channel.
+
+/// A secret line of integers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, zeroize::Zeroize)]
+pub struct Line {
+    /// Slope.
+    pub scale: i64,
+    /// Value at 0.
+    pub offset: i64,
+}
+
+/// Element `i` on line `i % lines.len()`.
+pub(super) fn evaluate(x: &[i64], lines: &[Line]) -> Vec<i64> {
+    let line = |i: usize| lines[i % lines.len()];
+    x.iter().enumerate().map(|(i, &x)| line(i).scale.wrapping_mul(x).wrapping_add(line(i).offset)).collect()
+}
