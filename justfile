@@ -63,11 +63,11 @@ compare-ot log="21" turns="7":
 
 # random networks through every stage: `just sweep-networks 4000 7` for 4,000 of each kind from seed 7
 sweep-networks cases="4000" seed="7":
-    PROPTEST_CASES={{cases}} PROPTEST_RNG_SEED={{seed}} cargo test --release -p xonn-compile --test random_networks
+    PROPTEST_CASES={{cases}} PROPTEST_RNG_SEED={{seed}} cargo test --release -p xonn-compile --test all random_networks
 
 # our reader of HDF5 files beside the C library (needs libhdf5 and its headers; HDF5_DIR says where)
 libhdf5:
-    cargo test --release -p xonn-compile --features libhdf5 --test libhdf5
+    cargo test --release -p xonn-compile --features libhdf5 --test all libhdf5
 
 # every netlist in a folder between two processes, both schemes, against plain evaluation: `just netlists ~/circuits`
 netlists folder:
@@ -75,7 +75,7 @@ netlists folder:
 
 # mutated model files for some minutes, each within a second
 sweep-hostile seconds="300":
-    XONN_HOSTILE_SECONDS={{seconds}} cargo test --release -p xonn-compile --test hostile -- --ignored
+    XONN_HOSTILE_SECONDS={{seconds}} cargo test --release -p xonn-compile --test all hostile -- --ignored
 
 # models of the published shapes with random weights (needs scripts/requirements.txt)
 shapes out="target/shapes":

@@ -1,11 +1,9 @@
 //! What users' models have beside plain layers: own classes and what the custom map says of them, several
 //! problems at once, inputs that are scaled.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{fixture, options, samples};
+use crate::common::{fixture, options, samples};
 use xonn_compile::check;
 use xonn_compile::graph::{Array, Function, LayerGraph, LayerOp, Quantizer};
 use xonn_compile::keras::{self, ReadOptions};

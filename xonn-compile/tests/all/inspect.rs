@@ -1,12 +1,10 @@
 //! `xonn-compile inspect`: bounds, formats, hostile names, and all refusals of a model at once.
 
-mod common;
-
 use std::io::Read;
 use std::path::Path;
 
+use crate::common::{compile, fixture, options};
 use assert_cmd::Command;
-use common::{compile, fixture, options};
 use serde_json::{Value, json};
 use xonn_circuits::tiled::traffic::Traffic;
 use xonn_compile::inspect::{Costs, Diagram, FileKind, Network, Problem, Report, dot, html};

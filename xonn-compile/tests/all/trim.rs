@@ -1,13 +1,12 @@
 //! Trimming: what provably never matters goes without a trace, what matters least goes down to the floor.
 
-mod common;
 #[path = "trim/keras_file.rs"]
 mod keras_file;
 
 use std::path::Path;
 
+use crate::common::{fixture, options, samples};
 use assert_cmd::Command;
-use common::{fixture, options, samples};
 use keras_file::{Layer, Random, conv, dense, functional, input, joined, norm, plain, sequential};
 use serde_json::json;
 use xonn_compile::keras_write::Document;

@@ -1,10 +1,8 @@
 //! Bad model files: one sentence naming file and layer, never a crash.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{fixture, options};
+use crate::common::{fixture, options};
 use xonn_compile::keras;
 use xonn_compile::passes::{self, Options};
 

@@ -1,11 +1,9 @@
 //! The bundled model on the real test set, where that is at hand.
 
-mod common;
-
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use common::compile;
+use crate::common::compile;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_program::data;
 use xonn_program::package::Package;

@@ -2,12 +2,10 @@
 //! `libhdf5`.
 #![cfg(feature = "libhdf5")]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::fixture;
+use crate::common::fixture;
 use xonn_compile::keras::hdf5::{Container, Hdf5, is_hdf5, libhdf5};
 
 /// Every HDF5 file of the fixtures and the bundled models, also those inside of `.keras` archives.

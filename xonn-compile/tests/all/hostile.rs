@@ -3,15 +3,13 @@
 //! Every test model is mutated deterministically: bytes of the container, the configuration as JSON, weights as numbers.
 //! What can still be read goes on through the passes, the lowering and the page that `inspect` makes of it.
 
-mod common;
-
 #[path = "hostile/mutate.rs"]
 mod mutate;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use common::{fixture, options};
+use crate::common::{fixture, options};
 use mutate::Random;
 use serde_json::{Value, json};
 use xonn_compile::inspect::{Diagram, FileKind, Report, html};

@@ -3,9 +3,7 @@
 //! A protocol that works on shares follows the description, one that garbles follows the netlist: on any input, and for
 //! any weights and constants, both must come to the same bits.
 
-mod common;
-
-use common::{compile, fixture};
+use crate::common::{compile, fixture};
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::tiled::{Linear, Source, Tile, TiledCircuit};
 

@@ -1,8 +1,6 @@
 //! Every supported test model gives Keras's labels: as integers, as a program, and as a flat Bristol Fashion netlist.
 
-mod common;
-
-use common::{compile, fixture, samples};
+use crate::common::{compile, fixture, samples};
 use xonn_circuits::bristol;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::tiled::evaluate::evaluate;

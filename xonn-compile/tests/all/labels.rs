@@ -1,8 +1,6 @@
 //! `--reveal labels`: multi-label heads through every stage, beside Keras.
 
-mod common;
-
-use common::{fixture, options, samples};
+use crate::common::{fixture, options, samples};
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_compile::check;
 use xonn_compile::graph::{Function, LayerGraph, LayerOp};
@@ -81,7 +79,7 @@ fn a_class_of_a_multi_label_head_is_warned_of() {
 fn labels_of_an_end_that_says_nothing_of_them_are_refused() {
     let options = Options { output: OutputMode::Labels, ..Options::default() };
     let refused = |graph: &LayerGraph| passes::run(graph, &options).expect_err("refused").to_string();
-    let softmax = keras::read(&fixture("tiny_mlp.h5"), &common::options()).expect("it can be read");
+    let softmax = keras::read(&fixture("tiny_mlp.h5"), &crate::common::options()).expect("it can be read");
     assert!(
         refused(&softmax).contains("--reveal labels of a softmax, expected a sigmoid"),
         "{}",

@@ -1,8 +1,6 @@
 //! The same weights in every form in which Keras and h5py store them give the same network.
 
-mod common;
-
-use common::{compile, fixture, options, samples};
+use crate::common::{compile, fixture, options, samples};
 use xonn_compile::check;
 use xonn_compile::keras::{self, ReadOptions};
 use xonn_compile::network::Network;

@@ -1,10 +1,8 @@
 //! Inputs that the client standardises: the bundled networks for tables read measured values.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::options;
+use crate::common::options;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_compile::graph::LayerGraph;
 use xonn_compile::keras;

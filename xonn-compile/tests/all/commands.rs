@@ -1,11 +1,9 @@
 //! The command line of `xonn-compile`: what is written where, and what is said on how many columns.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
+use crate::common::fixture;
 use assert_cmd::Command;
-use common::fixture;
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("xonn-compile").expect("the binary is built");

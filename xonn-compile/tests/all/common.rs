@@ -1,7 +1,5 @@
 //! What several tests need.
 
-#![allow(dead_code)] // each test binary uses a part of this
-
 use std::path::{Path, PathBuf};
 
 use xonn_compile::keras::{self, ReadOptions};

@@ -1,0 +1,19 @@
+//! All integration tests of the compiler in one binary: it links once.
+
+mod bm1;
+mod commands;
+mod common;
+mod fixtures;
+mod fold;
+mod hostile;
+mod inspect;
+mod labels;
+mod libhdf5;
+mod linear;
+mod optimize;
+mod random_networks;
+mod refusals;
+mod standardised;
+mod trim;
+mod users;
+mod weights;
