@@ -3,6 +3,7 @@
 mod bm1;
 mod commands;
 mod common;
+mod digests;
 mod fixtures;
 mod fold;
 mod hostile;
