@@ -2,6 +2,8 @@
 
 #[path = "session/ahead.rs"]
 mod ahead;
+#[path = "session/balancer.rs"]
+mod balancer;
 #[path = "session/damage.rs"]
 mod damage;
 #[path = "session/first_layer.rs"]
@@ -14,6 +16,8 @@ mod hostile;
 mod listener;
 #[path = "session/mismatch.rs"]
 mod mismatch;
+#[path = "session/recall.rs"]
+mod recall;
 #[path = "session/serving.rs"]
 mod serving;
 #[path = "session/steps.rs"]

@@ -23,6 +23,8 @@ mod model;
 mod netlists;
 #[path = "two_processes/tls.rs"]
 mod tls;
+#[path = "two_processes/watching.rs"]
+mod watching;
 
 use std::net::TcpListener;
 

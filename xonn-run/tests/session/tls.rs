@@ -166,16 +166,8 @@ fn a_client_that_is_turned_away_hears_it_inside_of_tls() {
     let model = Model { circuit, plan: &plan, shared: None, secret, offer };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let options = ServerOptions {
-        tls: Some(tls),
-        limits: Limits::default(),
-        at_once: 1,
-        queue: 0,
-        half_open: 8,
-        per_hour: None,
-        stop: Default::default(),
-        total: Some(2),
-    };
+    let mut options = ServerOptions::new(1, 0);
+    (options.tls, options.total) = (Some(tls), Some(2));
     std::thread::scope(|scope| {
         scope.spawn(|| net::serve(&listener, &model, &options, |_| ()));
         let greet = |held: &str| {
