@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_run::garble::plan::{Plan, Role};
-use xonn_run::net::ServerOptions;
+use xonn_run::net::{self, ServerOptions};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
 use xonn_run::session::{Limits, Offer, SessionError};
 
 use crate::fixture::{Fixture, neurons};
 use crate::serving::{connect, with_options};
+use crate::tls::pair;
 
 /// How long a client may ask nothing here.
 const IDLE: Duration = Duration::from_millis(600);
@@ -57,8 +58,20 @@ impl<'f, T: Transport> Asking<'f, T> {
 
 #[test]
 fn the_one_that_asked_nothing_for_longest_gives_up_its_place_to_one_that_waits() {
+    give_up(options(2, 4), connect);
+}
+
+/// Inside of TLS the end of a wait is told from records, and not from what is in the stream.
+#[test]
+fn the_same_inside_of_tls() {
+    let (tls, client) = pair();
+    let options = ServerOptions { tls: Some(tls), ..options(2, 4) };
+    give_up(options, |address| net::connect(address, Some(&client), IDLE).expect("it listens"));
+}
+
+fn give_up<T: Transport>(options: ServerOptions, connect: impl Fn(&str) -> T + Sync) {
     let fixture = neurons(2);
-    let events = with_options(&fixture, options(2, 4), |address| {
+    let events = with_options(&fixture, options, |address| {
         let mut idlest = Asking::begin(&fixture, connect(address));
         let mut other = Asking::begin(&fixture, connect(address));
         // Nobody waits, so both keep their places.

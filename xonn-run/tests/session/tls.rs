@@ -16,7 +16,7 @@ use xonn_run::session::{Limits, Offer, SessionError, client};
 use crate::fixture::neurons;
 
 /// A server and a client that trust each other, in files of a folder that is removed.
-fn pair() -> (ServerTls, ClientTls) {
+pub fn pair() -> (ServerTls, ClientTls) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (certificate, key) = (folder.path().join("crt"), folder.path().join("key"));
