@@ -87,7 +87,8 @@ impl Metrics {
         // So that a rate is 0 from the start, and not missing.
         ENDS.iter().for_each(|how| drop(metrics.ended.get_or_create(&[("how", how)])));
         KINDS.iter().for_each(|kind| drop(metrics.failed.get_or_create(&[("kind", kind)])));
-        (metrics.sent(0), metrics.received(0));
+        metrics.sent(0);
+        metrics.received(0);
         metrics
     }
 
