@@ -23,7 +23,9 @@ const IDLE: Duration = Duration::from_millis(600);
 fn options(at_once: usize, total: u64) -> ServerOptions {
     let mut options = ServerOptions::new(at_once, 8);
     let hour = Duration::from_secs(3600);
-    options.limits = Limits { idle: hour, idle_ahead: hour, ..Limits::default() };
+    // So that a test fails soon whose client gets no place.
+    let queue = Duration::from_secs(15);
+    options.limits = Limits { idle: hour, idle_ahead: hour, queue, ..Limits::default() };
     (options.recall_after, options.total) = (IDLE, Some(total));
     options
 }

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread::JoinHandle;
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
 fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xonn-run"));
@@ -106,10 +108,17 @@ impl Listening {
         log
     }
 
-    /// Waits for its end; its exit code and its log.
-    pub fn end(mut self) -> (Option<i32>, String) {
-        let status = self.child.wait().expect("a child of ours");
-        (status.code(), self.log())
+    /// Waits for its end, which must come soon; its exit code and its log.
+    #[cfg(unix)]
+    pub fn end_within(mut self, limit: Duration) -> (Option<i32>, String) {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                return (status.code(), self.log());
+            }
+            assert!(begin.elapsed() < limit, "it runs on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits for its end; the one sentence of its failure.

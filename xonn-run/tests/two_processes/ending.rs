@@ -71,12 +71,10 @@ fn a_second_signal_ends_a_server_at_once() {
         while run(["infer", "--server", &server.address, "--input", &file]).status.success() {
             assert!(begin.elapsed() < Duration::from_secs(10), "it has not noticed {first}");
         }
-        let begin = Instant::now();
         server.signal(second);
-        let (code, log) = server.end();
+        let (code, log) = server.end_within(Duration::from_secs(10));
         assert_eq!(code, Some(1), "{log}");
         assert!(log.contains("those that are here have 600 s"), "{log}");
-        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     }
 }
 

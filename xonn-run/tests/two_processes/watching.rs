@@ -79,7 +79,7 @@ fn metrics_count_what_clients_did_and_a_server_that_ends_is_not_ready() {
     wait_until("ending", || get(&server, "/ready").starts_with("HTTP/1.1 503 "));
     assert!(get(&server, "/live").starts_with("HTTP/1.1 200 "));
     server.signal("-TERM");
-    assert_eq!(server.end().0, Some(1));
+    assert_eq!(server.end_within(Duration::from_secs(10)).0, Some(1));
 }
 
 #[test]
