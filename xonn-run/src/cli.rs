@@ -160,6 +160,20 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// A server has many options, and each has its place in the help.
+    #[test]
+    fn options_of_a_server_are_in_groups() {
+        let mut all = Cli::command();
+        all.build();
+        let serve = all.find_subcommand("serve").expect("it is there");
+        let mut groups = std::collections::BTreeMap::<&str, usize>::new();
+        for option in serve.get_opts().filter(|option| option.get_id() != "help") {
+            let group = option.get_help_heading();
+            *groups.entry(group.unwrap_or_else(|| panic!("{} has none", option.get_id()))).or_default() += 1;
+        }
+        assert!(groups.len() >= 5 && groups.values().all(|&options| options <= 8), "{groups:?}");
+    }
+
     #[test]
     fn help_fits_80_columns() {
         let mut all = Cli::command();

@@ -2,6 +2,8 @@
 
 #[path = "session/ahead.rs"]
 mod ahead;
+#[path = "session/balancer.rs"]
+mod balancer;
 #[path = "session/damage.rs"]
 mod damage;
 #[path = "session/first_layer.rs"]
@@ -16,6 +18,8 @@ mod listener;
 mod mismatch;
 #[path = "support/programs.rs"]
 mod programs;
+#[path = "session/recall.rs"]
+mod recall;
 #[path = "session/serving.rs"]
 mod serving;
 #[path = "session/steps.rs"]

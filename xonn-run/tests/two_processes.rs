@@ -25,6 +25,8 @@ mod netlists;
 mod programs;
 #[path = "two_processes/tls.rs"]
 mod tls;
+#[path = "two_processes/watching.rs"]
+mod watching;
 
 use std::net::TcpListener;
 

@@ -79,12 +79,14 @@ pub struct Failure {
     message: String,
     /// Whether it is in a report that is on standard output already.
     reported: bool,
+    /// Whether it is in the log already.
+    logged: bool,
 }
 
 impl Failure {
     /// A failure of a kind.
     pub fn new(kind: Kind, message: impl Display) -> Self {
-        Self { kind, message: message.to_string(), reported: false }
+        Self { kind, message: message.to_string(), reported: false, logged: false }
     }
 
     /// Something is wrong with what was given to read.
@@ -98,6 +100,7 @@ impl Failure {
             kind: Kind::of(error),
             message: report::sentence(error),
             reported: false,
+            logged: false,
         })
     }
 
@@ -105,6 +108,12 @@ impl Failure {
     #[must_use]
     pub fn reported(self) -> Self {
         Self { reported: true, ..self }
+    }
+
+    /// The same, which need not be said on standard error any more.
+    #[must_use]
+    pub fn logged(self) -> Self {
+        Self { logged: true, ..self }
     }
 
     /// Its kind.
@@ -124,7 +133,9 @@ impl Failure {
             // If nobody reads it, the sentence and the code are left.
             let _ = report::say(json!({ "error": self.json() }));
         }
-        report::log(format_args!("xonn-run: {self}"));
+        if !self.logged {
+            report::log(format_args!("xonn-run: {self}"));
+        }
         self.kind as u8
     }
 }

@@ -12,7 +12,7 @@ use xonn_circuits::bristol;
 
 use self::input::{Input, binary, hexadecimal, list};
 use super::failure::Failure;
-use super::serve::{describe, listen};
+use super::serve::{events::line, listen};
 use super::tls::{ClientFlags, ServerFlags};
 use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
@@ -134,7 +134,7 @@ impl Garble {
         // Each further evaluation would tell the evaluator more about this host's input.
         let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
         let (peer, served, elapsed) = net::serve_first(&listener, tls.as_ref(), &model, &limits, |event| {
-            report::log(describe(&event))
+            line(&event).into_iter().for_each(report::log);
         })?;
         let served = served?;
         report::log(format_args!(

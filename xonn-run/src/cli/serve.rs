@@ -1,25 +1,41 @@
 //! `xonn-run serve`.
 
+mod ending;
+pub(super) mod events;
+mod log;
+
 use std::error::Error;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
+use tracing::{error, warn};
 use xonn_program::package::Package;
 use xonn_program::secret::Secret;
 
+use self::ending::drain_on_signal;
+use self::events::Totals;
+use self::log::Log;
 use super::failure::{Failure, Kind};
 use super::tls::ServerFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::garble::plan::{Plan, Role};
 use crate::net::door::HALF_OPEN;
-use crate::net::{self, Event, ServerOptions};
+use crate::net::monitor::Monitor;
+use crate::net::{self, ServerOptions};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::server::{Model, Shared};
 use crate::session::{Circuit, Clients, Limits, Offer};
+
+/// Headings of the help.
+const MODEL: &str = "Model and protocols";
+const CLIENTS: &str = "Clients and places";
+const NETWORK: &str = "Network";
+const ENDING: &str = "Ending";
+const WATCHING: &str = "Watching";
 
 #[derive(Args)]
 pub struct Serve {
@@ -27,58 +43,97 @@ pub struct Serve {
     #[arg(value_name = "NAME.xonn")]
     package: PathBuf,
     /// The secret made with it: weights and thresholds, for this host only
-    #[arg(long, value_name = "NAME.secret")]
+    #[arg(long, value_name = "NAME.secret", help_heading = MODEL)]
     secret: PathBuf,
-    /// Address to listen on; port 0 picks a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7070")]
-    listen: String,
-    /// Clients served at the same time; more wait for a place
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
-    max_connections: u16,
-    /// Clients that wait for a place, at most ten minutes, and are told how long it is likely to take; more
-    /// are turned away
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    queue: u16,
-    /// Connections that have not said what they want yet; for one more the oldest is closed
-    #[arg(long, value_name = "N", default_value_t = HALF_OPEN as u16, value_parser = clap::value_parser!(u16).range(1..))]
-    half_open: u16,
-    /// On SIGTERM or Ctrl-C: the longest time that clients which are being served still get, in seconds. No
-    /// further ones are accepted. A second signal ends at once
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
-    grace: u64,
-    /// End after this many clients whose hello fitted
-    #[arg(long, value_name = "N")]
-    connections: Option<u64>,
     /// What clients are taken for. hostile: they may do anything, so only protocols are run that protect the
     /// model from them; semi-honest: they follow the protocol, and all are run, of which some send far less
-    #[arg(long, value_name = "hostile|semi-honest", default_value_t = Clients::default())]
+    #[arg(long, value_name = "hostile|semi-honest", default_value_t = Clients::default(), help_heading = MODEL)]
     clients: Clients,
+    #[command(flatten, next_help_heading = MODEL)]
+    first_layers: FirstLayers,
+    #[command(flatten, next_help_heading = MODEL)]
+    schemes: Schemes,
     /// Most predictions of a client in an hour, over all its connections, since what answers tell of the
     /// model grows with their number. A client is its certificate where --tls-client-ca asks for one, else
     /// its address
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = MODEL)]
     inferences: u64,
     /// Circuits that a client may have garbled ahead of its inputs (`infer --ahead`), so that an input is answered in one round
     /// trip. They are kept with the connection, and each is used once or never
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = MODEL)]
     pool: u16,
+    /// Address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7070", help_heading = NETWORK)]
+    listen: String,
+    /// Require a header of the PROXY protocol, version 2, in front of each connection, and take the client's
+    /// address from it. Only for a port that nobody but the balancer reaches: whoever sends the header says
+    /// who it is
+    #[arg(long, help_heading = NETWORK)]
+    proxy_protocol: bool,
+    #[command(flatten, next_help_heading = NETWORK)]
+    tls: ServerFlags,
+    /// Clients served at the same time; more wait for a place
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = CLIENTS)]
+    max_connections: u16,
+    /// Of these places, those that one address may have at the same time (of IPv6, one prefix of 64 bits);
+    /// its other clients wait. Without it all of them, for many clients may share an address
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = CLIENTS)]
+    places_per_address: Option<u16>,
+    /// Clients that wait for a place, at most ten minutes, and are told how long it is likely to take. Beyond
+    /// it the last is turned away, of the address that has most clients waiting
+    #[arg(long, value_name = "N", default_value_t = 256, help_heading = CLIENTS)]
+    queue: u16,
+    /// While others wait, the client that has asked nothing for longest gives up its place, if that was
+    /// longer than this
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(help_heading = CLIENTS)]
+    recall_after: u64,
     /// Longest wait for the next inference of a connected client, in seconds; 60, and 3600 for one that holds circuits ahead
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(help_heading = CLIENTS)]
     idle: Option<u64>,
-    #[command(flatten)]
-    schemes: Schemes,
-    #[command(flatten)]
-    first_layers: FirstLayers,
-    #[command(flatten)]
-    tls: ServerFlags,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = CLIENTS)]
     timeouts: Timeouts,
-    #[command(flatten)]
+    /// Connections that have not said what they want yet; for one more the oldest is closed
+    #[arg(long, value_name = "N", default_value_t = HALF_OPEN as u16, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = CLIENTS)]
+    half_open: u16,
+    /// On SIGTERM or Ctrl-C: the longest time that clients which are being served still get, in seconds. No
+    /// further ones are accepted. A second signal ends at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    #[arg(help_heading = ENDING)]
+    grace: u64,
+    /// End after this many clients whose hello fitted
+    #[arg(long, value_name = "N", help_heading = ENDING)]
+    connections: Option<u64>,
+    /// Answer HTTP on this address: /metrics for Prometheus, /ready (503 when it ends) and /live. It tells
+    /// whoever reaches it how much the server is used
+    #[arg(long, value_name = "ADDR:PORT", help_heading = WATCHING)]
+    metrics: Option<String>,
+    #[command(flatten, next_help_heading = WATCHING)]
+    log: Log,
+    #[command(flatten, next_help_heading = WATCHING)]
     figures: Figures,
 }
 
 impl Serve {
     pub fn run(self) -> Outcome {
+        self.log.start()?;
+        let json = self.log.json();
+        self.serve().map_err(|error| {
+            if !json {
+                return error;
+            }
+            // The one line of a failure is JSON too.
+            let failure = Failure::of(error.as_ref());
+            error!(event = "failure", kind = failure.kind().name(), code = failure.kind() as u8, "{failure}");
+            failure.logged().into()
+        })
+    }
+
+    fn serve(self) -> Outcome {
         let first_layers = self.first_layers()?;
         let first_layers = &first_layers[..];
         let package = Package::read(&self.package)?;
@@ -108,41 +163,45 @@ impl Serve {
         drain_on_signal(listener.local_addr()?, Arc::clone(&stop), grace, Arc::clone(&totals))?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
         report::say(self.trust(first_layers))?;
+        let mut options = ServerOptions::new(self.max_connections.into(), self.queue.into());
+        options.stop = stop;
+        if let Some(address) = &self.metrics {
+            let listener = listen(address)?;
+            report::say(format_args!("metrics on http://{}/metrics", listener.local_addr()?))?;
+            let monitor = Monitor { metrics: options.metrics.clone(), stop: Arc::clone(&options.stop) };
+            monitor.start(listener)?;
+        }
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool };
         let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret, offer };
-        let mut limits = Limits { clients: self.clients, ..self.timeouts.limits() };
-        if let Some(idle) = self.idle.map(Duration::from_secs) {
-            (limits.idle, limits.idle_ahead) = (idle, idle);
-        }
-        let (at_once, per_hour) = (self.max_connections.into(), Some(self.inferences));
-        let (queue, half_open) = (self.queue.into(), self.half_open.into());
-        let total = self.connections;
-        let options = ServerOptions {
-            tls,
-            limits,
-            at_once,
-            queue,
-            half_open,
-            per_hour,
-            stop: Arc::clone(&stop),
-            total,
-        };
+        options.tls = tls;
+        options.proxy = self.proxy_protocol;
+        options.limits = self.limits();
+        options.per_address = self.places_per_address.map_or(usize::MAX, usize::from);
+        options.recall_after = Duration::from_secs(self.recall_after);
+        options.half_open = self.half_open.into();
+        options.per_hour = Some(self.inferences);
+        options.total = self.connections;
         net::serve(&listener, &model, &options, |event| {
-            report::log(describe(&event));
+            events::log(&event, self.figures);
             totals.count(&event);
-            if let Event::Ended { result: Ok(served), elapsed, .. } = event {
-                self.figures.log(served.traffic, elapsed);
-            }
         });
         if options.stop.load(Ordering::Acquire) {
-            report::log(totals.text());
+            totals.log();
         }
         Ok(())
     }
 }
 
 impl Serve {
+    fn limits(&self) -> Limits {
+        let mut limits = Limits { clients: self.clients, ..self.timeouts.limits() };
+        if let Some(idle) = self.idle.map(Duration::from_secs) {
+            (limits.idle, limits.idle_ahead) = (idle, idle);
+        }
+        limits
+    }
+
     /// The protocols for first layers that are asked for and right for the clients.
     fn first_layers(&self) -> Result<Vec<FirstLayer>, Failure> {
         let asked = self.first_layers.first_layer;
@@ -182,119 +241,18 @@ fn warn_of_readers(secret: &Path) {
     let mode = file.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         let name = secret.display();
-        report::log(format_args!(
-            "warning: {name}: others than its owner may read or write the secret (mode {mode:04o}), expected \
-             0600: chmod 600 {name}"
-        ));
+        warn!(
+            event = "secret_readable",
+            "{name}: others than its owner may read or write the secret (mode {mode:04o}), expected 0600: \
+             chmod 600 {name}"
+        );
     }
 }
 
 #[cfg(not(unix))]
 fn warn_of_readers(_secret: &Path) {}
 
-/// What a server has done since it began.
-#[derive(Default)]
-struct Totals {
-    served: AtomicU64,
-    failed: AtomicU64,
-    inferences: AtomicU64,
-    sent: AtomicU64,
-    received: AtomicU64,
-}
-
-impl Totals {
-    fn count(&self, event: &Event<'_>) {
-        let add = |to: &AtomicU64, count| to.fetch_add(count, Ordering::Relaxed);
-        match event {
-            Event::Ended { result: Ok(served), .. } => {
-                add(&self.served, 1);
-                add(&self.inferences, served.inferences);
-                add(&self.sent, served.traffic.sent);
-                add(&self.received, served.traffic.received);
-            }
-            Event::Ended { result: Err(_), .. } => {
-                add(&self.failed, 1);
-            }
-            _ => {}
-        }
-    }
-
-    fn text(&self) -> String {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        format!(
-            "ended: {} clients served, {} failed, {} inferences, {} sent, {} received",
-            of(&self.served),
-            of(&self.failed),
-            of(&self.inferences),
-            report::bytes(of(&self.sent)),
-            report::bytes(of(&self.received))
-        )
-    }
-}
-
-/// On the first signal to end has no more clients accepted, and ends when `grace` is over, if it has not by
-/// then; on the second ends at once.
-fn drain_on_signal(
-    listening: SocketAddr,
-    stop: Arc<AtomicBool>,
-    grace: Duration,
-    totals: Arc<Totals>,
-) -> Outcome {
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::AcqRel) {
-            std::process::exit(1);
-        }
-        report::log(format_args!("ending: no more clients, those that are here have {} s", grace.as_secs()));
-        // The listener waits for a client, and this is one. An address that stands for all is reached by the
-        // loopback.
-        let mut address = listening;
-        if address.ip().is_unspecified() {
-            address.set_ip(if address.is_ipv4() {
-                Ipv4Addr::LOCALHOST.into()
-            } else {
-                Ipv6Addr::LOCALHOST.into()
-            });
-        }
-        drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)));
-        let totals = Arc::clone(&totals);
-        std::thread::spawn(move || {
-            std::thread::sleep(grace);
-            report::log(totals.text());
-            std::process::exit(0);
-        });
-    })
-    .map_err(|e| format!("signals cannot be handled: {e}").into())
-}
-
 /// Binds an address, with an error that names it.
 pub fn listen(address: &str) -> Result<TcpListener, Box<dyn Error>> {
-    TcpListener::bind(address).map_err(|e| format!("cannot listen on {address}: {e}").into())
-}
-
-/// One line for each event.
-pub fn describe(event: &Event<'_>) -> String {
-    match event {
-        Event::Ended { peer, result: Ok(served), elapsed } => format!(
-            "{peer}: {} inferences in {}, {}{}",
-            served.inferences,
-            report::time(*elapsed),
-            report::traffic(served.traffic),
-            match served.ahead {
-                0 => String::new(),
-                circuits => format!(
-                    "; {circuits} circuits garbled ahead, {} of them not used, with the inputs {}",
-                    circuits.saturating_sub(served.inferences),
-                    report::traffic(served.online)
-                ),
-            }
-        ),
-        Event::Ended { peer, result: Err(error), elapsed } => {
-            format!("{peer}: failed after {}: {}", report::time(*elapsed), report::sentence(error))
-        }
-        Event::Full { peer } => format!("{peer}: turned away, no place was free for it"),
-        Event::HalfOpen { peer } => {
-            format!("{peer}: closed, it was the oldest of many connections that have not said a word")
-        }
-        Event::AcceptFailed { error } => format!("a connection could not be accepted: {error}"),
-    }
+    net::listen(address).map_err(|e| format!("cannot listen on {address}: {e}").into())
 }

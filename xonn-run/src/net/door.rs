@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::server::Caller;
 
 /// Most silent connections, if nothing else is said.
 pub const HALF_OPEN: usize = 256;
@@ -26,7 +28,7 @@ struct Silent {
 }
 
 struct Waiting {
-    peer: SocketAddr,
+    caller: Caller,
     stream: TcpStream,
 }
 
@@ -51,39 +53,43 @@ impl Door {
     ///
     /// # Errors
     /// If the system has no further handle for it.
-    pub fn admit(
-        &self,
-        peer: SocketAddr,
-        stream: &TcpStream,
-    ) -> io::Result<(Ticket<'_>, Option<SocketAddr>)> {
+    pub fn admit(&self, caller: Caller, stream: &TcpStream) -> io::Result<(Ticket<'_>, Option<Caller>)> {
         let stream = stream.try_clone()?;
         let mut silent = self.silent();
         let left = (silent.connections.len() >= self.most).then(|| silent.evict()).flatten();
         let number = silent.next;
         silent.next += 1;
-        silent.connections.insert(number, Waiting { peer, stream });
+        silent.connections.insert(number, Waiting { caller, stream });
         Ok((Ticket { door: self, number }, left))
     }
 }
 
 impl Silent {
     /// Ends the oldest connection of the address that has most.
-    fn evict(&mut self) -> Option<SocketAddr> {
+    fn evict(&mut self) -> Option<Caller> {
         let mut of: HashMap<IpAddr, usize> = HashMap::new();
         for waiting in self.connections.values() {
-            *of.entry(prefix(waiting.peer.ip())).or_default() += 1;
+            *of.entry(prefix(waiting.caller.peer.ip())).or_default() += 1;
         }
         let most = of.values().copied().max()?;
-        let oldest = self.connections.iter().find(|(_, waiting)| of[&prefix(waiting.peer.ip())] == most);
+        let oldest =
+            self.connections.iter().find(|(_, waiting)| of[&prefix(waiting.caller.peer.ip())] == most);
         let number = *oldest?.0;
         let evicted = self.connections.remove(&number)?;
         // Its thread reads an end then, and goes.
         let _ = evicted.stream.shutdown(Shutdown::Both);
-        Some(evicted.peer)
+        Some(evicted.caller)
     }
 }
 
 impl Ticket<'_> {
+    /// Has the connection count as one of another address: its client's, which a balancer has named.
+    pub fn is_of(&self, caller: Caller) {
+        if let Some(waiting) = self.door.silent().connections.get_mut(&self.number) {
+            waiting.caller = caller;
+        }
+    }
+
     /// Whether the connection had to leave.
     #[must_use]
     pub fn is_evicted(&self) -> bool {
@@ -108,7 +114,7 @@ pub fn prefix(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
 
     use super::*;
 
@@ -118,11 +124,12 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let door = Door::new(4);
         let peer = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let caller = |text: &str| Caller { id: 0, peer: peer(text) };
         let mut tickets = Vec::new();
         let mut admit = |text: &str| {
-            let (ticket, left) = door.admit(peer(text), &stream).expect("a handle");
+            let (ticket, left) = door.admit(caller(text), &stream).expect("a handle");
             tickets.push(ticket);
-            left
+            left.map(|caller| caller.peer)
         };
         for text in ["10.0.0.1:1", "[2001:db8::1]:2", "10.0.0.3:3", "[2001:db8::2]:4"] {
             assert_eq!(admit(text), None);
@@ -135,7 +142,12 @@ mod tests {
             [true, true, false, false, false, false]
         );
         tickets.pop();
-        let (_ticket, left) = door.admit(peer("10.0.0.7:7"), &stream).expect("a handle");
+        let (_ticket, left) = door.admit(caller("10.0.0.7:7"), &stream).expect("a handle");
         assert_eq!(left, None, "one has left by itself");
+        // Behind a balancer they count as their clients are named.
+        let youngest = tickets.last().expect("there are some");
+        youngest.is_of(caller("[2001:db8::3]:8"));
+        let left = door.admit(caller("10.0.0.8:8"), &stream).expect("a handle").1;
+        assert_eq!(left.map(|caller| caller.peer), Some(peer("[2001:db8::2]:4")));
     }
 }

@@ -1,38 +1,78 @@
 //! The clients that are served at the same time, and those that wait for a place.
+//!
+//! Places are given in the order in which clients came; one whose address has as many as it may have is
+//! passed over until it has fewer. When somebody waits whom one place more would help, the client that has
+//! asked nothing for longest gives up its own: it asks for that itself ([`Place::recall`]), between two
+//! questions, so nobody is sent away in the middle of an answer.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::door::prefix;
+
+mod line;
 
 /// How often a client is told that it still waits.
 const TELL: Duration = Duration::from_secs(2);
 
-/// Places, given out in the order in which clients came.
-pub struct Places {
-    at_once: usize,
-    /// Most clients that wait.
-    queue: usize,
+/// How many places there are, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Clients served at the same time.
+    pub at_once: usize,
+    /// Of them those of one address, of IPv6 of one prefix of 64 bits.
+    pub per_address: usize,
+    /// Clients that wait for a place.
+    pub queue: usize,
     /// Longest that one waits.
-    patience: Duration,
+    pub patience: Duration,
+    /// How long a client may ask nothing and keep its place while others wait for one.
+    pub idle: Duration,
+    /// Clients that are served in all, or none for any number.
+    pub total: Option<u64>,
+}
+
+/// Places, given out in turn.
+pub struct Places {
+    bounds: Bounds,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
-    taken: usize,
     /// Clients that may still be served.
     left: u64,
     next: u64,
-    waiting: VecDeque<u64>,
+    /// Clients that have a place, by number.
+    seats: HashMap<u64, Seat>,
+    /// How many of them are of an address.
+    held: HashMap<IpAddr, usize>,
+    /// Clients that wait, in the order in which they came.
+    waiting: VecDeque<Waiting>,
     /// Of clients that were served: how many, and how long they took together.
     served: u32,
     took: Duration,
 }
 
+struct Seat {
+    address: IpAddr,
+    since: Instant,
+    /// Since when the client has asked nothing; none while it is being answered.
+    idle: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    number: u64,
+    address: IpAddr,
+}
+
 /// One of [`Places`], given back when dropped, even if a session's thread panics.
 pub struct Place<'a> {
     places: &'a Places,
-    since: Instant,
+    number: u64,
 }
 
 /// How long a client is likely to wait.
@@ -45,13 +85,19 @@ pub struct Wait {
 }
 
 impl Places {
-    /// `at_once` places, `queue` clients that wait for one, each for `patience` at most, and `total` clients
-    /// in all.
+    /// No place is taken.
     #[must_use]
-    pub fn new(at_once: usize, queue: usize, patience: Duration, total: Option<u64>) -> Self {
-        let (left, waiting) = (total.unwrap_or(u64::MAX), VecDeque::new());
-        let state = State { taken: 0, left, next: 0, waiting, served: 0, took: Duration::ZERO };
-        Self { at_once, queue, patience, state: Mutex::new(state), changed: Condvar::new() }
+    pub fn new(bounds: Bounds) -> Self {
+        let state = State {
+            left: bounds.total.unwrap_or(u64::MAX),
+            next: 0,
+            seats: HashMap::new(),
+            held: HashMap::new(),
+            waiting: VecDeque::new(),
+            served: 0,
+            took: Duration::ZERO,
+        };
+        Self { bounds, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -65,7 +111,7 @@ impl Places {
 
     /// Whether a client is being served.
     pub fn busy(&self) -> bool {
-        self.state().taken > 0
+        !self.state().seats.is_empty()
     }
 
     /// Gives out no more places, also to those that wait.
@@ -76,23 +122,17 @@ impl Places {
 
     /// A place, when it is this client's turn; none if too many wait, it takes too long, or no more are
     /// served. `tell` is called now and then while it waits, and says whether the client is still there.
-    pub fn take(&self, mut tell: impl FnMut(Wait) -> bool) -> Option<Place<'_>> {
+    pub fn take(&self, peer: SocketAddr, mut tell: impl FnMut(Wait) -> bool) -> Option<Place<'_>> {
         let begin = Instant::now();
         let mut state = self.state();
-        let number = state.next;
-        state.next += 1;
-        let free =
-            |state: &State| state.taken < self.at_once && state.waiting.front().is_none_or(|&n| n == number);
-        if !free(&state) && state.waiting.len() >= self.queue {
-            return None;
-        }
-        state.waiting.push_back(number);
+        let number = state.join(prefix(peer.ip()), &self.bounds)?;
         let mut told = None::<Instant>;
         loop {
-            if state.left == 0 || begin.elapsed() > self.patience {
+            let waits = state.waiting.iter().any(|waiting| waiting.number == number);
+            if state.left == 0 || !waits || begin.elapsed() > self.bounds.patience {
                 return self.leave(state, number);
             }
-            if free(&state) {
+            if state.next_in_turn(&self.bounds) == Some(number) {
                 break;
             }
             if told.is_none_or(|told| told.elapsed() >= TELL) {
@@ -108,73 +148,57 @@ impl Places {
             }
             state = self.changed.wait_timeout(state, TELL).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.waiting.pop_front();
-        state.taken += 1;
-        // Without a total the number is never used up.
-        state.left -= 1;
+        state.seat(number);
         drop(state);
         self.changed.notify_all();
-        Some(Place { places: self, since: Instant::now() })
+        Some(Place { places: self, number })
     }
 
     fn leave(&self, mut state: MutexGuard<'_, State>, number: u64) -> Option<Place<'_>> {
-        state.waiting.retain(|&n| n != number);
+        state.waiting.retain(|waiting| waiting.number != number);
         drop(state);
         self.changed.notify_all();
         None
     }
 
     fn wait(&self, state: &State, number: u64) -> Wait {
-        let before = state.waiting.iter().take_while(|&&n| n != number).count();
+        let before = state.waiting.iter().take_while(|waiting| waiting.number != number).count();
         let each = state.took.checked_div(state.served).unwrap_or_default().as_secs_f64();
-        let seconds = (each * (before + 1) as f64 / self.at_once as f64).ceil();
+        let seconds = (each * (before + 1) as f64 / self.bounds.at_once as f64).ceil();
         Wait { before: u32::try_from(before).unwrap_or(u32::MAX), seconds: seconds as u32 }
+    }
+}
+
+impl Place<'_> {
+    /// The client is being answered.
+    pub fn busy(&self) {
+        if let Some(seat) = self.places.state().seats.get_mut(&self.number) {
+            seat.idle = None;
+        }
+    }
+
+    /// The client has asked nothing since then: whether its place goes to one that waits. If so, it has gone.
+    pub fn recall(&self, since: Instant) -> bool {
+        let mut state = self.places.state();
+        if let Some(seat) = state.seats.get_mut(&self.number) {
+            seat.idle = Some(since);
+        }
+        let recalled = state.idlest(&self.places.bounds) == Some(self.number);
+        if recalled {
+            state.free(self.number);
+            drop(state);
+            self.places.changed.notify_all();
+        }
+        recalled
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.places.state();
-        state.taken -= 1;
-        if let (Some(served), Some(took)) =
-            (state.served.checked_add(1), state.took.checked_add(self.since.elapsed()))
-        {
-            (state.served, state.took) = (served, took);
-        }
-        drop(state);
+        self.places.state().free(self.number);
         self.places.changed.notify_all();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_given_in_turn_and_waiting_has_an_end() {
-        let places = &Places::new(1, 1, Duration::from_millis(200), None);
-        let first = places.take(|_| panic!("it need not wait")).expect("free");
-        std::thread::scope(|scope| {
-            let (seen, saw) = std::sync::mpsc::channel();
-            let second = scope.spawn(move || places.take(|wait| seen.send(wait).is_ok()).is_some());
-            assert_eq!(saw.recv().expect("it waits"), Wait { before: 0, seconds: 0 });
-            assert!(places.take(|_| true).is_none(), "one may wait, and one does");
-            drop(first);
-            assert!(second.join().expect("no panic"), "its turn");
-        });
-        let held = places.take(|_| panic!("it need not wait")).expect("free again");
-        let begin = Instant::now();
-        assert!(places.take(|_| true).is_none());
-        assert!(begin.elapsed() >= Duration::from_millis(200), "its patience");
-        assert!(places.take(|_| false).is_none(), "it has gone");
-        drop(held);
-        assert!(places.take(|_| true).is_some(), "nobody is left in front");
-    }
-
-    #[test]
-    fn when_all_are_given_nobody_waits() {
-        let places = Places::new(1, 5, Duration::from_secs(60), Some(1));
-        let _place = places.take(|_| true).expect("one");
-        assert!(places.all_given() && places.take(|_| true).is_none());
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, Serv
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
-use crate::session::channel::Transport;
+use crate::session::channel::{Transport, is_silence};
 
 /// TLS that cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -231,6 +231,13 @@ impl Transport for Connection {
         }
     }
 
+    fn begins_within(&mut self, limit: Duration) -> io::Result<Option<bool>> {
+        match self {
+            Self::Plain(stream) => stream.begins_within(limit),
+            Self::Tls(tls) => tls.begins_within(limit).map(Some),
+        }
+    }
+
     fn hang_up(&mut self, limit: Duration) {
         match self {
             Self::Plain(stream) => stream.hang_up(limit),
@@ -258,6 +265,24 @@ impl Tls {
         }
     }
 
+    /// Whether bytes of the peer, or its end, are there in time: records are taken in until one has some.
+    fn begins_within(&mut self, limit: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let state = self.session.process_new_packets();
+            let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            if state.plaintext_bytes_to_read() > 0 || state.peer_has_closed() {
+                return Ok(true);
+            }
+            match self.write_out(deadline).and_then(|()| self.read_in(deadline)) {
+                Ok(0) => return Ok(true),
+                Ok(_) => {}
+                Err(error) if is_silence(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize> {
         let deadline = Instant::now() + limit;
         while self.session.is_handshaking() {
@@ -282,8 +307,8 @@ impl Tls {
         Ok(())
     }
 
-    /// Takes in what has come, and waits for it if there is nothing.
-    fn read_in(&mut self, deadline: Instant) -> io::Result<()> {
+    /// Takes in what has come, and waits for it if there is nothing; 0 bytes if the peer is gone.
+    fn read_in(&mut self, deadline: Instant) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(left(deadline)?))?;
         let read = uninterrupted(|| self.session.read_tls(&mut self.stream))?;
         if read == 0 && self.session.is_handshaking() {
@@ -294,7 +319,7 @@ impl Tls {
             let _ = self.stream.shutdown(Shutdown::Write);
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
-        Ok(())
+        Ok(read)
     }
 }
 

@@ -37,6 +37,15 @@ pub trait Transport: Send {
     /// What the stream says.
     fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize>;
 
+    /// Waits for at most `limit` until there is something to read, or the peer is gone, which a read tells;
+    /// whether it came to that. None of a stream that cannot tell, and the next read waits.
+    ///
+    /// # Errors
+    /// What the stream says.
+    fn begins_within(&mut self, _limit: Duration) -> io::Result<Option<bool>> {
+        Ok(None)
+    }
+
     /// Ends the stream so that the peer still gets the last words, in at most `limit`.
     fn hang_up(&mut self, limit: Duration);
 }
@@ -52,6 +61,15 @@ impl Transport for TcpStream {
         self.write(bytes)
     }
 
+    fn begins_within(&mut self, limit: Duration) -> io::Result<Option<bool>> {
+        self.set_read_timeout(Some(limit))?;
+        match self.peek(&mut [0]) {
+            Ok(_) => Ok(Some(true)),
+            Err(e) if is_silence(&e) => Ok(Some(false)),
+            Err(e) => Err(e),
+        }
+    }
+
     /// What the peer still sends is read and thrown away: closing with unread bytes resets the connection, and with it
     /// what the peer has not read yet.
     fn hang_up(&mut self, limit: Duration) {
@@ -65,6 +83,11 @@ impl Transport for TcpStream {
             }
         }
     }
+}
+
+/// Whether an error of a read says no more than that nothing came in time.
+pub(crate) fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
 /// What went over a channel.
@@ -289,6 +312,20 @@ impl<T: Transport> Channel<T> {
             self.traffic.first_layer_received += HEAD as u64;
         }
         Ok((kind, u32::from_le_bytes(length) as usize))
+    }
+
+    /// Sends what is queued, and waits for at most `limit` until the peer's next message begins, or the
+    /// connection ends; whether it came to that, if the transport can tell.
+    ///
+    /// # Errors
+    /// If the transport fails.
+    pub fn begins_within(
+        &mut self,
+        limit: Duration,
+        doing: &'static str,
+    ) -> Result<Option<bool>, SessionError> {
+        self.flush(doing)?;
+        self.transport.begins_within(limit).map_err(|source| SessionError::Transport { doing, source })
     }
 
     /// Reads the payload of a message whose head was read and whose length the caller has checked.

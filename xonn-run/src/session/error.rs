@@ -53,6 +53,12 @@ pub enum SessionError {
     /// The client has had as many inferences as it is granted for now.
     #[error("{0}")]
     Exhausted(String),
+    /// The client asked nothing for a while, and its place was needed for another one.
+    #[error("its place went to a client that waits, it had asked nothing for {} s", idle.as_secs())]
+    Recalled {
+        /// How long it had asked nothing.
+        idle: Duration,
+    },
     /// The peer ended the session and said why.
     #[error("the peer refused: {0}")]
     Refused(String),
@@ -87,6 +93,12 @@ impl SessionError {
     pub fn for_peer(&self) -> Option<String> {
         match self {
             Self::Mismatch(text) | Self::Exhausted(text) => Some(text.clone()),
+            // A client takes it as what it is, a full server.
+            Self::Recalled { idle } => Some(format!(
+                "{}, and this client's place went to one that waits, since it asked nothing for {} s; try again later",
+                super::server::FULL,
+                idle.as_secs()
+            )),
             Self::Misbehaved { doing, reason } => Some(format!("while {doing}: {reason}")),
             Self::TimedOut { doing, limit } => Some(format!("{doing}{SLOW}{limit:?}")),
             Self::Ot(_) => Some("a check of oblivious transfer failed".into()),

@@ -1,6 +1,7 @@
 //! The server's side of a session: garbler, sender of oblivious transfer. `client.rs` mirrors it.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use rand::CryptoRng;
 use zeroize::Zeroizing;
@@ -17,9 +18,12 @@ use crate::ot::{self, SessionId};
 
 mod prepared;
 mod round;
+mod supervisor;
 
 use prepared::Prepared;
 use round::Round;
+pub use supervisor::Supervisor;
+use supervisor::await_question;
 
 /// What a client is told first that is turned away because no place is free; it may come again.
 pub(super) const FULL: &str = "the server is full";
@@ -95,27 +99,6 @@ pub struct Greeted<'m, T> {
     clients: Clients,
 }
 
-/// Who counts a client's inferences, beyond those of one connection.
-pub trait Allowance {
-    /// Counts one.
-    ///
-    /// # Errors
-    /// A sentence for the client if there are no more.
-    fn take(&self) -> Result<(), String>;
-
-    /// Takes back some, of circuits that never answered.
-    fn give_back(&self, count: u64);
-}
-
-/// Whoever has an allowance without end.
-impl Allowance for () {
-    fn take(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn give_back(&self, _count: u64) {}
-}
-
 /// Awaits a client's hello. A client whose hello does not fit is told why.
 ///
 /// # Errors
@@ -175,20 +158,19 @@ impl<T: Transport> Greeted<'_, T> {
         self.serve_within(limits, &(), rng)
     }
 
-    /// The same, each circuit that is garbled being counted by `allowance`; those that never answered are
-    /// given back.
+    /// The same under a supervisor, who counts each circuit that is garbled, and may want the client's place.
     ///
     /// # Errors
     /// [`SessionError`]: whatever ended the session before its goodbye.
     pub fn serve_within(
         mut self,
         limits: &Limits,
-        allowance: &impl Allowance,
+        supervisor: &impl Supervisor,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Served, SessionError> {
         let mut done = Done::default();
-        let result = self.session((limits, allowance), rng, &mut done);
-        allowance.give_back(done.counted.saturating_sub(done.inferences));
+        let result = self.session((limits, supervisor), rng, &mut done);
+        supervisor.give_back(done.counted.saturating_sub(done.inferences));
         if let Err(error) = &result {
             self.channel.refuse(error);
         }
@@ -199,7 +181,7 @@ impl<T: Transport> Greeted<'_, T> {
 
     fn session(
         &mut self,
-        (limits, allowance): (&Limits, &impl Allowance),
+        (limits, supervisor): (&Limits, &impl Supervisor),
         rng: &mut (impl CryptoRng + Send),
         done: &mut Done,
     ) -> Result<(), SessionError> {
@@ -221,7 +203,9 @@ impl<T: Transport> Greeted<'_, T> {
             let doing = "waiting for an inference";
             let before = channel.traffic();
             let idle = if ready.is_empty() { limits.idle } else { limits.idle_ahead };
-            let head = channel.head(idle, doing)?;
+            let limit = await_question(channel, (idle, limits.message), supervisor, doing)?;
+            let begin = Instant::now();
+            let head = channel.head(limit, doing)?;
             if head == (Kind::Bye, 0) {
                 return Ok(());
             }
@@ -238,6 +222,7 @@ impl<T: Transport> Greeted<'_, T> {
                 prepared.answer(channel, wires, &session, oca.zip(receiver.as_ref()), &message)?;
                 done.inferences += 1;
                 done.online += channel.traffic() - before;
+                supervisor.answered(begin.elapsed());
                 continue;
             } else if head != begins {
                 let (kind, expected) = begins;
@@ -253,7 +238,7 @@ impl<T: Transport> Greeted<'_, T> {
             if most > 0 && ready.len() >= most {
                 return misbehaved(format!("a circuit too many ahead, a connection is granted {most}"));
             }
-            allowance.take().map_err(SessionError::Exhausted)?;
+            supervisor.count().map_err(SessionError::Exhausted)?;
             done.counted += 1;
             let own;
             let mut secret = model.secret;
@@ -283,6 +268,7 @@ impl<T: Transport> Greeted<'_, T> {
                 round.infer(channel, secret, rng)?;
                 done.inferences += 1;
                 done.online += channel.traffic() - before;
+                supervisor.answered(begin.elapsed());
             }
             done.prepared += 1;
         }

@@ -16,7 +16,7 @@ use xonn_run::session::{Limits, Offer, SessionError, client};
 use crate::fixture::neurons;
 
 /// A server and a client that trust each other, in files of a folder that is removed.
-fn pair() -> (ServerTls, ClientTls) {
+pub fn pair() -> (ServerTls, ClientTls) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (certificate, key) = (folder.path().join("crt"), folder.path().join("key"));
@@ -166,16 +166,8 @@ fn a_client_that_is_turned_away_hears_it_inside_of_tls() {
     let model = Model { circuit, plan: &plan, shared: None, secret, offer };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let options = ServerOptions {
-        tls: Some(tls),
-        limits: Limits::default(),
-        at_once: 1,
-        queue: 0,
-        half_open: 8,
-        per_hour: None,
-        stop: Default::default(),
-        total: Some(2),
-    };
+    let mut options = ServerOptions::new(1, 0);
+    (options.tls, options.total) = (Some(tls), Some(2));
     std::thread::scope(|scope| {
         scope.spawn(|| net::serve(&listener, &model, &options, |_| ()));
         let greet = |held: &str| {

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread::JoinHandle;
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 
 fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xonn-run"));
@@ -43,13 +45,29 @@ pub struct Listening {
     child: Child,
     /// Where it listens.
     pub address: String,
+    /// What it says on standard output before that.
+    pub said: Vec<String>,
     rest: Option<JoinHandle<String>>,
 }
 
 impl Listening {
     /// Starts a command and waits until it says where it listens.
     pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        let mut child = command(arguments).spawn().expect("the program starts");
+        Self::spawn(command(arguments))
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_with<A: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = A>,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = command(arguments);
+        command.envs(variables.iter().copied());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the program starts");
         let mut stderr = child.stderr.take().expect("piped");
         // Read all the time, so that the command never waits for somebody to take its log.
         let rest = std::thread::spawn(move || {
@@ -57,23 +75,28 @@ impl Listening {
             stderr.read_to_string(&mut text).expect("text");
             text
         });
-        let mut listening = Self { child, address: String::new(), rest: Some(rest) };
+        let mut listening = Self { child, address: String::new(), said: Vec::new(), rest: Some(rest) };
         let stdout = BufReader::new(listening.child.stdout.take().expect("piped"));
-        let found = stdout
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|l| Some(l.strip_prefix("listening on ")?.to_owned()));
-        match found {
-            Some(address) => listening.address = address,
-            None => panic!("it does not listen: {}", listening.log()),
+        for line in stdout.lines().map_while(Result::ok) {
+            if let Some(address) = line.strip_prefix("listening on ") {
+                listening.address = address.to_owned();
+                return listening;
+            }
+            listening.said.push(line);
         }
-        listening
+        panic!("it does not listen: {}", listening.log())
     }
 
     /// Asks it to end, as the system does.
     #[cfg(unix)]
     pub fn terminate(&self) {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        self.signal("-TERM");
+    }
+
+    /// Sends it a signal.
+    #[cfg(unix)]
+    pub fn signal(&self, signal: &str) {
+        let asked = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(asked.expect("the command is there").success());
     }
 
@@ -83,6 +106,19 @@ impl Listening {
         let log = self.log();
         assert!(status.success(), "{log}");
         log
+    }
+
+    /// Waits for its end, which must come soon; its exit code and its log.
+    #[cfg(unix)]
+    pub fn end_within(mut self, limit: Duration) -> (Option<i32>, String) {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                return (status.code(), self.log());
+            }
+            assert!(begin.elapsed() < limit, "it runs on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits for its end; the one sentence of its failure.
@@ -104,7 +140,8 @@ impl Drop for Listening {
     }
 }
 
-/// A command that says a line to standard error while it runs; killed when dropped.
+/// A command that says a line to standard error while it runs, and hears nothing on its standard input; killed
+/// when dropped.
 pub struct Waiting {
     child: Child,
     log: BufReader<ChildStderr>,
@@ -113,7 +150,7 @@ pub struct Waiting {
 impl Waiting {
     /// Starts a command.
     pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        let mut child = command(arguments).spawn().expect("the program starts");
+        let mut child = command(arguments).stdin(Stdio::piped()).spawn().expect("the program starts");
         let log = BufReader::new(child.stderr.take().expect("piped"));
         Self { child, log }
     }

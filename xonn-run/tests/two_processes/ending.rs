@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::command::{Listening, run, run_ok};
+use crate::command::{Listening, Waiting, run, run_ok};
 use crate::model::{Model, samples};
 use crate::{MASKS, serve};
 
@@ -54,6 +54,28 @@ fn a_server_without_clients_ends_at_once_and_one_with_idle_clients_after_its_gra
     assert!(server.finish().contains("ended: 0 clients served"));
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     drop(silent);
+}
+
+/// Somebody who asks twice does not want to wait.
+#[test]
+fn a_second_signal_ends_a_server_at_once() {
+    let model = Model::new(MASKS);
+    let file = model.write_samples("x.npy", &samples(1));
+    for (first, second) in [("-TERM", "-TERM"), ("-INT", "-INT"), ("-TERM", "-INT")] {
+        let server = serve(&model, &["--grace", "600"]);
+        // A client that is being served, for which the server would wait.
+        let mut client = Waiting::start(["infer", "--server", &server.address, "--input", "-"]);
+        assert!(client.line().starts_with("ready"));
+        server.signal(first);
+        let begin = Instant::now();
+        while run(["infer", "--server", &server.address, "--input", &file]).status.success() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "it has not noticed {first}");
+        }
+        server.signal(second);
+        let (code, log) = server.end_within(Duration::from_secs(10));
+        assert_eq!(code, Some(1), "{log}");
+        assert!(log.contains("those that are here have 600 s"), "{log}");
+    }
 }
 
 #[test]

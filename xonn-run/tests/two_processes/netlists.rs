@@ -188,7 +188,8 @@ fn a_port_scan_does_not_end_a_garbler() {
     let evaluate = ["evaluate", &file, "--connect", &garbler.address, "--input", "10100110"];
     assert_eq!(run_ok(evaluate).trim_end(), "1110");
     let log = garbler.finish();
-    assert!(log.matches("failed after").count() == 2 && log.contains(": 1 evaluations in "), "{log}");
+    // Who says nothing and leaves has not failed.
+    assert!(log.matches("failed after").count() == 1 && log.contains(": 1 evaluations in "), "{log}");
 }
 
 #[test]

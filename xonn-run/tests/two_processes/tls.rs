@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::command::{run_failing, run_ok};
+use crate::command::{run, run_failing, run_ok};
 use crate::model::{Model, samples};
 use crate::{MASKS, classes, serve};
 
@@ -83,6 +83,39 @@ fn a_server_that_wants_certificates_serves_their_holders() {
     run_ok(infer.iter().chain(&["--tls-cert", &known[..], "--tls-key", &known_key]));
     let log = server.finish();
     assert_eq!((log.matches("1 inferences").count(), log.matches("failed after").count()), (1, 2), "{log}");
+}
+
+/// An allowance is a certificate's where clients show one, and an address's where they do not, also inside
+/// of TLS.
+#[test]
+fn inferences_are_counted_by_certificate_where_clients_show_one() {
+    let model = Model::new(MASKS);
+    let file = model.write_samples("2.npy", &samples(2));
+    let [cert, key] = certificate(&model, "server", "127.0.0.1");
+    let clients = ["one", "two"].map(|name| certificate(&model, name, name));
+    let both = model.file("both.crt");
+    let pem = clients.each_ref().map(|[cert, _]| std::fs::read_to_string(cert).expect("it is there"));
+    std::fs::write(&both, pem.concat()).expect("written");
+    let tls = ["--tls-cert", &cert, "--tls-key", &key, "--inferences", "2", "--connections"];
+    let named = serve(&model, &[&tls[..], &["4", "--tls-client-ca", &both]].concat());
+    let unnamed = serve(&model, &[&tls[..], &["2"]].concat());
+    let infer = |address: &str, [cert_of, key_of]: &[String; 2]| {
+        let flags = ["--tls-ca", &cert, "--tls-cert", cert_of, "--tls-key", key_of];
+        run(["infer", "--input", &file, "--server", address].iter().chain(&flags))
+    };
+    let refused = |output: std::process::Output, by: &str| {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(5), "{text}");
+        assert!(text.contains(&format!("granted 2 inferences an hour, counted by {by}")), "{text}");
+    };
+    // One address, two certificates: each has its own, and each uses it up.
+    assert!(clients.iter().all(|client| infer(&named.address, client).status.success()));
+    clients.iter().for_each(|client| refused(infer(&named.address, client), "certificate"));
+    // A certificate that nobody asked for is none.
+    assert!(infer(&unnamed.address, &clients[0]).status.success());
+    refused(infer(&unnamed.address, &clients[1]), "address");
+    named.finish();
+    unnamed.finish();
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! How a server ends that is asked to.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tracing::info;
+
+use super::events::Totals;
+use crate::cli::Outcome;
+
+/// On the first signal to end has no more clients accepted, and ends when `grace` is over, if it has not by
+/// then; on the second ends at once.
+pub fn drain_on_signal(
+    listening: SocketAddr,
+    stop: Arc<AtomicBool>,
+    grace: Duration,
+    totals: Arc<Totals>,
+) -> Outcome {
+    ctrlc::set_handler(move || {
+        if stop.swap(true, Ordering::AcqRel) {
+            std::process::exit(1);
+        }
+        let seconds = grace.as_secs();
+        info!(event = "ending", "ending: no more clients, those that are here have {seconds} s");
+        wake(listening);
+        let totals = Arc::clone(&totals);
+        std::thread::spawn(move || {
+            std::thread::sleep(grace);
+            totals.log();
+            std::process::exit(0);
+        });
+    })
+    .map_err(|e| format!("signals cannot be handled: {e}").into())
+}
+
+/// The listener waits for a client, and this is one. An address that stands for all is reached by the
+/// loopback.
+fn wake(mut address: SocketAddr) {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)));
+}
