@@ -9,8 +9,8 @@ use super::streams::ReceiverStreams;
 use super::{Progress, check_count, digest_of};
 use crate::block::{Block, Tccr};
 use crate::ot::msgs::{BaseReply, BaseRequest, Correlate, Extend};
-use crate::ot::vole::{add, expand_tree};
-use crate::ot::{COLUMNS, OtError, Params, SessionId, base, pprf, transpose};
+use crate::ot::vole::{add, expand};
+use crate::ot::{OtError, Params, SessionId, base, pprf, transpose};
 
 /// The client's setup, one step.
 #[derive(Clone, Copy, Debug)]
@@ -80,22 +80,18 @@ impl Receiver {
         packed.push(Block::random(rng));
 
         // Steps 1 and 2.
-        let mut columns = Zeroizing::new(vec![Block::ZERO; COLUMNS * stride]);
         let mut corrections = vec![Block::ZERO; self.params.trees() * stride];
-        let trees = columns.chunks_exact_mut(k * stride).zip(corrections.chunks_exact_mut(stride));
-        let seeds = self.seeds.chunks_exact(self.params.leaves());
-        for (tree, ((columns, correction), seeds)) in trees.zip(seeds).enumerate() {
-            let base = self.progress.base_of(tree);
-            expand_tree(seeds, (base, 0), self.progress.next_block, columns, correction);
-            add(correction, &packed);
-        }
+        let (base, moved) = (self.progress.base(), vec![0; self.params.trees()]);
+        let blocks = (self.progress.next_block, stride);
+        let mut rows = expand(k, &self.seeds, (base, &moved), blocks, Some(&mut corrections));
+        corrections.chunks_exact_mut(stride).for_each(|correction| add(correction, &packed));
         // Steps 3 and 4.
         let hash = self.progress.challenge(count, &corrections);
-        let hashes = columns.chunks_exact(stride).map(|column| hash.hash(column));
-        let (columns_digest, shared_key) = digest_of(&self.progress.session, hashes);
+        let (columns_digest, shared_key) = digest_of(&self.progress.session, &hash.hashes(&rows));
         let extend = Extend { corrections, choices_hash: hash.hash(&packed), columns_digest };
         // Step 5.
-        let rows = Zeroizing::new(transpose::rows(&columns, stride, count));
+        transpose::rows(&mut rows);
+        rows.truncate(count);
         let first_tweak = self.progress.advance(count);
         let choices = Zeroizing::new(choices.to_vec());
         let hash = self.progress.hash;
