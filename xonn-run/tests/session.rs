@@ -16,6 +16,8 @@ mod listener;
 mod mismatch;
 #[path = "session/serving.rs"]
 mod serving;
+#[path = "session/shared_delta.rs"]
+mod shared_delta;
 #[path = "session/steps.rs"]
 mod steps;
 #[path = "session/tls.rs"]

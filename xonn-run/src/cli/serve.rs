@@ -62,6 +62,10 @@ pub struct Serve {
     /// trip. They are kept with the connection, and each is used once or never
     #[arg(long, value_name = "N", default_value_t = 0)]
     pool: u16,
+    /// Let a client that accepts it (`infer --shared-delta`) have one delta for all inferences of its connection: an input bit
+    /// then costs 4 bytes in place of 20, and whoever finds the delta of one inference has those of the connection
+    #[arg(long)]
+    shared_delta: bool,
     /// Longest wait for the next inference of a connected client, in seconds; 60, and 3600 for one that holds circuits ahead
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     idle: Option<u64>,
@@ -109,7 +113,8 @@ impl Serve {
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
         report::say(self.trust(first_layers))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
-        let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool };
+        let shared_delta = self.shared_delta;
+        let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool, shared_delta };
         let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret.bits, offer };
         let mut limits = Limits { clients: self.clients, ..self.timeouts.limits() };
         if let Some(idle) = self.idle.map(Duration::from_secs) {

@@ -52,6 +52,8 @@ pub struct PendingReceiver {
     /// Row t_j of each OT.
     rows: Zeroizing<Vec<Block>>,
     choices: Zeroizing<Vec<bool>>,
+    /// Whether the server's secret is the delta of its labels.
+    shared_delta: bool,
     shared_key: Zeroizing<Block>,
     first_tweak: u64,
     hash: Tccr,
@@ -95,7 +97,8 @@ impl Receiver {
         let first_tweak = self.progress.advance(count);
         let choices = Zeroizing::new(choices.to_vec());
         let hash = self.progress.hash;
-        Ok((PendingReceiver { rows, choices, shared_key, first_tweak, hash }, extend))
+        let shared_delta = self.params.shared_delta();
+        Ok((PendingReceiver { rows, choices, shared_delta, shared_key, first_tweak, hash }, extend))
     }
 }
 
@@ -111,6 +114,17 @@ impl PendingReceiver {
     #[must_use]
     pub fn into_streams(self) -> ReceiverStreams {
         ReceiverStreams::new(self.rows, self.choices, self.hash)
+    }
+
+    /// In place of step 7, if the server's secret is the delta of its labels: for each OT its zero label, plus delta if the
+    /// choice was 1, which is the row. Nothing is received.
+    ///
+    /// # Panics
+    /// If the server's secret is not that.
+    #[must_use]
+    pub fn into_labels(mut self) -> Vec<Block> {
+        assert!(self.shared_delta, "the secret of these OTs is not the delta of labels");
+        std::mem::take(&mut *self.rows)
     }
 
     /// Step 7: for each OT the server's zero label, plus its delta if the choice was 1.

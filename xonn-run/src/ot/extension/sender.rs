@@ -24,7 +24,8 @@ pub struct SenderSetup {
 }
 
 impl SenderSetup {
-    /// Draws the secret s and begins the base OTs, in which the server receives.
+    /// Draws the secret s and begins the base OTs, in which the server receives. If s is to be the delta of labels its bit 0
+    /// is 1.
     ///
     /// In base OT i it chooses the opposite of bit i of s: the sum of those nodes that its path does not go
     /// through.
@@ -33,7 +34,10 @@ impl SenderSetup {
         session: SessionId,
         rng: &mut R,
     ) -> (Self, BaseRequest) {
-        let secret = Zeroizing::new(Block::random(rng));
+        let mut secret = Zeroizing::new(Block::random(rng));
+        if params.shared_delta() {
+            *secret = secret.with_lsb_set();
+        }
         let (base, pairs) = base::Receiver::request(&session, opposite(*secret), rng);
         let request = BaseRequest { pairs };
         (Self { params, session, secret, base, request: request.clone() }, request)
@@ -80,6 +84,8 @@ pub struct SenderKeys {
     /// Row q_j of each OT.
     rows: Zeroizing<Vec<Block>>,
     secret: Zeroizing<Block>,
+    /// Whether s is the delta of labels.
+    shared_delta: bool,
     shared_key: Zeroizing<Block>,
     first_tweak: u64,
     hash: Tccr,
@@ -137,7 +143,8 @@ impl Ready {
         rows.truncate(count);
         let first_tweak = self.progress.advance(count);
         let (secret, hash) = (self.secret.clone(), self.progress.hash);
-        let keys = SenderKeys { rows, secret, shared_key, first_tweak, hash };
+        let shared_delta = params.shared_delta();
+        let keys = SenderKeys { rows, secret, shared_delta, shared_key, first_tweak, hash };
         Ok((self, keys))
     }
 }
@@ -159,6 +166,20 @@ impl SenderKeys {
     #[must_use]
     pub fn into_streams(self) -> SenderStreams {
         SenderStreams::new(self.rows, self.secret, self.hash)
+    }
+
+    /// In place of step 6, if s is the delta of labels ([`Params::with_shared_delta`]): delta, and the zero label of each OT,
+    /// which is its row. Nothing is sent.
+    ///
+    /// There are rows only where the consistency check has passed. `docs/protocol.md` says what one delta for a
+    /// connection gives up.
+    ///
+    /// # Panics
+    /// If s is not the delta of labels: its bit 0 may be 0 then.
+    #[must_use]
+    pub fn into_labels(mut self) -> (Zeroizing<Block>, Vec<Block>) {
+        assert!(self.shared_delta, "the secret of these OTs is not the delta of labels");
+        (self.secret, std::mem::take(&mut *self.rows))
     }
 
     /// Step 6: the zero label of each OT, and what the client needs to have it with `delta` added where it
