@@ -259,8 +259,9 @@ pub fn measure_aes(backend: Backend) -> [Row; 2] {
     ]
 }
 
-/// OT extension with `2^k` leaves a tree, after its set-up: both roles one after the other on one thread. First random OTs,
-/// each host with a block of its streams, then labels of an offset that is drawn afterwards.
+/// OT extension with `2^k` leaves a tree, after its set-up: both roles one after the other on one thread.
+/// First random OTs, each host with a block of its streams, then labels of an offset that is drawn
+/// afterwards.
 ///
 /// # Errors
 /// [`OtError::FieldBits`] if there are no such trees.

@@ -65,7 +65,7 @@ pub fn measure_first_layer(schemes: &[Scheme]) -> Result<Vec<Row>, MeasureError>
         })
     };
     let runs = (0..RUNS).map(|_| run()).collect::<Result<Vec<_>, _>>()?;
-    let what = format!("first layer, {inputs} x {neurons}");
+    let what = format!("first layer {inputs} x {neurons}");
     let mut rows = vec![
         Row {
             what: format!("{what}, oca"),

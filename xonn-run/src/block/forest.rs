@@ -1,4 +1,5 @@
-//! The streams of many seeds added up by the bits of the seeds' numbers: what the small-field VOLE of OT extension is.
+//! The streams of many seeds added up by the bits of the seeds' numbers: what the small-field VOLE of OT
+//! extension is.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -20,13 +21,14 @@ pub(super) const ROUND_KEYS: usize = 11;
 
 /// Trees of 2^k seeds, expanded and added up.
 ///
-/// Each seed's stream is that of [`Prg::based`]. A stream that comes from memory and goes back there for every sum costs
-/// as much as the AES; here two streams are made side by side and added before they leave the registers, and the key
-/// schedule of a seed is computed once, not once a piece, for several seeds side by side. Round keys and partial sums are
-/// wiped on drop.
+/// Each seed's stream is that of [`Prg::based`]. A stream that comes from memory and goes back there for
+/// every sum costs as much as the AES; here two streams are made side by side and added before they leave the
+/// registers, and the key schedule of a seed is computed once, not once a piece, for several seeds side by
+/// side. Round keys and partial sums are wiped on drop.
 pub struct Forest {
     work: Zeroizing<Vec<Block>>,
-    // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `add_up` rest on it.
+    // Only ever a backend that this processor has: see `new` and `with_backend`. The calls in `add_up` rest
+    // on it.
     backend: Backend,
 }
 
@@ -50,7 +52,8 @@ pub(super) struct Trees<'a> {
 pub(super) type To<'a> = (&'a mut [Block], Option<&'a mut [Block]>);
 
 impl Trees<'_> {
-    /// Puts the sums of a piece, which begins `from` blocks behind the first, of tree `tree` where they belong.
+    /// Puts the sums of a piece, which begins `from` blocks behind the first, of tree `tree` where they
+    /// belong.
     #[inline(always)]
     pub fn put(&self, room: &Sums, tree: usize, from: usize, (columns, sums): &mut To<'_>) {
         let (k, tree) = (self.k, self.before + tree);
@@ -68,7 +71,8 @@ impl Trees<'_> {
 
 /// What a piece of a tree is added up in.
 pub(super) struct Sums {
-    /// The sums of subtrees whose right sibling is still to come, by height; at the end that of all of the tree at height k.
+    /// The sums of subtrees whose right sibling is still to come, by height; at the end that of all of the
+    /// tree at height k.
     pub open: [[Block; PIECE]; LEVELS + 1],
     /// The sums of the streams whose number has bit b.
     pub columns: [[Block; PIECE]; LEVELS],
@@ -94,12 +98,13 @@ impl Forest {
         Ok(Self { work: Zeroizing::default(), backend: backend.checked()? })
     }
 
-    /// Expands trees of `2^k` seeds from block `first` of their streams on, `length` blocks of each; seed `i` has the counters
-    /// from `bases[i]` on.
+    /// Expands trees of `2^k` seeds from block `first` of their streams on, `length` blocks of each; seed `i`
+    /// has the counters from `bases[i]` on.
     ///
-    /// Overwrites `columns` with, block after block of the streams, for each tree its k columns of that block: column b is
-    /// the sum of the streams whose number in the tree has bit b. So the columns of one block lie side by side, which is
-    /// how they are transposed. Overwrites `sums`, if they are wanted, tree after tree, with the sum of all its streams.
+    /// Overwrites `columns` with, block after block of the streams, for each tree its k columns of that
+    /// block: column b is the sum of the streams whose number in the tree has bit b. So the columns of one
+    /// block lie side by side, which is how they are transposed. Overwrites `sums`, if they are wanted, tree
+    /// after tree, with the sum of all its streams.
     ///
     /// # Panics
     /// If k is not 1 to 8, or lengths do not fit each other.
@@ -122,8 +127,8 @@ impl Forest {
             let to = (&mut *columns, sums.as_deref_mut());
             match self.backend {
                 Backend::Portable => portable(forest, to),
-                // SAFETY (all of them): `self.backend` was found available on this processor when `self` was made; lengths
-                // were checked above.
+                // SAFETY (all of them): `self.backend` was found available on this processor when `self` was
+                // made; lengths were checked above.
                 #[cfg(target_arch = "x86_64")]
                 Backend::AesNi => unsafe { vector::forest_aes_ni(self.room(), forest, to) },
                 #[cfg(target_arch = "x86_64")]
@@ -151,7 +156,8 @@ impl Default for Forest {
     }
 }
 
-/// As the documentation of [`Forest::add_up`] has it, stream by stream: on any processor, and the oracle of the kernels.
+/// As the documentation of [`Forest::add_up`] has it, stream by stream: on any processor, and the oracle of
+/// the kernels.
 fn portable(trees: Trees<'_>, mut to: To<'_>) {
     let mut room = Sums::ZERO;
     let mut stream = [Block::ZERO; PIECE];
@@ -162,8 +168,8 @@ fn portable(trees: Trees<'_>, mut to: To<'_>) {
             room.columns.as_flattened_mut().fill(Block::ZERO);
             for (index, (&seed, &base)) in seeds.iter().zip(bases).enumerate() {
                 Prg::based(seed, base, trees.first.wrapping_add(from as u64)).portable().fill(&mut stream);
-                // A stream that ends a right subtree of height `bit` has the sum of that subtree added to it, which
-                // is all of a column that its numbers add to.
+                // A stream that ends a right subtree of height `bit` has the sum of that subtree added to it,
+                // which is all of a column that its numbers add to.
                 let ended = (!index).trailing_zeros() as usize;
                 for (column, open) in room.columns.iter_mut().zip(&room.open).take(ended) {
                     add(column, &stream);

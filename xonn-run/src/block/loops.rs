@@ -5,13 +5,13 @@ pub trait Loop {
     /// What comes of it.
     type Output;
 
-    /// Runs it. Implementations are `inline(always)`, and so is what they call: a processor's instructions reach only as
-    /// far as inlining.
+    /// Runs it. Implementations are `inline(always)`, and so is what they call: a processor's instructions
+    /// reach only as far as inlining.
     fn run(self) -> Self::Output;
 }
 
-/// Runs `work` compiled for AVX2 if this processor has it: vectors of 256 bits, where every x86-64 has 128. The same
-/// source makes both, so results are the same.
+/// Runs `work` compiled for AVX2 if this processor has it: vectors of 256 bits, where every x86-64 has 128.
+/// The same source makes both, so results are the same.
 pub fn vectorised<L: Loop>(work: L) -> L::Output {
     #[cfg(all(target_arch = "x86_64", not(xonn_portable)))]
     if is_x86_feature_detected!("avx2") {

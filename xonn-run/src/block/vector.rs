@@ -64,7 +64,8 @@ macro_rules! entry_points {
             trees: Trees<'_>,
             to: To<'_>,
         ) {
-            // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses; lengths are the caller's.
+            // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses; lengths
+            // are the caller's.
             unsafe { forest::add_up::<$vector>(keys, trees, to) }
         }
 

@@ -48,8 +48,8 @@ pub struct Infer {
     /// Most memory for circuits ahead, in megabytes: tables and labels of all of them are kept
     #[arg(long, value_name = "MB", default_value_t = 4096)]
     ahead_memory: u64,
-    /// Accept one delta for all inferences of the connection, if the server has it too (`serve --shared-delta`): an
-    /// input bit then costs 4 bytes in place of 20. Nothing of this side's depends on it
+    /// Accept one delta for all inferences of the connection, if the server has it too (`serve
+    /// --shared-delta`): an input bit then costs 4 bytes in place of 20. Nothing of this side's depends on it
     #[arg(long)]
     shared_delta: bool,
     #[command(flatten)]

@@ -62,8 +62,9 @@ pub struct Serve {
     /// trip. They are kept with the connection, and each is used once or never
     #[arg(long, value_name = "N", default_value_t = 0)]
     pool: u16,
-    /// Let a client that accepts it (`infer --shared-delta`) have one delta for all inferences of its connection: an input bit
-    /// then costs 4 bytes in place of 20, and whoever finds the delta of one inference has those of the connection
+    /// Let a client that accepts it (`infer --shared-delta`) have one delta for all inferences of its
+    /// connection: an input bit then costs 4 bytes in place of 20, and whoever finds the delta of one
+    /// inference has those of the connection
     #[arg(long)]
     shared_delta: bool,
     /// Longest wait for the next inference of a connected client, in seconds; 60, and 3600 for one that holds circuits ahead

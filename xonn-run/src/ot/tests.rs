@@ -49,7 +49,8 @@ fn the_client_gets_the_labels_of_its_choices() {
     }
 }
 
-/// One delta for the connection, which is the sender's secret: nothing is sent for labels, and they are never twice the same.
+/// One delta for the connection, which is the sender's secret: nothing is sent for labels, and they are never
+/// twice the same.
 #[test]
 fn the_client_gets_labels_of_the_extensions_own_delta() {
     for k in FIELD_BITS {

@@ -5,7 +5,8 @@ use zeroize::Zeroize;
 use super::COLUMNS;
 use crate::block::{Block, Loop, vectorised};
 
-/// Transposes squares of 128 x 128 bits in place, each 128 blocks: bit `c` of block `r` becomes bit `r` of block `c`.
+/// Transposes squares of 128 x 128 bits in place, each 128 blocks: bit `c` of block `r` becomes bit `r` of
+/// block `c`.
 ///
 /// So columns that lie block after block, for each block all 128 of them, become rows in their order.
 ///
@@ -47,13 +48,14 @@ impl Loop for Squares<'_> {
 /// Rows of half a square.
 const HALF: usize = COLUMNS / 2;
 
-/// 128 x 128 bits: words `4 r` to `4 r + 3` are bits 0 to 63 and 64 to 127 of row `r`, then those of row `r + 64`. So four
-/// quarters of 64 x 64 bits lie side by side, and all steps below do the same to all of them: vectors of any width do.
+/// 128 x 128 bits: words `4 r` to `4 r + 3` are bits 0 to 63 and 64 to 127 of row `r`, then those of row `r +
+/// 64`. So four quarters of 64 x 64 bits lie side by side, and all steps below do the same to all of them:
+/// vectors of any width do.
 struct Square([u64; 4 * HALF]);
 
 impl Square {
-    /// Each quarter by itself: swaps its off-diagonal quarters, then those of each quarter, and so on down to single bits
-    /// (Warren, Hacker's Delight, §7-3).
+    /// Each quarter by itself: swaps its off-diagonal quarters, then those of each quarter, and so on down to
+    /// single bits (Warren, Hacker's Delight, §7-3).
     #[inline(always)]
     fn transpose(&mut self) {
         self.stage::<32>(0x0000_0000_ffff_ffff);

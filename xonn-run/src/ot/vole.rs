@@ -15,7 +15,8 @@
 //! ```
 //!
 //! in which the missing seed has the factor 0. So with the server's seeds kept in the order of y = x + D both
-//! hosts run the same code ([`Forest`]). Only additions and factors from GF(2) occur: v and w are k columns of bits each.
+//! hosts run the same code ([`Forest`]). Only additions and factors from GF(2) occur: v and w are k columns
+//! of bits each.
 
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
@@ -27,12 +28,14 @@ use crate::block::{Block, Forest, Loop, mask, vectorised};
 
 /// Expands trees of 2^k seeds each, `length` blocks of their streams from block `first` on.
 ///
-/// * `seeds`: by tree, in each by x at the client, by y = x + D at the server (whose seed 0 counts for `sums` only).
-/// * `base`: where the counters of seed x = 0 of tree 0 begin; `moved`: of each tree 0 at the client, D at the server.
+/// * `seeds`: by tree, in each by x at the client, by y = x + D at the server (whose seed 0 counts for `sums`
+///   only).
+/// * `base`: where the counters of seed x = 0 of tree 0 begin; `moved`: of each tree 0 at the client, D at
+///   the server.
 /// * `sums`: overwritten, tree after tree, with the sum of all its streams.
 ///
-/// Returns the columns, block after block: for each block first those of tree 0, column b being the sum of the streams
-/// whose index has bit b.
+/// Returns the columns, block after block: for each block first those of tree 0, column b being the sum of
+/// the streams whose index has bit b.
 pub(super) fn expand(
     k: usize,
     seeds: &[Block],
@@ -56,8 +59,8 @@ pub(super) fn add(to: &mut [Block], from: &[Block]) {
     }
 }
 
-/// Step 2 at the server: to column c of each block that block of the correction of c's tree, if bit c of the secret is 1,
-/// in the same time if it is 0.
+/// Step 2 at the server: to column c of each block that block of the correction of c's tree, if bit c of the
+/// secret is 1, in the same time if it is 0.
 ///
 /// `columns` are as [`expand`] returns them, `corrections` tree after tree, `length` blocks each.
 pub(super) fn correct(columns: &mut [Block], corrections: &[Block], length: usize, secret: &[bool]) {

@@ -37,7 +37,8 @@ pub trait Transport: Send {
     /// What the stream says.
     fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize>;
 
-    /// Writes some bytes of `head` and of `body` behind it, with the same limit: both in one go where the stream can.
+    /// Writes some bytes of `head` and of `body` behind it, with the same limit: both in one go where the
+    /// stream can.
     ///
     /// # Errors
     /// What the stream says.
@@ -75,8 +76,9 @@ impl Transport for TcpStream {
     }
 }
 
-/// A TCP stream that remembers the time limits it has: the system is told of another one only where the last would be off
-/// by more than an eighth, so that most reads and writes are one call. A message may so take an eighth longer.
+/// A TCP stream that remembers the time limits it has: the system is told of another one only where the last
+/// would be off by more than an eighth, so that most reads and writes are one call. A message may so take an
+/// eighth longer.
 pub struct Timed {
     stream: TcpStream,
     read: Duration,

@@ -14,8 +14,8 @@ use crate::ot::{self, Params};
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
 pub const VERSION: u16 = 6;
 
-/// The bit beside garbling schemes that stands for one delta a connection: a client accepts it, a server takes it. A server
-/// that does not know it passes it over, and sets it only where the client did.
+/// The bit beside garbling schemes that stands for one delta a connection: a client accepts it, a server
+/// takes it. A server that does not know it passes it over, and sets it only where the client did.
 const SHARED_DELTA: u8 = 0x80;
 
 /// First bytes of a hello.
@@ -141,7 +141,8 @@ pub struct ClientHello {
     pub first_layers: u8,
     /// The most circuits that the client would hold ahead of its inputs, 0 to have each garbled when its input is there.
     pub ahead: u16,
-    /// Whether the client accepts one delta for all inferences of the connection: the highest bit of the schemes' byte.
+    /// Whether the client accepts one delta for all inferences of the connection: the highest bit of the
+    /// schemes' byte.
     pub shared_delta: bool,
     /// Random.
     pub nonce: [u8; 32],
@@ -301,8 +302,8 @@ pub(super) fn label_params(shared_delta: bool) -> Params {
     if shared_delta { params.with_shared_delta() } else { params }
 }
 
-/// Bytes of [`Kind::Correlate`] for so many labels: the start point, and what fits the extension to the circuit's delta
-/// where that is not the extension's own.
+/// Bytes of [`Kind::Correlate`] for so many labels: the start point, and what fits the extension to the
+/// circuit's delta where that is not the extension's own.
 pub(super) fn correlate_bytes(labels: usize, shared_delta: bool) -> usize {
     Block::BYTES + if shared_delta { 0 } else { ot::msgs::Correlate::byte_len(labels) }
 }

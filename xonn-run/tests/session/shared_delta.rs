@@ -1,4 +1,5 @@
-//! One delta for all inferences of a connection: the same answers for fewer bytes, and only where both hosts say so.
+//! One delta for all inferences of a connection: the same answers for fewer bytes, and only where both hosts
+//! say so.
 
 use sha2::{Digest, Sha256};
 use xonn_run::bench::FirstLayerShape;

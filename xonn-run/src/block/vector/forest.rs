@@ -6,15 +6,17 @@ use super::One;
 use super::hash::{KEYS, RCON, next_words, transpose};
 use super::lanes::Lanes;
 
-/// Vectors of each of the two streams in flight, eight in all: see `counter.rs`. Their two round keys are loaded for each
-/// round, so sixteen registers suffice.
+/// Vectors of each of the two streams in flight, eight in all: see `counter.rs`. Their two round keys are
+/// loaded for each round, so sixteen registers suffice.
 const WIDE: usize = 4;
 
-/// Expands and adds up at most as many seeds as `keys` has room for, see [`super::super::forest::Forest::add_up`].
+/// Expands and adds up at most as many seeds as `keys` has room for, see
+/// [`super::super::forest::Forest::add_up`].
 ///
 /// # Safety
-/// The instructions of `V` must be enabled in the caller, see [`Lanes`]. `trees` must be whole ones of at most [`LEVELS`] levels
-/// with a base for each seed, and `keys` as long as [`ROUND_KEYS`] times the seeds, rounded up to 16.
+/// The instructions of `V` must be enabled in the caller, see [`Lanes`]. `trees` must be whole ones of at
+/// most [`LEVELS`] levels with a base for each seed, and `keys` as long as [`ROUND_KEYS`] times the seeds,
+/// rounded up to 16.
 #[inline(always)]
 pub(super) unsafe fn add_up<V: Lanes>(keys: &mut [Block], trees: Trees<'_>, mut to: To<'_>) {
     let Trees { seeds, bases, k, first, length: all, .. } = trees;
@@ -37,8 +39,9 @@ pub(super) unsafe fn add_up<V: Lanes>(keys: &mut [Block], trees: Trees<'_>, mut 
             for pair in 0..1usize << (k - 1) {
                 let seed = (tree << k) + 2 * pair;
                 for at in (0..length).step_by(WIDE * V::BLOCKS) {
-                    // SAFETY: `seed` and `seed + 1` are among the seeds, whose keys are there, and `length` blocks of
-                    // each row of `room` and of `counters` are a multiple of those of the vectors in flight.
+                    // SAFETY: `seed` and `seed + 1` are among the seeds, whose keys are there, and `length`
+                    // blocks of each row of `room` and of `counters` are a multiple of those of the vectors
+                    // in flight.
                     unsafe { two::<V>(keys, seed, pair, &counters, at, &mut room) };
                 }
             }
@@ -68,8 +71,9 @@ unsafe fn schedules<V: Lanes>(seeds: &[Block], bases: &[Block], keys: &mut [Bloc
         padded[0][..seeds.len()].copy_from_slice(seeds);
         padded[1][..bases.len()].copy_from_slice(bases);
         let keys = &mut keys[number * batch * ROUND_KEYS..][..batch * ROUND_KEYS];
-        // SAFETY: vector `m` of a batch is its blocks from `m * V::BLOCKS` on, of both `padded` (16, at least a batch) and
-        // `keys`, where `place` has it round after round; the instructions are the caller's promise.
+        // SAFETY: vector `m` of a batch is its blocks from `m * V::BLOCKS` on, of both `padded` (16, at least
+        // a batch) and `keys`, where `place` has it round after round; the instructions are the caller's
+        // promise.
         unsafe {
             let mut batch = [V::words([0; 4]); KEYS];
             for m in 0..KEYS {
@@ -91,10 +95,12 @@ unsafe fn schedules<V: Lanes>(seeds: &[Block], bases: &[Block], keys: &mut [Bloc
     }
 }
 
-/// Adds the blocks from `at` on, `WIDE` vectors, of the streams of `seed` and `seed + 1`, pair number `pair` of its tree.
+/// Adds the blocks from `at` on, `WIDE` vectors, of the streams of `seed` and `seed + 1`, pair number `pair`
+/// of its tree.
 ///
 /// # Safety
-/// As for [`add_up`]; the round keys of both are in `keys`, and that many blocks from `at` on are within a piece.
+/// As for [`add_up`]; the round keys of both are in `keys`, and that many blocks from `at` on are within a
+/// piece.
 #[inline(always)]
 unsafe fn two<V: Lanes>(
     keys: &[Block],
@@ -134,8 +140,8 @@ unsafe fn two<V: Lanes>(
             V::load(column).xor(b[i]).store(column);
             a[i] = a[i].xor(b[i]);
         }
-        // A pair that ends a right subtree of height `bit` has the sum of that subtree added to it, which is all of a column
-        // that its numbers add to.
+        // A pair that ends a right subtree of height `bit` has the sum of that subtree added to it, which is
+        // all of a column that its numbers add to.
         let ended = 1 + (!pair).trailing_zeros() as usize;
         for bit in 1..ended {
             let column = room.columns[bit].as_mut_ptr().add(at);

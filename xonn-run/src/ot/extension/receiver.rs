@@ -116,8 +116,8 @@ impl PendingReceiver {
         ReceiverStreams::new(self.rows, self.choices, self.hash)
     }
 
-    /// In place of step 7, if the server's secret is the delta of its labels: for each OT its zero label, plus delta if the
-    /// choice was 1, which is the row. Nothing is received.
+    /// In place of step 7, if the server's secret is the delta of its labels: for each OT its zero label,
+    /// plus delta if the choice was 1, which is the row. Nothing is received.
     ///
     /// # Panics
     /// If the server's secret is not that.

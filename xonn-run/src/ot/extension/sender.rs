@@ -24,8 +24,8 @@ pub struct SenderSetup {
 }
 
 impl SenderSetup {
-    /// Draws the secret s and begins the base OTs, in which the server receives. If s is to be the delta of labels its bit 0
-    /// is 1.
+    /// Draws the secret s and begins the base OTs, in which the server receives. If s is to be the delta of
+    /// labels its bit 0 is 1.
     ///
     /// In base OT i it chooses the opposite of bit i of s: the sum of those nodes that its path does not go
     /// through.
@@ -168,11 +168,11 @@ impl SenderKeys {
         SenderStreams::new(self.rows, self.secret, self.hash)
     }
 
-    /// In place of step 6, if s is the delta of labels ([`Params::with_shared_delta`]): delta, and the zero label of each OT,
-    /// which is its row. Nothing is sent.
+    /// In place of step 6, if s is the delta of labels ([`Params::with_shared_delta`]): delta, and the zero
+    /// label of each OT, which is its row. Nothing is sent.
     ///
-    /// There are rows only where the consistency check has passed. `docs/protocol.md` says what one delta for a
-    /// connection gives up.
+    /// There are rows only where the consistency check has passed. `docs/protocol.md` says what one delta for
+    /// a connection gives up.
     ///
     /// # Panics
     /// If s is not the delta of labels: its bit 0 may be 0 then.

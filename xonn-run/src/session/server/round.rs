@@ -52,8 +52,8 @@ impl Round<'_, '_> {
         send_decoding(channel, &garbled.decoding)
     }
 
-    /// Fresh delta unless it is that of the OTs, fresh start point, tables, all but the decoding. `input` makes of the zero labels of the OTs those of the
-    /// program's input.
+    /// Fresh delta unless it is that of the OTs, fresh start point, tables, all but the decoding. `input`
+    /// makes of the zero labels of the OTs those of the program's input.
     pub fn garble<T: Transport>(
         self,
         channel: &mut Channel<T>,
