@@ -11,7 +11,7 @@ fn weights(rng: &mut ChaCha12Rng, count: usize) -> Vec<Vec<bool>> {
 #[test]
 fn the_servers_shares_take_the_same_steps_for_all_weights() {
     let mut rng = ChaCha12Rng::seed_from_u64(11);
-    for shape in shapes().into_iter().take(5) {
+    for shape in shapes().into_iter().step_by(2).take(3) {
         let program = shape.program().unwrap();
         let oca = Oca::of(&program).expect("its sums are described");
         let secrets = weights(&mut rng, program.secret_bits() as usize);
@@ -29,7 +29,7 @@ fn the_servers_shares_take_the_same_steps_for_all_weights() {
 #[test]
 fn the_clients_shares_take_the_same_steps_for_all_numbers() {
     let mut rng = ChaCha12Rng::seed_from_u64(13);
-    for shape in shapes().into_iter().take(5) {
+    for shape in shapes().into_iter().step_by(2).take(3) {
         let program = shape.program().unwrap();
         let oca = Oca::of(&program).expect("its sums are described");
         let secret = random_bits(&mut rng, program.secret_bits() as usize);
@@ -44,7 +44,7 @@ fn the_clients_shares_take_the_same_steps_for_all_numbers() {
 #[test]
 fn the_sums_of_differences_take_the_same_steps_for_all_weights() {
     let mut rng = ChaCha12Rng::seed_from_u64(12);
-    for shape in shapes().into_iter().take(5) {
+    for shape in shapes().into_iter().step_by(2).take(3) {
         let program = shape.program().unwrap();
         let oca = Oca::of(&program).expect("its sums are described");
         let secrets = weights(&mut rng, program.secret_bits() as usize);
