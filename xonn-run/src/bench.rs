@@ -51,6 +51,8 @@ pub struct Row {
     pub garble: Option<Rate>,
     /// At the evaluator, or the receiver of OT.
     pub evaluate: Option<Rate>,
+    /// Nanoseconds of both one after the other, by their medians.
+    pub both_ns: Option<f64>,
     /// Bytes sent for one of them, either way.
     pub bytes: Option<f64>,
 }
@@ -189,7 +191,18 @@ fn measure_units(
         unit,
         garble: Some(rate(count, runs.iter().map(|run| run.0))),
         evaluate: Some(rate(count, runs.iter().map(|run| run.1))),
+        both_ns: None,
         bytes: Some(garbling.bytes(scheme) as f64 / units.max(1) as f64),
+    }
+    .with_both()
+}
+
+impl Row {
+    /// The same with both roles together, where there are two.
+    fn with_both(mut self) -> Self {
+        let each = self.garble.zip(self.evaluate);
+        self.both_ns = each.map(|(garble, evaluate)| 1e3 / garble.median + 1e3 / evaluate.median);
+        self
     }
 }
 
@@ -219,7 +232,8 @@ pub fn measure_aes(backend: Backend) -> [Row; 2] {
     let count = CALLS as f64 * BLOCKS as f64;
     let row = |what: &str, unit, garble, evaluate| {
         let (what, backend) = (what.into(), backend.to_string());
-        Row { what, backend, scheme: None, threads: 1, unit, garble, evaluate, bytes: None }
+        Row { what, backend, scheme: None, threads: 1, unit, garble, evaluate, both_ns: None, bytes: None }
+            .with_both()
     };
     [
         row("AES-128, one key", "block", Some(rate(count, stream)), None),
@@ -228,15 +242,16 @@ pub fn measure_aes(backend: Backend) -> [Row; 2] {
     ]
 }
 
-/// OT extension, after its set-up: both roles one after the other on one thread. First random OTs, each host with a block
-/// of its streams, then labels of an offset that is drawn afterwards.
+/// OT extension with `2^k` leaves a tree, after its set-up: both roles one after the other on one thread.
+/// First random OTs, each host with a block of its streams, then labels of an offset that is drawn
+/// afterwards.
 ///
 /// # Errors
-/// Never with an honest peer, which this is.
-pub fn measure_ot() -> Result<[Row; 2], OtError> {
+/// [`OtError::FieldBits`] if there are no such trees.
+pub fn measure_ot(k: usize) -> Result<[Row; 2], OtError> {
     const COUNT: usize = 1 << 17;
     let mut rng = rand::rng();
-    let params = ot::Params::default();
+    let params = ot::Params::new(k)?;
     let (mut sender, mut receiver) = connect(params, &mut rng)?;
     let choices: Vec<bool> = (0..COUNT).map(|i| i % 3 == 0).collect();
     let numbers: Vec<u32> = (0..COUNT as u32).collect();
@@ -275,15 +290,17 @@ pub fn measure_ot() -> Result<[Row; 2], OtError> {
         }
         let corrections = if labels { ot::msgs::Correlate::byte_len(COUNT) as f64 } else { 0.0 };
         Ok(Row {
-            what: format!("oblivious transfer, {}", if labels { "labels" } else { "random" }),
+            what: format!("OT, k = {k}, {}", if labels { "labels" } else { "random" }),
             backend: Backend::best().to_string(),
             scheme: None,
             threads: 1,
             unit: "OT",
             garble: Some(rate(COUNT as f64, sending)),
             evaluate: Some(rate(COUNT as f64, receiving)),
+            both_ns: None,
             bytes: Some((extension + corrections) / COUNT as f64),
-        })
+        }
+        .with_both())
     };
     Ok([measured(false)?, measured(true)?])
 }

@@ -4,6 +4,8 @@
 //! * [`Tccr`]: the re-keyed hash that half-gates garbling and oblivious transfer are built on.
 //! * [`Gates`]: half gates on 16 labels at a time under that hash, each kernel from load to store.
 //! * [`Prg`]: AES-128 in counter mode, for the long streams of OT extension.
+//! * [`Forest`]: the streams of many seeds, added up.
+//! * [`vectorised`]: safe loops for the processor's own vectors.
 //! * [`Backend`]: which instructions compute them, chosen at run time; every backend gives the same bytes.
 //!
 //! # Invariants
@@ -13,7 +15,9 @@
 //! * No branch and no memory address depends on the value of a block.
 
 mod backend;
+mod forest;
 mod gates;
+mod loops;
 mod portable;
 mod prg;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
@@ -23,7 +27,9 @@ mod tccr;
 mod vector;
 
 pub use backend::{Backend, BackendError};
+pub use forest::Forest;
 pub use gates::{Gates, LANES, Tables, Wide, Work, tweaks};
+pub use loops::{Loop, vectorised};
 pub use prg::Prg;
 pub use tccr::Tccr;
 

@@ -33,6 +33,7 @@ mod numbers;
 mod packing;
 pub mod receiver;
 pub mod sender;
+mod single;
 mod sums;
 
 #[cfg(test)]

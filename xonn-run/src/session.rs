@@ -87,11 +87,15 @@ pub struct Offer<'a> {
     /// The most circuits that are garbled ahead of the client's inputs on a connection: the least of both hosts' numbers is
     /// taken, and with 0 each is garbled when its input is there.
     pub ahead: u16,
+    /// Whether the delta of garbling may be that of the connection's OTs, one for all its inferences: an
+    /// input bit then costs 4 bytes in place of 20. Only if both hosts allow it.
+    pub shared_delta: bool,
 }
 
 impl Offer<'_> {
-    /// Every scheme and every protocol, nothing ahead.
-    pub const ALL: Offer<'static> = Offer { schemes: &Scheme::ALL, first_layers: &FirstLayer::ALL, ahead: 0 };
+    /// Every scheme and every protocol, nothing ahead, a fresh delta for each inference.
+    pub const ALL: Offer<'static> =
+        Offer { schemes: &Scheme::ALL, first_layers: &FirstLayer::ALL, ahead: 0, shared_delta: false };
 }
 
 /// What a host grants a peer.

@@ -22,6 +22,8 @@ mod programs;
 mod recall;
 #[path = "session/serving.rs"]
 mod serving;
+#[path = "session/shared_delta.rs"]
+mod shared_delta;
 #[path = "session/steps.rs"]
 mod steps;
 #[path = "session/tls.rs"]

@@ -65,17 +65,21 @@ pub fn measure_first_layer(schemes: &[Scheme]) -> Result<Vec<Row>, MeasureError>
         })
     };
     let runs = (0..RUNS).map(|_| run()).collect::<Result<Vec<_>, _>>()?;
-    let what = format!("first layer, {inputs} x {neurons}, {width} bits");
-    let mut rows = vec![Row {
-        what: format!("{what}, oca"),
-        backend: Backend::best().to_string(),
-        scheme: None,
-        threads: 1,
-        unit: "addition",
-        garble: Some(rate(additions as f64, runs.iter().map(|run| run[0]))),
-        evaluate: Some(rate(additions as f64, runs.iter().map(|run| run[1]))),
-        bytes: Some((oca.bytes() + oca::DIGEST_BYTES as u64) as f64 / additions as f64),
-    }];
+    let what = format!("first layer {inputs} x {neurons}");
+    let mut rows = vec![
+        Row {
+            what: format!("{what}, oca"),
+            backend: Backend::best().to_string(),
+            scheme: None,
+            threads: 1,
+            unit: "addition",
+            garble: Some(rate(additions as f64, runs.iter().map(|run| run[0]))),
+            evaluate: Some(rate(additions as f64, runs.iter().map(|run| run[1]))),
+            both_ns: None,
+            bytes: Some((oca.bytes() + oca::DIGEST_BYTES as u64) as f64 / additions as f64),
+        }
+        .with_both(),
+    ];
     let garbled = |&scheme: &Scheme| {
         let what = format!("{what}, gc");
         measure_units(&what, &program, ("addition", additions), scheme, Backend::best(), 1)

@@ -53,6 +53,12 @@ impl Prg {
         Ok(Self { seed, base: Block::ZERO, next: 0, backend: backend.checked()? })
     }
 
+    /// The same stream on the portable backend.
+    pub(super) fn portable(mut self) -> Self {
+        self.backend = Backend::Portable;
+        self
+    }
+
     /// The same stream with another base.
     #[must_use]
     pub fn on_base(mut self, base: Block) -> Self {

@@ -8,6 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 
 mod counter;
+mod forest;
 mod gates;
 mod hash;
 mod lanes;
@@ -23,6 +24,7 @@ use core::arch::aarch64::uint8x16_t;
 use core::arch::x86_64::{__m128i, __m256i, __m512i};
 
 use super::Block;
+use super::forest::{To, Trees};
 use super::gates::Work;
 use super::tccr::Offsets;
 
@@ -36,7 +38,7 @@ type One = uint8x16_t;
 
 /// A kernel for each backend, as `fn` with the instructions that its vectors need.
 macro_rules! entry_points {
-    ($($hash:ident, $counter:ident, $run:ident: $vector:ty, $features:literal;)*) => {$(
+    ($($hash:ident, $counter:ident, $forest:ident, $run:ident: $vector:ty, $features:literal;)*) => {$(
         /// Hashes `groups` in place, group `g` under the key `start ^ (first_tweak + g)`.
         #[target_feature(enable = $features)]
         pub(super) fn $hash<const PER: usize>(start: Block, first_tweak: u64, groups: &mut [[Block; PER]]) {
@@ -52,6 +54,21 @@ macro_rules! entry_points {
             unsafe { counter::fill::<$vector>(key, base, first, out) }
         }
 
+        /// Expands and adds up trees of seeds, in the room of `keys`.
+        ///
+        /// # Safety
+        /// The lengths must be those that `Forest::add_up` checks.
+        #[target_feature(enable = $features)]
+        pub(super) unsafe fn $forest(
+            keys: &mut [Block],
+            trees: Trees<'_>,
+            to: To<'_>,
+        ) {
+            // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses; lengths
+            // are the caller's.
+            unsafe { forest::add_up::<$vector>(keys, trees, to) }
+        }
+
         /// Does `work` with the gates of the hash with this start point.
         #[target_feature(enable = $features)]
         pub(super) fn $run<W: Work>(start: Block, offsets: Offsets, work: W) -> W::Output {
@@ -64,12 +81,12 @@ macro_rules! entry_points {
 
 #[cfg(target_arch = "x86_64")]
 entry_points! {
-    hash_aes_ni, counter_aes_ni, run_aes_ni: __m128i, "aes,ssse3";
-    hash_vaes_256, counter_vaes_256, run_vaes_256: __m256i, "aes,ssse3,vaes,avx2";
-    hash_vaes_512, counter_vaes_512, run_vaes_512: __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
+    hash_aes_ni, counter_aes_ni, forest_aes_ni, run_aes_ni: __m128i, "aes,ssse3";
+    hash_vaes_256, counter_vaes_256, forest_vaes_256, run_vaes_256: __m256i, "aes,ssse3,vaes,avx2";
+    hash_vaes_512, counter_vaes_512, forest_vaes_512, run_vaes_512: __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
 }
 
 #[cfg(target_arch = "aarch64")]
 entry_points! {
-    hash_armv8, counter_armv8, run_armv8: uint8x16_t, "neon,aes";
+    hash_armv8, counter_armv8, forest_armv8, run_armv8: uint8x16_t, "neon,aes";
 }

@@ -12,6 +12,12 @@ use crate::bench::{self, Rate, Row};
 use crate::block::Backend;
 use crate::garble::Scheme;
 
+/// Of OTs, the sizes of seed trees that are measured: bits of the server's secret a tree.
+const FIELD_BITS: [usize; 3] = [2, 4, 8];
+
+/// The longest name in a table, so that its lines fit in 80 columns.
+const NAME: usize = 26;
+
 #[derive(Args)]
 pub struct Bench {
     /// Fan-ins of the binary layers measured, 1024 neurons each
@@ -52,7 +58,10 @@ impl Bench {
                 programs.push((format!("{name}, copies: {copies}"), program));
             }
         }
-        let mut rows = bench::measure_ot()?.to_vec();
+        let mut rows = Vec::new();
+        for k in FIELD_BITS {
+            rows.extend(bench::measure_ot(k)?);
+        }
         rows.extend(bench::measure_first_layer(&self.scheme)?);
         for backend in self.backends()? {
             rows.extend(bench::measure_aes(backend));
@@ -74,7 +83,10 @@ impl Bench {
             report::say(format_args!(
                 "{processor}, in memory, millions a second: median of {runs} runs (best)"
             ))?;
-            report::say(table(&rows))?;
+            for (group, rows) in groups(&rows) {
+                report::say(format_args!("\n{group}"))?;
+                report::say(table(&rows))?;
+            }
         }
         Ok(())
     }
@@ -96,23 +108,72 @@ impl Bench {
     }
 }
 
-fn table(rows: &[Row]) -> Table {
+/// Rows with backend, scheme and threads in common, under what these are, in the order of each first one.
+fn groups(rows: &[Row]) -> Vec<(String, Vec<&Row>)> {
+    let mut groups: Vec<(String, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        let scheme =
+            row.scheme.as_ref().map_or_else(String::new, |scheme| format!(", {}", scheme.replace('-', " ")));
+        let threads = if row.threads == 1 { "1 thread".into() } else { format!("{} threads", row.threads) };
+        let group = format!("{}{scheme}, {threads}", row.backend);
+        match groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((group, vec![row])),
+        }
+    }
+    groups
+}
+
+fn table(rows: &[&Row]) -> Table {
+    let number = |n: f64| if n < 1000.0 { format!("{n:.1}") } else { format!("{n:.0}") };
     let put = |rate: Option<Rate>| {
-        rate.map_or_else(String::new, |rate| format!("{:.1} ({:.1})", rate.median, rate.best))
+        rate.map_or_else(String::new, |rate| format!("{} ({})", number(rate.median), number(rate.best)))
     };
-    let row = |row: &Row| {
-        let scheme = row.scheme.clone().unwrap_or_default();
+    let row = |row: &&Row| {
         vec![
-            row.what.clone(),
-            row.backend.clone(),
-            scheme.replace('-', " "),
+            row.what.chars().take(NAME).collect(),
             row.unit.to_owned(),
-            row.threads.to_string(),
             put(row.garble),
             put(row.evaluate),
             row.bytes.map_or_else(String::new, |bytes| format!("{bytes:.2}")),
         ]
     };
-    let header = ["", "AES", "scheme", "of", "threads", "garble or send", "evaluate", "bytes"];
-    report::table(&header, 4, rows.iter().map(row))
+    let header = ["", "of", "garble or send", "evaluate", "bytes"];
+    report::table(&header, 2, rows.iter().map(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_is_one_line_of_at_most_80_columns() {
+        let rate = Some(Rate { median: 1234.56, best: 12345.6 });
+        let row = |backend: &str, scheme: Option<&str>, threads| Row {
+            what: "a netlist with a long and telling name, copies: 65536".into(),
+            backend: backend.into(),
+            scheme: scheme.map(Into::into),
+            threads,
+            unit: "addition",
+            garble: rate,
+            evaluate: rate,
+            both_ns: None,
+            bytes: Some(256.1),
+        };
+        let rows = [
+            row("vaes-512", None, 1),
+            row("vaes-512", Some("three-halves"), 16),
+            row("aes-ni", None, 1),
+            row("vaes-512", None, 1),
+        ];
+        let groups = groups(&rows);
+        let names: Vec<&str> = groups.iter().map(|(name, _)| &name[..]).collect();
+        assert_eq!(names, ["vaes-512, 1 thread", "vaes-512, three halves, 16 threads", "aes-ni, 1 thread"]);
+        assert_eq!(groups[0].1.len(), 2);
+        for (_, rows) in groups {
+            let shown = table(&rows).to_string();
+            assert_eq!(shown.lines().count(), 1 + rows.len(), "{shown}");
+            assert!(shown.lines().all(|line| line.trim_end().chars().count() <= 80), "{shown}");
+        }
+    }
 }

@@ -49,6 +49,10 @@ pub struct Infer {
     /// Most memory for circuits ahead, in megabytes: tables and labels of all of them are kept
     #[arg(long, value_name = "MB", default_value_t = 4096)]
     ahead_memory: u64,
+    /// Accept one delta for all inferences of the connection, if the server has it too (`serve
+    /// --shared-delta`): an input bit then costs 4 bytes in place of 20. Nothing of this side's depends on it
+    #[arg(long)]
+    shared_delta: bool,
     #[command(flatten)]
     schemes: Schemes,
     #[command(flatten)]
@@ -68,7 +72,7 @@ pub struct Infer {
 impl Infer {
     pub fn run(self) -> Outcome {
         let (schemes, first_layers) = (&self.schemes.scheme[..], self.first_layers.first_layer.0);
-        let offer = Offer { schemes, first_layers, ahead: self.ahead };
+        let offer = Offer { schemes, first_layers, ahead: self.ahead, shared_delta: self.shared_delta };
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
         let late = self.files.come_late()?;

@@ -48,7 +48,12 @@ struct Netlist {
 impl Netlist {
     /// A plain netlist says nothing of sums, so all of it is garbled.
     fn offer(&self) -> Offer<'_> {
-        Offer { schemes: &self.schemes.scheme, first_layers: &[FirstLayer::Gc], ahead: 0 }
+        Offer {
+            schemes: &self.schemes.scheme,
+            first_layers: &[FirstLayer::Gc],
+            ahead: 0,
+            shared_delta: false,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, Serv
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
-use crate::session::channel::{Transport, is_silence};
+use crate::session::channel::{Timed, Transport, is_silence};
 
 /// TLS that cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -170,7 +170,7 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
 /// A connection's bytes, as they are or inside of TLS.
 pub enum Connection {
     /// As they are.
-    Plain(TcpStream),
+    Plain(Timed),
     /// Inside of TLS. The handshake happens when the first bytes are read or written, within their time limit.
     Tls(Box<Tls>),
 }
@@ -187,7 +187,7 @@ impl Connection {
     /// # Errors
     /// If the session cannot be made, which is no fault of the client's.
     pub fn of_server(stream: TcpStream, tls: Option<&ServerTls>) -> io::Result<Self> {
-        let Some(tls) = tls else { return Ok(Self::Plain(stream)) };
+        let Some(tls) = tls else { return Ok(Self::Plain(Timed::new(stream))) };
         let session = ServerConnection::new(Arc::clone(&tls.0)).map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(Tls { session: session.into(), stream })))
     }
@@ -197,7 +197,7 @@ impl Connection {
     /// # Errors
     /// If the session cannot be made, which is no fault of the server's.
     pub fn of_client(stream: TcpStream, tls: Option<&ClientTls>) -> io::Result<Self> {
-        let Some(tls) = tls else { return Ok(Self::Plain(stream)) };
+        let Some(tls) = tls else { return Ok(Self::Plain(Timed::new(stream))) };
         let session =
             ClientConnection::new(Arc::clone(&tls.config), tls.name.clone()).map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(Tls { session: session.into(), stream })))
@@ -235,6 +235,13 @@ impl Transport for Connection {
         match self {
             Self::Plain(stream) => stream.begins_within(limit),
             Self::Tls(tls) => tls.begins_within(limit).map(Some),
+        }
+    }
+
+    fn write_both_within(&mut self, head: &[u8], body: &[u8], limit: Duration) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write_both_within(head, body, limit),
+            Self::Tls(tls) => tls.write_within(if head.is_empty() { body } else { head }, limit),
         }
     }
 

@@ -13,24 +13,27 @@ pub(super) fn mask(bits: u32) -> u64 {
 #[derive(Default)]
 pub(super) struct Packer {
     bytes: Vec<u8>,
-    waiting: u128,
+    waiting: u64,
+    /// Bits that wait, fewer than 64.
     count: u32,
 }
 
 impl Packer {
     /// With room for `bytes` bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+        // A whole word is written at a time.
+        Self { bytes: Vec::with_capacity(bytes + size_of::<u64>()), ..Self::default() }
     }
 
-    /// Appends the lowest `bits` bits of `number`; its other bits are 0.
+    /// Appends the lowest `bits` bits of `number`, 1 to 63; its other bits are 0.
+    #[inline(always)]
     pub fn push(&mut self, number: u64, bits: u32) {
-        self.waiting |= u128::from(number) << self.count;
+        self.waiting |= number << self.count;
         self.count += bits;
         if self.count >= 64 {
-            self.bytes.extend((self.waiting as u64).to_le_bytes());
-            self.waiting >>= 64;
+            self.bytes.extend(self.waiting.to_le_bytes());
             self.count -= 64;
+            self.waiting = number >> (bits - self.count);
         }
     }
 
@@ -45,35 +48,34 @@ impl Packer {
 /// Reads numbers from bytes.
 pub(super) struct Unpacker<'b> {
     bytes: &'b [u8],
-    waiting: u128,
-    count: u32,
+    /// The next bit.
+    at: usize,
 }
 
 impl<'b> Unpacker<'b> {
     /// Reads `bytes`, and zeros behind them.
     pub fn new(bytes: &'b [u8]) -> Self {
-        Self { bytes, waiting: 0, count: 0 }
+        Self { bytes, at: 0 }
     }
 
     /// The next `bits` bits, 1 to 63.
+    #[inline(always)]
     pub fn next(&mut self, bits: u32) -> u64 {
-        if self.count < bits {
-            let (word, rest) = match self.bytes.split_first_chunk() {
-                Some((word, rest)) => (*word, rest),
-                None => {
-                    let mut word = [0; 8];
-                    word[..self.bytes.len()].copy_from_slice(self.bytes);
-                    (word, &[][..])
-                }
-            };
-            self.bytes = rest;
-            self.waiting |= u128::from(u64::from_le_bytes(word)) << self.count;
-            self.count += 64;
-        }
-        let number = self.waiting as u64 & mask(bits);
-        self.waiting >>= bits;
-        self.count -= bits;
-        number
+        let (byte, bit) = (self.at / 8, self.at % 8);
+        self.at += bits as usize;
+        let words = match self.bytes.get(byte..).and_then(|rest| rest.first_chunk()) {
+            Some(words) => u128::from_le_bytes(*words),
+            None => self.last(byte),
+        };
+        (words >> bit) as u64 & mask(bits)
+    }
+
+    /// The bytes from `byte` on, fewer than 16, and zeros.
+    #[cold]
+    fn last(&self, byte: usize) -> u128 {
+        let (mut words, rest) = ([0; 16], self.bytes.get(byte..).unwrap_or_default());
+        words[..rest.len()].copy_from_slice(rest);
+        u128::from_le_bytes(words)
     }
 }
 

@@ -6,10 +6,10 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::packing::{Numbers, Unpacker, mask};
-use super::sender::PIECE;
+use super::single::{PIECE, Receive, Single};
 use super::sums::{Group, Oca};
 use super::{DIGEST_BYTES, OcaError, counters, digest_of, message_tweak};
-use crate::block::{Block, mask as secret_mask};
+use crate::block::{Block, mask as secret_mask, vectorised};
 use crate::ot::{PendingReceiver, ReceiverStreams, SessionId};
 
 /// A server whose OTs are extended.
@@ -103,18 +103,28 @@ impl Receiving<'_> {
         let mut shares = Zeroizing::new(self.addends(group));
         let mut corrections = Unpacker::new(corrections);
         let mut blocks = [Block::ZERO; PIECE];
-        let mut stream = Numbers::default();
+        let (mut stream, mut single) = (Numbers::default(), Zeroizing::new(Single::default()));
         let first = self.first_tweak + group.first_message;
         for (piece, ots) in ots.chunks(PIECE).enumerate() {
-            let blocks = &mut blocks[..ots.len()];
-            self.streams.blocks(ots, first + (piece * PIECE) as u64, blocks);
+            let (blocks, weight) = (&mut blocks[..ots.len()], piece * PIECE);
+            self.streams.blocks(ots, first + weight as u64, blocks);
+            if let [share] = &mut shares[..] {
+                single.weights(sum, weight, ots.len());
+                for (i, &ot) in ots.iter().enumerate() {
+                    single.numbers[i] = corrections.next(single.bits[i]);
+                    single.chosen[i] = u64::from(self.streams.choice(ot)).wrapping_neg();
+                }
+                let largest = sum.linear.largest();
+                *share = share.wrapping_add(vectorised(Receive { blocks, largest, single: &single }));
+                continue;
+            }
             for (i, (&block, &ot)) in blocks.iter().zip(ots).enumerate() {
-                let shift = sum.linear.shifts[(piece * PIECE + i) % planes];
+                let shift = sum.linear.shifts[(weight + i) % planes];
                 let bits = sum.message_bits(shift);
                 // All ones for a minus sign: no branch depends on a weight.
                 let chosen = secret_mask(self.streams.choice(ot));
                 let largest = (sum.linear.largest() << shift) & chosen;
-                let base = self.base ^ message_tweak(first + (piece * PIECE + i) as u64);
+                let base = self.base ^ message_tweak(first + (weight + i) as u64);
                 let mut numbers = stream.of((block, base), positions, bits);
                 for share in shares.iter_mut() {
                     let correction = corrections.next(bits) & chosen;

@@ -6,9 +6,10 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::ahead::Masks;
 use super::packing::{Numbers, Packer, mask};
+use super::single::{PIECE, Send, Single};
 use super::sums::{Group, Oca};
 use super::{DIGEST_BYTES, counters, digest_of, message_tweak};
-use crate::block::Block;
+use crate::block::{Block, vectorised};
 use crate::ot::{SenderKeys, SenderStreams, SessionId};
 
 /// A client whose OTs are extended.
@@ -100,7 +101,7 @@ impl Sending<'_> {
     }
 
     /// The corrections of a group, and the client's share of each of its sums.
-    fn group(&self, group: &Group) -> (Vec<u8>, Zeroizing<Vec<u64>>) {
+    pub(super) fn group(&self, group: &Group) -> (Vec<u8>, Zeroizing<Vec<u64>>) {
         let sum = &self.oca.sums[group.sum];
         let own;
         let numbers = match &self.numbers[group.sum] {
@@ -117,12 +118,23 @@ impl Sending<'_> {
         let mut corrections = Packer::with_capacity(group.bytes);
         let mut pairs = [[Block::ZERO; 2]; PIECE];
         let mut streams = [Numbers::default(), Numbers::default()];
+        let mut single = Zeroizing::new(Single::default());
         let first = self.first_tweak + group.first_message;
         for (piece, ots) in ots.chunks(PIECE).enumerate() {
-            let pairs = &mut pairs[..ots.len()];
-            self.streams.blocks(ots, first + (piece * PIECE) as u64, pairs);
+            let (pairs, weight) = (&mut pairs[..ots.len()], piece * PIECE);
+            self.streams.blocks(ots, first + weight as u64, pairs);
+            if let [share] = &mut shares[..] {
+                single.weights(sum, weight, ots.len());
+                for (i, number) in single.numbers[..ots.len()].iter_mut().enumerate() {
+                    *number = numbers[(weight + i) / planes];
+                }
+                *share = share.wrapping_add(vectorised(Send { pairs, single: &mut single }));
+                let sent = single.numbers.iter().zip(&single.bits).take(ots.len());
+                sent.for_each(|(&number, &bits)| corrections.push(number, bits));
+                continue;
+            }
             for (i, &[zero, one]) in pairs.iter().enumerate() {
-                let weight = piece * PIECE + i;
+                let weight = weight + i;
                 let shift = sum.linear.shifts[weight % planes];
                 let bits = sum.message_bits(shift);
                 let [zeros, ones] = &mut streams;
@@ -142,6 +154,3 @@ impl Sending<'_> {
         (corrections.finish(), shares)
     }
 }
-
-/// Messages whose streams are begun at a time: their blocks stay in the first cache.
-pub(super) const PIECE: usize = 64;

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use super::msgs::{BaseReply, BaseRequest, Extend};
 use super::oracle::{oracle, oracle_block};
 use super::vole::ColumnHash;
-use super::{COLUMNS, MAX_COUNT, OtError, SessionId, pprf};
+use super::{MAX_COUNT, OtError, SessionId, pprf};
 use crate::block::{Block, Tccr};
 
 /// What both hosts know of a connection: where they are in the streams, and a hash of what was said.
@@ -54,9 +54,9 @@ impl Progress {
         Self { session, transcript, base, next_block: 0, next_tweak: 0, hash }
     }
 
-    /// Where the counters of leaf 0 of a tree begin.
-    fn base_of(&self, tree: usize) -> Block {
-        self.base ^ pprf::tweak(tree, pprf::LEAVES, 0)
+    /// Where the counters of leaf 0 of tree 0 begin.
+    fn base(&self) -> Block {
+        self.base ^ pprf::tweak(0, pprf::LEAVES, 0)
     }
 
     /// Step 3: the challenge, which depends on everything the client could choose: seeds, then corrections.
@@ -84,10 +84,8 @@ impl Progress {
 /// Step 4: SHA-256 of the hashes of the 128 columns, column 0 first, which is sent; and a key that both hosts
 /// have when the check has passed, and nobody else: what is sent of the hashes is a digest, and the columns
 /// are masked by random blocks.
-fn digest_of(session: &SessionId, hashes: impl Iterator<Item = Block>) -> ([u8; 32], Zeroizing<Block>) {
-    let mut all = Zeroizing::new(Vec::with_capacity(COLUMNS));
-    all.extend(hashes);
-    let bytes = Block::as_bytes(&all);
+fn digest_of(session: &SessionId, hashes: &[Block]) -> ([u8; 32], Zeroizing<Block>) {
+    let bytes = Block::as_bytes(hashes);
     (Sha256::digest(bytes).into(), Zeroizing::new(oracle_block("shared key", session, &[bytes])))
 }
 

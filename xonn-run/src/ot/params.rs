@@ -12,6 +12,7 @@ pub const MAX_COUNT: usize = 1 << 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     field_bits: usize,
+    shared_delta: bool,
 }
 
 impl Params {
@@ -21,9 +22,22 @@ impl Params {
     /// [`OtError::FieldBits`] unless `field_bits` is 1, 2, 4 or 8.
     pub fn new(field_bits: usize) -> Result<Self, OtError> {
         match field_bits {
-            1 | 2 | 4 | 8 => Ok(Self { field_bits }),
+            1 | 2 | 4 | 8 => Ok(Self { field_bits, shared_delta: false }),
             found => Err(OtError::FieldBits { found }),
         }
+    }
+
+    /// The same, the server's secret being the delta of its labels too, so that its bit 0 is 1: see
+    /// [`super::SenderKeys::into_labels`].
+    #[must_use]
+    pub fn with_shared_delta(self) -> Self {
+        Self { shared_delta: true, ..self }
+    }
+
+    /// Whether the server's secret is the delta of its labels.
+    #[must_use]
+    pub fn shared_delta(self) -> bool {
+        self.shared_delta
     }
 
     /// k: bits of the server's secret per tree.
@@ -45,7 +59,7 @@ impl Params {
 impl Default for Params {
     /// k = 4: 4 bytes per OT.
     fn default() -> Self {
-        Self { field_bits: 4 }
+        Self { field_bits: 4, shared_delta: false }
     }
 }
 

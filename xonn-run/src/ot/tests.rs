@@ -49,6 +49,57 @@ fn the_client_gets_the_labels_of_its_choices() {
     }
 }
 
+/// One delta for the connection, which is the sender's secret: nothing is sent for labels, and they are never
+/// twice the same.
+#[test]
+fn the_client_gets_labels_of_the_extensions_own_delta() {
+    for k in FIELD_BITS {
+        let (mut rng, params) = (ChaCha12Rng::seed_from_u64(6), Params::new(k).unwrap().with_shared_delta());
+        let (mut sender, mut receiver) = set_up(params, &mut rng);
+        let (mut seen, mut deltas) = (std::collections::HashSet::new(), Vec::new());
+        for count in [0, 1, 128, 129, 2000, 300] {
+            let choices = random_bits(&mut rng, count);
+            let (pending, extend) = receiver.extend(&mut rng, &choices).unwrap();
+            let (delta, zeros) = sender.extend(count, &extend).unwrap().into_labels();
+            let labels = pending.into_labels();
+            assert_eq!((labels.len(), zeros.len()), (count, count));
+            for (j, ((&label, &zero), &choice)) in labels.iter().zip(&zeros).zip(&choices).enumerate() {
+                assert_eq!(label, zero ^ delta.masked(choice), "k = {k}, OT {j} of {count}");
+                assert!(seen.insert(zero.to_bytes()), "k = {k}: label {j} of {count} repeats");
+            }
+            deltas.push(*delta);
+        }
+        assert!(deltas[0].lsb() && deltas.iter().all(|&delta| delta == deltas[0]), "k = {k}");
+        let (mut sender, mut receiver) = set_up(params, &mut rng);
+        let (_, extend) = receiver.extend(&mut rng, &[true]).unwrap();
+        let (other, _) = sender.extend(1, &extend).unwrap().into_labels();
+        assert!(*other != deltas[0], "k = {k}: another connection has another delta");
+    }
+}
+
+/// Wrong corrections are refused before there are labels, and there are none afterwards.
+#[test]
+fn there_are_no_labels_of_the_extensions_delta_without_a_check() {
+    let params = Params::default().with_shared_delta();
+    let mut rng = ChaCha12Rng::seed_from_u64(7);
+    let (mut sender, mut receiver) = set_up(params, &mut rng);
+    let (_, extend) = receiver.extend(&mut rng, &[true; 200]).unwrap();
+    let mut bytes = extend.encode();
+    bytes[5] ^= 1;
+    let wrong = Extend::decode(params, 200, &bytes).unwrap();
+    assert_eq!(sender.extend(200, &wrong).err(), Some(OtError::ExtensionCheck));
+    assert_eq!(sender.extend(200, &extend).err(), Some(OtError::Refused));
+}
+
+#[test]
+#[should_panic(expected = "is not the delta of labels")]
+fn a_secret_that_was_not_drawn_for_it_is_no_delta() {
+    let mut rng = ChaCha12Rng::seed_from_u64(8);
+    let (mut sender, mut receiver) = set_up(Params::default(), &mut rng);
+    let (_, extend) = receiver.extend(&mut rng, &[true; 3]).unwrap();
+    let _ = sender.extend(3, &extend).unwrap().into_labels();
+}
+
 #[test]
 fn all_zeros_and_all_ones_are_choices_too() {
     for choice in [false, true] {
@@ -237,10 +288,11 @@ fn a_damaged_correlation_reaches_only_the_labels_it_is_for() {
 fn nothing_secret_is_printed() {
     let mut rng = ChaCha12Rng::seed_from_u64(11);
     let (setup, _) = SenderSetup::start(Params::default(), SESSION, &mut rng);
-    assert_eq!(format!("{setup:?}"), "SenderSetup { params: Params { field_bits: 4 }, .. }");
+    let params = "Params { field_bits: 4, shared_delta: false }";
+    assert_eq!(format!("{setup:?}"), format!("SenderSetup {{ params: {params}, .. }}"));
     let (mut sender, mut receiver) = set_up(Params::default(), &mut rng);
-    assert_eq!(format!("{sender:?}"), "Sender { params: Params { field_bits: 4 }, refused: false, .. }");
-    assert_eq!(format!("{receiver:?}"), "Receiver { params: Params { field_bits: 4 }, .. }");
+    assert_eq!(format!("{sender:?}"), format!("Sender {{ params: {params}, refused: false, .. }}"));
+    assert_eq!(format!("{receiver:?}"), format!("Receiver {{ params: {params}, .. }}"));
     let (pending, extend) = receiver.extend(&mut rng, &[true; 3]).unwrap();
     assert_eq!(format!("{pending:?}"), "PendingReceiver { count: 3, .. }");
     assert_eq!(format!("{:?}", sender.extend(3, &extend).unwrap()), "SenderKeys { count: 3, .. }");

@@ -15,58 +15,41 @@
 //! ```
 //!
 //! in which the missing seed has the factor 0. So with the server's seeds kept in the order of y = x + D both
-//! hosts run the same code. Only additions and factors from GF(2) occur: v and w are k columns of bits each.
+//! hosts run the same code ([`Forest`]). Only additions and factors from GF(2) occur: v and w are k columns
+//! of bits each.
 
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
+use zeroize::Zeroizing;
 
+use super::COLUMNS;
 use super::pprf::tweak;
-use crate::block::{Block, Prg, mask};
+use crate::block::{Block, Forest, Loop, mask, vectorised};
 
-/// Blocks expanded at a time: 16 buffers of 1 KiB and what they are added to stay in a first cache of 32 KiB.
-const PIECE: usize = 64;
-
-/// The most field bits, see [`super::Params`].
-const MAX_FIELD_BITS: usize = 8;
-
-/// Expands one tree from block `first` of its streams on.
+/// Expands trees of 2^k seeds each, `length` blocks of their streams from block `first` on.
 ///
-/// * `seeds`: 2^k seeds, by x at the client, by y = x + D at the server (whose seed 0 counts for `sum` only).
-/// * `base`: where the counters of seed x = 0 begin; `moved`: 0 at the client, D at the server.
-/// * `columns`: k columns of `sum.len()` blocks, overwritten; column b is the sum of the streams whose index
-///   has bit b.
-/// * `sum`: overwritten with the sum of all streams.
-pub(super) fn expand_tree(
+/// * `seeds`: by tree, in each by x at the client, by y = x + D at the server (whose seed 0 counts for `sums`
+///   only).
+/// * `base`: where the counters of seed x = 0 of tree 0 begin; `moved`: of each tree 0 at the client, D at
+///   the server.
+/// * `sums`: overwritten, tree after tree, with the sum of all its streams.
+///
+/// Returns the columns, block after block: for each block first those of tree 0, column b being the sum of
+/// the streams whose index has bit b.
+pub(super) fn expand(
+    k: usize,
     seeds: &[Block],
-    (base, moved): (Block, usize),
-    first: u64,
-    columns: &mut [Block],
-    sum: &mut [Block],
-) {
-    let stride = sum.len();
-    columns.fill(Block::ZERO);
-    let mut open = [[Block::ZERO; PIECE]; MAX_FIELD_BITS];
-    let mut stream = [Block::ZERO; PIECE];
-    for (piece, sum) in sum.chunks_mut(PIECE).enumerate() {
-        let from = piece * PIECE;
-        let stream = &mut stream[..sum.len()];
-        for (index, &seed) in seeds.iter().enumerate() {
-            let base = base ^ tweak(0, 0, index ^ moved);
-            Prg::based(seed, base, first + from as u64).fill(stream);
-            // The sums of subtrees whose right sibling is still to come are `open`. A stream that ends a
-            // right subtree of height `bit` has the subtree's sum added to it; that sum is all of a column
-            // that its index range adds to.
-            let ended = (!index).trailing_zeros() as usize;
-            for (bit, open) in open.iter().enumerate().take(ended) {
-                add(&mut columns[bit * stride + from..][..stream.len()], stream);
-                add(stream, open);
-            }
-            match index + 1 < seeds.len() {
-                true => open[ended][..stream.len()].copy_from_slice(stream),
-                false => sum.copy_from_slice(stream),
-            }
-        }
+    (base, moved): (Block, &[usize]),
+    (first, length): (u64, usize),
+    sums: Option<&mut [Block]>,
+) -> Zeroizing<Vec<Block>> {
+    let mut bases = Zeroizing::new(Vec::with_capacity(seeds.len()));
+    for (tree, moved) in moved.iter().enumerate() {
+        bases.extend((0..1 << k).map(|index| base ^ tweak(tree, 0, index ^ moved)));
     }
+    let mut columns = Zeroizing::new(vec![Block::ZERO; k * moved.len() * length]);
+    Forest::new().add_up((seeds, &bases), k, (first, length), &mut columns, sums);
+    columns
 }
 
 /// `to ^= from`, over the shorter length.
@@ -76,11 +59,39 @@ pub(super) fn add(to: &mut [Block], from: &[Block]) {
     }
 }
 
-/// `to ^= from` if `bit` is 1, in the same time if it is 0.
-pub(super) fn add_masked(to: &mut [Block], from: &[Block], bit: bool) {
-    let mask = mask(bit);
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to ^= from.masked_by(mask);
+/// Step 2 at the server: to column c of each block that block of the correction of c's tree, if bit c of the
+/// secret is 1, in the same time if it is 0.
+///
+/// `columns` are as [`expand`] returns them, `corrections` tree after tree, `length` blocks each.
+pub(super) fn correct(columns: &mut [Block], corrections: &[Block], length: usize, secret: &[bool]) {
+    let mut masks = Zeroizing::new(Vec::with_capacity(COLUMNS));
+    masks.extend(secret.iter().map(|&bit| mask(bit)));
+    vectorised(Correct { columns, corrections, length, masks: &masks });
+}
+
+struct Correct<'a> {
+    columns: &'a mut [Block],
+    corrections: &'a [Block],
+    length: usize,
+    masks: &'a [u64],
+}
+
+impl Loop for Correct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let trees = self.corrections.len() / self.length;
+        for (block, columns) in self.columns.chunks_exact_mut(COLUMNS).enumerate() {
+            let k = COLUMNS / trees;
+            let each = columns.chunks_exact_mut(k).zip(self.masks.chunks_exact(k));
+            for ((columns, masks), corrections) in each.zip(self.corrections.chunks_exact(self.length)) {
+                let correction = corrections[block];
+                for (column, &mask) in columns.iter_mut().zip(masks) {
+                    *column ^= correction.masked_by(mask);
+                }
+            }
+        }
     }
 }
 
@@ -99,11 +110,43 @@ impl ColumnHash {
     /// The hash of a column whose last block is the mask.
     pub(super) fn hash(&self, column: &[Block]) -> Block {
         let Some((&mask, blocks)) = column.split_last() else { return Block::ZERO };
-        let (blocks, _) = Block::as_bytes(blocks).as_chunks::<16>();
         let mut hash = self.0.clone();
-        hash.update(polyval::Block::cast_slice_from_core(blocks));
+        update(&mut hash, blocks);
         Block::from_bytes(hash.finalize().into()) ^ mask
     }
+
+    /// The hashes of all columns, as [`expand`] returns them.
+    pub(super) fn hashes(&self, columns: &[Block]) -> Zeroizing<Vec<Block>> {
+        /// Blocks of a column at a time, and columns at a time: those of two cache lines.
+        const RUN: usize = 64;
+        const SIDE: usize = 8;
+        let (blocks, masks) = columns.split_at(columns.len() - COLUMNS);
+        let mut hashes = vec![self.0.clone(); COLUMNS];
+        let mut runs = Zeroizing::new([[Block::ZERO; RUN]; SIDE]);
+        for some in blocks.chunks(RUN * COLUMNS) {
+            let length = some.len() / COLUMNS;
+            for (side, hashes) in hashes.chunks_exact_mut(SIDE).enumerate() {
+                for (block, columns) in some.chunks_exact(COLUMNS).enumerate() {
+                    let own = &columns[side * SIDE..][..SIDE];
+                    runs.iter_mut().zip(own).for_each(|(run, &column)| run[block] = column);
+                }
+                hashes.iter_mut().zip(runs.iter()).for_each(|(hash, run)| update(hash, &run[..length]));
+            }
+        }
+        let mut all = Zeroizing::new(Vec::with_capacity(COLUMNS));
+        all.extend(
+            hashes
+                .into_iter()
+                .zip(masks)
+                .map(|(hash, &mask)| Block::from_bytes(hash.finalize().into()) ^ mask),
+        );
+        all
+    }
+}
+
+fn update(hash: &mut Polyval, blocks: &[Block]) {
+    let (blocks, _) = Block::as_bytes(blocks).as_chunks::<16>();
+    hash.update(polyval::Block::cast_slice_from_core(blocks));
 }
 
 #[cfg(test)]
@@ -112,26 +155,31 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
+    use crate::block::Prg;
 
-    /// Against the sums as the module doc writes them, for lengths around the piece.
+    /// Against the sums as the module doc writes them, with the server's order of seeds.
     #[test]
     fn columns_are_the_weighted_sums() {
         let mut rng = ChaCha12Rng::seed_from_u64(1);
-        for (k, stride) in [(1, 1), (2, 3), (4, 64), (4, 65), (8, 2), (8, 130)] {
-            let seeds: Vec<Block> = (0..1 << k).map(|_| Block::random(&mut rng)).collect();
-            let (mut columns, mut sum) = (vec![Block::from(9); k * stride], vec![Block::from(9); stride]);
-            let base = Block::from(0x1234_5678 << 80);
-            expand_tree(&seeds, (base, 1), 5, &mut columns, &mut sum);
-            let (mut expected, mut expected_sum) = (vec![Block::ZERO; k * stride], vec![Block::ZERO; stride]);
-            for (index, &seed) in seeds.iter().enumerate() {
+        let (base, stride, trees) = (Block::from(0x1234_5678 << 80), 3, 16);
+        for k in [1, 2, 4, 8] {
+            let seeds: Vec<Block> = (0..trees << k).map(|_| Block::random(&mut rng)).collect();
+            let moved: Vec<usize> = (0..trees).map(|tree| tree % (1 << k)).collect();
+            let mut sums = vec![Block::from(9); trees * stride];
+            let columns = expand(k, &seeds, (base, &moved), (5, stride), Some(&mut sums));
+            let (mut expected, mut expected_sums) =
+                (vec![Block::ZERO; columns.len()], vec![Block::ZERO; sums.len()]);
+            for (number, &seed) in seeds.iter().enumerate() {
+                let (tree, y) = (number >> k, number % (1 << k));
                 let mut stream = vec![Block::ZERO; 5 + stride];
-                Prg::based(seed, base ^ tweak(0, 0, index ^ 1), 0).fill(&mut stream);
-                add(&mut expected_sum, &stream[5..]);
-                for (bit, column) in expected.chunks_mut(stride).enumerate() {
-                    add_masked(column, &stream[5..], index >> bit & 1 == 1);
+                Prg::based(seed, base ^ tweak(tree, 0, y ^ moved[tree]), 0).fill(&mut stream);
+                add(&mut expected_sums[tree * stride..][..stride], &stream[5..]);
+                for bit in (0..k).filter(|bit| y >> bit & 1 == 1) {
+                    let column = expected.iter_mut().skip(tree * k + bit).step_by(trees * k);
+                    column.zip(&stream[5..]).for_each(|(to, &from)| *to ^= from);
                 }
             }
-            assert_eq!((columns, sum), (expected, expected_sum), "k = {k}, {stride} blocks");
+            assert!((&*columns, sums) == (&expected, expected_sums), "k = {k}");
         }
     }
 
@@ -167,18 +215,54 @@ mod tests {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     #[test]
     fn corrections_take_the_same_steps_for_all_secrets() {
-        let from = [Block::from(7); 40];
-        crate::block::steps::assert_same_steps("corrections", &[false, true], |&bit| {
-            let mut to = [Block::from(9); 40];
-            add_masked(&mut to, &from, bit);
-            to
+        let corrections = [Block::from(7); 16 * 3];
+        let secrets = [vec![false; COLUMNS], vec![true; COLUMNS], (0..COLUMNS).map(|i| i % 3 == 0).collect()];
+        crate::block::steps::assert_same_steps("corrections", &secrets, |secret| {
+            let mut columns = vec![Block::from(9); 3 * COLUMNS];
+            correct(&mut columns, &corrections, 3, secret);
+            columns
         });
     }
 
     #[test]
+    fn corrections_reach_the_columns_of_the_secrets_ones() {
+        let mut rng = ChaCha12Rng::seed_from_u64(4);
+        let secret: Vec<bool> = (0..COLUMNS).map(|i| i % 3 == 0 || i > 120).collect();
+        for trees in [16, 32, 64, 128] {
+            let (length, k) = (5, COLUMNS / trees);
+            let before: Vec<Block> = (0..length * COLUMNS).map(|_| Block::random(&mut rng)).collect();
+            let corrections: Vec<Block> = (0..length * trees).map(|_| Block::random(&mut rng)).collect();
+            let mut after = before.clone();
+            correct(&mut after, &corrections, length, &secret);
+            for (at, (&after, &before)) in after.iter().zip(&before).enumerate() {
+                let (block, column) = (at / COLUMNS, at % COLUMNS);
+                let correction = corrections[column / k * length + block];
+                assert_eq!(
+                    after,
+                    before ^ correction.masked(secret[column]),
+                    "block {block}, column {column}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn hashes_of_all_columns_are_those_of_each() {
+        let mut rng = ChaCha12Rng::seed_from_u64(5);
+        let hash = ColumnHash::new(Block::random(&mut rng));
+        for length in [1, 2, 64, 65, 66, 130] {
+            let columns: Vec<Block> = (0..length * COLUMNS).map(|_| Block::random(&mut rng)).collect();
+            let each = (0..COLUMNS)
+                .map(|c| hash.hash(&columns.iter().skip(c).step_by(COLUMNS).copied().collect::<Vec<_>>()));
+            assert_eq!(*hash.hashes(&columns), each.collect::<Vec<_>>(), "{length} blocks");
+        }
+    }
+
+    #[test]
     fn seeds_of_a_tree_have_counters_of_their_own() {
-        let (mut columns, mut sum) = (vec![Block::ZERO; 6], vec![Block::ZERO; 3]);
-        expand_tree(&[Block::from(7); 4], (Block::from(1), 0), 0, &mut columns, &mut sum);
-        assert!(sum.iter().all(|&block| block != Block::ZERO), "equal streams would cancel");
+        let mut sums = vec![Block::ZERO; 2 * 3];
+        expand(2, &[Block::from(7); 8], (Block::from(1), &[0, 0]), (0, 3), Some(&mut sums));
+        assert!(sums.iter().all(|&block| block != Block::ZERO), "equal streams would cancel");
+        assert_ne!(sums[..3], sums[3..], "equal trees have streams of their own");
     }
 }

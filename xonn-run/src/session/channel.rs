@@ -3,7 +3,7 @@
 //! A frame is one byte of kind, four bytes of length (little endian), and the payload. The receiver names the kind and the
 //! length that it expects before it reads, so a frame that says otherwise is refused before anything is allocated.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,15 @@ pub trait Transport: Send {
     /// What the stream says.
     fn begins_within(&mut self, _limit: Duration) -> io::Result<Option<bool>> {
         Ok(None)
+    }
+
+    /// Writes some bytes of `head` and of `body` behind it, with the same limit: both in one go where the
+    /// stream can.
+    ///
+    /// # Errors
+    /// What the stream says.
+    fn write_both_within(&mut self, head: &[u8], body: &[u8], limit: Duration) -> io::Result<usize> {
+        self.write_within(if head.is_empty() { body } else { head }, limit)
     }
 
     /// Ends the stream so that the peer still gets the last words, in at most `limit`.
@@ -88,6 +97,68 @@ impl Transport for TcpStream {
 /// Whether an error of a read says no more than that nothing came in time.
 pub(crate) fn is_silence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
+
+/// A TCP stream that remembers the time limits it has: the system is told of another one only where the last
+/// would be off by more than an eighth, so that most reads and writes are one call. A message may so take an
+/// eighth longer.
+pub struct Timed {
+    stream: TcpStream,
+    read: Duration,
+    write: Duration,
+}
+
+impl Timed {
+    /// With no limits yet.
+    #[must_use]
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream, read: Duration::ZERO, write: Duration::ZERO }
+    }
+
+    fn set_write(&mut self, limit: Duration) -> io::Result<()> {
+        if let Some(limit) = another(&mut self.write, limit) {
+            self.stream.set_write_timeout(Some(limit))?;
+        }
+        Ok(())
+    }
+}
+
+/// The limit to set, if `limit` asks for another one than there is.
+fn another(current: &mut Duration, limit: Duration) -> Option<Duration> {
+    let near = limit <= *current && *current - limit <= limit / 8;
+    if near {
+        return None;
+    }
+    *current = limit;
+    Some(limit)
+}
+
+impl Transport for Timed {
+    fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize> {
+        if let Some(limit) = another(&mut self.read, limit) {
+            self.stream.set_read_timeout(Some(limit))?;
+        }
+        self.stream.read(buffer)
+    }
+
+    fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize> {
+        self.set_write(limit)?;
+        self.stream.write(bytes)
+    }
+
+    fn write_both_within(&mut self, head: &[u8], body: &[u8], limit: Duration) -> io::Result<usize> {
+        self.set_write(limit)?;
+        self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
+    }
+
+    fn begins_within(&mut self, limit: Duration) -> io::Result<Option<bool>> {
+        self.read = Duration::ZERO; // it sets one of its own
+        self.stream.begins_within(limit)
+    }
+
+    fn hang_up(&mut self, limit: Duration) {
+        self.stream.hang_up(limit);
+    }
 }
 
 /// What went over a channel.
@@ -202,9 +273,7 @@ impl<T: Transport> Channel<T> {
             return Ok(());
         }
         // One message, one deadline, with what waited for it.
-        let deadline = Deadline::after(self.limit);
-        self.flush_by(deadline, doing)?;
-        self.write_all(payload, doing, deadline)
+        self.write_out(payload, doing, Deadline::after(self.limit))
     }
 
     /// Sends what is queued.
@@ -212,12 +281,18 @@ impl<T: Transport> Channel<T> {
     /// # Errors
     /// If the transport fails or is too slow.
     pub fn flush(&mut self, doing: &'static str) -> Result<(), SessionError> {
-        self.flush_by(Deadline::after(self.limit), doing)
+        self.write_out(&[], doing, Deadline::after(self.limit))
     }
 
-    fn flush_by(&mut self, deadline: Deadline, doing: &'static str) -> Result<(), SessionError> {
+    /// Sends what is queued and `body` behind it.
+    fn write_out(
+        &mut self,
+        body: &[u8],
+        doing: &'static str,
+        deadline: Deadline,
+    ) -> Result<(), SessionError> {
         let out = std::mem::take(&mut self.out);
-        let result = self.write_all(&out, doing, deadline);
+        let result = self.write_all(&out, body, doing, deadline);
         self.out = out;
         self.out.clear();
         result
@@ -225,14 +300,19 @@ impl<T: Transport> Channel<T> {
 
     fn write_all(
         &mut self,
-        mut bytes: &[u8],
+        mut head: &[u8],
+        mut body: &[u8],
         doing: &'static str,
         deadline: Deadline,
     ) -> Result<(), SessionError> {
-        self.sent_last |= !bytes.is_empty();
-        while !bytes.is_empty() {
-            let written = self.step(doing, deadline, |t, left| t.write_within(bytes, left))?;
-            bytes = &bytes[written..];
+        self.sent_last |= !(head.is_empty() && body.is_empty());
+        while !(head.is_empty() && body.is_empty()) {
+            let written = self.step(doing, deadline, |t, left| match body {
+                [] => t.write_within(head, left),
+                _ => t.write_both_within(head, body, left),
+            })?;
+            let of_head = written.min(head.len());
+            (head, body) = (&head[of_head..], &body[written - of_head..]);
         }
         Ok(())
     }
@@ -438,5 +518,85 @@ struct Deadline {
 impl Deadline {
     fn after(limit: Duration) -> Self {
         Self { at: Instant::now() + limit, limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Takes at most so many bytes at a time, and notes how many it was asked to take.
+    struct Slow {
+        most: usize,
+        asked: Arc<Mutex<Vec<usize>>>,
+        taken: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Transport for Slow {
+        fn read_within(&mut self, _: &mut [u8], _: Duration) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize> {
+            self.write_both_within(bytes, &[], limit)
+        }
+
+        fn write_both_within(&mut self, head: &[u8], body: &[u8], _: Duration) -> io::Result<usize> {
+            let bytes = [head, body].concat();
+            let taken = bytes.len().min(self.most);
+            self.asked.lock().unwrap().push(bytes.len());
+            self.taken.lock().unwrap().extend(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn hang_up(&mut self, _: Duration) {}
+    }
+
+    #[test]
+    fn a_long_message_leaves_in_one_piece_with_its_head_and_what_waited() {
+        let long: Vec<u8> = (0..BUFFER + 10).map(|i| (i % 251) as u8).collect();
+        let mut all = vec![Kind::Bye as u8, 0, 0, 0, 0, Kind::Tables as u8];
+        all.extend((long.len() as u32).to_le_bytes());
+        all.extend(&long);
+        for most in [1 << 20, 7, 4000] {
+            let (asked, taken) = <(Arc<Mutex<Vec<usize>>>, Arc<Mutex<Vec<u8>>>)>::default();
+            let slow = Slow { most, asked: Arc::clone(&asked), taken: Arc::clone(&taken) };
+            let mut channel = Channel::new(slow, Duration::from_secs(1000));
+            channel.send(Kind::Bye, &[], "testing").unwrap();
+            assert!(asked.lock().unwrap().is_empty(), "it waits");
+            channel.send(Kind::Tables, &long, "testing").unwrap();
+            channel.flush("testing").unwrap();
+            assert_eq!(*taken.lock().unwrap(), all, "at most {most} at a time");
+            assert_eq!(asked.lock().unwrap()[0], all.len(), "in one call, if the stream takes it");
+            assert_eq!(asked.lock().unwrap().len(), all.len().div_ceil(most));
+        }
+    }
+
+    #[test]
+    fn a_limit_is_set_again_where_it_would_be_far_off() {
+        let seconds = Duration::from_secs;
+        let mut current = Duration::ZERO;
+        for (limit, set) in
+            [(80, true), (80, false), (75, false), (72, false), (70, true), (80, true), (1, true)]
+        {
+            assert_eq!(another(&mut current, seconds(limit)), set.then(|| seconds(limit)), "{limit} s");
+        }
+        assert_eq!(another(&mut current, Duration::from_millis(1)), Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn limits_hold_one_after_the_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut silent = Timed::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let _peer = listener.accept().unwrap();
+        for limit in [100, 95, 20, 100].map(Duration::from_millis) {
+            let begin = Instant::now();
+            let error = silent.read_within(&mut [0; 4], limit).expect_err("nobody speaks");
+            assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{error}");
+            assert!(begin.elapsed() >= limit.mul_f64(0.9), "{limit:?}: {:?}", begin.elapsed());
+        }
     }
 }

@@ -31,6 +31,7 @@ pub struct Greeted<T: Transport> {
     form: FirstLayer,
     clients: Clients,
     ahead: u16,
+    shared_delta: bool,
 }
 
 /// A circuit's conditional additions and the client's side of them.
@@ -226,7 +227,13 @@ fn exchange<T: Transport>(
             let (scheme, form) = (answer.scheme, answer.first_layer);
             let (digest, ahead) = (answer.digest, answer.ahead);
             let clients = answer.clients;
-            let greeted = Greeted { channel, session, digest, scheme, form, clients, ahead };
+            let shared_delta = answer.shared_delta;
+            let greeted = Greeted { channel, session, digest, scheme, form, clients, ahead, shared_delta };
+            if shared_delta && !hello.shared_delta {
+                let reason = "the server has one delta for all inferences, this client did not accept that";
+                let reason = reason.to_owned();
+                return Err(greeted.end(SessionError::Misbehaved { doing, reason }));
+            }
             if ahead > hello.ahead {
                 let reason = format!(
                     "the server garbles {ahead} circuits ahead, this client asked for {}",
@@ -280,6 +287,11 @@ impl<T: Transport> Greeted<T> {
     /// How many circuits can be held ahead of inputs on this connection: at most what was offered, 0 if the server prepares none.
     pub fn ahead(&self) -> u16 {
         self.ahead
+    }
+
+    /// Whether all inferences of this connection have one delta.
+    pub fn shared_delta(&self) -> bool {
+        self.shared_delta
     }
 
     /// The program that is garbled on this connection, of which [`Session::infer`] needs the plan: the circuit's own, or one on shares.
@@ -357,7 +369,7 @@ impl<T: Transport> Greeted<T> {
 
     fn base_transfers(&mut self, rng: &mut impl CryptoRng) -> Result<ot::Receiver, SessionError> {
         let doing = "setting up oblivious transfer";
-        let params = ot::Params::default();
+        let params = msgs::label_params(self.shared_delta);
         let request =
             self.channel.receive(Kind::BaseRequest, ot::msgs::BaseRequest::byte_len(params), doing)?;
         let request = ot::msgs::BaseRequest::decode(params, &request)?;

@@ -28,6 +28,7 @@ pub(super) fn choose<'m>(
     ahead: bool,
     clients: Clients,
 ) -> Result<Option<Shared<'m>>, SessionError> {
+    let shared_delta = hello.shared_delta && model.offer.shared_delta;
     let shared = match model.shared {
         Some(shared) if ahead => shared.ahead.map(|plan| Shared { plan, ..shared }),
         shared => shared,
@@ -42,12 +43,14 @@ pub(super) fn choose<'m>(
         (Some(_), Some(_)) if ahead => Ok(shared.filter(|shared| {
             let (form, plan) = (Wires::of(shared.plan.program(), Some(shared.oca)), shared.plan);
             let garbled = Wires::of(model.plan.program(), None);
-            set_up_bytes(shared.oca) + ahead_bytes(form, plan, scheme)
-                < ahead_bytes(garbled, model.plan, scheme)
+            set_up_bytes(shared.oca) + ahead_bytes(form, plan, scheme, shared_delta)
+                < ahead_bytes(garbled, model.plan, scheme, shared_delta)
         })),
         (Some(_), Some(_)) => {
-            Ok(shared
-                .filter(|shared| shared_bytes(shared.oca, shared.plan, scheme) < bytes(model.plan, scheme)))
+            let bytes = |plan: &Plan<'_>| inference_bytes(plan, scheme, shared_delta);
+            let fewer =
+                |shared: &Shared<'_>| set_up_bytes(shared.oca) + bytes(shared.plan) < bytes(model.plan);
+            Ok(shared.filter(fewer))
         }
         (Some(FirstLayer::Oca), None) => Ok(shared),
         (Some(FirstLayer::Gc), None) => Ok(None),
@@ -67,18 +70,23 @@ pub(super) fn choose<'m>(
 /// Bytes of labels and tables of one inference, without frames.
 #[must_use]
 pub fn bytes(plan: &Plan<'_>, scheme: Scheme) -> u64 {
-    let inputs = plan.program().input_bits();
-    let labels =
-        ot::msgs::Extend::byte_len(ot::Params::default(), inputs) + ot::msgs::Correlate::byte_len(inputs);
-    labels as u64 + plan.bytes(scheme)
+    inference_bytes(plan, scheme, false)
+}
+
+fn inference_bytes(plan: &Plan<'_>, scheme: Scheme, shared_delta: bool) -> u64 {
+    label_bytes(plan.program().input_bits(), shared_delta) + plan.bytes(scheme)
+}
+
+/// Bytes of so many labels by OT.
+fn label_bytes(labels: usize, shared_delta: bool) -> u64 {
+    let correlate = if shared_delta { 0 } else { ot::msgs::Correlate::byte_len(labels) };
+    (ot::msgs::Extend::byte_len(ot::Params::default(), labels) + correlate) as u64
 }
 
 /// Bytes of labels, tables and the masked input of one inference that is garbled ahead, without frames.
-fn ahead_bytes(wires: Wires, plan: &Plan<'_>, scheme: Scheme) -> u64 {
-    let transfers = wires.transfers();
-    let labels = ot::msgs::Extend::byte_len(ot::Params::default(), transfers)
-        + ot::msgs::Correlate::byte_len(transfers);
-    (labels + wires.masked_bytes() + Block::BYTES * wires.labels()) as u64 + plan.bytes(scheme)
+fn ahead_bytes(wires: Wires, plan: &Plan<'_>, scheme: Scheme, shared_delta: bool) -> u64 {
+    let online = wires.masked_bytes() + Block::BYTES * wires.labels();
+    label_bytes(wires.transfers(), shared_delta) + online as u64 + plan.bytes(scheme)
 }
 
 /// Bytes of one inference on shares with the set-up of its oblivious transfers, without frames; `plan` is of

@@ -6,11 +6,17 @@ use xonn_program::package::{Digest, MAX_PACKAGE};
 
 use super::error::SessionError;
 use super::{Clients, Offer};
+use crate::block::Block;
 use crate::garble::Scheme;
 use crate::oca::FirstLayer;
+use crate::ot::{self, Params};
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
 pub const VERSION: u16 = 6;
+
+/// The bit beside garbling schemes that stands for one delta a connection: a client accepts it, a server
+/// takes it. A server that does not know it passes it over, and sets it only where the client did.
+const SHARED_DELTA: u8 = 0x80;
 
 /// First bytes of a hello.
 const MAGIC: [u8; 4] = *b"XONN";
@@ -135,6 +141,9 @@ pub struct ClientHello {
     pub first_layers: u8,
     /// The most circuits that the client would hold ahead of its inputs, 0 to have each garbled when its input is there.
     pub ahead: u16,
+    /// Whether the client accepts one delta for all inferences of the connection: the highest bit of the
+    /// schemes' byte.
+    pub shared_delta: bool,
     /// Random.
     pub nonce: [u8; 32],
 }
@@ -157,6 +166,8 @@ pub struct ServerHello {
     pub clients: Clients,
     /// The most circuits that the client may hold ahead of its inputs; 0 if each is garbled when its input is there.
     pub ahead: u16,
+    /// Whether all inferences of the connection have one delta: the highest bit of the scheme's byte.
+    pub shared_delta: bool,
     /// Random.
     pub nonce: [u8; 32],
 }
@@ -168,8 +179,9 @@ impl ClientHello {
     /// A hello of this version.
     pub fn new(wanted: Option<Digest>, input_bits: u32, offer: Offer<'_>, rng: &mut impl CryptoRng) -> Self {
         let (schemes, first_layers) = (Scheme::set(offer.schemes), FirstLayer::set(offer.first_layers));
-        let (version, ahead) = (VERSION, offer.ahead);
-        Self { version, wanted, input_bits, schemes, first_layers, ahead, nonce: nonce(rng) }
+        let (version, ahead, shared_delta) = (VERSION, offer.ahead, offer.shared_delta);
+        let nonce = nonce(rng);
+        Self { version, wanted, input_bits, schemes, first_layers, ahead, shared_delta, nonce }
     }
 
     /// The bytes.
@@ -179,7 +191,7 @@ impl ClientHello {
         bytes.push(self.wanted.is_some().into());
         bytes.extend(self.wanted.map_or([0; 32], |d| d.0));
         bytes.extend(self.input_bits.to_le_bytes());
-        bytes.push(self.schemes);
+        bytes.push(self.schemes | if self.shared_delta { SHARED_DELTA } else { 0 });
         bytes.push(self.first_layers);
         bytes.extend(self.ahead.to_le_bytes());
         bytes.extend(self.nonce);
@@ -205,10 +217,11 @@ impl ClientHello {
         };
         let input_bits = u32::from_le_bytes(fields.take()?);
         let [schemes, first_layers] = fields.take()?;
+        let (schemes, shared_delta) = (schemes & !SHARED_DELTA, schemes & SHARED_DELTA != 0);
         let (version, ahead) = (VERSION, u16::from_le_bytes(fields.take()?));
         let nonce = fields.take()?;
         fields.end()?;
-        Ok(Self { version, wanted, input_bits, schemes, first_layers, ahead, nonce })
+        Ok(Self { version, wanted, input_bits, schemes, first_layers, ahead, shared_delta, nonce })
     }
 }
 
@@ -225,8 +238,14 @@ impl ServerHello {
         ahead: u16,
         rng: &mut impl CryptoRng,
     ) -> Self {
-        let (version, nonce) = (VERSION, nonce(rng));
-        Self { version, digest, package_bytes, scheme, first_layer, clients, ahead, nonce }
+        let (version, nonce, shared_delta) = (VERSION, nonce(rng), false);
+        Self { version, digest, package_bytes, scheme, first_layer, clients, ahead, shared_delta, nonce }
+    }
+
+    /// The same with one delta for all inferences, or not.
+    #[must_use]
+    pub fn with_shared_delta(self, shared_delta: bool) -> Self {
+        Self { shared_delta, ..self }
     }
 
     /// The bytes.
@@ -235,7 +254,7 @@ impl ServerHello {
         let mut bytes = head(self.version);
         bytes.extend(self.digest.0);
         bytes.extend(self.package_bytes.to_le_bytes());
-        bytes.push(self.scheme.bit());
+        bytes.push(self.scheme.bit() | if self.shared_delta { SHARED_DELTA } else { 0 });
         bytes.push(self.first_layer.bit() | self.clients.bit());
         bytes.extend(self.ahead.to_le_bytes());
         bytes.extend(self.nonce);
@@ -256,6 +275,7 @@ impl ServerHello {
             return Err(SessionError::Misbehaved { doing, reason });
         }
         let [set, form] = fields.take()?;
+        let (set, shared_delta) = (set & !SHARED_DELTA, set & SHARED_DELTA != 0);
         let Some(scheme) = Scheme::ALL.into_iter().find(|scheme| scheme.bit() == set) else {
             let reason = format!("garbling scheme number {set} is unknown to this side");
             return Err(SessionError::Misbehaved { doing, reason });
@@ -272,8 +292,20 @@ impl ServerHello {
         let (version, ahead) = (VERSION, u16::from_le_bytes(fields.take()?));
         let nonce = fields.take()?;
         fields.end()?;
-        Ok(Self { version, digest, package_bytes, scheme, first_layer, clients, ahead, nonce })
+        Ok(Self { version, digest, package_bytes, scheme, first_layer, clients, ahead, shared_delta, nonce })
     }
+}
+
+/// Parameters of the OTs of labels.
+pub(super) fn label_params(shared_delta: bool) -> Params {
+    let params = Params::default();
+    if shared_delta { params.with_shared_delta() } else { params }
+}
+
+/// Bytes of [`Kind::Correlate`] for so many labels: the start point, and what fits the extension to the
+/// circuit's delta where that is not the extension's own.
+pub(super) fn correlate_bytes(labels: usize, shared_delta: bool) -> usize {
+    Block::BYTES + if shared_delta { 0 } else { ot::msgs::Correlate::byte_len(labels) }
 }
 
 /// The session's id, to which oblivious transfer is bound: the hash of both hellos.
@@ -359,7 +391,8 @@ mod tests {
     fn hellos_round_trip_and_mismatches_are_named() {
         let mut rng = rand::rng();
         for wanted in [None, Some(Digest([3; 32]))] {
-            let hello = ClientHello::new(wanted, 6272, Offer::ALL, &mut rng);
+            let offer = Offer { shared_delta: wanted.is_some(), ..Offer::ALL };
+            let hello = ClientHello::new(wanted, 6272, offer, &mut rng);
             let bytes = hello.encode();
             assert_eq!(bytes.len(), ClientHello::BYTES);
             assert_eq!(ClientHello::decode(&bytes).expect("valid"), hello);
@@ -373,6 +406,7 @@ mod tests {
         for (scheme, form) in Scheme::ALL.into_iter().zip(FirstLayer::ALL) {
             let form = (form, Clients::SemiHonest);
             let hello = ServerHello::new(Digest([3; 32]), 17, scheme, form, 300, &mut rng);
+            let hello = hello.with_shared_delta(scheme == Scheme::HalfGates);
             assert_eq!(hello.encode().len(), ServerHello::BYTES);
             assert_eq!(ServerHello::decode(&hello.encode()).expect("valid"), hello);
         }

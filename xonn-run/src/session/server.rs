@@ -96,6 +96,8 @@ pub struct Greeted<'m, T> {
     shared: Option<Shared<'m>>,
     /// The most circuits that the client may hold ahead.
     ahead: u16,
+    /// Whether all circuits of the connection have one delta.
+    shared_delta: bool,
     clients: Clients,
 }
 
@@ -123,7 +125,8 @@ pub fn greet<'m, T: Transport>(
         Ok((hello, package, scheme, shared, ahead)) => {
             channel.set_limit(limits.message);
             let clients = limits.clients;
-            Ok(Greeted { channel, model, hello, package, scheme, shared, ahead, clients })
+            let shared_delta = hello.shared_delta && model.offer.shared_delta;
+            Ok(Greeted { channel, model, hello, package, scheme, shared, ahead, shared_delta, clients })
         }
         Err(error) => {
             channel.refuse(&error);
@@ -252,7 +255,8 @@ impl<T: Transport> Greeted<'_, T> {
             }
             let choices = choices.map_or_else(|| channel.receive(Kind::Extend, extend, CHOICES), Ok)?;
             let keys = sender.extend(count, &ot::msgs::Extend::decode(sender.params(), count, &choices)?)?;
-            let round = Round { plan, scheme: self.scheme, keys, buffers: &mut buffers };
+            let (scheme, shared_delta) = (self.scheme, self.shared_delta);
+            let round = Round { plan, scheme, keys, shared_delta, buffers: &mut buffers };
             if most > 0 {
                 let shares = Zeroizing::new(secret[model.secret.len()..].to_vec());
                 ready.push_back(Prepared::garble(
@@ -284,7 +288,8 @@ impl<T: Transport> Greeted<'_, T> {
         let form = if self.shared.is_some() { FirstLayer::Oca } else { FirstLayer::Gc };
         let (digest, package) = (self.model.circuit.digest, self.package.len() as u64);
         let answer = ServerHello::new(digest, package, self.scheme, (form, self.clients), self.ahead, rng);
-        let params = ot::Params::default();
+        let answer = answer.with_shared_delta(self.shared_delta);
+        let params = msgs::label_params(self.shared_delta);
         let session = msgs::session_id(&self.hello, &answer);
         let (setup, request) = ot::SenderSetup::start(params, session, rng);
         channel.send(Kind::ServerHello, &answer.encode(), doing)?;

@@ -37,6 +37,8 @@ pub struct Fixture {
     pub clients: Clients,
     /// Circuits ahead that the server grants, and that the client asks for.
     pub ahead: [u16; 2],
+    /// Whether the server offers one delta for all inferences, and whether the client accepts it.
+    pub shared_delta: [bool; 2],
 }
 
 /// Adds the garbler's number to the evaluator's: one AND a bit, and a sum with one bit more.
@@ -68,6 +70,7 @@ pub fn addition() -> Fixture {
         first_layers: FirstLayer::ALL.to_vec(),
         clients: Clients::SemiHonest,
         ahead: [0, 0],
+        shared_delta: [false; 2],
     }
 }
 
@@ -100,7 +103,8 @@ fn of_program(program: &Program) -> Fixture {
     let secret = secret.to_vec();
     let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
     let clients = Clients::SemiHonest;
-    Fixture { circuit, secret, inputs, wants, schemes, first_layers, clients, ahead: [0, 0] }
+    let (ahead, shared_delta) = ([0, 0], [false; 2]);
+    Fixture { circuit, secret, inputs, wants, schemes, first_layers, clients, ahead, shared_delta }
 }
 
 /// Limits for peers that stop answering: short, so that a test of them is.
@@ -133,8 +137,11 @@ pub struct Answers {
 }
 
 impl Fixture {
-    fn offer(&self, ahead: u16) -> Offer<'_> {
-        Offer { schemes: &self.schemes, first_layers: &self.first_layers, ahead }
+    /// Of the server, or of the client.
+    fn offer(&self, client: bool) -> Offer<'_> {
+        let ahead = self.ahead[usize::from(client)];
+        let shared_delta = self.shared_delta[usize::from(client)];
+        Offer { schemes: &self.schemes, first_layers: &self.first_layers, ahead, shared_delta }
     }
 
     /// Serves one session.
@@ -146,7 +153,7 @@ impl Fixture {
         let ahead = ahead.map(|program| Plan::new(program, Role::Garbler));
         let shared = oca.as_ref().zip(shared_plan.as_ref());
         let shared = shared.map(|(oca, plan)| Shared { oca, plan, ahead: ahead.as_ref() });
-        let (circuit, secret, offer) = (&self.circuit, &self.secret, self.offer(self.ahead[0]));
+        let (circuit, secret, offer) = (&self.circuit, &self.secret, self.offer(false));
         let model = Model { circuit, plan: &plan, shared, secret, offer };
         let limits = &Limits { clients: self.clients, ..*limits };
         server::serve(transport, &model, limits, &mut ChaCha20Rng::seed_from_u64(1))
@@ -156,16 +163,14 @@ impl Fixture {
     pub fn ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
         let bits = self.circuit.program.input_bits();
-        let greeted =
-            client::greet(transport, self.circuit.digest, bits, self.offer(self.ahead[1]), limits, rng)?;
+        let greeted = client::greet(transport, self.circuit.digest, bits, self.offer(true), limits, rng)?;
         self.ask_all(greeted, &self.circuit.program, rng)
     }
 
     /// Asks for all inputs, with the package that the server sends.
     pub fn fetch_and_ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
-        let (greeted, package) =
-            client::greet_and_fetch(transport, None, self.offer(self.ahead[1]), limits, rng)?;
+        let (greeted, package) = client::greet_and_fetch(transport, None, self.offer(true), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
         self.ask_all(greeted, &Circuit::of_package(&package).expect("it has a circuit").program, rng)
     }

@@ -81,7 +81,7 @@ impl Numbers {
             pad_low: [0, border],
             output: [1, outputs],
         };
-        let most = taps as i64 * weights.largest() << bits;
+        let most = (taps as i64 * weights.largest()) << bits;
         let linear = Op::Linear(Linear { weights, window, filters, groups: 1, pad: Pad::Drop });
         made.push(linear, vec![0], vec![1, outputs, filters], int(-most, most));
         made.push(Op::Threshold { cuts: filters }, vec![1], vec![1, outputs, filters], Kind::Bit);

@@ -48,7 +48,7 @@ pub(super) unsafe fn fill<V: Lanes>(key: Block, base: Block, first: u64, out: &m
 
 /// Overwrites round keys or what they made, in a way that is not optimised away.
 #[inline(always)]
-fn wipe<T: Copy, const N: usize>(secret: &mut [T; N]) {
+pub(super) fn wipe<T: Copy, const N: usize>(secret: &mut [T; N]) {
     // SAFETY: blocks and vectors of them are valid whatever their bytes are, zeros too, and the pointer is to
     // one of the array.
     secret.iter_mut().for_each(|one| unsafe { core::ptr::write_volatile(one, core::mem::zeroed()) });

@@ -9,8 +9,8 @@ use super::streams::ReceiverStreams;
 use super::{Progress, check_count, digest_of};
 use crate::block::{Block, Tccr};
 use crate::ot::msgs::{BaseReply, BaseRequest, Correlate, Extend};
-use crate::ot::vole::{add, expand_tree};
-use crate::ot::{COLUMNS, OtError, Params, SessionId, base, pprf, transpose};
+use crate::ot::vole::{add, expand};
+use crate::ot::{OtError, Params, SessionId, base, pprf, transpose};
 
 /// The client's setup, one step.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,8 @@ pub struct PendingReceiver {
     /// Row t_j of each OT.
     rows: Zeroizing<Vec<Block>>,
     choices: Zeroizing<Vec<bool>>,
+    /// Whether the server's secret is the delta of its labels.
+    shared_delta: bool,
     shared_key: Zeroizing<Block>,
     first_tweak: u64,
     hash: Tccr,
@@ -80,26 +82,23 @@ impl Receiver {
         packed.push(Block::random(rng));
 
         // Steps 1 and 2.
-        let mut columns = Zeroizing::new(vec![Block::ZERO; COLUMNS * stride]);
         let mut corrections = vec![Block::ZERO; self.params.trees() * stride];
-        let trees = columns.chunks_exact_mut(k * stride).zip(corrections.chunks_exact_mut(stride));
-        let seeds = self.seeds.chunks_exact(self.params.leaves());
-        for (tree, ((columns, correction), seeds)) in trees.zip(seeds).enumerate() {
-            let base = self.progress.base_of(tree);
-            expand_tree(seeds, (base, 0), self.progress.next_block, columns, correction);
-            add(correction, &packed);
-        }
+        let (base, moved) = (self.progress.base(), vec![0; self.params.trees()]);
+        let blocks = (self.progress.next_block, stride);
+        let mut rows = expand(k, &self.seeds, (base, &moved), blocks, Some(&mut corrections));
+        corrections.chunks_exact_mut(stride).for_each(|correction| add(correction, &packed));
         // Steps 3 and 4.
         let hash = self.progress.challenge(count, &corrections);
-        let hashes = columns.chunks_exact(stride).map(|column| hash.hash(column));
-        let (columns_digest, shared_key) = digest_of(&self.progress.session, hashes);
+        let (columns_digest, shared_key) = digest_of(&self.progress.session, &hash.hashes(&rows));
         let extend = Extend { corrections, choices_hash: hash.hash(&packed), columns_digest };
         // Step 5.
-        let rows = Zeroizing::new(transpose::rows(&columns, stride, count));
+        transpose::rows(&mut rows);
+        rows.truncate(count);
         let first_tweak = self.progress.advance(count);
         let choices = Zeroizing::new(choices.to_vec());
         let hash = self.progress.hash;
-        Ok((PendingReceiver { rows, choices, shared_key, first_tweak, hash }, extend))
+        let shared_delta = self.params.shared_delta();
+        Ok((PendingReceiver { rows, choices, shared_delta, shared_key, first_tweak, hash }, extend))
     }
 }
 
@@ -115,6 +114,17 @@ impl PendingReceiver {
     #[must_use]
     pub fn into_streams(self) -> ReceiverStreams {
         ReceiverStreams::new(self.rows, self.choices, self.hash)
+    }
+
+    /// In place of step 7, if the server's secret is the delta of its labels: for each OT its zero label,
+    /// plus delta if the choice was 1, which is the row. Nothing is received.
+    ///
+    /// # Panics
+    /// If the server's secret is not that.
+    #[must_use]
+    pub fn into_labels(mut self) -> Vec<Block> {
+        assert!(self.shared_delta, "the secret of these OTs is not the delta of labels");
+        std::mem::take(&mut *self.rows)
     }
 
     /// Step 7: for each OT the server's zero label, plus its delta if the choice was 1.

@@ -11,8 +11,8 @@ use super::streams::SenderStreams;
 use super::{Progress, check_count, digest_of};
 use crate::block::{Block, Tccr};
 use crate::ot::msgs::{BaseReply, BaseRequest, Correlate, Extend};
-use crate::ot::vole::{add_masked, expand_tree};
-use crate::ot::{COLUMNS, OtError, Params, SessionId, base, bits, pprf, transpose};
+use crate::ot::vole::{correct, expand};
+use crate::ot::{OtError, Params, SessionId, base, bits, pprf, transpose};
 
 /// A server that has sent its base OTs and waits for [`BaseReply`]. Wiped on drop.
 pub struct SenderSetup {
@@ -24,7 +24,8 @@ pub struct SenderSetup {
 }
 
 impl SenderSetup {
-    /// Draws the secret s and begins the base OTs, in which the server receives.
+    /// Draws the secret s and begins the base OTs, in which the server receives. If s is to be the delta of
+    /// labels its bit 0 is 1.
     ///
     /// In base OT i it chooses the opposite of bit i of s: the sum of those nodes that its path does not go
     /// through.
@@ -33,7 +34,10 @@ impl SenderSetup {
         session: SessionId,
         rng: &mut R,
     ) -> (Self, BaseRequest) {
-        let secret = Zeroizing::new(Block::random(rng));
+        let mut secret = Zeroizing::new(Block::random(rng));
+        if params.shared_delta() {
+            *secret = secret.with_lsb_set();
+        }
         let (base, pairs) = base::Receiver::request(&session, opposite(*secret), rng);
         let request = BaseRequest { pairs };
         (Self { params, session, secret, base, request: request.clone() }, request)
@@ -80,6 +84,8 @@ pub struct SenderKeys {
     /// Row q_j of each OT.
     rows: Zeroizing<Vec<Block>>,
     secret: Zeroizing<Block>,
+    /// Whether s is the delta of labels.
+    shared_delta: bool,
     shared_key: Zeroizing<Block>,
     first_tweak: u64,
     hash: Tccr,
@@ -117,33 +123,28 @@ impl Ready {
         let secret: Zeroizing<Vec<bool>> = Zeroizing::new(bits(*self.secret).collect());
 
         // Steps 1 and 2.
-        let mut columns = Zeroizing::new(vec![Block::ZERO; COLUMNS * stride]);
-        let mut unused_sum = vec![Block::ZERO; stride];
-        let trees = columns.chunks_exact_mut(k * stride).zip(message.corrections.chunks_exact(stride));
-        let seeds = self.seeds.chunks_exact(params.leaves()).zip(secret.chunks_exact(k));
-        for (tree, ((columns, correction), (seeds, secret))) in trees.zip(seeds).enumerate() {
-            let moved = secret.iter().rev().fold(0, |moved, &bit| moved << 1 | usize::from(bit));
-            let base = self.progress.base_of(tree);
-            expand_tree(seeds, (base, moved), self.progress.next_block, columns, &mut unused_sum);
-            for (column, &bit) in columns.chunks_exact_mut(stride).zip(secret) {
-                add_masked(column, correction, bit);
-            }
-        }
+        let number = |bits: &[bool]| bits.iter().rev().fold(0, |n, &bit| n << 1 | usize::from(bit));
+        let moved = Zeroizing::new(secret.chunks_exact(k).map(number).collect::<Vec<_>>());
+        let blocks = (self.progress.next_block, stride);
+        let mut rows = expand(k, &self.seeds, (self.progress.base(), &moved), blocks, None);
+        correct(&mut rows, &message.corrections, stride, &secret);
         // Steps 3 and 4.
         let hash = self.progress.challenge(count, &message.corrections);
-        let expected = columns
-            .chunks_exact(stride)
-            .zip(secret.iter())
-            .map(|(column, &bit)| hash.hash(column) ^ message.choices_hash.masked(bit));
-        let (digest, shared_key) = digest_of(&self.progress.session, expected);
+        let mut expected = hash.hashes(&rows);
+        for (hash, &bit) in expected.iter_mut().zip(secret.iter()) {
+            *hash ^= message.choices_hash.masked(bit);
+        }
+        let (digest, shared_key) = digest_of(&self.progress.session, &expected);
         if !bool::from(digest.ct_eq(&message.columns_digest)) {
             return Err(OtError::ExtensionCheck);
         }
         // Step 5.
-        let rows = Zeroizing::new(transpose::rows(&columns, stride, count));
+        transpose::rows(&mut rows);
+        rows.truncate(count);
         let first_tweak = self.progress.advance(count);
         let (secret, hash) = (self.secret.clone(), self.progress.hash);
-        let keys = SenderKeys { rows, secret, shared_key, first_tweak, hash };
+        let shared_delta = params.shared_delta();
+        let keys = SenderKeys { rows, secret, shared_delta, shared_key, first_tweak, hash };
         Ok((self, keys))
     }
 }
@@ -165,6 +166,20 @@ impl SenderKeys {
     #[must_use]
     pub fn into_streams(self) -> SenderStreams {
         SenderStreams::new(self.rows, self.secret, self.hash)
+    }
+
+    /// In place of step 6, if s is the delta of labels ([`Params::with_shared_delta`]): delta, and the zero
+    /// label of each OT, which is its row. Nothing is sent.
+    ///
+    /// There are rows only where the consistency check has passed. `docs/protocol.md` says what one delta for
+    /// a connection gives up.
+    ///
+    /// # Panics
+    /// If s is not the delta of labels: its bit 0 may be 0 then.
+    #[must_use]
+    pub fn into_labels(mut self) -> (Zeroizing<Block>, Vec<Block>) {
+        assert!(self.shared_delta, "the secret of these OTs is not the delta of labels");
+        (self.secret, std::mem::take(&mut *self.rows))
     }
 
     /// Step 6: the zero label of each OT, and what the client needs to have it with `delta` added where it

@@ -6,8 +6,8 @@ use rand::SeedableRng;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::*;
-use crate::ot::vole::{add, expand_tree};
-use crate::ot::{COLUMNS, Params, ReceiverSetup, SenderSetup, bits};
+use crate::ot::vole::{add, expand};
+use crate::ot::{Params, ReceiverSetup, SenderSetup, bits};
 
 const COUNT: usize = 300;
 
@@ -27,27 +27,22 @@ fn set_up(k: usize, seed: u64) -> (Sender, Receiver, ChaCha12Rng) {
 fn cheat(receiver: &mut Receiver, choices: impl Fn(usize) -> Vec<Block>, guess: Block) -> Extend {
     let params = receiver.params();
     let (k, stride) = (params.field_bits(), Extend::stride(COUNT));
-    let mut columns = vec![Block::ZERO; COLUMNS * stride];
     let mut corrections = vec![Block::ZERO; params.trees() * stride];
-    for tree in 0..params.trees() {
-        let seeds = &receiver.seeds[tree * params.leaves()..][..params.leaves()];
-        let columns = &mut columns[tree * k * stride..][..k * stride];
-        let correction = &mut corrections[tree * stride..][..stride];
-        let base = receiver.progress.base_of(tree);
-        expand_tree(seeds, (base, 0), receiver.progress.next_block, columns, correction);
+    let (base, moved) = (receiver.progress.base(), vec![0; params.trees()]);
+    let blocks = (receiver.progress.next_block, stride);
+    let columns = expand(k, &receiver.seeds, (base, &moved), blocks, Some(&mut corrections));
+    for (tree, correction) in corrections.chunks_mut(stride).enumerate() {
         add(correction, &choices(tree));
     }
     let hash = receiver.progress.challenge(COUNT, &corrections);
     receiver.progress.advance(COUNT);
     let choices_hash = hash.hash(&choices(0));
-    let columns_digest = digest_of(
-        &[5; 32],
-        columns.chunks(stride).zip(bits(guess)).enumerate().map(|(c, (column, bit))| {
-            let difference = hash.hash(&choices(c / k)) ^ choices_hash;
-            hash.hash(column) ^ difference.masked(bit)
-        }),
-    )
-    .0;
+    let hashes = hash.hashes(&columns);
+    let hashes = hashes.iter().zip(bits(guess)).enumerate().map(|(c, (&hashed, bit))| {
+        let difference = hash.hash(&choices(c / k)) ^ choices_hash;
+        hashed ^ difference.masked(bit)
+    });
+    let columns_digest = digest_of(&[5; 32], &hashes.collect::<Vec<_>>()).0;
     Extend { corrections, choices_hash, columns_digest }
 }
 

@@ -12,7 +12,7 @@ use crate::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
 use crate::ot;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
-use crate::session::msgs::Kind;
+use crate::session::msgs::{Kind, correlate_bytes};
 use crate::session::{batch, first_layer, mask_decoding};
 
 /// What a client does that waits for a circuit.
@@ -81,11 +81,16 @@ impl<T: Transport> Session<'_, T> {
     ) -> Result<(Tccr, Zeroizing<Block>, Vec<Block>), SessionError> {
         let (pending, extend) = self.receiver.extend(rng, choices)?;
         self.channel.send(Kind::Extend, &extend.encode(), "sending oblivious choices")?;
-        let length = Block::BYTES + ot::msgs::Correlate::byte_len(choices.len());
+        let shared_delta = self.receiver.params().shared_delta();
+        let length = correlate_bytes(choices.len(), shared_delta);
         let message = self.channel.receive(Kind::Correlate, length, RECEIVING)?;
         let (start, correlate) = message.split_first_chunk().expect("the length was checked");
         let key = pending.shared_key();
-        let labels = pending.correlate(&ot::msgs::Correlate::decode(choices.len(), correlate)?)?;
+        let labels = if shared_delta {
+            pending.into_labels()
+        } else {
+            pending.correlate(&ot::msgs::Correlate::decode(choices.len(), correlate)?)?
+        };
         Ok((Tccr::new(Block::from_bytes(*start)), key, labels))
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Round<'a, 'p> {
     pub scheme: Scheme,
     /// The OTs of the client's labels.
     pub keys: SenderKeys,
+    /// Whether delta is that of the OTs.
+    pub shared_delta: bool,
     /// Of the circuit before: giving out fresh memory costs the system more than garbling into it.
     pub buffers: &'a mut Vec<Ciphertexts>,
 }
@@ -50,8 +52,8 @@ impl Round<'_, '_> {
         send_decoding(channel, &garbled.decoding)
     }
 
-    /// Fresh delta, fresh start point, tables, all but the decoding. `input` makes of the zero labels of the OTs those of the
-    /// program's input.
+    /// Fresh delta unless it is that of the OTs, fresh start point, tables, all but the decoding. `input`
+    /// makes of the zero labels of the OTs those of the program's input.
     pub fn garble<T: Transport>(
         self,
         channel: &mut Channel<T>,
@@ -62,11 +64,19 @@ impl Round<'_, '_> {
         let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
         // From here on it is wiped, however this ends.
         let mut garbled = Garbled { delta: secrets[0], decoding: Vec::new() };
+        // The client's choices are there: it has fixed its labels before it knows the start point.
         let start = Block::random(rng);
         let key = self.keys.shared_key();
-        let (labels, correlate) = self.keys.correlate(garbled.delta);
         let mut message = start.to_bytes().to_vec();
-        message.extend(correlate.encode());
+        let labels = if self.shared_delta {
+            let (delta, labels) = self.keys.into_labels();
+            (secrets[0], garbled.delta) = (*delta, *delta);
+            labels
+        } else {
+            let (labels, correlate) = self.keys.correlate(garbled.delta);
+            message.extend(correlate.encode());
+            labels
+        };
         channel.send(Kind::Correlate, &message, GARBLING)?;
 
         let hash = Tccr::new(start);

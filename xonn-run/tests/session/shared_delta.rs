@@ -1,0 +1,83 @@
+//! One delta for all inferences of a connection: the same answers for fewer bytes, and only where both hosts
+//! say so.
+
+use crate::programs::Numbers;
+use sha2::{Digest, Sha256};
+use xonn_run::garble::Scheme;
+use xonn_run::oca::FirstLayer;
+use xonn_run::session::Limits;
+
+use crate::fixture::{Fixture, Outcome, addition, neurons, numbers};
+
+fn fixtures() -> Vec<Fixture> {
+    let first_layer = numbers(&Numbers::dense(30, 8, 12));
+    let by = |form| Fixture { first_layers: vec![form], ..numbers(&Numbers::dense(30, 8, 12)) };
+    vec![addition(), neurons(33), first_layer, by(FirstLayer::Gc), by(FirstLayer::Oca)]
+}
+
+fn converse(fixture: &Fixture) -> Outcome {
+    let outcome = fixture.converse(None, &Limits::default(), false);
+    assert_eq!(outcome.client.as_ref().expect("nothing is wrong").outputs, fixture.wants);
+    outcome
+}
+
+/// Payloads of messages 7, the corrections of labels.
+fn correlates(mut stream: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    while let Some((&[kind, ref length @ ..], rest)) = stream.split_first_chunk::<5>() {
+        let (payload, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        found.extend((kind == 7).then_some(payload));
+        stream = rest;
+    }
+    found
+}
+
+#[test]
+fn answers_are_the_same_and_labels_cost_nothing_behind_the_extension() {
+    for scheme in Scheme::ALL {
+        for ahead in [[0, 0], [2, 2]] {
+            for (apart, shared) in fixtures().into_iter().zip(fixtures()) {
+                let apart = Fixture { schemes: vec![scheme], ahead, ..apart };
+                let shared = Fixture { schemes: vec![scheme], ahead, shared_delta: [true; 2], ..shared };
+                let (apart, shared) = (converse(&apart), converse(&shared));
+                if apart.client.as_ref().unwrap().form != shared.client.as_ref().unwrap().form {
+                    continue; // what is cheaper is another protocol then
+                }
+                let (before, after) = (correlates(&apart.to_client), correlates(&shared.to_client));
+                assert!(!before.is_empty() && before.len() == after.len());
+                let mut saved = 0;
+                for (before, after) in before.into_iter().zip(after) {
+                    assert!(before.len() > 16 && after.len() == 16, "the start point alone");
+                    saved += before.len() - after.len();
+                }
+                assert_eq!(apart.to_client.len() - shared.to_client.len(), saved);
+                assert_eq!(apart.to_server.len(), shared.to_server.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn each_host_can_leave_it() {
+    let bytes = |shared_delta| converse(&Fixture { shared_delta, ..neurons(33) }).to_client.len();
+    let apart = bytes([false, false]);
+    assert_eq!([bytes([true, false]), bytes([false, true])], [apart; 2]);
+    assert!(bytes([true, true]) < apart);
+}
+
+/// Seeds are fixed, so bytes are: these are those from before there was the option.
+#[test]
+fn transcripts_without_it_are_what_they_were() {
+    let mut hash = Sha256::new();
+    for scheme in Scheme::ALL {
+        for ahead in [[0, 0], [2, 2]] {
+            for fixture in fixtures() {
+                let outcome = converse(&Fixture { schemes: vec![scheme], ahead, ..fixture });
+                hash.update(outcome.to_client);
+                hash.update(outcome.to_server);
+            }
+        }
+    }
+    let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(found, "dfe7b6e44578095f9a5f3baff3dc26c58425503eda639b87725bb0c4fa5836ac");
+}
