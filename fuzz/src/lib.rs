@@ -1,0 +1,14 @@
+//! What the targets of the wire share: honest sessions with fixed seeds, and a peer that follows a harmed script of one.
+
+pub mod allocations;
+pub mod cases;
+// The sessions that the tests run are those that are harmed here.
+#[allow(dead_code)]
+#[path = "../../xonn-run/tests/session/fixture.rs"]
+mod fixture;
+pub mod overlay;
+pub mod peer;
+pub mod script;
+#[allow(dead_code)]
+#[path = "../../xonn-run/tests/session/wire.rs"]
+mod wire;
