@@ -4,18 +4,18 @@
 
 use libfuzzer_sys::fuzz_target;
 use xonn_fuzz::allocations::Memory;
-use xonn_fuzz::cases::cases;
+use xonn_fuzz::cases::{cases, record_all};
 use xonn_fuzz::peer::Peer;
 use xonn_fuzz::script::Script;
 use xonn_run::session::msgs::PACKAGE_PART;
 
-fuzz_target!(|script: Script| {
+fuzz_target!(init: record_all(), |script: Script| {
     let case = &cases()[usize::from(script.case) % cases().len()];
-    let (peer, told) = Peer::new(&script, &case.whole.to_client);
+    let (peer, told) = Peer::new(&script, &case.whole().to_client);
     let (asked, memory) = Memory::of(|| case.ask_whole(peer));
-    memory.check(case.whole.memory, if case.fetch { PACKAGE_PART } else { 0 });
+    memory.check(case.whole().memory, if case.fetch { PACKAGE_PART } else { 0 });
     let said = told.before_refusal();
-    assert!(said.len() <= case.whole.to_server.len(), "the client says more than in an honest session");
+    assert!(said.len() <= case.whole().to_server.len(), "the client says more than in an honest session");
     match asked {
         Ok(finished) => {
             let right = case.right_answers(&finished);

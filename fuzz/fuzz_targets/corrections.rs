@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use xonn_fuzz::cases::{Case, cases};
 use xonn_fuzz::overlay::{overlay, pick};
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: { cases(); }, |data: &[u8]| {
     let (number, data) = pick(data);
     let with = |case: &&Case| case.server.receiver().is_some();
     let cases: Vec<&Case> = cases().iter().filter(with).collect();

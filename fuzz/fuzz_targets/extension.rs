@@ -41,7 +41,7 @@ fn cases() -> &'static [Case] {
     })
 }
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: { cases(); }, |data: &[u8]| {
     let (number, data) = pick(data);
     let case = &cases()[(number >> 1) % cases().len()];
     let count = case.choices.len();

@@ -23,7 +23,7 @@ fn honest() -> &'static [[Vec<u8>; 2]] {
     })
 }
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: { honest(); }, |data: &[u8]| {
     let (which, data) = pick(data);
     let (at, data) = pick(data);
     let params = Params::new(1 << (which & 3)).expect("a divisor of 128");

@@ -8,7 +8,7 @@ use xonn_fuzz::cases::cases;
 use xonn_fuzz::peer::Peer;
 use xonn_fuzz::script::Script;
 
-fuzz_target!(|script: Script| {
+fuzz_target!(init: { cases(); }, |script: Script| {
     let case = &cases()[usize::from(script.case) % cases().len()];
     let (peer, told) = Peer::new(&script, &case.behind.to_server);
     let (served, memory) = Memory::of(|| case.serve_behind(peer));

@@ -88,7 +88,7 @@ impl Case {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: { cases(); }, |data: &[u8]| {
     let (number, data) = pick(data);
     let (place, data) = pick(data);
     let case = &cases()[number % cases().len()];

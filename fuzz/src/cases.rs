@@ -1,6 +1,6 @@
 //! Honest sessions with fixed seeds, one of each kind, recorded from the hello and from behind the set-up.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use chacha20::ChaCha20Rng;
@@ -38,8 +38,7 @@ pub struct Case {
     pub client: client::fuzzing::SetUp<'static>,
     /// What they say from there on.
     pub behind: Recorded,
-    /// What they say from the hello on.
-    pub whole: Recorded,
+    whole: OnceLock<Recorded>,
 }
 
 /// What two honest hosts say, and the memory that both take.
@@ -84,13 +83,24 @@ fn shape() -> FirstLayerShape {
     FirstLayerShape { positions: 3, filters: 7, padded: true, ..small() }
 }
 
+/// Everything that is recorded; before the first input, since it takes seconds.
+pub fn record_all() {
+    for case in cases() {
+        case.whole();
+    }
+}
+
 /// A layer over numbers with few OTs.
 fn small() -> FirstLayerShape {
     FirstLayerShape::dense(3, 3, 5)
 }
 
+/// For the rest of the process. Addresses are kept, or the sanitizer takes it for a leak.
 fn leak<T>(value: T) -> &'static T {
-    Box::leak(Box::new(value))
+    static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let value: &'static T = Box::leak(Box::new(value));
+    KEPT.lock().expect("no holder panics").push(&raw const *value as usize);
+    value
 }
 
 /// Numbers that are always the same.
@@ -138,17 +148,21 @@ impl Case {
             to_client: Vec::new(),
             memory: Memory { largest: 0, peak: 0 },
         };
-        let (behind, whole) = (nothing(), nothing());
+        let (behind, whole) = (nothing(), OnceLock::new());
         let mut case = Self { fixture, fetch, offer, model, limits, plan, server, client, behind, whole };
         case.behind = case.record(Self::serve_behind, Self::ask_behind);
-        case.whole =
-            case.record(Self::serve_whole, |case, end| case.ask_whole(end).expect("an honest server"));
         case
     }
 
     /// How many questions are asked.
     pub fn questions(&self) -> usize {
         self.fixture.inputs.len()
+    }
+
+    /// What they say from the hello on.
+    pub fn whole(&self) -> &Recorded {
+        let ask = |case: &Self, end| case.ask_whole(end).expect("an honest server");
+        self.whole.get_or_init(|| self.record(Self::serve_whole, ask))
     }
 
     fn record(

@@ -32,7 +32,7 @@ impl Peer {
 
     /// Says these bytes, at most `piece` at a time, takes `deaf` bytes, and then does `end`.
     pub fn saying(says: Vec<u8>, piece: usize, deaf: usize, end: End) -> (Self, Told) {
-        let told = Arc::new(Mutex::new(Vec::with_capacity(1 << 18)));
+        let told = Arc::new(Mutex::new(Vec::new()));
         (Self { says, at: 0, piece, deaf, end, told: Arc::clone(&told) }, Told(told))
     }
 }
