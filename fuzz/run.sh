@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes for so many seconds each, one after the other on one core: `fuzz/run.sh [SECONDS] [TARGET...]`, all without targets.
-# Stops at the first finding. Needs a nightly toolchain and `cargo install cargo-fuzz`.
+# Fuzzes for so many seconds each, one after the other on one core: `fuzz/run.sh [SECONDS] [TARGET...]`, all
+# without targets. Stops at the first finding. Needs a nightly toolchain and `cargo install cargo-fuzz`.
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-60}

@@ -1,9 +1,10 @@
 // Garbles and evaluates Bristol Fashion netlists with emp-tool's half gates, in memory, on one thread, as
 // compare/ours/src/bin/garble.rs does with ours: `garble SECONDS NETLIST...`.
 //
-// A netlist is garbled again and again for the given time, its tables going to the same memory, and then evaluated as often
-// from that memory. The clock runs around `compute` alone: the netlist is read and labels of inputs are drawn before it.
-// Prints for each netlist: name, ANDs, M AND/s of processor time garbled and evaluated, a hash of the outputs.
+// A netlist is garbled again and again for the given time, its tables going to the same memory, and then
+// evaluated as often from that memory. The clock runs around `compute` alone: the netlist is read and
+// labels of inputs are drawn before it. Prints for each netlist: name, ANDs, M AND/s of processor time
+// garbled and evaluated, a hash of the outputs.
 
 #include <cstdint>
 #include <cstdio>
@@ -116,8 +117,8 @@ void compare(const char* path, double seconds) {
 		hash = (hash ^ (is_one ? 1 : 0)) * 0x100000001b3;
 	}
 	const char* slash = std::strrchr(path, '/');
-	std::printf("%s\temp-tool\t%ld\t%.2f\t%.2f\t%016llx\n", slash ? slash + 1 : path, ands, 1e-6 * ands / garbling,
-	            1e-6 * ands / evaluating, (unsigned long long)hash);
+	std::printf("%s\temp-tool\t%ld\t%.2f\t%.2f\t%016llx\n", slash ? slash + 1 : path, ands,
+	            1e-6 * ands / garbling, 1e-6 * ands / evaluating, (unsigned long long)hash);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-//! A real client behind its set-up, in each kind of session, whose server is an honest one with harms. Whatever comes,
-//! there is the right answer or none, and the client's messages are those of an honest session as far as it goes: kinds and
-//! lengths do not depend on what came of an evaluation.
+//! A real client behind its set-up, in each kind of session, whose server is an honest one with harms.
+//! Whatever comes, there is the right answer or none, and the client's messages are those of an honest
+//! session as far as it goes: kinds and lengths do not depend on what came of an evaluation.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

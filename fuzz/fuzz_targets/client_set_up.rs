@@ -1,5 +1,5 @@
-//! A real client from the hello on, with the package or without it, whose server is an honest one with harms: the right
-//! answer or none.
+//! A real client from the hello on, with the package or without it, whose server is an honest one with
+//! harms: the right answer or none.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

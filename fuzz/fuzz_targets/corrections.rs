@@ -1,5 +1,5 @@
-//! Corrections of first layers: the parts of an honest client but for some bytes, lengths and numbers of parts. The server
-//! takes the honest ones and no others.
+//! Corrections of first layers: the parts of an honest client but for some bytes, lengths and numbers of
+//! parts. The server takes the honest ones and no others.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

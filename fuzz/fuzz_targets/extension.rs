@@ -1,5 +1,5 @@
-//! The extension with messages that are an honest client's but for some bytes: the server takes the honest one and no other,
-//! and after another one none; a client's labels are of the length that it asked for.
+//! The extension with messages that are an honest client's but for some bytes: the server takes the honest
+//! one and no other, and after another one none; a client's labels are of the length that it asked for.
 #![no_main]
 
 use std::sync::OnceLock;

@@ -1,5 +1,5 @@
-//! Hellos of both hosts: what is read is written again as it was, and neither host goes on after another one than it can
-//! have; texts of refusals cannot control a terminal.
+//! Hellos of both hosts: what is read is written again as it was, and neither host goes on after another
+//! one than it can have; texts of refusals cannot control a terminal.
 #![no_main]
 
 use std::sync::OnceLock;

@@ -1,5 +1,6 @@
-//! A real server behind its set-up, in each kind of session, whose client is an honest one with harms. Whatever comes, the
-//! server says nothing but what it said to the honest client, each message at most once, or refuses.
+//! A real server behind its set-up, in each kind of session, whose client is an honest one with harms.
+//! Whatever comes, the server says nothing but what it said to the honest client, each message at most
+//! once, or refuses.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

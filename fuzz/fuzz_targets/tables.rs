@@ -1,4 +1,5 @@
-//! Garbled tables, labels and decodings that are an honest server's but for some bytes: the right output or none.
+//! Garbled tables, labels and decodings that are an honest server's but for some bytes: the right output or
+//! none.
 #![no_main]
 
 use std::sync::OnceLock;

@@ -70,8 +70,8 @@ impl Memory {
         (result, Self { largest: LARGEST.load(Relaxed), peak: PEAK.load(Relaxed).saturating_sub(before) })
     }
 
-    /// Whether it is what an honest session takes, `honest`, and room for a refusal, texts and threads; a package's part
-    /// comes on top where one may be announced, `extra`.
+    /// Whether it is what an honest session takes, `honest`, and room for a refusal, texts and threads; a
+    /// package's part comes on top where one may be announced, `extra`.
     pub fn check(self, honest: Self, extra: usize) {
         const ROOM: usize = 1 << 16;
         assert!(self.largest <= honest.largest.max(ROOM) + extra, "{self:?}, an honest peer's: {honest:?}");

@@ -1,4 +1,5 @@
-//! What the targets of the wire share: honest sessions with fixed seeds, and a peer that follows a harmed script of one.
+//! What the targets of the wire share: honest sessions with fixed seeds, and a peer that follows a harmed
+//! script of one.
 
 pub mod allocations;
 pub mod cases;

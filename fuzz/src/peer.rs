@@ -1,4 +1,5 @@
-//! A host's end of a connection whose other end follows a script: all that it will ever say is there, so nobody waits.
+//! A host's end of a connection whose other end follows a script: all that it will ever say is there, so
+//! nobody waits.
 
 use std::io;
 use std::sync::{Arc, Mutex};

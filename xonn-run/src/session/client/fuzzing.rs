@@ -1,4 +1,5 @@
-//! Clients whose set-up is done once and asked with many times, as no client may: a fuzzer has no time for base OTs.
+//! Clients whose set-up is done once and asked with many times, as no client may: a fuzzer has no time for
+//! base OTs.
 
 use std::collections::VecDeque;
 

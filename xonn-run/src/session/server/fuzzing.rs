@@ -1,4 +1,5 @@
-//! Servers whose set-up is done once and served from many times, as no server may: a fuzzer has no time for base OTs.
+//! Servers whose set-up is done once and served from many times, as no server may: a fuzzer has no time for
+//! base OTs.
 
 use rand::CryptoRng;
 
