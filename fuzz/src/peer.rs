@@ -28,12 +28,15 @@ impl Peer {
     pub fn new(script: &Script, honest: &[Frame]) -> (Self, Told) {
         let piece = if script.piece == 0 { usize::MAX } else { script.piece.into() };
         let deaf = script.deaf.map_or(usize::MAX, usize::from);
-        Self::saying(script.stream(honest), piece, deaf, script.end)
+        let (peer, told) = Self::saying(script.stream(honest), piece, deaf, script.end);
+        // Made before anybody counts: a longer record would be taken for the host's own memory.
+        told.0.lock().expect("no holder panics").reserve(1 << 18);
+        (peer, told)
     }
 
     /// Says these bytes, at most `piece` at a time, takes `deaf` bytes, and then does `end`.
     pub fn saying(says: Vec<u8>, piece: usize, deaf: usize, end: End) -> (Self, Told) {
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::new(Mutex::new(Vec::with_capacity(1 << 12)));
         (Self { says, at: 0, piece, deaf, end, told: Arc::clone(&told) }, Told(told))
     }
 }
