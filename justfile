@@ -61,6 +61,14 @@ miri:
 compare-ot log="21" turns="7":
     compare/run.sh {{log}} {{turns}}
 
+# our half gates beside emp-tool's: `just compare-emp ~/emp-tool aes_128.txt sha256.txt`, medians of 7 turns
+compare-emp emp-tool +netlists:
+    compare/emp.sh {{emp-tool}} {{netlists}}
+
+# every fuzz target for so many seconds, or those named: `just fuzz 60 server_session` (needs nightly and cargo-fuzz)
+fuzz seconds="60" *targets:
+    fuzz/run.sh {{seconds}} {{targets}}
+
 # random networks through every stage: `just sweep-networks 4000 7` for 4,000 of each kind from seed 7
 sweep-networks cases="4000" seed="7":
     PROPTEST_CASES={{cases}} PROPTEST_RNG_SEED={{seed}} cargo test --release -p xonn-compile --test all random_networks
@@ -83,4 +91,4 @@ shapes out="target/shapes":
 
 # the lock files of the packages outside of the workspace follow its dependencies
 locks:
-    for m in fuzz compare/ours; do cargo metadata --format-version 1 --manifest-path $m/Cargo.toml > target/metadata.json; done
+    for m in fuzz compare/ours compare/cryprot; do cargo metadata --format-version 1 --manifest-path $m/Cargo.toml > target/metadata.json; done

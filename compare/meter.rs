@@ -31,7 +31,7 @@ impl Meter {
 }
 
 /// Processor time of all threads: the first number of `schedstat` is nanoseconds.
-fn processor_time() -> Duration {
+pub fn processor_time() -> Duration {
     let mut all = 0;
     for task in fs::read_dir("/proc/self/task").expect("Linux has it").flatten() {
         let used = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();

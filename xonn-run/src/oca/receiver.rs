@@ -13,6 +13,7 @@ use crate::block::{Block, mask as secret_mask, vectorised};
 use crate::ot::{PendingReceiver, ReceiverStreams, SessionId};
 
 /// A server whose OTs are extended.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub struct Receiver {
     pub(super) streams: ReceiverStreams,
     session: SessionId,

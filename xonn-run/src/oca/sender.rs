@@ -13,6 +13,7 @@ use crate::block::{Block, vectorised};
 use crate::ot::{SenderKeys, SenderStreams, SessionId};
 
 /// A client whose OTs are extended.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub struct Sender {
     streams: SenderStreams,
     session: SessionId,

@@ -16,6 +16,9 @@ use crate::garble::{Ciphertexts, EvaluateError, Scheme};
 use crate::oca::{self, FirstLayer, Oca};
 use crate::ot::{self, SessionId};
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ready;
 mod round;
 pub mod run;

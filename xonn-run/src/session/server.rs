@@ -16,6 +16,9 @@ use crate::garble::plan::Plan;
 use crate::oca::{self, FirstLayer, Oca};
 use crate::ot::{self, SessionId};
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod prepared;
 mod round;
 mod supervisor;
@@ -84,6 +87,9 @@ pub fn serve<T: Transport>(
 ) -> Result<Served, SessionError> {
     greet(transport, model, limits)?.serve(limits, rng)
 }
+
+/// What a session is set up with: the OTs of labels, those of first layers, and the session's id.
+type SetUp = (ot::Sender, Option<oca::receiver::Receiver>, SessionId);
 
 /// A client whose hello fits the model, and that waits for an answer.
 pub struct Greeted<'m, T> {
@@ -172,7 +178,18 @@ impl<T: Transport> Greeted<'_, T> {
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Served, SessionError> {
         let mut done = Done::default();
-        let result = self.session((limits, supervisor), rng, &mut done);
+        let set_up = self.set_up(rng);
+        let result = set_up.and_then(|set_up| self.inferences(set_up, (limits, supervisor), rng, &mut done));
+        self.end(result, done, supervisor)
+    }
+
+    /// Tells the client what it may know, and takes stock.
+    fn end(
+        mut self,
+        result: Result<(), SessionError>,
+        done: Done,
+        supervisor: &impl Supervisor,
+    ) -> Result<Served, SessionError> {
         supervisor.give_back(done.counted.saturating_sub(done.inferences));
         if let Err(error) = &result {
             self.channel.refuse(error);
@@ -182,13 +199,13 @@ impl<T: Transport> Greeted<'_, T> {
         result.map(|()| Served { inferences, ahead, traffic, online })
     }
 
-    fn session(
+    fn inferences(
         &mut self,
+        (mut sender, mut receiver, session): SetUp,
         (limits, supervisor): (&Limits, &impl Supervisor),
         rng: &mut (impl CryptoRng + Send),
         done: &mut Done,
     ) -> Result<(), SessionError> {
-        let (mut sender, mut receiver, session) = self.set_up(rng)?;
         let (channel, model, most) = (&mut self.channel, self.model, usize::from(self.ahead));
         let plan = self.shared.map_or(model.plan, |shared| shared.plan);
         let oca = self.shared.map(|shared| shared.oca);
@@ -280,10 +297,7 @@ impl<T: Transport> Greeted<'_, T> {
 
     /// The server's hello, the package if the client asks for it, base OTs; and those of first layers, with the extension
     /// that chooses by the weights.
-    fn set_up(
-        &mut self,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(ot::Sender, Option<oca::receiver::Receiver>, SessionId), SessionError> {
+    fn set_up(&mut self, rng: &mut impl CryptoRng) -> Result<SetUp, SessionError> {
         let (channel, doing) = (&mut self.channel, "greeting");
         let form = if self.shared.is_some() { FirstLayer::Oca } else { FirstLayer::Gc };
         let (digest, package) = (self.model.circuit.digest, self.package.len() as u64);

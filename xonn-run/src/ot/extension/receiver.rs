@@ -40,6 +40,7 @@ impl ReceiverSetup {
 }
 
 /// A client that can extend, any number of times. Wiped on drop.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub struct Receiver {
     params: Params,
     /// 128 / k trees of 2^k seeds, by leaf index x.
@@ -48,6 +49,7 @@ pub struct Receiver {
 }
 
 /// A client that has sent its choices and waits for [`Correlate`]. Wiped on drop.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub struct PendingReceiver {
     /// Row t_j of each OT.
     rows: Zeroizing<Vec<Block>>,

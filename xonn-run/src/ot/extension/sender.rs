@@ -63,7 +63,7 @@ impl SenderSetup {
 }
 
 /// A server that can extend, any number of times, until a check fails. Wiped on drop.
-#[cfg_attr(test, derive(Clone))]
+#[cfg_attr(any(test, feature = "fuzzing"), derive(Clone))]
 pub struct Sender {
     params: Params,
     /// Taken out for each extension and put back if it succeeds: after a failure there is no secret left to
@@ -71,7 +71,7 @@ pub struct Sender {
     pub(super) ready: Option<Ready>,
 }
 
-#[cfg_attr(test, derive(Clone))]
+#[cfg_attr(any(test, feature = "fuzzing"), derive(Clone))]
 pub(super) struct Ready {
     pub(super) secret: Zeroizing<Block>,
     /// 128 / k trees of 2^k seeds, by y = x + D; seed 0 of each is unknown.

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::block::{Block, Tccr};
 
 /// The sender's keys.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub struct SenderStreams {
     rows: Zeroizing<Vec<Block>>,
     secret: Zeroizing<Block>,
@@ -20,6 +21,7 @@ pub struct SenderStreams {
 }
 
 /// The receiver's keys and choices.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub struct ReceiverStreams {
     rows: Zeroizing<Vec<Block>>,
     choices: Zeroizing<Vec<bool>>,

@@ -1,0 +1,279 @@
+//! Honest sessions with fixed seeds, one of each kind, recorded from the hello and from behind the set-up.
+
+use std::sync::{Mutex, OnceLock};
+use std::thread;
+
+use chacha20::ChaCha20Rng;
+use rand::SeedableRng;
+use xonn_circuits::tiled::TiledCircuit;
+use xonn_program::op::Planes;
+use xonn_run::garble::Scheme;
+use xonn_run::garble::plan::{Plan, Role};
+use xonn_run::oca::{FirstLayer, Oca};
+use xonn_run::session::channel::Transport;
+use xonn_run::session::client::run::{Finished, Question};
+use xonn_run::session::server::{self, Model, Served, Shared};
+use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
+use zeroize::Zeroizing;
+
+use crate::allocations::Memory;
+use crate::fixture::{Fixture, addition, numbers};
+use crate::peer::limits;
+use crate::programs::Numbers;
+use crate::script::{Frame, frames};
+use crate::wire;
+
+/// A recorded session.
+pub struct Case {
+    fixture: &'static Fixture,
+    /// Whether the client fetches the package.
+    pub fetch: bool,
+    /// What the hosts allow.
+    offer: Offer<'static>,
+    model: &'static Model<'static>,
+    limits: Limits,
+    /// The client's plan, of the program that is garbled.
+    plan: Plan<'static>,
+    /// Both hosts behind the set-up.
+    pub server: server::fuzzing::SetUp<'static>,
+    pub client: client::fuzzing::SetUp<'static>,
+    /// What they say from there on.
+    pub behind: Recorded,
+    whole: OnceLock<Recorded>,
+}
+
+/// What two honest hosts say, and the memory that both take.
+pub struct Recorded {
+    pub to_server: Vec<Frame>,
+    pub to_client: Vec<Frame>,
+    pub memory: Memory,
+}
+
+/// One case of each kind.
+pub fn cases() -> &'static [Case] {
+    static CASES: OnceLock<Vec<Case>> = OnceLock::new();
+    CASES.get_or_init(|| {
+        let scheme = |scheme| vec![scheme];
+        let form = |form| vec![form];
+        let mixed = Numbers { also_input: true, weights: Planes::Odd { bits: 2 }, signed: true, ..small() };
+        let oca = |fixture| Fixture { first_layers: form(FirstLayer::Oca), ..fixture };
+        let gc = |fixture| Fixture { first_layers: form(FirstLayer::Gc), ..fixture };
+        vec![
+            Case::new(Fixture { schemes: scheme(Scheme::HalfGates), ..addition() }, false),
+            Case::new(Fixture { schemes: scheme(Scheme::ThreeHalves), ..addition() }, false),
+            Case::new(Fixture { ahead: [2, 2], ..addition() }, false),
+            Case::new(Fixture { schemes: scheme(Scheme::ThreeHalves), ..gc(numbers(&shape())) }, true),
+            Case::new(oca(numbers(&shape())), true),
+            Case::new(Fixture { ahead: [2, 2], ..oca(numbers(&mixed)) }, false),
+            Case::new(Fixture { ahead: [1, 1], ..gc(numbers(&mixed)) }, true),
+        ]
+    })
+}
+
+/// A plain netlist, half of whose inputs the garbler knows.
+pub fn netlist() -> TiledCircuit {
+    addition().circuit.program
+}
+
+/// Layers of several instances.
+pub fn convolution() -> TiledCircuit {
+    numbers(&shape()).circuit.program
+}
+
+fn shape() -> Numbers {
+    Numbers { positions: 3, filters: 7, padded: true, ..small() }
+}
+
+/// Everything that is recorded; before the first input, since it takes seconds.
+pub fn record_all() {
+    for case in cases() {
+        case.whole();
+    }
+}
+
+/// A layer over numbers with few OTs.
+fn small() -> Numbers {
+    Numbers::dense(3, 3, 5)
+}
+
+/// For the rest of the process. Addresses are kept, or the sanitizer takes it for a leak.
+fn leak<T>(value: T) -> &'static T {
+    static KEPT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let value: &'static T = Box::leak(Box::new(value));
+    KEPT.lock().expect("no holder panics").push(&raw const *value as usize);
+    value
+}
+
+/// Numbers that are always the same.
+pub fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+impl Case {
+    fn new(fixture: Fixture, fetch: bool) -> Self {
+        let fixture = leak(fixture);
+        let program = &fixture.circuit.program;
+        let oca = leak(Oca::of(program)).as_ref();
+        let shared = oca.map(|oca| {
+            let ahead = oca.program_ahead().map(|program| leak(Plan::new(program, Role::Garbler)));
+            Shared {
+                oca,
+                plan: leak(Plan::new(oca.program(), Role::Garbler)),
+                ahead: ahead.map(|plan| plan as &_),
+            }
+        });
+        let [ahead, _] = fixture.ahead;
+        let offer = Offer {
+            schemes: &fixture.schemes,
+            first_layers: &fixture.first_layers,
+            ahead,
+            shared_delta: false,
+        };
+        let plan = leak(Plan::new(program, Role::Garbler));
+        let (circuit, secret) = (&fixture.circuit, &fixture.secret[..]);
+        let model = leak(Model { circuit, plan, shared, secret, offer });
+        let limits = Limits { clients: fixture.clients, ..limits() };
+        // The set-up alone, then what comes behind it, then all in one.
+        let (server_end, client_end) = wire::pair(None);
+        let (server, (plan, client)) = thread::scope(|scope| {
+            let server = scope.spawn(|| {
+                let greeted = server::greet(server_end, model, &limits).expect("an honest client");
+                greeted.set_up_only(&mut rng(1)).expect("an honest client")
+            });
+            let (bits, rng) = (program.input_bits(), &mut rng(2));
+            let greeted = client::greet(client_end, circuit.digest, bits, offer, &limits, rng);
+            let mut greeted = greeted.expect("an honest server");
+            let oca = oca.filter(|_| greeted.first_layer() == FirstLayer::Oca);
+            let plan = Plan::new(greeted.program(program, oca).expect("it has one"), Role::Evaluator);
+            let session = greeted.start(oca, rng).expect("an honest server");
+            let client = session.set_up_only().expect("an honest server");
+            (server.join().expect("no panic"), (plan, client))
+        });
+        let nothing = || Recorded {
+            to_server: Vec::new(),
+            to_client: Vec::new(),
+            memory: Memory { largest: 0, peak: 0 },
+        };
+        let (behind, whole) = (nothing(), OnceLock::new());
+        let mut case = Self { fixture, fetch, offer, model, limits, plan, server, client, behind, whole };
+        case.behind = case.record(Self::serve_behind, Self::ask_behind);
+        case
+    }
+
+    /// How many questions are asked.
+    pub fn questions(&self) -> usize {
+        self.fixture.inputs.len()
+    }
+
+    /// What they say from the hello on.
+    pub fn whole(&self) -> &Recorded {
+        let ask = |case: &Self, end| case.ask_whole(end).expect("an honest server");
+        self.whole.get_or_init(|| self.record(Self::serve_whole, ask))
+    }
+
+    fn record(
+        &self,
+        serve: impl Fn(&Self, wire::End) -> Result<Served, SessionError> + Sync,
+        ask: impl Fn(&Self, wire::End) -> Finished,
+    ) -> Recorded {
+        let ((server_end, client_end), serve) = (wire::pair(None), &serve);
+        let (to_client, to_server) = (server_end.tap(), client_end.tap());
+        let (finished, memory) = Memory::of(|| {
+            thread::scope(|scope| {
+                let server = scope.spawn(move || serve(self, server_end));
+                let finished = ask(self, client_end);
+                server.join().expect("no panic").expect("an honest client");
+                finished
+            })
+        });
+        assert_eq!(
+            self.right_answers(&finished),
+            self.fixture.wants.len(),
+            "honest hosts come to all answers"
+        );
+        finished.end.expect("an honest server");
+        Recorded { to_server: frames(&to_server()), to_client: frames(&to_client()), memory }
+    }
+
+    /// How many questions have an answer, each of which must be the right one.
+    pub fn right_answers(&self, finished: &Finished) -> usize {
+        let mut right = 0;
+        for ((answer, _), want) in finished.answers.iter().zip(&self.fixture.wants) {
+            if let Ok(answer) = answer {
+                assert_eq!(answer, want, "a wrong answer");
+                right += 1;
+            }
+        }
+        right
+    }
+
+    /// A server from behind the set-up on.
+    ///
+    /// # Errors
+    /// Whatever the peer does wrong.
+    pub fn serve_behind(&self, transport: impl Transport) -> Result<Served, SessionError> {
+        self.server.serve(transport, &self.limits, &mut rng(3))
+    }
+
+    /// A server to where it would answer a hello.
+    ///
+    /// # Errors
+    /// Whatever the peer does wrong.
+    pub fn greet(&self, transport: impl Transport) -> Result<(), SessionError> {
+        server::greet(transport, self.model, &self.limits).map(|_| ())
+    }
+
+    /// Bits that the server keeps secret.
+    pub fn secret_bits(&self) -> usize {
+        self.model.secret.len()
+    }
+
+    /// A client from behind the set-up on.
+    pub fn ask_behind(&self, transport: impl Transport) -> Finished {
+        self.ask(self.client.session(transport, &self.limits), &self.plan, &mut rng(4))
+    }
+
+    /// A server.
+    ///
+    /// # Errors
+    /// Whatever the peer does wrong.
+    pub fn serve_whole(&self, transport: impl Transport) -> Result<Served, SessionError> {
+        server::serve(transport, self.model, &self.limits, &mut rng(5))
+    }
+
+    /// A client.
+    ///
+    /// # Errors
+    /// Whatever the peer does wrong before the first question.
+    pub fn ask_whole(&self, transport: impl Transport) -> Result<Finished, SessionError> {
+        let (circuit, limits, rng) = (self.model.circuit, &self.limits, &mut rng(6));
+        if self.fetch {
+            let (mut greeted, package) = client::greet_and_fetch(transport, None, self.offer, limits, rng)?;
+            let circuit = Circuit::of_package(&package).expect("it has a circuit");
+            let oca = Oca::of(&circuit.program);
+            let oca = oca.as_ref().filter(|_| greeted.first_layer() == FirstLayer::Oca);
+            let plan = Plan::new(greeted.program(&circuit.program, oca)?, Role::Evaluator);
+            let session = greeted.start(oca, rng)?;
+            return Ok(self.ask(session, &plan, rng));
+        }
+        let bits = circuit.program.input_bits();
+        let mut greeted = client::greet(transport, circuit.digest, bits, self.offer, limits, rng)?;
+        let oca = self.model.shared.map(|shared| shared.oca);
+        let oca = oca.filter(|_| greeted.first_layer() == FirstLayer::Oca);
+        // A server that changes its hello may have another program garbled than the recorded one.
+        let plan = Plan::new(greeted.program(&circuit.program, oca)?, Role::Evaluator);
+        let session = greeted.start(oca, rng)?;
+        Ok(self.ask(session, &plan, rng))
+    }
+
+    fn ask<T: Transport>(
+        &self,
+        session: client::Session<'_, T>,
+        plan: &Plan<'_>,
+        rng: &mut ChaCha20Rng,
+    ) -> Finished {
+        let question = |bits: &Vec<bool>| Question::new(Zeroizing::new(bits.clone()), true);
+        let most = usize::from(self.offer.ahead);
+        session.ask_all(plan, self.fixture.inputs.iter().map(question).collect(), most, rng, || ())
+    }
+}

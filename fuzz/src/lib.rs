@@ -1,0 +1,18 @@
+//! What the targets of the wire share: honest sessions with fixed seeds, and a peer that follows a harmed
+//! script of one.
+
+pub mod allocations;
+pub mod cases;
+// The sessions that the tests run are those that are harmed here.
+#[path = "../../xonn-run/tests/session/fixture.rs"]
+mod fixture;
+pub mod overlay;
+pub mod peer;
+#[allow(dead_code)]
+#[allow(dead_code)]
+#[path = "../../xonn-run/tests/support/programs.rs"]
+mod programs;
+pub mod script;
+#[allow(dead_code)]
+#[path = "../../xonn-run/tests/session/wire.rs"]
+mod wire;

@@ -1,0 +1,66 @@
+//! Clients whose set-up is done once and asked with many times, as no client may: a fuzzer has no time for
+//! base OTs.
+
+use std::collections::VecDeque;
+
+use super::{Session, SharedLayers};
+use crate::garble::Scheme;
+use crate::oca::Oca;
+use crate::ot::{Receiver, SessionId};
+use crate::session::channel::{Channel, Transport};
+use crate::session::error::SessionError;
+use crate::session::{Limits, Traffic};
+
+/// A session behind its set-up.
+pub struct SetUp<'o> {
+    receiver: Receiver,
+    scheme: Scheme,
+    shared: Option<SharedLayers<'o>>,
+    session: SessionId,
+    ahead: u16,
+}
+
+impl<'o, T: Transport> Session<'o, T> {
+    /// What it was set up with; the server has the last message of the set-up and no other.
+    ///
+    /// # Errors
+    /// If the transport fails.
+    pub fn set_up_only(mut self) -> Result<SetUp<'o>, SessionError> {
+        self.flush()?;
+        self.over = true; // without a goodbye
+        let (receiver, shared) = (self.receiver.clone(), self.shared.clone());
+        Ok(SetUp { receiver, scheme: self.scheme, shared, session: self.session, ahead: self.ahead })
+    }
+}
+
+impl<'o> SetUp<'o> {
+    /// The OTs of labels.
+    #[must_use]
+    pub fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// The OTs of first layers, and what they add up.
+    #[must_use]
+    pub fn shared(&self) -> Option<(&'o Oca, &crate::oca::sender::Sender)> {
+        self.shared.as_ref().map(|(oca, sender)| (*oca, sender))
+    }
+
+    /// The session behind the set-up.
+    pub fn session<T: Transport>(&self, transport: T, limits: &Limits) -> Session<'o, T> {
+        Session {
+            channel: Channel::new(transport, limits.message),
+            receiver: self.receiver.clone(),
+            scheme: self.scheme,
+            buffers: Vec::new(),
+            shared: self.shared.clone(),
+            session: self.session,
+            ahead: self.ahead,
+            ready: VecDeque::new(),
+            prepared: 0,
+            online: Traffic::default(),
+            failed: None,
+            over: false,
+        }
+    }
+}

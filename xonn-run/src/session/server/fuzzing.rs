@@ -1,0 +1,97 @@
+//! Servers whose set-up is done once and served from many times, as no server may: a fuzzer has no time for
+//! base OTs.
+
+use rand::CryptoRng;
+
+use super::{Done, Greeted, Model, Shared};
+use crate::garble::Scheme;
+use crate::oca::Oca;
+use crate::oca::receiver::Receiver;
+use crate::ot::{self, SessionId};
+use crate::session::ahead::Wires;
+use crate::session::channel::{Channel, Transport};
+use crate::session::error::SessionError;
+use crate::session::msgs::ClientHello;
+use crate::session::server::Served;
+use crate::session::{Clients, Limits};
+
+/// A session behind its set-up.
+pub struct SetUp<'m> {
+    model: &'m Model<'m>,
+    hello: ClientHello,
+    scheme: Scheme,
+    shared: Option<Shared<'m>>,
+    ahead: u16,
+    clients: Clients,
+    sender: ot::Sender,
+    receiver: Option<Receiver>,
+    session: SessionId,
+}
+
+impl<'m, T: Transport> Greeted<'m, T> {
+    /// The set-up and nothing else.
+    ///
+    /// # Errors
+    /// What [`Greeted::serve`] says of a set-up.
+    pub fn set_up_only(mut self, rng: &mut impl CryptoRng) -> Result<SetUp<'m>, SessionError> {
+        let (sender, receiver, session) = self.set_up(rng)?;
+        let Self { model, hello, scheme, shared, ahead, clients, .. } = self;
+        Ok(SetUp { model, hello, scheme, shared, ahead, clients, sender, receiver, session })
+    }
+}
+
+impl SetUp<'_> {
+    /// The OTs of labels.
+    #[must_use]
+    pub fn sender(&self) -> &ot::Sender {
+        &self.sender
+    }
+
+    /// The OTs of first layers.
+    #[must_use]
+    pub fn receiver(&self) -> Option<&Receiver> {
+        self.receiver.as_ref()
+    }
+
+    /// What a masked input for circuit `number` adds to shares of zero, and how many bits were masked.
+    ///
+    /// # Errors
+    /// What a session says of the message.
+    pub fn take_masked(&self, number: u64, message: &[u8]) -> Result<(Vec<bool>, usize), SessionError> {
+        let oca = self.shared.map(|shared| shared.oca);
+        let plan = self.shared.map_or(self.model.plan, |shared| shared.plan);
+        let (differences, bits) = Wires::of(plan.program(), oca).decode(&self.session, number, message)?;
+        let mut shares = vec![false; oca.map_or(0, Oca::share_bits)];
+        if let (Some(oca), Some(receiver)) = (oca, &self.receiver) {
+            receiver.add_differences(oca, differences, &mut shares)?;
+        }
+        Ok((shares, bits.len()))
+    }
+
+    /// The inferences, to the goodbye.
+    ///
+    /// # Errors
+    /// What [`Greeted::serve`] says.
+    pub fn serve<T: Transport>(
+        &self,
+        transport: T,
+        limits: &Limits,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Served, SessionError> {
+        let mut greeted = Greeted {
+            channel: Channel::new(transport, limits.message),
+            model: self.model,
+            hello: self.hello.clone(),
+            package: &[],
+            scheme: self.scheme,
+            shared: self.shared,
+            ahead: self.ahead,
+            clients: self.clients,
+            shared_delta: false,
+        };
+        let set_up = (self.sender.clone(), self.receiver.clone(), self.session);
+        let mut done = Done::default();
+        let result = greeted.inferences(set_up, (limits, &()), rng, &mut done);
+        greeted.end(result, done, &())
+    }
+}
