@@ -1,0 +1,339 @@
+//! Polynomials of a ring: [`Coefficients`] and [`Values`], their sums and products.
+//!
+//! Products are taken place by place on values of the transform, sums on either; a polynomial of one kind
+//! where the other belongs does not compile. Everything here may be a secret: it is wiped when dropped and
+//! `Debug` shows the ring only.
+
+mod words;
+
+use core::fmt;
+use std::sync::OnceLock;
+
+use fearless_simd::{Level, dispatch};
+use zeroize::Zeroizing;
+
+use super::Params;
+use super::field::{Field, Full, Short, Wide};
+use super::ntt::Ntt;
+pub(super) use words::Words;
+
+/// A ring's tables.
+pub struct Ring {
+    n: usize,
+    q: u64,
+    name: &'static str,
+    level: Level,
+    tables: Tables,
+}
+
+enum Tables {
+    Short(Ntt<Short>),
+    Full(Ntt<Full>),
+    Wide(Ntt<Wide>),
+}
+
+/// `$body` with the transform of the ring's field and the level of vector instructions.
+macro_rules! with_tables {
+    ($ring:expr, $ntt:ident, $simd:ident => $body:expr) => {
+        match &$ring.tables {
+            Tables::Short($ntt) => dispatch!($ring.level, $simd => $body),
+            Tables::Full($ntt) => dispatch!($ring.level, $simd => $body),
+            Tables::Wide($ntt) => dispatch!($ring.level, $simd => $body),
+        }
+    };
+}
+
+/// The fastest instructions of this processor; the build's own with `--cfg xonn_portable`.
+fn level() -> Level {
+    if cfg!(xonn_portable) { Level::baseline() } else { Level::new() }
+}
+
+impl Ring {
+    /// The ring of a row of the menu; its tables are computed once a process.
+    pub fn of(params: Params) -> &'static Self {
+        static RINGS: [OnceLock<Ring>; Params::ALL.len()] = [const { OnceLock::new() }; Params::ALL.len()];
+        RINGS[params as usize].get_or_init(|| Self::new("ring", params.n(), params.q(), level()))
+    }
+
+    /// A ring for exact integers, not for encryption: of degree n, modulo 1073692673.
+    pub(super) fn exact(n: usize) -> &'static Self {
+        static RINGS: [OnceLock<Ring>; 2] = [const { OnceLock::new() }; 2];
+        RINGS[usize::from(n > 1024)].get_or_init(|| Self::new("exact", n, Params::N2048Q30.q(), level()))
+    }
+
+    fn new(name: &'static str, n: usize, q: u64, level: Level) -> Self {
+        let tables = match u64::BITS - q.leading_zeros() {
+            ..=30 => Tables::Short(Ntt::new(Short::new(q), n, q)),
+            31..=32 => Tables::Full(Ntt::new(Full::new(q), n, q)),
+            _ => Tables::Wide(Ntt::new(Wide::new(q), n, q)),
+        };
+        Self { n, q, name, level, tables }
+    }
+
+    /// How many coefficients a polynomial has.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The modulus.
+    pub fn q(&self) -> u64 {
+        self.q
+    }
+
+    pub(super) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The polynomial with coefficient `coefficient(i)` at `X^i`, each below q.
+    #[inline]
+    pub(super) fn coefficients(&'static self, coefficient: impl FnMut(usize) -> u64) -> Coefficients {
+        let words = Words::new(matches!(self.tables, Tables::Wide(_)), self.n, coefficient);
+        Coefficients { ring: self, words }
+    }
+
+    /// The polynomial of these numbers modulo q, zeros behind them.
+    ///
+    /// # Panics
+    /// If they are more than n, or one is q or more: a mistake of the caller.
+    pub fn polynomial(&'static self, numbers: &[u64]) -> Coefficients {
+        assert!(numbers.len() <= self.n, "{} coefficients for {}", numbers.len(), self.n);
+        assert!(numbers.iter().fold(true, |all, &number| all & (number < self.q)), "numbers below q");
+        self.coefficients(|i| numbers.get(i).copied().unwrap_or(0))
+    }
+
+    /// The polynomial of these signed numbers modulo q, zeros behind them: plaintext weights for instance.
+    ///
+    /// # Panics
+    /// If they are more than n, or one is not between -q and q: a mistake of the caller.
+    pub fn lift(&'static self, numbers: &[i64]) -> Coefficients {
+        assert!(numbers.len() <= self.n, "{} coefficients for {}", numbers.len(), self.n);
+        let small = |number: &i64| number.unsigned_abs() < self.q;
+        assert!(numbers.iter().fold(true, |all, number| all & small(number)), "numbers between -q and q");
+        let lifted = |number: i64| (number + (self.q as i64 & (number >> 63))) as u64;
+        self.coefficients(|i| numbers.get(i).map_or(0, |&number| lifted(number)))
+    }
+
+    /// The empty sum of products.
+    pub fn sum(&'static self) -> Sum {
+        let room = match &self.tables {
+            Tables::Short(ntt) => ntt.field.room(),
+            Tables::Full(ntt) => ntt.field.room(),
+            Tables::Wide(ntt) => ntt.field.room(),
+        };
+        Sum { ring: self, words: Words::new(true, self.n, |_| 0), room, left: room }
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of degree {} modulo {}", self.name, self.n, self.q)
+    }
+}
+
+/// A polynomial by its coefficients.
+#[derive(Clone)]
+pub struct Coefficients {
+    ring: &'static Ring,
+    words: Words,
+}
+
+/// A polynomial by its values: where products are taken.
+#[derive(Clone)]
+pub struct Values {
+    ring: &'static Ring,
+    words: Words,
+}
+
+/// A sum of products of values, reduced when it is needed.
+#[derive(Clone)]
+pub struct Sum {
+    ring: &'static Ring,
+    words: Words,
+    /// Products that fit into a reduced sum, and into this one.
+    room: u64,
+    left: u64,
+}
+
+impl Coefficients {
+    /// Its values.
+    pub fn into_values(mut self) -> Values {
+        let mut other = self.words.like();
+        let (words, ring) = (&mut self.words, self.ring);
+        with_tables!(ring, ntt, simd => {
+            ntt.forward(ntt.field.kernel(simd), ntt.field.of_mut(words), ntt.field.of_mut(&mut other));
+        });
+        Values { ring, words: self.words }
+    }
+
+    /// The coefficients, each below q.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.words.iter()
+    }
+
+    /// The coefficient at `X^i`.
+    ///
+    /// # Panics
+    /// If i is n or more, a mistake of the caller.
+    pub fn get(&self, i: usize) -> u64 {
+        self.words.get(i)
+    }
+
+    /// The coefficients as the signed numbers nearest to zero.
+    pub(super) fn signed(&self) -> Zeroizing<Vec<i64>> {
+        let q = self.ring.q as i64;
+        let signed = |x: u64| x as i64 - (q & ((q / 2 - x as i64) >> 63));
+        Zeroizing::new(self.iter().map(signed).collect())
+    }
+}
+
+impl Values {
+    /// Its coefficients.
+    pub fn into_coefficients(mut self) -> Coefficients {
+        let mut other = self.words.like();
+        let (words, ring) = (&mut self.words, self.ring);
+        with_tables!(ring, ntt, simd => {
+            ntt.inverse(ntt.field.kernel(simd), ntt.field.of_mut(words), ntt.field.of_mut(&mut other));
+        });
+        Coefficients { ring, words: self.words }
+    }
+
+    /// The product.
+    ///
+    /// # Panics
+    /// If the rings differ, a mistake of the caller.
+    pub fn multiply(&self, by: &Self) -> Self {
+        let mut sum = self.ring.sum();
+        sum.multiply_add(self, by);
+        sum.into_values()
+    }
+}
+
+macro_rules! polynomial {
+    ($($Type:ident)*) => {$(
+        impl $Type {
+            /// The ring it belongs to.
+            pub fn ring(&self) -> &'static Ring {
+                self.ring
+            }
+
+            /// Adds a polynomial.
+            ///
+            /// # Panics
+            /// If the rings differ, a mistake of the caller.
+            pub fn add(&mut self, other: &Self) {
+                assert!(core::ptr::eq(self.ring, other.ring), "polynomials of one ring");
+                with_tables!(self.ring, ntt, _simd => {
+                    add(ntt.field, ntt.field.of_mut(&mut self.words), ntt.field.of(&other.words));
+                });
+            }
+
+            /// Subtracts a polynomial.
+            ///
+            /// # Panics
+            /// If the rings differ, a mistake of the caller.
+            pub fn sub(&mut self, other: &Self) {
+                assert!(core::ptr::eq(self.ring, other.ring), "polynomials of one ring");
+                with_tables!(self.ring, ntt, _simd => {
+                    sub(ntt.field, ntt.field.of_mut(&mut self.words), ntt.field.of(&other.words));
+                });
+            }
+        }
+
+        impl fmt::Debug for $Type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Type)).field("ring", self.ring).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+polynomial!(Coefficients Values);
+
+impl Sum {
+    /// Adds a product. The sum stays unreduced, in 64 bits a place, as long as there is room.
+    ///
+    /// # Panics
+    /// If the rings differ, a mistake of the caller.
+    pub fn multiply_add(&mut self, a: &Values, b: &Values) {
+        let same = core::ptr::eq(self.ring, a.ring) && core::ptr::eq(self.ring, b.ring);
+        assert!(same, "polynomials of one ring");
+        let settle = self.left == 0;
+        self.left = if settle { self.room } else { self.left } - 1;
+        let sums = self.words.wide_mut();
+        with_tables!(self.ring, ntt, _simd => {
+            if settle {
+                settle_all(ntt.field, sums);
+            }
+            multiply_add(ntt.field, sums, ntt.field.of(&a.words), ntt.field.of(&b.words));
+        });
+    }
+
+    /// The sum, reduced.
+    pub fn into_values(mut self) -> Values {
+        let mut words = Words::new(matches!(self.ring.tables, Tables::Wide(_)), self.ring.n, |_| 0);
+        let sums = self.words.wide_mut();
+        with_tables!(self.ring, ntt, _simd => reduce(ntt.field, sums, ntt.field.of_mut(&mut words)));
+        Values { ring: self.ring, words }
+    }
+}
+
+impl fmt::Debug for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sum").field("ring", self.ring).finish_non_exhaustive()
+    }
+}
+
+// These loops are inlined where vector instructions are enabled, and become vector code there. They count by
+// themselves, see `ntt.rs`.
+
+#[inline(always)]
+fn add<F: Field>(field: F, words: &mut [F::Word], others: &[F::Word]) {
+    let others = &others[..words.len()];
+    let mut i = 0;
+    while i < words.len() {
+        words[i] = field.add(words[i], others[i]);
+        i += 1;
+    }
+}
+
+#[inline(always)]
+fn sub<F: Field>(field: F, words: &mut [F::Word], others: &[F::Word]) {
+    let others = &others[..words.len()];
+    let mut i = 0;
+    while i < words.len() {
+        words[i] = field.sub(words[i], others[i]);
+        i += 1;
+    }
+}
+
+#[inline(always)]
+fn multiply_add<F: Field>(field: F, sums: &mut [u64], a: &[F::Word], b: &[F::Word]) {
+    let (a, b) = (&a[..sums.len()], &b[..sums.len()]);
+    let mut i = 0;
+    while i < sums.len() {
+        sums[i] = field.multiply_add(sums[i], a[i], b[i]);
+        i += 1;
+    }
+}
+
+#[inline(always)]
+fn settle_all<F: Field>(field: F, sums: &mut [u64]) {
+    let mut i = 0;
+    while i < sums.len() {
+        sums[i] = field.settle(sums[i]);
+        i += 1;
+    }
+}
+
+#[inline(always)]
+fn reduce<F: Field>(field: F, sums: &[u64], words: &mut [F::Word]) {
+    let sums = &sums[..words.len()];
+    let mut i = 0;
+    while i < words.len() {
+        words[i] = field.reduce(sums[i]);
+        i += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;
