@@ -42,3 +42,6 @@
 pub mod bits;
 pub mod rlwe;
 pub mod share;
+mod wiped;
+
+pub use wiped::Wiped;

@@ -3,14 +3,13 @@
 use core::fmt;
 
 use rand::CryptoRng;
-use zeroize::Zeroizing;
 
 use super::encode::Layout;
 use super::ring::{Coefficients, Ring, Values};
 use super::sample::{SEED_BYTES, SeedExpander, public_polynomial};
 use super::switch::{Rounding, scale_up};
 use super::{Params, RlweError, Role};
-use crate::bits;
+use crate::{Wiped, bits};
 
 /// A secret key for one row of the menu. It is made for a connection, renewed after some predictions, and
 /// never stored.
@@ -88,7 +87,7 @@ impl ClientKey {
     pub fn encrypt(
         &self,
         l: u32,
-        masks: &[Zeroizing<Vec<u64>>],
+        masks: &[Wiped<u64>],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, RlweError> {
         // What a rounding says of l, which is the same for all that follows of it.
@@ -111,7 +110,7 @@ impl ClientKey {
                 return Err(RlweError::Shape { what: "bits of a mask", expected: l as usize, actual });
             }
             let mut b = self.zero(&public.uniform(ring).into_values(), &mut secrets);
-            b.add(&ring.coefficients(|i| scale_up(r[i], ring.q(), l)));
+            b.add(&ring.coefficients(r.iter().map(|&r| scale_up(r, ring.q(), l))));
             self.write(&b, &mut message);
         }
         Ok(message)
@@ -134,7 +133,7 @@ impl ClientKey {
         layout: &Layout,
         rounding: &Rounding,
         answer: &[u8],
-    ) -> Result<Zeroizing<Vec<u64>>, RlweError> {
+    ) -> Result<Wiped<u64>, RlweError> {
         check_ring(self.params, layout)?;
         let (expected, actual) = (Self::answer_bytes(layout, rounding), answer.len());
         if expected != actual {
@@ -144,7 +143,7 @@ impl ClientKey {
             bits::unpack(bytes, count, width).map_err(|source| RlweError::Bits { what: "answer", source })
         };
         let (bits, up) = (rounding.a_bits(), rounding.ga() - rounding.gb());
-        let mut shares = Zeroizing::new(vec![0; layout.output_len()]);
+        let mut shares = Wiped::zeros(layout.output_len());
         let mut rest = answer;
         for output in 0..layout.outputs() {
             let positions = layout.positions(output);
@@ -167,7 +166,7 @@ impl ClientKey {
     /// A product of signed numbers of w bits has coefficients of at most `n 2^(w - 1)`, less as soon as one
     /// of s is zero, so with `w = 30 - log2 n` it is known from what it is modulo 1073692673. Longer a go in
     /// two parts, of w bits and of the rest, which [`Rounding`] keeps at w bits or fewer.
-    fn times_s(&self, a: &[u64], bits: u32) -> Zeroizing<Vec<u64>> {
+    fn times_s(&self, a: &[u64], bits: u32) -> Wiped<u64> {
         let ring = Ring::exact(self.params.n());
         let w = (30 - self.params.n().ilog2()).min(bits);
         let signed = |x: u64, bits: u32| ((x << (64 - bits)) as i64) >> (64 - bits);
@@ -177,7 +176,7 @@ impl ClientKey {
             product.into_values().into_coefficients().signed()
         };
         let low: Vec<i64> = a.iter().map(|&a| signed(a, w)).collect();
-        let mut product: Zeroizing<Vec<u64>> = Zeroizing::new(part(&low).iter().map(|&p| p as u64).collect());
+        let mut product: Wiped<u64> = part(&low).iter().map(|&p| p as u64).collect();
         if w < bits {
             let high = a.iter().zip(&low).map(|(&a, &low)| signed(a.wrapping_sub(low as u64) >> w, bits - w));
             let high: Vec<i64> = high.collect();

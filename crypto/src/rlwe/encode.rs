@@ -14,8 +14,7 @@ mod dense;
 
 use core::ops::Range;
 
-use zeroize::Zeroizing;
-
+use crate::Wiped;
 pub use convolution::Convolution;
 use convolution::Tiles;
 use dense::Dense;
@@ -232,13 +231,13 @@ impl Layout {
     ///
     /// # Errors
     /// [`EncodeError::Length`] if it has another number of elements.
-    pub fn encode_inputs(&self, values: &[u64]) -> Result<Vec<Zeroizing<Vec<u64>>>, EncodeError> {
+    pub fn encode_inputs(&self, values: &[u64]) -> Result<Vec<Wiped<u64>>, EncodeError> {
         let (expected, actual) = (self.input_len(), values.len());
         if expected != actual {
             return Err(EncodeError::Length { what: "inputs", expected, actual });
         }
         let encode = |polynomial| {
-            let mut all = Zeroizing::new(vec![0; self.n]);
+            let mut all = Wiped::zeros(self.n);
             either!(self, places => places.input(polynomial, |at, element| all[at] = values[element]));
             all
         };
@@ -252,17 +251,13 @@ impl Layout {
     ///
     /// # Panics
     /// If there is no such polynomial, a mistake of the caller.
-    pub fn encode_weights(
-        &self,
-        weights: &[i64],
-        polynomial: usize,
-    ) -> Result<Zeroizing<Vec<i64>>, EncodeError> {
+    pub fn encode_weights(&self, weights: &[i64], polynomial: usize) -> Result<Wiped<i64>, EncodeError> {
         let (expected, actual) = (self.weight_len(), weights.len());
         if expected != actual {
             return Err(EncodeError::Length { what: "weights", expected, actual });
         }
         assert!(polynomial < self.weights(), "weight polynomial {polynomial} of {}", self.weights());
-        let mut all = Zeroizing::new(vec![0; self.n]);
+        let mut all = Wiped::zeros(self.n);
         either!(self, places => places.weight(polynomial, |at, element| all[at] = weights[element]));
         Ok(all)
     }

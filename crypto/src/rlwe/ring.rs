@@ -9,13 +9,15 @@ mod words;
 use core::fmt;
 use std::sync::OnceLock;
 
-use fearless_simd::{Level, dispatch};
-use zeroize::Zeroizing;
-
 use super::Params;
 use super::field::{Field, Full, Short, Wide};
 use super::ntt::Ntt;
+use crate::Wiped;
+use fearless_simd::{Level, dispatch};
 pub(super) use words::Words;
+
+/// Products that are added in one pass where there is room.
+const TOGETHER: usize = 4;
 
 /// A ring's tables.
 pub struct Ring {
@@ -84,11 +86,14 @@ impl Ring {
         self.level
     }
 
-    /// The polynomial with coefficient `coefficient(i)` at `X^i`, each below q.
+    fn is_wide(&self) -> bool {
+        matches!(self.tables, Tables::Wide(_))
+    }
+
+    /// The polynomial of these numbers, each below q, and zeros behind them.
     #[inline]
-    pub(super) fn coefficients(&'static self, coefficient: impl FnMut(usize) -> u64) -> Coefficients {
-        let words = Words::new(matches!(self.tables, Tables::Wide(_)), self.n, coefficient);
-        Coefficients { ring: self, words }
+    pub(super) fn coefficients(&'static self, numbers: impl Iterator<Item = u64>) -> Coefficients {
+        Coefficients { ring: self, words: Words::new(self.is_wide(), self.n, numbers) }
     }
 
     /// The polynomial of these numbers modulo q, zeros behind them.
@@ -98,7 +103,7 @@ impl Ring {
     pub fn polynomial(&'static self, numbers: &[u64]) -> Coefficients {
         assert!(numbers.len() <= self.n, "{} coefficients for {}", numbers.len(), self.n);
         assert!(numbers.iter().fold(true, |all, &number| all & (number < self.q)), "numbers below q");
-        self.coefficients(|i| numbers.get(i).copied().unwrap_or(0))
+        self.coefficients(numbers.iter().copied())
     }
 
     /// The polynomial of these signed numbers modulo q, zeros behind them: plaintext weights for instance.
@@ -110,7 +115,7 @@ impl Ring {
         let small = |number: &i64| number.unsigned_abs() < self.q;
         assert!(numbers.iter().fold(true, |all, number| all & small(number)), "numbers between -q and q");
         let lifted = |number: i64| (number + (self.q as i64 & (number >> 63))) as u64;
-        self.coefficients(|i| numbers.get(i).map_or(0, |&number| lifted(number)))
+        self.coefficients(numbers.iter().map(|&number| lifted(number)))
     }
 
     /// The empty sum of products.
@@ -120,7 +125,7 @@ impl Ring {
             Tables::Full(ntt) => ntt.field.room(),
             Tables::Wide(ntt) => ntt.field.room(),
         };
-        Sum { ring: self, words: Words::new(true, self.n, |_| 0), room, left: room }
+        Sum { ring: self, words: Words::zeros(true, self.n), room, left: room }
     }
 }
 
@@ -179,10 +184,10 @@ impl Coefficients {
     }
 
     /// The coefficients as the signed numbers nearest to zero.
-    pub(super) fn signed(&self) -> Zeroizing<Vec<i64>> {
+    pub(super) fn signed(&self) -> Wiped<i64> {
         let q = self.ring.q as i64;
         let signed = |x: u64| x as i64 - (q & ((q / 2 - x as i64) >> 63));
-        Zeroizing::new(self.iter().map(signed).collect())
+        self.iter().map(signed).collect()
     }
 }
 
@@ -255,22 +260,43 @@ impl Sum {
     /// # Panics
     /// If the rings differ, a mistake of the caller.
     pub fn multiply_add(&mut self, a: &Values, b: &Values) {
-        let same = core::ptr::eq(self.ring, a.ring) && core::ptr::eq(self.ring, b.ring);
-        assert!(same, "polynomials of one ring");
-        let settle = self.left == 0;
-        self.left = if settle { self.room } else { self.left } - 1;
-        let sums = self.words.wide_mut();
-        with_tables!(self.ring, ntt, _simd => {
-            if settle {
-                settle_all(ntt.field, sums);
-            }
-            multiply_add(ntt.field, sums, ntt.field.of(&a.words), ntt.field.of(&b.words));
-        });
+        self.multiply_add_all(&[(a, b)]);
+    }
+
+    /// Adds products, several at a time where there is room.
+    ///
+    /// # Panics
+    /// If the rings differ, a mistake of the caller.
+    pub fn multiply_add_all(&mut self, mut pairs: &[(&Values, &Values)]) {
+        let ring = self.ring;
+        let same = |values: &Values| core::ptr::eq(values.ring, ring);
+        assert!(pairs.iter().all(|(a, b)| same(a) && same(b)), "polynomials of one ring");
+        while !pairs.is_empty() {
+            let together = if pairs.len() >= TOGETHER && self.room >= TOGETHER as u64 { TOGETHER } else { 1 };
+            let settle = self.left < together as u64;
+            self.left = if settle { self.room } else { self.left } - together as u64;
+            let sums = self.words.wide_mut();
+            let (now, later) = pairs.split_at(together);
+            with_tables!(ring, ntt, _simd => {
+                let field = ntt.field;
+                if settle {
+                    settle_all(field, sums);
+                }
+                if let &[(a, b), (c, d), (e, f), (g, h)] = now {
+                    let words = [a, b, c, d, e, f, g, h].map(|values| field.of(&values.words));
+                    multiply_add_four(field, sums, words);
+                } else {
+                    let (a, b) = now[0];
+                    multiply_add(field, sums, field.of(&a.words), field.of(&b.words));
+                }
+            });
+            pairs = later;
+        }
     }
 
     /// The sum, reduced.
     pub fn into_values(mut self) -> Values {
-        let mut words = Words::new(matches!(self.ring.tables, Tables::Wide(_)), self.ring.n, |_| 0);
+        let mut words = Words::zeros(self.ring.is_wide(), self.ring.n);
         let sums = self.words.wide_mut();
         with_tables!(self.ring, ntt, _simd => reduce(ntt.field, sums, ntt.field.of_mut(&mut words)));
         Values { ring: self.ring, words }
@@ -312,6 +338,20 @@ fn multiply_add<F: Field>(field: F, sums: &mut [u64], a: &[F::Word], b: &[F::Wor
     let mut i = 0;
     while i < sums.len() {
         sums[i] = field.multiply_add(sums[i], a[i], b[i]);
+        i += 1;
+    }
+}
+
+#[inline(always)]
+fn multiply_add_four<F: Field>(field: F, sums: &mut [u64], words: [&[F::Word]; 2 * TOGETHER]) {
+    let [a, b, c, d, e, f, g, h] = words;
+    let n = sums.len();
+    let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);
+    let (e, f, g, h) = (&e[..n], &f[..n], &g[..n], &h[..n]);
+    let mut i = 0;
+    while i < n {
+        let two = field.multiply_add(field.multiply_add(sums[i], a[i], b[i]), c[i], d[i]);
+        sums[i] = field.multiply_add(field.multiply_add(two, e[i], f[i]), g[i], h[i]);
         i += 1;
     }
 }

@@ -27,12 +27,14 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::ring::{Coefficients, Ring};
 use super::{Params, Role};
+use crate::Wiped;
+use crate::wiped::wipe;
 
 /// Bytes of a seed.
 pub const SEED_BYTES: usize = 16;
 
 /// Blocks of AES that are computed at a time.
-const BLOCKS: usize = 64;
+const BLOCKS: usize = 128;
 
 /// Bytes of those.
 const CHUNK: usize = 16 * BLOCKS;
@@ -47,7 +49,7 @@ pub const ERROR_STD: f64 = 3.240_370_349_203_93;
 pub struct SeedExpander {
     cipher: Aes128,
     counter: u128,
-    chunk: Zeroizing<[u8; CHUNK]>,
+    chunk: Wiped<u8>,
     /// Bytes of the chunk that were taken.
     taken: usize,
 }
@@ -55,12 +57,7 @@ pub struct SeedExpander {
 impl SeedExpander {
     /// The stream of a seed.
     pub fn new(seed: &[u8; SEED_BYTES]) -> Self {
-        Self {
-            cipher: Aes128::new(&(*seed).into()),
-            counter: 0,
-            chunk: Zeroizing::new([0; CHUNK]),
-            taken: CHUNK,
-        }
+        Self { cipher: Aes128::new(&(*seed).into()), counter: 0, chunk: Wiped::zeros(CHUNK), taken: CHUNK }
     }
 
     /// A stream for secrets, under a seed that nobody sees.
@@ -68,19 +65,6 @@ impl SeedExpander {
         let mut seed = Zeroizing::new([0; SEED_BYTES]);
         rng.fill_bytes(seed.as_mut());
         Self::new(&seed)
-    }
-
-    /// The next `N` bytes.
-    #[inline]
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        if let Some(next) = self.chunk[self.taken..].first_chunk() {
-            bytes = *next;
-            self.taken += N;
-        } else {
-            self.fill(&mut bytes);
-        }
-        bytes
     }
 
     /// The next bytes.
@@ -107,26 +91,37 @@ impl SeedExpander {
         for (bytes, block) in self.chunk.as_chunks_mut().0.iter_mut().zip(&mut blocks) {
             *bytes = block.0;
         }
-        blocks.as_mut_slice().iter_mut().for_each(|block| block.0.fill(0));
-        zeroize::optimization_barrier(&blocks);
+        wipe(&mut blocks);
         self.taken = 0;
     }
 
+    /// The next bytes.
+    fn bytes(&mut self, count: usize) -> Wiped<u8> {
+        let mut bytes = Wiped::zeros(count);
+        self.fill(&mut bytes);
+        bytes
+    }
+
     /// As many numbers, uniform modulo the ring's q.
-    pub fn uniform_numbers(&mut self, ring: &Ring, count: usize) -> Zeroizing<Vec<u64>> {
+    pub fn uniform_numbers(&mut self, ring: &Ring, count: usize) -> Wiped<u64> {
         let q = ring.q();
         let mask = u64::MAX >> q.leading_zeros();
-        let mut numbers = Zeroizing::new(vec![0; count]);
+        let mut numbers = Wiped::zeros(count);
         let mut found = 0;
+        // Of words that are not there yet as many at a time as numbers are missing.
         while found < count {
-            let word = if q >> 32 == 0 {
-                u64::from(u32::from_le_bytes(self.take()))
-            } else {
-                u64::from_le_bytes(self.take())
+            let width = if q >> 32 == 0 { 4 } else { 8 };
+            let bytes = self.bytes(width * (count - found));
+            let mut keep = |word: u64| {
+                // Written over by the next one where it is rejected.
+                numbers[found] = word & mask;
+                found += usize::from(word & mask < q);
             };
-            // Written over by the next one where it is rejected.
-            numbers[found] = word & mask;
-            found += usize::from(word & mask < q);
+            if width == 4 {
+                bytes.as_chunks().0.iter().for_each(|word| keep(u32::from_le_bytes(*word).into()));
+            } else {
+                bytes.as_chunks().0.iter().for_each(|word| keep(u64::from_le_bytes(*word)));
+            }
         }
         numbers
     }
@@ -134,30 +129,30 @@ impl SeedExpander {
     /// A polynomial with coefficients uniform modulo q.
     pub fn uniform(&mut self, ring: &'static Ring) -> Coefficients {
         let numbers = self.uniform_numbers(ring, ring.n());
-        ring.coefficients(|i| numbers[i])
+        ring.coefficients(numbers.iter().copied())
     }
 
     /// As many digits, uniform among -1, 0 and 1.
-    fn digits(&mut self, count: usize) -> Zeroizing<Vec<i64>> {
-        let mut bytes = Zeroizing::new(vec![0u8; count.div_ceil(5)]);
+    fn digits(&mut self, count: usize) -> Wiped<i64> {
+        let mut packed = Wiped::zeros(count.div_ceil(5));
         let mut found = 0;
-        while found < bytes.len() {
-            let [byte] = self.take();
-            bytes[found] = byte;
-            found += usize::from(byte < 243);
+        while found < packed.len() {
+            for &byte in self.bytes(packed.len() - found).iter() {
+                packed[found] = byte;
+                found += usize::from(byte < 243);
+            }
         }
-        let mut digits = Zeroizing::new(vec![0; bytes.len() * 5]);
-        for (digits, &byte) in digits.as_chunks_mut::<5>().0.iter_mut().zip(bytes.iter()) {
+        let mut digits = Wiped::zeros(count);
+        for (digits, &byte) in digits.chunks_mut(5).zip(packed.iter()) {
             let mut left = u32::from(byte);
             for digit in digits {
                 // left / 3 for left below 256, without a division
                 let third = (left * 171) >> 9;
-                let remainder = (left - 3 * third) as i64;
+                let remainder = i64::from(left - 3 * third);
                 *digit = remainder - 3 * (remainder >> 1);
                 left = third;
             }
         }
-        digits.truncate(count);
         digits
     }
 
@@ -175,15 +170,14 @@ impl SeedExpander {
     /// A polynomial of errors: 21 coins minus 21 coins each.
     pub fn binomial(&mut self, ring: &'static Ring) -> Coefficients {
         let errors = self.errors(ring, ring.n());
-        ring.coefficients(|i| errors[i])
+        ring.coefficients(errors.iter().copied())
     }
 
     /// As many errors, modulo the ring's q.
-    pub(super) fn errors(&mut self, ring: &Ring, count: usize) -> Zeroizing<Vec<u64>> {
-        let mut words = Zeroizing::new(vec![0u64; count]);
-        for word in words.iter_mut() {
-            *word = u64::from_le_bytes(self.take());
-        }
+    pub(super) fn errors(&mut self, ring: &Ring, count: usize) -> Wiped<u64> {
+        let bytes = self.bytes(8 * count);
+        let mut words: Wiped<u64> =
+            bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         let q = ring.q();
         dispatch!(ring.level(), _simd => coins(&mut words, q));
         words

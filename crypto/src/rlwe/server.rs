@@ -3,7 +3,6 @@
 use core::fmt;
 
 use rand::CryptoRng;
-use zeroize::Zeroizing;
 
 use super::client::{ClientKey, check_ring, polynomial_bytes};
 use super::encode::{EncodeError, Layout};
@@ -11,7 +10,7 @@ use super::ring::{Coefficients, Ring, Values};
 use super::sample::{SEED_BYTES, SeedExpander, public_polynomial};
 use super::switch::{Divider, Rounding};
 use super::{Params, RlweError, Role};
-use crate::bits;
+use crate::{Wiped, bits};
 
 /// A client's public key.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ pub struct Weights {
 pub struct Kept {
     q: u64,
     rounding: Rounding,
-    masks: Zeroizing<Vec<[u64; 2]>>,
+    masks: Wiped<[u64; 2]>,
 }
 
 /// The polynomials of a message whose coefficients are numbers modulo q.
@@ -134,15 +133,18 @@ impl ServerKey {
         let (ring, divider) = (Ring::of(self.params), Divider::new(q));
         let mut secrets = SeedExpander::secret(rng);
         let mut answer = Vec::with_capacity(ClientKey::answer_bytes(layout, rounding));
-        let mut kept = Zeroizing::new(vec![[0; 2]; layout.output_len()]);
+        let mut kept = Wiped::zeros(layout.output_len());
         let mut rounded = Vec::with_capacity(ring.n());
         for output in 0..layout.outputs() {
             let (mut a, mut b) = (ring.sum(), ring.sum());
-            for (input, weight) in layout.reads(output) {
-                let [mask_a, mask_b] = &masks.pairs[input];
-                a.multiply_add(mask_a, &weights.polynomials[weight]);
-                b.multiply_add(mask_b, &weights.polynomials[weight]);
-            }
+            let pairs = |half: usize| {
+                let pair = |(input, weight): (usize, usize)| {
+                    (&masks.pairs[input][half], &weights.polynomials[weight])
+                };
+                layout.reads(output).map(pair).collect::<Vec<_>>()
+            };
+            a.multiply_add_all(&pairs(0));
+            b.multiply_add_all(&pairs(1));
             let u = secrets.ternary(ring).into_values();
             a.multiply_add(&self.a, &u);
             b.multiply_add(&self.b, &u);
@@ -195,13 +197,13 @@ impl Kept {
     ///
     /// # Errors
     /// [`RlweError::Shape`] if there are not as many v as outputs, a mistake of the caller.
-    pub fn into_shares(self, v: &[i64]) -> Result<Zeroizing<Vec<u64>>, RlweError> {
+    pub fn into_shares(self, v: &[i64]) -> Result<Wiped<u64>, RlweError> {
         if v.len() != self.masks.len() {
             let (expected, actual) = (self.masks.len(), v.len());
             return Err(RlweError::Shape { what: "sums of a layer", expected, actual });
         }
         let share = |(&v, &[quotient, remainder]): (&i64, &[u64; 2])| self.share(v, quotient, remainder);
-        Ok(Zeroizing::new(v.iter().zip(self.masks.iter()).map(share).collect()))
+        Ok(v.iter().zip(self.masks.iter()).map(share).collect())
     }
 
     /// With `2^k M = quotient q + remainder`.

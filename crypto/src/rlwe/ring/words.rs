@@ -1,6 +1,6 @@
 //! The numbers of a polynomial, as 32-bit or as 64-bit words; wiped when dropped.
 
-use zeroize::optimization_barrier;
+use crate::wiped::wipe;
 
 /// One of the two is empty.
 #[derive(Clone)]
@@ -10,14 +10,26 @@ pub(in crate::rlwe) struct Words {
 }
 
 impl Words {
-    /// As many words, the i-th is `word(i)`.
+    /// These words, and zeros behind them.
     #[inline]
-    pub fn new(wide: bool, len: usize, mut word: impl FnMut(usize) -> u64) -> Self {
+    pub fn new(wide: bool, len: usize, numbers: impl Iterator<Item = u64>) -> Self {
+        let mut words = Self { narrow: Vec::new(), wide: Vec::new() };
         if wide {
-            Self { narrow: Vec::new(), wide: (0..len).map(word).collect() }
+            words.wide = Vec::with_capacity(len);
+            words.wide.extend(numbers.take(len));
+            words.wide.resize(len, 0);
         } else {
-            Self { narrow: (0..len).map(|i| word(i) as u32).collect(), wide: Vec::new() }
+            words.narrow = Vec::with_capacity(len);
+            words.narrow.extend(numbers.take(len).map(|number| number as u32));
+            words.narrow.resize(len, 0);
         }
+        words
+    }
+
+    /// Zeros.
+    pub fn zeros(wide: bool, len: usize) -> Self {
+        let [narrow, wide] = if wide { [0, len] } else { [len, 0] };
+        Self { narrow: vec![0; narrow], wide: vec![0; wide] }
     }
 
     /// Zeros of the same kind and number.
@@ -52,10 +64,7 @@ impl Words {
 
 impl Drop for Words {
     fn drop(&mut self) {
-        // A plain fill, which is a block of vector stores, and a barrier that keeps it.
-        self.narrow.fill(0);
-        self.wide.fill(0);
-        optimization_barrier(self.narrow.as_slice());
-        optimization_barrier(self.wide.as_slice());
+        wipe(&mut self.narrow);
+        wipe(&mut self.wide);
     }
 }
