@@ -1,7 +1,7 @@
 //! Transforms, samplers, and both roles of a linear layer, on one core.
 //!
-//! "encrypt", "answer" and "decrypt" are per polynomial: of a dense layer that one input and one output polynomial
-//! hold; "answer" has one product of masks and weights in it.
+//! "encrypt", "answer" and "decrypt" are per polynomial: of a dense layer that one input and one output
+//! polynomial hold; "answer" has one product of masks and weights in it.
 
 use std::hint::black_box;
 

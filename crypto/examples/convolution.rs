@@ -1,5 +1,5 @@
-//! One layer of a network between two hosts in one process, with the times of both: the second convolution of a
-//! binary network on 32 x 32 images, 64 -> 64 channels, 3x3, zero padding, every threshold at its edge.
+//! One layer of a network between two hosts in one process, with the times of both: the second convolution of
+//! a binary network on 32 x 32 images, 64 -> 64 channels, 3x3, zero padding, every threshold at its edge.
 //!
 //!     cargo run --release -p xonn-crypto --example convolution
 

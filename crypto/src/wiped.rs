@@ -7,7 +7,8 @@ use zeroize::optimization_barrier;
 
 /// Secret numbers: wiped when dropped, and `Debug` shows how many there are.
 ///
-/// As `Zeroizing<Vec<T>>`, with a plain fill and a barrier that keeps it in place of one volatile store a number.
+/// As `Zeroizing<Vec<T>>`, with a plain fill and a barrier that keeps it in place of one volatile store a
+/// number.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Wiped<T: Copy + Default>(Vec<T>);
 

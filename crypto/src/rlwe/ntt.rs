@@ -5,8 +5,8 @@
 //! and block i. Vectors want partners that are far apart, so the first [`TURNED`] levels turn the numbering:
 //! partners come from both halves of one buffer, and leave as neighbours in another. The bit that was used is
 //! then the lowest, and the next one the top bit. The other levels stay in place and pair words half a block
-//! apart, in blocks that halve, but never closer than `2^TURNED`. The order that results is nobody's but this file's: coefficients of two transforms agree
-//! in it, which is all that a product needs.
+//! apart, in blocks that halve, but never closer than `2^TURNED`. The order that results is nobody's but this
+//! file's: coefficients of two transforms agree in it, which is all that a product needs.
 //!
 //! Tables: [`Field::constant`] of the factors, level by level, in the order in which a level reads them.
 
