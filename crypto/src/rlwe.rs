@@ -4,8 +4,8 @@
 //! ([`ClientKey::encrypt`]); the server multiplies by its weights, adds a mask of its own and answers with
 //! rounded ciphertexts ([`ServerKey::respond`]); the client decrypts its share y1 of the result
 //! ([`ClientKey::decrypt`]). Once the server has x - r it computes its share y0 in the clear
-//! ([`Kept::share`]), and y0 + y1 is the layer's sum, with phi bits of fraction or without its lowest -phi
-//! bits.
+//! ([`Kept::into_shares`]), and y0 + y1 is the layer's sum, with phi bits of fraction or without its lowest
+//! -phi bits.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,6 +1,8 @@
 //! Whole linear layers between both roles: binary layers with every threshold at its edge, scores, layers
 //! over numbers; and what happens when q is too small.
 
+#![allow(clippy::unwrap_used)] // a test that unwraps fails with a location
+
 use chacha20::ChaCha12Rng;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -334,17 +336,27 @@ proptest! {
 
     #[test]
     fn random_binary_convolutions_are_exact(
-        channels in 1usize..6, filters in 1usize..5, size in 3usize..9, kernel in 1usize..4, stride in 1usize..3,
-        padding in 0usize..2, pick in any::<[usize; 4]>(), seed in any::<u64>(),
+        (channels, filters, size, kernel) in (1usize..6, 1usize..5, 3usize..9, 1usize..4),
+        (stride, padding) in (1usize..3, 0usize..2),
+        pick in any::<[usize; 4]>(),
+        seed in any::<u64>(),
     ) {
         let layer = Convolution {
-            channels, size: [size, size + 1], kernel: [kernel; 2], padding: [[padding, padding], [0, padding]],
-            strides: [stride, 1], filters, groups: 1,
+            channels,
+            size: [size, size + 1],
+            kernel: [kernel; 2],
+            padding: [[padding, padding], [0, padding]],
+            strides: [stride, 1],
+            filters,
+            groups: 1,
         };
         let [oh, ow] = layer.output().unwrap();
         let (height, width) = (pick[0] % oh + 1, pick[1] % ow + 1);
         let packing = Packing::Tiles {
-            height, width, channels: pick[2] % (channels * stride).min(4) + 1, filters: pick[3] % filters.min(2) + 1,
+            height,
+            width,
+            channels: pick[2] % (channels * stride).min(4) + 1,
+            filters: pick[3] % filters.min(2) + 1,
         };
         let mut hosts = Hosts::new(Params::N1024Q24, seed);
         let rounding = Rounding::new(Params::N1024Q24, 8, 2, 8, 3).unwrap();

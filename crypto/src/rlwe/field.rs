@@ -4,7 +4,7 @@
 //! | | q | word | product by a constant |
 //! |---|---|---|---|
 //! | [`Short`] | below 2^30 | u32 | Shoup's, left in `[0, 2q)` |
-//! | [`Full`] | 32 bits | u32 | Montgomery's by a constant in Montgomery form, reduced at once |
+//! | [`Full`] | 32 bits | u32 | Montgomery's by a constant in Montgomery form, in `[0, q)` |
 //! | [`Wide`] | 33 to 62 bits | u64 | as `Short`, with 128-bit products |
 //!
 //! A conditional subtraction is a minimum, `min(x, x - q)` with wrap-around, or a mask made of a comparison.
@@ -155,8 +155,9 @@ pub(super) struct Full {
     q: u32,
     /// `q^-1` modulo 2^32.
     inverse: u32,
-    /// `2^64` modulo q: one product by it undoes one of Montgomery's.
+    /// `2^64` and `2^96` modulo q: with one reduction each stands for 2^32 and for 2^64.
     square: u32,
+    cube: u32,
 }
 
 impl Full {
@@ -166,7 +167,8 @@ impl Full {
         // Newton's iteration: each doubles the bits that are right, of which an odd number has three at
         // first.
         let inverse = (0..4).fold(q32, |x, _| x.wrapping_mul(2u32.wrapping_sub(q32.wrapping_mul(x))));
-        Self { q: q32, inverse, square: ((1u128 << 64) % u128::from(q)) as u32 }
+        let power = |exponent: u32| ((1u128 << exponent) % u128::from(q)) as u32;
+        Self { q: q32, inverse, square: power(64), cube: power(96) }
     }
 
     /// All ones if `x < y`.
@@ -193,7 +195,8 @@ impl Field for Full {
 
     #[inline(always)]
     fn room(self) -> u64 {
-        1
+        // Of sums below 2^32 q, that is: 2^30 terms below 2q, next to q.
+        1 << 30
     }
 
     /// The factor times 2^32 modulo q, and that divided by q modulo 2^32.
@@ -213,21 +216,22 @@ impl Field for Full {
         x.wrapping_sub(y).wrapping_add(self.q & Self::less(x, y))
     }
 
+    /// Adds a number congruent to `x y / 2^32`, below 2q; [`Full::reduce`] brings the factor back.
     #[inline(always)]
     fn multiply_add(self, sum: u64, x: u32, y: u32) -> u64 {
-        // (q - 1)^2 + (q - 1) = q (q - 1) < 2^64
-        sum + u64::from(x) * u64::from(y)
+        let product = u64::from(x) * u64::from(y);
+        let times = (product as u32).wrapping_mul(self.inverse);
+        sum + (product >> 32) + (u64::from(self.q) - ((u64::from(times) * u64::from(self.q)) >> 32))
     }
 
     #[inline(always)]
     fn reduce(self, sum: u64) -> u32 {
-        // q (q - 1) is below 2^32 q
-        self.redc(u64::from(self.redc(sum)) * u64::from(self.square))
+        self.redc(u64::from(self.redc(sum)) * u64::from(self.cube))
     }
 
     #[inline(always)]
     fn settle(self, sum: u64) -> u64 {
-        u64::from(self.reduce(sum))
+        u64::from(self.redc(u64::from(self.redc(sum)) * u64::from(self.square)))
     }
 
     #[inline(always)]
