@@ -331,6 +331,45 @@ fn the_noise_is_that_of_the_formula() {
     }
 }
 
+/// For the same seeds the same bytes, whatever instructions compute them: recorded, so that a change of the
+/// wire format is not made by accident.
+#[test]
+fn the_same_seeds_give_the_recorded_bytes() {
+    use sha2::{Digest, Sha256};
+    let recorded = [
+        "b4ed29a6579cb331582c09700ba4755b",
+        "62c4c4787378a603acd6441f3de6068a",
+        "1eb987d3cf90c9c6f87ab45b3d853953",
+        "1739f56f29506ce59cc6803050c67de0",
+        "31b0661324068453f2a0c095e840511f",
+        "beabf6893b26b0314e6356a9429e1d65",
+        "8fddc2c8bd1ae2ca01fb6c9b7c0163b5",
+    ];
+    let found = Params::ALL.map(|params| {
+        let rounding = Rounding::new(params, 12, 1, 7, 3).unwrap();
+        let packing = Packing::Dense { inputs: 50, rows: 7 };
+        let layout = Layout::new(Geometry::dense(80, 10), packing, params.n()).unwrap();
+        let rng = &mut ChaCha12Rng::seed_from_u64(1);
+        let (client, key) = ClientKey::generate(params, b"session", Role::B, rng);
+        let server = ServerKey::receive(params, b"session", Role::B, &key).unwrap();
+        let r: Vec<u64> = (0..80).map(|i| i * 51).collect();
+        let w: Vec<i64> = (0..800).map(|i| i % 7 - 3).collect();
+        let request = client.encrypt(12, &layout.encode_inputs(&r).unwrap(), rng).unwrap();
+        let weights = Weights::new(params, &layout, &w).unwrap();
+        let masks = server.masks(&layout, &request).unwrap();
+        let (answer, kept) = server.respond(&layout, &weights, &rounding, &masks, rng).unwrap();
+        let y1 = client.decrypt(&layout, &rounding, &answer).unwrap();
+        let y0 = kept.into_shares(&[3; 10]).unwrap();
+        let shares = [y0, y1].map(|y| y.iter().flat_map(|y| y.to_le_bytes()).collect::<Vec<u8>>());
+        let hash = [key, request, answer]
+            .iter()
+            .chain(&shares)
+            .fold(Sha256::new(), |hash, bytes| hash.chain_update(bytes));
+        hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    });
+    assert_eq!(found, recorded);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

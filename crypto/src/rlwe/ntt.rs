@@ -94,6 +94,7 @@ impl<F: Field> Ntt<F> {
         words: &mut [F::Word],
         other: &mut [F::Word],
     ) {
+        const { assert!(K::LEN <= GROUP, "a group holds whole vectors") };
         let (words, other) = self.groups(words, other);
         let mut level = 0;
         while level < TURNED {
@@ -116,6 +117,7 @@ impl<F: Field> Ntt<F> {
         words: &mut [F::Word],
         other: &mut [F::Word],
     ) {
+        const { assert!(K::LEN <= GROUP, "a group holds whole vectors") };
         let (words, other) = self.groups(words, other);
         let mut level = self.inverse.len();
         while level > TURNED {

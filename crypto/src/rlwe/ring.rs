@@ -16,8 +16,8 @@ use crate::Wiped;
 use fearless_simd::{Level, dispatch};
 pub(super) use words::Words;
 
-/// Products that are added in one pass where there is room.
-const TOGETHER: usize = 4;
+/// Coefficients that several sums of products go through together.
+const BLOCK: usize = 128;
 
 /// A ring's tables.
 pub struct Ring {
@@ -267,31 +267,58 @@ impl Sum {
     ///
     /// # Panics
     /// If the rings differ, a mistake of the caller.
-    pub fn multiply_add_all(&mut self, mut pairs: &[(&Values, &Values)]) {
-        let ring = self.ring;
-        let same = |values: &Values| core::ptr::eq(values.ring, ring);
-        assert!(pairs.iter().all(|(a, b)| same(a) && same(b)), "polynomials of one ring");
-        while !pairs.is_empty() {
-            let together = if pairs.len() >= TOGETHER && self.room >= TOGETHER as u64 { TOGETHER } else { 1 };
-            let settle = self.left < together as u64;
-            self.left = if settle { self.room } else { self.left } - together as u64;
-            let sums = self.words.wide_mut();
-            let (now, later) = pairs.split_at(together);
-            with_tables!(ring, ntt, _simd => {
-                let field = ntt.field;
-                if settle {
-                    settle_all(field, sums);
+    pub fn multiply_add_all(&mut self, pairs: &[(&Values, &Values)]) {
+        Self::multiply_add_each(&mut [self], &[pairs.to_vec()]);
+    }
+
+    /// Adds to each sum its products, as many to each. Coefficients go in blocks, so that sums and what they
+    /// share stay in the first cache.
+    ///
+    /// # Panics
+    /// If the rings or the numbers of products differ, a mistake of the caller.
+    pub(super) fn multiply_add_each(sums: &mut [&mut Self], pairs: &[Vec<(&Values, &Values)>]) {
+        let (Some(first), Some(count)) = (sums.first(), pairs.first().map(Vec::len)) else { return };
+        let (ring, room) = (first.ring, first.room);
+        let same = |other: &'static Ring| core::ptr::eq(other, ring);
+        assert!(sums.iter().all(|sum| same(sum.ring) && sum.room == room), "polynomials of one ring");
+        assert!(pairs.iter().flatten().all(|(a, b)| same(a.ring) && same(b.ring)), "polynomials of one ring");
+        assert!(
+            pairs.len() == sums.len() && pairs.iter().all(|pairs| pairs.len() == count),
+            "as many products"
+        );
+        let least = sums.iter().map(|sum| sum.left).min().unwrap_or(room);
+        let mut left = least;
+        with_tables!(ring, ntt, _simd => {
+            let field = ntt.field;
+            for start in (0..ring.n).step_by(BLOCK) {
+                let block = start..start + BLOCK;
+                left = least;
+                let mut done = 0;
+                while done < count {
+                    let four = count - done >= 4 && room >= 4;
+                    let together = if four { 4 } else { 1 };
+                    let settle = left < together as u64;
+                    left = if settle { room } else { left } - together as u64;
+                    for (sum, pairs) in sums.iter_mut().zip(pairs) {
+                        let sums = &mut sum.words.wide_mut()[block.clone()];
+                        if settle {
+                            settle_all(field, sums);
+                        }
+                        if let (true, &[(a, b), (c, d), (e, f), (g, h)]) = (four, &pairs[done..done + together]) {
+                            let words = [a, b, c, d, e, f, g, h];
+                            let words = words.map(|values| &field.of(&values.words)[block.clone()]);
+                            multiply_add_four(field, sums, words);
+                        } else {
+                            let (a, b) = pairs[done];
+                            let [a, b] = [a, b].map(|values| &field.of(&values.words)[block.clone()]);
+                            multiply_add(field, sums, a, b);
+                        }
+                    }
+                    done += together;
                 }
-                if let &[(a, b), (c, d), (e, f), (g, h)] = now {
-                    let words = [a, b, c, d, e, f, g, h].map(|values| field.of(&values.words));
-                    multiply_add_four(field, sums, words);
-                } else {
-                    let (a, b) = now[0];
-                    multiply_add(field, sums, field.of(&a.words), field.of(&b.words));
-                }
-            });
-            pairs = later;
-        }
+            }
+        });
+        sums.iter_mut().for_each(|sum| sum.left = left);
     }
 
     /// The sum, reduced.
@@ -343,7 +370,7 @@ fn multiply_add<F: Field>(field: F, sums: &mut [u64], a: &[F::Word], b: &[F::Wor
 }
 
 #[inline(always)]
-fn multiply_add_four<F: Field>(field: F, sums: &mut [u64], words: [&[F::Word]; 2 * TOGETHER]) {
+fn multiply_add_four<F: Field>(field: F, sums: &mut [u64], words: [&[F::Word]; 8]) {
     let [a, b, c, d, e, f, g, h] = words;
     let n = sums.len();
     let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);

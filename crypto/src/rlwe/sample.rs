@@ -23,7 +23,7 @@ use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 use fearless_simd::dispatch;
 use rand::CryptoRng;
 use sha2::{Digest, Sha512};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::ring::{Coefficients, Ring};
 use super::{Params, Role};
@@ -193,12 +193,6 @@ fn coins(words: &mut [u64], q: u64) {
         let error = ones as i64 - i64::from(COINS);
         words[i] = (error + (q as i64 & (error >> 63))) as u64;
         i += 1;
-    }
-}
-
-impl Drop for SeedExpander {
-    fn drop(&mut self) {
-        self.counter.zeroize();
     }
 }
 

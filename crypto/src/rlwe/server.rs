@@ -6,11 +6,14 @@ use rand::CryptoRng;
 
 use super::client::{ClientKey, check_ring, polynomial_bytes};
 use super::encode::{EncodeError, Layout};
-use super::ring::{Coefficients, Ring, Values};
+use super::ring::{Coefficients, Ring, Sum, Values};
 use super::sample::{SEED_BYTES, SeedExpander, public_polynomial};
 use super::switch::{Divider, Rounding};
 use super::{Params, RlweError, Role};
 use crate::{Wiped, bits};
+
+/// Outputs whose products are summed together, because they read the same masks.
+const OUTPUTS: usize = 4;
 
 /// A client's public key.
 #[derive(Debug)]
@@ -65,6 +68,31 @@ fn read(
         }
     };
     bytes.chunks(polynomial_bytes(params, 1)).enumerate().map(one).collect()
+}
+
+/// The sums of products of an output and of those that follow and read the same masks, up to [`OUTPUTS`].
+fn products(
+    layout: &Layout,
+    weights: &Weights,
+    masks: &Masks,
+    ring: &'static Ring,
+    output: usize,
+) -> Vec<[Sum; 2]> {
+    let first = |output| layout.reads(output).next().map(|(input, _)| input);
+    let last = (output + OUTPUTS).min(layout.outputs());
+    let outputs = (output..last).take_while(|&other| first(other) == first(output));
+    let mut sums: Vec<[Sum; 2]> = Vec::new();
+    let mut pairs = Vec::new();
+    for output in outputs {
+        sums.push([ring.sum(), ring.sum()]);
+        pairs.extend([0, 1].map(|half| {
+            let pair =
+                |(input, weight): (usize, usize)| (&masks.pairs[input][half], &weights.polynomials[weight]);
+            layout.reads(output).map(pair).collect()
+        }));
+    }
+    Sum::multiply_add_each(&mut sums.iter_mut().flatten().collect::<Vec<_>>(), &pairs);
+    sums
 }
 
 impl ServerKey {
@@ -135,16 +163,12 @@ impl ServerKey {
         let mut answer = Vec::with_capacity(ClientKey::answer_bytes(layout, rounding));
         let mut kept = Wiped::zeros(layout.output_len());
         let mut rounded = Vec::with_capacity(ring.n());
+        let mut ready = Vec::new().into_iter();
         for output in 0..layout.outputs() {
-            let (mut a, mut b) = (ring.sum(), ring.sum());
-            let pairs = |half: usize| {
-                let pair = |(input, weight): (usize, usize)| {
-                    (&masks.pairs[input][half], &weights.polynomials[weight])
-                };
-                layout.reads(output).map(pair).collect::<Vec<_>>()
-            };
-            a.multiply_add_all(&pairs(0));
-            b.multiply_add_all(&pairs(1));
+            if ready.len() == 0 {
+                ready = products(layout, weights, masks, ring, output).into_iter();
+            }
+            let [mut a, mut b] = ready.next().expect("those of this output at least");
             let u = secrets.ternary(ring).into_values();
             a.multiply_add(&self.a, &u);
             b.multiply_add(&self.b, &u);
@@ -168,7 +192,6 @@ impl ServerKey {
                 kept[element] = [quotient, remainder];
             }
             bits::pack(&rounded, rounding.b_bits(), &mut answer);
-            debug_assert_eq!(rounded.len(), layout.positions(output).len());
         }
         Ok((answer, Kept { q, rounding: *rounding, masks: kept }))
     }
