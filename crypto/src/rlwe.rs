@@ -25,6 +25,15 @@
 //! once. A client that does not follow it can ask for sums of its choice, one layer deep, by what the final
 //! answer shows.
 //!
+//! # What a caller has to keep
+//! * A client's key is for one connection and few predictions (64), never stored. The server is never told
+//!   the answer nor whether it looked wrong: answers that it bends make them depend on the key.
+//! * A layer whose result is shown takes n = 2048, and at most 1,000 bits of one output polynomial are shown:
+//!   M is known where a result is.
+//! * Masks, [`Kept`] and answers are used once. A second use of a mask shows the difference of two inputs.
+//! * [`noise::margin`] is asserted from the real weights: a margin that is too small gives wrong answers, not
+//!   a leak.
+//!
 //! # Invariants
 //! * No branch and no memory address depends on a secret but on whether a random word was rejected, which
 //!   tells nothing of those that were not; `tests/steps.rs` compares the instructions that run.

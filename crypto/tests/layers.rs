@@ -215,7 +215,7 @@ fn small_binary_networks_are_right_in_every_hidden_bit() {
     let round = |params, l| Rounding::new(params, l, 2, 7, 4).unwrap();
     let (wide, narrow) = (Params::N1024Q26, Params::N1024Q24);
     let mut wrong = 0;
-    for seed in 0..20 {
+    for seed in 0..200 {
         let (mut first, mut hosts) = (Hosts::new(wide, seed), Hosts::new(narrow, !seed));
         let x = first.numbers(192, 0..256);
         let (x, bad) = binary_convolution(&mut first, &round(wide, 14), same(3, 6), tiles(3, 3), &x);

@@ -7,7 +7,7 @@
 //! forth, in `[0, 2q)` on the way back (Harvey's butterflies); [`Full`] has no bits to spare and stays in
 //! `[0, q)`.
 
-use fearless_simd::{Bytes, Select, Simd, SimdBase};
+use fearless_simd::{Select, Simd, SimdBase};
 
 use super::field::{Field, Full, Short, Wide};
 
@@ -52,6 +52,7 @@ fn high_product<S: Simd>(simd: S, x: S::u32s, y: S::u32s) -> S::u32s {
     }
     #[cfg(not(target_arch = "aarch64"))]
     {
+        use fearless_simd::Bytes;
         let low = S::u64s::splat(simd, u64::from(u32::MAX));
         let (x, y) = (x.bitcast::<S::u64s>(), y.bitcast::<S::u64s>());
         let even = (x & low) * (y & low);

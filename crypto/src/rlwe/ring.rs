@@ -3,6 +3,27 @@
 //! Products are taken place by place on values of the transform, sums on either; a polynomial of one kind
 //! where the other belongs does not compile. Everything here may be a secret: it is wiped when dropped and
 //! `Debug` shows the ring only.
+//!
+//! ```
+//! use xonn_crypto::rlwe::{Params, ring::Ring};
+//!
+//! let ring = Ring::of(Params::N1024Q21);
+//! // (1 + 2X) (3 + 4X)
+//! let [a, b] = [[1, 2], [3, 4]].map(|numbers| ring.polynomial(&numbers).into_values());
+//! let product = a.multiply(&b).into_coefficients();
+//! assert_eq!([0, 1, 2, 3].map(|i| product.get(i)), [3, 10, 8, 0]);
+//! ```
+//! Coefficients have no product, and are not added to values:
+//! ```compile_fail,E0599
+//! # let ring = xonn_crypto::rlwe::ring::Ring::of(xonn_crypto::rlwe::Params::N1024Q21);
+//! let a = ring.polynomial(&[1, 2]);
+//! a.multiply(&a);
+//! ```
+//! ```compile_fail,E0308
+//! # let ring = xonn_crypto::rlwe::ring::Ring::of(xonn_crypto::rlwe::Params::N1024Q21);
+//! let mut a = ring.polynomial(&[1, 2]);
+//! a.add(&ring.polynomial(&[3]).into_values());
+//! ```
 
 /// `$body` with the transform of the ring's field and the level of vector instructions.
 macro_rules! with_tables {
