@@ -58,9 +58,9 @@ impl<F: Field> Ntt<F> {
         let levels = n.trailing_zeros();
         assert!(n.is_power_of_two() && levels as usize > TURNED, "the degree is a power of two");
         assert_eq!((q - 1) % (2 * n as u64), 0, "q is 1 modulo 2n");
-        let generator =
+        let non_residue =
             (2..q).find(|&x| power(x, (q - 1) / 2, q) == q - 1).expect("half of all are no squares");
-        let psi = power(generator, (q - 1) / (2 * n as u64), q);
+        let psi = power(non_residue, (q - 1) / (2 * n as u64), q);
         let reversed = |i: usize| (i.reverse_bits() >> (usize::BITS - levels)) as u64;
         let tables = |psi: u64| {
             (0..levels as usize)

@@ -256,3 +256,40 @@ impl fmt::Debug for Kept {
         f.debug_struct("Kept").field("rounding", &self.rounding).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_share_is_the_floor_of_its_formula(
+            params in prop::sample::select(Params::ALL.to_vec()),
+            (l, phi) in (2u32..20).prop_flat_map(|l| (Just(l), 1 - l as i32..4)),
+            v in any::<i32>(),
+            large in any::<u64>(),
+            edge in 0u64..3,
+        ) {
+            let rounding = Rounding::new(params, l, phi, 0, 0).unwrap();
+            let q = params.q();
+            // Small, large and any masks; v of any size, for it counts modulo 2^l.
+            let large = [large % q, edge, q - 1 - edge];
+            let divide = |m: &u64| Divider::new(q).div_rem(m << rounding.k());
+            let masks = large.iter().map(divide).map(|(quotient, remainder)| [quotient, remainder]).collect();
+            let kept = Kept { q, rounding, masks };
+            let shares = kept.into_shares(&[i64::from(v); 3]).unwrap();
+            for (share, m) in shares.iter().zip(large) {
+                // All times 2 q, and times 2^-phi where the result loses bits.
+                let lost = phi.min(0).unsigned_abs();
+                let scaled = |x: i128| x << lost;
+                let (q, m, k) = (i128::from(q), i128::from(m), rounding.k());
+                let twice_theta = if phi > 0 { (1 << phi) + 1 } else { 2 };
+                let sum = (i128::from(v) << phi.max(0)) * 2 * q;
+                let exact = sum + scaled(twice_theta * q) - scaled(2 * (m << k));
+                let floor = exact.div_euclid(scaled(2 * q));
+                prop_assert_eq!(i128::from(*share), floor.rem_euclid(1 << k), "phi {}", phi);
+            }
+        }
+    }
+}
