@@ -73,8 +73,7 @@ impl Sum {
                 left = least;
                 let mut done = 0;
                 while done < count {
-                    let four = count - done >= 4 && room >= 4;
-                    let together = if four { 4 } else { 1 };
+                    let together = if count - done >= 4 && room >= 4 { 4 } else { 1 };
                     let settle = left < together as u64;
                     left = if settle { room } else { left } - together as u64;
                     for (sum, pairs) in sums.iter_mut().zip(pairs) {
@@ -82,7 +81,7 @@ impl Sum {
                         if settle {
                             settle_all(field, sums);
                         }
-                        if let (true, &[(a, b), (c, d), (e, f), (g, h)]) = (four, &pairs[done..done + together]) {
+                        if let &[(a, b), (c, d), (e, f), (g, h)] = &pairs[done..done + together] {
                             let words = [a, b, c, d, e, f, g, h];
                             let words = words.map(|values| &field.of(&values.words)[block.clone()]);
                             multiply_add_four(field, sums, words);
