@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod flatten;
 pub mod index;
 pub mod linear;
+pub mod sample;
 pub mod shared;
 pub mod traffic;
 mod verify;

@@ -1,11 +1,15 @@
-//! Lattice encryption of linear layers and arithmetic on shares: message in, message out, no I/O, no clock.
+//! Garbling, oblivious transfer, lattice encryption of linear layers, and arithmetic on shares: message in, message
+//! out, no I/O, no clock, no randomness of its own.
 //!
+//! * [`block`]: 128-bit blocks and the hash, on whatever AES instructions the processor has. The only unsafe code.
+//! * [`garble`]: half gates or three halves over tiled circuits.
+//! * [`ot`]: oblivious transfer with its extension.
 //! * [`rlwe`]: a client's masks go to a server encrypted, a linear layer of them comes back as additive
 //!   shares.
 //! * [`share`]: tensors of numbers modulo 2^l.
 //! * [`bits`]: numbers of some bits each, packed into bytes.
 //!
-//! # Example
+//! # Example: a linear layer on shares
 //! A dense layer of three inputs and two outputs whose sums two hosts share; the client's input is not needed
 //! yet.
 //! ```
@@ -36,10 +40,36 @@
 //! assert_eq!([0, 1].map(|m| (y0[m] + y1[m]) % 512 >> 1), [2, 0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Example: garbling
+//! Garbler and evaluator joined in memory, on an AND gate whose first input is the garbler's:
+//! ```
+//! use xonn_circuits::{builder::Builder, tiled::TiledCircuit};
+//! use xonn_crypto::{block::{Block, Tccr}, garble::{Evaluator, Garbler, Scheme, plan::{Plan, Role}}};
+//!
+//! let mut b = Builder::new();
+//! let (mine, yours) = (b.input(1), b.input(1));
+//! let both = b.and(mine[0], yours[0]);
+//! let program = TiledCircuit::from_netlist(b.finish(&[vec![both]]), &[0])?;
+//!
+//! let rng = &mut rand::rng();
+//! let (delta, zero, hash) = (Block::random(rng).with_lsb_set(), Block::random(rng), Tccr::new(Block::random(rng)));
+//! let (garbling, evaluation) = (Plan::new(&program, Role::Garbler), Plan::new(&program, Role::Evaluator));
+//! let (scheme, secrets) = (Scheme::HalfGates, [delta, Block::random(rng)]);
+//! let mut garbler = Garbler::new(&garbling, scheme, &[true], secrets, hash, vec![zero]);
+//! let mut evaluator = Evaluator::new(&evaluation, scheme, hash, vec![zero ^ delta]); // the label for 1
+//! evaluator.evaluate(&garbler.garble(1))?;
+//! assert_eq!(evaluator.decode(&garbler.decoding())?, [true]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod bits;
+#[allow(unsafe_code)] // the only module with unsafe code; see its invariants
+pub mod block;
+pub mod garble;
+pub mod ot;
 pub mod rlwe;
 pub mod share;
 mod wiped;

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use xonn_fuzz::cases::rng;
 use xonn_fuzz::overlay::{overlay, pick};
-use xonn_run::block::Block;
-use xonn_run::ot::msgs::{Correlate, Extend};
-use xonn_run::ot::{OtError, Params, PendingReceiver, ReceiverSetup, Sender, SenderSetup};
+use xonn_crypto::block::Block;
+use xonn_crypto::ot::msgs::{Correlate, Extend};
+use xonn_crypto::ot::{OtError, Params, PendingReceiver, ReceiverSetup, Sender, SenderSetup};
 
 struct Case {
     params: Params,

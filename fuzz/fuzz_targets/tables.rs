@@ -10,9 +10,9 @@ use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_fuzz::cases::{convolution, netlist, rng};
 use xonn_fuzz::overlay::{overlay, pick};
-use xonn_run::block::{Block, Tccr};
-use xonn_run::garble::plan::{Plan, Role};
-use xonn_run::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
+use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
 
 struct Case {
     plan: Plan<'static>,

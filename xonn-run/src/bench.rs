@@ -11,19 +11,14 @@ use std::time::{Duration, Instant};
 
 use rand::CryptoRng;
 use serde::Serialize;
-use xonn_circuits::builder::Builder;
-use xonn_circuits::gadgets::adder::Columns;
-use xonn_circuits::gadgets::popcount::width_of;
-use xonn_circuits::netlist::Netlist;
-use xonn_circuits::tiled::{Axis, IndexMap, Layer, LayerInfo, Port, Tile};
-use xonn_circuits::tiled::{CircuitError, Source, TiledCircuit};
+use xonn_circuits::tiled::TiledCircuit;
 
-use crate::block::{Backend, Block, Prg, Tccr};
-use crate::garble::plan::{Plan, Role};
-use crate::garble::{Evaluator, Garbler, Scheme};
-use crate::ot::{self, OtError};
 pub use conditional_addition::{MeasureError, measure_first_layer};
 pub use first_layer::FirstLayerShape;
+use xonn_crypto::block::{Backend, Block, Prg, Tccr};
+use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::{Evaluator, Garbler, Scheme};
+use xonn_crypto::ot::{self, OtError};
 
 /// Millions a second, over several runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -57,77 +52,8 @@ pub struct Row {
     pub bytes: Option<f64>,
 }
 
-/// Neurons in the layers measured.
-const NEURONS: u32 = 1024;
-
 /// Runs of which the median counts.
 pub const RUNS: usize = 7;
-
-/// A layer of binary neurons: 1024 times XNOR, popcount, secret threshold.
-///
-/// # Panics
-/// If `fan_in` is 0.
-#[must_use]
-pub fn binary_layer(fan_in: u32) -> TiledCircuit {
-    let n = fan_in as usize;
-    let width = width_of(u64::from(fan_in));
-    let mut b = Builder::new();
-    let (x, w, at) = (b.input(n), b.input(n), b.input(width));
-    let mut columns = Columns::new(&mut b);
-    for (&x, &w) in x.iter().zip(&w) {
-        let matched = columns.builder().xor(x, w);
-        columns.add(0, matched);
-    }
-    let fires = columns.carry_out(&at);
-    let template = b.finish(&[vec![fires]]);
-    let secret_per_neuron = (n + width) as u64;
-    let axis = |extent: usize| vec![Axis { extent: extent as u32, stride: 1 }];
-    let secret = |base: usize, bits: usize| Port {
-        source: Source::Secret,
-        map: IndexMap { base: base as u64, outer: vec![secret_per_neuron], inner: axis(bits) },
-    };
-    let input = Port { source: Source::Input, map: IndexMap { base: 0, outer: vec![0], inner: axis(n) } };
-    let block = Tile {
-        template: 0,
-        grid: vec![NEURONS],
-        inputs: vec![input, secret(0, n), secret(n, width)],
-        output: IndexMap { base: 0, outer: vec![1], inner: axis(1) },
-        linear: None,
-    };
-    let info =
-        LayerInfo { name: "1_dense".into(), kind: "dense + threshold".into(), shape: vec![NEURONS], fan_in };
-    TiledCircuit::new(
-        fan_in.into(),
-        secret_per_neuron * u64::from(NEURONS),
-        vec![template],
-        vec![Layer { info, bits: NEURONS.into(), tiles: vec![block] }],
-    )
-    .expect("a layer of neurons is a valid program")
-}
-
-/// `copies` of a netlist side by side, all inputs the evaluator's, so that every AND costs two ciphertexts.
-///
-/// # Errors
-/// If that many copies have more bits than a program can number.
-pub fn copies(netlist: Netlist, copies: u32) -> Result<TiledCircuit, CircuitError> {
-    let (inputs, outputs) = (netlist.input_bits() as u32, netlist.output_bits() as u32);
-    let row = |bits: u32| IndexMap {
-        base: 0,
-        outer: vec![bits.into()],
-        inner: vec![Axis { extent: bits, stride: 1 }],
-    };
-    let block = Tile {
-        template: 0,
-        grid: vec![copies],
-        inputs: vec![Port { source: Source::Input, map: row(inputs) }],
-        output: row(outputs),
-        linear: None,
-    };
-    let info =
-        LayerInfo { name: "copies".into(), kind: "netlist".into(), shape: vec![copies, outputs], fan_in: 0 };
-    let layer = Layer { info, bits: u64::from(outputs) * u64::from(copies), tiles: vec![block] };
-    TiledCircuit::new(u64::from(copies) * u64::from(inputs), 0, vec![netlist], vec![layer])
-}
 
 /// Garbles and evaluates `program` in memory, a few segments at a time as two hosts would, each role timed by itself.
 ///

@@ -19,10 +19,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use self::failure::Failure;
-use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 use crate::oca::form::Allowed;
 use crate::session::{Limits, Traffic};
+use xonn_crypto::garble::Scheme;
 
 /// What is below the list of commands.
 const AFTER: &str = "`xonn-run completions SHELL` prints completions for a shell, `xonn-run man DIR` writes \

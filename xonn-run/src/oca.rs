@@ -25,7 +25,7 @@
 //!
 //! # One extension for a connection
 //! The weights are the same in each inference, so the OTs are extended once, when a connection begins, and each inference
-//! takes fresh blocks of their streams ([`crate::ot::SenderStreams`]).
+//! takes fresh blocks of their streams ([`xonn_crypto::ot::SenderStreams`]).
 
 pub mod ahead;
 pub mod form;
@@ -42,8 +42,8 @@ mod tests;
 pub use form::FirstLayer;
 pub use sums::Oca;
 
-use crate::block::Block;
-use crate::ot::{Params, SessionId};
+use xonn_crypto::block::Block;
+use xonn_crypto::ot::{Params, SessionId};
 
 /// Parameters of these OTs: k = 8, 2 bytes an OT, because there may be very many and they are extended once a connection.
 #[must_use]

@@ -20,11 +20,11 @@ pub use error::SessionError;
 
 use std::time::Duration;
 
-use crate::block::{Block, Prg};
-use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::{CircuitError, TiledCircuit};
+use xonn_crypto::block::{Block, Prg};
+use xonn_crypto::garble::Scheme;
 use xonn_program::circuit::{self, LowerError};
 use xonn_program::package::{Digest, Package};
 use xonn_program::secret::Secret;

@@ -36,7 +36,7 @@ mod transcripts;
 mod wire;
 
 use fixture::{Fixture, WIDTH, addition, neurons};
-use xonn_run::garble::Scheme;
+use xonn_crypto::garble::Scheme;
 use xonn_run::session::Limits;
 
 #[test]

@@ -5,9 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Barrier;
 use std::thread;
 
-use xonn_run::block::Block;
-use xonn_run::ot::msgs::{Correlate, Extend};
-use xonn_run::ot::{Params, PendingReceiver, Receiver, ReceiverSetup, Sender, SenderSetup};
+use xonn_crypto::block::Block;
+use xonn_crypto::ot::msgs::{Correlate, Extend};
+use xonn_crypto::ot::{Params, PendingReceiver, Receiver, ReceiverSetup, Sender, SenderSetup};
 
 use crate::meter::{Cost, Meter};
 

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 
 use super::{FirstLayerShape, RUNS, Row, connect, measure_units, rate};
-use crate::block::Backend;
-use crate::garble::Scheme;
 use crate::oca::{self, Oca, OcaError, receiver, sender};
-use crate::ot::OtError;
+use xonn_crypto::block::Backend;
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::ot::OtError;
 
 /// The layer measured, that of BM1: inputs, their bits, neurons.
 const LAYER: (u32, u32, u32) = (784, 8, 128);

@@ -6,14 +6,18 @@ use clap::Args;
 use comfy_table::Table;
 use serde_json::json;
 use xonn_circuits::bristol;
+use xonn_circuits::tiled::sample;
 
 use super::{Outcome, report};
 use crate::bench::{self, Rate, Row};
-use crate::block::Backend;
-use crate::garble::Scheme;
+use xonn_crypto::block::Backend;
+use xonn_crypto::garble::Scheme;
 
 /// Of OTs, the sizes of seed trees that are measured: bits of the server's secret a tree.
 const FIELD_BITS: [usize; 3] = [2, 4, 8];
+
+/// Neurons of a layer.
+const NEURONS: u32 = 1024;
 
 /// The longest name in a table, so that its lines fit in 80 columns.
 const NAME: usize = 26;
@@ -47,13 +51,13 @@ impl Bench {
     pub fn run(self) -> Outcome {
         let mut programs = Vec::new();
         for &fan_in in &self.fan_in {
-            programs.push((format!("binary layer, fan-in {fan_in}"), bench::binary_layer(fan_in)));
+            programs.push((format!("binary layer, fan-in {fan_in}"), sample::binary_layer(fan_in, NEURONS)));
         }
         for path in &self.netlist {
             let netlist = bristol::read_path(path)?.netlist;
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             for copies in [1, self.copies] {
-                let program = bench::copies(netlist.clone(), copies)
+                let program = sample::copies(netlist.clone(), copies)
                     .map_err(|e| format!("{}: {copies} copies: {e}", path.display()))?;
                 programs.push((format!("{name}, copies: {copies}"), program));
             }

@@ -146,7 +146,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::garble::EvaluateError;
+    use xonn_crypto::garble::EvaluateError;
 
     /// Each family of errors is of the kind by which a script can tell whether to try again.
     #[test]

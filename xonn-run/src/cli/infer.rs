@@ -18,12 +18,12 @@ use super::failure::{Failure, Kind};
 use super::input::{InputFiles, progress};
 use super::tls::ClientFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
-use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::net::tls::{ClientTls, Connection};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::client::{self, Greeted};
 use crate::session::{Offer, SessionError};
+use xonn_crypto::garble::plan::{Plan, Role};
 
 #[derive(Args)]
 pub struct Infer {

@@ -15,11 +15,11 @@ use super::failure::Failure;
 use super::serve::{events::line, listen};
 use super::tls::{ClientFlags, ServerFlags};
 use super::{Figures, Outcome, Schemes, Timeouts, report};
-use crate::garble::plan::{Plan, Role};
 use crate::net;
 use crate::oca::FirstLayer;
 use crate::session::server::Model;
 use crate::session::{Circuit, Limits, Offer, client};
+use xonn_crypto::garble::plan::{Plan, Role};
 
 /// The netlist and who holds which of its inputs; the same on both hosts.
 #[derive(Args)]

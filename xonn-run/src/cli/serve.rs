@@ -22,13 +22,13 @@ use self::log::Log;
 use super::failure::{Failure, Kind};
 use super::tls::ServerFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
-use crate::garble::plan::{Plan, Role};
 use crate::net::door::HALF_OPEN;
 use crate::net::monitor::Monitor;
 use crate::net::{self, ServerOptions};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::server::{Model, Shared};
 use crate::session::{Circuit, Clients, Limits, Offer};
+use xonn_crypto::garble::plan::{Plan, Role};
 
 /// Headings of the help.
 const MODEL: &str = "Model and protocols";

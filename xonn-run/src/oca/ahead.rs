@@ -16,7 +16,7 @@ use super::OcaError;
 use super::packing::{Packer, Unpacker, mask};
 use super::receiver::Receiver;
 use super::sums::{Group, Oca};
-use crate::block::mask as secret_mask;
+use xonn_crypto::block::mask as secret_mask;
 
 /// Random numbers in place of the client's, for one inference.
 pub struct Masks(Zeroizing<Vec<u64>>);

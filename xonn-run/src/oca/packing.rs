@@ -2,7 +2,7 @@
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::block::{Block, Prg};
+use xonn_crypto::block::{Block, Prg};
 
 /// The lowest `bits` bits.
 pub(super) fn mask(bits: u32) -> u64 {

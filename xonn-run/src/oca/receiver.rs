@@ -9,8 +9,8 @@ use super::packing::{Numbers, Unpacker, mask};
 use super::single::{PIECE, Receive, Single};
 use super::sums::{Group, Oca};
 use super::{DIGEST_BYTES, OcaError, counters, digest_of, message_tweak};
-use crate::block::{Block, mask as secret_mask, vectorised};
-use crate::ot::{PendingReceiver, ReceiverStreams, SessionId};
+use xonn_crypto::block::{Block, mask as secret_mask, vectorised};
+use xonn_crypto::ot::{PendingReceiver, ReceiverStreams, SessionId};
 
 /// A server whose OTs are extended.
 #[cfg_attr(feature = "fuzzing", derive(Clone))]

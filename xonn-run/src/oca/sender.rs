@@ -9,8 +9,8 @@ use super::packing::{Numbers, Packer, mask};
 use super::single::{PIECE, Send, Single};
 use super::sums::{Group, Oca};
 use super::{DIGEST_BYTES, counters, digest_of, message_tweak};
-use crate::block::{Block, vectorised};
-use crate::ot::{SenderKeys, SenderStreams, SessionId};
+use xonn_crypto::block::{Block, vectorised};
+use xonn_crypto::ot::{SenderKeys, SenderStreams, SessionId};
 
 /// A client whose OTs are extended.
 #[cfg_attr(feature = "fuzzing", derive(Clone))]

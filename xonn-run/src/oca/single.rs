@@ -4,7 +4,7 @@ use zeroize::Zeroize;
 
 use super::packing::mask;
 use super::sums::Sum;
-use crate::block::{Block, Loop};
+use xonn_crypto::block::{Block, Loop};
 
 /// Messages whose streams are begun at a time: their blocks stay in the first cache.
 pub(super) const PIECE: usize = 64;

@@ -12,7 +12,7 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use super::*;
 use crate::bench::FirstLayerShape;
-use crate::ot;
+use xonn_crypto::ot;
 
 const SESSION: SessionId = [3; 32];
 
@@ -231,7 +231,7 @@ fn damaged_missing_and_further_parts_are_refused() {
 
 #[test]
 fn programs_without_sums_or_with_too_many_have_no_form() {
-    assert!(Oca::of(&crate::bench::binary_layer(9)).is_none());
+    assert!(Oca::of(&xonn_circuits::tiled::sample::binary_layer(9, 1024)).is_none());
     // More messages than OTs of an extension.
     assert!(Oca::of(&FirstLayerShape::dense(1 << 13, 1, 1 << 12).program().unwrap()).is_none());
     let fits = FirstLayerShape { positions: 1 << 10, ..FirstLayerShape::dense(2, 1, 1 << 8) };

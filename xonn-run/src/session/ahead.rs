@@ -14,9 +14,9 @@ use subtle::ConstantTimeEq;
 use xonn_circuits::tiled::TiledCircuit;
 
 use super::error::SessionError;
-use crate::block::Block;
 use crate::oca::Oca;
-use crate::ot::SessionId;
+use xonn_crypto::block::Block;
+use xonn_crypto::ot::SessionId;
 
 /// Length of the digest in front of a masked input.
 const DIGEST: usize = 32;

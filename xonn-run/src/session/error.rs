@@ -3,9 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use crate::garble::EvaluateError;
 use crate::oca::OcaError;
-use crate::ot::OtError;
+use xonn_crypto::garble::EvaluateError;
+use xonn_crypto::ot::OtError;
 
 /// What a peer is told that was too slow, between what was awaited and how long.
 const SLOW: &str = " took longer than ";

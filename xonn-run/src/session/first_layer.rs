@@ -9,11 +9,11 @@ use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{ClientHello, Kind};
 use super::server::{Model, Shared};
-use crate::block::Block;
-use crate::garble::Scheme;
-use crate::garble::plan::Plan;
 use crate::oca::{self, DIGEST_BYTES, FirstLayer, Oca};
-use crate::ot::{self, SessionId};
+use xonn_crypto::block::Block;
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::ot::{self, SessionId};
 
 /// What a server does when it awaits corrections.
 pub(super) const RECEIVING: &str = "receiving the first layer's corrections";

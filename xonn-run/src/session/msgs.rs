@@ -6,10 +6,10 @@ use xonn_program::package::{Digest, MAX_PACKAGE};
 
 use super::error::SessionError;
 use super::{Clients, Offer};
-use crate::block::Block;
-use crate::garble::Scheme;
 use crate::oca::FirstLayer;
-use crate::ot::{self, Params};
+use xonn_crypto::block::Block;
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::ot::{self, Params};
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
 pub const VERSION: u16 = 6;

@@ -11,10 +11,10 @@ use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Circuit, Clients, Limits, Offer, Traffic, first_layer, netlist};
-use crate::garble::Scheme;
-use crate::garble::plan::Plan;
 use crate::oca::{self, FirstLayer, Oca};
-use crate::ot::{self, SessionId};
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::ot::{self, SessionId};
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -3,11 +3,11 @@
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use sha2::{Digest as _, Sha256};
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::ot;
 use xonn_program::op::Planes;
-use xonn_run::garble::Scheme;
-use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::oca::FirstLayer;
-use xonn_run::ot;
 use xonn_run::session::msgs::{Kind, ServerHello};
 use xonn_run::session::server::Served;
 use xonn_run::session::{Clients, Limits, Offer, SessionError, client};

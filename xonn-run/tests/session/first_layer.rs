@@ -2,9 +2,9 @@
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::garble::plan::{Plan, Role};
 use xonn_program::op::Planes;
-use xonn_run::garble::Scheme;
-use xonn_run::garble::plan::{Plan, Role};
 use xonn_run::oca::{FirstLayer, Oca};
 use xonn_run::session::{Clients, Limits, Offer, SessionError, client, first_layer};
 
@@ -177,8 +177,8 @@ fn a_server_that_takes_a_form_which_cannot_be_is_refused() {
     ] {
         let mut hello = server_hello(fixture.circuit.digest, 0);
         hello[47] = FirstLayer::Oca.bit() | Clients::SemiHonest.bit();
-        let (_, base) = xonn_run::ot::SenderSetup::start(
-            xonn_run::ot::Params::default(),
+        let (_, base) = xonn_crypto::ot::SenderSetup::start(
+            xonn_crypto::ot::Params::default(),
             [0; 32],
             &mut ChaCha20Rng::seed_from_u64(12),
         );

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::ot;
 use xonn_program::package::Digest;
-use xonn_run::garble::Scheme;
 use xonn_run::oca::FirstLayer;
-use xonn_run::ot;
 use xonn_run::session::msgs::{self, ClientHello, ServerHello};
 use xonn_run::session::server::Served;
 use xonn_run::session::{Clients, Limits, Offer, SessionError};

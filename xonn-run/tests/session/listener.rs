@@ -2,7 +2,7 @@
 //! open it.
 
 use xonn_circuits::builder::Builder;
-use xonn_run::block::{Block, Tccr};
+use xonn_crypto::block::{Block, Tccr};
 use xonn_run::session::{Circuit, Limits};
 
 use crate::damage::payloads;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
+use xonn_crypto::garble::Scheme;
 use xonn_program::package::Digest;
-use xonn_run::garble::Scheme;
 use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 
 use crate::fixture::{Fixture, adder, addition, neurons};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_run::garble::plan::{Plan, Role};
+use xonn_crypto::garble::plan::{Plan, Role};
 use xonn_run::net::{self, ServerOptions};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use xonn_run::garble::plan::{Plan, Role};
+use xonn_crypto::garble::plan::{Plan, Role};
 use xonn_run::net::{self, Event, ServerOptions};
 use xonn_run::session::server::Model;
 use xonn_run::session::{Limits, Offer, SessionError};

@@ -3,7 +3,7 @@
 
 use crate::programs::Numbers;
 use sha2::{Digest, Sha256};
-use xonn_run::garble::Scheme;
+use xonn_crypto::garble::Scheme;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::Limits;
 

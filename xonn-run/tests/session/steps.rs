@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_run::garble::plan::{Plan, Role};
-use xonn_run::ot::{self, SessionId};
+use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::ot::{self, SessionId};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
 use xonn_run::session::msgs::{self, ClientHello, Kind, ServerHello};

@@ -1,8 +1,8 @@
 //! What `xonn_circuits::tiled::traffic` says of a program is what goes over the wire, kind by kind.
 
 use xonn_circuits::tiled::traffic::Traffic;
+use xonn_crypto::garble::Scheme;
 use xonn_program::op::Planes;
-use xonn_run::garble::Scheme;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::Limits;
 

@@ -4,7 +4,7 @@
 //! new ones.
 
 use sha2::{Digest as _, Sha256};
-use xonn_run::garble::Scheme;
+use xonn_crypto::garble::Scheme;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::Limits;
 

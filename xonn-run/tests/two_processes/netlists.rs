@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use xonn_circuits::bristol::{self, Options};
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
-use xonn_run::garble::plan::{Plan, Role};
+use xonn_crypto::garble::plan::{Plan, Role};
 use xonn_run::net;
 use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 

@@ -18,9 +18,9 @@ use meter::processor_time;
 use xonn_circuits::bristol;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_run::bench;
-use xonn_run::block::{Block, Tccr};
-use xonn_run::garble::plan::{Plan, Role};
-use xonn_run::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
+use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
 
 /// Segments at a time.
 const SEGMENTS: usize = 2;

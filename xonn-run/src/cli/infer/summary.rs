@@ -9,9 +9,9 @@ use xonn_program::package::Package;
 use super::super::failure::Failure;
 use super::super::report;
 use super::asked::Done;
-use crate::garble::Scheme;
 use crate::oca::FirstLayer;
 use crate::session::{Clients, Traffic};
+use xonn_crypto::garble::Scheme;
 
 /// The figures of a run.
 pub struct Report<'a> {

@@ -1,7 +1,7 @@
 //! Conditional addition runs the same instructions whatever the weights are, and whatever the numbers.
 
 use super::*;
-use crate::block::steps::assert_same_steps;
+use crate::steps::assert_same_steps;
 
 /// Weights that are all plus, all minus, and random.
 fn weights(rng: &mut ChaCha12Rng, count: usize) -> Vec<Vec<bool>> {

@@ -4,12 +4,12 @@
 use std::collections::VecDeque;
 
 use super::{Session, SharedLayers};
-use crate::garble::Scheme;
 use crate::oca::Oca;
-use crate::ot::{Receiver, SessionId};
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::{Limits, Traffic};
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::ot::{Receiver, SessionId};
 
 /// A session behind its set-up.
 pub struct SetUp<'o> {

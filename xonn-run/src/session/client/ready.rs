@@ -5,15 +5,15 @@ use zeroize::Zeroizing;
 
 use super::Session;
 use super::round::evaluate_all;
-use crate::block::{Block, Tccr};
-use crate::garble::plan::Plan;
-use crate::garble::{Ciphertexts, Evaluator};
 use crate::oca::ahead::Masks;
 use crate::session::ahead::Wires;
 use crate::session::channel::Transport;
 use crate::session::error::SessionError;
 use crate::session::first_layer;
 use crate::session::msgs::Kind;
+use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::{Ciphertexts, Evaluator};
 
 /// A circuit whose tables are here. It takes one input: [`Session::answer`] uses it up.
 pub(super) struct Ready {

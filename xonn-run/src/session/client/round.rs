@@ -6,14 +6,14 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::Session;
-use crate::block::{Block, Tccr};
-use crate::garble::plan::Plan;
-use crate::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
-use crate::ot;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::{Kind, correlate_bytes};
 use crate::session::{batch, first_layer, mask_decoding};
+use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
+use xonn_crypto::ot;
 
 /// What a client does that waits for a circuit.
 const RECEIVING: &str = "receiving the garbled circuit";

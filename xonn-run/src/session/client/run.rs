@@ -12,10 +12,10 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::Session;
-use crate::garble::EvaluateError;
-use crate::garble::plan::Plan;
 use crate::session::channel::{Traffic, Transport};
 use crate::session::error::SessionError;
+use xonn_crypto::garble::EvaluateError;
+use xonn_crypto::garble::plan::Plan;
 
 /// An input to ask about. Wiped on drop.
 pub struct Question {

@@ -4,16 +4,16 @@
 use rand::CryptoRng;
 
 use super::{Done, Greeted, Model, Shared};
-use crate::garble::Scheme;
 use crate::oca::Oca;
 use crate::oca::receiver::Receiver;
-use crate::ot::{self, SessionId};
 use crate::session::ahead::Wires;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::ClientHello;
 use crate::session::server::Served;
 use crate::session::{Clients, Limits};
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::ot::{self, SessionId};
 
 /// A session behind its set-up.
 pub struct SetUp<'m> {

@@ -4,14 +4,14 @@ use rand::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::round::{Garbled, Round, send_decoding};
-use crate::block::{Block, Prg};
 use crate::oca::Oca;
 use crate::oca::receiver::Receiver;
-use crate::ot::SessionId;
 use crate::session::ahead::Wires;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::Kind;
+use xonn_crypto::block::{Block, Prg};
+use xonn_crypto::ot::SessionId;
 
 /// The server's side of a circuit whose tables the client has. It lives in this process and on this connection only, and
 /// [`Prepared::answer`] takes it: there is no way to answer twice.

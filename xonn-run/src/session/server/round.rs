@@ -5,14 +5,14 @@ use std::sync::mpsc;
 use rand::CryptoRng;
 use zeroize::Zeroize;
 
-use crate::block::{Block, Tccr};
-use crate::garble::plan::Plan;
-use crate::garble::{Ciphertexts, Garbler, Scheme};
-use crate::ot::SenderKeys;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::Kind;
 use crate::session::{batch, mask_decoding};
+use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme};
+use xonn_crypto::ot::SenderKeys;
 
 /// What a server does that garbles.
 const GARBLING: &str = "sending the garbled circuit";

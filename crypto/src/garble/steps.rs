@@ -5,10 +5,10 @@ use chacha20::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
 use xonn_circuits::builder::Builder;
 use xonn_circuits::tiled::TiledCircuit;
+use xonn_circuits::tiled::sample::binary_layer;
 
 use super::plan::{Plan, Role};
 use super::{Ciphertexts, Evaluator, Garbler, Scheme};
-use crate::bench::FirstLayerShape;
 use crate::block::steps::assert_same_steps;
 use crate::block::{Backend, Block, Tccr};
 
@@ -19,7 +19,6 @@ fn random_bits(rng: &mut ChaCha20Rng, count: usize) -> Vec<bool> {
 /// A layer of several instances, and a netlist, which has its own gates side by side: XORs and ANDs with bits
 /// that the garbler knows, and of hidden wires.
 fn programs() -> [TiledCircuit; 2] {
-    let layer = FirstLayerShape { also_bits: true, ..FirstLayerShape::dense(3, 4, 5) };
     let mut b = Builder::new();
     let (mine, yours) = (b.input(6), b.input(6));
     let masked = b.xor_each(&mine, &yours);
@@ -32,7 +31,7 @@ fn programs() -> [TiledCircuit; 2] {
     let known = b.and(mine[0], mine[1]);
     out.push(known);
     let netlist = b.finish(&[out]);
-    [layer.program().expect("small"), TiledCircuit::from_netlist(netlist, &[0]).expect("valid")]
+    [binary_layer(12, 20), TiledCircuit::from_netlist(netlist, &[0]).expect("valid")]
 }
 
 struct Case {

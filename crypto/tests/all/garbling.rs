@@ -1,21 +1,19 @@
 //! Garbler and evaluator joined in memory against plaintext evaluation.
 
-mod common;
-
-use common::{arbitrary_netlist, bits};
+use crate::common::{arbitrary_netlist, bits};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use xonn_circuits::bristol;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::eval::evaluate_bits;
 use xonn_circuits::netlist::Netlist;
+use xonn_circuits::tiled::sample::binary_layer;
 use xonn_circuits::tiled::{
     Axis, IndexMap, Layer, LayerInfo, Port, Source, Tile, TiledCircuit, evaluate::evaluate, flatten::flatten,
 };
-use xonn_run::bench::binary_layer;
-use xonn_run::block::{Block, Tccr};
-use xonn_run::garble::plan::{Plan, Role};
-use xonn_run::garble::{Ciphertexts, EvaluateError, Evaluator, Garbler, Scheme};
+use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::{Ciphertexts, EvaluateError, Evaluator, Garbler, Scheme};
 
 /// One garbled run with each scheme, which must agree.
 fn run(program: &TiledCircuit, secret: &[bool], input: &[bool], most: usize) -> Vec<bool> {
@@ -210,7 +208,7 @@ proptest! {
 #[test]
 fn layers_of_many_instances_agree_with_plaintext_whatever_the_batch() {
     for fan_in in [1u32, 2, 9, 128] {
-        let program = binary_layer(fan_in);
+        let program = binary_layer(fan_in, 1024);
         let secret = bits(11, program.secret_bits() as usize);
         let input = bits(5, program.input_bits());
         let want = evaluate(&program, &secret, std::slice::from_ref(&input)).expect("lengths fit").remove(0);
@@ -224,7 +222,7 @@ fn layers_of_many_instances_agree_with_plaintext_whatever_the_batch() {
 /// The flat file of a program, read again, garbles to the program's answers.
 #[test]
 fn a_flattened_program_garbles_to_the_same_answers() {
-    let program = binary_layer(9);
+    let program = binary_layer(9, 1024);
     let mut text = Vec::new();
     flatten(&program, &mut text, |_, _| ()).expect("it can be written");
     let netlist = bristol::read(&text[..], "flat").expect("it is valid").netlist;
@@ -261,7 +259,7 @@ fn long_templates_are_garbled_in_pieces() {
 
 #[test]
 fn damaged_tables_or_decoding_give_an_error_or_the_right_answer() {
-    let program = binary_layer(9);
+    let program = binary_layer(9, 1024);
     let (secret, input) = (bits(1, program.secret_bits() as usize), bits(2, program.input_bits()));
     let want = evaluate(&program, &secret, std::slice::from_ref(&input)).expect("lengths fit").remove(0);
     let (mut wrong, mut right) = (0, 0);
@@ -289,7 +287,7 @@ fn damaged_tables_or_decoding_give_an_error_or_the_right_answer() {
 
 #[test]
 fn a_segment_of_another_length_is_refused() {
-    let program = binary_layer(3);
+    let program = binary_layer(3, 1024);
     let plan = Plan::new(&program, Role::Evaluator);
     let rng = &mut rand::rng();
     let labels = vec![Block::random(rng); program.input_bits()];

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use chacha20::ChaCha12Rng;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::SeedableRng;
-use xonn_run::block::{Backend, Block, Prg, Tccr};
-use xonn_run::ot::msgs::{BaseReply, BaseRequest, Extend};
-use xonn_run::ot::{Params, ReceiverSetup, SenderSetup};
+use xonn_crypto::block::{Backend, Block, Prg, Tccr};
+use xonn_crypto::ot::msgs::{BaseReply, BaseRequest, Extend};
+use xonn_crypto::ot::{Params, ReceiverSetup, SenderSetup};
 
 fn hashing(c: &mut Criterion) {
     for gates in [1_usize, 8, 32, 128] {

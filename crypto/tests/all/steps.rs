@@ -2,7 +2,7 @@
 //!
 //! Each instruction is a trap, so whole roles take minutes and are run when asked for:
 //!
-//!     cargo test --release -p xonn-crypto --test steps -- --include-ignored
+//!     cargo test --release -p xonn-crypto --test all steps -- --include-ignored
 //!
 //! Addresses are not looked at. What is drawn at random is drawn alike for all secrets of a test, because the
 //! number of rejected words, which tells nothing of the accepted ones, does change what runs.
@@ -10,12 +10,12 @@
 #![allow(clippy::unwrap_used)] // a test that unwraps fails with a location
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
-#[path = "../../xonn-run/src/block/steps.rs"]
-mod steps;
+#[path = "../../src/block/steps.rs"]
+mod single;
 
 use chacha20::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
-use steps::assert_same_steps;
+use single::assert_same_steps;
 use xonn_crypto::bits;
 use xonn_crypto::rlwe::encode::{Geometry, Layout, Packing};
 use xonn_crypto::rlwe::ring::{Ring, Values};

@@ -1,0 +1,7 @@
+//! All integration tests of cryptography in one binary: it links once.
+
+mod common;
+mod garbling;
+mod layers;
+mod messages;
+mod steps;
