@@ -20,16 +20,16 @@ arm filter="block":
     XONN_BEST_BACKEND=armv8-aes \
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu max' \
-    cargo test --release --target aarch64-unknown-linux-gnu -p xonn-run --lib {{filter}}
+    cargo test --release --target aarch64-unknown-linux-gnu -p xonn-crypto --lib {{filter}}
 
 # no branch depends on a secret: the machine code of an optimised build, instruction by instruction (x86-64 Linux), minutes
 steps:
-    cargo test --release -p xonn-run --lib steps -- --include-ignored --nocapture
+    cargo test --release -p xonn-crypto -p xonn-run steps -- --include-ignored --nocapture
 
 # gates per second of this machine
 bench:
     cargo run --release -p xonn-run -- bench
-    cargo bench -p xonn-run --bench primitives
+    cargo bench -p xonn-crypto
 
 # build, serve, infer on the bundled model
 demo:
@@ -45,7 +45,7 @@ deny:
 
 # unsafe code under AddressSanitizer (needs a nightly toolchain): block, ot, oca, garble, on all backends of this processor
 sanitize:
-    RUSTFLAGS='-Zsanitizer=address -Cdebug-assertions=on' cargo +nightly test --release -p xonn-run --lib --test garbling \
+    RUSTFLAGS='-Zsanitizer=address -Cdebug-assertions=on' cargo +nightly test --release -p xonn-crypto --lib --test all garbling \
         --target x86_64-unknown-linux-gnu --target-dir target/sanitize
 
 # all tests of the runtime without vector instructions, AES bitsliced
@@ -55,7 +55,7 @@ portable:
 # portable, AES-NI and VAES-256 kernels in Miri, some 15 minutes (needs nightly with miri and rust-src; Miri has no AVX-512 AES)
 miri:
     RUSTFLAGS='--cfg aes_backend="soft" -Ctarget-feature=+aes,+ssse3,+vaes,+avx2' MIRIFLAGS=-Zmiri-disable-isolation \
-        cargo +nightly miri test -p xonn-run --lib --target-dir target/miri -- --skip sigma_is --skip three_halves block::
+        cargo +nightly miri test -p xonn-crypto --lib --target-dir target/miri -- --skip sigma_is --skip three_halves block::
 
 # our OT extension beside cryprot-ot's: `just compare-ot 21 7` for 2^21 OTs, medians of 7 turns
 compare-ot log="21" turns="7":
