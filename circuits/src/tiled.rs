@@ -19,6 +19,8 @@ pub mod shared;
 pub mod traffic;
 mod verify;
 
+use std::sync::Arc;
+
 use crate::knowledge::{self, AndCosts, Class};
 use crate::netlist::Netlist;
 pub use index::{Axis, IndexMap};
@@ -108,13 +110,13 @@ pub struct Layer {
     pub tiles: Vec<Tile>,
 }
 
-/// A verified tiled circuit.
+/// A verified tiled circuit. A clone is another handle on the same one.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TiledCircuit {
     input_bits: u64,
     secret_bits: u64,
-    templates: Vec<Netlist>,
-    layers: Vec<Layer>,
+    templates: Arc<[Netlist]>,
+    layers: Arc<[Layer]>,
 }
 
 impl TiledCircuit {
@@ -130,6 +132,7 @@ impl TiledCircuit {
         templates: Vec<Netlist>,
         layers: Vec<Layer>,
     ) -> Result<Self, CircuitError> {
+        let (templates, layers) = (templates.into(), layers.into());
         let circuit = Self { input_bits, secret_bits, templates, layers };
         verify::verify(&circuit)?;
         Ok(circuit)

@@ -2,7 +2,7 @@
 //! 2021], see [`Scheme`], with free XOR [Kolesnikov, Schneider, ICALP 2008] and point-and-permute [Beaver, Micali, Rogaway,
 //! STOC 1990].
 //!
-//! Nothing here does I/O or draws randomness of its own. A [`plan::Plan`] is what both hosts derive from the public program:
+//! Nothing here does I/O or draws randomness of its own. A [`schedule::Schedule`] is what both hosts derive from the public program:
 //! the order of all ciphertexts, cut into segments of bounded size, and the tweak of every gate. The [`Garbler`] makes the
 //! ciphertexts of one segment after the other, the [`Evaluator`] consumes them in the same order; each holds the labels
 //! of live layers only.
@@ -16,16 +16,16 @@
 //! [`xonn_circuits::knowledge`].
 //!
 //! # Order
-//! Instances of a block are garbled [`plan::LANES`] at a time, gate by gate. A block of one instance takes as many of its own
+//! Instances of a block are garbled [`schedule::LANES`] at a time, gate by gate. A block of one instance takes as many of its own
 //! independent ANDs at a time instead, in the order that `schedule.rs` gives them. This order is part of the protocol; it
 //! does not depend on threads or instruction sets.
 
+mod batch;
 mod evaluator;
 mod fuse;
 mod garbler;
 mod gather;
-pub mod plan;
-mod schedule;
+pub mod schedule;
 pub mod scheme;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod steps;

@@ -11,11 +11,11 @@ use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_fuzz::cases::{convolution, netlist, rng};
 use xonn_fuzz::overlay::{overlay, pick};
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Schedule, Role};
 use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
 
 struct Case {
-    plan: Plan<'static>,
+    schedule: Schedule,
     scheme: Scheme,
     hash: Tccr,
     labels: Vec<Block>,
@@ -43,7 +43,7 @@ impl Case {
         let (delta, hash) = (Block::random(rng).with_lsb_set(), Tccr::new(Block::random(rng)));
         let zeros: Vec<Block> = input.iter().map(|_| Block::random(rng)).collect();
         let labels = zeros.iter().zip(&input).map(|(&zero, &bit)| zero ^ delta.masked(bit)).collect();
-        let garbling = Plan::new(program, Role::Garbler);
+        let garbling = Schedule::new(program, Role::Garbler);
         let mut garbler = Garbler::new(&garbling, scheme, &secret, [delta, Block::random(rng)], hash, zeros);
         let mut tables = Vec::new();
         loop {
@@ -54,7 +54,7 @@ impl Case {
             tables.extend(more);
         }
         let decoding = Block::as_bytes(&garbler.decoding()).to_vec();
-        Self { plan: Plan::new(program, Role::Evaluator), scheme, hash, labels, tables, decoding, want }
+        Self { schedule: Schedule::new(program, Role::Evaluator), scheme, hash, labels, tables, decoding, want }
     }
 
     fn evaluate(&self, (place, number): (usize, usize), data: &[u8]) -> Option<Vec<bool>> {
@@ -74,7 +74,7 @@ impl Case {
         if labels.len() != self.labels.len() {
             return None; // the session knows the number of labels
         }
-        let mut evaluator = Evaluator::new(&self.plan, self.scheme, self.hash, labels);
+        let mut evaluator = Evaluator::new(&self.schedule, self.scheme, self.hash, labels);
         let mut tables = &tables[..];
         loop {
             let upcoming = evaluator.upcoming(3).len();

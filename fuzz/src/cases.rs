@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_program::op::Planes;
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Schedule, Role};
 use xonn_run::oca::{FirstLayer, Oca};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Finished, Question};
@@ -32,8 +32,8 @@ pub struct Case {
     offer: Offer<'static>,
     model: &'static Model<'static>,
     limits: Limits,
-    /// The client's plan, of the program that is garbled.
-    plan: Plan<'static>,
+    /// The client's schedule, of the program that is garbled.
+    schedule: Schedule,
     /// Both hosts behind the set-up.
     pub server: server::fuzzing::SetUp<'static>,
     pub client: client::fuzzing::SetUp<'static>,
@@ -115,11 +115,11 @@ impl Case {
         let program = &fixture.circuit.program;
         let oca = leak(Oca::of(program)).as_ref();
         let shared = oca.map(|oca| {
-            let ahead = oca.program_ahead().map(|program| leak(Plan::new(program, Role::Garbler)));
+            let ahead = oca.program_ahead().map(|program| leak(Schedule::new(program, Role::Garbler)));
             Shared {
                 oca,
-                plan: leak(Plan::new(oca.program(), Role::Garbler)),
-                ahead: ahead.map(|plan| plan as &_),
+                schedule: leak(Schedule::new(oca.program(), Role::Garbler)),
+                ahead: ahead.map(|schedule| schedule as &_),
             }
         });
         let [ahead, _] = fixture.ahead;
@@ -129,13 +129,13 @@ impl Case {
             ahead,
             shared_delta: false,
         };
-        let plan = leak(Plan::new(program, Role::Garbler));
+        let schedule = leak(Schedule::new(program, Role::Garbler));
         let (circuit, secret) = (&fixture.circuit, &fixture.secret[..]);
-        let model = leak(Model { circuit, plan, shared, secret, offer });
+        let model = leak(Model { circuit, schedule, shared, secret, offer });
         let limits = Limits { clients: fixture.clients, ..limits() };
         // The set-up alone, then what comes behind it, then all in one.
         let (server_end, client_end) = wire::pair(None);
-        let (server, (plan, client)) = thread::scope(|scope| {
+        let (server, (schedule, client)) = thread::scope(|scope| {
             let server = scope.spawn(|| {
                 let greeted = server::greet(server_end, model, &limits).expect("an honest client");
                 greeted.set_up_only(&mut rng(1)).expect("an honest client")
@@ -144,10 +144,10 @@ impl Case {
             let greeted = client::greet(client_end, circuit.digest, bits, offer, &limits, rng);
             let mut greeted = greeted.expect("an honest server");
             let oca = oca.filter(|_| greeted.first_layer() == FirstLayer::Oca);
-            let plan = Plan::new(greeted.program(program, oca).expect("it has one"), Role::Evaluator);
+            let schedule = Schedule::new(greeted.program(program, oca).expect("it has one"), Role::Evaluator);
             let session = greeted.start(oca, rng).expect("an honest server");
             let client = session.set_up_only().expect("an honest server");
-            (server.join().expect("no panic"), (plan, client))
+            (server.join().expect("no panic"), (schedule, client))
         });
         let nothing = || Recorded {
             to_server: Vec::new(),
@@ -155,7 +155,7 @@ impl Case {
             memory: Memory { largest: 0, peak: 0 },
         };
         let (behind, whole) = (nothing(), OnceLock::new());
-        let mut case = Self { fixture, fetch, offer, model, limits, plan, server, client, behind, whole };
+        let mut case = Self { fixture, fetch, offer, model, limits, schedule, server, client, behind, whole };
         case.behind = case.record(Self::serve_behind, Self::ask_behind);
         case
     }
@@ -230,7 +230,7 @@ impl Case {
 
     /// A client from behind the set-up on.
     pub fn ask_behind(&self, transport: impl Transport) -> Finished {
-        self.ask(self.client.session(transport, &self.limits), &self.plan, &mut rng(4))
+        self.ask(self.client.session(transport, &self.limits), &self.schedule, &mut rng(4))
     }
 
     /// A server.
@@ -252,28 +252,28 @@ impl Case {
             let circuit = Circuit::of_package(&package).expect("it has a circuit");
             let oca = Oca::of(&circuit.program);
             let oca = oca.as_ref().filter(|_| greeted.first_layer() == FirstLayer::Oca);
-            let plan = Plan::new(greeted.program(&circuit.program, oca)?, Role::Evaluator);
+            let schedule = Schedule::new(greeted.program(&circuit.program, oca)?, Role::Evaluator);
             let session = greeted.start(oca, rng)?;
-            return Ok(self.ask(session, &plan, rng));
+            return Ok(self.ask(session, &schedule, rng));
         }
         let bits = circuit.program.input_bits();
         let mut greeted = client::greet(transport, circuit.digest, bits, self.offer, limits, rng)?;
         let oca = self.model.shared.map(|shared| shared.oca);
         let oca = oca.filter(|_| greeted.first_layer() == FirstLayer::Oca);
         // A server that changes its hello may have another program garbled than the recorded one.
-        let plan = Plan::new(greeted.program(&circuit.program, oca)?, Role::Evaluator);
+        let schedule = Schedule::new(greeted.program(&circuit.program, oca)?, Role::Evaluator);
         let session = greeted.start(oca, rng)?;
-        Ok(self.ask(session, &plan, rng))
+        Ok(self.ask(session, &schedule, rng))
     }
 
     fn ask<T: Transport>(
         &self,
         session: client::Session<'_, T>,
-        plan: &Plan<'_>,
+        schedule: &Schedule,
         rng: &mut ChaCha20Rng,
     ) -> Finished {
         let question = |bits: &Vec<bool>| Question::new(Zeroizing::new(bits.clone()), true);
         let most = usize::from(self.offer.ahead);
-        session.ask_all(plan, self.fixture.inputs.iter().map(question).collect(), most, rng, || ())
+        session.ask_all(schedule, self.fixture.inputs.iter().map(question).collect(), most, rng, || ())
     }
 }

@@ -16,7 +16,7 @@ use xonn_circuits::tiled::TiledCircuit;
 pub use conditional_addition::{MeasureError, measure_first_layer};
 pub use first_layer::FirstLayerShape;
 use xonn_crypto::block::{Backend, Block, Prg, Tccr};
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Evaluator, Garbler, Scheme};
 use xonn_crypto::ot::{self, OtError};
 
@@ -74,7 +74,8 @@ fn measure_units(
     threads: usize,
 ) -> Row {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be started");
-    let (garbling, evaluation) = (Plan::new(program, Role::Garbler), Plan::new(program, Role::Evaluator));
+    let (garbling, evaluation) =
+        (Schedule::new(program, Role::Garbler), Schedule::new(program, Role::Evaluator));
     let mut rng = rand::rng();
     let secret: Vec<bool> = (0..program.secret_bits()).map(|i| i % 3 == 0).collect();
     let ands = program.costs().total();
@@ -99,7 +100,7 @@ fn measure_units(
                         break;
                     }
                     let begin = Instant::now();
-                    evaluator.evaluate(&tables).expect("the tables are of this plan");
+                    evaluator.evaluate(&tables).expect("the tables are of this schedule");
                     evaluate += begin.elapsed();
                     garbler.recycle(tables);
                 }

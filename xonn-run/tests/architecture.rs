@@ -28,7 +28,8 @@ fn code(text: &str) -> String {
 
 #[test]
 fn protocols_do_no_io_and_draw_nothing_of_their_own() {
-    let rooms = ["crypto/src/block", "crypto/src/garble", "crypto/src/ot", "crypto/src/rlwe", "xonn-run/src/oca"];
+    let rooms =
+        ["crypto/src/block", "crypto/src/garble", "crypto/src/ot", "crypto/src/rlwe", "xonn-run/src/oca"];
     for room in rooms {
         let files = sources(&root().join(room));
         assert!(files.len() >= 5, "{room} has been moved: this test looks at nothing");

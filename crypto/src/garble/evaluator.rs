@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
-use super::plan::{LANES, Plan, Role, SIDE_BY_SIDE, Segment};
+use super::schedule::{LANES, Role, SIDE_BY_SIDE, Schedule, Segment};
 use super::scheme::Scheme;
 use super::tables::{Ciphertexts, Reader};
 use crate::block::{Block, Tccr};
@@ -28,7 +28,7 @@ pub enum EvaluateError {
         /// The output bit.
         bit: usize,
     },
-    /// A message has another length than the plan says.
+    /// A message has another length than the schedule says.
     #[error("{what}: {found}, expected {expected}")]
     Length {
         /// Which message.
@@ -52,7 +52,7 @@ struct Slots {
 /// The order of calls is: [`Evaluator::upcoming`] and [`Evaluator::evaluate`] until nothing is upcoming, then
 /// [`Evaluator::decode`].
 pub struct Evaluator<'p> {
-    plan: &'p Plan<'p>,
+    schedule: &'p Schedule,
     scheme: Scheme,
     hash: Tccr,
     vectors: Vectors,
@@ -67,29 +67,29 @@ impl<'p> Evaluator<'p> {
     /// * `hash`: with the garbler's start point.   * `input`: the active labels of the client's input bits.
     ///
     /// # Panics
-    /// If the plan is not an evaluator's or there is not one label for each input bit.
+    /// If the schedule is not an evaluator's or there is not one label for each input bit.
     #[must_use]
-    pub fn new(plan: &'p Plan<'p>, scheme: Scheme, hash: Tccr, input: Vec<Block>) -> Self {
-        assert!(plan.role == Role::Evaluator, "an evaluator's plan");
-        assert_eq!(input.len(), plan.program.input_bits(), "one label for each input bit");
-        let vectors = Vectors::new(input, plan.layers.len());
+    pub fn new(schedule: &'p Schedule, scheme: Scheme, hash: Tccr, input: Vec<Block>) -> Self {
+        assert!(schedule.role == Role::Evaluator, "an evaluator's schedule");
+        assert_eq!(input.len(), schedule.program.input_bits(), "one label for each input bit");
+        let vectors = Vectors::new(input, schedule.layers.len());
         let slots = Default::default();
-        Self { plan, scheme, hash, vectors, next: 0, slots }
+        Self { schedule, scheme, hash, vectors, next: 0, slots }
     }
 
     /// Bytes of the ciphertexts of the next segments that can be evaluated side by side, at most `most`; none
     /// when all are done.
     #[must_use]
     pub fn upcoming(&self, most: usize) -> Vec<usize> {
-        self.plan.batch(self.next, most).iter().map(|s| self.scheme.bytes(s.ands)).collect()
+        self.schedule.batch(self.next, most).iter().map(|s| self.scheme.bytes(s.ands)).collect()
     }
 
     /// Evaluates the next segments, given the ciphertexts of as many as [`Evaluator::upcoming`] named.
     ///
     /// # Errors
-    /// [`EvaluateError::Length`] if a segment's length is not the plan's.
+    /// [`EvaluateError::Length`] if a segment's length is not the schedule's.
     pub fn evaluate(&mut self, tables: &[Ciphertexts]) -> Result<(), EvaluateError> {
-        let batch = self.plan.batch(self.next, tables.len());
+        let batch = self.schedule.batch(self.next, tables.len());
         length("segments of garbled tables", tables.len(), batch.len())?;
         for (segment, table) in batch.iter().zip(tables) {
             length("bytes of a segment of garbled tables", table.len(), self.scheme.bytes(segment.ands))?;
@@ -112,12 +112,12 @@ impl<'p> Evaluator<'p> {
             }
         };
         for (segment, outputs) in batch.iter().zip(made) {
-            self.vectors.scatter(self.plan, segment, &outputs);
+            self.vectors.scatter(self.schedule, segment, &outputs);
         }
         self.next += batch.len();
-        let (layer, rest) = (first.layer, self.plan.batch(self.next, 1));
+        let (layer, rest) = (first.layer, self.schedule.batch(self.next, 1));
         if rest.first().is_none_or(|next| next.layer != layer) {
-            self.vectors.finish_layer(self.plan, layer);
+            self.vectors.finish_layer(self.schedule, layer);
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl<'p> Evaluator<'p> {
     /// # Panics
     /// If segments are left to evaluate.
     pub fn decode(self, decoding: &[Block]) -> Result<Vec<bool>, EvaluateError> {
-        assert!(self.plan.batch(self.next, 1).is_empty(), "decoding comes after the last segment");
+        assert!(self.schedule.batch(self.next, 1).is_empty(), "decoding comes after the last segment");
         let mut active = Zeroizing::new(self.vectors.output().to_vec());
         length("bytes of the decoding", 16 * decoding.len(), super::DECODE_BYTES * active.len())?;
         self.hash.hash::<1>(OUTPUT_TWEAKS, &mut active);
@@ -151,11 +151,11 @@ impl<'p> Evaluator<'p> {
 
     /// Evaluates whole groups; returns output labels.
     fn evaluate_groups(&self, segment: &Segment, tables: &Ciphertexts) -> Zeroizing<Vec<Block>> {
-        let plan = &self.plan.layers[segment.layer][segment.block];
+        let schedule = &self.schedule.layers[segment.layer][segment.block];
         let mut outputs = self.room_for(segment);
-        let ops = 0..plan.tape.ops.len();
+        let ops = 0..schedule.tape.ops.len();
         let mut tables = self.reader(segment, tables);
-        if plan.single {
+        if schedule.single {
             self.run_single(segment, ops, &mut single::Slots::default(), &mut tables, &mut outputs);
             return outputs;
         }
@@ -163,7 +163,7 @@ impl<'p> Evaluator<'p> {
         let mut left = &mut outputs[..];
         for first in segment.instances.clone().step_by(LANES) {
             let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
-            let (output, others) = left.split_at_mut(plan.tape.outputs as usize * lanes);
+            let (output, others) = left.split_at_mut(schedule.tape.outputs as usize * lanes);
             self.run_wide(segment, (first, lanes), ops.clone(), &mut slots, &mut tables, output);
             left = others;
         }
@@ -178,11 +178,11 @@ impl<'p> Evaluator<'p> {
         mut slots: Slots,
         tables: &Ciphertexts,
     ) -> (Zeroizing<Vec<Block>>, Slots) {
-        let plan = &self.plan.layers[segment.layer][segment.block];
-        let ops = plan.tape.pieces[piece].ops.clone();
+        let schedule = &self.schedule.layers[segment.layer][segment.block];
+        let ops = schedule.tape.pieces[piece].ops.clone();
         let mut outputs = self.room_for(segment);
         let mut tables = self.reader(segment, tables);
-        if plan.single {
+        if schedule.single {
             self.run_single(segment, ops, &mut slots.single, &mut tables, &mut outputs);
         } else {
             let first = segment.instances.start;
@@ -194,7 +194,7 @@ impl<'p> Evaluator<'p> {
 
     /// Output labels of a segment, zero at first: a vector that grew would leave copies of labels behind.
     fn room_for(&self, segment: &Segment) -> Zeroizing<Vec<Block>> {
-        let tape = &self.plan.layers[segment.layer][segment.block].tape;
+        let tape = &self.schedule.layers[segment.layer][segment.block].tape;
         let outputs = (segment.instances.end - segment.instances.start) as usize * tape.outputs as usize;
         Zeroizing::new(vec![Block::ZERO; outputs])
     }
@@ -211,11 +211,11 @@ impl<'p> Evaluator<'p> {
         tables: &mut Reader<'_>,
         outputs: &mut [Block],
     ) {
-        let plan = &self.plan.layers[segment.layer][segment.block];
+        let schedule = &self.schedule.layers[segment.layer][segment.block];
         let first = segment.instances.start;
-        let inputs = Inputs::new(self.plan.program, plan, segment, first, 1, &self.vectors);
-        slots.fit(&plan.tape);
-        self.hash.run(single::Run { ops: &plan.tape.ops[ops], inputs, slots, tables, outputs });
+        let inputs = Inputs::new(&self.schedule.program, schedule, segment, first, 1, &self.vectors);
+        slots.fit(&schedule.tape);
+        self.hash.run(single::Run { ops: &schedule.tape.ops[ops], inputs, slots, tables, outputs });
     }
 
     fn run_wide(
@@ -227,10 +227,10 @@ impl<'p> Evaluator<'p> {
         tables: &mut Reader<'_>,
         outputs: &mut [Block],
     ) {
-        let plan = &self.plan.layers[segment.layer][segment.block];
-        let inputs = Inputs::new(self.plan.program, plan, segment, first, lanes, &self.vectors);
-        slots.fit(&plan.tape);
-        let ops = &plan.tape.ops[ops];
+        let schedule = &self.schedule.layers[segment.layer][segment.block];
+        let inputs = Inputs::new(&self.schedule.program, schedule, segment, first, lanes, &self.vectors);
+        slots.fit(&schedule.tape);
+        let ops = &schedule.tape.ops[ops];
         self.hash.run(wide::Run { ops, inputs, lanes, slots, tables, outputs });
     }
 }

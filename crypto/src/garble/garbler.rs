@@ -7,7 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::OUTPUT_TWEAKS;
 use super::gather::{Inputs, Vectors};
-use super::plan::{LANES, Plan, Role, SIDE_BY_SIDE, Segment};
+use super::schedule::{LANES, Role, SIDE_BY_SIDE, Schedule, Segment};
 use super::scheme::Scheme;
 use super::tables::{Ciphertexts, Writer};
 use crate::block::{Block, Tccr};
@@ -26,7 +26,7 @@ struct Slots {
 ///
 /// The order of calls is: [`Garbler::garble`] until it gives nothing, then [`Garbler::decoding`].
 pub struct Garbler<'p> {
-    plan: &'p Plan<'p>,
+    schedule: &'p Schedule,
     scheme: Scheme,
     secret: &'p [bool],
     delta: Block,
@@ -49,28 +49,31 @@ impl<'p> Garbler<'p> {
     ///   bits.
     ///
     /// # Panics
-    /// If the plan is not a garbler's, `delta` is even, or a length is not the program's.
+    /// If the schedule is not a garbler's, `delta` is even, or a length is not the program's.
     #[must_use]
     pub fn new(
-        plan: &'p Plan<'p>,
+        schedule: &'p Schedule,
         scheme: Scheme,
         secret: &'p [bool],
         [delta, dice]: [Block; 2],
         hash: Tccr,
         input: Vec<Block>,
     ) -> Self {
-        assert!(plan.role == Role::Garbler && delta.lsb(), "a garbler's plan, and colours that differ");
-        assert_eq!(secret.len() as u64, plan.program.secret_bits(), "one bit for each secret bit");
-        assert_eq!(input.len(), plan.program.input_bits(), "one label for each input bit");
-        let vectors = Vectors::new(input, plan.layers.len());
+        assert!(
+            schedule.role == Role::Garbler && delta.lsb(),
+            "a garbler's schedule, and colours that differ"
+        );
+        assert_eq!(secret.len() as u64, schedule.program.secret_bits(), "one bit for each secret bit");
+        assert_eq!(input.len(), schedule.program.input_bits(), "one label for each input bit");
+        let vectors = Vectors::new(input, schedule.layers.len());
         let slots = Default::default();
-        Self { plan, scheme, secret, delta, dice, hash, vectors, next: 0, slots, spare: Vec::new() }
+        Self { schedule, scheme, secret, delta, dice, hash, vectors, next: 0, slots, spare: Vec::new() }
     }
 
     /// Garbles the next segments, at most `most` of them side by side on the threads of the current pool, and
     /// returns their ciphertexts in order; nothing when all are garbled.
     pub fn garble(&mut self, most: usize) -> Vec<Ciphertexts> {
-        let batch = self.plan.batch(self.next, most);
+        let batch = self.schedule.batch(self.next, most);
         let Some(first) = batch.first() else { return Vec::new() };
         let mut tables: Vec<Ciphertexts> = Vec::with_capacity(batch.len());
         for segment in batch {
@@ -95,12 +98,12 @@ impl<'p> Garbler<'p> {
             }
         };
         for (segment, outputs) in batch.iter().zip(made) {
-            self.vectors.scatter(self.plan, segment, &outputs);
+            self.vectors.scatter(self.schedule, segment, &outputs);
         }
         self.next += batch.len();
-        let (layer, rest) = (first.layer, self.plan.batch(self.next, 1));
+        let (layer, rest) = (first.layer, self.schedule.batch(self.next, 1));
         if rest.first().is_none_or(|next| next.layer != layer) {
-            self.vectors.finish_layer(self.plan, layer);
+            self.vectors.finish_layer(self.schedule, layer);
         }
         tables
     }
@@ -123,7 +126,7 @@ impl<'p> Garbler<'p> {
     /// If segments are left to garble.
     #[must_use]
     pub fn decoding(self) -> Vec<Block> {
-        assert!(self.plan.batch(self.next, 1).is_empty(), "decoding comes after the last segment");
+        assert!(self.schedule.batch(self.next, 1).is_empty(), "decoding comes after the last segment");
         let output = self.vectors.output();
         let mut both = vec![Block::ZERO; 2 * output.len()]; // as long as it gets, so that no copy of a label is left behind
         for (pair, &w) in both.as_chunks_mut::<2>().0.iter_mut().zip(output) {
@@ -135,11 +138,11 @@ impl<'p> Garbler<'p> {
 
     /// Garbles whole groups; returns output labels.
     fn garble_groups(&self, segment: &Segment, tables: &mut Ciphertexts) -> Zeroizing<Vec<Block>> {
-        let plan = &self.plan.layers[segment.layer][segment.block];
+        let schedule = &self.schedule.layers[segment.layer][segment.block];
         let mut outputs = self.room_for(segment);
-        let ops = 0..plan.tape.ops.len();
+        let ops = 0..schedule.tape.ops.len();
         let mut tables = self.writer(segment, tables);
-        if plan.single {
+        if schedule.single {
             self.run_single(segment, ops, &mut single::Slots::default(), &mut tables, &mut outputs);
             return outputs;
         }
@@ -147,7 +150,7 @@ impl<'p> Garbler<'p> {
         let mut left = &mut outputs[..];
         for first in segment.instances.clone().step_by(LANES) {
             let lanes = (segment.instances.end - first).min(LANES as u64) as usize;
-            let (output, others) = left.split_at_mut(plan.tape.outputs as usize * lanes);
+            let (output, others) = left.split_at_mut(schedule.tape.outputs as usize * lanes);
             self.run_wide(segment, (first, lanes), ops.clone(), &mut slots, &mut tables, output);
             left = others;
         }
@@ -162,11 +165,11 @@ impl<'p> Garbler<'p> {
         mut slots: Slots,
         tables: &mut Ciphertexts,
     ) -> (Zeroizing<Vec<Block>>, Slots) {
-        let plan = &self.plan.layers[segment.layer][segment.block];
-        let ops = plan.tape.pieces[piece].ops.clone();
+        let schedule = &self.schedule.layers[segment.layer][segment.block];
+        let ops = schedule.tape.pieces[piece].ops.clone();
         let mut outputs = self.room_for(segment);
         let mut tables = self.writer(segment, tables);
-        if plan.single {
+        if schedule.single {
             self.run_single(segment, ops, &mut slots.single, &mut tables, &mut outputs);
         } else {
             let first = segment.instances.start;
@@ -178,7 +181,7 @@ impl<'p> Garbler<'p> {
 
     /// Output labels of a segment, zero at first: a vector that grew would leave copies of labels behind.
     fn room_for(&self, segment: &Segment) -> Zeroizing<Vec<Block>> {
-        let tape = &self.plan.layers[segment.layer][segment.block].tape;
+        let tape = &self.schedule.layers[segment.layer][segment.block].tape;
         let outputs = (segment.instances.end - segment.instances.start) as usize * tape.outputs as usize;
         Zeroizing::new(vec![Block::ZERO; outputs])
     }
@@ -195,12 +198,12 @@ impl<'p> Garbler<'p> {
         tables: &mut Writer<'_>,
         outputs: &mut [Block],
     ) {
-        let plan = &self.plan.layers[segment.layer][segment.block];
+        let schedule = &self.schedule.layers[segment.layer][segment.block];
         let first = segment.instances.start;
-        let inputs = Inputs::new(self.plan.program, plan, segment, first, 1, &self.vectors);
-        slots.fit(&plan.tape);
+        let inputs = Inputs::new(&self.schedule.program, schedule, segment, first, 1, &self.vectors);
+        slots.fit(&schedule.tape);
         self.hash.run(single::Run {
-            ops: &plan.tape.ops[ops],
+            ops: &schedule.tape.ops[ops],
             inputs,
             secret: self.secret,
             delta: self.delta,
@@ -219,11 +222,11 @@ impl<'p> Garbler<'p> {
         tables: &mut Writer<'_>,
         outputs: &mut [Block],
     ) {
-        let plan = &self.plan.layers[segment.layer][segment.block];
-        let inputs = Inputs::new(self.plan.program, plan, segment, first, lanes, &self.vectors);
-        slots.fit(&plan.tape);
+        let schedule = &self.schedule.layers[segment.layer][segment.block];
+        let inputs = Inputs::new(&self.schedule.program, schedule, segment, first, lanes, &self.vectors);
+        slots.fit(&schedule.tape);
         self.hash.run(wide::Run {
-            ops: &plan.tape.ops[ops],
+            ops: &schedule.tape.ops[ops],
             inputs,
             lanes,
             secret: self.secret,

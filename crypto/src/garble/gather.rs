@@ -2,7 +2,7 @@
 
 use xonn_circuits::tiled::{IndexMap, Port, Source, TiledCircuit};
 
-use super::plan::{BlockPlan, LANES, Plan, Segment};
+use super::schedule::{LANES, Schedule, Segment, TileSchedule};
 use crate::block::{Block, Gates, Wide};
 
 /// The label vectors alive: the client's input and the layers that are still read.
@@ -26,10 +26,10 @@ impl Vectors {
     }
 
     /// Writes the outputs of a segment: template outputs of the first instance, then of the next.
-    pub fn scatter(&mut self, plan: &Plan<'_>, segment: &Segment, outputs: &[Block]) {
-        let layer = &plan.program.layers()[segment.layer];
+    pub fn scatter(&mut self, schedule: &Schedule, segment: &Segment, outputs: &[Block]) {
+        let layer = &schedule.program.layers()[segment.layer];
         let block = &layer.tiles[segment.block];
-        let inner = &plan.layers[segment.layer][segment.block].outputs;
+        let inner = &schedule.layers[segment.layer][segment.block].outputs;
         let vector = &mut self.layers[segment.layer];
         vector.resize(layer.bits as usize, Block::ZERO);
         for (instance, values) in segment.instances.clone().zip(outputs.chunks(inner.len())) {
@@ -39,9 +39,9 @@ impl Vectors {
     }
 
     /// Drops the vectors that nobody reads after `layer`.
-    pub fn finish_layer(&mut self, plan: &Plan<'_>, layer: usize) {
+    pub fn finish_layer(&mut self, schedule: &Schedule, layer: usize) {
         for (read, vector) in self.layers.iter_mut().enumerate().take(layer) {
-            if plan.last_use[read] <= layer {
+            if schedule.last_use[read] <= layer {
                 wipe(vector);
             }
         }
@@ -85,7 +85,7 @@ impl<'a> Inputs<'a> {
     /// The inputs of instances `first..first + lanes` of a block.
     pub fn new(
         program: &TiledCircuit,
-        plan: &'a BlockPlan,
+        schedule: &'a TileSchedule,
         segment: &Segment,
         first: u64,
         lanes: usize,
@@ -97,7 +97,7 @@ impl<'a> Inputs<'a> {
             let shared = begins[..lanes].iter().all(|&begin| begin == begins[0]);
             PortInputs { vector: vectors.source(port.source), begins, shared }
         };
-        Self { inputs: &plan.inputs, ports: block.inputs.iter().map(port).collect(), lanes }
+        Self { inputs: &schedule.inputs, ports: block.inputs.iter().map(port).collect(), lanes }
     }
 
     /// Template input `input` of the first instance, as a label.

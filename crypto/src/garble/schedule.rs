@@ -1,203 +1,191 @@
-//! The order in which the gates of a single instance are garbled: batches of independent ANDs.
-//!
-//! One instance has no other instances to be garbled side by side with, and in a file its ANDs mostly follow
-//! each other's results. So they are list-scheduled: of all ANDs whose operands are there, the [`LANES`] with
-//! the longest chains of ANDs behind them go next. The order is part of the protocol, for it decides which
-//! ciphertext is which; both hosts derive it from the public netlist and its classes.
+//! What both hosts derive from the public program: the order of all ciphertexts, in segments, and every
+//! gate's tweak.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use xonn_circuits::knowledge::{self, Class, Cost};
-use xonn_circuits::netlist::Netlist;
+use xonn_circuits::knowledge::Class;
+use xonn_circuits::tiled::{Port, Source, Tile, TiledCircuit};
 
-use crate::block::LANES;
+use super::scheme::{Ands, Scheme};
+pub use super::tape::Role;
+use super::tape::{Piece, SEGMENT_CIPHERTEXTS, Tape};
+use crate::block::Wide;
 
-/// Gates that are looked at together; of the values that wait for a batch there are at most as many.
-const WINDOW: usize = 1 << 16;
+/// Instances garbled side by side. Part of the protocol: it fixes the order of ciphertexts.
+pub const LANES: usize = crate::block::LANES;
 
-/// One step of a tape.
+/// Most memory for labels of running templates, in bytes, but for one that takes more by itself: a template
+/// can be made to keep millions of labels alive, and each processor would run one. Those of neurons take some
+/// 100 KB.
+const LABEL_MEMORY: usize = 1 << 30;
+
+/// Groups of a long template that go piece by piece side by side: the first piece of all of them, then the
+/// second. Part of the protocol.
+pub(super) const SIDE_BY_SIDE: usize = 8;
+
+/// A program as one host runs it.
+pub struct Schedule {
+    pub(super) program: TiledCircuit,
+    pub(super) role: Role,
+    pub(super) layers: Vec<Vec<TileSchedule>>,
+    pub(super) last_use: Vec<usize>,
+    segments: Vec<Segment>,
+}
+
+/// How one block is run.
+pub(super) struct TileSchedule {
+    pub tape: Arc<Tape>,
+    /// Whether there is one instance, so that its own gates are garbled side by side.
+    pub single: bool,
+    /// For each template input: its port, and its offset from where the port begins for an instance.
+    pub inputs: Vec<(u32, u32)>,
+    /// For each template output: its offset in the layer's vector.
+    pub outputs: Vec<usize>,
+}
+
+/// Consecutive ciphertexts that are made, sent and consumed together: a few groups of [`LANES`] instances, or
+/// a piece of one group where a template is long.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Step {
-    /// A gate by its number in the netlist.
-    Gate(usize),
-    /// Independent gates of one cost, at most [`LANES`].
-    Batch(Vec<usize>),
+pub(super) struct Segment {
+    pub layer: usize,
+    pub block: usize,
+    /// Instances, by their number in the block's grid.
+    pub instances: std::ops::Range<u64>,
+    /// Index into the tape's pieces, or `None` for the whole tape of every group.
+    pub piece: Option<usize>,
+    /// Tweak of the first AND that costs something; they count up by one an AND.
+    pub first_tweak: u64,
+    /// ANDs that cost something.
+    pub ands: Ands,
 }
 
-/// The gates in the netlist's own order.
-pub(super) fn in_order(netlist: &Netlist) -> Vec<Step> {
-    (0..netlist.gates().len()).map(Step::Gate).collect()
-}
-
-/// The gates in an order that batches the ANDs that cost something; `class` holds one class a wire.
-pub(super) fn batched(netlist: &Netlist, class: &[Class]) -> Vec<Step> {
-    let gates = netlist.gates().len();
-    let mut steps = Vec::with_capacity(gates);
-    let mut producer = vec![u32::MAX; netlist.wires() as usize];
-    for first in (0..gates).step_by(WINDOW) {
-        Window::new(netlist, class, first, gates.min(first + WINDOW), &mut producer).schedule(&mut steps);
-    }
-    steps
-}
-
-/// ANDs that could go next: those before which the most others wait come first, then in the netlist's order.
-type Ready = BinaryHeap<(u32, Reverse<usize>)>;
-
-/// A part of the netlist while it is scheduled; gates are counted from its first.
-struct Window {
-    first: usize,
-    cost: Vec<Cost>,
-    /// ANDs on the longest way from here to the end of the window.
-    height: Vec<u32>,
-    /// Operands that are made in this window and not made yet.
-    waiting: Vec<u8>,
-    /// Who waits for gate `g`: `readers[begin[g]..begin[g + 1]]`.
-    readers: Vec<u32>,
-    begin: Vec<u32>,
-}
-
-impl Window {
-    /// `producer` holds the gate of each wire made so far, in the whole netlist.
-    fn new(netlist: &Netlist, class: &[Class], first: usize, end: usize, producer: &mut [u32]) -> Self {
-        let gates = netlist.gates();
-        let count = end - first;
-        let mut edges = Vec::with_capacity(2 * count);
-        let mut cost = Vec::with_capacity(count);
-        let mut waiting = vec![0; count];
-        let mut begin = vec![0u32; count + 1];
-        for (at, waiting) in waiting.iter_mut().enumerate() {
-            let gate = gates.get(first + at);
-            cost.push(knowledge::cost(gate, class));
-            for wire in gate.operands() {
-                let made = producer[wire.index()];
-                if let Some(made) = made.checked_sub(first as u32).filter(|_| made != u32::MAX) {
-                    edges.push((made, at as u32));
-                    begin[made as usize + 1] += 1;
-                    *waiting += 1;
-                }
-            }
-            producer[gate.out().index()] = (first + at) as u32; // a netlist has fewer than 2^32 gates: each makes a wire
-        }
-        let mut height = vec![0u32; count];
-        for &(made, reader) in edges.iter().rev() {
-            let above = height[reader as usize] + u32::from(cost[reader as usize] != Cost::Free);
-            height[made as usize] = height[made as usize].max(above);
-        }
-        for at in 0..count {
-            begin[at + 1] += begin[at];
-        }
-        let mut readers = vec![0; edges.len()];
-        let mut next = begin.clone();
-        for (made, reader) in edges {
-            readers[next[made as usize] as usize] = reader;
-            next[made as usize] += 1;
-        }
-        Self { first, cost, height, waiting, readers, begin }
-    }
-
-    fn schedule(mut self, steps: &mut Vec<Step>) {
-        let (mut full, mut half) = (Ready::new(), Ready::new());
-        let mut free = Vec::new();
-        for at in (0..self.waiting.len()).rev() {
-            if self.waiting[at] == 0 {
-                self.admit(at, &mut free, &mut full, &mut half);
-            }
-        }
-        loop {
-            while let Some(at) = free.pop() {
-                steps.push(Step::Gate(self.first + at));
-                self.made(at, &mut free, &mut full, &mut half);
-            }
-            let top = |ready: &Ready| ready.peek().map(|&(height, _)| height);
-            let ready = if top(&full) >= top(&half) { &mut full } else { &mut half };
-            let batch: Vec<usize> =
-                std::iter::from_fn(|| ready.pop()).take(LANES).map(|(_, Reverse(at))| at).collect();
-            if batch.is_empty() {
-                return;
-            }
-            steps.push(Step::Batch(batch.iter().map(|at| self.first + at).collect()));
-            for at in batch {
-                self.made(at, &mut free, &mut full, &mut half);
-            }
-        }
-    }
-
-    fn made(&mut self, at: usize, free: &mut Vec<usize>, full: &mut Ready, half: &mut Ready) {
-        for i in self.begin[at]..self.begin[at + 1] {
-            let reader = self.readers[i as usize] as usize;
-            self.waiting[reader] -= 1;
-            if self.waiting[reader] == 0 {
-                self.admit(reader, free, full, half);
-            }
-        }
-    }
-
-    fn admit(&self, at: usize, free: &mut Vec<usize>, full: &mut Ready, half: &mut Ready) {
-        match self.cost[at] {
-            Cost::Free => free.push(at),
-            Cost::FullGate => full.push((self.height[at], Reverse(at))),
-            Cost::HalfGate | Cost::EvaluatorHalfGate => half.push((self.height[at], Reverse(at))),
-        }
+impl Segment {
+    /// Which of the groups that go side by side it is of: where the labels of a piece are.
+    pub fn place(&self) -> usize {
+        (self.instances.start / LANES as u64 % SIDE_BY_SIDE as u64) as usize
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use xonn_circuits::builder::Builder;
-    use xonn_circuits::netlist::Gate;
-
-    /// A ladder of full adders for each of `lanes` pairs of `bits`-bit numbers, one after the other.
-    fn adders(lanes: usize, bits: usize) -> Netlist {
-        let mut b = Builder::new();
-        let mut outputs = Vec::new();
-        let inputs: Vec<_> = (0..lanes).map(|_| (b.input(bits), b.input(bits))).collect();
-        for (x, y) in inputs {
-            let mut carry = b.and(x[0], y[0]);
-            for (&x, &y) in x.iter().zip(&y).skip(1) {
-                let (xc, yc) = (b.xor(x, carry), b.xor(y, carry));
-                let both = b.and(xc, yc);
-                carry = b.xor(both, carry);
-            }
-            outputs.push(carry);
-        }
-        b.finish(&[outputs])
-    }
-
-    #[test]
-    fn every_gate_comes_once_after_its_operands_and_batches_are_independent() {
-        let netlist = adders(40, 50);
-        let class = knowledge::classify(&netlist, &vec![Class::Hidden; netlist.input_bits()]);
-        let mut made = vec![false; netlist.wires() as usize];
-        made[..netlist.input_bits()].fill(true);
-        let mut check = |numbers: &[usize]| {
-            let gates: Vec<Gate> = numbers.iter().map(|&at| netlist.gates().get(at)).collect();
-            assert!(gates.iter().all(|gate| gate.operands().all(|wire| made[wire.index()])));
-            for gate in &gates {
-                assert!(!std::mem::replace(&mut made[gate.out().index()], true), "a gate comes twice");
-            }
-        };
-        for step in batched(&netlist, &class) {
-            match step {
-                Step::Gate(at) => check(&[at]),
-                Step::Batch(all) => check(&all),
-            }
-        }
-        assert!(made.iter().all(|&made| made));
-    }
-
-    #[test]
-    fn independent_chains_fill_the_batches() {
-        let netlist = adders(LANES, 64);
-        let class = knowledge::classify(&netlist, &vec![Class::Hidden; netlist.input_bits()]);
-        let batches: Vec<usize> = batched(&netlist, &class)
+impl Schedule {
+    /// Plans `program` for `role`.
+    #[must_use]
+    pub fn new(program: &TiledCircuit, role: Role) -> Self {
+        let mut tapes = Tapes::new();
+        let layers: Vec<Vec<TileSchedule>> = program
+            .layers()
             .iter()
-            .filter_map(|step| match step {
-                Step::Batch(all) => Some(all.len()),
-                Step::Gate(_) => None,
+            .map(|layer| {
+                layer.tiles.iter().map(|block| schedule_tile(program, block, role, &mut tapes)).collect()
             })
             .collect();
-        assert_eq!(batches, [LANES; 64], "all chains go in step");
+        let segments = segments(program, &layers);
+        Self { program: program.clone(), role, layers, last_use: program.last_use(), segments }
     }
+
+    /// The program planned.
+    #[must_use]
+    pub fn program(&self) -> &TiledCircuit {
+        &self.program
+    }
+
+    /// Bytes of the ciphertexts of each segment, in order: what the evaluator expects to receive. Some are 0.
+    pub fn segment_lengths(&self, scheme: Scheme) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.segments.iter().map(move |s| scheme.bytes(s.ands))
+    }
+
+    /// For each segment whether it is of a layer that reads the client's input.
+    pub fn segments_of_first_layers(&self) -> impl ExactSizeIterator<Item = bool> + '_ {
+        let reads = |port: &Port| port.source == Source::Input;
+        let layers = self.program.layers().iter();
+        let first: Vec<bool> = layers.map(|l| l.tiles.iter().flat_map(|b| &b.inputs).any(reads)).collect();
+        self.segments.iter().map(move |segment| first[segment.layer])
+    }
+
+    /// Bytes of the ciphertexts of the whole program.
+    #[must_use]
+    pub fn bytes(&self, scheme: Scheme) -> u64 {
+        self.segment_lengths(scheme).map(|n| n as u64).sum()
+    }
+
+    /// The next segments from `first` on that may run side by side: of one layer, at most `most`, no more
+    /// than [`LABEL_MEMORY`] has room for; of pieces the same one of different groups.
+    pub(super) fn batch(&self, first: usize, most: usize) -> &[Segment] {
+        let rest = self.segments.get(first..).unwrap_or_default();
+        let Some(head) = rest.first() else { return rest };
+        let together = |s: &&Segment| match head.piece {
+            None => s.layer == head.layer && s.piece.is_none(),
+            piece => (s.layer, s.block, s.piece) == (head.layer, head.block, piece),
+        };
+        let slots = self.layers[head.layer].iter().map(|block| block.tape.label_slots).max();
+        let room = LABEL_MEMORY / (slots.unwrap_or(0) as usize * size_of::<Wide>()).max(1);
+        let length = rest.iter().take(most.min(room)).take_while(together).count();
+        &rest[..length.max(1)]
+    }
+}
+
+/// The tapes made so far, by template and whether it is for one instance by itself, then by the classes of
+/// its inputs.
+type Tapes = HashMap<(u32, bool), Vec<(Vec<Class>, Arc<Tape>)>>;
+
+fn schedule_tile(program: &TiledCircuit, block: &Tile, role: Role, tapes: &mut Tapes) -> TileSchedule {
+    let classes = block.input_classes();
+    let single = block.instances() == 1;
+    let known = tapes.entry((block.template, single)).or_default();
+    let tape = match known.iter().find(|(of, _)| *of == classes) {
+        Some((_, tape)) => Arc::clone(tape),
+        None => {
+            let tape = Arc::new(Tape::new(program.template(block), &classes, role, single));
+            known.push((classes, Arc::clone(&tape)));
+            tape
+        }
+    };
+    let inputs = block.inputs.iter().enumerate().flat_map(|(port, p)| {
+        // Verified: a vector has at most 2^32 bits, so offsets within it fit.
+        p.map.inner_offsets().into_iter().map(move |offset| (port as u32, offset as u32))
+    });
+    let (inputs, outputs) = (inputs.collect(), block.output.inner_offsets());
+    TileSchedule { tape, single, inputs, outputs }
+}
+
+/// How many groups of a template with so many wires go side by side: their labels stay in memory from piece
+/// to piece.
+fn side_by_side(wires: u32) -> u64 {
+    (LABEL_MEMORY as u64 / (u64::from(wires) * size_of::<Wide>() as u64).max(1)).clamp(1, SIDE_BY_SIDE as u64)
+}
+
+fn segments(program: &TiledCircuit, layers: &[Vec<TileSchedule>]) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let mut tweak = 0u64;
+    for (layer, blocks) in layers.iter().enumerate() {
+        for (block, schedule) in blocks.iter().enumerate() {
+            let total = program.layers()[layer].tiles[block].instances();
+            let mut push = |instances: std::ops::Range<u64>, piece: Option<usize>, per_instance: Ands| {
+                let ands = per_instance.times(instances.end - instances.start);
+                segments.push(Segment { layer, block, instances, piece, first_tweak: tweak, ands });
+                tweak += ands.tweaks();
+            };
+            let pieces: &[Piece] = &schedule.tape.pieces;
+            if let [only] = pieces {
+                let step = (SEGMENT_CIPHERTEXTS / schedule.tape.ands.ciphertexts().max(1))
+                    .max(1)
+                    .next_multiple_of(LANES as u64);
+                for first in (0..total).step_by(step as usize) {
+                    push(first..total.min(first + step), None, only.ands);
+                }
+                continue;
+            }
+            let groups = side_by_side(program.template(&program.layers()[layer].tiles[block]).wires());
+            let lanes = LANES as u64;
+            for first in (0..total).step_by((groups * lanes) as usize) {
+                let end = total.min(first + groups * lanes);
+                for (i, piece) in pieces.iter().enumerate() {
+                    for group in (first..end).step_by(LANES) {
+                        push(group..end.min(group + lanes), Some(i), piece.ands);
+                    }
+                }
+            }
+        }
+    }
+    segments
 }

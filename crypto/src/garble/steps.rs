@@ -7,7 +7,7 @@ use xonn_circuits::builder::Builder;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::sample::binary_layer;
 
-use super::plan::{Plan, Role};
+use super::schedule::{Role, Schedule};
 use super::{Ciphertexts, Evaluator, Garbler, Scheme};
 use crate::block::steps::assert_same_steps;
 use crate::block::{Backend, Block, Tccr};
@@ -42,12 +42,12 @@ struct Case {
 }
 
 fn garble<'p>(
-    plan: &'p Plan<'p>,
+    schedule: &'p Schedule,
     scheme: Scheme,
     hash: Tccr,
     case: &'p Case,
 ) -> (Vec<Ciphertexts>, Vec<Block>) {
-    let mut garbler = Garbler::new(plan, scheme, &case.secret, case.secrets, hash, case.zero.clone());
+    let mut garbler = Garbler::new(schedule, scheme, &case.secret, case.secrets, hash, case.zero.clone());
     let mut tables = Vec::new();
     loop {
         match garbler.garble(1) {
@@ -74,7 +74,7 @@ fn check(programs: &[TiledCircuit], backends: &[Backend]) {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         for program in programs {
             let (garbling, evaluation) =
-                (Plan::new(program, Role::Garbler), Plan::new(program, Role::Evaluator));
+                (Schedule::new(program, Role::Garbler), Schedule::new(program, Role::Evaluator));
             let count = program.secret_bits() as usize;
             let mut case = |secret: Vec<bool>, delta: Block| Case {
                 secret,

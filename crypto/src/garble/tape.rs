@@ -16,14 +16,14 @@
 //! | gates of known wires | bit operations | nothing |
 //!
 //! Both tapes hold their ciphertext gates in one order, which fixes the order of the ciphertexts: the
-//! netlist's where instances are garbled side by side, that of [`super::schedule`] where there is one
+//! netlist's where instances are garbled side by side, that of [`super::batch`] where there is one
 //! instance.
 
 use xonn_circuits::knowledge::{self, Class};
 use xonn_circuits::netlist::{Gate, Netlist, WireId};
 
+use super::batch::{self, Step};
 use super::fuse;
-use super::schedule::{self, Step};
 use super::scheme::Ands;
 use crate::block::LANES;
 
@@ -124,7 +124,7 @@ impl Tape {
         let class = knowledge::classify(netlist, inputs);
         let mut emitter = Emitter { role, ops: Vec::new(), labels: 0, bits: 0 };
         let mut value: Vec<Option<Value>> = vec![None; netlist.wires() as usize];
-        let steps = if single { schedule::batched(netlist, &class) } else { schedule::in_order(netlist) };
+        let steps = if single { batch::batched(netlist, &class) } else { batch::in_order(netlist) };
         for step in steps {
             let gates = match &step {
                 Step::Gate(at) => std::slice::from_ref(at),

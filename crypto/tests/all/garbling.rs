@@ -12,7 +12,7 @@ use xonn_circuits::tiled::{
     Axis, IndexMap, Layer, LayerInfo, Port, Source, Tile, TiledCircuit, evaluate::evaluate, flatten::flatten,
 };
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Ciphertexts, EvaluateError, Evaluator, Garbler, Scheme};
 
 /// One garbled run with each scheme, which must agree.
@@ -33,7 +33,8 @@ fn run_damaged(
     damage: impl FnOnce(&mut Vec<Vec<Ciphertexts>>, &mut Vec<Block>),
 ) -> Result<Vec<bool>, EvaluateError> {
     let rng = &mut rand::rng();
-    let (garbling, evaluation) = (Plan::new(program, Role::Garbler), Plan::new(program, Role::Evaluator));
+    let (garbling, evaluation) =
+        (Schedule::new(program, Role::Garbler), Schedule::new(program, Role::Evaluator));
     check_bytes(&garbling, scheme);
     assert!(
         garbling.segment_lengths(scheme).eq(evaluation.segment_lengths(scheme)),
@@ -63,11 +64,11 @@ fn run_damaged(
 }
 
 /// What is sent is what the papers say: 256 bits, or 192 and 5 bits, for an AND of hidden wires, 128 for one with a known bit.
-fn check_bytes(plan: &Plan<'_>, scheme: Scheme) {
-    let costs = plan.program().costs();
+fn check_bytes(schedule: &Schedule, scheme: Scheme) {
+    let costs = schedule.program().costs();
     let halves: u64 = 8 * (costs.half_gate_bytes() / 16 - 2 * costs.full) * 16;
     let bits = |full_bits| costs.full * full_bits + halves;
-    let (bytes, segments) = (plan.bytes(scheme), plan.segment_lengths(scheme).len() as u64);
+    let (bytes, segments) = (schedule.bytes(scheme), schedule.segment_lengths(scheme).len() as u64);
     match scheme {
         Scheme::HalfGates => assert_eq!(8 * bytes, bits(256)),
         // The control bits of a segment are filled up to a byte.
@@ -248,7 +249,7 @@ fn long_templates_are_garbled_in_pieces() {
     }
     let netlist = b.finish(&[wires]);
     let program = TiledCircuit::from_netlist(netlist.clone(), &[0]).expect("valid");
-    assert!(Plan::new(&program, Role::Garbler).segment_lengths(Scheme::HalfGates).len() >= 3);
+    assert!(Schedule::new(&program, Role::Garbler).segment_lengths(Scheme::HalfGates).len() >= 3);
     for seed in 0..3 {
         let (secret, input) = (bits(seed, 8), bits(seed + 9, 8));
         let all: Vec<bool> = secret.iter().chain(&input).copied().collect();
@@ -288,11 +289,11 @@ fn damaged_tables_or_decoding_give_an_error_or_the_right_answer() {
 #[test]
 fn a_segment_of_another_length_is_refused() {
     let program = binary_layer(3, 1024);
-    let plan = Plan::new(&program, Role::Evaluator);
+    let schedule = Schedule::new(&program, Role::Evaluator);
     let rng = &mut rand::rng();
     let labels = vec![Block::random(rng); program.input_bits()];
     for scheme in Scheme::ALL {
-        let mut evaluator = Evaluator::new(&plan, scheme, Tccr::new(Block::ZERO), labels.clone());
+        let mut evaluator = Evaluator::new(&schedule, scheme, Tccr::new(Block::ZERO), labels.clone());
         let mut short = Ciphertexts::default();
         short.resize(evaluator.upcoming(1)[0] - 1);
         let error = evaluator.evaluate(&[short]).expect_err("too short");

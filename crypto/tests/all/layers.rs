@@ -124,7 +124,7 @@ fn binary_layers_with_every_threshold_at_its_edge_are_exact() {
         let mut hosts = Hosts::new(params, 9);
         for _ in 0..turns {
             let (wrong, margin) = wrong_neurons(&mut hosts, &rounding, shape, packing, range);
-            assert!(margin > 8.0, "{params:?}: a plan of {margin:.1} sigma, which no planner takes");
+            assert!(margin > 8.0, "{params:?}: a schedule of {margin:.1} sigma, which no planner takes");
             assert_eq!(wrong, 0, "{params:?}, {shape:?}, margin {margin:.1} sigma");
         }
     }

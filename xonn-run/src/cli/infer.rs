@@ -23,7 +23,7 @@ use crate::net::tls::{ClientTls, Connection};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::client::{self, Greeted};
 use crate::session::{Offer, SessionError};
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 
 #[derive(Args)]
 pub struct Infer {
@@ -131,21 +131,21 @@ impl Infer {
             ));
         }
         let oca = Some(&circuit).filter(|_| first_layer == FirstLayer::Oca).and_then(Oca::of);
-        let plan = Plan::new(greeted.program(&circuit, oca.as_ref())?, Role::Evaluator);
+        let schedule = Schedule::new(greeted.program(&circuit, oca.as_ref())?, Role::Evaluator);
         let session = greeted.start(oca.as_ref(), &mut rng)?;
         let (set_up, scheme) = (begin.elapsed(), session.scheme());
-        let most = self.room(session.bytes_ahead(&plan), ahead)?;
+        let most = self.room(session.bytes_ahead(&schedule), ahead)?;
         let mut asked = Asked::new(&self.files, program, self.json);
         let finished = match samples {
             Some(samples) => {
                 let bar = progress(samples.len());
                 let questions = asked.all(samples);
-                let finished = session.ask_all(&plan, questions, most, &mut rng, || bar.inc(1));
+                let finished = session.ask_all(&schedule, questions, most, &mut rng, || bar.inc(1));
                 bar.finish_and_clear();
                 asked.files = files;
                 finished
             }
-            None => session.ask_as_they_come(&plan, &mut asked, (self.files.limit(), most), &mut rng),
+            None => session.ask_as_they_come(&schedule, &mut asked, (self.files.limit(), most), &mut rng),
         };
         // Only now, when the server has seen the last of this client, is anything made of the answers.
         let mut done = asked.done(finished, late)?;
@@ -159,7 +159,7 @@ impl Infer {
             first_layer,
             clients,
             ahead,
-            ands: plan.program().costs(),
+            ands: schedule.program().costs(),
             set_up,
             total: begin.elapsed(),
             traffic: done.traffic,

@@ -28,7 +28,7 @@ use crate::net::{self, ServerOptions};
 use crate::oca::{FirstLayer, Oca};
 use crate::session::server::{Model, Shared};
 use crate::session::{Circuit, Clients, Limits, Offer};
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 
 /// Headings of the help.
 const MODEL: &str = "Model and protocols";
@@ -145,7 +145,7 @@ impl Serve {
         let secret = Secret::read(&self.secret, &package)?;
         warn_of_readers(&self.secret);
         let (circuit, secret) = Circuit::with_secret(&package, &secret)?;
-        let plan = Plan::new(&circuit.program, Role::Garbler);
+        let schedule = Schedule::new(&circuit.program, Role::Garbler);
         let wanted = first_layers.contains(&FirstLayer::Oca);
         let oca = Some(&circuit.program).filter(|_| wanted).and_then(Oca::of);
         if oca.is_none() && !first_layers.contains(&FirstLayer::Gc) {
@@ -155,11 +155,11 @@ impl Serve {
             )
             .into());
         }
-        let shared_plan = oca.as_ref().map(|oca| Plan::new(oca.program(), Role::Garbler));
+        let shared_schedule = oca.as_ref().map(|oca| Schedule::new(oca.program(), Role::Garbler));
         let ahead = oca.as_ref().filter(|_| self.pool > 0).and_then(Oca::program_ahead);
-        let ahead = ahead.map(|program| Plan::new(program, Role::Garbler));
-        let shared = oca.as_ref().zip(shared_plan.as_ref());
-        let shared = shared.map(|(oca, plan)| Shared { oca, plan, ahead: ahead.as_ref() });
+        let ahead = ahead.map(|program| Schedule::new(program, Role::Garbler));
+        let shared = oca.as_ref().zip(shared_schedule.as_ref());
+        let shared = shared.map(|(oca, schedule)| Shared { oca, schedule, ahead: ahead.as_ref() });
         let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
         // Whoever reads that it listens may ask it to end.
@@ -179,7 +179,7 @@ impl Serve {
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
         let shared_delta = self.shared_delta;
         let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool, shared_delta };
-        let model = Model { circuit: &circuit, plan: &plan, shared, secret: &secret, offer };
+        let model = Model { circuit: &circuit, schedule: &schedule, shared, secret: &secret, offer };
         options.tls = tls;
         options.proxy = self.proxy_protocol;
         options.limits = self.limits();

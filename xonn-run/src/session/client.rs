@@ -12,7 +12,7 @@ use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Clients, Limits, Offer, Traffic, first_layer};
 use crate::oca::{self, FirstLayer, Oca};
-use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::garble::{Ciphertexts, EvaluateError, Scheme};
 use xonn_crypto::ot::{self, SessionId};
 
@@ -297,7 +297,7 @@ impl<T: Transport> Greeted<T> {
         self.shared_delta
     }
 
-    /// The program that is garbled on this connection, of which [`Session::infer`] needs the plan: the circuit's own, or one on shares.
+    /// The program that is garbled on this connection, of which [`Session::infer`] needs the schedule: the circuit's own, or one on shares.
     /// `oca`: the conditional additions of the circuit, if it has such.
     ///
     /// # Errors
@@ -410,23 +410,23 @@ impl<T: Transport> Session<'_, T> {
     }
 
     /// Has a circuit garbled and sent for a later [`Session::infer`], as [`Session::has_room`] allows. Its tables stay in memory until
-    /// then. `plan` is of [`Greeted::program`]. After an error the session is over and the server is told.
+    /// then. `schedule` is of [`Greeted::program`]. After an error the session is over and the server is told.
     ///
     /// # Errors
     /// [`SessionError`]; [`SessionError::Mismatch`] if there is no room.
-    pub fn prepare(&mut self, plan: &Plan<'_>, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
+    pub fn prepare(&mut self, schedule: &Schedule, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
         if !self.has_room() {
             let (ready, most) = (self.ready.len(), self.ahead);
             return Err(SessionError::Mismatch(format!(
                 "{ready} circuits are ready, and this connection may hold {most} ahead"
             )));
         }
-        let result = self.try_prepare(plan, rng);
+        let result = self.try_prepare(schedule, rng);
         result.inspect_err(|error| self.refuse(error))
     }
 
     /// One private inference; returns the output bits. It takes the oldest circuit that is ready, else one is garbled now; on a
-    /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `plan` is of [`Greeted::program`], `input` are
+    /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `schedule` is of [`Greeted::program`], `input` are
     /// the circuit's bits. After an error the session is over and the server is told.
     ///
     /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn,
@@ -440,7 +440,7 @@ impl<T: Transport> Session<'_, T> {
     /// [`SessionError`].
     pub fn infer(
         &mut self,
-        plan: &Plan<'_>,
+        schedule: &Schedule,
         input: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
@@ -451,7 +451,7 @@ impl<T: Transport> Session<'_, T> {
         } else {
             input
         };
-        let result = self.try_infer(plan, input, rng);
+        let result = self.try_infer(schedule, input, rng);
         match result {
             Err(SessionError::Evaluate(failed)) => {
                 self.failed.get_or_insert(failed);
@@ -469,28 +469,28 @@ impl<T: Transport> Session<'_, T> {
 
     fn try_infer(
         &mut self,
-        plan: &Plan<'_>,
+        schedule: &Schedule,
         input: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
         let expected = match &self.shared {
             Some((oca, _)) => oca.input_bits(),
-            None => plan.program().input_bits(),
+            None => schedule.program().input_bits(),
         };
         if input.len() != expected {
             return Err(SessionError::InputLength { found: input.len(), expected });
         }
         if self.ahead > 0 {
             if self.ready.is_empty() {
-                self.try_prepare(plan, rng)?;
+                self.try_prepare(schedule, rng)?;
             }
             let before = self.channel.traffic();
-            let output = self.answer(plan, input);
+            let output = self.answer(schedule, input);
             self.online += self.channel.traffic() - before;
             return output;
         }
         let before = self.channel.traffic();
-        let output = self.at_once(plan, input, rng);
+        let output = self.at_once(schedule, input, rng);
         self.online += self.channel.traffic() - before;
         output
     }

@@ -12,7 +12,7 @@ use super::server::{Model, Shared};
 use crate::oca::{self, DIGEST_BYTES, FirstLayer, Oca};
 use xonn_crypto::block::Block;
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::ot::{self, SessionId};
 
 /// What a server does when it awaits corrections.
@@ -20,7 +20,7 @@ pub(super) const RECEIVING: &str = "receiving the first layer's corrections";
 
 /// The protocol for first layers that client and server allow; of two the one with fewer bytes in the first inference,
 /// set-up included. None stands for garbling. `ahead`: whether circuits are garbled ahead of the client's inputs; then the
-/// plan is of the program for that.
+/// schedule is of the program for that.
 pub(super) fn choose<'m>(
     hello: &ClientHello,
     model: &'m Model<'m>,
@@ -30,7 +30,7 @@ pub(super) fn choose<'m>(
 ) -> Result<Option<Shared<'m>>, SessionError> {
     let shared_delta = hello.shared_delta && model.offer.shared_delta;
     let shared = match model.shared {
-        Some(shared) if ahead => shared.ahead.map(|plan| Shared { plan, ..shared }),
+        Some(shared) if ahead => shared.ahead.map(|schedule| Shared { schedule, ..shared }),
         shared => shared,
     };
     let accepted = |form: &FirstLayer| hello.first_layers & form.bit() != 0;
@@ -41,15 +41,16 @@ pub(super) fn choose<'m>(
     let mut both = offered.iter().filter(|form| accepted(form));
     match (both.next(), both.next()) {
         (Some(_), Some(_)) if ahead => Ok(shared.filter(|shared| {
-            let (form, plan) = (Wires::of(shared.plan.program(), Some(shared.oca)), shared.plan);
-            let garbled = Wires::of(model.plan.program(), None);
-            set_up_bytes(shared.oca) + ahead_bytes(form, plan, scheme, shared_delta)
-                < ahead_bytes(garbled, model.plan, scheme, shared_delta)
+            let (form, schedule) = (Wires::of(shared.schedule.program(), Some(shared.oca)), shared.schedule);
+            let garbled = Wires::of(model.schedule.program(), None);
+            set_up_bytes(shared.oca) + ahead_bytes(form, schedule, scheme, shared_delta)
+                < ahead_bytes(garbled, model.schedule, scheme, shared_delta)
         })),
         (Some(_), Some(_)) => {
-            let bytes = |plan: &Plan<'_>| inference_bytes(plan, scheme, shared_delta);
-            let fewer =
-                |shared: &Shared<'_>| set_up_bytes(shared.oca) + bytes(shared.plan) < bytes(model.plan);
+            let bytes = |schedule: &Schedule| inference_bytes(schedule, scheme, shared_delta);
+            let fewer = |shared: &Shared<'_>| {
+                set_up_bytes(shared.oca) + bytes(shared.schedule) < bytes(model.schedule)
+            };
             Ok(shared.filter(fewer))
         }
         (Some(FirstLayer::Oca), None) => Ok(shared),
@@ -69,12 +70,12 @@ pub(super) fn choose<'m>(
 
 /// Bytes of labels and tables of one inference, without frames.
 #[must_use]
-pub fn bytes(plan: &Plan<'_>, scheme: Scheme) -> u64 {
-    inference_bytes(plan, scheme, false)
+pub fn bytes(schedule: &Schedule, scheme: Scheme) -> u64 {
+    inference_bytes(schedule, scheme, false)
 }
 
-fn inference_bytes(plan: &Plan<'_>, scheme: Scheme, shared_delta: bool) -> u64 {
-    label_bytes(plan.program().input_bits(), shared_delta) + plan.bytes(scheme)
+fn inference_bytes(schedule: &Schedule, scheme: Scheme, shared_delta: bool) -> u64 {
+    label_bytes(schedule.program().input_bits(), shared_delta) + schedule.bytes(scheme)
 }
 
 /// Bytes of so many labels by OT.
@@ -84,16 +85,16 @@ fn label_bytes(labels: usize, shared_delta: bool) -> u64 {
 }
 
 /// Bytes of labels, tables and the masked input of one inference that is garbled ahead, without frames.
-fn ahead_bytes(wires: Wires, plan: &Plan<'_>, scheme: Scheme, shared_delta: bool) -> u64 {
+fn ahead_bytes(wires: Wires, schedule: &Schedule, scheme: Scheme, shared_delta: bool) -> u64 {
     let online = wires.masked_bytes() + Block::BYTES * wires.labels();
-    label_bytes(wires.transfers(), shared_delta) + online as u64 + plan.bytes(scheme)
+    label_bytes(wires.transfers(), shared_delta) + online as u64 + schedule.bytes(scheme)
 }
 
-/// Bytes of one inference on shares with the set-up of its oblivious transfers, without frames; `plan` is of
+/// Bytes of one inference on shares with the set-up of its oblivious transfers, without frames; `schedule` is of
 /// [`Oca::program`].
 #[must_use]
-pub fn shared_bytes(oca: &Oca, plan: &Plan<'_>, scheme: Scheme) -> u64 {
-    set_up_bytes(oca) + bytes(plan, scheme)
+pub fn shared_bytes(oca: &Oca, schedule: &Schedule, scheme: Scheme) -> u64 {
+    set_up_bytes(oca) + bytes(schedule, scheme)
 }
 
 /// Bytes of the set-up of conditional additions, and of one inference's corrections.

@@ -13,7 +13,7 @@ use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Circuit, Clients, Limits, Offer, Traffic, first_layer, netlist};
 use crate::oca::{self, FirstLayer, Oca};
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::ot::{self, SessionId};
 
 #[cfg(feature = "fuzzing")]
@@ -42,7 +42,7 @@ pub struct Model<'p> {
     /// What it serves.
     pub circuit: &'p Circuit,
     /// The circuit, planned for a garbler.
-    pub plan: &'p Plan<'p>,
+    pub schedule: &'p Schedule,
     /// Its first layers by oblivious conditional addition, if it has such.
     pub shared: Option<Shared<'p>>,
     /// The garbler's bits.
@@ -57,9 +57,9 @@ pub struct Shared<'p> {
     /// The additions.
     pub oca: &'p Oca,
     /// The program on shares, planned for a garbler.
-    pub plan: &'p Plan<'p>,
+    pub schedule: &'p Schedule,
     /// The program for circuits that are garbled ahead, [`Oca::program_ahead`], if the server offers that and there is one.
-    pub ahead: Option<&'p Plan<'p>>,
+    pub ahead: Option<&'p Schedule>,
 }
 
 /// How a session went.
@@ -207,10 +207,10 @@ impl<T: Transport> Greeted<'_, T> {
         done: &mut Done,
     ) -> Result<(), SessionError> {
         let (channel, model, most) = (&mut self.channel, self.model, usize::from(self.ahead));
-        let plan = self.shared.map_or(model.plan, |shared| shared.plan);
+        let schedule = self.shared.map_or(model.schedule, |shared| shared.schedule);
         let oca = self.shared.map(|shared| shared.oca);
-        let wires = Wires::of(plan.program(), oca.filter(|_| most > 0));
-        let count = if most > 0 { wires.transfers() } else { plan.program().input_bits() };
+        let wires = Wires::of(schedule.program(), oca.filter(|_| most > 0));
+        let count = if most > 0 { wires.transfers() } else { schedule.program().input_bits() };
         let extend = ot::msgs::Extend::byte_len(sender.params(), count);
         // What a circuit begins with, and an input for one that was garbled ahead.
         let begins = match oca.and_then(|oca| oca.part_lengths().next()) {
@@ -273,7 +273,7 @@ impl<T: Transport> Greeted<'_, T> {
             let choices = choices.map_or_else(|| channel.receive(Kind::Extend, extend, CHOICES), Ok)?;
             let keys = sender.extend(count, &ot::msgs::Extend::decode(sender.params(), count, &choices)?)?;
             let (scheme, shared_delta) = (self.scheme, self.shared_delta);
-            let round = Round { plan, scheme, keys, shared_delta, buffers: &mut buffers };
+            let round = Round { schedule, scheme, keys, shared_delta, buffers: &mut buffers };
             if most > 0 {
                 let shares = Zeroizing::new(secret[model.secret.len()..].to_vec());
                 ready.push_back(Prepared::garble(

@@ -3,7 +3,7 @@
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_program::op::Planes;
 use xonn_run::oca::{FirstLayer, Oca};
 use xonn_run::session::{Clients, Limits, Offer, SessionError, client, first_layer};
@@ -94,7 +94,8 @@ fn of_two_forms_the_one_with_fewer_bytes_is_taken() {
         let fixture = numbers(&shape);
         let program = &fixture.circuit.program;
         let oca = Oca::of(program).expect("its sums are described");
-        let (whole, shares) = (Plan::new(program, Role::Garbler), Plan::new(oca.program(), Role::Garbler));
+        let (whole, shares) =
+            (Schedule::new(program, Role::Garbler), Schedule::new(oca.program(), Role::Garbler));
         let bytes = first_layer::bytes(&whole, Scheme::HalfGates);
         let on_shares = first_layer::shared_bytes(&oca, &shares, Scheme::HalfGates);
         assert_eq!(on_shares < bytes, wanted == FirstLayer::Oca, "{on_shares} and {bytes}");

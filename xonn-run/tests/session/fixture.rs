@@ -9,7 +9,7 @@ use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_program::Program;
 use xonn_run::oca::{FirstLayer, Oca};
 use xonn_run::session::channel::Transport;
@@ -146,15 +146,15 @@ impl Fixture {
 
     /// Serves one session.
     pub fn serve(&self, transport: impl Transport, limits: &Limits) -> Result<Served, SessionError> {
-        let plan = Plan::new(&self.circuit.program, Role::Garbler);
+        let schedule = Schedule::new(&self.circuit.program, Role::Garbler);
         let oca = Oca::of(&self.circuit.program);
-        let shared_plan = oca.as_ref().map(|oca| Plan::new(oca.program(), Role::Garbler));
+        let shared_schedule = oca.as_ref().map(|oca| Schedule::new(oca.program(), Role::Garbler));
         let ahead = oca.as_ref().and_then(Oca::program_ahead);
-        let ahead = ahead.map(|program| Plan::new(program, Role::Garbler));
-        let shared = oca.as_ref().zip(shared_plan.as_ref());
-        let shared = shared.map(|(oca, plan)| Shared { oca, plan, ahead: ahead.as_ref() });
+        let ahead = ahead.map(|program| Schedule::new(program, Role::Garbler));
+        let shared = oca.as_ref().zip(shared_schedule.as_ref());
+        let shared = shared.map(|(oca, schedule)| Shared { oca, schedule, ahead: ahead.as_ref() });
         let (circuit, secret, offer) = (&self.circuit, &self.secret, self.offer(false));
-        let model = Model { circuit, plan: &plan, shared, secret, offer };
+        let model = Model { circuit, schedule: &schedule, shared, secret, offer };
         let limits = &Limits { clients: self.clients, ..*limits };
         server::serve(transport, &model, limits, &mut ChaCha20Rng::seed_from_u64(1))
     }
@@ -183,16 +183,16 @@ impl Fixture {
     ) -> Result<Answers, SessionError> {
         let form = greeted.first_layer();
         let oca = Some(program).filter(|_| form == FirstLayer::Oca).and_then(Oca::of);
-        let (plan, ahead) =
-            (Plan::new(greeted.program(program, oca.as_ref())?, Role::Evaluator), greeted.ahead());
+        let (schedule, ahead) =
+            (Schedule::new(greeted.program(program, oca.as_ref())?, Role::Evaluator), greeted.ahead());
         let mut session = greeted.start(oca.as_ref(), rng)?;
         while session.has_room() {
-            session.prepare(&plan, rng)?;
+            session.prepare(&schedule, rng)?;
         }
         let mut outputs = Vec::new();
         let mut failed = None;
         for input in &self.inputs {
-            match session.infer(&plan, input, rng) {
+            match session.infer(&schedule, input, rng) {
                 Ok(output) => outputs.push(output),
                 // Of which the server must not learn.
                 Err(error @ SessionError::Evaluate(_)) => failed = failed.or(Some(error)),

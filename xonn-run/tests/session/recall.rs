@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_run::net::{self, ServerOptions};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
@@ -34,7 +34,7 @@ fn options(at_once: usize, total: u64) -> ServerOptions {
 struct Asking<'f, T: Transport> {
     fixture: &'f Fixture,
     session: Session<'f, T>,
-    plan: Plan<'f>,
+    schedule: Schedule,
     rng: ChaCha20Rng,
 }
 
@@ -45,14 +45,14 @@ impl<'f, T: Transport> Asking<'f, T> {
         let bits = circuit.program.input_bits();
         let greeted = client::greet(transport, circuit.digest, bits, Offer::ALL, &limits, &mut rng);
         let session = greeted.expect("a place").start(None, &mut rng).expect("base OTs");
-        let plan = Plan::new(&circuit.program, Role::Evaluator);
-        let mut asking = Self { fixture, session, plan, rng };
+        let schedule = Schedule::new(&circuit.program, Role::Evaluator);
+        let mut asking = Self { fixture, session, schedule, rng };
         asking.ask().expect("nothing is wrong");
         asking
     }
 
     fn ask(&mut self) -> Result<(), SessionError> {
-        let output = self.session.infer(&self.plan, &self.fixture.inputs[0], &mut self.rng)?;
+        let output = self.session.infer(&self.schedule, &self.fixture.inputs[0], &mut self.rng)?;
         assert_eq!(output, self.fixture.wants[0]);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_run::net::{self, Event, ServerOptions};
 use xonn_run::session::server::Model;
 use xonn_run::session::{Limits, Offer, SessionError};
@@ -50,10 +50,10 @@ pub fn with_options(
 ) -> Vec<String> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let plan = Plan::new(&fixture.circuit.program, Role::Garbler);
+    let schedule = Schedule::new(&fixture.circuit.program, Role::Garbler);
     let model = Model {
         circuit: &fixture.circuit,
-        plan: &plan,
+        schedule: &schedule,
         shared: None,
         secret: &fixture.secret,
         offer: Offer::ALL,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::ot::{self, SessionId};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
@@ -132,11 +132,14 @@ fn a_client_that_is_idle_for_too_long_is_let_go() {
 /// Asks once and then keeps the connection open in silence.
 fn idle_client(fixture: &Fixture, end: End) -> Session<'static, End> {
     let rng = &mut ChaCha20Rng::seed_from_u64(10);
-    let plan = Plan::new(&fixture.circuit.program, Role::Evaluator);
+    let schedule = Schedule::new(&fixture.circuit.program, Role::Evaluator);
     let greeted =
         client::greet(end, fixture.circuit.digest, WIDTH, Offer::ALL, &Limits::default(), rng).expect("fits");
     let mut session = greeted.start(None, rng).expect("an honest server");
-    assert_eq!(session.infer(&plan, &fixture.inputs[0], rng).expect("an honest server"), fixture.wants[0]);
+    assert_eq!(
+        session.infer(&schedule, &fixture.inputs[0], rng).expect("an honest server"),
+        fixture.wants[0]
+    );
     session
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_run::net::tls::{ClientTls, Connection, Identity, ServerTls};
 use xonn_run::net::{self, ServerOptions};
 use xonn_run::session::channel::Transport;
@@ -161,9 +161,9 @@ fn a_peer_that_stops_reading_meets_the_deadline() {
 fn a_client_that_is_turned_away_hears_it_inside_of_tls() {
     let (tls, client_tls) = pair();
     let fixture = neurons(2);
-    let plan = Plan::new(&fixture.circuit.program, Role::Garbler);
+    let schedule = Schedule::new(&fixture.circuit.program, Role::Garbler);
     let (circuit, secret, offer) = (&fixture.circuit, &fixture.secret[..], Offer::ALL);
-    let model = Model { circuit, plan: &plan, shared: None, secret, offer };
+    let model = Model { circuit, schedule: &schedule, shared: None, secret, offer };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let mut options = ServerOptions::new(1, 0);

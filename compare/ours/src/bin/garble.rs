@@ -3,7 +3,7 @@
 //!
 //! A netlist, one copy of it and 64 side by side, is garbled again and again for the given time, its tables
 //! going to the same memory, and then evaluated as often. The clock runs from a role's construction to the
-//! decoding; the plan, which is made once for a netlist, and the labels of inputs are there before. Prints
+//! decoding; the schedule, which is made once for a netlist, and the labels of inputs are there before. Prints
 //! for each netlist: name, ANDs, M AND/s of processor time garbled and evaluated, a hash of the outputs of
 //! the first copy.
 
@@ -19,7 +19,7 @@ use xonn_circuits::bristol;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_run::bench;
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::plan::{Plan, Role};
+use xonn_crypto::garble::schedule::{Schedule, Role};
 use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
 
 /// Segments at a time.
@@ -62,7 +62,7 @@ fn compare(path: &Path, time: Duration) {
 
 /// Nanoseconds to garble, to evaluate, and the hash of the first outputs.
 fn measure(program: &TiledCircuit, inputs: usize, outputs: usize, time: Duration) -> [u64; 3] {
-    let (garbling, evaluation) = (Plan::new(program, Role::Garbler), Plan::new(program, Role::Evaluator));
+    let (garbling, evaluation) = (Schedule::new(program, Role::Garbler), Schedule::new(program, Role::Evaluator));
     let (rng, scheme) = (&mut rand::rng(), Scheme::HalfGates);
     let (secrets, hash) =
         ([Block::random(rng).with_lsb_set(), Block::random(rng)], Tccr::new(Block::random(rng)));
@@ -89,7 +89,7 @@ fn measure(program: &TiledCircuit, inputs: usize, outputs: usize, time: Duration
     let evaluate = repeat(time, || {
         let mut evaluator = Evaluator::new(&evaluation, scheme, hash, active.clone());
         for tables in &batches {
-            evaluator.evaluate(tables).expect("the tables are of this plan");
+            evaluator.evaluate(tables).expect("the tables are of this schedule");
         }
         output = evaluator.decode(&decoding).expect("the labels are of this garbling");
     });

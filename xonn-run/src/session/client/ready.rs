@@ -12,7 +12,7 @@ use crate::session::error::SessionError;
 use crate::session::first_layer;
 use crate::session::msgs::Kind;
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::garble::{Ciphertexts, Evaluator};
 
 /// A circuit whose tables are here. It takes one input: [`Session::answer`] uses it up.
@@ -31,25 +31,25 @@ pub(super) struct Ready {
 }
 
 impl<T: Transport> Session<'_, T> {
-    fn wires(&self, plan: &Plan<'_>) -> Wires {
-        Wires::of(plan.program(), self.shared.as_ref().map(|(oca, _)| *oca))
+    fn wires(&self, schedule: &Schedule) -> Wires {
+        Wires::of(schedule.program(), self.shared.as_ref().map(|(oca, _)| *oca))
     }
 
     /// Memory that a circuit takes from when it is there until it is used, in bytes.
     #[must_use]
-    pub fn bytes_ahead(&self, plan: &Plan<'_>) -> u64 {
-        let wires = self.wires(plan);
+    pub fn bytes_ahead(&self, schedule: &Schedule) -> u64 {
+        let wires = self.wires(schedule);
         let masks = self.shared.as_ref().map_or(0, |(oca, _)| Masks::bytes(oca));
-        plan.bytes(self.scheme) + (Block::BYTES * wires.transfers() + wires.pads() + masks) as u64
+        schedule.bytes(self.scheme) + (Block::BYTES * wires.transfers() + wires.pads() + masks) as u64
     }
 
     /// Everything that does not need the input.
     pub(super) fn try_prepare(
         &mut self,
-        plan: &Plan<'_>,
+        schedule: &Schedule,
         rng: &mut impl CryptoRng,
     ) -> Result<(), SessionError> {
-        let wires = self.wires(plan);
+        let wires = self.wires(schedule);
         let pads: Zeroizing<Vec<bool>> =
             Zeroizing::new((0..wires.pads()).map(|_| rng.next_u32() & 1 == 1).collect());
         let (mut choices, mut masks) = (Zeroizing::new(Vec::with_capacity(wires.transfers())), None);
@@ -61,15 +61,15 @@ impl<T: Transport> Session<'_, T> {
         }
         choices.extend(pads.iter());
         let (hash, key, labels) = self.labels(&choices, rng)?;
-        let (labels, tables) = (Zeroizing::new(labels), self.tables(plan)?);
+        let (labels, tables) = (Zeroizing::new(labels), self.tables(schedule)?);
         self.ready.push_back(Ready { number: self.prepared, hash, key, labels, masks, pads, tables });
         self.prepared += 1;
         Ok(())
     }
 
     /// Runs the oldest circuit that is ready on `input`: one message each way.
-    pub(super) fn answer(&mut self, plan: &Plan<'_>, input: &[bool]) -> Result<Vec<bool>, SessionError> {
-        let wires = self.wires(plan);
+    pub(super) fn answer(&mut self, schedule: &Schedule, input: &[bool]) -> Result<Vec<bool>, SessionError> {
+        let wires = self.wires(schedule);
         let mut ready = self.ready.pop_front().expect("the caller has seen that one is there");
         let differences = match (&self.shared, ready.masks.take()) {
             (Some((oca, _)), Some(masks)) => masks.differences(oca, input),
@@ -84,9 +84,9 @@ impl<T: Transport> Session<'_, T> {
             Zeroizing::new(self.channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?);
         let answered = Zeroizing::new(Block::vec_from_bytes(&answered).expect("labels are whole blocks"));
         let labels = wires.join(&ready.labels, &answered);
-        let mut evaluator = Evaluator::new(plan, self.scheme, ready.hash, labels);
+        let mut evaluator = Evaluator::new(schedule, self.scheme, ready.hash, labels);
         let mut tables = std::mem::take(&mut ready.tables).into_iter();
         evaluate_all(&mut evaluator, &mut || tables.next(), |table| self.buffers.push(table))?;
-        self.decode(plan, evaluator, (ready.hash, &ready.key))
+        self.decode(schedule, evaluator, (ready.hash, &ready.key))
     }
 }

@@ -11,7 +11,7 @@ use crate::session::error::SessionError;
 use crate::session::msgs::{Kind, correlate_bytes};
 use crate::session::{batch, first_layer, mask_decoding};
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
 use xonn_crypto::ot;
 
@@ -22,7 +22,7 @@ impl<T: Transport> Session<'_, T> {
     /// An inference whose input is there: all in one answer.
     pub(super) fn at_once(
         &mut self,
-        plan: &Plan<'_>,
+        schedule: &Schedule,
         input: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
@@ -34,12 +34,12 @@ impl<T: Transport> Session<'_, T> {
             }
             None => input,
         };
-        let expected = plan.program().input_bits();
+        let expected = schedule.program().input_bits();
         if input.len() != expected {
             return Err(SessionError::InputLength { found: input.len(), expected });
         }
         let (hash, key, labels) = self.labels(input, rng)?;
-        let mut evaluator = Evaluator::new(plan, self.scheme, hash, labels);
+        let mut evaluator = Evaluator::new(schedule, self.scheme, hash, labels);
         // One thread receives, this one evaluates; the queue between them bounds the memory.
         let (channel, buffers, scheme) = (&mut self.channel, &mut self.buffers, self.scheme);
         std::thread::scope(|scope| {
@@ -47,7 +47,7 @@ impl<T: Transport> Session<'_, T> {
             let (back, spent) = mpsc::channel::<Ciphertexts>();
             let thread = std::thread::Builder::new();
             let receiving = thread.spawn_scoped(scope, move || {
-                let segments = plan.segment_lengths(scheme).zip(plan.segments_of_first_layers());
+                let segments = schedule.segment_lengths(scheme).zip(schedule.segments_of_first_layers());
                 for (length, first) in segments.filter(|&(length, _)| length > 0) {
                     let used = spent.try_recv().ok().or_else(|| buffers.pop());
                     // Fresh until the first ones come back.
@@ -69,7 +69,7 @@ impl<T: Transport> Session<'_, T> {
             receiving.join().expect("receiving does not panic")?;
             evaluated
         })?;
-        self.decode(plan, evaluator, (hash, &key))
+        self.decode(schedule, evaluator, (hash, &key))
     }
 
     /// OTs of labels: the hash with the garbler's start point, the key that masks the decoding, and the
@@ -95,8 +95,8 @@ impl<T: Transport> Session<'_, T> {
     }
 
     /// All tables of a circuit, kept.
-    pub(super) fn tables(&mut self, plan: &Plan<'_>) -> Result<Vec<Ciphertexts>, SessionError> {
-        let segments = plan.segment_lengths(self.scheme).zip(plan.segments_of_first_layers());
+    pub(super) fn tables(&mut self, schedule: &Schedule) -> Result<Vec<Ciphertexts>, SessionError> {
+        let segments = schedule.segment_lengths(self.scheme).zip(schedule.segments_of_first_layers());
         let segments = segments.filter(|&(length, _)| length > 0);
         // In the order in which the circuit before gave them back, so that each is as long as its segment.
         let (channel, mut spare) = (&mut self.channel, std::mem::take(&mut self.buffers).into_iter());
@@ -110,11 +110,11 @@ impl<T: Transport> Session<'_, T> {
     /// The last message of an inference, and what the output is by it.
     pub(super) fn decode(
         &mut self,
-        plan: &Plan<'_>,
+        schedule: &Schedule,
         evaluator: Evaluator<'_>,
         (hash, key): (Tccr, &Block),
     ) -> Result<Vec<bool>, SessionError> {
-        let length = DECODE_BYTES * plan.program().output_bits();
+        let length = DECODE_BYTES * schedule.program().output_bits();
         let decoding = self.channel.receive(Kind::Decoding, length, RECEIVING)?;
         let mut decoding = Block::vec_from_bytes(&decoding).expect("hashes are whole blocks");
         mask_decoding(&mut decoding, key, hash.start());

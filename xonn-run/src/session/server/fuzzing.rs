@@ -59,8 +59,9 @@ impl SetUp<'_> {
     /// What a session says of the message.
     pub fn take_masked(&self, number: u64, message: &[u8]) -> Result<(Vec<bool>, usize), SessionError> {
         let oca = self.shared.map(|shared| shared.oca);
-        let plan = self.shared.map_or(self.model.plan, |shared| shared.plan);
-        let (differences, bits) = Wires::of(plan.program(), oca).decode(&self.session, number, message)?;
+        let schedule = self.shared.map_or(self.model.schedule, |shared| shared.schedule);
+        let (differences, bits) =
+            Wires::of(schedule.program(), oca).decode(&self.session, number, message)?;
         let mut shares = vec![false; oca.map_or(0, Oca::share_bits)];
         if let (Some(oca), Some(receiver)) = (oca, &self.receiver) {
             receiver.add_differences(oca, differences, &mut shares)?;

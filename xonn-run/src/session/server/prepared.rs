@@ -27,7 +27,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Garbles circuit number `number` of the connection and sends its tables.
     pub fn garble<T: Transport>(
-        round: Round<'_, '_>,
+        round: Round<'_>,
         channel: &mut Channel<T>,
         wires: Wires,
         number: u64,

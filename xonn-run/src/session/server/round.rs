@@ -10,7 +10,7 @@ use crate::session::error::SessionError;
 use crate::session::msgs::Kind;
 use crate::session::{batch, mask_decoding};
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::plan::Plan;
+use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme};
 use xonn_crypto::ot::SenderKeys;
 
@@ -21,8 +21,8 @@ const GARBLING: &str = "sending the garbled circuit";
 const BATCHES_AHEAD: usize = 1;
 
 /// What one circuit is garbled with.
-pub(super) struct Round<'a, 'p> {
-    pub plan: &'a Plan<'p>,
+pub(super) struct Round<'a> {
+    pub schedule: &'a Schedule,
     pub scheme: Scheme,
     /// The OTs of the client's labels.
     pub keys: SenderKeys,
@@ -40,8 +40,8 @@ pub(super) struct Garbled {
     pub decoding: Vec<Block>,
 }
 
-impl Round<'_, '_> {
-    /// An inference: everything in one answer. `secret` are the garbler's bits of the plan's program.
+impl Round<'_> {
+    /// An inference: everything in one answer. `secret` are the garbler's bits of the schedule's program.
     pub fn infer<T: Transport>(
         self,
         channel: &mut Channel<T>,
@@ -80,7 +80,7 @@ impl Round<'_, '_> {
         channel.send(Kind::Correlate, &message, GARBLING)?;
 
         let hash = Tccr::new(start);
-        let mut garbler = Garbler::new(self.plan, self.scheme, secret, secrets, hash, input(labels));
+        let mut garbler = Garbler::new(self.schedule, self.scheme, secret, secrets, hash, input(labels));
         secrets.zeroize();
         garbler.recycle(self.buffers.drain(..));
         // One thread garbles, this one sends; the queue between them bounds the memory.
@@ -99,7 +99,7 @@ impl Round<'_, '_> {
                 }
             });
             let garbling = garbling.map_err(|source| SessionError::Transport { doing: GARBLING, source })?;
-            let of_first_layers = self.plan.segments_of_first_layers();
+            let of_first_layers = self.schedule.segments_of_first_layers();
             for (table, first) in batches.iter().flatten().zip(of_first_layers) {
                 channel.count_as_first_layer(first);
                 if !table.is_empty() {
