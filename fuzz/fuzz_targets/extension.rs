@@ -5,11 +5,11 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use xonn_fuzz::cases::rng;
-use xonn_fuzz::overlay::{overlay, pick};
 use xonn_crypto::block::Block;
 use xonn_crypto::ot::msgs::{Correlate, Extend};
 use xonn_crypto::ot::{OtError, Params, PendingReceiver, ReceiverSetup, Sender, SenderSetup};
+use xonn_fuzz::cases::rng;
+use xonn_fuzz::overlay::{overlay, pick};
 
 struct Case {
     params: Params,

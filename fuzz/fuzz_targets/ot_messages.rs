@@ -4,10 +4,10 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use xonn_fuzz::cases::rng;
-use xonn_fuzz::overlay::pick;
 use xonn_crypto::ot::msgs::{BaseReply, BaseRequest, Correlate, Extend};
 use xonn_crypto::ot::{Params, ReceiverSetup, SenderSetup};
+use xonn_fuzz::cases::rng;
+use xonn_fuzz::overlay::pick;
 
 /// Honest base messages for k = 1, 2, 4, 8.
 fn honest() -> &'static [[Vec<u8>; 2]] {

@@ -8,11 +8,11 @@ use libfuzzer_sys::fuzz_target;
 use rand::Rng;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
+use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::garble::schedule::{Role, Schedule};
+use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
 use xonn_fuzz::cases::{convolution, netlist, rng};
 use xonn_fuzz::overlay::{overlay, pick};
-use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::schedule::{Schedule, Role};
-use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
 
 struct Case {
     schedule: Schedule,
@@ -54,7 +54,15 @@ impl Case {
             tables.extend(more);
         }
         let decoding = Block::as_bytes(&garbler.decoding()).to_vec();
-        Self { schedule: Schedule::new(program, Role::Evaluator), scheme, hash, labels, tables, decoding, want }
+        Self {
+            schedule: Schedule::new(program, Role::Evaluator),
+            scheme,
+            hash,
+            labels,
+            tables,
+            decoding,
+            want,
+        }
     }
 
     fn evaluate(&self, (place, number): (usize, usize), data: &[u8]) -> Option<Vec<bool>> {

@@ -6,13 +6,12 @@ use std::thread;
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_circuits::tiled::TiledCircuit;
-use xonn_program::op::Planes;
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::schedule::{Schedule, Role};
-use xonn_run::oca::{FirstLayer, Oca};
+use xonn_program::op::Planes;
+use xonn_run::oca::FirstLayer;
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Finished, Question};
-use xonn_run::session::server::{self, Model, Served, Shared};
+use xonn_run::session::server::{self, Model, Served};
 use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 use zeroize::Zeroizing;
 
@@ -29,14 +28,12 @@ pub struct Case {
     /// Whether the client fetches the package.
     pub fetch: bool,
     /// What the hosts allow.
-    offer: Offer<'static>,
-    model: &'static Model<'static>,
+    offer: Offer,
+    model: &'static Model,
     limits: Limits,
-    /// The client's schedule, of the program that is garbled.
-    schedule: Schedule,
     /// Both hosts behind the set-up.
     pub server: server::fuzzing::SetUp<'static>,
-    pub client: client::fuzzing::SetUp<'static>,
+    pub client: client::fuzzing::SetUp,
     /// What they say from there on.
     pub behind: Recorded,
     whole: OnceLock<Recorded>,
@@ -113,41 +110,25 @@ impl Case {
     fn new(fixture: Fixture, fetch: bool) -> Self {
         let fixture = leak(fixture);
         let program = &fixture.circuit.program;
-        let oca = leak(Oca::of(program)).as_ref();
-        let shared = oca.map(|oca| {
-            let ahead = oca.program_ahead().map(|program| leak(Schedule::new(program, Role::Garbler)));
-            Shared {
-                oca,
-                schedule: leak(Schedule::new(oca.program(), Role::Garbler)),
-                ahead: ahead.map(|schedule| schedule as &_),
-            }
-        });
         let [ahead, _] = fixture.ahead;
-        let offer = Offer {
-            schemes: &fixture.schemes,
-            first_layers: &fixture.first_layers,
-            ahead,
-            shared_delta: false,
-        };
-        let schedule = leak(Schedule::new(program, Role::Garbler));
-        let (circuit, secret) = (&fixture.circuit, &fixture.secret[..]);
-        let model = leak(Model { circuit, schedule, shared, secret, offer });
+        let (schemes, first_layers) = (fixture.schemes.clone(), fixture.first_layers.clone());
+        let offer = Offer { schemes, first_layers, ahead, shared_delta: false };
+        let circuit = &fixture.circuit;
+        let model = Model::new(circuit.clone(), fixture.secret.clone(), offer.clone()).expect("they fit");
+        let model = leak(model);
         let limits = Limits { clients: fixture.clients, ..limits() };
         // The set-up alone, then what comes behind it, then all in one.
         let (server_end, client_end) = wire::pair(None);
-        let (server, (schedule, client)) = thread::scope(|scope| {
+        let (server, client) = thread::scope(|scope| {
             let server = scope.spawn(|| {
                 let greeted = server::greet(server_end, model, &limits).expect("an honest client");
                 greeted.set_up_only(&mut rng(1)).expect("an honest client")
             });
             let (bits, rng) = (program.input_bits(), &mut rng(2));
-            let greeted = client::greet(client_end, circuit.digest, bits, offer, &limits, rng);
-            let mut greeted = greeted.expect("an honest server");
-            let oca = oca.filter(|_| greeted.first_layer() == FirstLayer::Oca);
-            let schedule = Schedule::new(greeted.program(program, oca).expect("it has one"), Role::Evaluator);
-            let session = greeted.start(oca, rng).expect("an honest server");
+            let greeted = client::greet(client_end, circuit.digest, bits, &offer, &limits, rng);
+            let session = greeted.expect("an honest server").start(program, rng).expect("an honest server");
             let client = session.set_up_only().expect("an honest server");
-            (server.join().expect("no panic"), (schedule, client))
+            (server.join().expect("no panic"), client)
         });
         let nothing = || Recorded {
             to_server: Vec::new(),
@@ -155,7 +136,7 @@ impl Case {
             memory: Memory { largest: 0, peak: 0 },
         };
         let (behind, whole) = (nothing(), OnceLock::new());
-        let mut case = Self { fixture, fetch, offer, model, limits, schedule, server, client, behind, whole };
+        let mut case = Self { fixture, fetch, offer, model, limits, server, client, behind, whole };
         case.behind = case.record(Self::serve_behind, Self::ask_behind);
         case
     }
@@ -225,12 +206,12 @@ impl Case {
 
     /// Bits that the server keeps secret.
     pub fn secret_bits(&self) -> usize {
-        self.model.secret.len()
+        self.model.circuit().program.secret_bits() as usize
     }
 
     /// A client from behind the set-up on.
     pub fn ask_behind(&self, transport: impl Transport) -> Finished {
-        self.ask(self.client.session(transport, &self.limits), &self.schedule, &mut rng(4))
+        self.ask(self.client.session(transport, &self.limits), &mut rng(4))
     }
 
     /// A server.
@@ -246,34 +227,22 @@ impl Case {
     /// # Errors
     /// Whatever the peer does wrong before the first question.
     pub fn ask_whole(&self, transport: impl Transport) -> Result<Finished, SessionError> {
-        let (circuit, limits, rng) = (self.model.circuit, &self.limits, &mut rng(6));
+        let (circuit, limits, rng) = (self.model.circuit(), &self.limits, &mut rng(6));
         if self.fetch {
-            let (mut greeted, package) = client::greet_and_fetch(transport, None, self.offer, limits, rng)?;
+            let (greeted, package) = client::greet_and_fetch(transport, None, &self.offer, limits, rng)?;
             let circuit = Circuit::of_package(&package).expect("it has a circuit");
-            let oca = Oca::of(&circuit.program);
-            let oca = oca.as_ref().filter(|_| greeted.first_layer() == FirstLayer::Oca);
-            let schedule = Schedule::new(greeted.program(&circuit.program, oca)?, Role::Evaluator);
-            let session = greeted.start(oca, rng)?;
-            return Ok(self.ask(session, &schedule, rng));
+            let session = greeted.start(&circuit.program, rng)?;
+            return Ok(self.ask(session, rng));
         }
         let bits = circuit.program.input_bits();
-        let mut greeted = client::greet(transport, circuit.digest, bits, self.offer, limits, rng)?;
-        let oca = self.model.shared.map(|shared| shared.oca);
-        let oca = oca.filter(|_| greeted.first_layer() == FirstLayer::Oca);
-        // A server that changes its hello may have another program garbled than the recorded one.
-        let schedule = Schedule::new(greeted.program(&circuit.program, oca)?, Role::Evaluator);
-        let session = greeted.start(oca, rng)?;
-        Ok(self.ask(session, &schedule, rng))
+        let greeted = client::greet(transport, circuit.digest, bits, &self.offer, limits, rng)?;
+        let session = greeted.start(&circuit.program, rng)?;
+        Ok(self.ask(session, rng))
     }
 
-    fn ask<T: Transport>(
-        &self,
-        session: client::Session<'_, T>,
-        schedule: &Schedule,
-        rng: &mut ChaCha20Rng,
-    ) -> Finished {
+    fn ask<T: Transport>(&self, session: client::Session<T>, rng: &mut ChaCha20Rng) -> Finished {
         let question = |bits: &Vec<bool>| Question::new(Zeroizing::new(bits.clone()), true);
         let most = usize::from(self.offer.ahead);
-        session.ask_all(schedule, self.fixture.inputs.iter().map(question).collect(), most, rng, || ())
+        session.ask_all(self.fixture.inputs.iter().map(question).collect(), most, rng, || ())
     }
 }

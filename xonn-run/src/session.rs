@@ -78,12 +78,12 @@ impl Circuit {
 
 /// What a host allows a session to be run by. A server takes its first garbling scheme that the client allows, and of
 /// the protocols for first layers that both allow the one that sends less.
-#[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
+#[derive(Clone, Debug)]
+pub struct Offer {
     /// Garbling schemes.
-    pub schemes: &'a [Scheme],
+    pub schemes: Vec<Scheme>,
     /// Protocols for first layers.
-    pub first_layers: &'a [FirstLayer],
+    pub first_layers: Vec<FirstLayer>,
     /// The most circuits that are garbled ahead of the client's inputs on a connection: the least of both hosts' numbers is
     /// taken, and with 0 each is garbled when its input is there.
     pub ahead: u16,
@@ -92,10 +92,12 @@ pub struct Offer<'a> {
     pub shared_delta: bool,
 }
 
-impl Offer<'_> {
+impl Default for Offer {
     /// Every scheme and every protocol, nothing ahead, a fresh delta for each inference.
-    pub const ALL: Offer<'static> =
-        Offer { schemes: &Scheme::ALL, first_layers: &FirstLayer::ALL, ahead: 0, shared_delta: false };
+    fn default() -> Self {
+        let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
+        Self { schemes, first_layers, ahead: 0, shared_delta: false }
+    }
 }
 
 /// What a host grants a peer.

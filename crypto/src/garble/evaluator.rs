@@ -62,6 +62,12 @@ pub struct Evaluator<'p> {
 }
 
 impl<'p> Evaluator<'p> {
+    /// What it runs.
+    #[must_use]
+    pub fn schedule(&self) -> &'p Schedule {
+        self.schedule
+    }
+
     /// Starts an evaluation.
     ///
     /// * `hash`: with the garbler's start point.   * `input`: the active labels of the client's input bits.

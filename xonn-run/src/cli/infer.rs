@@ -11,6 +11,7 @@ use clap::Args;
 use rand::Rng;
 use xonn_program::circuit;
 use xonn_program::package::{Digest, Package};
+use xonn_program::text::sentence;
 
 use self::asked::Asked;
 use self::summary::Report;
@@ -20,10 +21,8 @@ use super::tls::ClientFlags;
 use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::net;
 use crate::net::tls::{ClientTls, Connection};
-use crate::oca::{FirstLayer, Oca};
 use crate::session::client::{self, Greeted};
 use crate::session::{Offer, SessionError};
-use xonn_crypto::garble::schedule::{Role, Schedule};
 
 #[derive(Args)]
 pub struct Infer {
@@ -71,8 +70,8 @@ pub struct Infer {
 
 impl Infer {
     pub fn run(self) -> Outcome {
-        let (schemes, first_layers) = (&self.schemes.scheme[..], self.first_layers.first_layer.0);
-        let offer = Offer { schemes, first_layers, ahead: self.ahead, shared_delta: self.shared_delta };
+        let (schemes, first_layers) = (self.schemes.scheme.clone(), self.first_layers.first_layer.0.to_vec());
+        let offer = &Offer { schemes, first_layers, ahead: self.ahead, shared_delta: self.shared_delta };
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
         let late = self.files.come_late()?;
@@ -90,7 +89,7 @@ impl Infer {
         let tls = self.tls.tls(&server)?;
         let begin = Instant::now();
         let mut tries = 0;
-        let (mut greeted, fetched) = loop {
+        let (greeted, fetched) = loop {
             match self.greet(&server, tls.as_ref(), at_hand.as_ref(), offer, &mut rng) {
                 Ok(greeted) => break greeted,
                 Err(failure) if failure.kind() == Kind::Transient && tries < self.retry => {
@@ -108,7 +107,13 @@ impl Infer {
         };
         let package = fetched.or(at_hand).expect("it is fetched if it is not at hand");
         let program = package.program();
-        let circuit = circuit::lower(program)?;
+        let circuit = match circuit::lower(program) {
+            Ok(circuit) => circuit,
+            Err(error) => {
+                let reason = format!("the package's program has no circuit: {}", sentence(&error));
+                return Err(Failure::of(&greeted.end(SessionError::Mismatch(reason))).into());
+            }
+        };
         if samples.is_none() && !late {
             samples = Some(self.files.encoded(&files, program.input()));
         }
@@ -130,22 +135,21 @@ impl Infer {
                 self.ahead
             ));
         }
-        let oca = Some(&circuit).filter(|_| first_layer == FirstLayer::Oca).and_then(Oca::of);
-        let schedule = Schedule::new(greeted.program(&circuit, oca.as_ref())?, Role::Evaluator);
-        let session = greeted.start(oca.as_ref(), &mut rng)?;
+        let session = greeted.start(&circuit, &mut rng)?;
+        let ands = session.garbled().costs();
         let (set_up, scheme) = (begin.elapsed(), session.scheme());
-        let most = self.room(session.bytes_ahead(&schedule), ahead)?;
+        let most = self.room(session.bytes_ahead(), ahead)?;
         let mut asked = Asked::new(&self.files, program, self.json);
         let finished = match samples {
             Some(samples) => {
                 let bar = progress(samples.len());
                 let questions = asked.all(samples);
-                let finished = session.ask_all(&schedule, questions, most, &mut rng, || bar.inc(1));
+                let finished = session.ask_all(questions, most, &mut rng, || bar.inc(1));
                 bar.finish_and_clear();
                 asked.files = files;
                 finished
             }
-            None => session.ask_as_they_come(&schedule, &mut asked, (self.files.limit(), most), &mut rng),
+            None => session.ask_as_they_come(&mut asked, (self.files.limit(), most), &mut rng),
         };
         // Only now, when the server has seen the last of this client, is anything made of the answers.
         let mut done = asked.done(finished, late)?;
@@ -159,7 +163,7 @@ impl Infer {
             first_layer,
             clients,
             ahead,
-            ands: schedule.program().costs(),
+            ands,
             set_up,
             total: begin.elapsed(),
             traffic: done.traffic,
@@ -187,7 +191,7 @@ impl Infer {
         server: &str,
         tls: Option<&ClientTls>,
         at_hand: Option<&Package>,
-        offer: Offer<'_>,
+        offer: &Offer,
         rng: &mut ChaCha20Rng,
     ) -> Result<(Greeted<Connection>, Option<Package>), Failure> {
         let limits = self.timeouts.limits();

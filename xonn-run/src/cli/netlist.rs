@@ -19,7 +19,6 @@ use crate::net;
 use crate::oca::FirstLayer;
 use crate::session::server::Model;
 use crate::session::{Circuit, Limits, Offer, client};
-use xonn_crypto::garble::schedule::{Role, Schedule};
 
 /// The netlist and who holds which of its inputs; the same on both hosts.
 #[derive(Args)]
@@ -47,10 +46,10 @@ struct Netlist {
 
 impl Netlist {
     /// A plain netlist says nothing of sums, so all of it is garbled.
-    fn offer(&self) -> Offer<'_> {
+    fn offer(&self) -> Offer {
         Offer {
-            schemes: &self.schemes.scheme,
-            first_layers: &[FirstLayer::Gc],
+            schemes: self.schemes.scheme.clone(),
+            first_layers: vec![FirstLayer::Gc],
             ahead: 0,
             shared_delta: false,
         }
@@ -128,14 +127,11 @@ impl Garble {
     pub fn run(self) -> Outcome {
         let shared = self.netlist.shared()?;
         let secret = self.netlist.input.bits_of(&shared.garbler).map_err(Failure::data)?;
-        let circuit = &shared.circuit;
-        let schedule = Schedule::new(&circuit.program, Role::Garbler);
+        let model = Model::new(shared.circuit.clone(), secret, self.netlist.offer())?;
         let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
         report::say(format_args!("{}: {}", self.netlist.file.display(), shared.holders()))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
-        let offer = self.netlist.offer();
-        let model = Model { circuit, schedule: &schedule, shared: None, secret: &secret, offer };
         // Each further evaluation would tell the evaluator more about this host's input.
         let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
         let (peer, served, elapsed) = net::serve_first(&listener, tls.as_ref(), &model, &limits, |event| {
@@ -176,7 +172,6 @@ impl Evaluate {
         let shared = self.netlist.shared()?;
         let input = self.netlist.input.bits_of(&shared.evaluator).map_err(Failure::data)?;
         let circuit = &shared.circuit;
-        let schedule = Schedule::new(&circuit.program, Role::Evaluator);
         let limits = self.netlist.timeouts.limits();
         let mut rng = net::fresh_rng();
         let tls = self.tls.tls(&self.connect)?;
@@ -184,9 +179,9 @@ impl Evaluate {
         let stream = wait::connect(&self.connect, tls.as_ref(), limits.message, wait)?;
         let begin = Instant::now();
         let offer = self.netlist.offer();
-        let greeted = client::greet(stream, circuit.digest, input.len(), offer, &limits, &mut rng)?;
-        let mut session = greeted.start(None, &mut rng)?;
-        let output = session.infer(&schedule, &input, &mut rng)?;
+        let greeted = client::greet(stream, circuit.digest, input.len(), &offer, &limits, &mut rng)?;
+        let mut session = greeted.start(&circuit.program, &mut rng)?;
+        let output = session.infer(&input, &mut rng)?;
         let traffic = session.finish()?;
         report::say(printed(&output, &shared.outputs, self.hex))?;
         let ands = circuit.program.costs().total();

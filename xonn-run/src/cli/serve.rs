@@ -25,10 +25,9 @@ use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::net::door::HALF_OPEN;
 use crate::net::monitor::Monitor;
 use crate::net::{self, ServerOptions};
-use crate::oca::{FirstLayer, Oca};
-use crate::session::server::{Model, Shared};
+use crate::oca::FirstLayer;
+use crate::session::server::Model;
 use crate::session::{Circuit, Clients, Limits, Offer};
-use xonn_crypto::garble::schedule::{Role, Schedule};
 
 /// Headings of the help.
 const MODEL: &str = "Model and protocols";
@@ -140,26 +139,23 @@ impl Serve {
 
     fn serve(self) -> Outcome {
         let first_layers = self.first_layers()?;
-        let first_layers = &first_layers[..];
         let package = Package::read(&self.package)?;
         let secret = Secret::read(&self.secret, &package)?;
         warn_of_readers(&self.secret);
         let (circuit, secret) = Circuit::with_secret(&package, &secret)?;
-        let schedule = Schedule::new(&circuit.program, Role::Garbler);
-        let wanted = first_layers.contains(&FirstLayer::Oca);
-        let oca = Some(&circuit.program).filter(|_| wanted).and_then(Oca::of);
-        if oca.is_none() && !first_layers.contains(&FirstLayer::Gc) {
+        let trust = self.trust(&first_layers);
+        let only_oca = !first_layers.contains(&FirstLayer::Gc);
+        let (schemes, shared_delta) = (self.schemes.scheme.clone(), self.shared_delta);
+        let model =
+            Model::new(circuit, secret, Offer { schemes, first_layers, ahead: self.pool, shared_delta })?;
+        if only_oca && !model.has_shared_layers() {
             let package = self.package.display();
             return Err(format!(
-                "{package}: no layer adds up the client's numbers by secret signs, or too many do, so --first-layer oca cannot be had; use gc or auto"
+                "{package}: no layer adds up the client's numbers by secret signs, or too many do, so --first-layer oca \
+                 cannot be had; use gc or auto"
             )
             .into());
         }
-        let shared_schedule = oca.as_ref().map(|oca| Schedule::new(oca.program(), Role::Garbler));
-        let ahead = oca.as_ref().filter(|_| self.pool > 0).and_then(Oca::program_ahead);
-        let ahead = ahead.map(|program| Schedule::new(program, Role::Garbler));
-        let shared = oca.as_ref().zip(shared_schedule.as_ref());
-        let shared = shared.map(|(oca, schedule)| Shared { oca, schedule, ahead: ahead.as_ref() });
         let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
         // Whoever reads that it listens may ask it to end.
@@ -167,7 +163,7 @@ impl Serve {
         let grace = Duration::from_secs(self.grace);
         drain_on_signal(listener.local_addr()?, Arc::clone(&stop), grace, Arc::clone(&totals))?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
-        report::say(self.trust(first_layers))?;
+        report::say(trust)?;
         let mut options = ServerOptions::new(self.max_connections.into(), self.queue.into());
         options.stop = stop;
         if let Some(address) = &self.metrics {
@@ -177,9 +173,6 @@ impl Serve {
             monitor.start(listener)?;
         }
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
-        let shared_delta = self.shared_delta;
-        let offer = Offer { schemes: &self.schemes.scheme, first_layers, ahead: self.pool, shared_delta };
-        let model = Model { circuit: &circuit, schedule: &schedule, shared, secret: &secret, offer };
         options.tls = tls;
         options.proxy = self.proxy_protocol;
         options.limits = self.limits();

@@ -21,7 +21,7 @@ pub struct Arrival<'m> {
     pub tls: Option<&'m ServerTls>,
     /// Whether each begins with a header of the PROXY protocol.
     pub proxy: bool,
-    pub model: &'m Model<'m>,
+    pub model: &'m Model,
     pub limits: &'m Limits,
     pub metrics: &'m Metrics,
 }

@@ -22,7 +22,7 @@ use crate::session::{Limits, SessionError};
 pub fn serve_first(
     listener: &TcpListener,
     tls: Option<&ServerTls>,
-    model: &Model<'_>,
+    model: &Model,
     limits: &Limits,
     report: impl Fn(Event<'_>) + Sync,
 ) -> io::Result<(SocketAddr, Result<Served, SessionError>, Duration)> {

@@ -146,7 +146,7 @@ pub enum Event<'a> {
 /// Returns when [`ServerOptions::total`] clients have been served, else never.
 pub fn serve(
     listener: &TcpListener,
-    model: &Model<'_>,
+    model: &Model,
     options: &ServerOptions,
     report: impl Fn(Event<'_>) + Sync,
 ) {
@@ -211,7 +211,7 @@ struct Reception<'s, R> {
 }
 
 impl<'s, R: Fn(Event<'_>)> Reception<'s, R> {
-    fn new(model: &'s Model<'s>, options: &'s ServerOptions, report: &'s R) -> Self {
+    fn new(model: &'s Model, options: &'s ServerOptions, report: &'s R) -> Self {
         let ServerOptions { limits, metrics, proxy, .. } = options;
         let arrival = Arrival { tls: options.tls.as_ref(), proxy: *proxy, model, limits, metrics };
         let places = Places::new(Bounds {

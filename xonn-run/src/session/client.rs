@@ -1,6 +1,7 @@
 //! The client's side of a session: evaluator, receiver of oblivious transfer. `server.rs` mirrors it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rand::CryptoRng;
@@ -12,7 +13,7 @@ use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Clients, Limits, Offer, Traffic, first_layer};
 use crate::oca::{self, FirstLayer, Oca};
-use xonn_crypto::garble::schedule::Schedule;
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Ciphertexts, EvaluateError, Scheme};
 use xonn_crypto::ot::{self, SessionId};
 
@@ -38,17 +39,19 @@ pub struct Greeted<T: Transport> {
 }
 
 /// A circuit's conditional additions and the client's side of them.
-type SharedLayers<'o> = (&'o Oca, oca::sender::Sender);
+type SharedLayers = (Arc<Oca>, oca::sender::Sender);
 
 /// A connection that is ready for inferences.
-pub struct Session<'o, T: Transport> {
+pub struct Session<T: Transport> {
     channel: Channel<T>,
+    /// Of the circuit that is garbled: the program's own, or one on shares.
+    schedule: Schedule,
     receiver: ot::Receiver,
     scheme: Scheme,
     /// Buffers of the circuit before: fresh memory costs the system more than receiving into it.
     buffers: Vec<Ciphertexts>,
     /// The conditional additions of first layers, if they are not garbled, and this side of them.
-    shared: Option<SharedLayers<'o>>,
+    shared: Option<SharedLayers>,
     session: SessionId,
     /// The most circuits ahead.
     ahead: u16,
@@ -73,7 +76,7 @@ pub fn greet<T: Transport>(
     transport: T,
     circuit: Digest,
     input_bits: usize,
-    offer: Offer<'_>,
+    offer: &Offer,
     limits: &Limits,
     rng: &mut impl CryptoRng,
 ) -> Result<Greeted<T>, SessionError> {
@@ -88,7 +91,7 @@ pub fn greet<T: Transport>(
 pub fn greet_in_turn<T: Transport>(
     transport: T,
     (circuit, input_bits): (Digest, usize),
-    offer: Offer<'_>,
+    offer: &Offer,
     limits: &Limits,
     told: &mut dyn FnMut(u32, u32),
     rng: &mut impl CryptoRng,
@@ -120,7 +123,7 @@ pub fn greet_in_turn<T: Transport>(
 pub fn greet_and_fetch<T: Transport>(
     transport: T,
     wanted: Option<Digest>,
-    offer: Offer<'_>,
+    offer: &Offer,
     limits: &Limits,
     rng: &mut impl CryptoRng,
 ) -> Result<(Greeted<T>, Package), SessionError> {
@@ -134,7 +137,7 @@ pub fn greet_and_fetch<T: Transport>(
 pub fn greet_and_fetch_in_turn<T: Transport>(
     transport: T,
     wanted: Option<Digest>,
-    offer: Offer<'_>,
+    offer: &Offer,
     limits: &Limits,
     told: &mut dyn FnMut(u32, u32),
     rng: &mut impl CryptoRng,
@@ -297,44 +300,27 @@ impl<T: Transport> Greeted<T> {
         self.shared_delta
     }
 
-    /// The program that is garbled on this connection, of which [`Session::infer`] needs the schedule: the circuit's own, or one on shares.
-    /// `oca`: the conditional additions of the circuit, if it has such.
+    /// Base OTs. The reply leaves together with the first inference. Where first layers are not garbled their
+    /// OTs take a round trip here, before the input is needed.
+    ///
+    /// `circuit`: that whose digest was named, or of the package that came.
     ///
     /// # Errors
-    /// [`SessionError::Mismatch`] if the server chose a form that the circuit does not have, and is told so.
-    pub fn program<'a>(
-        &mut self,
-        circuit: &'a TiledCircuit,
-        oca: Option<&'a Oca>,
-    ) -> Result<&'a TiledCircuit, SessionError> {
-        let on_shares = |oca: &'a Oca| if self.ahead > 0 { oca.program_ahead() } else { Some(oca.program()) };
-        match self.form {
-            FirstLayer::Gc => Ok(circuit),
-            FirstLayer::Oca => oca.and_then(on_shares).ok_or_else(|| {
-                let reason = "the server computes first layers by oca, the circuit describes none";
-                let error = SessionError::Mismatch(reason.into());
-                self.channel.refuse(&error);
-                error
-            }),
-        }
-    }
-
-    /// Base OTs. The reply leaves together with the first inference.
-    ///
-    /// `oca`: the conditional additions of the circuit's first layers, needed where [`Greeted::first_layer`] is
-    /// [`FirstLayer::Oca`]. They take a round trip here, before the input is needed.
-    ///
-    /// # Errors
-    /// [`SessionError::Ot`] if a message of the server's is not valid, [`SessionError::Mismatch`] if `oca` is needed and
-    /// the circuit has none, and the transport's errors.
-    pub fn start<'o>(
+    /// [`SessionError::Ot`] if a message of the server's is not valid, [`SessionError::Mismatch`] if the server chose
+    /// a protocol for first layers that the circuit does not have, and the transport's errors. The server is told.
+    pub fn start(
         mut self,
-        oca: Option<&'o Oca>,
+        circuit: &TiledCircuit,
         rng: &mut impl CryptoRng,
-    ) -> Result<Session<'o, T>, SessionError> {
-        match self.transfers(oca, rng) {
-            Ok((receiver, shared)) => Ok(Session {
+    ) -> Result<Session<T>, SessionError> {
+        let set_up = self.schedule(circuit).and_then(|(schedule, oca)| {
+            let (receiver, shared) = self.transfers(oca, rng)?;
+            Ok((schedule, receiver, shared))
+        });
+        match set_up {
+            Ok((schedule, receiver, shared)) => Ok(Session {
                 channel: self.channel,
+                schedule,
                 receiver,
                 scheme: self.scheme,
                 shared,
@@ -351,20 +337,32 @@ impl<T: Transport> Greeted<T> {
         }
     }
 
-    fn transfers<'o>(
+    /// What is garbled on this connection, and the first layers that are not.
+    fn schedule(&self, circuit: &TiledCircuit) -> Result<(Schedule, Option<Arc<Oca>>), SessionError> {
+        if self.form == FirstLayer::Gc {
+            return Ok((Schedule::new(circuit, Role::Evaluator), None));
+        }
+        let none = || {
+            let reason = "the server computes first layers by oca, the circuit describes none";
+            SessionError::Mismatch(reason.into())
+        };
+        let oca = Oca::of(circuit).ok_or_else(none)?;
+        let garbled = if self.ahead > 0 { oca.program_ahead() } else { Some(oca.program()) };
+        let schedule = Schedule::new(garbled.ok_or_else(none)?, Role::Evaluator);
+        Ok((schedule, Some(Arc::new(oca))))
+    }
+
+    fn transfers(
         &mut self,
-        oca: Option<&'o Oca>,
+        oca: Option<Arc<Oca>>,
         rng: &mut impl CryptoRng,
-    ) -> Result<(ot::Receiver, Option<SharedLayers<'o>>), SessionError> {
+    ) -> Result<(ot::Receiver, Option<SharedLayers>), SessionError> {
         let receiver = self.base_transfers(rng)?;
-        let shared = match (self.form, oca) {
-            (FirstLayer::Gc, _) => None,
-            (FirstLayer::Oca, Some(oca)) => {
-                Some((oca, first_layer::start(&mut self.channel, oca, self.session, rng)?))
-            }
-            (FirstLayer::Oca, None) => {
-                let reason = "the server computes first layers by oca, the circuit describes none";
-                return Err(SessionError::Mismatch(reason.into()));
+        let shared = match oca {
+            None => None,
+            Some(oca) => {
+                let sender = first_layer::start(&mut self.channel, &oca, self.session, rng)?;
+                Some((oca, sender))
             }
         };
         Ok((receiver, shared))
@@ -382,7 +380,12 @@ impl<T: Transport> Greeted<T> {
     }
 }
 
-impl<T: Transport> Session<'_, T> {
+impl<T: Transport> Session<T> {
+    /// What is garbled on this connection: the circuit's own gates, or those on shares of its first layers.
+    pub fn garbled(&self) -> &TiledCircuit {
+        self.schedule.program()
+    }
+
     /// The garbling scheme that the server chose.
     pub fn scheme(&self) -> Scheme {
         self.scheme
@@ -410,23 +413,23 @@ impl<T: Transport> Session<'_, T> {
     }
 
     /// Has a circuit garbled and sent for a later [`Session::infer`], as [`Session::has_room`] allows. Its tables stay in memory until
-    /// then. `schedule` is of [`Greeted::program`]. After an error the session is over and the server is told.
+    /// then. After an error the session is over and the server is told.
     ///
     /// # Errors
     /// [`SessionError`]; [`SessionError::Mismatch`] if there is no room.
-    pub fn prepare(&mut self, schedule: &Schedule, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
+    pub fn prepare(&mut self, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
         if !self.has_room() {
             let (ready, most) = (self.ready.len(), self.ahead);
             return Err(SessionError::Mismatch(format!(
                 "{ready} circuits are ready, and this connection may hold {most} ahead"
             )));
         }
-        let result = self.try_prepare(schedule, rng);
+        let result = self.try_prepare(rng);
         result.inspect_err(|error| self.refuse(error))
     }
 
     /// One private inference; returns the output bits. It takes the oldest circuit that is ready, else one is garbled now; on a
-    /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `schedule` is of [`Greeted::program`], `input` are
+    /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `input` are
     /// the circuit's bits. After an error the session is over and the server is told.
     ///
     /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn,
@@ -438,12 +441,7 @@ impl<T: Transport> Session<'_, T> {
     ///
     /// # Errors
     /// [`SessionError`].
-    pub fn infer(
-        &mut self,
-        schedule: &Schedule,
-        input: &[bool],
-        rng: &mut impl CryptoRng,
-    ) -> Result<Vec<bool>, SessionError> {
+    pub fn infer(&mut self, input: &[bool], rng: &mut impl CryptoRng) -> Result<Vec<bool>, SessionError> {
         let nothing;
         let input = if self.failed.is_some() {
             nothing = vec![false; input.len()];
@@ -451,7 +449,7 @@ impl<T: Transport> Session<'_, T> {
         } else {
             input
         };
-        let result = self.try_infer(schedule, input, rng);
+        let result = self.try_infer(input, rng);
         match result {
             Err(SessionError::Evaluate(failed)) => {
                 self.failed.get_or_insert(failed);
@@ -467,30 +465,25 @@ impl<T: Transport> Session<'_, T> {
         Err(SessionError::Evaluate(failed))
     }
 
-    fn try_infer(
-        &mut self,
-        schedule: &Schedule,
-        input: &[bool],
-        rng: &mut impl CryptoRng,
-    ) -> Result<Vec<bool>, SessionError> {
+    fn try_infer(&mut self, input: &[bool], rng: &mut impl CryptoRng) -> Result<Vec<bool>, SessionError> {
         let expected = match &self.shared {
             Some((oca, _)) => oca.input_bits(),
-            None => schedule.program().input_bits(),
+            None => self.schedule.program().input_bits(),
         };
         if input.len() != expected {
             return Err(SessionError::InputLength { found: input.len(), expected });
         }
         if self.ahead > 0 {
             if self.ready.is_empty() {
-                self.try_prepare(schedule, rng)?;
+                self.try_prepare(rng)?;
             }
             let before = self.channel.traffic();
-            let output = self.answer(schedule, input);
+            let output = self.answer(input);
             self.online += self.channel.traffic() - before;
             return output;
         }
         let before = self.channel.traffic();
-        let output = self.at_once(schedule, input, rng);
+        let output = self.at_once(input, rng);
         self.online += self.channel.traffic() - before;
         output
     }
@@ -524,7 +517,7 @@ impl<T: Transport> Session<'_, T> {
     }
 }
 
-impl<T: Transport> Drop for Session<'_, T> {
+impl<T: Transport> Drop for Session<T> {
     /// Whoever leaves without a word, after a failed evaluation for instance, leaves like everybody else.
     fn drop(&mut self) {
         if !self.over {

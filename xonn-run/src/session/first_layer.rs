@@ -23,33 +23,30 @@ pub(super) const RECEIVING: &str = "receiving the first layer's corrections";
 /// schedule is of the program for that.
 pub(super) fn choose<'m>(
     hello: &ClientHello,
-    model: &'m Model<'m>,
+    model: &'m Model,
     scheme: Scheme,
     ahead: bool,
     clients: Clients,
 ) -> Result<Option<Shared<'m>>, SessionError> {
-    let shared_delta = hello.shared_delta && model.offer.shared_delta;
-    let shared = match model.shared {
-        Some(shared) if ahead => shared.ahead.map(|schedule| Shared { schedule, ..shared }),
-        shared => shared,
-    };
+    let shared_delta = hello.shared_delta && model.offer().shared_delta;
+    let shared = model.shared(ahead);
     let accepted = |form: &FirstLayer| hello.first_layers & form.bit() != 0;
     let has = |form: &FirstLayer| *form == FirstLayer::Gc || shared.is_some();
-    let offered = FirstLayer::ALL.into_iter().filter(|form| model.offer.first_layers.contains(form));
+    let offered = FirstLayer::ALL.into_iter().filter(|form| model.offer().first_layers.contains(form));
     let (offered, barred): (Vec<FirstLayer>, Vec<_>) =
         offered.filter(has).partition(|&form| clients.permit(form));
     let mut both = offered.iter().filter(|form| accepted(form));
     match (both.next(), both.next()) {
         (Some(_), Some(_)) if ahead => Ok(shared.filter(|shared| {
             let (form, schedule) = (Wires::of(shared.schedule.program(), Some(shared.oca)), shared.schedule);
-            let garbled = Wires::of(model.schedule.program(), None);
+            let garbled = Wires::of(model.schedule().program(), None);
             set_up_bytes(shared.oca) + ahead_bytes(form, schedule, scheme, shared_delta)
-                < ahead_bytes(garbled, model.schedule, scheme, shared_delta)
+                < ahead_bytes(garbled, model.schedule(), scheme, shared_delta)
         })),
         (Some(_), Some(_)) => {
             let bytes = |schedule: &Schedule| inference_bytes(schedule, scheme, shared_delta);
             let fewer = |shared: &Shared<'_>| {
-                set_up_bytes(shared.oca) + bytes(shared.schedule) < bytes(model.schedule)
+                set_up_bytes(shared.oca) + bytes(shared.schedule) < bytes(model.schedule())
             };
             Ok(shared.filter(fewer))
         }

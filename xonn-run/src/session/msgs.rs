@@ -177,8 +177,8 @@ impl ClientHello {
     pub const BYTES: usize = 4 + 2 + 1 + 32 + 4 + 1 + 1 + 2 + 32;
 
     /// A hello of this version.
-    pub fn new(wanted: Option<Digest>, input_bits: u32, offer: Offer<'_>, rng: &mut impl CryptoRng) -> Self {
-        let (schemes, first_layers) = (Scheme::set(offer.schemes), FirstLayer::set(offer.first_layers));
+    pub fn new(wanted: Option<Digest>, input_bits: u32, offer: &Offer, rng: &mut impl CryptoRng) -> Self {
+        let (schemes, first_layers) = (Scheme::set(&offer.schemes), FirstLayer::set(&offer.first_layers));
         let (version, ahead, shared_delta) = (VERSION, offer.ahead, offer.shared_delta);
         let nonce = nonce(rng);
         Self { version, wanted, input_bits, schemes, first_layers, ahead, shared_delta, nonce }
@@ -391,7 +391,7 @@ mod tests {
     fn hellos_round_trip_and_mismatches_are_named() {
         let mut rng = rand::rng();
         for wanted in [None, Some(Digest([3; 32]))] {
-            let offer = Offer { shared_delta: wanted.is_some(), ..Offer::ALL };
+            let offer = &Offer { shared_delta: wanted.is_some(), ..Offer::default() };
             let hello = ClientHello::new(wanted, 6272, offer, &mut rng);
             let bytes = hello.encode();
             assert_eq!(bytes.len(), ClientHello::BYTES);

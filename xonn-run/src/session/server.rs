@@ -12,8 +12,9 @@ use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Circuit, Clients, Limits, Offer, Traffic, first_layer, netlist};
 use crate::oca::{self, FirstLayer, Oca};
+use xonn_circuits::tiled::TiledCircuit;
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::schedule::Schedule;
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::ot::{self, SessionId};
 
 #[cfg(feature = "fuzzing")]
@@ -37,29 +38,88 @@ pub(crate) const GRANTED: &str = "a client is granted";
 /// What the server does when it awaits the choices of labels.
 const CHOICES: &str = "receiving the client's oblivious choices";
 
-/// What a server brings to every session.
-pub struct Model<'p> {
-    /// What it serves.
-    pub circuit: &'p Circuit,
-    /// The circuit, planned for a garbler.
-    pub schedule: &'p Schedule,
-    /// Its first layers by oblivious conditional addition, if it has such.
-    pub shared: Option<Shared<'p>>,
+/// What a server brings to every session: a circuit, its secret, and all that follows from them and from what is on
+/// offer.
+pub struct Model {
+    circuit: Circuit,
+    schedule: Schedule,
+    /// Its first layers by oblivious conditional addition, if it has such and they are on offer.
+    shared: Option<SharedLayers>,
     /// The garbler's bits.
-    pub secret: &'p [bool],
-    /// Schemes and protocols on offer.
-    pub offer: Offer<'p>,
+    secret: Zeroizing<Vec<bool>>,
+    offer: Offer,
 }
 
-/// A circuit whose first layers are computed by oblivious conditional addition.
+/// First layers that are computed by oblivious conditional addition, and the rest of the circuit.
+struct SharedLayers {
+    oca: Oca,
+    /// Of the circuit on shares.
+    schedule: Schedule,
+    /// Of the circuit that is garbled ahead, [`Oca::program_ahead`], if that is on offer and there is one.
+    ahead: Option<Schedule>,
+}
+
+/// The form of these that a session runs.
 #[derive(Clone, Copy)]
-pub struct Shared<'p> {
-    /// The additions.
-    pub oca: &'p Oca,
-    /// The program on shares, planned for a garbler.
-    pub schedule: &'p Schedule,
-    /// The program for circuits that are garbled ahead, [`Oca::program_ahead`], if the server offers that and there is one.
-    pub ahead: Option<&'p Schedule>,
+pub(super) struct Shared<'m> {
+    pub oca: &'m Oca,
+    pub schedule: &'m Schedule,
+}
+
+impl Model {
+    /// * `secret`: the garbler's bits, as many as the circuit takes.
+    ///
+    /// # Errors
+    /// [`SessionError::InputLength`] if there are more or fewer.
+    pub fn new(
+        circuit: Circuit,
+        secret: impl Into<Zeroizing<Vec<bool>>>,
+        offer: Offer,
+    ) -> Result<Self, SessionError> {
+        let secret = secret.into();
+        let expected = circuit.program.secret_bits() as usize;
+        if secret.len() != expected {
+            return Err(SessionError::InputLength { found: secret.len(), expected });
+        }
+        let garbling = |circuit: &TiledCircuit| Schedule::new(circuit, Role::Garbler);
+        let wanted = offer.first_layers.contains(&FirstLayer::Oca);
+        let oca = Some(&circuit.program).filter(|_| wanted).and_then(Oca::of);
+        let shared = oca.map(|oca| SharedLayers {
+            schedule: garbling(oca.program()),
+            ahead: oca.program_ahead().filter(|_| offer.ahead > 0).map(garbling),
+            oca,
+        });
+        Ok(Self { schedule: garbling(&circuit.program), circuit, shared, secret, offer })
+    }
+
+    /// The circuit.
+    #[must_use]
+    pub fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    /// Whether first layers can be computed by oblivious conditional addition: they are such, and it is on offer.
+    #[must_use]
+    pub fn has_shared_layers(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Its first layers on shares, garbled ahead or not; none if it has none of this form.
+    pub(super) fn shared(&self, ahead: bool) -> Option<Shared<'_>> {
+        let shared = self.shared.as_ref()?;
+        let schedule = if ahead { shared.ahead.as_ref()? } else { &shared.schedule };
+        Some(Shared { oca: &shared.oca, schedule })
+    }
+
+    /// What is garbled where nothing is on shares.
+    pub(super) fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// What is on offer.
+    pub(super) fn offer(&self) -> &Offer {
+        &self.offer
+    }
 }
 
 /// How a session went.
@@ -81,7 +141,7 @@ pub struct Served {
 /// [`SessionError`]: whatever ended the session before its goodbye.
 pub fn serve<T: Transport>(
     transport: T,
-    model: &Model<'_>,
+    model: &Model,
     limits: &Limits,
     rng: &mut (impl CryptoRng + Send),
 ) -> Result<Served, SessionError> {
@@ -94,7 +154,7 @@ type SetUp = (ot::Sender, Option<oca::receiver::Receiver>, SessionId);
 /// A client whose hello fits the model, and that waits for an answer.
 pub struct Greeted<'m, T> {
     channel: Channel<T>,
-    model: &'m Model<'m>,
+    model: &'m Model,
     hello: ClientHello,
     package: &'m [u8],
     scheme: Scheme,
@@ -113,7 +173,7 @@ pub struct Greeted<'m, T> {
 /// [`SessionError`] if no hello comes, or none that fits the model.
 pub fn greet<'m, T: Transport>(
     transport: T,
-    model: &'m Model<'m>,
+    model: &'m Model,
     limits: &Limits,
 ) -> Result<Greeted<'m, T>, SessionError> {
     let mut channel = Channel::new(transport, limits.message.min(limits.hello));
@@ -121,8 +181,8 @@ pub fn greet<'m, T: Transport>(
         // Of another version it may be longer or shorter, and then that is what its sender is told.
         let bytes = channel.receive_up_to(Kind::ClientHello, msgs::MAX_HELLO, "greeting")?;
         let hello = ClientHello::decode(&bytes)?;
-        let package = check_hello(&hello, model.circuit)?;
-        let scheme = choose_scheme(&hello, model.offer.schemes)?;
+        let package = check_hello(&hello, &model.circuit)?;
+        let scheme = choose_scheme(&hello, &model.offer.schemes)?;
         let ahead = hello.ahead.min(model.offer.ahead);
         let shared = first_layer::choose(&hello, model, scheme, ahead > 0, limits.clients)?;
         Ok((hello, package, scheme, shared, ahead))
@@ -207,7 +267,7 @@ impl<T: Transport> Greeted<'_, T> {
         done: &mut Done,
     ) -> Result<(), SessionError> {
         let (channel, model, most) = (&mut self.channel, self.model, usize::from(self.ahead));
-        let schedule = self.shared.map_or(model.schedule, |shared| shared.schedule);
+        let schedule = self.shared.map_or(&model.schedule, |shared| shared.schedule);
         let oca = self.shared.map(|shared| shared.oca);
         let wires = Wires::of(schedule.program(), oca.filter(|_| most > 0));
         let count = if most > 0 { wires.transfers() } else { schedule.program().input_bits() };
@@ -261,7 +321,7 @@ impl<T: Transport> Greeted<'_, T> {
             supervisor.count().map_err(SessionError::Exhausted)?;
             done.counted += 1;
             let own;
-            let mut secret = model.secret;
+            let mut secret = &model.secret[..];
             let mut choices = None;
             if let (Some(oca), Some(receiver)) = (oca, &mut receiver) {
                 let first = channel.payload(length, first_layer::RECEIVING)?;
@@ -281,7 +341,7 @@ impl<T: Transport> Greeted<'_, T> {
                     channel,
                     wires,
                     done.prepared,
-                    model.secret,
+                    &model.secret,
                     shares,
                     rng,
                 )?);
@@ -314,7 +374,7 @@ impl<T: Transport> Greeted<'_, T> {
         let length = ot::msgs::BaseReply::byte_len(params);
         let reply = channel.receive(Kind::BaseReply, length, "receiving the base oblivious transfers")?;
         let sender = setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?;
-        let secret = self.model.secret;
+        let secret = &self.model.secret;
         let chosen =
             self.shared.map(|shared| first_layer::choose_weights(channel, shared.oca, session, secret, rng));
         Ok((sender, chosen.transpose()?, session))

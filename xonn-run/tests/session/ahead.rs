@@ -4,7 +4,6 @@ use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use sha2::{Digest as _, Sha256};
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::ot;
 use xonn_program::op::Planes;
 use xonn_run::oca::FirstLayer;
@@ -256,17 +255,17 @@ fn a_dropped_session_says_goodbye_and_leaves_no_circuit() {
     let server = std::thread::scope(|scope| {
         let server = scope.spawn(|| fixture.serve(server_end, &Limits::default()));
         let rng = &mut ChaCha20Rng::seed_from_u64(10);
-        let schedule = Schedule::new(&fixture.circuit.program, Role::Evaluator);
-        let offer = Offer { ahead: 2, ..Offer::ALL };
+        let offer = Offer { ahead: 2, ..Offer::default() };
         let digest = fixture.circuit.digest;
-        let greeted = client::greet(client_end, digest, WIDTH, offer, &Limits::default(), rng).expect("fits");
-        let mut session = greeted.start(None, rng).expect("an honest server");
-        session.prepare(&schedule, rng).expect("an honest server");
-        session.prepare(&schedule, rng).expect("an honest server");
+        let greeted =
+            client::greet(client_end, digest, WIDTH, &offer, &Limits::default(), rng).expect("fits");
+        let mut session = greeted.start(&fixture.circuit.program, rng).expect("an honest server");
+        session.prepare(rng).expect("an honest server");
+        session.prepare(rng).expect("an honest server");
         assert_eq!((session.ready(), session.has_room()), (2, false));
-        let error = session.prepare(&schedule, rng).expect_err("no room");
+        let error = session.prepare(rng).expect_err("no room");
         assert!(error.to_string().contains("2 circuits are ready"), "{error}");
-        assert_eq!(session.infer(&schedule, &fixture.inputs[0], rng).expect("honest"), fixture.wants[0]);
+        assert_eq!(session.infer(&fixture.inputs[0], rng).expect("honest"), fixture.wants[0]);
         drop(session);
         server.join().expect("no panic")
     });

@@ -126,9 +126,9 @@ fn hosts_without_a_form_in_common_are_both_told() {
         let (server, client) = std::thread::scope(|scope| {
             let server = scope.spawn(|| fixture.serve(server_end, &Limits::default()));
             let rng = &mut ChaCha20Rng::seed_from_u64(11);
-            let offer = Offer { first_layers: &[accepted], ..Offer::ALL };
+            let offer = Offer { first_layers: vec![accepted], ..Offer::default() };
             let client =
-                client::greet(client_end, fixture.circuit.digest, bits, offer, &Limits::default(), rng);
+                client::greet(client_end, fixture.circuit.digest, bits, &offer, &Limits::default(), rng);
             (server.join().expect("no panic"), client.err())
         });
         for error in [server.expect_err("nothing in common"), client.expect("nothing in common")] {

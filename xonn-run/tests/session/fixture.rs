@@ -9,11 +9,10 @@ use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_program::Program;
-use xonn_run::oca::{FirstLayer, Oca};
+use xonn_run::oca::FirstLayer;
 use xonn_run::session::channel::Transport;
-use xonn_run::session::server::{self, Model, Served, Shared};
+use xonn_run::session::server::{self, Model, Served};
 use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client};
 
 use crate::programs::{self, Numbers};
@@ -138,61 +137,55 @@ pub struct Answers {
 
 impl Fixture {
     /// Of the server, or of the client.
-    fn offer(&self, client: bool) -> Offer<'_> {
-        let ahead = self.ahead[usize::from(client)];
-        let shared_delta = self.shared_delta[usize::from(client)];
-        Offer { schemes: &self.schemes, first_layers: &self.first_layers, ahead, shared_delta }
+    fn offer(&self, client: bool) -> Offer {
+        let side = usize::from(client);
+        let (ahead, shared_delta) = (self.ahead[side], self.shared_delta[side]);
+        Offer { schemes: self.schemes.clone(), first_layers: self.first_layers.clone(), ahead, shared_delta }
+    }
+
+    /// What a server brings.
+    pub fn model(&self) -> Model {
+        Model::new(self.circuit.clone(), self.secret.clone(), self.offer(false)).expect("they fit")
     }
 
     /// Serves one session.
     pub fn serve(&self, transport: impl Transport, limits: &Limits) -> Result<Served, SessionError> {
-        let schedule = Schedule::new(&self.circuit.program, Role::Garbler);
-        let oca = Oca::of(&self.circuit.program);
-        let shared_schedule = oca.as_ref().map(|oca| Schedule::new(oca.program(), Role::Garbler));
-        let ahead = oca.as_ref().and_then(Oca::program_ahead);
-        let ahead = ahead.map(|program| Schedule::new(program, Role::Garbler));
-        let shared = oca.as_ref().zip(shared_schedule.as_ref());
-        let shared = shared.map(|(oca, schedule)| Shared { oca, schedule, ahead: ahead.as_ref() });
-        let (circuit, secret, offer) = (&self.circuit, &self.secret, self.offer(false));
-        let model = Model { circuit, schedule: &schedule, shared, secret, offer };
         let limits = &Limits { clients: self.clients, ..*limits };
-        server::serve(transport, &model, limits, &mut ChaCha20Rng::seed_from_u64(1))
+        server::serve(transport, &self.model(), limits, &mut ChaCha20Rng::seed_from_u64(1))
     }
 
     /// Asks for all inputs, knowing the circuit.
     pub fn ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
         let bits = self.circuit.program.input_bits();
-        let greeted = client::greet(transport, self.circuit.digest, bits, self.offer(true), limits, rng)?;
+        let greeted = client::greet(transport, self.circuit.digest, bits, &self.offer(true), limits, rng)?;
         self.ask_all(greeted, &self.circuit.program, rng)
     }
 
     /// Asks for all inputs, with the package that the server sends.
     pub fn fetch_and_ask(&self, transport: impl Transport, limits: &Limits) -> Result<Answers, SessionError> {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
-        let (greeted, package) = client::greet_and_fetch(transport, None, self.offer(true), limits, rng)?;
+        let (greeted, package) = client::greet_and_fetch(transport, None, &self.offer(true), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
-        self.ask_all(greeted, &Circuit::of_package(&package).expect("it has a circuit").program, rng)
+        let circuit = Circuit::of_package(&package).expect("it has a circuit");
+        self.ask_all(greeted, &circuit.program, rng)
     }
 
     fn ask_all<T: Transport>(
         &self,
-        mut greeted: client::Greeted<T>,
-        program: &TiledCircuit,
+        greeted: client::Greeted<T>,
+        circuit: &TiledCircuit,
         rng: &mut ChaCha20Rng,
     ) -> Result<Answers, SessionError> {
-        let form = greeted.first_layer();
-        let oca = Some(program).filter(|_| form == FirstLayer::Oca).and_then(Oca::of);
-        let (schedule, ahead) =
-            (Schedule::new(greeted.program(program, oca.as_ref())?, Role::Evaluator), greeted.ahead());
-        let mut session = greeted.start(oca.as_ref(), rng)?;
+        let (form, ahead) = (greeted.first_layer(), greeted.ahead());
+        let mut session = greeted.start(circuit, rng)?;
         while session.has_room() {
-            session.prepare(&schedule, rng)?;
+            session.prepare(rng)?;
         }
         let mut outputs = Vec::new();
         let mut failed = None;
         for input in &self.inputs {
-            match session.infer(&schedule, input, rng) {
+            match session.infer(input, rng) {
                 Ok(output) => outputs.push(output),
                 // Of which the server must not learn.
                 Err(error @ SessionError::Evaluate(_)) => failed = failed.or(Some(error)),

@@ -26,7 +26,7 @@ fn claim(kind: u8, length: u32) -> Vec<u8> {
 }
 
 pub fn client_hello(wanted: Option<Digest>, input_bits: u32) -> Vec<u8> {
-    ClientHello::new(wanted, input_bits, Offer::ALL, &mut ChaCha20Rng::seed_from_u64(7)).encode()
+    ClientHello::new(wanted, input_bits, &Offer::default(), &mut ChaCha20Rng::seed_from_u64(7)).encode()
 }
 
 pub fn server_hello(digest: Digest, package_bytes: u64) -> Vec<u8> {

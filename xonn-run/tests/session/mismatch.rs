@@ -35,7 +35,7 @@ fn assert_sentence(error: &SessionError, parts: &[&str]) {
 fn another_circuit() {
     let (fixture, other) = (addition(), neurons(2));
     let rng = &mut ChaCha20Rng::seed_from_u64(4);
-    let ask = |end| client::greet(end, other.circuit.digest, 2, Offer::ALL, &Limits::default(), rng);
+    let ask = |end| client::greet(end, other.circuit.digest, 2, &Offer::default(), &Limits::default(), rng);
     let (server, client) = both(&fixture, ask);
     let digests = [fixture.circuit.digest.to_string(), other.circuit.digest.to_string()];
     assert!(matches!(server, SessionError::Mismatch(_)) && matches!(client, SessionError::Refused(_)));
@@ -48,7 +48,8 @@ fn another_circuit() {
 fn another_number_of_input_bits() {
     let fixture = addition();
     let rng = &mut ChaCha20Rng::seed_from_u64(5);
-    let ask = |end| client::greet(end, fixture.circuit.digest, 17, Offer::ALL, &Limits::default(), rng);
+    let ask =
+        |end| client::greet(end, fixture.circuit.digest, 17, &Offer::default(), &Limits::default(), rng);
     let (server, client) = both(&fixture, ask);
     for error in [server, client] {
         assert_sentence(&error, &["has 17 bits", "takes 16"]);
@@ -58,7 +59,7 @@ fn another_number_of_input_bits() {
 #[test]
 fn a_package_that_the_server_does_not_have() {
     let rng = &mut ChaCha20Rng::seed_from_u64(6);
-    let ask = |end| client::greet_and_fetch(end, None, Offer::ALL, &Limits::default(), rng);
+    let ask = |end| client::greet_and_fetch(end, None, &Offer::default(), &Limits::default(), rng);
     let (server, client) = both(&addition(), ask);
     for error in [server, client] {
         assert_sentence(&error, &["asks for a package", "plain netlist"]);
@@ -77,7 +78,7 @@ fn no_garbling_scheme_in_common() {
                 end,
                 fixture.circuit.digest,
                 16,
-                Offer { schemes: &[accepted], ..Offer::ALL },
+                &Offer { schemes: vec![accepted], ..Offer::default() },
                 &Limits::default(),
                 rng,
             )
@@ -183,7 +184,8 @@ fn another_package_than_the_one_wanted_is_not_fetched() {
     let (client, refusal) = std::thread::scope(|scope| {
         let client = scope.spawn(move || {
             let rng = &mut ChaCha20Rng::seed_from_u64(8);
-            client::greet_and_fetch(client_end, Some(wanted), Offer::ALL, &Limits::default(), rng).err()
+            client::greet_and_fetch(client_end, Some(wanted), &Offer::default(), &Limits::default(), rng)
+                .err()
         });
         server_end.take_frame();
         server_end.put(&frame(2, &server_hello(fixture.circuit.digest, 1 << 20)));

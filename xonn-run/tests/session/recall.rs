@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_run::net::{self, ServerOptions};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
@@ -33,8 +32,7 @@ fn options(at_once: usize, total: u64) -> ServerOptions {
 /// A client that has asked once.
 struct Asking<'f, T: Transport> {
     fixture: &'f Fixture,
-    session: Session<'f, T>,
-    schedule: Schedule,
+    session: Session<T>,
     rng: ChaCha20Rng,
 }
 
@@ -43,16 +41,15 @@ impl<'f, T: Transport> Asking<'f, T> {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         let (circuit, limits) = (&fixture.circuit, Limits::default());
         let bits = circuit.program.input_bits();
-        let greeted = client::greet(transport, circuit.digest, bits, Offer::ALL, &limits, &mut rng);
-        let session = greeted.expect("a place").start(None, &mut rng).expect("base OTs");
-        let schedule = Schedule::new(&circuit.program, Role::Evaluator);
-        let mut asking = Self { fixture, session, schedule, rng };
+        let greeted = client::greet(transport, circuit.digest, bits, &Offer::default(), &limits, &mut rng);
+        let session = greeted.expect("a place").start(&circuit.program, &mut rng).expect("base OTs");
+        let mut asking = Self { fixture, session, rng };
         asking.ask().expect("nothing is wrong");
         asking
     }
 
     fn ask(&mut self) -> Result<(), SessionError> {
-        let output = self.session.infer(&self.schedule, &self.fixture.inputs[0], &mut self.rng)?;
+        let output = self.session.infer(&self.fixture.inputs[0], &mut self.rng)?;
         assert_eq!(output, self.fixture.wants[0]);
         Ok(())
     }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_run::net::{self, Event, ServerOptions};
 use xonn_run::session::server::Model;
 use xonn_run::session::{Limits, Offer, SessionError};
@@ -50,14 +49,8 @@ pub fn with_options(
 ) -> Vec<String> {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let schedule = Schedule::new(&fixture.circuit.program, Role::Garbler);
-    let model = Model {
-        circuit: &fixture.circuit,
-        schedule: &schedule,
-        shared: None,
-        secret: &fixture.secret,
-        offer: Offer::ALL,
-    };
+    let model =
+        Model::new(fixture.circuit.clone(), fixture.secret.clone(), Offer::default()).expect("they fit");
     let events = Mutex::new(Vec::new());
     let report = |event: Event<'_>| {
         let line = match event {

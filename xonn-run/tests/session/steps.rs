@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::ot::{self, SessionId};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
@@ -36,8 +35,8 @@ fn after_base_transfers(
 pub fn begin(fixture: &Fixture, end: End, rng: &mut ChaCha20Rng) -> (Channel<End>, SessionId, ot::Receiver) {
     let (doing, params) = ("testing", ot::Params::default());
     let mut channel = Channel::new(end, Duration::from_secs(5));
-    let offer = Offer { ahead: fixture.ahead[1], ..Offer::ALL };
-    let hello = ClientHello::new(Some(fixture.circuit.digest), WIDTH as u32, offer, rng);
+    let offer = Offer { ahead: fixture.ahead[1], ..Offer::default() };
+    let hello = ClientHello::new(Some(fixture.circuit.digest), WIDTH as u32, &offer, rng);
     channel.send(Kind::ClientHello, &hello.encode(), doing).expect("sent");
     let answer = channel.receive(Kind::ServerHello, ServerHello::BYTES, doing).expect("received");
     let session = msgs::session_id(&hello, &ServerHello::decode(&answer).expect("a hello"));
@@ -130,16 +129,13 @@ fn a_client_that_is_idle_for_too_long_is_let_go() {
 }
 
 /// Asks once and then keeps the connection open in silence.
-fn idle_client(fixture: &Fixture, end: End) -> Session<'static, End> {
+fn idle_client(fixture: &Fixture, end: End) -> Session<End> {
     let rng = &mut ChaCha20Rng::seed_from_u64(10);
-    let schedule = Schedule::new(&fixture.circuit.program, Role::Evaluator);
     let greeted =
-        client::greet(end, fixture.circuit.digest, WIDTH, Offer::ALL, &Limits::default(), rng).expect("fits");
-    let mut session = greeted.start(None, rng).expect("an honest server");
-    assert_eq!(
-        session.infer(&schedule, &fixture.inputs[0], rng).expect("an honest server"),
-        fixture.wants[0]
-    );
+        client::greet(end, fixture.circuit.digest, WIDTH, &Offer::default(), &Limits::default(), rng)
+            .expect("fits");
+    let mut session = greeted.start(&fixture.circuit.program, rng).expect("an honest server");
+    assert_eq!(session.infer(&fixture.inputs[0], rng).expect("an honest server"), fixture.wants[0]);
     session
 }
 

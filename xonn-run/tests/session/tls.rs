@@ -6,11 +6,9 @@ use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_run::net::tls::{ClientTls, Connection, Identity, ServerTls};
 use xonn_run::net::{self, ServerOptions};
 use xonn_run::session::channel::Transport;
-use xonn_run::session::server::Model;
 use xonn_run::session::{Limits, Offer, SessionError, client};
 
 use crate::fixture::neurons;
@@ -161,9 +159,7 @@ fn a_peer_that_stops_reading_meets_the_deadline() {
 fn a_client_that_is_turned_away_hears_it_inside_of_tls() {
     let (tls, client_tls) = pair();
     let fixture = neurons(2);
-    let schedule = Schedule::new(&fixture.circuit.program, Role::Garbler);
-    let (circuit, secret, offer) = (&fixture.circuit, &fixture.secret[..], Offer::ALL);
-    let model = Model { circuit, schedule: &schedule, shared: None, secret, offer };
+    let (circuit, model) = (&fixture.circuit, fixture.model());
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let mut options = ServerOptions::new(1, 0);
@@ -173,7 +169,7 @@ fn a_client_that_is_turned_away_hears_it_inside_of_tls() {
         let greet = |held: &str| {
             let connection = net::connect(&address, Some(&client_tls), LONG).expect(held);
             let (rng, bits) = (&mut ChaCha20Rng::seed_from_u64(1), circuit.program.input_bits());
-            client::greet(connection, circuit.digest, bits, offer, &Limits::default(), rng)
+            client::greet(connection, circuit.digest, bits, &Offer::default(), &Limits::default(), rng)
         };
         // Without a handshake nobody has a place.
         let silent = TcpStream::connect(&address).expect("it listens");

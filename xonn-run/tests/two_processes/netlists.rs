@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use xonn_circuits::bristol::{self, Options};
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
-use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_run::net;
 use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 
@@ -213,14 +212,14 @@ fn a_garbler_answers_once() {
     let file = written(&folder, "three.txt", &three_groups());
     let garbler = Listening::start(["garble", &file, "--input", "1100"].iter().chain(&ANY_PORT));
     let circuit = Circuit::of_netlist(three_groups(), &[0]).expect("valid");
-    let (schedule, rng) = (Schedule::new(&circuit.program, Role::Evaluator), &mut net::fresh_rng());
+    let rng = &mut net::fresh_rng();
     let stream = TcpStream::connect(&garbler.address).expect("it listens");
-    let greeted = client::greet(stream, circuit.digest, 8, Offer::ALL, &Limits::default(), rng)
+    let greeted = client::greet(stream, circuit.digest, 8, &Offer::default(), &Limits::default(), rng)
         .expect("the same circuit");
-    let mut session = greeted.start(None, rng).expect("an honest garbler");
+    let mut session = greeted.start(&circuit.program, rng).expect("an honest garbler");
     let input = [true, false, true, false, false, true, true, false];
-    assert_eq!(session.infer(&schedule, &input, rng).expect("the first"), [true, true, true, false]);
-    match session.infer(&schedule, &input, rng) {
+    assert_eq!(session.infer(&input, rng).expect("the first"), [true, true, true, false]);
+    match session.infer(&input, rng) {
         Err(SessionError::Refused(text)) => assert!(text.contains("granted 1"), "{text}"),
         other => panic!("a second evaluation shows more of the garbler's bits: {other:?}"),
     }

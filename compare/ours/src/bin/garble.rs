@@ -17,7 +17,7 @@ use std::time::Duration;
 use meter::processor_time;
 use xonn_circuits::bristol;
 use xonn_circuits::tiled::TiledCircuit;
-use xonn_run::bench;
+use xonn_circuits::tiled::sample;
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Schedule, Role};
 use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
@@ -44,7 +44,7 @@ fn compare(path: &Path, time: Duration) {
         let program = match copies {
             // As a plain netlist is run.
             1 => TiledCircuit::from_netlist(netlist.clone(), &[]),
-            _ => bench::copies(netlist.clone(), copies),
+            _ => sample::copies(netlist.clone(), copies),
         };
         let program = program.expect("so many copies fit");
         let [garbled, evaluated, hash] = measure(&program, netlist.input_bits(), outputs, time);

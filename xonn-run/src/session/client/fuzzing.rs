@@ -8,32 +8,42 @@ use crate::oca::Oca;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::{Limits, Traffic};
+use xonn_circuits::tiled::TiledCircuit;
 use xonn_crypto::garble::Scheme;
+use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::ot::{Receiver, SessionId};
 
 /// A session behind its set-up.
-pub struct SetUp<'o> {
+pub struct SetUp {
+    circuit: TiledCircuit,
     receiver: Receiver,
     scheme: Scheme,
-    shared: Option<SharedLayers<'o>>,
+    shared: Option<SharedLayers>,
     session: SessionId,
     ahead: u16,
 }
 
-impl<'o, T: Transport> Session<'o, T> {
+impl<T: Transport> Session<T> {
     /// What it was set up with; the server has the last message of the set-up and no other.
     ///
     /// # Errors
     /// If the transport fails.
-    pub fn set_up_only(mut self) -> Result<SetUp<'o>, SessionError> {
+    pub fn set_up_only(mut self) -> Result<SetUp, SessionError> {
         self.flush()?;
         self.over = true; // without a goodbye
         let (receiver, shared) = (self.receiver.clone(), self.shared.clone());
-        Ok(SetUp { receiver, scheme: self.scheme, shared, session: self.session, ahead: self.ahead })
+        Ok(SetUp {
+            circuit: self.schedule.program().clone(),
+            receiver,
+            scheme: self.scheme,
+            shared,
+            session: self.session,
+            ahead: self.ahead,
+        })
     }
 }
 
-impl<'o> SetUp<'o> {
+impl SetUp {
     /// The OTs of labels.
     #[must_use]
     pub fn receiver(&self) -> &Receiver {
@@ -42,14 +52,15 @@ impl<'o> SetUp<'o> {
 
     /// The OTs of first layers, and what they add up.
     #[must_use]
-    pub fn shared(&self) -> Option<(&'o Oca, &crate::oca::sender::Sender)> {
-        self.shared.as_ref().map(|(oca, sender)| (*oca, sender))
+    pub fn shared(&self) -> Option<(&Oca, &crate::oca::sender::Sender)> {
+        self.shared.as_ref().map(|(oca, sender)| (&**oca, sender))
     }
 
     /// The session behind the set-up.
-    pub fn session<T: Transport>(&self, transport: T, limits: &Limits) -> Session<'o, T> {
+    pub fn session<T: Transport>(&self, transport: T, limits: &Limits) -> Session<T> {
         Session {
             channel: Channel::new(transport, limits.message),
+            schedule: Schedule::new(&self.circuit, Role::Evaluator),
             receiver: self.receiver.clone(),
             scheme: self.scheme,
             buffers: Vec::new(),

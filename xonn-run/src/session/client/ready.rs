@@ -4,7 +4,7 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::Session;
-use super::round::evaluate_all;
+use super::round::{decode, evaluate_all};
 use crate::oca::ahead::Masks;
 use crate::session::ahead::Wires;
 use crate::session::channel::Transport;
@@ -12,7 +12,6 @@ use crate::session::error::SessionError;
 use crate::session::first_layer;
 use crate::session::msgs::Kind;
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::garble::{Ciphertexts, Evaluator};
 
 /// A circuit whose tables are here. It takes one input: [`Session::answer`] uses it up.
@@ -30,26 +29,22 @@ pub(super) struct Ready {
     tables: Vec<Ciphertexts>,
 }
 
-impl<T: Transport> Session<'_, T> {
-    fn wires(&self, schedule: &Schedule) -> Wires {
-        Wires::of(schedule.program(), self.shared.as_ref().map(|(oca, _)| *oca))
+impl<T: Transport> Session<T> {
+    fn wires(&self) -> Wires {
+        Wires::of(self.schedule.program(), self.shared.as_ref().map(|(oca, _)| &**oca))
     }
 
     /// Memory that a circuit takes from when it is there until it is used, in bytes.
     #[must_use]
-    pub fn bytes_ahead(&self, schedule: &Schedule) -> u64 {
-        let wires = self.wires(schedule);
+    pub fn bytes_ahead(&self) -> u64 {
+        let wires = self.wires();
         let masks = self.shared.as_ref().map_or(0, |(oca, _)| Masks::bytes(oca));
-        schedule.bytes(self.scheme) + (Block::BYTES * wires.transfers() + wires.pads() + masks) as u64
+        self.schedule.bytes(self.scheme) + (Block::BYTES * wires.transfers() + wires.pads() + masks) as u64
     }
 
     /// Everything that does not need the input.
-    pub(super) fn try_prepare(
-        &mut self,
-        schedule: &Schedule,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(), SessionError> {
-        let wires = self.wires(schedule);
+    pub(super) fn try_prepare(&mut self, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
+        let wires = self.wires();
         let pads: Zeroizing<Vec<bool>> =
             Zeroizing::new((0..wires.pads()).map(|_| rng.next_u32() & 1 == 1).collect());
         let (mut choices, mut masks) = (Zeroizing::new(Vec::with_capacity(wires.transfers())), None);
@@ -61,15 +56,15 @@ impl<T: Transport> Session<'_, T> {
         }
         choices.extend(pads.iter());
         let (hash, key, labels) = self.labels(&choices, rng)?;
-        let (labels, tables) = (Zeroizing::new(labels), self.tables(schedule)?);
+        let (labels, tables) = (Zeroizing::new(labels), self.tables()?);
         self.ready.push_back(Ready { number: self.prepared, hash, key, labels, masks, pads, tables });
         self.prepared += 1;
         Ok(())
     }
 
     /// Runs the oldest circuit that is ready on `input`: one message each way.
-    pub(super) fn answer(&mut self, schedule: &Schedule, input: &[bool]) -> Result<Vec<bool>, SessionError> {
-        let wires = self.wires(schedule);
+    pub(super) fn answer(&mut self, input: &[bool]) -> Result<Vec<bool>, SessionError> {
+        let wires = self.wires();
         let mut ready = self.ready.pop_front().expect("the caller has seen that one is there");
         let differences = match (&self.shared, ready.masks.take()) {
             (Some((oca, _)), Some(masks)) => masks.differences(oca, input),
@@ -84,9 +79,9 @@ impl<T: Transport> Session<'_, T> {
             Zeroizing::new(self.channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?);
         let answered = Zeroizing::new(Block::vec_from_bytes(&answered).expect("labels are whole blocks"));
         let labels = wires.join(&ready.labels, &answered);
-        let mut evaluator = Evaluator::new(schedule, self.scheme, ready.hash, labels);
+        let mut evaluator = Evaluator::new(&self.schedule, self.scheme, ready.hash, labels);
         let mut tables = std::mem::take(&mut ready.tables).into_iter();
         evaluate_all(&mut evaluator, &mut || tables.next(), |table| self.buffers.push(table))?;
-        self.decode(schedule, evaluator, (ready.hash, &ready.key))
+        decode(&mut self.channel, evaluator, (ready.hash, &ready.key))
     }
 }

@@ -11,18 +11,16 @@ use crate::session::error::SessionError;
 use crate::session::msgs::{Kind, correlate_bytes};
 use crate::session::{batch, first_layer, mask_decoding};
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
 use xonn_crypto::ot;
 
 /// What a client does that waits for a circuit.
 const RECEIVING: &str = "receiving the garbled circuit";
 
-impl<T: Transport> Session<'_, T> {
+impl<T: Transport> Session<T> {
     /// An inference whose input is there: all in one answer.
     pub(super) fn at_once(
         &mut self,
-        schedule: &Schedule,
         input: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
@@ -34,11 +32,12 @@ impl<T: Transport> Session<'_, T> {
             }
             None => input,
         };
-        let expected = schedule.program().input_bits();
+        let expected = self.schedule.program().input_bits();
         if input.len() != expected {
             return Err(SessionError::InputLength { found: input.len(), expected });
         }
         let (hash, key, labels) = self.labels(input, rng)?;
+        let schedule = &self.schedule;
         let mut evaluator = Evaluator::new(schedule, self.scheme, hash, labels);
         // One thread receives, this one evaluates; the queue between them bounds the memory.
         let (channel, buffers, scheme) = (&mut self.channel, &mut self.buffers, self.scheme);
@@ -69,7 +68,7 @@ impl<T: Transport> Session<'_, T> {
             receiving.join().expect("receiving does not panic")?;
             evaluated
         })?;
-        self.decode(schedule, evaluator, (hash, &key))
+        decode(&mut self.channel, evaluator, (hash, &key))
     }
 
     /// OTs of labels: the hash with the garbler's start point, the key that masks the decoding, and the
@@ -95,7 +94,8 @@ impl<T: Transport> Session<'_, T> {
     }
 
     /// All tables of a circuit, kept.
-    pub(super) fn tables(&mut self, schedule: &Schedule) -> Result<Vec<Ciphertexts>, SessionError> {
+    pub(super) fn tables(&mut self) -> Result<Vec<Ciphertexts>, SessionError> {
+        let schedule = &self.schedule;
         let segments = schedule.segment_lengths(self.scheme).zip(schedule.segments_of_first_layers());
         let segments = segments.filter(|&(length, _)| length > 0);
         // In the order in which the circuit before gave them back, so that each is as long as its segment.
@@ -106,20 +106,19 @@ impl<T: Transport> Session<'_, T> {
         self.buffers = spare.collect();
         tables
     }
+}
 
-    /// The last message of an inference, and what the output is by it.
-    pub(super) fn decode(
-        &mut self,
-        schedule: &Schedule,
-        evaluator: Evaluator<'_>,
-        (hash, key): (Tccr, &Block),
-    ) -> Result<Vec<bool>, SessionError> {
-        let length = DECODE_BYTES * schedule.program().output_bits();
-        let decoding = self.channel.receive(Kind::Decoding, length, RECEIVING)?;
-        let mut decoding = Block::vec_from_bytes(&decoding).expect("hashes are whole blocks");
-        mask_decoding(&mut decoding, key, hash.start());
-        Ok(evaluator.decode(&decoding)?)
-    }
+/// The last message of an inference, and what the output is by it.
+pub(super) fn decode<T: Transport>(
+    channel: &mut Channel<T>,
+    evaluator: Evaluator<'_>,
+    (hash, key): (Tccr, &Block),
+) -> Result<Vec<bool>, SessionError> {
+    let length = DECODE_BYTES * evaluator.schedule().program().output_bits();
+    let decoding = channel.receive(Kind::Decoding, length, RECEIVING)?;
+    let mut decoding = Block::vec_from_bytes(&decoding).expect("hashes are whole blocks");
+    mask_decoding(&mut decoding, key, hash.start());
+    Ok(evaluator.decode(&decoding)?)
 }
 
 fn receive_table<T: Transport>(

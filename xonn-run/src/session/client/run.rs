@@ -15,7 +15,6 @@ use super::Session;
 use crate::session::channel::{Traffic, Transport};
 use crate::session::error::SessionError;
 use xonn_crypto::garble::EvaluateError;
-use xonn_crypto::garble::schedule::Schedule;
 
 /// An input to ask about. Wiped on drop.
 pub struct Question {
@@ -79,13 +78,12 @@ pub struct Finished {
     pub end: Result<Traffic, SessionError>,
 }
 
-impl<T: Transport> Session<'_, T> {
+impl<T: Transport> Session<T> {
     /// Asks `questions` one after the other, with up to `most` circuits prepared ahead, says goodbye, and
-    /// then tells what came of them. `schedule` is of [`super::Greeted::program`], `done` is called after each
+    /// then tells what came of them. `done` is called after each
     /// question.
     pub fn ask_all(
         self,
-        schedule: &Schedule,
         questions: Vec<Question>,
         most: usize,
         rng: &mut impl CryptoRng,
@@ -93,24 +91,22 @@ impl<T: Transport> Session<'_, T> {
     ) -> Finished {
         let count = questions.len();
         let mut questions = AtHand { questions: questions.into_iter(), done };
-        self.ask(schedule, &mut questions, (count, most), false, rng)
+        self.ask(&mut questions, (count, most), false, rng)
     }
 
     /// The same for questions that come one by one, `limit` at most; each answer is told at once. It ends
     /// when no more questions come, and for nothing else but a connection that fails.
     pub fn ask_as_they_come(
         self,
-        schedule: &Schedule,
         questions: &mut impl Questions,
         (limit, most): (usize, usize),
         rng: &mut impl CryptoRng,
     ) -> Finished {
-        self.ask(schedule, questions, (limit, most), true, rng)
+        self.ask(questions, (limit, most), true, rng)
     }
 
     fn ask(
         mut self,
-        schedule: &Schedule,
         questions: &mut impl Questions,
         (limit, most): (usize, usize),
         wait: bool,
@@ -118,7 +114,7 @@ impl<T: Transport> Session<'_, T> {
     ) -> Finished {
         let (mut answers, mut preparing) = (Vec::new(), Vec::new());
         let told = (&mut answers, &mut preparing);
-        let asked = self.ask_each(schedule, questions, (limit, most), wait, rng, told);
+        let asked = self.ask_each(questions, (limit, most), wait, rng, told);
         let online = self.online();
         let end = asked.and_then(|()| self.finish());
         Finished { answers, preparing, online, end }
@@ -126,7 +122,6 @@ impl<T: Transport> Session<'_, T> {
 
     fn ask_each(
         &mut self,
-        schedule: &Schedule,
         questions: &mut impl Questions,
         (limit, most): (usize, usize),
         wait: bool,
@@ -136,7 +131,7 @@ impl<T: Transport> Session<'_, T> {
         let mut prepare = |session: &mut Self, wanted: usize, rng: &mut _| {
             while session.ready() < wanted.min(most) {
                 let begin = Instant::now();
-                session.prepare(schedule, rng)?;
+                session.prepare(rng)?;
                 preparing.push(begin.elapsed());
             }
             Ok::<_, SessionError>(())
@@ -158,7 +153,7 @@ impl<T: Transport> Session<'_, T> {
                 // After a failure `infer` takes zeros by itself.
                 let zeros = Zeroizing::new(vec![false; question.bits.len()]);
                 let bits = if question.fits { &question.bits } else { &zeros };
-                let answer = match self.infer(schedule, bits, rng) {
+                let answer = match self.infer(bits, rng) {
                     Ok(_) if !question.fits => Err(Unanswered::Unfit),
                     Ok(output) => Ok(output),
                     Err(SessionError::Evaluate(_)) if spoiled => Err(Unanswered::After),

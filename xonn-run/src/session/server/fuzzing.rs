@@ -17,7 +17,7 @@ use xonn_crypto::ot::{self, SessionId};
 
 /// A session behind its set-up.
 pub struct SetUp<'m> {
-    model: &'m Model<'m>,
+    model: &'m Model,
     hello: ClientHello,
     scheme: Scheme,
     shared: Option<Shared<'m>>,
@@ -59,7 +59,7 @@ impl SetUp<'_> {
     /// What a session says of the message.
     pub fn take_masked(&self, number: u64, message: &[u8]) -> Result<(Vec<bool>, usize), SessionError> {
         let oca = self.shared.map(|shared| shared.oca);
-        let schedule = self.shared.map_or(self.model.schedule, |shared| shared.schedule);
+        let schedule = self.shared.map_or(&self.model.schedule, |shared| shared.schedule);
         let (differences, bits) =
             Wires::of(schedule.program(), oca).decode(&self.session, number, message)?;
         let mut shares = vec![false; oca.map_or(0, Oca::share_bits)];
