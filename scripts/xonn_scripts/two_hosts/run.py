@@ -31,6 +31,8 @@ def stop(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.terminate()
     process.wait()
+    if process.stdout:
+        process.stdout.close()
 
 
 def processor_seconds() -> float:
