@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -43,6 +44,20 @@ def pages() -> list[Path]:
     return found
 
 
+def names_of(tree: ast.Module) -> set[str]:
+    """What a module defines at its top level, imports left out: a name is imported from where it is made."""
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {
+                leaf.id for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name)
+            }
+    return found
+
+
 class Pages(unittest.TestCase):
     """What pages tell people to type or to read."""
 
@@ -73,6 +88,29 @@ class Pages(unittest.TestCase):
         for page in [*pages(), *(SCRIPTS / "xonn_scripts").rglob("*.py")]:
             for group in re.findall(r'"scripts\[(\w+)\]"', page.read_text()):
                 self.assertRegex(groups, rf"(?m)^{group} = \[", str(page.relative_to(REPO_ROOT)))
+
+
+class Imports(unittest.TestCase):
+    """Modules that need TensorFlow or PyTorch are not imported here, but what they import is read."""
+
+    def test_names_that_modules_import_from_each_other_are_there(self) -> None:
+        sources = {
+            ".".join(path.relative_to(SCRIPTS).with_suffix("").parts).removesuffix(".__init__"): path
+            for path in (SCRIPTS / "xonn_scripts").rglob("*.py")
+        }
+        trees = {name: ast.parse(path.read_text()) for name, path in sources.items()}
+        count = 0
+        for name, tree in trees.items():
+            for node in ast.walk(tree):
+                if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("xonn_scripts"):
+                    continue
+                asked = node.module or ""
+                self.assertIn(asked, trees, f"{name} imports from it")
+                for alias in node.names:
+                    known = alias.name in names_of(trees[asked]) or f"{asked}.{alias.name}" in trees
+                    self.assertTrue(known, f"{name} imports {alias.name} from {asked}")
+                    count += 1
+        self.assertGreater(count, 100)
 
 
 class Networks(unittest.TestCase):
