@@ -85,9 +85,13 @@ netlists folder:
 sweep-hostile seconds="300":
     XONN_HOSTILE_SECONDS={{seconds}} cargo test --release -p xonn-compile --test all hostile -- --ignored
 
-# models of the published shapes with random weights (needs scripts/requirements.txt)
+# models of the published shapes with random weights (needs `pip install -e "scripts[train]"`)
 shapes out="target/shapes":
-    python scripts/make_shapes.py --out {{out}}
+    python -m xonn_scripts.nets.random_weights --out {{out}}
+
+# the Python scripts: lints and tests, all that needs no TensorFlow
+scripts:
+    bash scripts/check.sh
 
 # the lock files of the packages outside of the workspace follow its dependencies
 locks:

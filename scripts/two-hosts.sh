@@ -8,8 +8,8 @@
 #   scripts/two-hosts.sh --report                      the page again from the figures of before
 #   scripts/two-hosts.sh --help                        everything else
 #
-# Models that models/ has not are made with random weights by scripts/make_shapes.py, for which the interpreter named by
-# XONN_PYTHON (default python3) needs scripts/requirements.txt. All else needs Python's own library only.
+# Models that models/ has not are made with random weights by xonn_scripts.nets.random_weights, for which the interpreter
+# named by XONN_PYTHON (default python3) needs the packages of scripts[train]. All else needs Python's own library only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,4 +17,5 @@ case " $* " in
     *" --report "* | *" --help "* | *" -h "* | *" --bin "*) ;;
     *) cargo build --release --locked -p xonn-compile -p xonn-run --bins ;;
 esac
-exec "${PYTHON:-python3}" scripts/two_hosts.py --bin "${CARGO_TARGET_DIR:-target}/release" "$@"
+export PYTHONPATH="$PWD/scripts${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python3}" -m xonn_scripts.two_hosts --bin "${CARGO_TARGET_DIR:-target}/release" "$@"

@@ -9,7 +9,7 @@ use xonn_compile::passes::{self, Compiled, Options, OutputMode};
 use xonn_program::package::Package;
 use xonn_program::{OutputEncoding, Prediction};
 
-/// Written by `scripts/make_label_fixtures.py`: a sigmoid behind BatchNorm, a hard sigmoid behind biases,
+/// Written by `xonn_scripts.fixtures.label`: a sigmoid behind BatchNorm, a hard sigmoid behind biases,
 /// numbers alone.
 const MODELS: [&str; 3] = ["labels_norm", "labels_bias", "labels_numbers"];
 

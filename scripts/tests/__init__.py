@@ -1,0 +1,1 @@
+"""Tests of the scripts, for which Python's own library is enough, but for the readers of data sets."""

@@ -1,0 +1,92 @@
+"""The page of results: its tables from made-up figures, and the page of the repository from its own."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from tests.figures import growth_runs, run
+from xonn_scripts import markdown
+from xonn_scripts.measure import gathered
+from xonn_scripts.paths import DOCS, RESULTS
+from xonn_scripts.two_hosts import report
+
+
+class Words(unittest.TestCase):
+    """Figures and tables as pages show them."""
+
+    def test_durations_and_sizes(self) -> None:
+        shown = [markdown.duration(s) for s in (0.0007, 0.0199, 0.02, 0.9, 1.25, 99.9, 143.4)]
+        self.assertEqual(shown, ["0.7 ms", "19.9 ms", "20 ms", "900 ms", "1.2 s", "99.9 s", "143 s"])
+        self.assertEqual([markdown.mb(b) for b in (163_000, 26_500_000, 2_229e6)], ["0.16", "26.5", "2,229"])
+        self.assertEqual([markdown.kb(b) for b in (800, 2_581_000)], ["0.8", "2,581"])
+
+    def test_table_and_its_cells(self) -> None:
+        lines = markdown.table(["a", "b", "c"], [["x", "1", ""]], words=2)
+        self.assertEqual(lines, ["| a | b | c |", "| --- | --- | ---: |", "| x | 1 |  |", ""])
+        self.assertEqual(markdown.cells(lines[2]), ["x", "1", ""])
+
+    def test_a_page_lacks_nothing(self) -> None:
+        self.assertEqual(markdown.fill("{{a}}, {{b}}", {"a": "1", "b": ["2", "3", ""]}), "1, 2\n3")
+        with self.assertRaisesRegex(ValueError, "nothing was given for {{c}}"):
+            markdown.fill("{{a}} {{c}}", {"a": "1"})
+
+
+class Tables(unittest.TestCase):
+    """Tables of made-up figures."""
+
+    def test_costs(self) -> None:
+        runs = report.Runs([run("bm2", scheme, 250_000) for scheme in ("half-gates", "three-halves")])
+        half, three = [markdown.cells(line) for line in report.costs(runs)[2:4]]
+        self.assertEqual(half[:5], ["BM2, s = 1", "half gates", "250,000", "7.75", "26%"])
+        self.assertEqual(three[:4], ["BM2, s = 1", "three halves", "250,000", "5.81"])
+        self.assertEqual(half[5:], ["2 / 1", "20.0 / 12.0", "8.3 ms"])
+
+    def test_times_have_a_column_for_each_link_measured(self) -> None:
+        runs = report.Runs([run("bm3", "half-gates", 50_000_000, link=link) for link in ("wan", "loopback")])
+        head, _, row, _ = report.times(runs)
+        self.assertEqual(markdown.cells(head)[2:], ["loopback", "WAN: 100 Mbit/s, 40 ms"])
+        self.assertEqual(markdown.cells(row)[2:], ["1.0 s (500 ms)"] * 2)
+
+    def test_compared_takes_what_xonn_publishes_for_the_width(self) -> None:
+        runs = report.Runs([run("bm1@1.5", scheme, 1_000_000) for scheme in ("half-gates", "three-halves")])
+        rows = report.compared(runs)[2:-1]
+        self.assertEqual(
+            [markdown.cells(row)[:5] for row in rows], [["BM1", "1.5", "4.09", "garbled", "31.0 / 23.2"]]
+        )
+
+    def test_grown_is_sorted_and_has_both_schemes_in_a_cell(self) -> None:
+        rows = [markdown.cells(row) for row in report.grown(growth_runs("bm1@0.125"))[2:-1]]
+        self.assertEqual([row[0] for row in rows], ["bm1, s = 0.125", "bc1_same, s = 0.25", "bc1_same"])
+        self.assertEqual(rows[0][1:3], ["200,000", "6.40 / 4.80"])
+
+    def test_a_page_before_anything_was_measured(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "models.json").write_text("{}")
+            page, drawn = report.page(Path(folder))
+        self.assertIn("# Results", page)
+        self.assertIsNone(drawn)
+
+
+class OfTheRepository(unittest.TestCase):
+    """The files that are committed."""
+
+    def test_page_and_plot_are_written_from_the_figures(self) -> None:
+        page, drawn = report.page(RESULTS)
+        self.assertEqual(
+            (DOCS / "results.md").read_text(), page, "scripts/two-hosts.sh --report writes it again"
+        )
+        self.assertEqual(
+            (RESULTS / "growth.svg").read_text(), drawn, "scripts/two-hosts.sh --report draws it again"
+        )
+
+    def test_models_are_gathered_from_what_each_says(self) -> None:
+        found = gathered.gather()
+        self.assertEqual(json.loads((RESULTS / "models.json").read_text()), found)
+        self.assertEqual((RESULTS / "models.md").read_text(), gathered.table(found))
+
+
+if __name__ == "__main__":
+    unittest.main()

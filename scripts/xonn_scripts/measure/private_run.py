@@ -1,0 +1,103 @@
+"""Private predictions by two processes on this machine: what they send, how long it takes, the answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xonn_scripts.programs import SCHEMES, ProgramError, address_in, call, traffic
+
+FIRST_LAYERS = ("gc", "oca")
+
+
+def build_options(h5: Path) -> list[str]:
+    """How a model of ``models/`` is compiled: what its ``training.json`` says, if it says something."""
+    record = h5.with_name("training.json")
+    return json.loads(record.read_text()).get("build_options", []) if record.is_file() else []
+
+
+def build(h5: Path, programs: Path, folder: Path) -> tuple[Path, Path]:
+    """Compile a model; the package and the secret, both in `folder`."""
+    package = folder / f"{h5.parent.name}_{h5.stem}.xonn"
+    call(programs / "xonn-compile", "build", h5, *build_options(h5), "--force", "-o", package)
+    return package, package.with_suffix(".secret")
+
+
+def infer(
+    package: Path, secret: Path, inputs: Path, programs: Path, scheme: str, first_layer: str, count: int
+) -> dict[str, Any]:
+    """Serve and ask, over loopback; the client's report, with ``answers``, its predictions."""
+    # Both protocols are measured, by as many predictions as it takes.
+    arguments = [secret, "--listen", "127.0.0.1:0", "--connections", "1"]
+    arguments += ["--clients", "semi-honest", "--inferences", 1_000_000]
+    server = subprocess.Popen(
+        [str(part) for part in (programs / "xonn-run", "serve", package, "--secret", *arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        address = next(filter(None, map(address_in, server.stdout)), None)
+        if address is None:
+            raise ProgramError(f"the server of {package} ended before it listened.")
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder) / "answers.npy"
+            report = json.loads(
+                call(
+                    *(programs / "xonn-run", "infer", "--server", address),
+                    *("--input", inputs, "--limit", count, "--output", output, "--json"),
+                    *("--scheme", scheme, "--first-layer", first_layer, "--timeout", 300),
+                )
+            )
+            report["answers"] = np.load(output)
+        server.wait(timeout=60)
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+    return report
+
+
+def bytes_of_one(package: Path, secret: Path, inputs: Path, programs: Path) -> dict[str, int]:
+    """Bytes of one prediction on a connection of its own, both directions, set-up included.
+
+    Keys are ``<first layer>_<scheme>``, such as ``oca_half-gates``.
+    """
+    sizes = {}
+    for first_layer in FIRST_LAYERS:
+        for scheme in SCHEMES:
+            report = infer(package, secret, inputs, programs, scheme, first_layer, 1)
+            sizes[f"{first_layer}_{scheme}"] = traffic(report)
+    return sizes
+
+
+def compare(
+    package: Path, secret: Path, inputs: Path, programs: Path, count: int, scheme: str, first_layer: str
+) -> dict[str, Any]:
+    """`count` private predictions beside those in the clear.
+
+    Gives how many agree, bytes a prediction each way on this one connection, and the median time in ms.
+    """
+    report = infer(package, secret, inputs, programs, scheme, first_layer, count)
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "clear.npy"
+        call(
+            *(programs / "xonn-run", "eval", package, "--secret", secret),
+            *("--input", inputs, "--limit", count, "--output", output),
+        )
+        clear = np.load(output)
+    return {
+        "scheme": scheme,
+        "first_layer": report["first_layer"],
+        "samples": len(clear),
+        "equal_to_eval": int(np.sum(clear == report["answers"])),
+        "received_bytes_each": round(report["received_bytes"] / len(clear)),
+        "sent_bytes_each": round(report["sent_bytes"] / len(clear)),
+        "inference_ms_median": round(report["inference_ms_median"], 1),
+    }

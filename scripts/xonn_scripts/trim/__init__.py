@@ -1,0 +1,1 @@
+"""Trimming and training in turns."""
