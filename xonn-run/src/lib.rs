@@ -1,10 +1,11 @@
-//! Garbles and evaluates Boolean programs between two hosts.
+//! Private prediction between two hosts.
 //!
 //! A server holds a network's weights, a client holds an input; the client learns the prediction and neither learns
 //! anything else. The parts, from the inside out:
 //!
 //! * `xonn-crypto`: garbling and oblivious transfer; no I/O, no randomness of its own.
 //! * [`oca`]: first layers over numbers by oblivious transfer in place of garbling; no I/O either.
+//! * [`Service`] and [`Client`]: what a program calls that serves a model, or asks one. `examples/two_hosts.rs` is both.
 //! * [`session`]: the protocol between two hosts; `docs/protocol.md` lists its messages.
 //! * [`net`]: TCP servers and clients around sessions.
 //! * [`cli`]: the commands.
@@ -12,10 +13,16 @@
 #![deny(unsafe_code)]
 
 pub mod bench;
+#[doc(hidden)]
 pub mod cli;
+pub mod client;
 pub mod net;
 pub mod oca;
+pub mod service;
 pub mod session;
+
+pub use client::{Client, ClientOptions};
+pub use service::Service;
 
 // Of tests alone; the library has no unsafe code.
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]

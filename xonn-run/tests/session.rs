@@ -12,6 +12,8 @@ mod first_layer;
 mod fixture;
 #[path = "session/hostile.rs"]
 mod hostile;
+#[path = "session/library.rs"]
+mod library;
 #[path = "session/listener.rs"]
 mod listener;
 #[path = "session/mismatch.rs"]

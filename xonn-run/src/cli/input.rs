@@ -11,6 +11,7 @@ use xonn_program::data::{self, Tensor, write_npy};
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Kind};
+use crate::session::client::run::Question;
 
 /// Samples to predict for.
 #[derive(Args)]
@@ -69,13 +70,8 @@ impl Loaded {
             .map_err(|e| Failure::data(format_args!("{}: {e}", self.path.display())))?;
         let several = samples.count() > 1;
         let encoded = samples.iter().enumerate().take(limit).map(|(index, sample)| {
-            let mut bits = Zeroizing::new(Vec::with_capacity(encoding.bit_count()));
-            let mut fits = true;
-            for (element, x) in sample.values().enumerate() {
-                let code = encoding.quantise(x, element);
-                fits &= code.is_ok();
-                bits.extend(encoding.bits_of(code.unwrap_or(0)));
-            }
+            let question = Question::of_numbers(encoding, sample.values());
+            let (fits, bits) = (question.fits(), question.into_bits());
             Sample { name: self.name(index, several), index, bits, fits }
         });
         Ok(encoded.collect())

@@ -17,6 +17,7 @@ use super::tls::{ClientFlags, ServerFlags};
 use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::net;
 use crate::oca::FirstLayer;
+use crate::session::client::run::Question;
 use crate::session::server::Model;
 use crate::session::{Circuit, Limits, Offer, client};
 
@@ -181,8 +182,9 @@ impl Evaluate {
         let offer = self.netlist.offer();
         let greeted = client::greet(stream, circuit.digest, input.len(), &offer, &limits, &mut rng)?;
         let mut session = greeted.start(&circuit.program, &mut rng)?;
-        let output = session.infer(&input, &mut rng)?;
+        let answer = session.ask(&Question::new(input.into(), true), &mut rng)?;
         let traffic = session.finish()?;
+        let output = answer?;
         report::say(printed(&output, &shared.outputs, self.hex))?;
         let ands = circuit.program.costs().total();
         report::log(format_args!(

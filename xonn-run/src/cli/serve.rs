@@ -26,8 +26,8 @@ use crate::net::door::HALF_OPEN;
 use crate::net::monitor::Monitor;
 use crate::net::{self, ServerOptions};
 use crate::oca::FirstLayer;
-use crate::session::server::Model;
-use crate::session::{Circuit, Clients, Limits, Offer};
+use crate::service::Service;
+use crate::session::{Clients, Limits, Offer};
 
 /// Headings of the help.
 const MODEL: &str = "Model and protocols";
@@ -142,13 +142,12 @@ impl Serve {
         let package = Package::read(&self.package)?;
         let secret = Secret::read(&self.secret, &package)?;
         warn_of_readers(&self.secret);
-        let (circuit, secret) = Circuit::with_secret(&package, &secret)?;
         let trust = self.trust(&first_layers);
         let only_oca = !first_layers.contains(&FirstLayer::Gc);
         let (schemes, shared_delta) = (self.schemes.scheme.clone(), self.shared_delta);
-        let model =
-            Model::new(circuit, secret, Offer { schemes, first_layers, ahead: self.pool, shared_delta })?;
-        if only_oca && !model.has_shared_layers() {
+        let offer = Offer { schemes, first_layers, ahead: self.pool, shared_delta };
+        let service = Service::new(&package, &secret, offer)?;
+        if only_oca && !service.model().has_shared_layers() {
             let package = self.package.display();
             return Err(format!(
                 "{package}: no layer adds up the client's numbers by secret signs, or too many do, so --first-layer oca \
@@ -181,7 +180,7 @@ impl Serve {
         options.half_open = self.half_open.into();
         options.per_hour = Some(self.inferences);
         options.total = self.connections;
-        net::serve(&listener, &model, &options, |event| {
+        service.serve(&listener, &options, |event| {
             events::log(&event, self.figures);
             totals.count(&event);
         });

@@ -412,7 +412,7 @@ impl<T: Transport> Session<T> {
         self.ready.len() < usize::from(self.ahead)
     }
 
-    /// Has a circuit garbled and sent for a later [`Session::infer`], as [`Session::has_room`] allows. Its tables stay in memory until
+    /// Has a circuit garbled and sent for a later [`Session::ask`], as [`Session::has_room`] allows. Its tables stay in memory until
     /// then. After an error the session is over and the server is told.
     ///
     /// # Errors
@@ -428,20 +428,9 @@ impl<T: Transport> Session<T> {
         result.inspect_err(|error| self.refuse(error))
     }
 
-    /// One private inference; returns the output bits. It takes the oldest circuit that is ready, else one is garbled now; on a
-    /// connection that holds circuits ahead the latter is a [`Session::prepare`] first. `input` are
-    /// the circuit's bits. After an error the session is over and the server is told.
-    ///
-    /// But for [`SessionError::Evaluate`], an output that is not valid: of that the server must not learn,
-    /// since a server that garbles one label of an input bit wrongly would learn the bit. So it is not told,
-    /// and the session goes on; from then on inputs are replaced by zeros, and the same error comes for each.
-    /// A caller that would have asked more has to go on asking, and then to leave as it would have left:
-    /// [`Session::ask_all`] and [`Session::ask_as_they_come`] see to that, and are what to call for more than
-    /// one question. Dropping the session says goodbye.
-    ///
-    /// # Errors
-    /// [`SessionError`].
-    pub fn infer(&mut self, input: &[bool], rng: &mut impl CryptoRng) -> Result<Vec<bool>, SessionError> {
+    /// One private inference; returns the output bits. After an evaluation that failed inputs are replaced by
+    /// zeros, and the same error comes for each.
+    fn infer(&mut self, input: &[bool], rng: &mut impl CryptoRng) -> Result<Vec<bool>, SessionError> {
         let nothing;
         let input = if self.failed.is_some() {
             nothing = vec![false; input.len()];

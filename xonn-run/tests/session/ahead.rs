@@ -12,7 +12,7 @@ use xonn_run::session::server::Served;
 use xonn_run::session::{Clients, Limits, Offer, SessionError, client};
 
 use crate::damage::flip_also_heads;
-use crate::fixture::{Answers, Fixture, WIDTH, addition, neurons, numbers};
+use crate::fixture::{Answers, Fixture, WIDTH, addition, neurons, numbers, question};
 use crate::hostile::{frame, scripted_server};
 use crate::programs::Numbers;
 use crate::steps::{ask as ask_for, begin};
@@ -265,7 +265,10 @@ fn a_dropped_session_says_goodbye_and_leaves_no_circuit() {
         assert_eq!((session.ready(), session.has_room()), (2, false));
         let error = session.prepare(rng).expect_err("no room");
         assert!(error.to_string().contains("2 circuits are ready"), "{error}");
-        assert_eq!(session.infer(&fixture.inputs[0], rng).expect("honest"), fixture.wants[0]);
+        assert_eq!(
+            session.ask(&question(&fixture.inputs[0]), rng).expect("honest"),
+            Ok(fixture.wants[0].clone())
+        );
         drop(session);
         server.join().expect("no panic")
     });

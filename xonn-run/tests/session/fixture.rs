@@ -12,6 +12,7 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::channel::Transport;
+use xonn_run::session::client::run::{Question, Unanswered};
 use xonn_run::session::server::{self, Model, Served};
 use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client};
 
@@ -112,6 +113,11 @@ pub fn short() -> Limits {
     Limits { message: limit, idle: limit, ..Limits::default() }
 }
 
+/// The bits of an input as a question.
+pub fn question(input: &[bool]) -> Question {
+    Question::new(input.to_vec().into(), true)
+}
+
 /// How a session went on both sides.
 pub struct Outcome {
     pub server: Result<Served, SessionError>,
@@ -185,11 +191,11 @@ impl Fixture {
         let mut outputs = Vec::new();
         let mut failed = None;
         for input in &self.inputs {
-            match session.infer(input, rng) {
+            match session.ask(&question(input), rng)? {
                 Ok(output) => outputs.push(output),
                 // Of which the server must not learn.
-                Err(error @ SessionError::Evaluate(_)) => failed = failed.or(Some(error)),
-                Err(error) => return Err(error),
+                Err(Unanswered::Failed(error)) => failed = failed.or(Some(SessionError::Evaluate(error))),
+                Err(_) => {}
             }
         }
         let online = session.online();

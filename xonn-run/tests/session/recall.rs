@@ -11,7 +11,7 @@ use xonn_run::session::channel::Transport;
 use xonn_run::session::client::{self, Session};
 use xonn_run::session::{Limits, Offer, SessionError};
 
-use crate::fixture::{Fixture, neurons};
+use crate::fixture::{Fixture, neurons, question};
 use crate::serving::{connect, with_options};
 use crate::tls::pair;
 
@@ -49,7 +49,8 @@ impl<'f, T: Transport> Asking<'f, T> {
     }
 
     fn ask(&mut self) -> Result<(), SessionError> {
-        let output = self.session.infer(&self.fixture.inputs[0], &mut self.rng)?;
+        let output =
+            self.session.ask(&question(&self.fixture.inputs[0]), &mut self.rng)?.expect("an honest server");
         assert_eq!(output, self.fixture.wants[0]);
         Ok(())
     }

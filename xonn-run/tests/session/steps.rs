@@ -12,7 +12,7 @@ use xonn_run::session::msgs::{self, ClientHello, Kind, ServerHello};
 use xonn_run::session::server::Served;
 use xonn_run::session::{Channel, Limits, Offer, SessionError};
 
-use crate::fixture::{Fixture, WIDTH, addition, short};
+use crate::fixture::{Fixture, WIDTH, addition, question, short};
 use crate::hostile::{client_hello, frame};
 use crate::wire::{self, End};
 
@@ -135,7 +135,10 @@ fn idle_client(fixture: &Fixture, end: End) -> Session<End> {
         client::greet(end, fixture.circuit.digest, WIDTH, &Offer::default(), &Limits::default(), rng)
             .expect("fits");
     let mut session = greeted.start(&fixture.circuit.program, rng).expect("an honest server");
-    assert_eq!(session.infer(&fixture.inputs[0], rng).expect("an honest server"), fixture.wants[0]);
+    assert_eq!(
+        session.ask(&question(&fixture.inputs[0]), rng).expect("an honest server"),
+        Ok(fixture.wants[0].clone())
+    );
     session
 }
 

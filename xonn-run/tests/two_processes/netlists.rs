@@ -11,6 +11,7 @@ use xonn_circuits::bristol::{self, Options};
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
 use xonn_run::net;
+use xonn_run::session::client::run::Question;
 use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 
 use crate::command::{Listening, run_failing, run_ok};
@@ -218,8 +219,11 @@ fn a_garbler_answers_once() {
         .expect("the same circuit");
     let mut session = greeted.start(&circuit.program, rng).expect("an honest garbler");
     let input = [true, false, true, false, false, true, true, false];
-    assert_eq!(session.infer(&input, rng).expect("the first"), [true, true, true, false]);
-    match session.infer(&input, rng) {
+    assert_eq!(
+        session.ask(&Question::new(input.to_vec().into(), true), rng).expect("the first"),
+        Ok(vec![true, true, true, false])
+    );
+    match session.ask(&Question::new(input.to_vec().into(), true), rng) {
         Err(SessionError::Refused(text)) => assert!(text.contains("granted 1"), "{text}"),
         other => panic!("a second evaluation shows more of the garbler's bits: {other:?}"),
     }

@@ -1,6 +1,6 @@
 //! How a server ends that is asked to.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tracing::info;
 
 use super::events::Totals;
 use crate::cli::Outcome;
+use crate::service::wake;
 
 /// On the first signal to end has no more clients accepted, and ends when `grace` is over, if it has not by
 /// then; on the second ends at once.
@@ -33,17 +34,4 @@ pub fn drain_on_signal(
         });
     })
     .map_err(|e| format!("signals cannot be handled: {e}").into())
-}
-
-/// The listener waits for a client, and this is one. An address that stands for all is reached by the
-/// loopback.
-fn wake(mut address: SocketAddr) {
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() {
-            Ipv4Addr::LOCALHOST.into()
-        } else {
-            Ipv6Addr::LOCALHOST.into()
-        });
-    }
-    drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)));
 }

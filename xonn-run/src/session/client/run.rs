@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use rand::CryptoRng;
+use xonn_program::InputEncoding;
 use zeroize::Zeroizing;
 
 use super::Session;
@@ -28,6 +29,32 @@ impl Question {
     #[must_use]
     pub fn new(bits: Zeroizing<Vec<bool>>, fits: bool) -> Self {
         Self { bits, fits }
+    }
+
+    /// A sample's numbers under an encoding, which may be the server's, who can measure how long it takes: every
+    /// number is encoded, also behind one that has no code.
+    #[must_use]
+    pub fn of_numbers(encoding: &InputEncoding, numbers: impl Iterator<Item = f64>) -> Self {
+        let mut bits = Zeroizing::new(Vec::with_capacity(encoding.bit_count()));
+        let mut fits = true;
+        for (element, x) in numbers.enumerate().take(encoding.elements()) {
+            let code = encoding.quantise(x, element);
+            fits &= code.is_ok();
+            bits.extend(encoding.bits_of(code.unwrap_or(0)));
+        }
+        Self { bits, fits }
+    }
+
+    /// Its bits.
+    #[must_use]
+    pub fn into_bits(self) -> Zeroizing<Vec<bool>> {
+        self.bits
+    }
+
+    /// Whether each of its numbers has a code.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.fits
     }
 }
 
@@ -79,6 +106,32 @@ pub struct Finished {
 }
 
 impl<T: Transport> Session<T> {
+    /// Asks one question. It takes the oldest circuit that is ready, else one is garbled now; on a connection
+    /// that holds circuits ahead the latter is a [`Session::prepare`] first. After an error the session is over
+    /// and the server is told.
+    ///
+    /// Of an answer that is none the server does not learn: one that garbles one label of an input bit wrongly
+    /// would learn the bit. The session goes on, and from then on questions are replaced by zeros. So whoever
+    /// would have asked more has to go on asking, at the times at which they would have, and then to leave as
+    /// they would have left: [`Session::ask_all`] and [`Session::ask_as_they_come`] see to that. Dropping the
+    /// session says goodbye.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn ask(&mut self, question: &Question, rng: &mut impl CryptoRng) -> Result<Answer, SessionError> {
+        let spoiled = self.failed.is_some();
+        // After a failure `infer` takes zeros by itself.
+        let zeros = Zeroizing::new(vec![false; question.bits.len()]);
+        let bits = if question.fits { &question.bits } else { &zeros };
+        Ok(match self.infer(bits, rng) {
+            Ok(_) if !question.fits => Err(Unanswered::Unfit),
+            Ok(output) => Ok(output),
+            Err(SessionError::Evaluate(_)) if spoiled => Err(Unanswered::After),
+            Err(SessionError::Evaluate(failed)) => Err(Unanswered::Failed(failed)),
+            Err(error) => return Err(error),
+        })
+    }
+
     /// Asks `questions` one after the other, with up to `most` circuits prepared ahead, says goodbye, and
     /// then tells what came of them. `done` is called after each
     /// question.
@@ -91,7 +144,7 @@ impl<T: Transport> Session<T> {
     ) -> Finished {
         let count = questions.len();
         let mut questions = AtHand { questions: questions.into_iter(), done };
-        self.ask(&mut questions, (count, most), false, rng)
+        self.ask_every(&mut questions, (count, most), false, rng)
     }
 
     /// The same for questions that come one by one, `limit` at most; each answer is told at once. It ends
@@ -102,10 +155,10 @@ impl<T: Transport> Session<T> {
         (limit, most): (usize, usize),
         rng: &mut impl CryptoRng,
     ) -> Finished {
-        self.ask(questions, (limit, most), true, rng)
+        self.ask_every(questions, (limit, most), true, rng)
     }
 
-    fn ask(
+    fn ask_every(
         mut self,
         questions: &mut impl Questions,
         (limit, most): (usize, usize),
@@ -136,7 +189,7 @@ impl<T: Transport> Session<T> {
             }
             Ok::<_, SessionError>(())
         };
-        let (mut begun, mut spoiled) = (false, false);
+        let mut begun = false;
         // What is left is counted in questions, whatever came of them.
         while answers.len() < limit {
             let left = limit - answers.len();
@@ -150,17 +203,7 @@ impl<T: Transport> Session<T> {
             for question in some.iter().take(left) {
                 prepare(self, 1, rng)?;
                 let begin = Instant::now();
-                // After a failure `infer` takes zeros by itself.
-                let zeros = Zeroizing::new(vec![false; question.bits.len()]);
-                let bits = if question.fits { &question.bits } else { &zeros };
-                let answer = match self.infer(bits, rng) {
-                    Ok(_) if !question.fits => Err(Unanswered::Unfit),
-                    Ok(output) => Ok(output),
-                    Err(SessionError::Evaluate(_)) if spoiled => Err(Unanswered::After),
-                    Err(SessionError::Evaluate(failed)) => Err(Unanswered::Failed(failed)),
-                    Err(error) => return Err(error),
-                };
-                spoiled |= matches!(answer, Err(Unanswered::Failed(_)));
+                let answer = self.ask(question, rng)?;
                 questions.answered(&answer);
                 answers.push((answer, begin.elapsed()));
             }

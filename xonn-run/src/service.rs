@@ -1,0 +1,137 @@
+//! A server as a library has it: a model, owned, that is served and can be stopped.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use xonn_program::circuit::LowerError;
+use xonn_program::{Digest, Package, Secret};
+
+use crate::net::{self, Event, ServerOptions};
+use crate::session::server::Model;
+use crate::session::{Circuit, Offer, SessionError};
+
+/// A package with its secret and all that follows from them. A clone serves the same.
+#[derive(Clone)]
+pub struct Service {
+    model: Arc<Model>,
+}
+
+/// Why there is no service.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The program has no circuit.
+    #[error("the program has no circuit")]
+    Circuit(#[from] LowerError),
+    /// The secret is of another package.
+    #[error("the secret belongs to the package with digest {found}, expected {expected}")]
+    OtherPackage {
+        /// Digest of the secret's package.
+        found: Digest,
+        /// Digest of the package at hand.
+        expected: Digest,
+    },
+    /// The circuit does not take the secret.
+    #[error(transparent)]
+    Secret(#[from] SessionError),
+}
+
+impl Service {
+    /// What serves a model. Which clients it holds against is said in [`ServerOptions::limits`].
+    ///
+    /// # Errors
+    /// [`ServiceError`] if the secret is of another package, or the program has no circuit.
+    pub fn new(package: &Package, secret: &Secret, offer: Offer) -> Result<Self, ServiceError> {
+        let (found, expected) = (secret.digest(), package.digest());
+        if found != expected {
+            return Err(ServiceError::OtherPackage { found, expected });
+        }
+        let (circuit, secret) = Circuit::with_secret(package, secret)?;
+        Ok(Self { model: Arc::new(Model::new(circuit, secret, offer)?) })
+    }
+
+    /// What it serves.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Serves clients on this thread, each on one of its own, until `options.stop` is set or `options.total` clients
+    /// have been served; `report` hears of what happens.
+    pub fn serve(&self, listener: &TcpListener, options: &ServerOptions, report: impl Fn(Event<'_>) + Sync) {
+        net::serve(listener, &self.model, options, report);
+    }
+
+    /// Serves clients on a thread of its own.
+    ///
+    /// # Errors
+    /// If the listener has no address, or no thread can be had.
+    pub fn start(
+        self,
+        listener: TcpListener,
+        options: ServerOptions,
+        report: impl Fn(Event<'_>) + Send + Sync + 'static,
+    ) -> io::Result<Running> {
+        let address = listener.local_addr()?;
+        let stop = Arc::clone(&options.stop);
+        let serving = move || self.serve(&listener, &options, report);
+        let thread = std::thread::Builder::new().name("xonn service".into()).spawn(serving)?;
+        Ok(Running { address, stop, thread: Some(thread) })
+    }
+}
+
+/// A service that runs. Dropped, it stops.
+pub struct Running {
+    address: SocketAddr,
+    stop: Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more clients; waits for those that are being served.
+    ///
+    /// # Panics
+    /// If the service's thread panicked.
+    pub fn stop(mut self) {
+        self.ask_to_stop();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a service does not panic");
+        }
+    }
+
+    fn ask_to_stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        wake(self.address);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.ask_to_stop();
+        }
+    }
+}
+
+/// Has a listener notice that it is to stop: it waits for a client, and this is one. An address that stands for all is
+/// reached by the loopback.
+pub(crate) fn wake(mut address: SocketAddr) {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    drop(TcpStream::connect_timeout(&address, Duration::from_secs(1)));
+}
