@@ -33,7 +33,7 @@ mod tables;
 mod tape;
 
 pub use evaluator::{EvaluateError, Evaluator};
-pub use garbler::Garbler;
+pub use garbler::{Garbler, Secrets};
 pub use scheme::Scheme;
 pub use tables::Ciphertexts;
 

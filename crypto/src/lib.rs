@@ -45,7 +45,7 @@
 //! Garbler and evaluator joined in memory, on an AND gate whose first input is the garbler's:
 //! ```
 //! use xonn_circuits::{builder::Builder, tiled::TiledCircuit};
-//! use xonn_crypto::{block::{Block, Tccr}, garble::{Evaluator, Garbler, Scheme, schedule::{Role, Schedule}}};
+//! use xonn_crypto::{block::{Block, Tccr}, garble::{Evaluator, Garbler, Scheme, Secrets, schedule::{Role, Schedule}}};
 //!
 //! let mut b = Builder::new();
 //! let (mine, yours) = (b.input(1), b.input(1));
@@ -55,7 +55,7 @@
 //! let rng = &mut rand::rng();
 //! let (delta, zero, hash) = (Block::random(rng).with_lsb_set(), Block::random(rng), Tccr::new(Block::random(rng)));
 //! let (garbling, evaluation) = (Schedule::new(&program, Role::Garbler), Schedule::new(&program, Role::Evaluator));
-//! let (scheme, secrets) = (Scheme::HalfGates, [delta, Block::random(rng)]);
+//! let (scheme, secrets) = (Scheme::HalfGates, Secrets { delta, dice: Block::random(rng) });
 //! let mut garbler = Garbler::new(&garbling, scheme, &[true], secrets, hash, vec![zero]);
 //! let mut evaluator = Evaluator::new(&evaluation, scheme, hash, vec![zero ^ delta]); // the label for 1
 //! evaluator.evaluate(&garbler.garble(1))?;

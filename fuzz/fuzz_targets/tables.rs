@@ -10,7 +10,7 @@ use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
-use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme};
+use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme, Secrets};
 use xonn_fuzz::cases::{convolution, netlist, rng};
 use xonn_fuzz::overlay::{overlay, pick};
 
@@ -44,7 +44,7 @@ impl Case {
         let zeros: Vec<Block> = input.iter().map(|_| Block::random(rng)).collect();
         let labels = zeros.iter().zip(&input).map(|(&zero, &bit)| zero ^ delta.masked(bit)).collect();
         let garbling = Schedule::new(program, Role::Garbler);
-        let mut garbler = Garbler::new(&garbling, scheme, &secret, [delta, Block::random(rng)], hash, zeros);
+        let mut garbler = Garbler::new(&garbling, scheme, &secret, Secrets { delta, dice: Block::random(rng) }, hash, zeros);
         let mut tables = Vec::new();
         loop {
             let more = garbler.garble(4);

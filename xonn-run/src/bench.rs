@@ -17,7 +17,7 @@ pub use conditional_addition::{MeasureError, measure_first_layer};
 pub use first_layer::FirstLayerShape;
 use xonn_crypto::block::{Backend, Block, Prg, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
-use xonn_crypto::garble::{Evaluator, Garbler, Scheme};
+use xonn_crypto::garble::{Evaluator, Garbler, Scheme, Secrets};
 use xonn_crypto::ot::{self, OtError};
 
 /// Millions a second, over several runs.
@@ -85,7 +85,8 @@ fn measure_units(
     for _ in 0..RUNS {
         let (mut garble, mut evaluate) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..times {
-            let secrets = [Block::random(&mut rng).with_lsb_set(), Block::random(&mut rng)];
+            let delta = Block::random(&mut rng).with_lsb_set();
+            let secrets = Secrets { delta, dice: Block::random(&mut rng) };
             let hash =
                 Tccr::with_backend(Block::random(&mut rng), backend).expect("the backend is available");
             let labels: Vec<Block> = (0..program.input_bits()).map(|_| Block::random(&mut rng)).collect();

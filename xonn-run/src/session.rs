@@ -16,7 +16,7 @@ pub mod server;
 
 pub use channel::{Channel, Traffic};
 pub use clients::Clients;
-pub use error::SessionError;
+pub use error::{Misuse, SessionError};
 
 use std::time::Duration;
 

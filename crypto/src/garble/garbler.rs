@@ -22,6 +22,15 @@ struct Slots {
     wide: wide::Slots,
 }
 
+/// What a garbler draws for a circuit, and nobody else may know. Named, for swapped they would compile.
+#[derive(Clone, Copy, Zeroize)]
+pub struct Secrets {
+    /// The difference of both labels of each wire. Its lowest bit is 1.
+    pub delta: Block,
+    /// Seed of the coins that three halves takes.
+    pub dice: Block,
+}
+
 /// One garbling of a program, to be used once.
 ///
 /// The order of calls is: [`Garbler::garble`] until it gives nothing, then [`Garbler::decoding`].
@@ -55,7 +64,7 @@ impl<'p> Garbler<'p> {
         schedule: &'p Schedule,
         scheme: Scheme,
         secret: &'p [bool],
-        [delta, dice]: [Block; 2],
+        Secrets { delta, dice }: Secrets,
         hash: Tccr,
         input: Vec<Block>,
     ) -> Self {

@@ -8,7 +8,7 @@ use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::sample::binary_layer;
 
 use super::schedule::{Role, Schedule};
-use super::{Ciphertexts, Evaluator, Garbler, Scheme};
+use super::{Ciphertexts, Evaluator, Garbler, Scheme, Secrets};
 use crate::block::steps::assert_same_steps;
 use crate::block::{Backend, Block, Tccr};
 
@@ -36,7 +36,7 @@ fn programs() -> [TiledCircuit; 2] {
 
 struct Case {
     secret: Vec<bool>,
-    secrets: [Block; 2],
+    secrets: Secrets,
     zero: Vec<Block>,
     input: Vec<bool>,
 }
@@ -78,7 +78,7 @@ fn check(programs: &[TiledCircuit], backends: &[Backend]) {
             let count = program.secret_bits() as usize;
             let mut case = |secret: Vec<bool>, delta: Block| Case {
                 secret,
-                secrets: [delta.with_lsb_set(), Block::random(&mut rng)],
+                secrets: Secrets { delta: delta.with_lsb_set(), dice: Block::random(&mut rng) },
                 zero: (0..program.input_bits()).map(|_| Block::random(&mut rng)).collect(),
                 input: random_bits(&mut rng, program.input_bits()),
             };
@@ -97,7 +97,7 @@ fn check(programs: &[TiledCircuit], backends: &[Backend]) {
                 let what = format!("evaluating by {scheme} on {backend}");
                 assert_same_steps(&what, &garbled, |(case, (tables, decoding))| {
                     let zeros = case.zero.iter().zip(&case.input);
-                    let active = zeros.map(|(&zero, &bit)| zero ^ case.secrets[0].masked(bit)).collect();
+                    let active = zeros.map(|(&zero, &bit)| zero ^ case.secrets.delta.masked(bit)).collect();
                     let mut evaluator = Evaluator::new(&evaluation, scheme, hash, active);
                     tables.chunks(1).for_each(|table| evaluator.evaluate(table).expect("the right lengths"));
                     evaluator.decode(decoding).expect("undamaged")

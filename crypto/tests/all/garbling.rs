@@ -13,7 +13,7 @@ use xonn_circuits::tiled::{
 };
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
-use xonn_crypto::garble::{Ciphertexts, EvaluateError, Evaluator, Garbler, Scheme};
+use xonn_crypto::garble::{Ciphertexts, EvaluateError, Evaluator, Garbler, Scheme, Secrets};
 
 /// One garbled run with each scheme, which must agree.
 fn run(program: &TiledCircuit, secret: &[bool], input: &[bool], most: usize) -> Vec<bool> {
@@ -43,7 +43,8 @@ fn run_damaged(
     let (delta, hash) = (Block::random(rng).with_lsb_set(), Tccr::new(Block::random(rng)));
     let zero: Vec<Block> = input.iter().map(|_| Block::random(rng)).collect();
     let active = zero.iter().zip(input).map(|(&w, &bit)| w ^ delta.masked(bit)).collect();
-    let mut garbler = Garbler::new(&garbling, scheme, secret, [delta, Block::random(rng)], hash, zero);
+    let mut garbler =
+        Garbler::new(&garbling, scheme, secret, Secrets { delta, dice: Block::random(rng) }, hash, zero);
     let mut batches = Vec::new();
     loop {
         match garbler.garble(most) {

@@ -48,7 +48,7 @@ impl Kind {
         }
         if let Some(error) = error.downcast_ref::<SessionError>() {
             return match error {
-                SessionError::InputLength { .. } => Self::Data,
+                SessionError::Misuse(_) => Self::Data,
                 error if error.is_transient() => Self::Transient,
                 _ => Self::Protocol,
             };
@@ -146,6 +146,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::session::Misuse;
     use xonn_crypto::garble::EvaluateError;
 
     /// Each family of errors is of the kind by which a script can tell whether to try again.
@@ -168,7 +169,7 @@ mod tests {
             (SessionError::Mismatch("versions".into()), Kind::Protocol),
             (SessionError::Misbehaved { doing, reason: "?".into() }, Kind::Protocol),
             (SessionError::Evaluate(EvaluateError::WrongLabel { bit: 0 }), Kind::Protocol),
-            (SessionError::InputLength { found: 1, expected: 2 }, Kind::Data),
+            (SessionError::Misuse(Misuse::InputLength { found: 1, expected: 2 }), Kind::Data),
         ] {
             assert_eq!(Kind::of(&error), kind, "{error:?}");
         }

@@ -186,7 +186,8 @@ pub fn kind(error: &SessionError) -> &'static str {
     match error {
         SessionError::Transport { .. } => "connection",
         SessionError::TimedOut { .. } => "timeout",
-        SessionError::Mismatch(_) | SessionError::InputLength { .. } => "mismatch",
+        SessionError::Full => "full",
+        SessionError::Mismatch(_) | SessionError::Misuse(_) => "mismatch",
         SessionError::Exhausted(_) => "allowance",
         SessionError::Refused(_) => "refused",
         SessionError::Recalled { .. } => "recalled",

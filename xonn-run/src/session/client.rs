@@ -11,7 +11,7 @@ use xonn_program::package::{Digest, Package};
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Clients, Limits, Offer, Traffic, first_layer};
+use super::{Clients, Limits, Misuse, Offer, Traffic, first_layer};
 use crate::oca::{self, FirstLayer, Oca};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Ciphertexts, EvaluateError, Scheme};
@@ -97,7 +97,7 @@ pub fn greet_in_turn<T: Transport>(
     rng: &mut impl CryptoRng,
 ) -> Result<Greeted<T>, SessionError> {
     let input_bits = u32::try_from(input_bits)
-        .map_err(|_| SessionError::InputLength { found: input_bits, expected: u32::MAX as usize })?;
+        .map_err(|_| Misuse::InputLength { found: input_bits, expected: u32::MAX as usize })?;
     let hello = ClientHello::new(Some(circuit), input_bits, offer, rng);
     let (greeted, package_bytes) = exchange(transport, &hello, limits, told)?;
     let served = greeted.digest;
@@ -416,13 +416,11 @@ impl<T: Transport> Session<T> {
     /// then. After an error the session is over and the server is told.
     ///
     /// # Errors
-    /// [`SessionError`]; [`SessionError::Mismatch`] if there is no room.
+    /// [`SessionError`]; [`Misuse::NoRoom`] if there is no room.
     pub fn prepare(&mut self, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
         if !self.has_room() {
             let (ready, most) = (self.ready.len(), self.ahead);
-            return Err(SessionError::Mismatch(format!(
-                "{ready} circuits are ready, and this connection may hold {most} ahead"
-            )));
+            return Err(Misuse::NoRoom { ready, most }.into());
         }
         let result = self.try_prepare(rng);
         result.inspect_err(|error| self.refuse(error))
@@ -460,7 +458,7 @@ impl<T: Transport> Session<T> {
             None => self.schedule.program().input_bits(),
         };
         if input.len() != expected {
-            return Err(SessionError::InputLength { found: input.len(), expected });
+            return Err(Misuse::InputLength { found: input.len(), expected }.into());
         }
         if self.ahead > 0 {
             if self.ready.is_empty() {

@@ -1,4 +1,5 @@
-//! What can go wrong between two hosts, in four families: the transport, the peer, a mismatch, and ourselves.
+//! What can go wrong between two hosts: the transport, the peer, a disagreement, a server that has no place, and what a
+//! caller does wrong ([`Misuse`]).
 
 use std::io;
 use std::time::Duration;
@@ -50,6 +51,12 @@ pub enum SessionError {
     /// The two hosts do not agree on what they run.
     #[error("mismatch: {0}")]
     Mismatch(String),
+    /// The server has no place, nor one in its queue.
+    #[error("{}, try again later", super::server::FULL)]
+    Full,
+    /// This host's own caller did something that makes no sense; the peer had no part in it.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
     /// The client has had as many inferences as it is granted for now.
     #[error("{0}")]
     Exhausted(String),
@@ -62,13 +69,27 @@ pub enum SessionError {
     /// The peer ended the session and said why.
     #[error("the peer refused: {0}")]
     Refused(String),
-    /// The caller's input does not fit the circuit.
+}
+
+/// What a caller of this library did wrong.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// An input, or a secret, does not fit the circuit.
     #[error("the input has {found} bits, the circuit takes {expected}")]
     InputLength {
         /// Bits given.
         found: usize,
         /// Bits expected.
         expected: usize,
+    },
+    /// A circuit is to be prepared, and there is no room for one.
+    #[error("{ready} circuits are ready, and this connection may hold {most} ahead")]
+    NoRoom {
+        /// Circuits that wait for an input.
+        ready: usize,
+        /// Circuits that may.
+        most: u16,
     },
 }
 
@@ -80,7 +101,7 @@ impl SessionError {
         match self {
             // What TLS finds wrong is found again: a certificate of another name, a peer without TLS.
             Self::Transport { source, .. } => source.kind() != io::ErrorKind::InvalidData,
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. } | Self::Full => true,
             Self::Refused(text) => {
                 [super::server::FULL, super::server::GRANTED, SLOW].iter().any(|told| text.contains(told))
             }
@@ -103,9 +124,12 @@ impl SessionError {
             Self::TimedOut { doing, limit } => Some(format!("{doing}{SLOW}{limit:?}")),
             Self::Ot(_) => Some("a check of oblivious transfer failed".into()),
             Self::Oca(error) => Some(error.to_string()),
-            Self::InputLength { .. } => Some("the client's input does not fit the circuit".into()),
+            Self::Full => Some(self.to_string()),
+            Self::Misuse(Misuse::InputLength { .. }) => {
+                Some("the client's input does not fit the circuit".into())
+            }
             // Whether an evaluation fails can depend on the client's input, if the server garbled wrongly on purpose.
-            Self::Transport { .. } | Self::Refused(_) | Self::Evaluate(_) => None,
+            Self::Transport { .. } | Self::Refused(_) | Self::Evaluate(_) | Self::Misuse(_) => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Circuit, Clients, Limits, Offer, Traffic, first_layer, netlist};
+use super::{Circuit, Clients, Limits, Misuse, Offer, Traffic, first_layer, netlist};
 use crate::oca::{self, FirstLayer, Oca};
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_crypto::garble::Scheme;
@@ -70,7 +70,7 @@ impl Model {
     /// * `secret`: the garbler's bits, as many as the circuit takes.
     ///
     /// # Errors
-    /// [`SessionError::InputLength`] if there are more or fewer.
+    /// [`Misuse::InputLength`] if there are more or fewer.
     pub fn new(
         circuit: Circuit,
         secret: impl Into<Zeroizing<Vec<bool>>>,
@@ -79,7 +79,7 @@ impl Model {
         let secret = secret.into();
         let expected = circuit.program.secret_bits() as usize;
         if secret.len() != expected {
-            return Err(SessionError::InputLength { found: secret.len(), expected });
+            return Err(Misuse::InputLength { found: secret.len(), expected }.into());
         }
         let garbling = |circuit: &TiledCircuit| Schedule::new(circuit, Role::Garbler);
         let wanted = offer.first_layers.contains(&FirstLayer::Oca);
@@ -211,7 +211,7 @@ impl<T: Transport> Greeted<'_, T> {
 
     /// Tells the client that there is no room for it.
     pub fn turn_away(mut self) {
-        self.channel.refuse(&SessionError::Mismatch(format!("{FULL}, try again later")));
+        self.channel.refuse(&SessionError::Full);
     }
 
     /// The client's connection.

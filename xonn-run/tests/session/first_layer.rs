@@ -6,7 +6,7 @@ use xonn_crypto::garble::Scheme;
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_program::op::Planes;
 use xonn_run::oca::{FirstLayer, Oca};
-use xonn_run::session::{Clients, Limits, Offer, SessionError, client, first_layer};
+use xonn_run::session::{Clients, Limits, Misuse, Offer, SessionError, client, first_layer};
 
 use crate::damage::flip;
 use crate::fixture::{Answers, Fixture, addition, numbers};
@@ -222,5 +222,8 @@ fn an_input_that_comes_again_gets_its_answer_and_one_of_another_length_is_refuse
     fixture.inputs[1] = wrong;
     let outcome = fixture.converse(None, &Limits::default(), false);
     let error = outcome.client.expect_err("three bits are no input");
-    assert!(matches!(error, SessionError::InputLength { found: 3, expected: 240 }), "{error}");
+    assert!(
+        matches!(error, SessionError::Misuse(Misuse::InputLength { found: 3, expected: 240 })),
+        "{error}"
+    );
 }

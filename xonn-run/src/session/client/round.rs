@@ -9,7 +9,7 @@ use super::Session;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::{Kind, correlate_bytes};
-use crate::session::{batch, first_layer, mask_decoding};
+use crate::session::{Misuse, batch, first_layer, mask_decoding};
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
 use xonn_crypto::ot;
@@ -34,7 +34,7 @@ impl<T: Transport> Session<T> {
         };
         let expected = self.schedule.program().input_bits();
         if input.len() != expected {
-            return Err(SessionError::InputLength { found: input.len(), expected });
+            return Err(Misuse::InputLength { found: input.len(), expected }.into());
         }
         let (hash, key, labels) = self.labels(input, rng)?;
         let schedule = &self.schedule;

@@ -11,7 +11,7 @@ use crate::session::msgs::Kind;
 use crate::session::{batch, mask_decoding};
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::Schedule;
-use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme};
+use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme, Secrets};
 use xonn_crypto::ot::SenderKeys;
 
 /// What a server does that garbles.
@@ -61,16 +61,16 @@ impl Round<'_> {
         input: impl FnOnce(Vec<Block>) -> Vec<Block>,
         rng: &mut impl CryptoRng,
     ) -> Result<Garbled, SessionError> {
-        let mut secrets = [Block::random(rng).with_lsb_set(), Block::random(rng)];
+        let mut secrets = Secrets { delta: Block::random(rng).with_lsb_set(), dice: Block::random(rng) };
         // From here on it is wiped, however this ends.
-        let mut garbled = Garbled { delta: secrets[0], decoding: Vec::new() };
+        let mut garbled = Garbled { delta: secrets.delta, decoding: Vec::new() };
         // The client's choices are there: it has fixed its labels before it knows the start point.
         let start = Block::random(rng);
         let key = self.keys.shared_key();
         let mut message = start.to_bytes().to_vec();
         let labels = if self.shared_delta {
             let (delta, labels) = self.keys.into_labels();
-            (secrets[0], garbled.delta) = (*delta, *delta);
+            (secrets.delta, garbled.delta) = (*delta, *delta);
             labels
         } else {
             let (labels, correlate) = self.keys.correlate(garbled.delta);
