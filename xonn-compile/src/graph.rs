@@ -4,15 +4,15 @@
 //! spliced in, and an activation or quantiser that Keras hides inside a layer is a node of its own. Tensors are
 //! row-major, without the batch axis, channels last.
 
-pub mod array;
-pub mod evaluate;
-pub mod function;
-pub mod op;
-pub mod print;
-pub mod quantizer;
-pub mod shape;
-pub mod steps;
-pub mod verify;
+mod array;
+mod evaluate;
+pub(crate) mod function;
+mod op;
+mod print;
+pub(crate) mod quantizer;
+pub(crate) mod shape;
+pub(crate) mod steps;
+mod verify;
 
 use petgraph::Direction;
 use petgraph::algo::toposort;

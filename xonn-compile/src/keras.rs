@@ -10,24 +10,24 @@
 //! apart, since they come in every combination. Nothing in a file is trusted: sizes are bounded before anything is
 //! allocated, and what is not understood is refused by name, all refusals of a model at once.
 
-pub mod config;
-pub mod error;
-pub mod fields;
+pub(crate) mod config;
+pub(crate) mod error;
+pub(crate) mod fields;
 mod functions;
 pub mod hdf5;
-pub mod inbound;
+pub(crate) mod inbound;
 mod layers;
-pub mod quantizer;
+pub(crate) mod quantizer;
 pub(crate) mod source;
-pub mod store;
-pub mod weights;
+pub(crate) mod store;
+pub(crate) mod weights;
 
 use std::path::{Path, PathBuf};
 
 use crate::graph::LayerGraph;
-use config::ModelConfig;
+pub use config::{Call, LayerConfig, ModelConfig, TensorRef};
 pub use error::{KerasError, Refusal};
-use quantizer::CustomNames;
+pub use quantizer::CustomNames;
 use store::Store;
 
 /// What a user says about a model beside its file.
@@ -65,9 +65,17 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<LayerGraph, KerasError
 /// # Errors
 /// [`KerasError`], naming the file.
 pub fn read_config(path: &Path, options: &ReadOptions) -> Result<ModelConfig, KerasError> {
-    let file = path.display().to_string();
-    let source = source::open(source::read_file(path)?, &file, true)?;
-    config::parse(&source.config, &file, &options.custom)
+    config_of_bytes(source::read_file(path)?, &path.display().to_string(), options)
+}
+
+/// [`read_config`] of a file in memory.
+pub(crate) fn config_of_bytes(
+    bytes: Vec<u8>,
+    file: &str,
+    options: &ReadOptions,
+) -> Result<ModelConfig, KerasError> {
+    let source = source::open(bytes, file, true)?;
+    config::parse(&source.config, file, &options.custom)
 }
 
 /// Reads a model from memory; the first bytes tell the format, not the suffix.

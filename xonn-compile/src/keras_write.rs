@@ -7,8 +7,8 @@
 //!
 //! The HDF5 part is written by `hdf5-pure`; it is read back with this crate's own reader in the tests.
 
-pub mod document;
-pub mod tree;
+pub(crate) mod document;
+pub(crate) mod tree;
 
 pub use document::{Document, Form};
 pub use tree::Tree;

@@ -1,17 +1,18 @@
 //! From the layer graph to the integer network, in the one order that works.
 
-pub mod affine_head;
-pub mod drop_no_ops;
-pub mod float_fn;
-pub mod fold;
-pub mod fold_padding;
-pub mod infer_shapes;
-pub mod input;
-pub mod reveal;
-pub mod sign_before_pool;
+mod affine_head;
+mod drop_no_ops;
+mod float_fn;
+mod fold;
+mod fold_padding;
+mod infer_shapes;
+mod input;
+mod reveal;
+mod sign_before_pool;
 
 use crate::graph::{Function, LayerGraph};
 use crate::network::Network;
+pub use self::infer_shapes::run as infer_shapes;
 pub use input::InputOptions;
 
 /// What a user may choose.

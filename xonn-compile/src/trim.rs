@@ -12,13 +12,13 @@
 //! XONN ranks by a first-order Taylor estimate from gradients. There are none here, so a channel's effect is measured:
 //! the loss with the channel replaced by its mean, everything behind it computed anew ([`effect`]).
 
-pub mod edit;
-pub mod effect;
+mod edit;
+mod effect;
 pub mod exact;
-pub mod model;
+mod model;
 pub mod plot;
-pub mod ranked;
-pub mod report;
+mod ranked;
+pub(crate) mod report;
 pub mod space;
 
 use crate::keras::KerasError;
@@ -26,7 +26,7 @@ use crate::keras_write::{Document, WriteError};
 use crate::network::NetworkError;
 use crate::passes::{OutputMode, PassError};
 pub use model::{How, Model, Samples};
-pub use report::{Report, Step};
+pub use report::{Change, Report, Step};
 use xonn_program::evaluate::InputError;
 
 /// What a user may choose.

@@ -9,7 +9,8 @@ use xonn_program::data::{self, Dataset};
 use xonn_program::text::grouped;
 
 use super::Outcome;
-use super::model::{ModelOptions, output_file, quantised};
+use super::model::{ModelOptions, output_file};
+use crate::compile::quantised;
 use crate::keras_write::Document;
 use crate::trim::report::per_cent;
 use crate::trim::{self, How, Samples, Settings, plot};
@@ -83,12 +84,12 @@ impl Trim {
         document.check_suffix(&self.output)?;
         let compiled = self.options.compile(&self.model)?;
         if !self.json {
-            self.options.print_notes(&compiled.notes);
+            self.options.print_notes(compiled.notes());
         }
         let data = data::load(&self.data)?;
-        let samples =
-            samples(&data, compiled.network.input()).map_err(|e| format!("{}: {e}", self.data.display()))?;
-        let how = How { read: self.options.reading()?, passes: self.options.pass_options()? };
+        let samples = samples(&data, compiled.network().input())
+            .map_err(|e| format!("{}: {e}", self.data.display()))?;
+        let how = How::of(&self.options.options()?)?;
         let settings =
             Settings { floor: self.floor.map(|f| f.0), seed: self.seed, samples: self.samples.max(1) };
         let spinner = spinner();

@@ -205,7 +205,7 @@ mod tests {
         let op = LayerOp::Conv2d { kernel, bias, conv, secret_scale: false };
         graph.output = graph.add("c", "Conv2D", op, &[input]);
         graph.inputs = vec![input];
-        crate::passes::infer_shapes::run(&mut graph, &mut Vec::new()).expect("it fits");
+        crate::passes::infer_shapes(&mut graph, &mut Vec::new()).expect("it fits");
         let y = &graph.evaluate(&[vec![1.0, 2.0, 3.0, 4.0]]).expect("it can be computed")[&graph.output];
         assert_eq!(y, &[30.5, 2.0 + 20.0 + 12.0 + 40.0 + 0.5, 3.0 + 8.0 + 70.5, 4.0 + 90.5]);
     }

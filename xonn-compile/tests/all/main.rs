@@ -9,6 +9,7 @@ mod hostile;
 mod inspect;
 mod labels;
 mod libhdf5;
+mod library;
 mod linear;
 mod optimize;
 mod random_networks;

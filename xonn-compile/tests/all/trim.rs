@@ -11,7 +11,7 @@ use keras_file::{Layer, Random, conv, dense, functional, input, joined, norm, pl
 use serde_json::json;
 use xonn_compile::keras_write::Document;
 use xonn_compile::passes::{InputOptions, Options};
-use xonn_compile::trim::report::Change;
+use xonn_compile::trim::Change;
 use xonn_compile::trim::{self, How, Model, Samples, Settings, TrimError, exact, space};
 
 /// Inputs of one bit, so that small networks can be asked about all of them.
