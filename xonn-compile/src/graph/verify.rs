@@ -1,4 +1,4 @@
-//! What must hold of every layer graph; run after each pass in tests.
+//! What must hold of every layer graph; checked of what is read, and after each pass.
 //!
 //! - The graph has no cycle, and its output is one of its nodes.
 //! - Inputs read nothing; `Add` and what else joins read at least one tensor, every other layer exactly one.

@@ -12,6 +12,7 @@ mod libhdf5;
 mod library;
 mod linear;
 mod optimize;
+mod passes;
 mod random_networks;
 mod refusals;
 mod standardised;
