@@ -6,10 +6,11 @@
 //! | `PK` | `.keras` archive: `config.json`, `model.weights.h5` | configuration and weights |
 //! | `{` | `model.to_json()` | configuration; weights from a second file, numbered or named, or from several |
 //!
-//! Containers ([`hdf5`], [`store`], zip), the configuration ([`config`]), weights ([`weights`]) and layers (`layers`) are read
-//! apart, since they come in every combination. Nothing in a file is trusted: sizes are bounded before anything is
+//! Containers ([`hdf5`], `store`, zip), the configuration (`config`), weights (`weights`) and layers (`layers`) are
+//! read apart, since they come in every combination; `classes` lists the classes of layers. Nothing in a file is trusted: sizes are bounded before anything is
 //! allocated, and what is not understood is refused by name, all refusals of a model at once.
 
+pub(crate) mod classes;
 pub(crate) mod config;
 pub(crate) mod error;
 pub(crate) mod fields;

@@ -12,6 +12,7 @@ mod sign_before_pool;
 
 pub use self::infer_shapes::run as infer_shapes;
 use crate::graph::{Function, LayerGraph};
+use crate::keras::classes::{self, Library};
 use crate::network::Network;
 pub use input::InputOptions;
 
@@ -167,7 +168,7 @@ pub const PIPELINE: &[Rewrite] = &[
 /// What the user should know of layers whose class everybody has a copy of, which may have been changed.
 fn of_no_library(graph: &LayerGraph) -> Option<String> {
     // Not those of which the custom map says what they are.
-    let taken = |class: &str| class.starts_with("Binary") && !class.contains(" as ");
+    let taken = |class: &str| classes::is_of(Library::BinaryNet, class);
     let theirs = graph.graph.node_weights().filter(|layer| taken(&layer.class));
     let mut names: Vec<String> = theirs.map(|layer| format!("{:?}", layer.name)).collect();
     names.dedup();
@@ -211,7 +212,7 @@ pub fn problems_of_part(part: &LayerGraph, options: &Options) -> Vec<(String, St
     found
 }
 
-/// Runs [`PIPELINE`], then [`fold`]s what is left into integers.
+/// Runs [`PIPELINE`], then folds what is left into integers.
 ///
 /// # Errors
 /// [`PassError`] naming the layer.

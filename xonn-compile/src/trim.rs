@@ -5,12 +5,12 @@
 //!
 //! 1. [`exact`]: channels that provably never matter go, and no prediction changes: channels that nothing weighs, that
 //!    are constant for every input (the constant moves into a bias or a BatchNorm's mean), and pairs that cancel.
-//! 2. [`ranked`]: the channels whose removal hurts least on one half of the data go, in batches, from the layer where a
+//! 2. `ranked`: the channels whose removal hurts least on one half of the data go, in batches, from the layer where a
 //!    batch saves most for what it costs, `(ANDs before - after) / e^(accuracy before - after)`, as long as the accuracy
 //!    on both halves stays at the floor or above it.
 //!
 //! XONN ranks by a first-order Taylor estimate from gradients. There are none here, so a channel's effect is measured:
-//! the loss with the channel replaced by its mean, everything behind it computed anew ([`effect`]).
+//! the loss with the channel replaced by its mean, everything behind it computed anew (`effect`).
 
 mod edit;
 mod effect;

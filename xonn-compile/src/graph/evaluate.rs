@@ -13,7 +13,7 @@ impl LayerGraph {
     /// Every node's tensor for one sample, row-major; `inputs` are the model's, in order. Shapes must have been inferred.
     ///
     /// # Errors
-    /// The name of a layer and why it cannot be computed, as [`shape::infer`] says it.
+    /// The name of a layer and why it cannot be computed, as the inference of shapes says it.
     pub fn evaluate(&self, inputs: &[Vec<f32>]) -> Result<HashMap<NodeIndex, Vec<f32>>, String> {
         let mut tensors: HashMap<NodeIndex, Vec<f32>> = HashMap::new();
         let order = self.order().map_err(|e| e.to_string())?;

@@ -172,7 +172,7 @@ impl Diagram {
     /// A small netlist's gates, input groups and output groups.
     ///
     /// # Errors
-    /// [`TooLarge`] above [`MAX_GATES`] gates.
+    /// [`TooLarge`] above 2,000 gates.
     pub fn of_netlist(netlist: &Netlist) -> Result<Self, TooLarge> {
         let gates = netlist.gates().len();
         if gates > MAX_GATES {

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::KerasError;
+use super::classes::{self, Library};
 use super::inbound::{self, Arguments, RawCall, RawRef};
 use super::quantizer::CustomNames;
 
@@ -101,7 +102,7 @@ impl LayerConfig {
     /// every user has a copy of. Its configuration may lack any field.
     #[must_use]
     pub fn is_own(&self) -> bool {
-        self.kind != self.class || self.is_registered() || self.class.starts_with("Binary")
+        self.kind != self.class || self.is_registered() || classes::is_of(Library::BinaryNet, &self.class)
     }
 
     /// Whether the file says that the class is defined in a module that is none of a library's: a user's own class, whatever its
@@ -111,14 +112,16 @@ impl LayerConfig {
     pub fn is_of_own_module(&self) -> bool {
         match self.module.as_deref() {
             Some(module) => !is_of_a_library(module),
-            None => self.registered.as_ref() == Some(&self.class) && is_of_keras(&self.class),
+            None => {
+                self.registered.as_ref() == Some(&self.class) && classes::is_of(Library::Keras, &self.class)
+            }
         }
     }
 
     /// Whether it is a class of QKeras's: `QDense`, `QActivation`, but not Larq's `QuantDense`.
     #[must_use]
     pub fn is_of_qkeras(&self) -> bool {
-        self.kind.strip_prefix('Q').is_some_and(|rest| rest.starts_with(char::is_uppercase))
+        classes::is_of(Library::QKeras, &self.kind)
     }
 
     /// The class, with what the custom map takes it for.
@@ -144,36 +147,6 @@ pub(super) fn is_of_a_library(module: &str) -> bool {
 pub(super) fn is_of_own_package(registered: &str) -> Option<bool> {
     let (package, _) = registered.split_once('>')?;
     Some(!matches!(package.to_ascii_lowercase().as_str(), "larq" | "qkeras"))
-}
-
-/// Whether Keras has a class of this name that is read.
-fn is_of_keras(class: &str) -> bool {
-    let families = [
-        "Conv1D",
-        "Conv2D",
-        "Pooling1D",
-        "Pooling2D",
-        "Pool1D",
-        "Pool2D",
-        "ZeroPadding",
-        "Dropout",
-        "Normalization",
-    ];
-    let classes = [
-        "Dense",
-        "Activation",
-        "Rescaling",
-        "Softmax",
-        "ReLU",
-        "LeakyReLU",
-        "Flatten",
-        "Reshape",
-        "Permute",
-        "Add",
-        "Concatenate",
-    ];
-    let of_another = class.starts_with("Binary") || class.strip_prefix('Q').is_some_and(|c| !c.is_empty());
-    !of_another && (classes.contains(&class) || families.iter().any(|family| class.ends_with(family)))
 }
 
 struct Parser<'a> {

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::KerasError;
+use super::classes::roles;
 use super::config::{LayerConfig, ModelConfig};
 use super::hdf5::Container;
 use crate::graph::Array;
@@ -19,28 +20,6 @@ pub struct Weights {
 
 /// Names of the root group of numbered weights: Keras 2.15 and 3, before that 2.12 to 2.14.
 const ROOTS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
-
-/// The weights that layers of a class have, in Keras's order: trainable ones, then those that are not.
-fn roles(class: &str) -> &'static [&'static str] {
-    let class = class.strip_prefix("Quant").or_else(|| class.strip_prefix('Q')).unwrap_or(class);
-    match class.strip_prefix("Binary").unwrap_or(class) {
-        "Dense" | "Conv1D" | "Conv2D" | "Convolution1D" | "Convolution2D" => &["kernel", "bias"],
-        "DepthwiseConv1D" | "DepthwiseConv2D" => &["depthwise_kernel", "bias"],
-        "SeparableConv1D" | "SeparableConv2D" => &["depthwise_kernel", "pointwise_kernel", "bias"],
-        "BatchNormalization" | "SyncBatchNormalization" => {
-            &["gamma", "beta", "moving_mean", "moving_variance"]
-        }
-        "Conv2DBatchnorm" => {
-            &["kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
-        }
-        "DepthwiseConv2DBatchnorm" => {
-            &["depthwise_kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
-        }
-        "PReLU" => &["alpha"],
-        "Normalization" => &["mean", "variance", "count"],
-        _ => &[],
-    }
-}
 
 /// What Keras 3 calls a weight that has another name in Keras 2.
 fn other_name(class: &str, wanted: &str) -> Option<&'static str> {

@@ -112,7 +112,7 @@ impl Document {
         list.as_array_mut().map(Vec::as_mut_slice).unwrap_or_default()
     }
 
-    /// Where the weights of a model's layers are: a [`Places`] answers by layer name.
+    /// Where the weights of a model's layers are: it answers by layer name.
     ///
     /// # Errors
     /// [`KerasError`] if the weights do not fit the configuration.

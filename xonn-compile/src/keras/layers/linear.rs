@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Builder, Built, Layer, broken};
 use crate::graph::{Array, Conv, LayerOp, Padding, Quantizer};
 use crate::keras::KerasError;
+use crate::keras::classes::{self, Library};
 use crate::keras::fields::Fields;
 use crate::keras::quantizer;
 
@@ -188,7 +189,7 @@ impl Builder<'_> {
     /// How the latent kernel is quantised.
     pub(super) fn kernel_quantizer(&self, layer: &Layer<'_>, key: &str) -> Result<Quantizer, String> {
         let fields = layer.fields();
-        if layer.config.kind.starts_with("Binary") {
+        if classes::is_of(Library::BinaryNet, &layer.config.kind) {
             return Ok(Quantizer::BinaryTanh { h: self.binary_net_scale(layer)? });
         }
         quantizer::kernel(fields.get(key), &self.origin.options.custom, layer.config.is_of_qkeras())

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Builder, Built, Layer};
 use crate::graph::{LayerOp, Pool};
+use crate::keras::classes::{Class, Library};
 use crate::keras::inbound::brief;
 
 impl Builder<'_> {
@@ -37,11 +38,15 @@ impl Builder<'_> {
     }
 
     /// QKeras's poolings have a quantiser for the factor 1 / size, which rounds, and an activation of their own.
-    pub(super) fn behind_quantized_average(
+    pub(super) fn behind_average(
         &mut self,
         layer: &Layer<'_>,
+        class: &Class,
         made: NodeIndex,
     ) -> Built<NodeIndex> {
+        if class.library != Library::QKeras {
+            return Ok(made);
+        }
         let quantizer = layer.fields().get("average_quantizer");
         if !quantizer.is_null() {
             return Err(format!("average_quantizer is {}, expected null", brief(quantizer)).into());
