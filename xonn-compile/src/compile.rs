@@ -32,7 +32,7 @@ pub use source::Source;
 /// let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/bm1/model.h5");
 /// let compiled = xonn_compile::compile(Path::new(model), &xonn_compile::Options::default())?;
 /// let built = compiled.build()?;
-/// assert_eq!(built.circuit.stats().and.total(), 120_000);
+/// assert_eq!(compiled.program().secret_bits(), 122_736);
 ///
 /// // The package is for everybody, the secret for the server.
 /// let package = xonn_program::Package::from_bytes(built.package.bytes().to_vec(), "bm1.xonn")?;

@@ -4,8 +4,7 @@
 //! floating point. Units follow from the weights and are secret; how many bits there are follows from the
 //! options and the architecture.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod streams;
 
 use xonn_program::{Kind, Op, Range};
 
@@ -14,6 +13,8 @@ use super::{Fold, Value};
 use crate::graph::Layer;
 use crate::network::Made;
 use crate::passes::float_fn::FloatFn;
+use streams::unit_for;
+pub(super) use streams::{Stream, Streams};
 
 /// Most bits of a number that a linear layer reads.
 pub(super) const MOST_BITS: u32 = 40;
@@ -28,17 +29,11 @@ const SCALED_BITS: u32 = 39;
 /// Bits of a scale beside those that its numbers leave.
 const SCALE_BITS: u32 = 22;
 
-/// The part of a unit's numbers that is left free, for roundings.
-const MARGIN: f64 = 1.0 / 64.0;
-
 /// Slack of tensors whose channels share a unit, or take that of others.
 const UNEVEN: u32 = 4;
 
 /// Largest whole multiple of a unit that is not written as fixed point.
 const LARGEST_FACTOR: f64 = 4096.0;
-
-/// The layer where tensors of the same units were written in fixed point first.
-pub(super) type Stream = Arc<str>;
 
 /// Where the offsets of a tensor in fixed point go.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,41 +55,7 @@ pub(super) enum Units<'u> {
     Common,
 }
 
-/// The largest numbers of each stream, also of those that join it late: known only when all layers have been
-/// looked at, so they are looked at again if a unit was too small.
-#[derive(Clone, Default, Debug)]
-pub(super) struct Streams {
-    largest: HashMap<Stream, Vec<f64>>,
-    /// Whether a unit was too small.
-    pub again: bool,
-}
-
 impl Fold<'_> {
-    /// Units for the largest numbers by channel of several tensors, and of what joins them later.
-    pub(super) fn units<'v>(&'v self, name: &str, all: impl Iterator<Item = &'v Vec<f64>>) -> Vec<f64> {
-        let bits = self.options.scale_bits;
-        let joined = all.chain(self.streams.largest.get(name)).fold(vec![0.0], |a, b| larger(&a, b));
-        joined.into_iter().map(|largest| unit_for(largest, bits)).collect()
-    }
-
-    /// Takes note of tensors that join a stream of these units and do not fit.
-    pub(super) fn fit<'v>(
-        &mut self,
-        stream: &Stream,
-        units: &[f64],
-        joining: impl Iterator<Item = &'v Vec<f64>>,
-    ) {
-        let joined = joining.fold(vec![0.0], |a, b| larger(&a, b));
-        // Half of the margin, so that what is near it is not looked at again and again.
-        let most = f64::from(self.options.scale_bits).exp2() * (1.0 - MARGIN / 2.0);
-        let count = joined.len().max(units.len());
-        if (0..count).any(|i| joined[i % joined.len()] > units[i % units.len()] * most) {
-            let known = self.streams.largest.entry(stream.clone()).or_insert_with(|| vec![0.0]);
-            *known = larger(known, &joined);
-            self.streams.again = true;
-        }
-    }
-
     /// Slope and offset of every element until they repeat.
     pub(super) fn lines(&self, value: &Value) -> Result<Vec<(f64, f64)>, String> {
         let elements: usize = value.shape.iter().product();
@@ -327,17 +288,4 @@ pub(super) fn common_unit(numbers: impl Iterator<Item = f64> + Clone, most: f64)
         numbers.clone().all(|x| is_whole(x) && (x / unit).abs() <= most)
     };
     (1..=64).map(|parts| smallest / f64::from(parts)).find(|&unit| whole(unit))
-}
-
-/// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but
-/// 0. A power of two, so that slopes which are integers or halves stay exact, and with them sums that are on
-/// the edge of a sign.
-fn unit_for(largest: f64, bits: u32) -> f64 {
-    let largest = largest.max(f64::from(f32::MIN_POSITIVE)) / (1.0 - MARGIN);
-    (largest.log2().ceil() - f64::from(bits)).exp2()
-}
-
-/// The larger of two rows of numbers, of which either may be one for all.
-fn larger(a: &[f64], b: &[f64]) -> Vec<f64> {
-    (0..a.len().max(b.len())).map(|i| a[i % a.len()].max(b[i % b.len()])).collect()
 }
