@@ -259,8 +259,7 @@ mod tests {
         for (i, &x) in x.iter().enumerate() {
             let q = encoding.quantise(x, i % features).unwrap_or_else(|e| panic!("{x}: {e}"));
             let lines = spec.lines();
-            let (slope, offset) = lines[i % features % lines.len()];
-            let back = slope * q as f64 + offset;
+            let back = lines[i % features % lines.len()].at(q as f64);
             assert!((back - x).abs() <= most, "{x} becomes {q}, which is {back}");
             assert!((encoding.value_of(q, i % features) - back).abs() <= 1e-9 * back.abs().max(1.0));
         }

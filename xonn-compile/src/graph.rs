@@ -7,6 +7,7 @@
 mod array;
 mod evaluate;
 pub(crate) mod function;
+mod line;
 mod op;
 mod print;
 pub(crate) mod quantizer;
@@ -21,6 +22,7 @@ use petgraph::visit::EdgeRef;
 
 pub use array::Array;
 pub use function::Function;
+pub use line::Line;
 pub use op::{BatchNorm, Conv, LayerOp, Padding, Pool};
 pub use quantizer::Quantizer;
 pub use steps::Steps;

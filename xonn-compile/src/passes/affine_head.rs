@@ -10,6 +10,7 @@
 mod order;
 
 use super::float_fn::FloatFn;
+use crate::graph::Line;
 use crate::network::Made;
 use order::order_note;
 use xonn_program::Range;
@@ -39,10 +40,10 @@ pub(super) fn fold(
     if f.is_identity() {
         return Ok(None);
     }
-    let lines: Option<Vec<(f64, f64)>> = (0..classes).map(|c| f.as_line(c)).collect();
+    let lines: Option<Vec<Line>> = (0..classes).map(|c| f.as_line(c)).collect();
     let lines = lines
         .ok_or("a function that is no line is applied to the scores, expected softmax, sigmoid or none")?;
-    if lines.iter().any(|(a, b)| !a.is_finite() || !b.is_finite()) {
+    if !lines.iter().all(|line| line.is_finite()) {
         return Err("a score is not finite, expected finite weights".into());
     }
     if !(8..=32).contains(&bits) {
@@ -55,9 +56,9 @@ pub(super) fn fold(
             "scores of up to {most} with {bits} bits of scale are too wide, lower --head-bits"
         ));
     };
-    let slope = lines.iter().map(|(a, _)| a.abs()).fold(0.0, f64::max);
-    let top = lines.iter().map(|(_, b)| *b).fold(f64::NEG_INFINITY, f64::max);
-    let spread = lines.iter().map(|(_, b)| top - b).fold(0.0, f64::max);
+    let slope = lines.iter().map(|line| line.scale.abs()).fold(0.0, f64::max);
+    let top = lines.iter().map(|line| line.offset).fold(f64::NEG_INFINITY, f64::max);
+    let spread = lines.iter().map(|line| top - line.offset).fold(0.0, f64::max);
     // With all slopes 0 only the offsets count; any unit that keeps them apart will do.
     let unit = match (slope > 0.0, spread > 0.0) {
         // A power of two, so that scores which are multiples of one tie where they tie in float32.
@@ -66,9 +67,9 @@ pub(super) fn fold(
         (false, false) => 1.0,
     };
     let never = -(2 * span + 1);
-    let scale: Vec<i64> = lines.iter().map(|(a, _)| (a / unit).round() as i64).collect();
+    let scale: Vec<i64> = lines.iter().map(|line| (line.scale / unit).round() as i64).collect();
     let offset: Vec<i64> =
-        lines.iter().map(|(_, b)| (((b - top) / unit).round() as i64).max(never)).collect();
+        lines.iter().map(|line| (((line.offset - top) / unit).round() as i64).max(never)).collect();
     notes.push(order_note(f, &scale, &offset, range, parity));
     let made = Made::scale(&scale, &offset, bits);
     Ok(Some(Head { made, range: Range { lo: -span + never, hi: span } }))
@@ -95,16 +96,16 @@ pub(super) fn fold_biases(
     parity: Option<i64>,
     notes: &mut Vec<String>,
 ) -> Result<Head, String> {
-    let lines: Option<Vec<(f64, f64)>> = (0..classes).map(|c| f.as_line(c)).collect();
-    let lines = lines.filter(|lines| lines.iter().all(|(a, b)| a.is_finite() && b.is_finite()));
+    let lines: Option<Vec<Line>> = (0..classes).map(|c| f.as_line(c)).collect();
+    let lines = lines.filter(|lines| lines.iter().all(|line| line.is_finite()));
     let lines = lines.ok_or("a score is not finite, expected finite weights")?;
     let (span, step) = (range.magnitude(), 1i64 << digits);
-    let unit = lines[0].0 / step as f64;
-    let top = lines.iter().map(|(_, b)| *b).fold(f64::NEG_INFINITY, f64::max);
+    let unit = lines[0].scale / step as f64;
+    let top = lines.iter().map(|line| line.offset).fold(f64::NEG_INFINITY, f64::max);
     let never = -(2 * span + 1);
     let offset: Vec<i64> = lines
         .iter()
-        .map(|(_, b)| if unit > 0.0 { (((b - top) / unit).round() as i64).max(never) } else { 0 })
+        .map(|line| if unit > 0.0 { (((line.offset - top) / unit).round() as i64).max(never) } else { 0 })
         .collect();
     let sums = Range { lo: range.lo / step, hi: range.hi / step };
     notes.push(order_note(f, &vec![step; classes], &offset, sums, parity));

@@ -6,7 +6,7 @@ mod step;
 
 use std::sync::Arc;
 
-use crate::graph::{Array, BatchNorm, Function};
+use crate::graph::{Array, BatchNorm, Function, Line};
 use step::Step;
 
 /// What a real tensor is in terms of an integer one: a line, rounded to float32 once, then float32 steps in Keras's order.
@@ -19,15 +19,32 @@ pub struct FloatFn {
     steps: Vec<Step>,
     /// The channel of each element where elements were moved.
     channels: Option<Arc<Vec<usize>>>,
-    /// Whether the line's numbers follow from the architecture alone, so that the circuit may depend on them.
-    public: bool,
+    /// What the line's numbers follow from.
+    origin: Origin,
+}
+
+/// What numbers follow from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// The architecture alone: the circuit may depend on them.
+    Public,
+    /// The weights: the circuit must not.
+    Secret,
+}
+
+impl Origin {
+    /// [`Origin::Public`] under a condition.
+    #[must_use]
+    pub fn public_if(public: bool) -> Self {
+        if public { Self::Public } else { Self::Secret }
+    }
 }
 
 /// The real number before the first step.
 #[derive(Clone, PartialEq, Debug)]
 enum Base {
-    /// `scale * y + offset`, one for all or one a channel.
-    Line(Vec<(f64, f64)>),
+    /// One for all or one a channel.
+    Line(Vec<Line>),
     /// Element `i` is element `of[i].1` of `parts[of[i].0]`, repeating.
     Joined { parts: Vec<FloatFn>, of: Arc<Vec<(usize, usize)>> },
 }
@@ -35,7 +52,7 @@ enum Base {
 impl Base {
     fn len(&self) -> usize {
         match self {
-            Self::Line(line) => line.len(),
+            Self::Line(lines) => lines.len(),
             Self::Joined { of, .. } => of.len(),
         }
     }
@@ -44,21 +61,15 @@ impl Base {
 impl Default for FloatFn {
     /// The integer itself.
     fn default() -> Self {
-        Self::line(vec![(1.0, 0.0)])
+        Self::line(vec![Line::IDENTITY], Origin::Public)
     }
 }
 
 impl FloatFn {
-    /// `scale * y + offset`, one pair for all channels or one each.
+    /// A line of the integer, one for all channels or one each.
     #[must_use]
-    pub fn line(line: Vec<(f64, f64)>) -> Self {
-        Self { base: Base::Line(line), steps: Vec::new(), channels: None, public: true }
-    }
-
-    /// [`FloatFn::line`] with numbers that follow from the weights.
-    #[must_use]
-    pub fn secret_line(line: Vec<(f64, f64)>) -> Self {
-        Self { public: false, ..Self::line(line) }
+    pub fn line(lines: Vec<Line>, origin: Origin) -> Self {
+        Self { base: Base::Line(lines), steps: Vec::new(), channels: None, origin }
     }
 
     /// Element `i` is element `of[i].1` of `parts[of[i].0]`; repeats after the last.
@@ -68,7 +79,7 @@ impl FloatFn {
             base: Base::Joined { parts, of: Arc::new(of) },
             steps: Vec::new(),
             channels: None,
-            public: false,
+            origin: Origin::Secret,
         }
     }
 
@@ -147,8 +158,8 @@ impl FloatFn {
     fn push(&mut self, step: Step) {
         if let Some(channels) = self.channels.as_ref().filter(|_| step.channels() > 1) {
             let of = (0..channels.len()).map(|element| (0, element)).collect();
-            let public = self.public;
-            *self = Self { public, ..Self::joined(vec![std::mem::take(self)], of) };
+            let origin = self.origin;
+            *self = Self { origin, ..Self::joined(vec![std::mem::take(self)], of) };
         }
         self.steps.push(step);
     }
@@ -189,7 +200,7 @@ impl FloatFn {
     #[must_use]
     pub fn mean_of(mut self, count: usize) -> Self {
         match &mut self.base {
-            Base::Line(line) => line.iter_mut().for_each(|(scale, _)| *scale /= count as f64),
+            Base::Line(lines) => lines.iter_mut().for_each(|line| line.scale /= count as f64),
             Base::Joined { parts, .. } => {
                 parts.iter_mut().for_each(|part| *part = std::mem::take(part).mean_of(count));
             }
@@ -200,7 +211,7 @@ impl FloatFn {
     /// Whether nothing is computed.
     #[must_use]
     pub fn is_identity(&self) -> bool {
-        self.steps.is_empty() && self.base == Base::Line(vec![(1.0, 0.0)])
+        self.steps.is_empty() && self.base == Base::Line(vec![Line::IDENTITY])
     }
 
     /// After how many elements the functions repeat.
@@ -224,10 +235,7 @@ impl FloatFn {
     pub fn apply(&self, element: usize, y: i64) -> f32 {
         let channel = self.channel(element);
         let x = match &self.base {
-            Base::Line(line) => {
-                let (scale, offset) = line[channel % line.len()];
-                (scale * y as f64 + offset) as f32
-            }
+            Base::Line(lines) => lines[channel % lines.len()].at(y as f64) as f32,
             Base::Joined { parts, of } => {
                 let (part, element) = of[channel % of.len()];
                 parts[part].apply(element, y)
@@ -263,7 +271,7 @@ mod tests {
         assert_eq!(f.period(), 6);
         for (element, was) in source.into_iter().enumerate() {
             assert_eq!(f.apply(element, 0), (was % 3 + element % 2) as f32);
-            assert_eq!(f.as_line(element), Some((1.0, (was % 3 + element % 2) as f64)));
+            assert_eq!(f.as_line(element), Some(Line::new(1.0, (was % 3 + element % 2) as f64)));
         }
         // [4, 3] to [6, 2], and [2, 6] to [3, 4].
         for (first, second) in [(3, 2), (6, 4)] {
@@ -277,7 +285,7 @@ mod tests {
 
     #[test]
     fn moved_elements_keep_their_channel() {
-        let mut f = FloatFn::line(vec![(1.0, 0.0), (1.0, 10.0)]);
+        let mut f = FloatFn::line(vec![Line::IDENTITY, Line::new(1.0, 10.0)], Origin::Public);
         // [2 positions][2 channels] to [2 channels][2 positions].
         f.permute(&[0, 2, 1, 3]);
         let offsets: Vec<f32> = (0..4).map(|i| f.apply(i, 0)).collect();

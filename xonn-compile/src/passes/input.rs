@@ -5,7 +5,7 @@ use xonn_program::Range;
 use xonn_program::encoding::{Feature, InputEncoding};
 
 use super::PassError;
-use crate::graph::{LayerGraph, LayerOp};
+use crate::graph::{LayerGraph, LayerOp, Line};
 
 /// Deviations either way that a standardised number may be away from the mean, where nothing else is said.
 const DEVIATIONS: f64 = 32.0;
@@ -41,15 +41,16 @@ impl InputSpec {
         Self { shape, bits, signed: false, scale: 1.0, zero: 0.0, features: Vec::new(), standardised: false }
     }
 
-    /// Slope and offset of the network's numbers in terms of `q`: one for all, or one for each index of the
+    /// The network's numbers in terms of `q`: one line for all, or one for each index of the
     /// last axis.
     #[must_use]
-    pub fn lines(&self) -> Vec<(f64, f64)> {
-        let (scale, offset) = (self.scale, -self.scale * self.zero);
+    pub fn lines(&self) -> Vec<Line> {
+        let all = Line::new(self.scale, -self.scale * self.zero);
         if self.standardised || self.features.is_empty() {
-            return vec![(scale, offset)];
+            return vec![all];
         }
-        self.features.iter().map(|f| (f.deviation * scale, f.mean + f.deviation * offset)).collect()
+        let of = |f: &Feature| Line::new(f.deviation * all.scale, f.mean + f.deviation * all.offset);
+        self.features.iter().map(of).collect()
     }
 
     /// How the client's numbers become bits.

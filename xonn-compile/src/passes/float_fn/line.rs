@@ -1,43 +1,43 @@
 //! What a function is where it is a line, and what of that the architecture tells: the circuit may depend on it.
 
-use super::{Base, FloatFn, Step};
+use super::{Base, FloatFn, Origin, Step};
+use crate::graph::Line;
 
 impl FloatFn {
-    /// Slope and offset as real numbers: [`FloatFn::apply`] but for its roundings; `None` if it is no line.
+    /// In real numbers, [`FloatFn::apply`] but for its roundings; `None` if it is no line.
     #[must_use]
-    pub fn as_line(&self, element: usize) -> Option<(f64, f64)> {
+    pub fn as_line(&self, element: usize) -> Option<Line> {
         let channel = self.channel(element);
         let base = match &self.base {
-            Base::Line(line) => line[channel % line.len()],
+            Base::Line(lines) => lines[channel % lines.len()],
             Base::Joined { parts, of } => {
                 let (part, element) = of[channel % of.len()];
                 parts[part].as_line(element)?
             }
         };
-        self.steps.iter().try_fold(base, |(slope, offset), step| {
-            let (a, b) = step.line(channel)?;
-            Some((slope * a, offset * a + b))
-        })
+        self.steps.iter().try_fold(base, |line, step| Some(line.then(step.line(channel)?)))
     }
 
     /// The line if it is the same for all channels, which does not depend on the weights even if its numbers do.
     #[must_use]
-    pub fn common_line(&self) -> Option<(f64, f64)> {
+    pub fn common_line(&self) -> Option<Line> {
         if self.period() == 1 { self.as_line(0) } else { None }
     }
 
     /// [`FloatFn::common_line`] if its numbers are the same for every model of this architecture.
     #[must_use]
-    pub fn public_line(&self) -> Option<(f64, f64)> {
-        let steps = self.steps.iter().all(|step| matches!(step, Step::Rescale { .. } | Step::Divide(_)));
-        if self.public && steps { self.common_line() } else { None }
+    pub fn public_line(&self) -> Option<Line> {
+        self.common_line().filter(|_| self.origin_of_lines() == Origin::Public)
     }
 
-    /// Whether slopes and offsets are the same for every model of this architecture, whichever element they are of.
+    /// Whether its lines are the same for every model of this architecture, whichever element they are of.
     #[must_use]
-    pub fn has_public_lines(&self) -> bool {
+    pub fn origin_of_lines(&self) -> Origin {
         let steps = self.steps.iter().all(|step| matches!(step, Step::Rescale { .. } | Step::Divide(_)));
-        self.public && steps && matches!(self.base, Base::Line(_))
+        match self.base {
+            Base::Line(_) if steps => self.origin,
+            _ => Origin::Secret,
+        }
     }
 
     /// The slope if all channels share it and it is the same for every model of this architecture; offsets may differ.
@@ -49,8 +49,8 @@ impl FloatFn {
             .all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. } | Step::Divide(_)));
         let slope = match &self.base {
             _ if !steps => return None,
-            Base::Line(line) if self.public => {
-                Some(line[0].0).filter(|&slope| line.iter().all(|l| l.0 == slope))?
+            Base::Line(lines) if self.origin == Origin::Public => {
+                Some(lines[0].scale).filter(|&scale| lines.iter().all(|line| line.scale == scale))?
             }
             Base::Line(_) => return None,
             Base::Joined { parts, .. } => {
@@ -69,12 +69,12 @@ impl FloatFn {
     /// The slope if all channels of every model of this architecture share it and only their offsets differ.
     #[must_use]
     pub fn common_slope(&self) -> Option<f64> {
-        let base = matches!(&self.base, Base::Line(line) if line.len() == 1);
+        let base = matches!(&self.base, Base::Line(lines) if lines.len() == 1);
         let steps = self
             .steps
             .iter()
             .all(|step| matches!(step, Step::Bias(_) | Step::Rescale { .. } | Step::Divide(_)));
-        if base && steps { self.as_line(0).map(|(slope, _)| slope) } else { None }
+        if base && steps { self.as_line(0).map(|line| line.scale) } else { None }
     }
 
     /// Whether it is the same for all channels and rises whatever the weights are, so that a maximum commutes with it.
@@ -88,7 +88,7 @@ impl FloatFn {
             Step::Bias(_) | Step::Normalize { .. } => true,
         });
         let base = match &self.base {
-            Base::Line(line) => line.iter().all(|(scale, _)| *scale > 0.0),
+            Base::Line(lines) => lines.iter().all(|line| line.scale > 0.0),
             Base::Joined { parts, .. } => parts.iter().all(Self::rises),
         };
         steps && base
@@ -108,10 +108,10 @@ mod tests {
 
     #[test]
     fn lines_compose() {
-        let mut f = FloatFn::line(vec![(0.5, -10.0)]);
+        let mut f = FloatFn::line(vec![Line::new(0.5, -10.0)], Origin::Public);
         f.rescale(2.0, 1.0);
         f.normalize(&vector(1.0), &vector(4.0));
-        assert_eq!(f.common_line(), Some((0.25, -5.0)));
+        assert_eq!(f.common_line(), Some(Line::new(0.25, -5.0)));
         assert_eq!(f.apply(0, 40), 5.0);
         f.function(Function::HardTanh);
         assert_eq!((f.as_line(0), f.apply(0, 40)), (None, 1.0));

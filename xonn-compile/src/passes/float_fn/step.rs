@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::graph::{Array, BatchNorm, Function};
+use crate::graph::{Array, BatchNorm, Function, Line};
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Step {
@@ -45,14 +45,16 @@ impl Step {
         }
     }
 
-    pub fn line(&self, channel: usize) -> Option<(f64, f64)> {
+    pub fn line(&self, channel: usize) -> Option<Line> {
         let of = |array: &Array| f64::from(array.data[channel % array.data.len()]);
         match self {
-            Self::Bias(bias) => Some((1.0, of(bias))),
+            Self::Bias(bias) => Some(Line::new(1.0, of(bias))),
             Self::Norm(norm) => Some(norm.line(channel % norm.mean.data.len())),
-            Self::Rescale { scale, offset } => Some((f64::from(*scale), f64::from(*offset))),
-            Self::Normalize { mean, deviation } => Some((1.0 / of(deviation), -of(mean) / of(deviation))),
-            Self::Divide(by) => Some((1.0 / f64::from(*by), 0.0)),
+            Self::Rescale { scale, offset } => Some(Line::new(f64::from(*scale), f64::from(*offset))),
+            Self::Normalize { mean, deviation } => {
+                Some(Line::new(1.0 / of(deviation), -of(mean) / of(deviation)))
+            }
+            Self::Divide(by) => Some(Line::new(1.0 / f64::from(*by), 0.0)),
             Self::PRelu(_) | Self::Function(_) => None,
         }
     }

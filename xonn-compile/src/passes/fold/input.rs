@@ -5,8 +5,8 @@ use xonn_program::{Kind, Op, Range};
 
 use super::accuracy::{Accuracy, Typical};
 use super::{Fold, Value};
-use crate::graph::{Layer, LayerGraph, LayerOp};
-use crate::passes::float_fn::FloatFn;
+use crate::graph::{Layer, LayerGraph, LayerOp, Line};
+use crate::passes::float_fn::{FloatFn, Origin};
 use crate::passes::input::InputSpec;
 use crate::passes::{InputOptions, Options, PassError};
 
@@ -77,13 +77,13 @@ impl Fold<'_> {
         };
         let id = self.push(layer, op, &reads, layer.shape.clone(), kind);
         let accuracy = of_input(spec, &lines);
-        let (f, shape) = (FloatFn::line(lines), layer.shape.clone());
+        let (f, shape) = (FloatFn::line(lines, Origin::Public), layer.shape.clone());
         Value { node: id, f, parity: None, shape, stream: None, accuracy }
     }
 }
 
 /// The client's numbers, taken as spread evenly over their range; standardised ones are.
-fn of_input(spec: &InputSpec, lines: &[(f64, f64)]) -> Accuracy {
+fn of_input(spec: &InputSpec, lines: &[Line]) -> Accuracy {
     if spec.standardised {
         return Accuracy::all(Typical::SIGN);
     }

@@ -15,9 +15,9 @@ use super::bounds::Slack;
 use super::fixed::{MOST_BITS, Offsets, Units};
 use super::kernel::{Weights, integer_weights};
 use super::{Fold, Value};
-use crate::graph::{Array, Layer};
+use crate::graph::{Array, Layer, Line};
 use crate::network::Made;
-use crate::passes::float_fn::FloatFn;
+use crate::passes::float_fn::{FloatFn, Origin};
 use layer::{Linear, Padded};
 
 /// Largest sum that float32 holds exactly, so that Keras's own sums are exact too.
@@ -37,8 +37,8 @@ struct Sums {
 struct Input {
     node: LayerId,
     kind: Kind,
-    /// `x = a t + b`.
-    line: (f64, f64),
+    /// What an integer stands for.
+    line: Line,
     parity: Option<i64>,
 }
 
@@ -85,11 +85,11 @@ impl Fold<'_> {
                 let op = Op::Recode { step, offset };
                 input.node = self.push(layer, op, &[input.node], shape, Kind::Int(range));
                 input.kind = Kind::Int(range);
-                let (a, b) = input.line;
-                input.line = (a / step as f64, b - a / step as f64 * offset as f64);
+                let scale = input.line.scale / step as f64;
+                input.line = Line::new(scale, input.line.offset - scale * offset as f64);
                 if let Some((_, conv, _)) = linear.image {
                     // Exactly what the padding is: the slope is a float32 number, and so is its fraction.
-                    input.line.1 = f64::from(conv.pad_value);
+                    input.line.offset = f64::from(conv.pad_value);
                 }
                 input.parity = None;
                 Pad::Drop
@@ -116,12 +116,12 @@ impl Fold<'_> {
         let by_channel = channels.is_multiple_of(value.f.period()) || public;
         let mut value = value.clone();
         let mut lines = self.lines(&value)?;
-        let kernel_of = |lines: &[(f64, f64)]| -> Vec<f32> {
+        let kernel_of = |lines: &[Line]| -> Vec<f32> {
             let weights = linear.kernel.data.iter().enumerate();
             weights
                 .map(|(at, &w)| {
                     let channel = linear.input_channel(at / linear.outputs, at % linear.outputs);
-                    (f64::from(w) * lines[channel % lines.len()].0) as f32
+                    (f64::from(w) * lines[channel % lines.len()].scale) as f32
                 })
                 .collect()
         };
@@ -137,26 +137,24 @@ impl Fold<'_> {
             lines = self.lines(&value)?;
         }
         let node = self.shaped(layer, &value);
-        let input = Input { node, kind: self.kind(&value), line: (1.0, 0.0), parity: None };
+        let input = Input { node, kind: self.kind(&value), line: Line::IDENTITY, parity: None };
         let kernel = kernel_of(&lines);
         let line = |pixel: usize, channel: usize| lines[(pixel * channels + channel) % lines.len()];
         if let Some(bad) = kernel.iter().find(|w| !w.is_finite()) {
             return Err(format!("a weight times the slope in front of it is {bad}, expected finite numbers"));
         }
-        let common = lines.iter().all(|(slope, _)| *slope == lines[0].0);
+        let common = lines.iter().all(|line| line.scale == lines[0].scale);
         let weights = self.weights(layer, linear, &kernel, linear.secret_scale || !common, node)?;
-        let offsets = linear.offsets(|pixel, channel| line(pixel, channel).1);
+        let offsets = linear.offsets(|pixel, channel| line(pixel, channel).offset);
         let scale = |output: usize| weights.scales[output % weights.scales.len()];
         let outputs = linear.outputs;
-        let lines = offsets.iter().enumerate().map(|(i, &offset)| (scale(i % outputs), offset)).collect();
-        let f = if public && weights.are_exact() && !linear.secret_scale {
-            FloatFn::line(lines)
-        } else {
-            FloatFn::secret_line(lines)
-        };
+        let line_of = |(i, &offset): (usize, &f64)| Line::new(scale(i % outputs), offset);
+        let lines = offsets.iter().enumerate().map(line_of).collect();
+        let public = public && weights.are_exact() && !linear.secret_scale;
+        let f = FloatFn::line(lines, Origin::public_if(public));
         let accuracy = linear.accuracy(&value.accuracy, &weights, |channel, x| {
-            let (slope, offset) = line(0, channel);
-            if slope == 0.0 { 0.0 } else { x.size_from(offset) / slope.abs() }
+            let Line { scale, offset } = line(0, channel);
+            if scale == 0.0 { 0.0 } else { x.size_from(offset) / scale.abs() }
         });
         self.push_linear(layer, &input, linear, weights, Pad::Drop, Sums { f, parity: None, accuracy })
     }
@@ -173,7 +171,7 @@ impl Fold<'_> {
         if let Some(bias) = linear.bias {
             f.bias(bias);
             let of = |i: usize| f64::from(bias.data[i % bias.data.len()]);
-            accuracy = accuracy.map(bias.data.len(), linear.outputs, |i, x| x.line((1.0, of(i))));
+            accuracy = accuracy.map(bias.data.len(), linear.outputs, |i, x| x.line(Line::new(1.0, of(i))));
         }
         let Weights { planes, weights, .. } = weights;
         let kind = sum_kind(layer, input, linear.fan_in, planes)?;
@@ -223,7 +221,7 @@ impl Fold<'_> {
     /// The line of the sums; tells the user where Keras's own float32 sums round.
     fn sums(&mut self, layer: &Layer, input: &Input, linear: &Linear<'_>, weights: &Weights) -> FloatFn {
         let Linear { fan_in, secret_scale, .. } = *linear;
-        let (a, b) = input.line;
+        let Line { scale: a, offset: b } = input.line;
         let exact_weights = weights.are_exact();
         let most = (fan_in as i64).saturating_mul(input.kind.range().magnitude());
         let whole = |x: f64| x == 0.0 || x.abs().log2().fract() == 0.0;
@@ -252,10 +250,10 @@ impl Fold<'_> {
         let line = |channel: usize| {
             let scale = weights.scales[channel % weights.scales.len()];
             let offset = if b == 0.0 { 0.0 } else { scale * b * sums[channel] as f64 };
-            (scale * a, offset)
+            Line::new(scale * a, offset)
         };
         let lines = (0..count).map(line).collect();
-        if exact_weights && !secret_scale { FloatFn::line(lines) } else { FloatFn::secret_line(lines) }
+        FloatFn::line(lines, Origin::public_if(exact_weights && !secret_scale))
     }
 }
 

@@ -9,7 +9,7 @@ use super::accuracy::{Accuracy, Typical};
 use super::architecture::is_normalised;
 use super::moves::transposition;
 use super::{Fold, Problems, Value, real};
-use crate::graph::{Array, Function, Layer, LayerGraph, LayerOp};
+use crate::graph::{Array, Function, Layer, LayerGraph, LayerOp, Line};
 use crate::passes::PassError;
 use crate::passes::float_fn::FloatFn;
 use crate::passes::input::InputSpec;
@@ -87,7 +87,7 @@ impl Fold<'_> {
                 value.f.norm(norm);
             }
             LayerOp::Rescale { scale, offset } => {
-                let line = (f64::from(*scale), f64::from(*offset));
+                let line = Line::new(f64::from(*scale), f64::from(*offset));
                 value.accuracy = value.accuracy.map(1, 1, |_, x| x.line(line));
                 value.f.rescale(*scale, *offset);
             }
@@ -110,7 +110,8 @@ impl Fold<'_> {
             LayerOp::Function(function) => self.function(&mut value, *function),
             LayerOp::PRelu { slope } => self.p_relu(&mut value, slope),
             LayerOp::Divide { by } => {
-                value.accuracy = value.accuracy.map(1, 1, |_, x| x.line((1.0 / f64::from(*by), 0.0)));
+                value.accuracy =
+                    value.accuracy.map(1, 1, |_, x| x.line(Line::new(1.0 / f64::from(*by), 0.0)));
                 value.f.divide(*by);
             }
             LayerOp::NoOp => {}

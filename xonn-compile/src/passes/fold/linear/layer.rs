@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xonn_program::Kind;
 use xonn_program::op::{Pad, Window2d};
 
-use crate::graph::{Array, Conv, Layer, LayerOp, Padding, shape};
+use crate::graph::{Array, Conv, Layer, LayerOp, Line, Padding, shape};
 use crate::passes::fold::accuracy::{Accuracy, Typical};
 use crate::passes::fold::kernel::Weights;
 
@@ -70,7 +70,7 @@ impl<'a> Linear<'a> {
 
     /// What stands for the padding among inputs `a t + b`: dropped taps if it is 0, a bit, or the input
     /// recoded so that it becomes 0. `None` if no integer near the others does.
-    pub fn padding(&self, (a, b): (f64, f64), kind: Kind) -> Option<Padded> {
+    pub fn padding(&self, Line { scale: a, offset: b }: Line, kind: Kind) -> Option<Padded> {
         let Some((window, conv, _)) = self.image else { return Some(Padded::As(Pad::Drop)) };
         let value = f64::from(conv.pad_value);
         let t = (value - b) / a;
