@@ -194,7 +194,8 @@ fn normalization_of_the_input(graph: &LayerGraph) -> Option<String> {
     }
 }
 
-/// Compiles with the fewest bits of real weights that give the same class as the most bits do, on up to 512 samples.
+/// Compiles with the fewest bits of real weights that give the same class as the most bits do, on up to 512
+/// samples.
 ///
 /// Models without real weights are compiled as `options` say.
 ///
@@ -232,7 +233,8 @@ pub fn weight_bits(
         let mut compiled = passes::run(graph, &options)?;
         if answers(&compiled)? == want {
             compiled.notes.push(format!(
-                "calibrated: real weights in {weight_bits} bits give the classes of {MOST_WEIGHT_BITS} bits on all {} samples",
+                "calibrated: real weights in {weight_bits} bits give the classes of {MOST_WEIGHT_BITS} bits \
+                 on all {} samples",
                 q.len()
             ));
             return Ok(compiled);

@@ -77,8 +77,8 @@ impl Compiled {
         &self.compiled.network
     }
 
-    /// The functions at the end of the model that keep the order of the scores and were left out, the innermost
-    /// last.
+    /// The functions at the end of the model that keep the order of the scores and were left out, the
+    /// innermost last.
     #[must_use]
     pub fn left_out(&self) -> &[Function] {
         &self.compiled.left_out

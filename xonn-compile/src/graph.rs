@@ -1,8 +1,8 @@
 //! The layer graph: what a Keras file says, as a DAG of typed operations on float32 tensors.
 //!
-//! A node is one *call* of a Keras layer: a shared layer is several nodes with the same weights, a nested model is
-//! spliced in, and an activation or quantiser that Keras hides inside a layer is a node of its own. Tensors are
-//! row-major, without the batch axis, channels last.
+//! A node is one *call* of a Keras layer: a shared layer is several nodes with the same weights, a nested
+//! model is spliced in, and an activation or quantiser that Keras hides inside a layer is a node of its own.
+//! Tensors are row-major, without the batch axis, channels last.
 
 mod array;
 mod evaluate;

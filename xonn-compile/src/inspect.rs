@@ -1,7 +1,8 @@
 //! What a model, a package or a netlist is and costs, for people and for programs.
 //!
-//! A [`Report`] holds everything that is known about one file; [`text`], [`html`], [`dot`] and JSON (it serialises) are
-//! four ways to show it. What would not compile is a list of [`Problem`]s, told before anything is built.
+//! A [`Report`] holds everything that is known about one file; [`text`], [`html`], [`dot`] and JSON (it
+//! serialises) are four ways to show it. What would not compile is a list of [`Problem`]s, told before
+//! anything is built.
 
 mod costs;
 mod diagram;
@@ -45,8 +46,8 @@ pub struct Report {
     /// Layers and what they cost, of models and packages.
     #[serde(flatten)]
     pub costs: Option<Costs>,
-    /// Bytes of a prediction by each garbling scheme, with first layers garbled and, where they can be, by oblivious conditional
-    /// addition; empty for netlists.
+    /// Bytes of a prediction by each garbling scheme, with first layers garbled and, where they can be, by
+    /// oblivious conditional addition; empty for netlists.
     pub traffic: Vec<Traffic>,
     /// Gates and what they cost, of netlists.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,13 +2,14 @@
 //!
 //! | first bytes | what it is | read |
 //! |---|---|---|
-//! | HDF5 magic | whole model by `model.save("x.h5")`; Keras up to 2.12 also wrote it under the suffix `.keras` | configuration and weights |
+//! | HDF5 magic | a whole model, by Keras up to 2.12 also as `.keras` | configuration and weights |
 //! | `PK` | `.keras` archive: `config.json`, `model.weights.h5` | configuration and weights |
-//! | `{` | `model.to_json()` | configuration; weights from a second file, numbered or named, or from several |
+//! | `{` | `model.to_json()` | configuration; weights from other files, numbered or named |
 //!
-//! Containers ([`hdf5`], `store`, zip), the configuration (`config`), weights (`weights`) and layers (`layers`) are
-//! read apart, since they come in every combination; `classes` lists the classes of layers. Nothing in a file is trusted: sizes are bounded before anything is
-//! allocated, and what is not understood is refused by name, all refusals of a model at once.
+//! Containers ([`hdf5`], `store`, zip), the configuration (`config`), weights (`weights`) and layers
+//! (`layers`) are read apart, since they come in every combination; `classes` lists the classes of layers.
+//! Nothing in a file is trusted: sizes are bounded before anything is allocated, and what is not understood
+//! is refused by name, all refusals of a model at once.
 
 pub(crate) mod classes;
 pub(crate) mod config;
@@ -36,7 +37,8 @@ use store::Store;
 pub struct ReadOptions {
     /// Names of custom classes, quantisers and activations, and what they are.
     pub custom: CustomNames,
-    /// The weights of a model whose file has the configuration only: HDF5, or the list of several (`*.weights.json`).
+    /// The weights of a model whose file has the configuration only: HDF5, or the list of several
+    /// (`*.weights.json`).
     pub weights: Option<PathBuf>,
     /// The layer that gives the output, for models with several outputs.
     pub output: Option<String>,
@@ -48,8 +50,8 @@ pub struct ReadOptions {
 /// [`ReadOptions::weights`] names no file.
 ///
 /// # Errors
-/// [`KerasError`], naming the file and the layer: [`KerasError::Refused`] with everything that is wrong, if several
-/// things are.
+/// [`KerasError`], naming the file and the layer: [`KerasError::Refused`] with everything that is wrong, if
+/// several things are.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<LayerGraph, KerasError> {
     let bytes = source::read_file(path)?;
     let beside = || {
@@ -82,7 +84,8 @@ pub(crate) fn config_of_bytes(
 /// Reads a model from memory; the first bytes tell the format, not the suffix.
 ///
 /// * `file`: the name for errors.
-/// * `weights`: bytes and name of a second file that holds the weights; [`ReadOptions::weights`] is not looked at.
+/// * `weights`: bytes and name of a second file that holds the weights; [`ReadOptions::weights`] is not
+///   looked at.
 ///
 /// # Errors
 /// As [`read`].

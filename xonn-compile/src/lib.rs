@@ -9,7 +9,8 @@
 //! ```
 //!
 //! [`compile`] goes the whole way and [`report`] tells what came of it; [`Source`] is a model on disk or in
-//! memory, and [`Options`] is what a user says about it. `examples/compile.rs` builds a package and its secret.
+//! memory, and [`Options`] is what a user says about it. `examples/compile.rs` builds a package and its
+//! secret.
 //!
 //! This crate knows no cryptography; it meets the runtime only in `xonn-program`.
 

@@ -176,8 +176,9 @@ fn of_no_library(graph: &LayerGraph) -> Option<String> {
     names.truncate(3);
     (!names.is_empty()).then(|| {
         format!(
-            "layers {}{more}: their classes are in no library and are taken as BinaryNet's: signs of the kernel, -1 at 0, times H, and \
-             nothing else; if yours compute anything more, the circuit is not yours",
+            "layers {}{more}: their classes are in no library and are taken as BinaryNet's: signs of the \
+             kernel, -1 at 0, times H, and nothing else; if yours compute anything more, the circuit is not \
+             yours",
             names.join(", ")
         )
     })

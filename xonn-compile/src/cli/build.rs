@@ -91,8 +91,8 @@ impl Build {
 
 fn is_there(secret: &Path) -> String {
     format!(
-        "{}: there is a secret already, and a server may need it; --force replaces it, or name another package \
-         with -o",
+        "{}: there is a secret already, and a server may need it; --force replaces it, or name another \
+         package with -o",
         secret.display()
     )
 }

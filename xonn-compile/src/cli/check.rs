@@ -63,7 +63,8 @@ impl Check {
         let circuit = through_circuit(network, &lowered, &samples)?;
         if let Some(sample) = (0..samples.len()).find(|&i| circuit[i] != network.prediction(&reference[i])) {
             return Err(format!(
-                "sample {sample}: the circuit gives {}, the integer network {}; this is a bug of the compiler",
+                "sample {sample}: the circuit gives {}, the integer network {}; this is a bug of the \
+                 compiler",
                 circuit[sample],
                 network.prediction(&reference[sample])
             )

@@ -49,11 +49,13 @@ pub struct ModelOptions {
     /// 127.5
     #[arg(long, value_name = "Z", allow_negative_numbers = true)]
     input_zero: Option<f64>,
-    /// The client standardises its numbers as the Normalization that reads the input does; that layer's means and deviations
-    /// become public, and scale is in deviations (default: 20 bits for 32 deviations either way)
+    /// The client standardises its numbers as the Normalization that reads the input does; that layer's means
+    /// and deviations become public, and scale is in deviations (default: 20 bits for 32 deviations either
+    /// way)
     #[arg(long, conflicts_with_all = ["input_signed", "input_zero"])]
     input_standardised: bool,
-    /// Take the input's encoding (unless the client standardises), and the bits of real weights, from the samples x of this file
+    /// Take the input's encoding (unless the client standardises), and the bits of real weights, from the
+    /// samples x of this file
     #[arg(long, value_name = "D.npz", conflicts_with_all = ["input_signed", "input_scale", "input_zero"])]
     calibrate: Option<PathBuf>,
     /// Bits of each weight of layers whose weights are real numbers (default 16 to 22, more where
@@ -79,7 +81,8 @@ pub struct ModelOptions {
     /// JSON file that says what custom quantizers and activations are, such as {"my_sign": "ste_sign"}
     #[arg(long, value_name = "MAP.json")]
     custom: Option<PathBuf>,
-    /// The weights, where the model file holds the configuration only (.json): .h5, or the .weights.json of several files
+    /// The weights, where the model file holds the configuration only (.json): .h5, or the .weights.json of
+    /// several files
     #[arg(long, value_name = "W.h5")]
     weights: Option<PathBuf>,
     /// The layer whose output is the prediction, for models with several outputs

@@ -76,8 +76,8 @@ impl FromStr for Floor {
 impl Trim {
     pub fn run(self) -> Outcome {
         if self.options.has_weights_file() {
-            return Err("--weights is not supported here, expected configuration and weights in one file; save the whole \
-                        model with model.save()"
+            return Err("--weights is not supported here, expected configuration and weights in one file; \
+                        save the whole model with model.save()"
                 .into());
         }
         let document = Document::read(&self.model)?;

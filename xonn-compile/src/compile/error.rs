@@ -17,7 +17,7 @@ pub enum CompileError {
     /// The model cannot be read, or parts of it are not supported.
     Read {
         /// What is wrong with the file.
-        error: KerasError,
+        error: Box<KerasError>,
         /// What keeps the layers that could be read from being compiled: layers and reasons.
         further: Vec<(String, String)>,
     },
@@ -26,7 +26,7 @@ pub enum CompileError {
         /// The file.
         file: String,
         /// Why.
-        error: PassError,
+        error: Box<PassError>,
         /// The same, layer by layer.
         problems: Vec<Problem>,
     },
@@ -35,9 +35,9 @@ pub enum CompileError {
         /// The file.
         file: String,
         /// Why.
-        error: NetworkError,
+        error: Box<NetworkError>,
         /// The same, as a problem of its layer.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// The calibration samples cannot be read.
     Data(DataError),
@@ -61,23 +61,23 @@ impl CompileError {
             KerasError::Refused { rest, .. } => passes::problems_of_part(rest, options),
             _ => Vec::new(),
         };
-        Self::Read { error, further }
+        Self::Read { error: Box::new(error), further }
     }
 
     /// * `classes`: layers and their classes in the file.
     pub(super) fn network(file: &str, error: PassError, classes: &[(String, String)]) -> Self {
         let problems = Problem::of_passes(&error).into_iter().map(|problem| problem.of_class_in(classes));
-        Self::Network { file: file.to_owned(), problems: problems.collect(), error }
+        Self::Network { file: file.to_owned(), problems: problems.collect(), error: Box::new(error) }
     }
 
     /// * `classes`: layers and their classes in the file.
     pub(super) fn circuit(file: &str, error: NetworkError, classes: &[(String, String)]) -> Self {
-        let problem = Problem::of_lowering(&error).of_class_in(classes);
-        Self::Circuit { file: file.to_owned(), error, problem }
+        let problem = Box::new(Problem::of_lowering(&error).of_class_in(classes));
+        Self::Circuit { file: file.to_owned(), error: Box::new(error), problem }
     }
 
-    /// Everything that is wrong: the layer, the reason, what to do. A problem of the model as a whole, or of the
-    /// calibration samples, names no layer.
+    /// Everything that is wrong: the layer, the reason, what to do. A problem of the model as a whole, or of
+    /// the calibration samples, names no layer.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         match self {
@@ -89,7 +89,7 @@ impl CompileError {
                 problems
             }
             Self::Network { problems, .. } => problems.clone(),
-            Self::Circuit { problem, .. } => vec![problem.clone()],
+            Self::Circuit { problem, .. } => vec![Problem::clone(problem)],
             Self::Data(_) | Self::Calibration { .. } | Self::Secret { .. } => {
                 vec![Problem::of_text(Stage::Compile, "", &xonn_program::text::sentence(self))]
             }

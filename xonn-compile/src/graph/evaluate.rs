@@ -1,6 +1,7 @@
 //! The layer graph in float32: what Keras computes, but for the order in which it adds up.
 //!
-//! Slow and simple; tests and trimming compare integer networks with it. Sums are taken in float64 and rounded once.
+//! Slow and simple; tests and trimming compare integer networks with it. Sums are taken in float64 and
+//! rounded once.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,8 @@ use super::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Pool, shape};
 use xonn_program::op::Window2d;
 
 impl LayerGraph {
-    /// Every node's tensor for one sample, row-major; `inputs` are the model's, in order. Shapes must have been inferred.
+    /// Every node's tensor for one sample, row-major; `inputs` are the model's, in order. Shapes must have
+    /// been inferred.
     ///
     /// # Errors
     /// The name of a layer and why it cannot be computed, as the inference of shapes says it.
@@ -135,7 +137,8 @@ fn biased(mut y: Vec<f32>, bias: Option<&Array>) -> Vec<f32> {
     y
 }
 
-/// `first(filter)` is the first of the `depth` channels that a filter reads; kernels are `[row, column, depth, filter]`.
+/// `first(filter)` is the first of the `depth` channels that a filter reads; kernels are
+/// `[row, column, depth, filter]`.
 fn convolve(
     x: &[f32],
     kernel: &Array,

@@ -19,7 +19,8 @@ pub enum LayerOp {
         kernel: Arc<Array>,
         /// One a unit.
         bias: Option<Arc<Array>>,
-        /// Whether the quantiser scales each unit by a number that depends on its weights, so that the scale is secret.
+        /// Whether the quantiser scales each unit by a number that depends on its weights, so that the scale
+        /// is secret.
         secret_scale: bool,
     },
     /// A 2D convolution; 1D ones have height 1.

@@ -7,7 +7,8 @@ use petgraph::stable_graph::NodeIndex;
 use super::{LayerGraph, LayerOp};
 
 impl fmt::Display for LayerGraph {
-    /// One line a layer, in topological order: `%id = operation(%inputs) "name" [shape], details`; the output is starred.
+    /// One line a layer, in topological order: `%id = operation(%inputs) "name" [shape], details`; the output
+    /// is starred.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ok(order) = self.order() else { return f.write_str("a graph with a cycle\n") };
         let id = |node: NodeIndex| order.iter().position(|&n| n == node).unwrap_or(usize::MAX);

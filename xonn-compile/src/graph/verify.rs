@@ -47,9 +47,9 @@ pub enum GraphError {
 }
 
 impl LayerGraph {
-    /// Checks that there is no cycle, that each layer reads as many tensors as it takes, numbered without a gap,
-    /// that the output is a layer, and that weights are finite, as many as their shapes say, and no variance is
-    /// negative.
+    /// Checks that there is no cycle, that each layer reads as many tensors as it takes, numbered without a
+    /// gap, that the output is a layer, and that weights are finite, as many as their shapes say, and no
+    /// variance is negative.
     ///
     /// # Errors
     /// The first rule found broken.

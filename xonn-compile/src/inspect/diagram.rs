@@ -56,8 +56,8 @@ pub enum Role {
 /// Why a netlist is not drawn.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "a netlist of {gates} gates is too large to draw, expected at most {MAX_GATES}; draw the package that it was flattened \
-     from"
+    "a netlist of {gates} gates is too large to draw, expected at most {MAX_GATES}; draw the package that it \
+     was flattened from"
 )]
 pub struct TooLarge {
     /// Its gates.

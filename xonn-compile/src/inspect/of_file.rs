@@ -14,8 +14,8 @@ use super::{Diagram, FileKind, NetlistCosts, Report};
 use crate::compile::{self, CompileError, Options, Source};
 use crate::keras::KerasError;
 
-/// What a model, a package or a netlist is and costs. What keeps a model from being compiled is in the report,
-/// as far as it can be found.
+/// What a model, a package or a netlist is and costs. What keeps a model from being compiled is in the
+/// report, as far as it can be found.
 ///
 /// * `source`: a path, or the bytes of a file.
 /// * `options`: how a model is understood; packages and netlists say everything themselves.
@@ -134,14 +134,17 @@ fn of_netlist(source: &Source<'_>) -> Result<Report, ReportError> {
     Ok(report)
 }
 
+/// Whether there is no file at all to report on.
+fn is_unreadable(error: &CompileError) -> bool {
+    matches!(error, CompileError::Read { error, .. } if matches!(**error, KerasError::Io { .. }))
+}
+
 /// A model, as far as it can be compiled; what stands in the way goes into the report.
 fn of_model(source: &Source<'_>, options: &Options) -> Result<Report, ReportError> {
     let mut report = Report::new(&source.name(), FileKind::Model);
     let graph = match compile::read(source, options) {
         Ok(graph) => graph,
-        Err(error @ CompileError::Read { error: KerasError::Io { .. }, .. }) => {
-            return Err(ReportError::Model(error));
-        }
+        Err(error) if is_unreadable(&error) => return Err(ReportError::Model(error)),
         Err(error) => {
             report.problems = error.problems();
             // Drawn from its configuration, if it has one that can be read.

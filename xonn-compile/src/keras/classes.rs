@@ -1,7 +1,7 @@
 //! The classes of layers that there are: who has them, what they do, and which of them are read.
 //!
-//! This is the one list of class names. What a class does is its [`Family`]: from it follow its weights, the fields
-//! that are looked at, how it is built (`layers.rs`), and how trimming follows channels through it.
+//! This is the one list of class names. What a class does is its [`Family`]: from it follow its weights, the
+//! fields that are looked at, how it is built (`layers.rs`), and how trimming follows channels through it.
 
 use Family as F;
 use Library::{BinaryNet, Keras, Larq, QKeras};

@@ -1,7 +1,8 @@
 //! The model's configuration: layers with their classes, names and calls, from Keras 2 and Keras 3 JSON.
 //!
-//! A layer may be called several times (shared layers) and may be a whole model (nested models). Every reference to a
-//! tensor is resolved here to a layer and the number of its call, and the calls are put into topological order.
+//! A layer may be called several times (shared layers) and may be a whole model (nested models). Every
+//! reference to a tensor is resolved here to a layer and the number of its call, and the calls are put into
+//! topological order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -98,16 +99,16 @@ fn holds_layers(config: &Value) -> bool {
 }
 
 impl LayerConfig {
-    /// Whether the class is the user's own: registered in a package, named by the custom map, or one of BinaryNet's, which
-    /// every user has a copy of. Its configuration may lack any field.
+    /// Whether the class is the user's own: registered in a package, named by the custom map, or one of
+    /// BinaryNet's, which every user has a copy of. Its configuration may lack any field.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.kind != self.class || self.is_registered() || classes::is_of(Library::BinaryNet, &self.class)
     }
 
-    /// Whether the file says that the class is defined in a module that is none of a library's: a user's own class, whatever its
-    /// name. Keras 3 names the module; Keras 2.13 to 2.15 name none, which they do for their own classes. Before that files
-    /// do not say.
+    /// Whether the file says that the class is defined in a module that is none of a library's: a user's own
+    /// class, whatever its name. Keras 3 names the module; Keras 2.13 to 2.15 name none, which they do for
+    /// their own classes. Before that files do not say.
     #[must_use]
     pub fn is_of_own_module(&self) -> bool {
         match self.module.as_deref() {
@@ -395,7 +396,8 @@ impl Parser<'_> {
     }
 }
 
-/// What the custom map means by a layer: its class, and in brackets how its kernels are quantised, `QuantDense(ste_sign)`.
+/// What the custom map means by a layer: its class, and in brackets how its kernels are quantised,
+/// `QuantDense(ste_sign)`.
 fn layer_with_quantizer<'m>(meaning: &'m str, config: &mut Value) -> &'m str {
     let parts = meaning.strip_suffix(')').and_then(|meaning| meaning.split_once('('));
     match (parts, config) {
@@ -474,7 +476,10 @@ mod tests {
 
     #[test]
     fn both_forms_of_connections_are_read_in_topological_order() {
-        let tensor = |name: &str| json!({ "class_name": "__keras_tensor__", "config": { "keras_history": [name, 0, 0] } });
+        let tensor = |name: &str| {
+            json!({ "class_name": "__keras_tensor__",
+                                          "config": { "keras_history": [name, 0, 0] } })
+        };
         let keras2 =
             functional(json!([layer("b", json!([[["a", 0, 0, {}]]])), input("a")]), json!([["b", 0, 0]]));
         let keras3 = functional(
@@ -528,7 +533,8 @@ mod tests {
         let nested = |reads: Value| {
             let inner =
                 json!([{ "class_name": "Dense", "config": { "name": "d", "batch_input_shape": [null, 3] } }]);
-            json!({ "class_name": "Sequential", "name": "n", "config": { "layers": inner }, "inbound_nodes": reads })
+            json!({ "class_name": "Sequential", "name": "n", "config": { "layers": inner },
+                    "inbound_nodes": reads })
         };
         let keras2 =
             functional(json!([input("a"), nested(json!([[["a", 0, 0, {}]]]))]), json!([["n", 1, 0]]))

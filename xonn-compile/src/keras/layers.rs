@@ -1,8 +1,9 @@
-//! Layers from their configuration and weights: what is understood becomes graph operations, the rest refusals.
+//! Layers from their configuration and weights: what is understood becomes graph operations, the rest
+//! refusals.
 //!
-//! What Keras does in one layer may be several operations here: input quantiser, kernel, activation. Layers with
-//! `channels_first` stand between two transpositions, 1D layers between two reshapes, so that every operation sees
-//! `[height, width, channels]`.
+//! What Keras does in one layer may be several operations here: input quantiser, kernel, activation. Layers
+//! with `channels_first` stand between two transpositions, 1D layers between two reshapes, so that every
+//! operation sees `[height, width, channels]`.
 
 mod activation;
 mod arithmetic;
@@ -13,6 +14,7 @@ pub(super) mod expression;
 mod folded;
 mod input;
 mod linear;
+mod model;
 mod norm;
 mod operation;
 mod pool;
@@ -25,19 +27,14 @@ use std::sync::Arc;
 use petgraph::stable_graph::NodeIndex;
 
 use super::classes::{self, Family, Library};
-use super::config::{LayerConfig, ModelConfig, TensorRef};
+use super::config::LayerConfig;
 use super::fields::Fields;
 use super::functions;
 use super::quantizer;
-use super::weights::{Weights, join};
+use super::weights::Weights;
 use super::{KerasError, ReadOptions, Refusal};
 use crate::graph::{Array, LayerGraph, LayerOp, Quantizer, shape};
-
-/// Most operations of a graph; nested models that are called several times multiply.
-const MAX_NODES: usize = 1 << 15;
-
-/// Deepest nesting of models.
-const MAX_DEPTH: usize = 16;
+pub(super) use model::build;
 
 /// Where a graph comes from.
 pub(super) struct Origin<'a> {
@@ -47,98 +44,6 @@ pub(super) struct Origin<'a> {
     pub keras: u32,
     /// The user's part.
     pub options: &'a ReadOptions,
-}
-
-/// Builds the graph of a model; with what is wrong with the weights as a whole, if they could not be read.
-///
-/// # Errors
-/// [`KerasError::Refused`] with everything that is wrong; the error itself if it is one about a weight.
-pub(super) fn build(
-    model: &ModelConfig,
-    weights: Result<Weights, KerasError>,
-    origin: Origin<'_>,
-) -> Result<LayerGraph, KerasError> {
-    let file = origin.file.to_owned();
-    let (weights, unread) = match weights {
-        Ok(weights) => (weights, None),
-        Err(error) => (Weights::default(), Some(error)),
-    };
-    let mut builder = Builder {
-        graph: LayerGraph::default(),
-        weights: &weights,
-        weights_are_known: unread.is_none(),
-        arrays: HashMap::new(),
-        origin,
-        refusals: Vec::new(),
-        broken: unread,
-        integers: HashSet::new(),
-    };
-    if let Some(error) = &builder.broken {
-        builder.refusals = error.refusals();
-    }
-    let outputs = builder.model(model, "", None, 0)?;
-    // Found in the order of the graph; samples come in the order of the model's arguments.
-    let place = |node: &NodeIndex, graph: &LayerGraph| {
-        model.inputs.iter().position(|&input| model.layers[input].name == graph.graph[*node].name)
-    };
-    let mut inputs = std::mem::take(&mut builder.graph.inputs);
-    inputs.sort_by_key(|node| place(node, &builder.graph).unwrap_or(usize::MAX));
-    builder.graph.inputs = inputs;
-    let output = choose_output(model, &outputs, &builder.origin);
-    if let (Err(error), false) = (&output, builder.refusals.is_empty()) {
-        builder.refusals.extend(error.refusals());
-    }
-    match (builder.refusals.len(), builder.broken) {
-        (0, _) => {}
-        (1, Some(broken)) => return Err(broken),
-        _ => {
-            let rest = Box::new(rest_of(builder.graph));
-            return Err(KerasError::Refused { file, refusals: builder.refusals, rest });
-        }
-    }
-    let mut graph = builder.graph;
-    graph.notes.extend(model.own_class.as_ref().map(|class| {
-        format!(
-            "the model is of your own class {class:?} and is taken as the graph of layers in its file; if \
-             its call() does more than run that graph, the circuit is not yours"
-        )
-    }));
-    graph.output = output?;
-    graph.retain_ancestors_of_output();
-    graph.verify().map_err(|e| KerasError::Config { file: file.clone(), reason: e.to_string() })?;
-    Ok(graph)
-}
-
-/// What does not depend on a refused layer: such layers, and those behind them, have no shape.
-fn rest_of(mut graph: LayerGraph) -> LayerGraph {
-    graph.graph.retain_nodes(|graph, node| !graph[node].shape.is_empty());
-    let LayerGraph { graph: nodes, inputs, .. } = &mut graph;
-    inputs.retain(|&input| nodes.contains_node(input));
-    graph
-}
-
-/// The output that the user named, or the only one.
-fn choose_output(
-    model: &ModelConfig,
-    outputs: &[NodeIndex],
-    origin: &Origin<'_>,
-) -> Result<NodeIndex, KerasError> {
-    let names: Vec<&str> = model.outputs.iter().map(|r| model.layers[r.layer].name.as_str()).collect();
-    let error = |reason: String| Err(KerasError::Config { file: origin.file.into(), reason });
-    match &origin.options.output {
-        Some(name) => match (0..names.len()).filter(|&i| names[i] == name).collect::<Vec<_>>()[..] {
-            [i] => Ok(outputs[i]),
-            [_, _, ..] => error(format!(
-                "several outputs are named {name:?}, of {names:?}; expected one, call the layer once or save a model with that \
-                 output alone"
-            )),
-            [] => error(format!("no output is named {name:?}, expected one of {names:?}")),
-        },
-        None if outputs.len() == 1 => Ok(outputs[0]),
-        None => {
-            error(format!("the model has the outputs {names:?}, expected one; choose it with --output-layer"))
-        }
-    }
 }
 
 /// Why a layer could not be built.
@@ -171,7 +76,8 @@ struct Builder<'a> {
     refusals: Vec<Refusal>,
     /// The first error about weights among them.
     broken: Option<KerasError>,
-    /// Tensors of integers, which Keras adds up in their own type: inputs, and what moves or picks their elements.
+    /// Tensors of integers, which Keras adds up in their own type: inputs, and what moves or picks their
+    /// elements.
     integers: HashSet<NodeIndex>,
 }
 
@@ -197,59 +103,6 @@ impl<'c> Layer<'c> {
 }
 
 impl Builder<'_> {
-    /// Adds all layers of a model and gives its outputs; `arguments` are the tensors that a nested model is called with.
-    fn model(
-        &mut self,
-        model: &ModelConfig,
-        outer: &str,
-        arguments: Option<&[NodeIndex]>,
-        depth: usize,
-    ) -> Result<Vec<NodeIndex>, KerasError> {
-        let config_error = |reason: String| KerasError::Config { file: self.origin.file.into(), reason };
-        if depth > MAX_DEPTH {
-            return Err(config_error(format!("models are nested more than {MAX_DEPTH} deep")));
-        }
-        if let Some(arguments) = arguments.filter(|arguments| arguments.len() != model.inputs.len()) {
-            let reason = format!(
-                "model {outer:?} is called with {} tensors, expected {}",
-                arguments.len(),
-                model.inputs.len()
-            );
-            return Err(config_error(reason));
-        }
-        // A refused layer gives what it reads, so that all refusals are found at once; such tensors have no shape.
-        let mut results: HashMap<(usize, usize), Vec<NodeIndex>> = HashMap::new();
-        for &TensorRef { layer, call, .. } in &model.order {
-            let config = &model.layers[layer];
-            let path = join(outer, &config.name);
-            if self.graph.graph.node_count() > MAX_NODES {
-                let reason = format!("more than {MAX_NODES} operations with all nested models written out");
-                return Err(KerasError::Config { file: self.origin.file.into(), reason });
-            }
-            let reads: Vec<NodeIndex> =
-                config.calls[call].reads.iter().map(|r| results[&(r.layer, r.call)][r.tensor]).collect();
-            let argument =
-                arguments.and_then(|a| Some(a[model.inputs.iter().position(|&input| input == layer)?]));
-            let made = match (&config.nested, argument) {
-                (_, Some(argument)) => vec![argument],
-                (Some(nested), None) => {
-                    let layer = Layer { config, path, reads };
-                    // With training=True its BatchNorm takes the batch's statistics.
-                    if let Some(reason) = survey::extra_argument(&layer, call) {
-                        self.note(&layer, call, Trouble::Refused(reason));
-                    }
-                    self.model(nested, &layer.path, Some(&layer.reads), depth + 1)?
-                }
-                (None, None) => {
-                    let layer = Layer { config, path, reads };
-                    vec![self.layer_or_refusal(&layer, call)]
-                }
-            };
-            results.insert((layer, call), made);
-        }
-        Ok(model.outputs.iter().map(|r| results[&(r.layer, r.call)][r.tensor]).collect())
-    }
-
     fn layer_or_refusal(&mut self, layer: &Layer<'_>, call: usize) -> NodeIndex {
         let built = match survey::extra_argument(layer, call) {
             Some(reason) => Err(Trouble::Refused(reason)),
@@ -293,7 +146,8 @@ impl Builder<'_> {
 
     fn layer(&mut self, layer: &Layer<'_>, call: usize) -> Built<NodeIndex> {
         let fields = layer.fields();
-        // A class of the user's own may do anything, also under the name of a known one. BinaryNet's come from no library.
+        // A class of the user's own may do anything, also under the name of a known one. BinaryNet's come
+        // from no library.
         let config = layer.config;
         let own = config.is_registered() || config.is_of_own_module();
         let custom = &self.origin.options.custom;
@@ -381,15 +235,18 @@ impl Builder<'_> {
         }
         let of_integers = reads.iter().any(|read| self.integers.contains(read));
         if of_integers && op == LayerOp::Add {
-            return Err("it adds up integers, which Keras does in their own type, where sums wrap around; expected float32: set the \
-                        dtype of the model's inputs"
+            return Err("it adds up integers, which Keras does in their own type, where sums wrap around; \
+                        expected float32: set the dtype of the model's inputs"
                 .to_owned()
                 .into());
         }
         if of_integers && self.origin.keras < 3 && matches!(op, LayerOp::AveragePool2d(_)) {
-            return Err("it takes the mean of integers, which Keras 2 rounds down; expected float32: set the dtype of the model's inputs"
-                .to_owned()
-                .into());
+            return Err(
+                "it takes the mean of integers, which Keras 2 rounds down; expected float32: set the \
+                dtype of the model's inputs"
+                    .to_owned()
+                    .into(),
+            );
         }
         let moves = matches!(
             op,
@@ -430,7 +287,8 @@ impl Builder<'_> {
     }
 }
 
-/// Whether the layer computes in float32; an input may be of integers, which become float32 in the first layer.
+/// Whether the layer computes in float32; an input may be of integers, which become float32 in the first
+/// layer.
 fn check_dtype(config: &LayerConfig) -> Result<(), String> {
     let fields = Fields(&config.config);
     if fields.is_int8() && config.kind != "Dense" {

@@ -1,7 +1,8 @@
-//! Weights by layer, from both layouts: named (whole-model `.h5`, legacy `save_weights`) and numbered (`model.weights.h5`).
+//! Weights by layer, from both layouts: named (whole-model `.h5`, legacy `save_weights`) and numbered
+//! (`model.weights.h5`).
 //!
-//! Layers of nested models have the path `outer/inner`. A layer's weights carry the name of their role (`kernel`,
-//! `gamma`, ...) where the file has one, or else their number.
+//! Layers of nested models have the path `outer/inner`. A layer's weights carry the name of their role
+//! (`kernel`, `gamma`, ...) where the file has one, or else their number.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -109,9 +110,10 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Gives the flat list of a nested model's weights to its layers: by the layer's name where the weight's path has
-    /// it, and what is left in order, which is the layers' order for each role. Of several weights of one name, which frozen
-    /// layers put out of order, a layer takes the one whose path is most like its own.
+    /// Gives the flat list of a nested model's weights to its layers: by the layer's name where the weight's
+    /// path has it, and what is left in order, which is the layers' order for each role. Of several weights
+    /// of one name, which frozen layers put out of order, a layer takes the one whose path is most like its
+    /// own.
     fn distribute(&mut self, model: &ModelConfig, path: &str, mut arrays: Vec<Option<(String, Array)>>) {
         let mut leaves = Vec::new();
         collect_leaves(model, path, &mut leaves);
@@ -154,8 +156,9 @@ impl Weights {
         }
     }
 
-    /// Reads `<root>/<class>_<k>/vars/<i>`: the k-th configured layer of a class has the group with the k-th smallest
-    /// suffix. Where the group names its layer, that is a cross-check. Says whether there is a root group.
+    /// Reads `<root>/<class>_<k>/vars/<i>`: the k-th configured layer of a class has the group with the k-th
+    /// smallest suffix. Where the group names its layer, that is a cross-check. Says whether there is a root
+    /// group.
     fn numbered(
         &mut self,
         h5: &impl Container,
@@ -342,7 +345,8 @@ fn suffix(group: &str, class: &str) -> Option<u32> {
     }
 }
 
-/// Keras's own `to_snake_case`: drop all but word characters, `(.)([A-Z][a-z]+)` and `([a-z])([A-Z])` get an underscore.
+/// Keras's own `to_snake_case`: drop all but word characters, `(.)([A-Z][a-z]+)` and `([a-z])([A-Z])` get an
+/// underscore.
 fn snake_case(class: &str) -> String {
     let chars: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let is = |i: usize, f: fn(&char) -> bool| chars.get(i).is_some_and(f);
@@ -427,7 +431,8 @@ mod tests {
     #[test]
     fn layers_and_weights_are_listed_once() {
         let dense = json!({ "class_name": "Dense",
-                            "config": { "name": "d", "units": 1, "use_bias": false, "batch_input_shape": [null, 2] } });
+                            "config": { "name": "d", "units": 1, "use_bias": false,
+                                        "batch_input_shape": [null, 2] } });
         let model = json!({ "class_name": "Sequential", "config": { "layers": [dense] } });
         let model = super::super::config::parse(&model, "m", &Default::default()).unwrap();
         let read = |layers, weights| Weights::read(&Listed { layers, weights }, &model, "m");
@@ -448,7 +453,8 @@ mod tests {
     /// A frozen layer's kernel comes behind that of the layer of the same name one model further out.
     #[test]
     fn nested_weights_of_one_name_go_by_their_paths() {
-        let dense = json!({ "class_name": "Dense", "config": { "name": "x", "use_bias": false, "batch_input_shape": [null, 2] } });
+        let config = json!({ "name": "x", "use_bias": false, "batch_input_shape": [null, 2] });
+        let dense = json!({ "class_name": "Dense", "config": config });
         let inner =
             json!({ "class_name": "Sequential", "name": "b", "config": { "name": "b", "layers": [dense] } });
         let model = json!({ "class_name": "Sequential", "config": { "layers": [inner, dense] } });
@@ -468,7 +474,8 @@ mod tests {
     #[test]
     fn nested_weights_find_their_layers() {
         let inner = json!([
-            { "class_name": "Dense", "config": { "name": "sd", "use_bias": false, "batch_input_shape": [null, 2] } },
+            { "class_name": "Dense",
+              "config": { "name": "sd", "use_bias": false, "batch_input_shape": [null, 2] } },
             { "class_name": "BatchNormalization", "config": { "name": "bn", "scale": false } },
             { "class_name": "Dense", "config": { "name": "se", "use_bias": false } }
         ]);

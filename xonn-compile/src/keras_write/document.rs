@@ -63,7 +63,8 @@ impl Document {
     /// Reads a whole model.
     ///
     /// # Errors
-    /// [`WriteError::Keras`] if the file cannot be read, [`WriteError::NotWhole`] if it holds the configuration only.
+    /// [`WriteError::Keras`] if the file cannot be read, [`WriteError::NotWhole`] if it holds the
+    /// configuration only.
     pub fn read(path: &Path) -> Result<Self, WriteError> {
         Self::from_bytes(source::read_file(path)?, &path.display().to_string())
     }
@@ -203,8 +204,8 @@ impl Places {
         found.filter_map(|(role, array)| Some(Place { role: role.clone(), path: path(array)? })).collect()
     }
 
-    /// The places of the weights with these roles: by name or, where the file has numbers or names of its own, by
-    /// order; `None` if there is another number of them.
+    /// The places of the weights with these roles: by name or, where the file has numbers or names of its
+    /// own, by order; `None` if there is another number of them.
     #[must_use]
     pub fn with_roles(&self, layer: &str, roles: &[&str]) -> Option<Vec<String>> {
         let found = self.of(layer);

@@ -1,4 +1,5 @@
-//! A head with BatchNorm: real scores `a_c * y_c + b_c` become integers of a public width with the same order.
+//! A head with BatchNorm: real scores `a_c * y_c + b_c` become integers of a public width with the same
+//! order.
 //!
 //! With `A = 2^(bits - 1) - 1` and `unit = max |a| / A`, rounded up to a power of two, the scale of class `c`
 //! is
@@ -81,10 +82,11 @@ pub(super) fn bias_digits(most: i64) -> u32 {
     40u32.saturating_sub(width).min(24)
 }
 
-/// Folds biases behind sums of one slope: the sums are shifted by `digits` and keep a scale of 1, so nothing is multiplied.
+/// Folds biases behind sums of one slope: the sums are shifted by `digits` and keep a scale of 1, so nothing
+/// is multiplied.
 ///
-/// `range`: of the shifted sums. With `unit` the value of one of them, a bias is `round((b - max b) / unit)`, at least
-/// `-(2 Y + 1)` as in [`fold`].
+/// `range`: of the shifted sums. With `unit` the value of one of them, a bias is `round((b - max b) / unit)`,
+/// at least `-(2 Y + 1)` as in [`fold`].
 ///
 /// # Errors
 /// The reason, if a bias is not finite.

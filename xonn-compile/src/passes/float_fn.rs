@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::graph::{Array, BatchNorm, Function, Line};
 use step::Step;
 
-/// What a real tensor is in terms of an integer one: a line, rounded to float32 once, then float32 steps in Keras's order.
+/// What a real tensor is in terms of an integer one: a line, rounded to float32 once, then float32 steps in
+/// Keras's order.
 ///
-/// Elements are taken by channel: element `i` (row-major) of the tensor belongs to channel `i % period`. Whether
-/// channels differ at all is told by the architecture, never by the weights.
+/// Elements are taken by channel: element `i` (row-major) of the tensor belongs to channel `i % period`.
+/// Whether channels differ at all is told by the architecture, never by the weights.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FloatFn {
     base: Base,
@@ -114,7 +115,6 @@ impl FloatFn {
     ///
     /// # Errors
     /// `()` if two steps turn, or one in front of a join.
-    #[expect(clippy::result_unit_err, reason = "who asks knows the layer and says it")]
     pub fn turn(&self) -> Result<Option<(Self, f32)>, ()> {
         let turns: Vec<(usize, f32)> =
             self.steps.iter().enumerate().filter_map(|(at, step)| Some((at, step.turn()?))).collect();
@@ -153,8 +153,8 @@ impl FloatFn {
         self.push(Step::Normalize { mean: Arc::clone(mean), deviation: Arc::clone(deviation) });
     }
 
-    /// A step with numbers for each channel counts the channels of the tensor as it is now, the steps before it those from
-    /// before its elements were moved: these become a function of the element.
+    /// A step with numbers for each channel counts the channels of the tensor as it is now, the steps before
+    /// it those from before its elements were moved: these become a function of the element.
     fn push(&mut self, step: Step) {
         if let Some(channels) = self.channels.as_ref().filter(|_| step.channels() > 1) {
             let of = (0..channels.len()).map(|element| (0, element)).collect();
@@ -169,8 +169,8 @@ impl FloatFn {
         self.steps.push(Step::Function(function));
     }
 
-    /// What is computed before a last sigmoid of either kind, which is above a half exactly where that is above 0. `None` if
-    /// the last step is another.
+    /// What is computed before a last sigmoid of either kind, which is above a half exactly where that is
+    /// above 0. `None` if the last step is another.
     #[must_use]
     pub fn before_sigmoid(&self) -> Option<Self> {
         match self.steps.split_last() {
@@ -245,7 +245,8 @@ impl FloatFn {
     }
 }
 
-/// After how many elements two sequences both repeat. Channels that a reshape cut anew need not be multiples of one another.
+/// After how many elements two sequences both repeat. Channels that a reshape cut anew need not be multiples
+/// of one another.
 fn least_common_multiple(a: usize, b: usize) -> usize {
     let (mut divisor, mut rest) = (a, b);
     while rest > 0 {

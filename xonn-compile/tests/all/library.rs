@@ -1,4 +1,5 @@
-//! The crate as a library: models from a path and from memory, packages, and every problem of a model as data.
+//! The crate as a library: models from a path and from memory, packages, and every problem of a model as
+//! data.
 
 use std::path::Path;
 

@@ -388,7 +388,8 @@ proptest! {
             let scores = &tensors[&graph.output];
             let top = scores.iter().copied().fold(f32::MIN, f32::max);
             // Fixed-point heads may order scores that differ by a rounding.
-            prop_assert!(scores[ours.class] >= top - 1e-3 * (1.0 + top.abs()), "{scores:?}, ours {}", ours.class);
+            let near = scores[ours.class] >= top - 1e-3 * (1.0 + top.abs());
+            prop_assert!(near, "{scores:?}, ours {}", ours.class);
         }
     }
 
@@ -406,7 +407,9 @@ proptest! {
         let with_scores = with_scores.expect("it has classes").network;
         circuit_is_the_integers(&with_scores, &q[..1]);
         let our_scores = with_scores.evaluate(&q).expect("in range");
-        let OutputEncoding::Scores { scale: unit, .. } = *with_scores.output() else { panic!("scores were asked for") };
+        let OutputEncoding::Scores { scale: unit, .. } = *with_scores.output() else {
+            panic!("scores were asked for")
+        };
         for ((sample, ours), our_scores) in q.iter().zip(&ours).zip(&our_scores) {
             let x = sample.iter().map(|&q| q as f32).collect();
             let tensors = graph.evaluate(&[x]).expect("the graph is sound");

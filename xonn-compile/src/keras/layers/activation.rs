@@ -21,7 +21,8 @@ impl Builder<'_> {
         let (custom, of_qkeras) = (&self.origin.options.custom, layer.config.is_of_qkeras());
         let activation = quantizer::activation(json, custom, self.origin.keras, of_qkeras)?;
         let activation = match activation {
-            // QKeras looks names up among its own functions first: clip(0.5 x + 0.5, 0, 1) (qkeras/quantizers.py).
+            // QKeras looks names up among its own functions first: clip(0.5 x + 0.5, 0, 1)
+            // (qkeras/quantizers.py).
             Activation::Function(Function::HardSigmoid { .. }) if of_qkeras => {
                 Activation::Function(Function::HardSigmoid { slope: 0.5 })
             }
@@ -78,8 +79,8 @@ impl Builder<'_> {
         self.add(layer, LayerOp::Rescale { scale, offset: (lowest + highest) / 2.0 }, &[sum])
     }
 
-    /// A quantiser, in front of the moves of elements that it reads: these then stand between layers of images, where they
-    /// cancel. One layer leaves two moves at most.
+    /// A quantiser, in front of the moves of elements that it reads: these then stand between layers of
+    /// images, where they cancel. One layer leaves two moves at most.
     pub(super) fn quantized(
         &mut self,
         layer: &Layer<'_>,

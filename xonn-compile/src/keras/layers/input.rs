@@ -7,7 +7,8 @@ use super::{Builder, Built, Layer};
 use crate::graph::LayerOp;
 use crate::keras::inbound::brief;
 
-/// Most numbers of a model's input: a colour image of 1,182 x 1,182, and half a gigabyte of labels at 8 bits each.
+/// Most numbers of a model's input: a colour image of 1,182 x 1,182, and half a gigabyte of labels at 8 bits
+/// each.
 const MAX_INPUT: usize = 1 << 22;
 
 impl Builder<'_> {

@@ -37,7 +37,8 @@ impl Builder<'_> {
         self.add(layer, op(Pool::Global { keep_axes }), &[image])
     }
 
-    /// QKeras's poolings have a quantiser for the factor 1 / size, which rounds, and an activation of their own.
+    /// QKeras's poolings have a quantiser for the factor 1 / size, which rounds, and an activation of their
+    /// own.
     pub(super) fn behind_average(
         &mut self,
         layer: &Layer<'_>,
@@ -121,8 +122,8 @@ impl Builder<'_> {
         if channels_first { self.transposed(layer, node, first) } else { Ok(node) }
     }
 
-    /// `node` with its axes in another order; nothing is added for the same order, and a way back ends where the way there
-    /// began, so that layers of images are neighbours.
+    /// `node` with its axes in another order; nothing is added for the same order, and a way back ends where
+    /// the way there began, so that layers of images are neighbours.
     pub(super) fn transposed(
         &mut self,
         layer: &Layer<'_>,

@@ -16,7 +16,8 @@ fn graph_of(keras: u32, json: &Value) -> Result<LayerGraph, KerasError> {
     build(&model, Ok(Weights::default()), Origin { file: "m", keras, options: &options })
 }
 
-/// A border, a sign and a pooling with channels first stand side by side, without moves of elements between them.
+/// A border, a sign and a pooling with channels first stand side by side, without moves of elements between
+/// them.
 #[test]
 fn moves_between_images_cancel() {
     let layer = |class: &str, more: Value| {
@@ -190,7 +191,8 @@ fn an_output_of_a_name_that_several_have_is_refused() {
     assert!(built.unwrap_err().to_string().contains("several outputs are named \"s\""));
 }
 
-/// Keras's is 0.2 x + 0.5 or x / 6 + 0.5, QKeras's 0.5 x + 0.5; a class from a module of the user's is neither's.
+/// Keras's is 0.2 x + 0.5 or x / 6 + 0.5, QKeras's 0.5 x + 0.5; a class from a module of the user's is
+/// neither's.
 #[test]
 fn a_name_means_what_its_library_means() {
     let of = |class: &str, module: Value| {

@@ -36,7 +36,8 @@ pub(super) fn order_note(
     let values = range.hi - range.lo + 1;
     if values.saturating_mul(scale.len() as i64) > MAX_COMPARED {
         return format!(
-            "scores: whether fixed point keeps the order of all {values} possible sums of a class was not tried, they are too many"
+            "scores: whether fixed point keeps the order of all {values} possible sums of a class was not \
+             tried, they are too many"
         );
     }
     let score = |class, y| Score { class, float: f.apply(class, y), fixed: scale[class] * y + offset[class] };
@@ -47,11 +48,12 @@ pub(super) fn order_note(
             "scores: fixed point keeps the order of all possible sums, so the class is Keras's".into()
         }
         Comparison { pairs, differ, margin: 0.0 } => format!(
-            "scores: fixed point keeps the order of all possible sums but for {differ} of {pairs} pairs that tie in float32"
+            "scores: fixed point keeps the order of all possible sums but for {differ} of {pairs} pairs that \
+             tie in float32"
         ),
         Comparison { pairs, differ, margin } => format!(
-            "scores: {differ} of {pairs} pairs of possible sums are ordered otherwise in fixed point, all of them closer than \
-             {margin:.1e}; more --head-bits make it fewer"
+            "scores: {differ} of {pairs} pairs of possible sums are ordered otherwise in fixed point, all of \
+             them closer than {margin:.1e}; more --head-bits make it fewer"
         ),
     }
 }
@@ -68,8 +70,8 @@ fn compare(mut scores: Vec<Score>, classes: usize) -> Comparison {
     fixed.sort_unstable();
     fixed.dedup();
     let rank = |s: &Score| fixed.partition_point(|&f| f < s.fixed);
-    // In float order, those of one tie from large to small fixed scores: then a pair differs exactly if the later one
-    // has a smaller or equal rank, unless both tie in both.
+    // In float order, those of one tie from large to small fixed scores: then a pair differs exactly if the
+    // later one has a smaller or equal rank, unless both tie in both.
     scores.sort_by(|a, b| a.float.total_cmp(&b.float).then(b.fixed.cmp(&a.fixed)));
     let all = discordant(scores.iter().map(&rank), fixed.len());
     let mut pairs = (scores.len() as u64 * (scores.len() as u64 - 1)) / 2;

@@ -9,9 +9,9 @@ use crate::graph::Quantizer;
 impl FloatFn {
     /// Where the quantised value is the larger of its two, over the integers of `range`.
     ///
-    /// Every step is monotone and stays so in float32 (a product with a constant and a sum with a constant round
-    /// monotonically), so one edge is enough. It is found by bisection of the float function itself: no rounding case is
-    /// left to argue about.
+    /// Every step is monotone and stays so in float32 (a product with a constant and a sum with a constant
+    /// round monotonically), so one edge is enough. It is found by bisection of the float function itself: no
+    /// rounding case is left to argue about.
     ///
     /// # Errors
     /// The value if the function gives no finite number at an end of the range.
@@ -20,7 +20,8 @@ impl FloatFn {
         self.edge(element, range, |x| quantizer.apply(x) == high)
     }
 
-    /// The integers of `range` for which the function gives exactly 0, as the first and the one after the last.
+    /// The integers of `range` for which the function gives exactly 0, as the first and the one after the
+    /// last.
     ///
     /// # Errors
     /// As [`FloatFn::cut`].
@@ -82,7 +83,8 @@ mod tests {
         }
     }
 
-    /// Every integer of the range agrees with the float layer, for every sign and size of gamma and every quantiser.
+    /// Every integer of the range agrees with the float layer, for every sign and size of gamma and every
+    /// quantiser.
     #[test]
     fn cuts_agree_with_the_float_layer_on_every_integer() {
         let range = Range { lo: -784, hi: 784 };

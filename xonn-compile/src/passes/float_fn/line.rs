@@ -1,4 +1,5 @@
-//! What a function is where it is a line, and what of that the architecture tells: the circuit may depend on it.
+//! What a function is where it is a line, and what of that the architecture tells: the circuit may depend on
+//! it.
 
 use super::{Base, FloatFn, Origin, Step};
 use crate::graph::Line;
@@ -18,7 +19,8 @@ impl FloatFn {
         self.steps.iter().try_fold(base, |line, step| Some(line.then(step.line(channel)?)))
     }
 
-    /// The line if it is the same for all channels, which does not depend on the weights even if its numbers do.
+    /// The line if it is the same for all channels, which does not depend on the weights even if its numbers
+    /// do.
     #[must_use]
     pub fn common_line(&self) -> Option<Line> {
         if self.period() == 1 { self.as_line(0) } else { None }
@@ -40,7 +42,8 @@ impl FloatFn {
         }
     }
 
-    /// The slope if all channels share it and it is the same for every model of this architecture; offsets may differ.
+    /// The slope if all channels share it and it is the same for every model of this architecture; offsets
+    /// may differ.
     #[must_use]
     pub fn public_slope(&self) -> Option<f64> {
         let steps = self
@@ -77,7 +80,8 @@ impl FloatFn {
         if base && steps { self.as_line(0).map(|line| line.scale) } else { None }
     }
 
-    /// Whether it is the same for all channels and rises whatever the weights are, so that a maximum commutes with it.
+    /// Whether it is the same for all channels and rises whatever the weights are, so that a maximum commutes
+    /// with it.
     #[must_use]
     pub fn rises(&self) -> bool {
         let steps = self.steps.iter().all(|step| match step {

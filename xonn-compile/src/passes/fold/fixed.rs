@@ -61,8 +61,8 @@ impl Fold<'_> {
         let elements: usize = value.shape.iter().product();
         let line = |i| value.f.as_line(i).filter(|line| line.is_finite());
         (0..value.f.period().min(elements)).map(line).collect::<Option<_>>().ok_or_else(|| {
-            "it reads real numbers that are the results of a function or not finite, expected a sign, or no function, \
-             between it and the layer before it"
+            "it reads real numbers that are the results of a function or not finite, expected a sign, or no \
+             function, between it and the layer before it"
                 .into()
         })
     }
@@ -126,7 +126,8 @@ impl Fold<'_> {
             })
             .collect();
         if self.streams.again {
-            scale.iter_mut().for_each(|scale| *scale = (*scale).clamp(-most, most)); // all of it is done again
+            // All of it is done again.
+            scale.iter_mut().for_each(|scale| *scale = (*scale).clamp(-most, most));
         }
         if let Some(scale) = scale.iter().find(|scale| scale.unsigned_abs() > most as u64) {
             return Err(format!("a scale of {scale} does not fit {scale_bits} bits"));
@@ -134,8 +135,8 @@ impl Fold<'_> {
         let size = |i: usize| self.bound(value, i).magnitude() as f64;
         let error = |i: usize| (fine(i) * size(i) + if lost > 0 { unit(i) } else { 0.0 }) / 2.0;
         self.notes.push(format!(
-            "layer {:?}: real numbers are compared or added in fixed point, each off by at most {:.1e}, or {:.1e} of the \
-             largest possible one of its channel; --scale-bits {bits} more or less",
+            "layer {:?}: real numbers are compared or added in fixed point, each off by at most {:.1e}, or \
+             {:.1e} of the largest possible one of its channel; --scale-bits {bits} more or less",
             layer.name,
             (0..count.max(units.len())).map(error).fold(0.0, f64::max),
             error(0) / unit(0) * (-f64::from(bits)).exp2(),

@@ -26,8 +26,8 @@ pub(super) fn input_spec(
     };
     if options.input == InputOptions::default() && used.iter().any(normalised) {
         notes.push(
-            "a Normalization reads the input: if the client's numbers are no integers, --input-standardised lets it do what that \
-             layer does, for far fewer gates, and makes that layer's numbers public"
+            "a Normalization reads the input: if the client's numbers are no integers, --input-standardised \
+             lets it do what that layer does, for far fewer gates, and makes that layer's numbers public"
                 .into(),
         );
     }

@@ -106,8 +106,9 @@ impl Fold<'_> {
         let rounds = slopes.iter().flatten().any(|slope| slope.abs().log2().fract() != 0.0);
         if rounds && (reads.len() > 2 || reads.iter().any(sums)) {
             self.notes.push(format!(
-                "layer {:?}: it adds up more than two tensors, averages among them, exactly; Keras rounds in between, so single \
-                 predictions may differ where a sum is within rounding of a threshold or 0",
+                "layer {:?}: it adds up more than two tensors, averages among them, exactly; Keras rounds in \
+                 between, so single predictions may differ where a sum is within rounding of a threshold or \
+                 0",
                 layer.name
             ));
         }

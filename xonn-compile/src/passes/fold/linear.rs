@@ -227,21 +227,22 @@ impl Fold<'_> {
         let whole = |x: f64| x == 0.0 || x.abs().log2().fract() == 0.0;
         if exact_weights && most > EXACT {
             self.notes.push(format!(
-                "layer {:?}: sums up to {most} are not exact in Keras's float32, so single predictions may differ where a sum \
-                 is within rounding of a threshold",
+                "layer {:?}: sums up to {most} are not exact in Keras's float32, so single predictions may \
+                 differ where a sum is within rounding of a threshold",
                 layer.name
             ));
         } else if exact_weights && (!whole(a) || b.fract() != 0.0) {
             self.notes.push(format!(
-                "layer {:?}: it reads numbers in units of {a} from {b}, whose sums round in Keras's float32, so single \
-                 predictions may differ where a sum is within rounding of a threshold",
+                "layer {:?}: it reads numbers in units of {a} from {b}, whose sums round in Keras's float32, \
+                 so single predictions may differ where a sum is within rounding of a threshold",
                 layer.name
             ));
         }
         if exact_weights && let Some(scale) = weights.scales.iter().find(|scale| !whole(**scale)) {
             self.notes.push(format!(
-                "layer {:?}: its kernel is of signs times numbers such as {scale}, whose sums round in Keras's float32, so single \
-                 predictions may differ where a sum is within rounding of a threshold or ties",
+                "layer {:?}: its kernel is of signs times numbers such as {scale}, whose sums round in \
+                 Keras's float32, so single predictions may differ where a sum is within rounding of a \
+                 threshold or ties",
                 layer.name
             ));
         }

@@ -49,7 +49,8 @@ impl Fold<'_> {
         let lines = self.lines(value)?;
         if !value.f.is_identity() {
             self.notes.push(format!(
-                "layer {:?}: the mean is taken before the float operations in front of it, which may round differently",
+                "layer {:?}: the mean is taken before the float operations in front of it, which may round \
+                 differently",
                 layer.name
             ));
         }
