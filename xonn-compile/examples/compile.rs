@@ -5,28 +5,26 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use xonn_compile::{CompileError, Options};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [model, output] = &arguments[..] else { return Err("expected MODEL and OUTPUT".into()) };
+    let [model, output] = &arguments[..] else {
+        eprintln!("expected MODEL and OUTPUT");
+        return ExitCode::FAILURE;
+    };
     match build(model, output) {
-        Ok(digest) => println!("{}: digest {digest}", output.with_extension("xonn").display()),
+        Ok(digest) => {
+            println!("{}: digest {digest}", output.with_extension("xonn").display());
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            // Everything that is wrong with a model is found at once.
-            if let Some(error) = error.downcast_ref::<CompileError>() {
-                for problem in error.problems() {
-                    eprintln!("{} ({}): {}", problem.layer, problem.class, problem.reason);
-                    if !problem.advice.is_empty() {
-                        eprintln!("    {}", problem.advice);
-                    }
-                }
-            }
-            return Err(error);
+            say(error.as_ref());
+            ExitCode::FAILURE
         }
     }
-    Ok(())
 }
 
 /// Builds `model` into `OUTPUT.xonn` and `OUTPUT.secret`; gives the package's digest.
@@ -38,4 +36,15 @@ fn build(model: &Path, output: &Path) -> Result<String, Box<dyn Error>> {
     // Readable by its owner only.
     built.secret.write(built.package.program(), &output.with_extension("secret"))?;
     Ok(built.package.digest().to_string())
+}
+
+/// Everything that is wrong with a model is found at once.
+fn say(error: &(dyn Error + 'static)) {
+    let Some(error) = error.downcast_ref::<CompileError>() else { return eprintln!("{error}") };
+    for problem in error.problems() {
+        eprintln!("layer {:?} ({}): {}", problem.layer, problem.class, problem.reason);
+        if !problem.advice.is_empty() {
+            eprintln!("    {}", problem.advice);
+        }
+    }
 }

@@ -12,8 +12,8 @@
 //! | QKeras `ternary` | `-s, 0, +s` | the same | 0 |
 //! | TensorFlow and Keras `sign` | -1, 0, +1 | refused | 0 |
 //!
-//! The `s` of `MagnitudeAwareSign` is the mean of the absolute values over all axes but the last; on activations
-//! it would depend on the batch.
+//! The `s` of `MagnitudeAwareSign` is the mean of the absolute values over all axes but the last; on
+//! activations it would depend on the batch.
 //!
 //! Kernels are saved as latent floats, so a kernel's quantiser is always applied; it changes nothing on a
 //! kernel that was saved quantised.

@@ -515,6 +515,12 @@ mod tests {
         assert!(!own("larq>QuantDense", Value::Null, &[]).is_own());
         assert!(!own("Dense", json!("Dense"), &[]).is_own());
         assert!(own("BinaryDense", Value::Null, &[]).is_own());
+        // Keras 2.13 to 2.15 register a user's class under its name alone, and name the module of their own.
+        for class in ["Dense", "Multiply", "PReLU", "Identity"] {
+            assert!(own(class, json!(class), &[]).is_of_own_module(), "{class}");
+            assert!(!own(class, Value::Null, &[]).is_of_own_module(), "{class}");
+        }
+        assert!(!own("QuantDense", json!("QuantDense"), &[]).is_of_own_module());
     }
 
     #[test]
