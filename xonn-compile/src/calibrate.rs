@@ -194,7 +194,8 @@ fn normalization_of_the_input(graph: &LayerGraph) -> Option<String> {
     }
 }
 
-/// Compiles with the fewest bits of real weights that give the same class as the most bits do, on up to 512 samples.
+/// Compiles with the fewest bits of real weights that give the same class as the most bits do, on up to 512
+/// samples.
 ///
 /// Models without real weights are compiled as `options` say.
 ///
@@ -232,7 +233,8 @@ pub fn weight_bits(
         let mut compiled = passes::run(graph, &options)?;
         if answers(&compiled)? == want {
             compiled.notes.push(format!(
-                "calibrated: real weights in {weight_bits} bits give the classes of {MOST_WEIGHT_BITS} bits on all {} samples",
+                "calibrated: real weights in {weight_bits} bits give the classes of {MOST_WEIGHT_BITS} bits \
+                 on all {} samples",
                 q.len()
             ));
             return Ok(compiled);
@@ -259,8 +261,7 @@ mod tests {
         for (i, &x) in x.iter().enumerate() {
             let q = encoding.quantise(x, i % features).unwrap_or_else(|e| panic!("{x}: {e}"));
             let lines = spec.lines();
-            let (slope, offset) = lines[i % features % lines.len()];
-            let back = slope * q as f64 + offset;
+            let back = lines[i % features % lines.len()].at(q as f64);
             assert!((back - x).abs() <= most, "{x} becomes {q}, which is {back}");
             assert!((encoding.value_of(q, i % features) - back).abs() <= 1e-9 * back.abs().max(1.0));
         }

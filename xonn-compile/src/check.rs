@@ -20,7 +20,8 @@ pub struct Report {
     pub equal_to_keras: Option<usize>,
     /// Every prediction that is not Keras's.
     pub disagreements: Vec<Disagreement>,
-    /// The largest difference of a score to Keras's output, if the model gives scores and Keras's outputs are scores.
+    /// The largest difference of a score to Keras's output, if the model gives scores and Keras's outputs are
+    /// scores.
     pub largest_score_error: Option<f64>,
     /// Single labels of a multi-label head, which are counted as samples otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,8 +192,9 @@ impl Keras {
     }
 }
 
-/// The largest difference of a score, an integer in units of `unit`, to Keras's output; `left_out`: what Keras does with the
-/// scores at the end ([`crate::passes::Compiled::left_out`]). `None` without Keras's outputs.
+/// The largest difference of a score, an integer in units of `unit`, to Keras's output; `left_out`: what
+/// Keras does with the scores at the end ([`crate::passes::Compiled::left_out`]). `None` without Keras's
+/// outputs.
 #[must_use]
 pub fn score_error(
     data: &Dataset,

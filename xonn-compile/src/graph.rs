@@ -1,18 +1,19 @@
 //! The layer graph: what a Keras file says, as a DAG of typed operations on float32 tensors.
 //!
-//! A node is one *call* of a Keras layer: a shared layer is several nodes with the same weights, a nested model is
-//! spliced in, and an activation or quantiser that Keras hides inside a layer is a node of its own. Tensors are
-//! row-major, without the batch axis, channels last.
+//! A node is one *call* of a Keras layer: a shared layer is several nodes with the same weights, a nested
+//! model is spliced in, and an activation or quantiser that Keras hides inside a layer is a node of its own.
+//! Tensors are row-major, without the batch axis, channels last.
 
-pub mod array;
-pub mod evaluate;
-pub mod function;
-pub mod op;
-pub mod print;
-pub mod quantizer;
-pub mod shape;
-pub mod steps;
-pub mod verify;
+mod array;
+mod evaluate;
+pub(crate) mod function;
+mod line;
+mod op;
+mod print;
+pub(crate) mod quantizer;
+pub(crate) mod shape;
+pub(crate) mod steps;
+mod verify;
 
 use petgraph::Direction;
 use petgraph::algo::toposort;
@@ -21,6 +22,7 @@ use petgraph::visit::EdgeRef;
 
 pub use array::Array;
 pub use function::Function;
+pub use line::Line;
 pub use op::{BatchNorm, Conv, LayerOp, Padding, Pool};
 pub use quantizer::Quantizer;
 pub use steps::Steps;

@@ -1,17 +1,19 @@
 //! What a model, a package or a netlist is and costs, for people and for programs.
 //!
-//! A [`Report`] holds everything that is known about one file; [`text`], [`html`], [`dot`] and JSON (it serialises) are
-//! four ways to show it. What would not compile is a list of [`Problem`]s, told before anything is built.
+//! A [`Report`] holds everything that is known about one file; [`text`], [`html`], [`dot`] and JSON (it
+//! serialises) are four ways to show it. What would not compile is a list of [`Problem`]s, told before
+//! anything is built.
 
-pub mod costs;
-pub mod diagram;
+mod costs;
+mod diagram;
 pub mod dot;
 pub mod html;
-pub mod layout;
-pub mod netlist;
-pub mod network;
-pub mod problem;
-pub mod svg;
+mod layout;
+mod netlist;
+mod network;
+mod of_file;
+mod problem;
+mod svg;
 pub mod text;
 
 use serde::Serialize;
@@ -20,10 +22,12 @@ use xonn_circuits::tiled::traffic::Traffic;
 use xonn_program::InputEncoding;
 
 pub use costs::{Costs, Row};
-pub use diagram::Diagram;
+pub use diagram::{Diagram, Node, Role, TooLarge};
 pub use netlist::NetlistCosts;
+pub(crate) use network::AND_RATE;
 pub use network::{Estimate, Network};
-pub use problem::Problem;
+pub use of_file::{ReportError, report};
+pub use problem::{Problem, Stage};
 
 /// Everything that is known about one file.
 #[derive(Clone, Debug, Serialize)]
@@ -42,8 +46,8 @@ pub struct Report {
     /// Layers and what they cost, of models and packages.
     #[serde(flatten)]
     pub costs: Option<Costs>,
-    /// Bytes of a prediction by each garbling scheme, with first layers garbled and, where they can be, by oblivious conditional
-    /// addition; empty for netlists.
+    /// Bytes of a prediction by each garbling scheme, with first layers garbled and, where they can be, by
+    /// oblivious conditional addition; empty for netlists.
     pub traffic: Vec<Traffic>,
     /// Gates and what they cost, of netlists.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +57,9 @@ pub struct Report {
     /// Drawings: the model's layers, the program's layers, or a small netlist's gates.
     #[serde(skip)]
     pub diagrams: Vec<Diagram>,
+    /// Why a netlist is not drawn.
+    #[serde(skip)]
+    pub not_drawn: Option<TooLarge>,
 }
 
 /// What kind of file a report is about.
@@ -82,6 +89,7 @@ impl Report {
             netlist: None,
             networks: Vec::new(),
             diagrams: Vec::new(),
+            not_drawn: None,
         }
     }
 

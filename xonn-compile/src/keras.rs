@@ -2,32 +2,34 @@
 //!
 //! | first bytes | what it is | read |
 //! |---|---|---|
-//! | HDF5 magic | whole model by `model.save("x.h5")`; Keras up to 2.12 also wrote it under the suffix `.keras` | configuration and weights |
+//! | HDF5 magic | a whole model, by Keras up to 2.12 also as `.keras` | configuration and weights |
 //! | `PK` | `.keras` archive: `config.json`, `model.weights.h5` | configuration and weights |
-//! | `{` | `model.to_json()` | configuration; weights from a second file, numbered or named, or from several |
+//! | `{` | `model.to_json()` | configuration; weights from other files, numbered or named |
 //!
-//! Containers ([`hdf5`], [`store`], zip), the configuration ([`config`]), weights ([`weights`]) and layers (`layers`) are read
-//! apart, since they come in every combination. Nothing in a file is trusted: sizes are bounded before anything is
-//! allocated, and what is not understood is refused by name, all refusals of a model at once.
+//! Containers ([`hdf5`], `store`, zip), the configuration (`config`), weights (`weights`) and layers
+//! (`layers`) are read apart, since they come in every combination; `classes` lists the classes of layers.
+//! Nothing in a file is trusted: sizes are bounded before anything is allocated, and what is not understood
+//! is refused by name, all refusals of a model at once.
 
-pub mod config;
-pub mod error;
-pub mod fields;
+pub(crate) mod classes;
+pub(crate) mod config;
+pub(crate) mod error;
+pub(crate) mod fields;
 mod functions;
 pub mod hdf5;
-pub mod inbound;
+pub(crate) mod inbound;
 mod layers;
-pub mod quantizer;
+pub(crate) mod quantizer;
 pub(crate) mod source;
-pub mod store;
-pub mod weights;
+pub(crate) mod store;
+pub(crate) mod weights;
 
 use std::path::{Path, PathBuf};
 
 use crate::graph::LayerGraph;
-use config::ModelConfig;
+pub use config::{Call, LayerConfig, ModelConfig, TensorRef};
 pub use error::{KerasError, Refusal};
-use quantizer::CustomNames;
+pub use quantizer::CustomNames;
 use store::Store;
 
 /// What a user says about a model beside its file.
@@ -35,7 +37,8 @@ use store::Store;
 pub struct ReadOptions {
     /// Names of custom classes, quantisers and activations, and what they are.
     pub custom: CustomNames,
-    /// The weights of a model whose file has the configuration only: HDF5, or the list of several (`*.weights.json`).
+    /// The weights of a model whose file has the configuration only: HDF5, or the list of several
+    /// (`*.weights.json`).
     pub weights: Option<PathBuf>,
     /// The layer that gives the output, for models with several outputs.
     pub output: Option<String>,
@@ -47,8 +50,8 @@ pub struct ReadOptions {
 /// [`ReadOptions::weights`] names no file.
 ///
 /// # Errors
-/// [`KerasError`], naming the file and the layer: [`KerasError::Refused`] with everything that is wrong, if several
-/// things are.
+/// [`KerasError`], naming the file and the layer: [`KerasError::Refused`] with everything that is wrong, if
+/// several things are.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<LayerGraph, KerasError> {
     let bytes = source::read_file(path)?;
     let beside = || {
@@ -65,15 +68,24 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<LayerGraph, KerasError
 /// # Errors
 /// [`KerasError`], naming the file.
 pub fn read_config(path: &Path, options: &ReadOptions) -> Result<ModelConfig, KerasError> {
-    let file = path.display().to_string();
-    let source = source::open(source::read_file(path)?, &file, true)?;
-    config::parse(&source.config, &file, &options.custom)
+    config_of_bytes(source::read_file(path)?, &path.display().to_string(), options)
+}
+
+/// [`read_config`] of a file in memory.
+pub(crate) fn config_of_bytes(
+    bytes: Vec<u8>,
+    file: &str,
+    options: &ReadOptions,
+) -> Result<ModelConfig, KerasError> {
+    let source = source::open(bytes, file, true)?;
+    config::parse(&source.config, file, &options.custom)
 }
 
 /// Reads a model from memory; the first bytes tell the format, not the suffix.
 ///
 /// * `file`: the name for errors.
-/// * `weights`: bytes and name of a second file that holds the weights; [`ReadOptions::weights`] is not looked at.
+/// * `weights`: bytes and name of a second file that holds the weights; [`ReadOptions::weights`] is not
+///   looked at.
 ///
 /// # Errors
 /// As [`read`].

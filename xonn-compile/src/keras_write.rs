@@ -1,14 +1,15 @@
 //! Keras files that are changed and written again, in the form in which they were read.
 //!
-//! [`Document`] holds what a whole-model `.h5` or a `.keras` archive says: the configuration as JSON and the tree of
-//! weights ([`Tree`]). Whoever changes a model changes these two; everything else is written as it was found, so that
-//! Keras can load the result, show it and train it further. Two things are left out: the optimiser's slots, whose
-//! shapes belong to the old weights, and compression. Weights are written as float32.
+//! [`Document`] holds what a whole-model `.h5` or a `.keras` archive says: the configuration as JSON and the
+//! tree of weights ([`Tree`]). Whoever changes a model changes these two; everything else is written as it
+//! was found, so that Keras can load the result, show it and train it further. Two things are left out: the
+//! optimiser's slots, whose shapes belong to the old weights, and compression. Weights are written as
+//! float32.
 //!
 //! The HDF5 part is written by `hdf5-pure`; it is read back with this crate's own reader in the tests.
 
-pub mod document;
-pub mod tree;
+pub(crate) mod document;
+pub(crate) mod tree;
 
 pub use document::{Document, Form};
 pub use tree::Tree;
@@ -24,7 +25,8 @@ pub enum WriteError {
     Keras(#[from] KerasError),
     /// The file holds a part of a model only.
     #[error(
-        "{file}: it holds {found}, expected configuration and weights in one file; save the whole model with model.save()"
+        "{file}: it holds {found}, expected configuration and weights in one file; save the whole model with \
+         model.save()"
     )]
     NotWhole {
         /// The file.
@@ -34,7 +36,8 @@ pub enum WriteError {
     },
     /// The output's suffix does not go with the input's form.
     #[error(
-        "{file}: the suffix is {found:?}, expected {expected:?}: a model is written in the form in which it was read"
+        "{file}: the suffix is {found:?}, expected {expected:?}: a model is written in the form in which it \
+         was read"
     )]
     Suffix {
         /// The file to be written.

@@ -8,13 +8,19 @@
 //! Network             a program and its secret tensors (`xonn-program`)
 //! ```
 //!
+//! [`compile`] goes the whole way and [`report`] tells what came of it; [`Source`] is a model on disk or in
+//! memory, and [`Options`] is what a user says about it. `examples/compile.rs` builds a package and its
+//! secret.
+//!
 //! This crate knows no cryptography; it meets the runtime only in `xonn-program`.
 
 #![forbid(unsafe_code)]
 
-pub mod calibrate;
+mod calibrate;
 pub mod check;
+#[doc(hidden)]
 pub mod cli;
+mod compile;
 pub mod graph;
 pub mod inspect;
 pub mod keras;
@@ -22,5 +28,11 @@ pub mod keras_write;
 pub mod network;
 pub mod notes;
 pub mod passes;
-pub mod table;
+mod table;
 pub mod trim;
+
+pub use compile::{Built, Calibration, CompileError, Compiled, Options, Source, compile};
+pub use inspect::{Problem, Report, ReportError, Stage, report};
+pub use keras::ReadOptions;
+pub use network::Network;
+pub use passes::{InputOptions, Options as NetworkOptions, OutputMode};

@@ -1,16 +1,18 @@
 //! From the layer graph to the integer network, in the one order that works.
 
-pub mod affine_head;
-pub mod drop_no_ops;
-pub mod float_fn;
-pub mod fold;
-pub mod fold_padding;
-pub mod infer_shapes;
-pub mod input;
-pub mod reveal;
-pub mod sign_before_pool;
+mod affine_head;
+mod drop_no_ops;
+mod float_fn;
+mod fold;
+mod fold_padding;
+mod infer_shapes;
+mod input;
+mod reveal;
+mod sign_before_pool;
 
+pub use self::infer_shapes::run as infer_shapes;
 use crate::graph::{Function, LayerGraph};
+use crate::keras::classes::{self, Library};
 use crate::network::Network;
 pub use input::InputOptions;
 
@@ -99,6 +101,14 @@ pub enum PassError {
     /// The graph breaks a rule.
     #[error(transparent)]
     Graph(#[from] crate::graph::GraphError),
+    /// A rewrite left a graph that breaks a rule.
+    #[error("the pass {pass} left a graph that breaks a rule, which is a bug of the compiler: {error}")]
+    Rewrite {
+        /// The pass.
+        pass: &'static str,
+        /// The rule.
+        error: crate::graph::GraphError,
+    },
 }
 
 impl PassError {
@@ -120,23 +130,45 @@ fn list(problems: &[(String, String)]) -> String {
     format!("{} problems{}", problems.len(), lines.collect::<String>())
 }
 
-/// A rewrite of the layer graph; notes are for the user.
-pub type Rewrite = fn(&mut LayerGraph, &mut Vec<String>) -> Result<(), PassError>;
+/// A named rewrite of the layer graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewrite {
+    /// What it is called.
+    pub name: &'static str,
+    rewrite: fn(&mut LayerGraph, &mut Vec<String>) -> Result<(), PassError>,
+}
+
+impl Rewrite {
+    /// Rewrites `graph`; notes are for the user. Every rule of graphs is checked afterwards: a look at each
+    /// weight, next to nothing beside what comes behind.
+    ///
+    /// # Errors
+    /// [`PassError`] naming the layer, or the rewrite if it left a graph that breaks a rule.
+    pub fn run(&self, graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassError> {
+        (self.rewrite)(graph, notes)?;
+        graph.verify().map_err(|error| PassError::Rewrite { pass: self.name, error })
+    }
+}
 
 /// The rewrites of the layer graph, in order. Each leaves a graph that passes [`LayerGraph::verify`] and
 /// computes the same prediction.
-pub const PIPELINE: &[(&str, Rewrite)] = &[
-    ("infer_shapes", infer_shapes::run), // first: the others look at shapes
-    ("drop_no_ops", drop_no_ops::run),   // so that a layer's reader is the layer that matters
-    ("sign_before_pool", sign_before_pool::run), // bits are cheaper to pool than sums
-    ("fold_padding", fold_padding::run), // after signs have moved: a border of zeros is none of bits
-    ("infer_shapes", infer_shapes::run), // again, for layers that were moved
+pub const PIPELINE: &[Rewrite] = &[
+    // First: the others look at shapes.
+    Rewrite { name: "infer_shapes", rewrite: infer_shapes::run },
+    // So that a layer's reader is the layer that matters.
+    Rewrite { name: "drop_no_ops", rewrite: drop_no_ops::run },
+    // Bits are cheaper to pool than sums.
+    Rewrite { name: "sign_before_pool", rewrite: sign_before_pool::run },
+    // After signs have moved: a border of zeros is none of bits.
+    Rewrite { name: "fold_padding", rewrite: fold_padding::run },
+    // Again, for layers that were moved.
+    Rewrite { name: "infer_shapes", rewrite: infer_shapes::run },
 ];
 
 /// What the user should know of layers whose class everybody has a copy of, which may have been changed.
 fn of_no_library(graph: &LayerGraph) -> Option<String> {
     // Not those of which the custom map says what they are.
-    let taken = |class: &str| class.starts_with("Binary") && !class.contains(" as ");
+    let taken = |class: &str| classes::is_of(Library::BinaryNet, class);
     let theirs = graph.graph.node_weights().filter(|layer| taken(&layer.class));
     let mut names: Vec<String> = theirs.map(|layer| format!("{:?}", layer.name)).collect();
     names.dedup();
@@ -144,8 +176,9 @@ fn of_no_library(graph: &LayerGraph) -> Option<String> {
     names.truncate(3);
     (!names.is_empty()).then(|| {
         format!(
-            "layers {}{more}: their classes are in no library and are taken as BinaryNet's: signs of the kernel, -1 at 0, times H, and \
-             nothing else; if yours compute anything more, the circuit is not yours",
+            "layers {}{more}: their classes are in no library and are taken as BinaryNet's: signs of the \
+             kernel, -1 at 0, times H, and nothing else; if yours compute anything more, the circuit is not \
+             yours",
             names.join(", ")
         )
     })
@@ -167,7 +200,7 @@ pub fn problems_of_part(part: &LayerGraph, options: &Options) -> Vec<(String, St
         let mut notes = Vec::new();
         // A layer whose inputs are refused is none of this part.
         if graph.verify().is_err()
-            || PIPELINE.iter().any(|(_, rewrite)| rewrite(&mut graph, &mut notes).is_err())
+            || PIPELINE.iter().any(|rewrite| rewrite.run(&mut graph, &mut notes).is_err())
         {
             continue;
         }
@@ -180,7 +213,7 @@ pub fn problems_of_part(part: &LayerGraph, options: &Options) -> Vec<(String, St
     found
 }
 
-/// Runs [`PIPELINE`], then [`fold`]s what is left into integers.
+/// Runs [`PIPELINE`], then folds what is left into integers.
 ///
 /// # Errors
 /// [`PassError`] naming the layer.
@@ -189,8 +222,8 @@ pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError>
     notes.extend(of_no_library(graph));
     let mut graph = graph.clone();
     let mut left_out = None;
-    for (_, rewrite) in PIPELINE {
-        rewrite(&mut graph, &mut notes)?;
+    for rewrite in PIPELINE {
+        rewrite.run(&mut graph, &mut notes)?;
         // Behind the first, which infers the shapes.
         if left_out.is_none() {
             reveal::check(&graph, options.output, &mut notes)?;
@@ -200,4 +233,30 @@ pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError>
     let left_out = left_out.unwrap_or_default();
     let network = fold::run(&graph, options, &mut notes)?;
     Ok(Compiled { network, left_out, notes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::LayerOp;
+
+    /// The pass that spoils a graph is named, not the one that stumbles over it.
+    #[test]
+    fn a_rewrite_that_breaks_a_rule_is_named() {
+        let mut graph = LayerGraph::default();
+        let input = graph.add("in", "InputLayer", LayerOp::Input { shape: vec![2] }, &[]);
+        graph.inputs = vec![input];
+        graph.output = graph.add("a", "Dropout", LayerOp::NoOp, &[input]);
+        let spoils = |graph: &mut LayerGraph, _: &mut Vec<String>| {
+            graph.graph.remove_node(graph.output);
+            Ok(())
+        };
+        let rewrite = Rewrite { name: "spoils", rewrite: spoils };
+        let error = rewrite.run(&mut graph, &mut Vec::new()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the pass spoils left a graph that breaks a rule, which is a bug of the compiler: the model's \
+             output is none of its layers"
+        );
+    }
 }

@@ -1,24 +1,26 @@
 //! Network trimming (XONN section 3.1): a smaller Keras model whose predictions are as good as asked for.
 //!
-//! A neuron costs gates whether or not it matters. Whole channels are removed, through poolings and flattening, with
-//! their weights in the layers behind; the result is a Keras file again, to be compiled, checked or trained further.
+//! A neuron costs gates whether or not it matters. Whole channels are removed, through poolings and
+//! flattening, with their weights in the layers behind; the result is a Keras file again, to be compiled,
+//! checked or trained further.
 //!
-//! 1. [`exact`]: channels that provably never matter go, and no prediction changes: channels that nothing weighs, that
-//!    are constant for every input (the constant moves into a bias or a BatchNorm's mean), and pairs that cancel.
-//! 2. [`ranked`]: the channels whose removal hurts least on one half of the data go, in batches, from the layer where a
-//!    batch saves most for what it costs, `(ANDs before - after) / e^(accuracy before - after)`, as long as the accuracy
-//!    on both halves stays at the floor or above it.
+//! 1. [`exact`]: channels that provably never matter go, and no prediction changes: channels that nothing
+//!    weighs, that are constant for every input (the constant moves into a bias or a BatchNorm's mean), and
+//!    pairs that cancel.
+//! 2. `ranked`: the channels whose removal hurts least on one half of the data go, in batches, from the layer
+//!    where a batch saves most for what it costs, `(ANDs before - after) / e^(accuracy before - after)`, as
+//!    long as the accuracy on both halves stays at the floor or above it.
 //!
-//! XONN ranks by a first-order Taylor estimate from gradients. There are none here, so a channel's effect is measured:
-//! the loss with the channel replaced by its mean, everything behind it computed anew ([`effect`]).
+//! XONN ranks by a first-order Taylor estimate from gradients. There are none here, so a channel's effect is
+//! measured: the loss with the channel replaced by its mean, everything behind it computed anew (`effect`).
 
-pub mod edit;
-pub mod effect;
+mod edit;
+mod effect;
 pub mod exact;
-pub mod model;
+mod model;
 pub mod plot;
-pub mod ranked;
-pub mod report;
+mod ranked;
+pub(crate) mod report;
 pub mod space;
 
 use crate::keras::KerasError;
@@ -26,13 +28,14 @@ use crate::keras_write::{Document, WriteError};
 use crate::network::NetworkError;
 use crate::passes::{OutputMode, PassError};
 pub use model::{How, Model, Samples};
-pub use report::{Report, Step};
+pub use report::{Change, Report, Step};
 use xonn_program::evaluate::InputError;
 
 /// What a user may choose.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The least accuracy on either half of the data, 0 to 1; `None` removes only what provably never matters.
+    /// The least accuracy on either half of the data, 0 to 1; `None` removes only what provably never
+    /// matters.
     pub floor: Option<f64>,
     /// Seed of the split of the data.
     pub seed: u64,
@@ -119,7 +122,8 @@ pub enum TrimError {
     },
     /// The model is below the floor before anything is removed.
     #[error(
-        "the model itself is right on {accuracy:.4} of the {half} half of the data, below the floor {floor:.4}; ask for less"
+        "the model itself is right on {accuracy:.4} of the {half} half of the data, below the floor \
+         {floor:.4}; ask for less"
     )]
     BelowFloor {
         /// `ranking` or `verification`.

@@ -11,6 +11,7 @@ use xonn_program::text::grouped;
 
 use super::model::{ModelOptions, output_file};
 use super::{Outcome, flatten};
+use crate::Built;
 use crate::inspect::text::headline;
 
 #[derive(Args)]
@@ -50,10 +51,8 @@ impl Build {
             return Err(is_there(&secret_path).into());
         }
         let compiled = self.options.compile(&self.model)?;
-        self.options.print_notes(&compiled.notes);
-        let circuit = compiled.network.lower().map_err(|e| format!("{}: {e}", self.model.display()))?.circuit;
-        let package = Package::new(compiled.network.program());
-        let secret = Secret::new(&package, compiled.network.tensors().to_vec())?;
+        self.options.print_notes(compiled.notes());
+        let Built { package, secret, circuit } = compiled.build()?;
         self.write(&package, &secret, &output, &secret_path)?;
         println!("{}: digest {}", output.display(), package.digest());
         println!("{}", headline(&Traffic::of(&circuit)));
@@ -92,8 +91,8 @@ impl Build {
 
 fn is_there(secret: &Path) -> String {
     format!(
-        "{}: there is a secret already, and a server may need it; --force replaces it, or name another package \
-         with -o",
+        "{}: there is a secret already, and a server may need it; --force replaces it, or name another \
+         package with -o",
         secret.display()
     )
 }

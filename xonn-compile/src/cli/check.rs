@@ -10,8 +10,9 @@ use xonn_program::Prediction;
 use xonn_program::data;
 
 use super::Outcome;
-use super::model::{ModelOptions, output_file, progress, quantised_or_advice};
+use super::model::{ModelOptions, output_file, progress};
 use crate::check::{self, Report};
+use crate::compile::quantised_or_advice;
 use crate::network::Network;
 use xonn_program::OutputEncoding;
 use xonn_program::circuit::Lowered;
@@ -46,10 +47,10 @@ impl Check {
     pub fn run(self) -> Outcome {
         let compiled = self.options.compile(&self.model)?;
         if !self.json {
-            self.options.print_notes(&compiled.notes);
+            self.options.print_notes(compiled.notes());
         }
-        let network = &compiled.network;
-        let lowered = network.lower().map_err(|e| format!("{}: {e}", self.model.display()))?;
+        let network = compiled.network();
+        let lowered = compiled.lower()?;
         let mut data = data::load(&self.data)?;
         if self.no_keras {
             data.keras = None;
@@ -62,7 +63,8 @@ impl Check {
         let circuit = through_circuit(network, &lowered, &samples)?;
         if let Some(sample) = (0..samples.len()).find(|&i| circuit[i] != network.prediction(&reference[i])) {
             return Err(format!(
-                "sample {sample}: the circuit gives {}, the integer network {}; this is a bug of the compiler",
+                "sample {sample}: the circuit gives {}, the integer network {}; this is a bug of the \
+                 compiler",
                 circuit[sample],
                 network.prediction(&reference[sample])
             )
@@ -74,7 +76,7 @@ impl Check {
             _ => check::compare(&data, &predictions)?,
         };
         if let OutputEncoding::Scores { scale: unit, .. } = *network.output() {
-            report.largest_score_error = check::score_error(&data, &predictions, unit, &compiled.left_out);
+            report.largest_score_error = check::score_error(&data, &predictions, unit, compiled.left_out());
         }
         report.margins = check::margins(network, &samples);
         let json = serde_json::to_string_pretty(&report)?;

@@ -1,20 +1,15 @@
 //! `xonn-compile inspect`.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use xonn_circuits::bristol;
-use xonn_program::circuit;
-use xonn_program::package::Package;
-use xonn_program::text::sentence;
 
 use super::Outcome;
 use super::model::{ModelOptions, output_file};
-use crate::inspect::network::AND_RATE;
-use crate::inspect::{Diagram, FileKind, NetlistCosts, Network, Problem, Report, dot, html, text};
-use crate::keras::{self, KerasError};
-use crate::passes::PassError;
+use crate::inspect::AND_RATE;
+use crate::inspect::{Network, dot, html, text};
+use crate::report;
 
 #[derive(Args)]
 pub struct Inspect {
@@ -62,27 +57,15 @@ fn not_negative(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number that is not negative".into())
 }
 
-/// What a file is taken for. Netlists have all kinds of names and are told by how they begin; a name decides
-/// where that does not.
-fn kind_of(file: &Path) -> FileKind {
-    let mut start = Vec::new();
-    // What cannot be read is refused where it is read.
-    let _ = std::fs::File::open(file).and_then(|file| file.take(256).read_to_end(&mut start));
-    match file.extension().and_then(|e| e.to_str()) {
-        _ if bristol::is_begun_by(&start) => FileKind::Netlist,
-        Some("xonn") => FileKind::Package,
-        Some("txt" | "bristol" | "circ") => FileKind::Netlist,
-        _ => FileKind::Model,
-    }
-}
-
 impl Inspect {
     pub fn run(self) -> Outcome {
-        let mut report = match kind_of(&self.file) {
-            FileKind::Package => self.package()?,
-            FileKind::Netlist => self.netlist()?,
-            FileKind::Model => self.model()?,
-        };
+        let mut report = report(&self.file, &self.options.options()?)?;
+        if let Some(too_large) = report.not_drawn.as_ref().filter(|_| self.format == Format::Dot) {
+            return Err(format!("{}: {too_large}", self.file.display()).into());
+        }
+        if self.options.is_quiet() {
+            report.notes.clear();
+        }
         match (self.rtt, self.mbps) {
             (Some(rtt_ms), Some(mbps)) => {
                 report.add_network(Network { rtt_ms, mbps, and_rate: self.and_rate });
@@ -111,68 +94,5 @@ impl Inspect {
             1 => Err(format!("{}: cannot be compiled, 1 problem", self.file.display()).into()),
             n => Err(format!("{}: cannot be compiled, {n} problems", self.file.display()).into()),
         }
-    }
-
-    fn report(&self, kind: FileKind) -> Report {
-        Report::new(&self.file.display().to_string(), kind)
-    }
-
-    fn package(&self) -> Result<Report, Box<dyn std::error::Error>> {
-        let package = Package::read(&self.file)?;
-        let mut report = self.report(FileKind::Package);
-        report.digest = Some(package.digest().to_string());
-        let circuit = circuit::lower(package.program())
-            .map_err(|e| format!("{}: {}", self.file.display(), sentence(&e)))?;
-        report.add_circuit(package.program().input(), &circuit);
-        Ok(report)
-    }
-
-    fn netlist(&self) -> Result<Report, Box<dyn std::error::Error>> {
-        let netlist = bristol::read_path(&self.file)?.netlist;
-        let mut report = self.report(FileKind::Netlist);
-        report.netlist = Some(NetlistCosts::of(&netlist));
-        match Diagram::of_netlist(&netlist) {
-            Ok(diagram) => report.diagrams.push(diagram),
-            Err(too_large) if self.format == Format::Dot => {
-                return Err(format!("{}: {too_large}", self.file.display()).into());
-            }
-            Err(_) => {}
-        }
-        Ok(report)
-    }
-
-    /// A model, as far as it can be compiled; what stands in the way goes into the report.
-    fn model(&self) -> Result<Report, Box<dyn std::error::Error>> {
-        let mut report = self.report(FileKind::Model);
-        let graph = match self.options.read(&self.file)? {
-            Ok(graph) => graph,
-            Err(error @ KerasError::Io { .. }) => return Err(error.into()),
-            Err(error) => {
-                report.problems = Problem::of_reading(&error);
-                let further = PassError::of_layers(self.options.further_problems(&error));
-                report.problems.extend(Problem::of_passes(&further));
-                // Drawn from its configuration, if it has one that can be read.
-                let config = keras::read_config(&self.file, &self.options.reading()?).ok();
-                report.diagrams.extend(config.map(|model| Diagram::of_config(&model, &report.problems)));
-                return Ok(report);
-            }
-        };
-        report.diagrams.push(Diagram::of_graph(&graph));
-        let compiled = match self.options.fold(&graph)? {
-            Ok(compiled) => compiled,
-            Err(error) => {
-                let problems = Problem::of_passes(&error);
-                report.problems = problems.into_iter().map(|problem| problem.of_class_in(&graph)).collect();
-                return Ok(report);
-            }
-        };
-        if !self.options.is_quiet() {
-            report.notes = compiled.notes;
-        }
-        match compiled.network.lower() {
-            Ok(lowered) => report.add_circuit(compiled.network.input(), &lowered.circuit),
-            Err(error) => report.problems = vec![Problem::of_lowering(&error).of_class_in(&graph)],
-        }
-        Ok(report)
     }
 }

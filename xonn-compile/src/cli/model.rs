@@ -4,14 +4,10 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use xonn_program::InputEncoding;
-use xonn_program::data::{self, Sample, Tensor};
 
-use crate::graph::LayerGraph;
-use crate::keras::{self, KerasError, ReadOptions};
-use crate::network::Network;
-use crate::passes::{self, Compiled, InputOptions, OutputMode, PassError};
-use crate::{calibrate, notes};
+use crate::keras::ReadOptions;
+use crate::notes;
+use crate::{Calibration, Compiled, InputOptions, NetworkOptions, Options, OutputMode, compile};
 
 /// What the client learns.
 #[derive(Clone, Copy, ValueEnum)]
@@ -53,11 +49,13 @@ pub struct ModelOptions {
     /// 127.5
     #[arg(long, value_name = "Z", allow_negative_numbers = true)]
     input_zero: Option<f64>,
-    /// The client standardises its numbers as the Normalization that reads the input does; that layer's means and deviations
-    /// become public, and scale is in deviations (default: 20 bits for 32 deviations either way)
+    /// The client standardises its numbers as the Normalization that reads the input does; that layer's means
+    /// and deviations become public, and scale is in deviations (default: 20 bits for 32 deviations either
+    /// way)
     #[arg(long, conflicts_with_all = ["input_signed", "input_zero"])]
     input_standardised: bool,
-    /// Take the input's encoding (unless the client standardises), and the bits of real weights, from the samples x of this file
+    /// Take the input's encoding (unless the client standardises), and the bits of real weights, from the
+    /// samples x of this file
     #[arg(long, value_name = "D.npz", conflicts_with_all = ["input_signed", "input_scale", "input_zero"])]
     calibrate: Option<PathBuf>,
     /// Bits of each weight of layers whose weights are real numbers (default 16 to 22, more where
@@ -83,7 +81,8 @@ pub struct ModelOptions {
     /// JSON file that says what custom quantizers and activations are, such as {"my_sign": "ste_sign"}
     #[arg(long, value_name = "MAP.json")]
     custom: Option<PathBuf>,
-    /// The weights, where the model file holds the configuration only (.json): .h5, or the .weights.json of several files
+    /// The weights, where the model file holds the configuration only (.json): .h5, or the .weights.json of
+    /// several files
     #[arg(long, value_name = "W.h5")]
     weights: Option<PathBuf>,
     /// The layer whose output is the prediction, for models with several outputs
@@ -107,39 +106,18 @@ impl ModelOptions {
         self.quiet
     }
 
-    /// Reads and compiles a model.
+    /// Compiles a model.
     pub fn compile(&self, path: &Path) -> Result<Compiled, Box<dyn Error>> {
-        let graph = match self.read(path)? {
-            Ok(graph) => graph,
-            Err(error) => {
-                let further = self.further_problems(&error);
-                let list = further.iter().map(|(layer, reason)| format!("\n  layer {layer:?}: {reason}"));
-                let list: String = list.collect();
-                return Err(if list.is_empty() {
-                    error.into()
-                } else {
-                    format!("{error}\n  and, of the layers in front of these:{list}").into()
-                });
-            }
-        };
-        self.fold(&graph)?.map_err(|e| format!("{}: {e}", path.display()).into())
+        Ok(compile(path, &self.options()?)?)
     }
 
-    /// What keeps the layers that could be read from being compiled, where others could not.
-    pub fn further_problems(&self, error: &KerasError) -> Vec<(String, String)> {
-        match error {
-            KerasError::Refused { rest, .. } => passes::problems_of_part(rest, &self.passes()),
-            _ => Vec::new(),
-        }
+    /// Whether the weights are in a file of their own.
+    pub fn has_weights_file(&self) -> bool {
+        self.weights.is_some()
     }
 
-    /// Reads a model: outside, what is wrong with the options; inside, what is wrong with the model.
-    pub fn read(&self, path: &Path) -> Result<Result<LayerGraph, KerasError>, Box<dyn Error>> {
-        Ok(keras::read(path, &self.reading()?))
-    }
-
-    /// How the model's file is to be read.
-    pub fn reading(&self) -> Result<ReadOptions, Box<dyn Error>> {
+    /// The options as the library takes them.
+    pub fn options(&self) -> Result<Options, Box<dyn Error>> {
         let custom = match &self.custom {
             None => Default::default(),
             Some(map) => {
@@ -150,27 +128,15 @@ impl ModelOptions {
                 })?
             }
         };
-        Ok(ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() })
+        Ok(Options {
+            reading: ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() },
+            network: self.network(),
+            calibration: self.calibrate.clone().map(Calibration::File),
+        })
     }
 
-    /// Whether the weights are in a file of their own.
-    pub fn has_weights_file(&self) -> bool {
-        self.weights.is_some()
-    }
-
-    /// What the passes are to know: the options, with the input's encoding as the calibration data tells it.
-    pub fn pass_options(&self) -> Result<passes::Options, Box<dyn Error>> {
-        let mut options = self.passes();
-        if let Some(path) = self.calibrate.as_ref().filter(|_| !self.input_standardised) {
-            options.input = calibrate::input(&data::load(path)?.x, None, self.input_bits, &mut Vec::new())
-                .map_err(|reason| format!("{}: {reason}", path.display()))?;
-        }
-        Ok(options)
-    }
-
-    /// What the passes are to know without any data.
-    fn passes(&self) -> passes::Options {
-        passes::Options {
+    fn network(&self) -> NetworkOptions {
+        NetworkOptions {
             input: InputOptions {
                 bits: self.input_bits,
                 signed: self.input_signed,
@@ -191,54 +157,6 @@ impl ModelOptions {
             score_bits: self.score_bits,
         }
     }
-
-    /// Compiles a graph: outside, what is wrong with the options or the calibration data; inside, with the model.
-    pub fn fold(&self, graph: &LayerGraph) -> Result<Result<Compiled, PassError>, Box<dyn Error>> {
-        let mut options = self.passes();
-        let Some(path) = &self.calibrate else { return Ok(passes::run(graph, &options)) };
-        let x = data::load(path)?.x;
-        let mut notes = Vec::new();
-        if !self.input_standardised {
-            options.input = calibrate::input(&x, Some(graph), self.input_bits, &mut notes)
-                .map_err(|reason| format!("{}: {reason}", path.display()))?;
-        }
-        let samples = |network: &Network| quantised(&x, network.input());
-        let compiled = match self.weight_bits {
-            Some(_) => passes::run(graph, &options),
-            None => calibrate::weight_bits(graph, &options, samples),
-        };
-        Ok(compiled.map(|mut compiled| {
-            compiled.notes.append(&mut notes);
-            compiled
-        }))
-    }
-}
-
-/// The samples of `x` as the client would send them.
-pub fn quantised(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, String> {
-    let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
-    let samples = x.samples_of(&shape).map_err(|e| e.to_string())?;
-    let codes = |(i, sample): (usize, Sample)| {
-        encoding.codes_of(sample.values()).map_err(|e| format!("sample {i}, {e}"))
-    };
-    samples.iter().enumerate().map(codes).collect()
-}
-
-/// Samples as the client would send them, or why they do not fit the model and what to say so that they do.
-pub fn quantised_or_advice(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, String> {
-    quantised(x, encoding).map_err(|error| {
-        let Ok(found) = calibrate::input(x, None, None, &mut Vec::new()) else { return error };
-        let flags = match (&found.features[..], found.bits, found.scale, found.zero) {
-            ([], Some(bits), Some(scale), Some(zero)) => {
-                format!("--input-bits {bits} --input-scale {scale} --input-zero {zero}, or ")
-            }
-            _ => String::new(),
-        };
-        format!(
-            "{error}; if these are the numbers that the model was trained on, compile it for them with \
-             {flags}--calibrate and this file, which takes the input's encoding from the data"
-        )
-    })
 }
 
 /// A progress bar, shown on a terminal only.

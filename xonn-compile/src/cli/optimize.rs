@@ -20,7 +20,8 @@ pub struct Optimize {
     /// The netlist, in Bristol Fashion or the classic format
     #[arg(value_name = "IN.txt")]
     input: PathBuf,
-    /// The netlist to write, in the format of the one read; same inputs, outputs and function, checked before it is written
+    /// The netlist to write, in the format of the one read; same inputs, outputs and function, checked before
+    /// it is written
     #[arg(short, long, value_name = "OUT.txt")]
     output: PathBuf,
     /// The passes to run, all by default
@@ -30,7 +31,8 @@ pub struct Optimize {
     #[arg(long, default_value_t = Options::default().rounds)]
     rounds: u32,
     /// Most leaves of the cones that are rewritten: larger finds more and takes longer
-    #[arg(long, default_value_t = Options::default().leaves as u8, value_parser = clap::value_parser!(u8).range(2..=6))]
+    #[arg(long, default_value_t = Options::default().leaves as u8)]
+    #[arg(value_parser = clap::value_parser!(u8).range(2..=6))]
     leaves: u8,
     /// Print the report as JSON
     #[arg(long)]
@@ -125,7 +127,8 @@ impl Optimize {
     }
 }
 
-/// Writes the whole file or nothing: a netlist that the format has no room for leaves what was at `path` alone.
+/// Writes the whole file or nothing: a netlist that the format has no room for leaves what was at `path`
+/// alone.
 fn write(done: &Optimized, options: &bristol::Options, path: &Path) -> Outcome {
     let mut text = Vec::new();
     bristol::write(&done.netlist, &mut text, options).map_err(|e| format!("{}: {e}", path.display()))?;

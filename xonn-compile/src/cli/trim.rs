@@ -9,7 +9,8 @@ use xonn_program::data::{self, Dataset};
 use xonn_program::text::grouped;
 
 use super::Outcome;
-use super::model::{ModelOptions, output_file, quantised};
+use super::model::{ModelOptions, output_file};
+use crate::compile::quantised;
 use crate::keras_write::Document;
 use crate::trim::report::per_cent;
 use crate::trim::{self, How, Samples, Settings, plot};
@@ -75,20 +76,20 @@ impl FromStr for Floor {
 impl Trim {
     pub fn run(self) -> Outcome {
         if self.options.has_weights_file() {
-            return Err("--weights is not supported here, expected configuration and weights in one file; save the whole \
-                        model with model.save()"
+            return Err("--weights is not supported here, expected configuration and weights in one file; \
+                        save the whole model with model.save()"
                 .into());
         }
         let document = Document::read(&self.model)?;
         document.check_suffix(&self.output)?;
         let compiled = self.options.compile(&self.model)?;
         if !self.json {
-            self.options.print_notes(&compiled.notes);
+            self.options.print_notes(compiled.notes());
         }
         let data = data::load(&self.data)?;
-        let samples =
-            samples(&data, compiled.network.input()).map_err(|e| format!("{}: {e}", self.data.display()))?;
-        let how = How { read: self.options.reading()?, passes: self.options.pass_options()? };
+        let samples = samples(&data, compiled.network().input())
+            .map_err(|e| format!("{}: {e}", self.data.display()))?;
+        let how = How::of(&self.options.options()?)?;
         let settings =
             Settings { floor: self.floor.map(|f| f.0), seed: self.seed, samples: self.samples.max(1) };
         let spinner = spinner();

@@ -1,6 +1,7 @@
 //! The layer graph in float32: what Keras computes, but for the order in which it adds up.
 //!
-//! Slow and simple; tests and trimming compare integer networks with it. Sums are taken in float64 and rounded once.
+//! Slow and simple; tests and trimming compare integer networks with it. Sums are taken in float64 and
+//! rounded once.
 
 use std::collections::HashMap;
 
@@ -10,10 +11,11 @@ use super::{Array, Conv, Function, Layer, LayerGraph, LayerOp, Pool, shape};
 use xonn_program::op::Window2d;
 
 impl LayerGraph {
-    /// Every node's tensor for one sample, row-major; `inputs` are the model's, in order. Shapes must have been inferred.
+    /// Every node's tensor for one sample, row-major; `inputs` are the model's, in order. Shapes must have
+    /// been inferred.
     ///
     /// # Errors
-    /// The name of a layer and why it cannot be computed, as [`shape::infer`] says it.
+    /// The name of a layer and why it cannot be computed, as the inference of shapes says it.
     pub fn evaluate(&self, inputs: &[Vec<f32>]) -> Result<HashMap<NodeIndex, Vec<f32>>, String> {
         let mut tensors: HashMap<NodeIndex, Vec<f32>> = HashMap::new();
         let order = self.order().map_err(|e| e.to_string())?;
@@ -135,7 +137,8 @@ fn biased(mut y: Vec<f32>, bias: Option<&Array>) -> Vec<f32> {
     y
 }
 
-/// `first(filter)` is the first of the `depth` channels that a filter reads; kernels are `[row, column, depth, filter]`.
+/// `first(filter)` is the first of the `depth` channels that a filter reads; kernels are
+/// `[row, column, depth, filter]`.
 fn convolve(
     x: &[f32],
     kernel: &Array,
@@ -205,7 +208,7 @@ mod tests {
         let op = LayerOp::Conv2d { kernel, bias, conv, secret_scale: false };
         graph.output = graph.add("c", "Conv2D", op, &[input]);
         graph.inputs = vec![input];
-        crate::passes::infer_shapes::run(&mut graph, &mut Vec::new()).expect("it fits");
+        crate::passes::infer_shapes(&mut graph, &mut Vec::new()).expect("it fits");
         let y = &graph.evaluate(&[vec![1.0, 2.0, 3.0, 4.0]]).expect("it can be computed")[&graph.output];
         assert_eq!(y, &[30.5, 2.0 + 20.0 + 12.0 + 40.0 + 0.5, 3.0 + 8.0 + 70.5, 4.0 + 90.5]);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Array, Function, Quantizer};
+use super::{Array, Function, Line, Quantizer};
 
 /// What a layer computes.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,7 +19,8 @@ pub enum LayerOp {
         kernel: Arc<Array>,
         /// One a unit.
         bias: Option<Arc<Array>>,
-        /// Whether the quantiser scales each unit by a number that depends on its weights, so that the scale is secret.
+        /// Whether the quantiser scales each unit by a number that depends on its weights, so that the scale
+        /// is secret.
         secret_scale: bool,
     },
     /// A 2D convolution; 1D ones have height 1.
@@ -240,9 +241,9 @@ impl BatchNorm {
 
     /// Slope and offset as real numbers: [`BatchNorm::apply`] but for its roundings.
     #[must_use]
-    pub fn line(&self, channel: usize) -> (f64, f64) {
+    pub fn line(&self, channel: usize) -> Line {
         let factor = f64::from(self.factor(channel));
         let beta = self.beta.as_ref().map_or(0.0, |beta| f64::from(beta.data[channel]));
-        (factor, beta - f64::from(self.mean.data[channel]) * factor)
+        Line::new(factor, beta - f64::from(self.mean.data[channel]) * factor)
     }
 }

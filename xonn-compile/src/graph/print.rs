@@ -1,4 +1,4 @@
-//! The layer graph as text, for golden tests and for people.
+//! The layer graph as text, for people and for the tests of passes (`tests/all/passes`).
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use petgraph::stable_graph::NodeIndex;
 use super::{LayerGraph, LayerOp};
 
 impl fmt::Display for LayerGraph {
-    /// One line a layer, in topological order: `%id = operation(%inputs) "name" [shape], details`; the output is starred.
+    /// One line a layer, in topological order: `%id = operation(%inputs) "name" [shape], details`; the output
+    /// is starred.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ok(order) = self.order() else { return f.write_str("a graph with a cycle\n") };
         let id = |node: NodeIndex| order.iter().position(|&n| n == node).unwrap_or(usize::MAX);
@@ -40,6 +41,9 @@ fn details(op: &LayerOp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         LayerOp::Conv2d { kernel, bias, conv, .. } | LayerOp::DepthwiseConv2d { kernel, bias, conv, .. } => {
             write!(f, ", kernel {:?}, stride {:?}, {:?}", kernel.shape, conv.stride, conv.padding)?;
+            if conv.pad_value != 0.0 {
+                write!(f, " with {:?}", conv.pad_value)?;
+            }
             bias.as_ref().map_or(Ok(()), |_| f.write_str(", bias"))
         }
         LayerOp::BatchNorm(norm) => {
@@ -48,6 +52,7 @@ fn details(op: &LayerOp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 (gamma.iter().filter(|&&g| g < 0.0).count(), gamma.iter().filter(|&&g| g == 0.0).count());
             write!(f, ", epsilon {}, gamma < 0: {falling}, = 0: {constant}", norm.epsilon)
         }
+        LayerOp::Pad2d { border, value } => write!(f, ", {border:?} with {value:?}"),
         LayerOp::Rescale { scale, offset } => write!(f, ", x * {scale} + {offset}"),
         LayerOp::Divide { by } => write!(f, ", x / {by}"),
         LayerOp::Quantize(quantizer) => write!(f, ", {quantizer:?}"),

@@ -3,7 +3,7 @@
 //! | quantiser | on activations | on kernels | at 0 |
 //! |---|---|---|---|
 //! | larq `SteSign`, `ApproxSign`, `SwishSign` | -1, +1 | -1, +1 | +1, -0.0 too |
-//! | larq `MagnitudeAwareSign` | depends on the batch: refused | `s * -1, +1`, `s` the mean of the absolute values over all axes but the last | +1 |
+//! | larq `MagnitudeAwareSign` | refused | `s * -1, +1` | +1 |
 //! | larq `SteHeaviside` | 0, 1 | refused | 0 |
 //! | larq `DoReFa` with 1 bit | 0, 1 (1 above 0.5) | -1, +1 | 0; -1 |
 //! | QKeras `binary` | `-s, +s`, or 0 and `s` | the same | +1 |
@@ -12,8 +12,11 @@
 //! | QKeras `ternary` | `-s, 0, +s` | the same | 0 |
 //! | TensorFlow and Keras `sign` | -1, 0, +1 | refused | 0 |
 //!
-//! Kernels are saved as latent floats, so a kernel's quantiser is always applied; it changes nothing on a kernel that
-//! was saved quantised.
+//! The `s` of `MagnitudeAwareSign` is the mean of the absolute values over all axes but the last; on
+//! activations it would depend on the batch.
+//!
+//! Kernels are saved as latent floats, so a kernel's quantiser is always applied; it changes nothing on a
+//! kernel that was saved quantised.
 
 use super::{Array, Steps};
 
@@ -56,8 +59,8 @@ pub enum Quantizer {
         /// Not negative.
         threshold: f32,
     },
-    /// [`Quantizer::TernaryAt`] with a threshold of 0.7 times the mean magnitude of the whole kernel: larq's `SteTern` with
-    /// `ternary_weight_networks`.
+    /// [`Quantizer::TernaryAt`] with a threshold of 0.7 times the mean magnitude of the whole kernel: larq's
+    /// `SteTern` with `ternary_weight_networks`.
     TernaryWeight,
     /// [`Quantizer::TernaryAt`] times `scale`: QKeras `ternary` with a number as `alpha`, on kernels.
     ScaledTernary {
@@ -109,8 +112,10 @@ pub enum Quantizer {
 impl Quantizer {
     /// What the quantiser makes of an activation.
     ///
-    /// Quantisers that depend on a whole kernel ([`Quantizer::MagnitudeAwareSign`], [`Quantizer::FittedSign`],
-    /// [`Quantizer::DoReFaWeight`]) have no meaning here and are refused when a model is read; they give the sign.
+    /// Quantisers that depend on a whole kernel ([`Quantizer::MagnitudeAwareSign`],
+    /// [`Quantizer::FittedSign`],
+    /// [`Quantizer::DoReFaWeight`]) have no meaning here and are refused when a model is read; they give the
+    /// sign.
     #[must_use]
     pub fn apply(self, x: f32) -> f32 {
         let two = |fires: bool, low: f32, high: f32| if fires { high } else { low };
@@ -241,10 +246,11 @@ impl Quantizer {
     }
 }
 
-/// QKeras's least-squares scale of signs: `mean(|w|)`, or the nearest power of two after five rounds of refinement.
+/// QKeras's least-squares scale of signs: `mean(|w|)`, or the nearest power of two after five rounds of
+/// refinement.
 ///
-/// For signs the refinement has converged after the first round: the scale of `sign(w)` is `mean(w * sign(w))`, and its
-/// rounding does not change the signs.
+/// For signs the refinement has converged after the first round: the scale of `sign(w)` is
+/// `mean(w * sign(w))`, and its rounding does not change the signs.
 fn fitted_scale(w: &[f32], power_of_two: bool) -> f32 {
     let mean = (w.iter().map(|w| f64::from(w.abs())).sum::<f64>() / w.len().max(1) as f64) as f32;
     if power_of_two { nearest_power_of_two(mean) } else { mean }
@@ -280,7 +286,8 @@ fn fitted_bits(w: &[f32], bits: u32, power_of_two: bool) -> Vec<f32> {
     found.into_iter().map(|digit| scale * digit).collect()
 }
 
-/// QKeras's ternary kernel of one channel: from `2/3 max|w|`, in turn the digits of a scale and the scale of the digits.
+/// QKeras's ternary kernel of one channel: from `2/3 max|w|`, in turn the digits of a scale and the scale of
+/// the digits.
 fn fitted_ternary(w: &[f32], power_of_two: bool, rounds: u32) -> Vec<f32> {
     let rounded = |scale: f32| if power_of_two { nearest_power_of_two(scale) } else { scale };
     let mut scale = rounded(2.0 * w.iter().fold(0.0f32, |most, w| most.max(w.abs())) / 3.0);
@@ -315,7 +322,8 @@ mod tests {
         assert_eq!(signs(Quantizer::Ternary), [0.0, 0.0, 1.0, -1.0, 1.0, 1.0]);
     }
 
-    /// The first scale, 2/3 of 0.9, keeps 0.6 and -0.9; their mean is 0.75, whose nearest power of two (by its logarithm) is 1.
+    /// The first scale, 2/3 of 0.9, keeps 0.6 and -0.9; their mean is 0.75, whose nearest power of two (by
+    /// its logarithm) is 1.
     #[test]
     fn a_fitted_ternary_by_hand() {
         let kernel = Array { shape: vec![4, 1], data: vec![0.6, -0.9, 0.1, 0.0] };

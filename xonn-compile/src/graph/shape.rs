@@ -199,8 +199,8 @@ pub fn pool_window(input: &[usize], pool: &Pool) -> Result<Window2d, String> {
     }
 }
 
-/// Keras's geometry: `same` gives `ceil(n / stride)` positions with the smaller half of the padding in front, `causal`
-/// all of it.
+/// Keras's geometry: `same` gives `ceil(n / stride)` positions with the smaller half of the padding in front,
+/// `causal` all of it.
 fn window(
     input: [usize; 3],
     kernel: [usize; 2],

@@ -1,4 +1,4 @@
-//! What must hold of every layer graph; run after each pass in tests.
+//! What must hold of every layer graph; checked of what is read, and after each pass.
 //!
 //! - The graph has no cycle, and its output is one of its nodes.
 //! - Inputs read nothing; `Add` and what else joins read at least one tensor, every other layer exactly one.
@@ -47,7 +47,9 @@ pub enum GraphError {
 }
 
 impl LayerGraph {
-    /// Checks every rule of [this module](self).
+    /// Checks that there is no cycle, that each layer reads as many tensors as it takes, numbered without a
+    /// gap, that the output is a layer, and that weights are finite, as many as their shapes say, and no
+    /// variance is negative.
     ///
     /// # Errors
     /// The first rule found broken.

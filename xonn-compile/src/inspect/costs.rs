@@ -1,13 +1,14 @@
 //! What a program costs, layer by layer, and how far that is from the least possible.
 //!
-//! **The bound.** Counting the ones among `n` bits takes at least `n - H(n)` ANDs, `H(n)` being the ones in the binary
-//! form of `n` [Boyar, Peralta, "Tight bounds for the multiplicative complexity of symmetric functions", 2008, theorem
-//! 3]. A neuron of fan-in `n` over bits counts `n` XNORs, so a layer's bound is that number times its neurons, border
-//! positions of padded convolutions with the smaller fan-in that they have. Neurons that compare their count need the
-//! comparison on top, which the bound leaves out: it is a bound on the count.
+//! **The bound.** Counting the ones among `n` bits takes at least `n - H(n)` ANDs, `H(n)` being the ones in
+//! the binary form of `n` [Boyar, Peralta, "Tight bounds for the multiplicative complexity of symmetric
+//! functions", 2008, theorem 3]. A neuron of fan-in `n` over bits counts `n` XNORs, so a layer's bound is
+//! that number times its neurons, border positions of padded convolutions with the smaller fan-in that they
+//! have. Neurons that compare their count need the comparison on top, which the bound leaves out: it is a
+//! bound on the count.
 //!
-//! Layers over integers (several bits a number) and layers that add nothing up have no bound here: none is known to us
-//! that is worth showing.
+//! Layers over integers (several bits a number) and layers that add nothing up have no bound here: none is
+//! known to us that is worth showing.
 
 use serde::Serialize;
 use xonn_circuits::gadgets::popcount::popcount_cost;
@@ -35,8 +36,8 @@ pub struct Row {
     pub and_depth: u32,
     /// Bytes of garbled tables as half gates.
     pub bytes: u64,
-    /// The least number of ANDs that count the ones, where the layer counts ones; in the total, the sum over the layers
-    /// that have one.
+    /// The least number of ANDs that count the ones, where the layer counts ones; in the total, the sum over
+    /// the layers that have one.
     pub lower_bound: Option<u64>,
     /// ANDs divided by [`Row::lower_bound`]; in the total, those of the layers that have one.
     pub bound_ratio: Option<f64>,
@@ -127,7 +128,8 @@ fn ratio(ands: u64, bound: u64) -> Option<f64> {
     (bound > 0).then(|| ands as f64 / bound as f64)
 }
 
-/// The least number of ANDs that count the layer's ones; `None` for layers over integers and layers that add nothing.
+/// The least number of ANDs that count the layer's ones; `None` for layers over integers and layers that add
+/// nothing.
 fn lower_bound(layer: &Layer) -> Option<u64> {
     let adds =
         ["dense", "conv", "depthwise", "sum_pool"].iter().any(|kind| layer.info.kind.starts_with(kind));

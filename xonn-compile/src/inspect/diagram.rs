@@ -56,8 +56,8 @@ pub enum Role {
 /// Why a netlist is not drawn.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "a netlist of {gates} gates is too large to draw, expected at most {MAX_GATES}; draw the package that it was flattened \
-     from"
+    "a netlist of {gates} gates is too large to draw, expected at most {MAX_GATES}; draw the package that it \
+     was flattened from"
 )]
 pub struct TooLarge {
     /// Its gates.
@@ -172,7 +172,7 @@ impl Diagram {
     /// A small netlist's gates, input groups and output groups.
     ///
     /// # Errors
-    /// [`TooLarge`] above [`MAX_GATES`] gates.
+    /// [`TooLarge`] above 2,000 gates.
     pub fn of_netlist(netlist: &Netlist) -> Result<Self, TooLarge> {
         let gates = netlist.gates().len();
         if gates > MAX_GATES {

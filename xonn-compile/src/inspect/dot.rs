@@ -37,8 +37,8 @@ pub fn dot(diagram: &Diagram) -> String {
     text
 }
 
-/// A quoted string of the DOT language. Only `"` ends it; a backslash begins one of Graphviz's label escapes, so it is
-/// doubled. Control characters become spaces.
+/// A quoted string of the DOT language. Only `"` ends it; a backslash begins one of Graphviz's label escapes,
+/// so it is doubled. Control characters become spaces.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -1,7 +1,7 @@
 //! Reports as one self-contained page: no script, no font, no picture from anywhere else.
 //!
-//! Names come from the model's author and are escaped wherever they stand; a policy in the page forbids scripts and
-//! everything external on top of that.
+//! Names come from the model's author and are escaped wherever they stand; a policy in the page forbids
+//! scripts and everything external on top of that.
 
 use std::fmt::Write;
 
@@ -42,11 +42,14 @@ pub fn html(report: &Report) -> String {
     let mut page = Page(String::new());
     page.add(format_args!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+         style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{name}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <svg class=\"defs\" aria-hidden=\"true\"><defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" \
-         markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/></marker></defs></svg>\n\
+         <svg class=\"defs\" aria-hidden=\"true\"><defs>\
+         <marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" \
+         markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">\
+         <path d=\"M0 0L8 4L0 8z\"/></marker></defs></svg>\n\
          <main>\n<h1>{name}</h1>\n"
     ));
     let kind = match report.kind {
@@ -95,16 +98,16 @@ impl Page {
 
     fn problems(&mut self, problems: &[Problem]) {
         self.add(format_args!(
-            "<section class=\"warn\"><h2>Cannot be compiled</h2>\n<div class=\"scroll\"><table>\n<tr><th>layer</th>\
-             <th>class</th><th>attribute</th><th>what is wrong</th><th>what to do</th></tr>\n"
+            "<section class=\"warn\"><h2>Cannot be compiled</h2>\n<div class=\"scroll\"><table>\n<tr>\
+             <th>layer</th><th>class</th><th>attribute</th><th>what is wrong</th><th>what to do</th></tr>\n"
         ));
         for p in problems {
             let layer = if p.layer.is_empty() { "the model" } else { &p.layer };
             let [layer, class, attribute, reason, advice] =
                 [layer, &p.class, &p.attribute, &p.reason, &p.advice].map(escape);
             self.add(format_args!(
-                "<tr><td><b>{layer}</b></td><td>{class}</td><td>{attribute}</td><td class=\"wrap\">{reason}</td>\
-                 <td class=\"wrap\">{advice}</td></tr>\n"
+                "<tr><td><b>{layer}</b></td><td>{class}</td><td>{attribute}</td>\
+                 <td class=\"wrap\">{reason}</td><td class=\"wrap\">{advice}</td></tr>\n"
             ));
         }
         self.0.push_str("</table></div></section>\n");
@@ -210,10 +213,10 @@ impl Page {
     fn table(&mut self, costs: &Costs, estimate: Option<&Estimate>) {
         let time = if estimate.is_some() { "<th class=\"n\">time</th>" } else { "" };
         self.add(format_args!(
-            "<section><h2>Layers</h2><div class=\"scroll\"><table>\n<tr><th>layer</th><th>type</th><th>shape</th>\
-             <th class=\"n\">fan-in</th><th class=\"n\">instances</th><th class=\"n\">AND</th><th class=\"n\">least</th>\
-             <th class=\"n\">AND/least</th><th class=\"n\">free gates</th><th class=\"n\">AND-depth</th>\
-             <th class=\"n\">bytes</th>{time}</tr>\n"
+            "<section><h2>Layers</h2><div class=\"scroll\"><table>\n<tr><th>layer</th><th>type</th>\
+             <th>shape</th><th class=\"n\">fan-in</th><th class=\"n\">instances</th><th class=\"n\">AND</th>\
+             <th class=\"n\">least</th><th class=\"n\">AND/least</th><th class=\"n\">free gates</th>\
+             <th class=\"n\">AND-depth</th><th class=\"n\">bytes</th>{time}</tr>\n"
         ));
         for (i, row) in costs.layers.iter().chain(std::iter::once(&costs.total)).enumerate() {
             let total = i == costs.layers.len();
@@ -266,9 +269,10 @@ impl Page {
             self.0.push_str("</tr>\n");
         }
         self.0.push_str(
-            "</table></div>\n<p class=\"soft\">The first row is what <code>xonn-run serve</code> does by itself; \
-             the rows of semi-honest clients are those of <code>--clients semi-honest</code>. gc: first layers \
-             garbled like all others; oca: their sums by oblivious conditional addition. What a connection takes is paid once.</p></section>\n",
+            "</table></div>\n<p class=\"soft\">The first row is what <code>xonn-run serve</code> does by \
+             itself; the rows of semi-honest clients are those of <code>--clients semi-honest</code>. gc: \
+             first layers garbled like all others; oca: their sums by oblivious conditional addition. What a \
+             connection takes is paid once.</p></section>\n",
         );
     }
 
@@ -277,16 +281,16 @@ impl Page {
             return;
         }
         self.0.push_str(
-            "<section><h2>Time of one inference</h2><div class=\"scroll\"><table>\n<tr><th class=\"n\">round trip</th>\
-             <th class=\"n\">bandwidth</th><th class=\"n\">bytes</th><th class=\"n\">transfer</th>\
+            "<section><h2>Time of one inference</h2><div class=\"scroll\"><table>\n<tr><th class=\"n\">round \
+             trip</th><th class=\"n\">bandwidth</th><th class=\"n\">bytes</th><th class=\"n\">transfer</th>\
              <th class=\"n\">round trips</th><th class=\"n\">gates</th><th class=\"n\">an inference</th>\
              <th class=\"n\">to connect</th></tr>\n",
         );
         for e in networks {
             self.add(format_args!(
-                "<tr><td class=\"n\">{} ms</td><td class=\"n\">{} Mbit/s</td><td class=\"n\">{}</td><td class=\"n\">{}\
-                 </td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\"><b>{}</b></td><td class=\"n\">{}</td>\
-                 </tr>\n",
+                "<tr><td class=\"n\">{} ms</td><td class=\"n\">{} Mbit/s</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">\
+                 <b>{}</b></td><td class=\"n\">{}</td></tr>\n",
                 e.network.rtt_ms,
                 e.network.mbps,
                 grouped(e.bytes),
@@ -298,9 +302,9 @@ impl Page {
             ));
         }
         self.add(format_args!(
-            "</table></div>\n<p class=\"soft\">Half gates, bytes over bandwidth plus round trips plus gates at {} ANDs a \
-             second, one after the other; hosts that compute while they send are faster. Connecting is paid once.</p>\
-             </section>\n",
+            "</table></div>\n<p class=\"soft\">Half gates, bytes over bandwidth plus round trips plus gates \
+             at {} ANDs a second, one after the other; hosts that compute while they send are faster. \
+             Connecting is paid once.</p></section>\n",
             grouped(networks[0].network.and_rate as u64)
         ));
     }

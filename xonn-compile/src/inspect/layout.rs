@@ -1,5 +1,6 @@
-//! A layered layout for small graphs [Sugiyama, Tagawa, Toda 1981]: ranks by longest path, dummies on long arrows, order
-//! by barycentres, then coordinates. Long graphs are cut into columns that stand side by side, read from left to right.
+//! A layered layout for small graphs [Sugiyama, Tagawa, Toda 1981]: ranks by longest path, dummies on long
+//! arrows, order by barycentres, then coordinates. Long graphs are cut into columns that stand side by side,
+//! read from left to right.
 
 use super::Diagram;
 
@@ -149,7 +150,8 @@ fn place(items: &mut [Item], ranks: &[Vec<usize>]) {
                     }
                 })
                 .collect();
-            // Pushed to the right and pushed to the left: both keep order and distances, and so does their mean.
+            // Pushed to the right and pushed to the left: both keep order and distances, and so does their
+            // mean.
             let (mut right, mut left) = (wish.clone(), wish);
             for i in 1..right.len() {
                 right[i] = right[i].max(right[i - 1] + apart(items, ranks[r][i - 1], ranks[r][i]));
@@ -211,7 +213,8 @@ fn draw(items: &mut [Item], ranks: &[Vec<usize>], boxes: usize, ways: &[Vec<usiz
         for pair in way.windows(2) {
             let ((from, _), (to, below)) = (at(pair[0]), at(pair[1]));
             if items[pair[1]].rank.is_multiple_of(per_column) && items[pair[1]].rank > 0 {
-                // Into the next column: down, through the gutter, up, and in from above. Neighbours keep apart.
+                // Into the next column: down, through the gutter, up, and in from above. Neighbours keep
+                // apart.
                 let lane = f64::from(crossings % 5) * 6.0;
                 crossings += 1;
                 let column = items[pair[1]].rank / per_column;

@@ -4,7 +4,8 @@ use serde::Serialize;
 use xonn_circuits::knowledge::{self, AndCosts, Class};
 use xonn_circuits::netlist::{Netlist, Stats};
 
-/// A netlist's gates and what they cost if the first input group is the garbler's, as in every netlist that we write.
+/// A netlist's gates and what they cost if the first input group is the garbler's, as in every netlist that
+/// we write.
 #[derive(Clone, Debug, Serialize)]
 pub struct NetlistCosts {
     /// Gates by kind, depth, wires.

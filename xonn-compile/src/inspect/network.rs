@@ -1,8 +1,9 @@
 //! How long one inference takes over a given network.
 //!
-//! Half gates in constant rounds, as `docs/protocol.md` has them: tables of 32 and 16 bytes an AND, one oblivious transfer
-//! an input bit, 32 bytes an output bit, one round trip an inference and one more when a connection begins. Time is bytes
-//! over bandwidth, plus round trips, plus gates over the gate rate: hosts that compute while they send are faster.
+//! Half gates in constant rounds, as `docs/protocol.md` has them: tables of 32 and 16 bytes an AND, one
+//! oblivious transfer an input bit, 32 bytes an output bit, one round trip an inference and one more when a
+//! connection begins. Time is bytes over bandwidth, plus round trips, plus gates over the gate rate: hosts
+//! that compute while they send are faster.
 
 use serde::Serialize;
 use xonn_circuits::tiled::traffic::{CONNECT, decoding, labels};

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::graph::LayerGraph;
 use crate::keras::{KerasError, Refusal};
 use crate::network::NetworkError;
 use crate::passes::PassError;
@@ -55,11 +54,11 @@ impl Problem {
         }
     }
 
-    /// The same problem with the class of its layer, as the file has it.
+    /// The same problem with the class of its layer; `classes` has layers and their classes.
     #[must_use]
-    pub fn of_class_in(self, graph: &LayerGraph) -> Self {
-        let found = graph.graph.node_weights().find(|layer| layer.name == self.layer);
-        Self { class: found.map_or(String::new(), |layer| layer.class.clone()), ..self }
+    pub(crate) fn of_class_in(self, classes: &[(String, String)]) -> Self {
+        let found = classes.iter().find(|(layer, _)| *layer == self.layer);
+        Self { class: found.map_or(String::new(), |(_, class)| class.clone()), ..self }
     }
 
     /// The problem that kept integers from becoming gates.
@@ -78,7 +77,7 @@ impl Problem {
     }
 
     /// Messages are "what was found, what was expected; what to do".
-    fn of_text(stage: Stage, layer: &str, text: &str) -> Self {
+    pub(crate) fn of_text(stage: Stage, layer: &str, text: &str) -> Self {
         let (reason, advice) = text.split_once("; ").unwrap_or((text, ""));
         Self {
             stage,

@@ -35,8 +35,9 @@ pub fn svg(diagram: &Diagram) -> Option<String> {
         // Writing to a String cannot fail.
         let _ = write!(
             out,
-            "<g class=\"{class}\"><title>{}: {}</title><rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{WIDTH}\" \
-             height=\"{HEIGHT}\" rx=\"{radius}\"/><text x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
+            "<g class=\"{class}\"><title>{}: {}</title>\
+             <rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"{radius}\"/>\
+             <text x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
             escape(&node.title),
             escape(&node.detail),
             if one_line { y + 4.5 } else { y - 3.0 },

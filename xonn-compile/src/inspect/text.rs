@@ -62,8 +62,9 @@ const WAYS: &str = "clients: what xonn-run serve --clients takes them for. hosti
                     addition. The first scheme is the default.";
 
 /// What the column `least` means.
-pub const BOUND: &str = "least: ANDs that counting the ones takes at least, n - H(n) a neuron of fan-in n [Boyar, Peralta 2008]; \
-                         the comparison behind it is not in it, and layers over integers have none";
+pub const BOUND: &str = "least: ANDs that counting the ones takes at least, n - H(n) a neuron of fan-in n \
+                         [Boyar, Peralta 2008]; the comparison behind it is not in it, and layers over \
+                         integers have none";
 
 /// A number with three digits behind the point, or nothing.
 pub(super) fn ratio(ratio: Option<f64>) -> String {
@@ -213,8 +214,8 @@ pub(super) fn groups(bits: &[u32]) -> String {
 pub(super) fn estimate_summary(estimate: &Estimate) -> String {
     let network = estimate.network;
     format!(
-        "{} ms and {} Mbit/s: {} an inference ({} for {} bytes, {} round trip, {} of gates at {} ANDs a second), \
-         {} more to connect",
+        "{} ms and {} Mbit/s: {} an inference ({} for {} bytes, {} round trip, {} of gates at {} ANDs a \
+         second), {} more to connect",
         network.rtt_ms,
         network.mbps,
         duration(estimate.total_ms),

@@ -1,13 +1,15 @@
 //! The model's configuration: layers with their classes, names and calls, from Keras 2 and Keras 3 JSON.
 //!
-//! A layer may be called several times (shared layers) and may be a whole model (nested models). Every reference to a
-//! tensor is resolved here to a layer and the number of its call, and the calls are put into topological order.
+//! A layer may be called several times (shared layers) and may be a whole model (nested models). Every
+//! reference to a tensor is resolved here to a layer and the number of its call, and the calls are put into
+//! topological order.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::KerasError;
+use super::classes::{self, Library};
 use super::inbound::{self, Arguments, RawCall, RawRef};
 use super::quantizer::CustomNames;
 
@@ -97,28 +99,30 @@ fn holds_layers(config: &Value) -> bool {
 }
 
 impl LayerConfig {
-    /// Whether the class is the user's own: registered in a package, named by the custom map, or one of BinaryNet's, which
-    /// every user has a copy of. Its configuration may lack any field.
+    /// Whether the class is the user's own: registered in a package, named by the custom map, or one of
+    /// BinaryNet's, which every user has a copy of. Its configuration may lack any field.
     #[must_use]
     pub fn is_own(&self) -> bool {
-        self.kind != self.class || self.is_registered() || self.class.starts_with("Binary")
+        self.kind != self.class || self.is_registered() || classes::is_of(Library::BinaryNet, &self.class)
     }
 
-    /// Whether the file says that the class is defined in a module that is none of a library's: a user's own class, whatever its
-    /// name. Keras 3 names the module; Keras 2.13 to 2.15 name none, which they do for their own classes. Before that files
-    /// do not say.
+    /// Whether the file says that the class is defined in a module that is none of a library's: a user's own
+    /// class, whatever its name. Keras 3 names the module; Keras 2.13 to 2.15 name none, which they do for
+    /// their own classes. Before that files do not say.
     #[must_use]
     pub fn is_of_own_module(&self) -> bool {
         match self.module.as_deref() {
             Some(module) => !is_of_a_library(module),
-            None => self.registered.as_ref() == Some(&self.class) && is_of_keras(&self.class),
+            None => {
+                self.registered.as_ref() == Some(&self.class) && classes::is_of(Library::Keras, &self.class)
+            }
         }
     }
 
     /// Whether it is a class of QKeras's: `QDense`, `QActivation`, but not Larq's `QuantDense`.
     #[must_use]
     pub fn is_of_qkeras(&self) -> bool {
-        self.kind.strip_prefix('Q').is_some_and(|rest| rest.starts_with(char::is_uppercase))
+        classes::is_of(Library::QKeras, &self.kind)
     }
 
     /// The class, with what the custom map takes it for.
@@ -144,36 +148,6 @@ pub(super) fn is_of_a_library(module: &str) -> bool {
 pub(super) fn is_of_own_package(registered: &str) -> Option<bool> {
     let (package, _) = registered.split_once('>')?;
     Some(!matches!(package.to_ascii_lowercase().as_str(), "larq" | "qkeras"))
-}
-
-/// Whether Keras has a class of this name that is read.
-fn is_of_keras(class: &str) -> bool {
-    let families = [
-        "Conv1D",
-        "Conv2D",
-        "Pooling1D",
-        "Pooling2D",
-        "Pool1D",
-        "Pool2D",
-        "ZeroPadding",
-        "Dropout",
-        "Normalization",
-    ];
-    let classes = [
-        "Dense",
-        "Activation",
-        "Rescaling",
-        "Softmax",
-        "ReLU",
-        "LeakyReLU",
-        "Flatten",
-        "Reshape",
-        "Permute",
-        "Add",
-        "Concatenate",
-    ];
-    let of_another = class.starts_with("Binary") || class.strip_prefix('Q').is_some_and(|c| !c.is_empty());
-    !of_another && (classes.contains(&class) || families.iter().any(|family| class.ends_with(family)))
 }
 
 struct Parser<'a> {
@@ -422,7 +396,8 @@ impl Parser<'_> {
     }
 }
 
-/// What the custom map means by a layer: its class, and in brackets how its kernels are quantised, `QuantDense(ste_sign)`.
+/// What the custom map means by a layer: its class, and in brackets how its kernels are quantised,
+/// `QuantDense(ste_sign)`.
 fn layer_with_quantizer<'m>(meaning: &'m str, config: &mut Value) -> &'m str {
     let parts = meaning.strip_suffix(')').and_then(|meaning| meaning.split_once('('));
     match (parts, config) {
@@ -501,7 +476,10 @@ mod tests {
 
     #[test]
     fn both_forms_of_connections_are_read_in_topological_order() {
-        let tensor = |name: &str| json!({ "class_name": "__keras_tensor__", "config": { "keras_history": [name, 0, 0] } });
+        let tensor = |name: &str| {
+            json!({ "class_name": "__keras_tensor__",
+                                          "config": { "keras_history": [name, 0, 0] } })
+        };
         let keras2 =
             functional(json!([layer("b", json!([[["a", 0, 0, {}]]])), input("a")]), json!([["b", 0, 0]]));
         let keras3 = functional(
@@ -537,6 +515,12 @@ mod tests {
         assert!(!own("larq>QuantDense", Value::Null, &[]).is_own());
         assert!(!own("Dense", json!("Dense"), &[]).is_own());
         assert!(own("BinaryDense", Value::Null, &[]).is_own());
+        // Keras 2.13 to 2.15 register a user's class under its name alone, and name the module of their own.
+        for class in ["Dense", "Multiply", "PReLU", "Identity"] {
+            assert!(own(class, json!(class), &[]).is_of_own_module(), "{class}");
+            assert!(!own(class, Value::Null, &[]).is_of_own_module(), "{class}");
+        }
+        assert!(!own("QuantDense", json!("QuantDense"), &[]).is_of_own_module());
     }
 
     #[test]
@@ -555,7 +539,8 @@ mod tests {
         let nested = |reads: Value| {
             let inner =
                 json!([{ "class_name": "Dense", "config": { "name": "d", "batch_input_shape": [null, 3] } }]);
-            json!({ "class_name": "Sequential", "name": "n", "config": { "layers": inner }, "inbound_nodes": reads })
+            json!({ "class_name": "Sequential", "name": "n", "config": { "layers": inner },
+                    "inbound_nodes": reads })
         };
         let keras2 =
             functional(json!([input("a"), nested(json!([[["a", 0, 0, {}]]]))]), json!([["n", 1, 0]]))

@@ -64,7 +64,8 @@ pub enum KerasError {
     },
     /// A layer's weights are missing.
     #[error(
-        "{file}: layer {layer:?} has no weight {weight}, {found}; save the model after it was built or trained"
+        "{file}: layer {layer:?} has no weight {weight}, {found}; save the model after it was built or \
+         trained"
     )]
     MissingWeight {
         /// The file.
@@ -106,7 +107,8 @@ pub enum KerasError {
         /// What is allowed.
         expected: &'static str,
     },
-    /// Parts of the model are not supported, or several things are wrong with it: one line each, if they are several.
+    /// Parts of the model are not supported, or several things are wrong with it: one line each, if they are
+    /// several.
     #[error("{file}: {}", list(.refusals))]
     Refused {
         /// The file.

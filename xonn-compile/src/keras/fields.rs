@@ -143,8 +143,8 @@ impl<'a> Fields<'a> {
             None => brief(self.get("dtype")),
         };
         Err(format!(
-            "dtype is {found}, expected float32, for another precision rounds in other places; set the layer's dtype to \
-             float32, check its accuracy and save it again"
+            "dtype is {found}, expected float32, for another precision rounds in other places; set the \
+             layer's dtype to float32, check its accuracy and save it again"
         ))
     }
 }

@@ -17,8 +17,8 @@ pub use pure::Hdf5;
 /// Most elements of one weight.
 const MAX_ELEMENTS: u64 = 1 << 26;
 
-/// Bytes that all weights together may hold for each byte of the file, and on top of that: deflate cannot reach more
-/// than about 1000, and repeated values in real weights stay far below.
+/// Bytes that all weights together may hold for each byte of the file, and on top of that: deflate cannot
+/// reach more than about 1000, and repeated values in real weights stay far below.
 const MAX_EXPANSION: u64 = 100;
 const MIN_BUDGET: u64 = 32 << 20;
 
@@ -128,7 +128,8 @@ fn superblock_offset(bytes: &[u8]) -> Option<usize> {
 fn length_mismatch(bytes: &[u8]) -> Option<(u64, u64)> {
     let base = superblock_offset(bytes)?;
     let block = &bytes[base..];
-    // Offsets of the end-of-file address for 8-byte addresses: versions 0 and 1 behind the fixed fields, 2 and 3 packed.
+    // Offsets of the end-of-file address for 8-byte addresses: versions 0 and 1 behind the fixed fields, 2
+    // and 3 packed.
     let (size_at, eof_at) = match *block.get(8)? {
         0 => (13, 40),
         1 => (13, 44),

@@ -3,7 +3,7 @@
 //! | writer | a call |
 //! |---|---|
 //! | Keras 2 | `[["conv", 0, 0, {}], ["input_1", 0, 0, {}]]`, the numbers being call and result |
-//! | Keras 3 | `{"args": [{"class_name": "__keras_tensor__", "config": {"keras_history": ["conv", 0, 0]}}], "kwargs": {}}` |
+//! | Keras 3 | `{"args": [TENSOR], "kwargs": {}}`, TENSOR of class `__keras_tensor__` |
 
 use serde_json::Value;
 
@@ -135,8 +135,8 @@ impl RawCall {
         self.note(std::iter::once((key, value)));
     }
 
-    /// Keeps arguments that change what a layer computes. `training` and `mask` are those of ordinary calls when they
-    /// are false or absent.
+    /// Keeps arguments that change what a layer computes. `training` and `mask` are those of ordinary calls
+    /// when they are false or absent.
     fn note<'v>(&mut self, arguments: impl Iterator<Item = (Option<&'v str>, &'v Value)>) {
         for (key, value) in arguments {
             let harmless = value.is_null() || (key == Some("training") && value == &Value::Bool(false));

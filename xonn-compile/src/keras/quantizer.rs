@@ -1,6 +1,7 @@
 //! Quantisers and activations as configurations name them; what is not implemented is refused by name.
 //!
-//! The names of Larq, QKeras and BinaryNet are built in, with their own meaning each ([`Quantizer`] has the table).
+//! The names of Larq, QKeras and BinaryNet are built in, with their own meaning each ([`Quantizer`] has the
+//! table).
 
 mod qkeras;
 
@@ -38,11 +39,13 @@ pub enum Activation {
 struct Named<'a> {
     name: &'a str,
     config: &'a Value,
-    /// Whether the configuration is of a class or function of the user's own, which built-in names do not mean.
+    /// Whether the configuration is of a class or function of the user's own, which built-in names do not
+    /// mean.
     own: bool,
 }
 
-/// Reads an activation: `null`, a name, or an object with a class or function name. `of_qkeras`: of one of QKeras's layers.
+/// Reads an activation: `null`, a name, or an object with a class or function name. `of_qkeras`: of one of
+/// QKeras's layers.
 ///
 /// # Errors
 /// The reason why it is refused.
@@ -144,7 +147,8 @@ fn named(json: &Value, of_qkeras: bool) -> Result<Option<Named<'_>>, String> {
     }
 }
 
-/// Names of QKeras's that are classes there: by themselves, and not in a layer of QKeras's, they are functions of the user's.
+/// Names of QKeras's that are classes there: by themselves, and not in a layer of QKeras's, they are
+/// functions of the user's.
 fn is_class_of_qkeras(name: &str) -> bool {
     matches!(name, "binary" | "ternary" | "stochastic_binary" | "stochastic_ternary")
 }
@@ -158,8 +162,8 @@ fn is_own_class(object: &serde_json::Map<String, Value>, class: &str) -> bool {
 
 /// The name after the custom map.
 ///
-/// A name with a package (`bnn>sign`) is the user's own. Where its last part is no library's sign, the map must say what
-/// it is; `bnn>sign` itself is taken as a sign with `sign(0) = +1` only if the map says so.
+/// A name with a package (`bnn>sign`) is the user's own. Where its last part is no library's sign, the map
+/// must say what it is; `bnn>sign` itself is taken as a sign with `sign(0) = +1` only if the map says so.
 fn meaning(named: &Named<'_>, custom: &CustomNames) -> Result<String, String> {
     let short = named.name.rsplit('>').next().unwrap_or(named.name);
     if let Some(meaning) = custom.get(named.name).or_else(|| custom.get(short)) {
@@ -189,26 +193,28 @@ fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
     let name = named.name;
     if meaning != name.rsplit('>').next().unwrap_or(name) {
         return format!(
-            "the custom map says that {name:?} is {meaning:?}, which is not known as {what}; expected the name of one, such as \
-             \"ste_sign\" (+1 from 0 upwards), \"binary_tanh\" (-1 at 0) or \"ste_heaviside\" (0 and 1)"
+            "the custom map says that {name:?} is {meaning:?}, which is not known as {what}; expected the \
+             name of one, such as \"ste_sign\" (+1 from 0 upwards), \"binary_tanh\" (-1 at 0) or \
+             \"ste_heaviside\" (0 and 1)"
         );
     }
     let base = name.split('(').next().unwrap_or(name);
     if !named.own && qkeras::is_other(base) {
         return format!(
-            "{what} {name:?} is not supported; of QKeras's quantisers use binary or ternary, on activations with a number as \
-             alpha"
+            "{what} {name:?} is not supported; of QKeras's quantisers use binary or ternary, on activations \
+             with a number as alpha"
         );
     }
     if !named.own && is_of_keras(base) {
         return format!(
-            "{what} {name:?} is not supported; use a sign, relu, leaky_relu, tanh, sigmoid or hard_sigmoid instead, and \
-             softmax at the end"
+            "{what} {name:?} is not supported; use a sign, relu, leaky_relu, tanh, sigmoid or hard_sigmoid \
+             instead, and softmax at the end"
         );
     }
     format!(
-        "{what} {name:?} is not supported; if it is a function of your own, say what it means with --custom map.json \
-         holding {{\"{name}\": \"ste_sign\"}} (+1 from 0 upwards), \"binary_tanh\" (-1 at 0) or \"ste_heaviside\" (0 and 1)"
+        "{what} {name:?} is not supported; if it is a function of your own, say what it means with --custom \
+         map.json holding {{\"{name}\": \"ste_sign\"}} (+1 from 0 upwards), \"binary_tanh\" (-1 at 0) or \
+         \"ste_heaviside\" (0 and 1)"
     )
 }
 
@@ -246,7 +252,8 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
         None => (name, None),
     };
     match base {
-        // larq/quantizers.py: all three compute math.sign, which is +1 at 0; they differ in their gradients only.
+        // larq/quantizers.py: all three compute math.sign, which is +1 at 0; they differ in their gradients
+        // only.
         "SteSign" | "ste_sign" | "ApproxSign" | "approx_sign" | "SwishSign" | "swish_sign" => {
             Ok(Some(Quantizer::Sign))
         }
@@ -372,7 +379,12 @@ mod tests {
 
     #[test]
     fn own_classes_need_the_custom_map() {
-        let class = |name: &str, registered: Value, module: Value| json!({ "class_name": name, "config": {}, "registered_name": registered, "module": module });
+        let class = |name: &str, registered: Value, module: Value| {
+            let origin = json!({ "registered_name": registered, "module": module });
+            let mut class = json!({ "class_name": name, "config": {} });
+            class.as_object_mut().unwrap().extend(origin.as_object().unwrap().clone());
+            class
+        };
         for object in [
             class("SteSign", json!("bnn>SteSign"), json!("mylib")),
             class("bnn>SteSign", Value::Null, Value::Null),
@@ -432,7 +444,10 @@ mod tests {
 
     #[test]
     fn dorefa_needs_its_place() {
-        let q = |bits: u32, mode: &str| json!({ "class_name": "DoReFa", "config": { "k_bit": bits, "mode": mode } });
+        let q = |bits: u32, mode: &str| {
+            let config = json!({ "k_bit": bits, "mode": mode });
+            json!({ "class_name": "DoReFa", "config": config })
+        };
         assert_eq!(kernel(&q(1, "weights"), &CustomNames::new(), false), Ok(Quantizer::DoReFaWeight));
         assert_eq!(act(q(1, "activations")), Ok(Activation::Quantize(Quantizer::DoReFaActivation)));
         assert_eq!(

@@ -64,8 +64,8 @@ pub(crate) fn open(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> R
     if is_json(&bytes) {
         let config = parse_json(&bytes, file)?;
         if config.get("weight_map").is_some() {
-            let reason = "it lists weight files; give the model's configuration (model.to_json()) and this file with \
-                          --weights";
+            let reason = "it lists weight files; give the model's configuration (model.to_json()) and this \
+                          file with --weights";
             return Err(not_a_model(file, reason.into()));
         }
         let keras = major_version(config["keras_version"].as_str(), &config);
@@ -87,8 +87,8 @@ fn open_whole_model(bytes: Vec<u8>, file: &str) -> Result<Source, KerasError> {
     let text = h5.string_attribute("/", "model_config")?.ok_or_else(|| {
         not_a_model(
             file,
-            "it has no model_config, only weights; give the configuration (model.to_json()) in its place and these with \
-             --weights, or save the whole model with model.save()"
+            "it has no model_config, only weights; give the configuration (model.to_json()) in its place and \
+             these with --weights, or save the whole model with model.save()"
                 .into(),
         )
     })?;
@@ -97,7 +97,8 @@ fn open_whole_model(bytes: Vec<u8>, file: &str) -> Result<Source, KerasError> {
     Ok(Source { keras: major_version(version.as_deref(), &config), config, weights: Some(Ok(h5)) })
 }
 
-/// A `.keras` archive: `config.json`, `metadata.json`, and `model.weights.h5` or `model.weights.json` with its files.
+/// A `.keras` archive: `config.json`, `metadata.json`, and `model.weights.h5` or `model.weights.json` with
+/// its files.
 fn open_zip(bytes: Vec<u8>, file: &str, weights_are_elsewhere: bool) -> Result<Source, KerasError> {
     let not = |reason: String| not_a_model(file, reason);
     let longest = (bytes.len() as u64).saturating_mul(MAX_EXPANSION).saturating_add(MIN_ENTRY).min(MAX_FILE);

@@ -1,10 +1,13 @@
-//! Where weights are kept: one HDF5 file, or several that a `*.weights.json` lists (`save_weights(max_shard_size=...)`).
+//! Where weights are kept: one HDF5 file, or several that a `*.weights.json` lists
+//! (`save_weights(max_shard_size=...)`).
 //!
 //! ```text
-//! {"metadata": {"total_size": 2304}, "weight_map": {"/layers/dense/vars": ["m_00000.weights.h5", "m_00001.weights.h5"]}}
+//! {"metadata": {"total_size": 2304}, "weight_map": {"/layers/dense/vars": ["m_00000.weights.h5",
+//! "m_00001.weights.h5"]}}
 //! ```
 //!
-//! The files lie beside the list. A layer's variables may be spread over several, so the files are read as one tree.
+//! The files lie beside the list. A layer's variables may be spread over several, so the files are read as
+//! one tree.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,7 +37,8 @@ impl Store {
             return Ok(Self { parts: vec![Hdf5::open(bytes, file)?] });
         }
         let reason = if is_json(&bytes) {
-            "its weights are split into several files, give the path of their list (*.weights.json) with --weights"
+            "its weights are split into several files, give the path of their list (*.weights.json) with \
+             --weights"
         } else {
             "weights must be an HDF5 file or a *.weights.json, such as save_weights() writes"
         };

@@ -1,12 +1,14 @@
-//! Weights by layer, from both layouts: named (whole-model `.h5`, legacy `save_weights`) and numbered (`model.weights.h5`).
+//! Weights by layer, from both layouts: named (whole-model `.h5`, legacy `save_weights`) and numbered
+//! (`model.weights.h5`).
 //!
-//! Layers of nested models have the path `outer/inner`. A layer's weights carry the name of their role (`kernel`,
-//! `gamma`, ...) where the file has one, or else their number.
+//! Layers of nested models have the path `outer/inner`. A layer's weights carry the name of their role
+//! (`kernel`, `gamma`, ...) where the file has one, or else their number.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::KerasError;
+use super::classes::roles;
 use super::config::{LayerConfig, ModelConfig};
 use super::hdf5::Container;
 use crate::graph::Array;
@@ -19,28 +21,6 @@ pub struct Weights {
 
 /// Names of the root group of numbered weights: Keras 2.15 and 3, before that 2.12 to 2.14.
 const ROOTS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
-
-/// The weights that layers of a class have, in Keras's order: trainable ones, then those that are not.
-fn roles(class: &str) -> &'static [&'static str] {
-    let class = class.strip_prefix("Quant").or_else(|| class.strip_prefix('Q')).unwrap_or(class);
-    match class.strip_prefix("Binary").unwrap_or(class) {
-        "Dense" | "Conv1D" | "Conv2D" | "Convolution1D" | "Convolution2D" => &["kernel", "bias"],
-        "DepthwiseConv1D" | "DepthwiseConv2D" => &["depthwise_kernel", "bias"],
-        "SeparableConv1D" | "SeparableConv2D" => &["depthwise_kernel", "pointwise_kernel", "bias"],
-        "BatchNormalization" | "SyncBatchNormalization" => {
-            &["gamma", "beta", "moving_mean", "moving_variance"]
-        }
-        "Conv2DBatchnorm" => {
-            &["kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
-        }
-        "DepthwiseConv2DBatchnorm" => {
-            &["depthwise_kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
-        }
-        "PReLU" => &["alpha"],
-        "Normalization" => &["mean", "variance", "count"],
-        _ => &[],
-    }
-}
 
 /// What Keras 3 calls a weight that has another name in Keras 2.
 fn other_name(class: &str, wanted: &str) -> Option<&'static str> {
@@ -130,9 +110,10 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Gives the flat list of a nested model's weights to its layers: by the layer's name where the weight's path has
-    /// it, and what is left in order, which is the layers' order for each role. Of several weights of one name, which frozen
-    /// layers put out of order, a layer takes the one whose path is most like its own.
+    /// Gives the flat list of a nested model's weights to its layers: by the layer's name where the weight's
+    /// path has it, and what is left in order, which is the layers' order for each role. Of several weights
+    /// of one name, which frozen layers put out of order, a layer takes the one whose path is most like its
+    /// own.
     fn distribute(&mut self, model: &ModelConfig, path: &str, mut arrays: Vec<Option<(String, Array)>>) {
         let mut leaves = Vec::new();
         collect_leaves(model, path, &mut leaves);
@@ -175,8 +156,9 @@ impl Weights {
         }
     }
 
-    /// Reads `<root>/<class>_<k>/vars/<i>`: the k-th configured layer of a class has the group with the k-th smallest
-    /// suffix. Where the group names its layer, that is a cross-check. Says whether there is a root group.
+    /// Reads `<root>/<class>_<k>/vars/<i>`: the k-th configured layer of a class has the group with the k-th
+    /// smallest suffix. Where the group names its layer, that is a cross-check. Says whether there is a root
+    /// group.
     fn numbered(
         &mut self,
         h5: &impl Container,
@@ -363,7 +345,8 @@ fn suffix(group: &str, class: &str) -> Option<u32> {
     }
 }
 
-/// Keras's own `to_snake_case`: drop all but word characters, `(.)([A-Z][a-z]+)` and `([a-z])([A-Z])` get an underscore.
+/// Keras's own `to_snake_case`: drop all but word characters, `(.)([A-Z][a-z]+)` and `([a-z])([A-Z])` get an
+/// underscore.
 fn snake_case(class: &str) -> String {
     let chars: Vec<char> = class.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
     let is = |i: usize, f: fn(&char) -> bool| chars.get(i).is_some_and(f);
@@ -448,7 +431,8 @@ mod tests {
     #[test]
     fn layers_and_weights_are_listed_once() {
         let dense = json!({ "class_name": "Dense",
-                            "config": { "name": "d", "units": 1, "use_bias": false, "batch_input_shape": [null, 2] } });
+                            "config": { "name": "d", "units": 1, "use_bias": false,
+                                        "batch_input_shape": [null, 2] } });
         let model = json!({ "class_name": "Sequential", "config": { "layers": [dense] } });
         let model = super::super::config::parse(&model, "m", &Default::default()).unwrap();
         let read = |layers, weights| Weights::read(&Listed { layers, weights }, &model, "m");
@@ -469,7 +453,8 @@ mod tests {
     /// A frozen layer's kernel comes behind that of the layer of the same name one model further out.
     #[test]
     fn nested_weights_of_one_name_go_by_their_paths() {
-        let dense = json!({ "class_name": "Dense", "config": { "name": "x", "use_bias": false, "batch_input_shape": [null, 2] } });
+        let config = json!({ "name": "x", "use_bias": false, "batch_input_shape": [null, 2] });
+        let dense = json!({ "class_name": "Dense", "config": config });
         let inner =
             json!({ "class_name": "Sequential", "name": "b", "config": { "name": "b", "layers": [dense] } });
         let model = json!({ "class_name": "Sequential", "config": { "layers": [inner, dense] } });
@@ -489,7 +474,8 @@ mod tests {
     #[test]
     fn nested_weights_find_their_layers() {
         let inner = json!([
-            { "class_name": "Dense", "config": { "name": "sd", "use_bias": false, "batch_input_shape": [null, 2] } },
+            { "class_name": "Dense",
+              "config": { "name": "sd", "use_bias": false, "batch_input_shape": [null, 2] } },
             { "class_name": "BatchNormalization", "config": { "name": "bn", "scale": false } },
             { "class_name": "Dense", "config": { "name": "se", "use_bias": false } }
         ]);

@@ -63,7 +63,8 @@ impl Document {
     /// Reads a whole model.
     ///
     /// # Errors
-    /// [`WriteError::Keras`] if the file cannot be read, [`WriteError::NotWhole`] if it holds the configuration only.
+    /// [`WriteError::Keras`] if the file cannot be read, [`WriteError::NotWhole`] if it holds the
+    /// configuration only.
     pub fn read(path: &Path) -> Result<Self, WriteError> {
         Self::from_bytes(source::read_file(path)?, &path.display().to_string())
     }
@@ -112,7 +113,7 @@ impl Document {
         list.as_array_mut().map(Vec::as_mut_slice).unwrap_or_default()
     }
 
-    /// Where the weights of a model's layers are: a [`Places`] answers by layer name.
+    /// Where the weights of a model's layers are: it answers by layer name.
     ///
     /// # Errors
     /// [`KerasError`] if the weights do not fit the configuration.
@@ -203,8 +204,8 @@ impl Places {
         found.filter_map(|(role, array)| Some(Place { role: role.clone(), path: path(array)? })).collect()
     }
 
-    /// The places of the weights with these roles: by name or, where the file has numbers or names of its own, by
-    /// order; `None` if there is another number of them.
+    /// The places of the weights with these roles: by name or, where the file has numbers or names of its
+    /// own, by order; `None` if there is another number of them.
     #[must_use]
     pub fn with_roles(&self, layer: &str, roles: &[&str]) -> Option<Vec<String>> {
         let found = self.of(layer);

@@ -92,8 +92,8 @@ impl Tree {
         groups.iter().try_fold(self, |tree, group| tree.groups.get_mut(*group))?.datasets.get_mut(name)
     }
 
-    /// The tree as an HDF5 file: groups in the order of their names, contiguous little-endian float32, strings of
-    /// variable length as Keras writes them.
+    /// The tree as an HDF5 file: groups in the order of their names, contiguous little-endian float32,
+    /// strings of variable length as Keras writes them.
     ///
     /// # Errors
     /// [`WriteError::Hdf5`].
@@ -158,7 +158,8 @@ mod tests {
     use super::*;
     use crate::keras::hdf5::Hdf5;
 
-    /// Configurations beyond 64 kB, scalars, empty arrays, empty lists and long lists, none of which is special to a user.
+    /// Configurations beyond 64 kB, scalars, empty arrays, empty lists and long lists, none of which is
+    /// special to a user.
     #[test]
     fn a_written_tree_is_read_back() {
         let mut inner = Tree::default();

@@ -11,8 +11,8 @@ use crate::graph::{Function, LayerGraph, LayerOp};
 /// Runs the pass; tells the user what changed the meaning of the scores.
 ///
 /// # Errors
-/// [`PassError::Layer`] for a softmax over one unit, which is 1 whatever is computed, and for one with a function behind its
-/// sigmoid, which is no longer compared with a half.
+/// [`PassError::Layer`] for a softmax over one unit, which is 1 whatever is computed, and for one with a
+/// function behind its sigmoid, which is no longer compared with a half.
 pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassError> {
     for node in graph.order()? {
         if graph.graph[node].op == LayerOp::NoOp {
@@ -27,7 +27,8 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
         let layer = &graph.graph[graph.output];
         if matches!(function, Function::Softmax | Function::LogSoftmax) && layer.shape.last() == Some(&1) {
             let reason = format!(
-                "{function:?} over a single unit gives the same whatever is computed, expected several units, or a sigmoid"
+                "{function:?} over a single unit gives the same whatever is computed, expected several \
+                 units, or a sigmoid"
             );
             return Err(PassError::Layer { layer: layer.name.clone(), reason });
         }
@@ -44,7 +45,8 @@ pub fn run(graph: &mut LayerGraph, notes: &mut Vec<String>) -> Result<(), PassEr
     Ok(())
 }
 
-/// Refuses a single unit that is a function of a sigmoid: `sigmoid(sigmoid(x))` is above a half whatever x is.
+/// Refuses a single unit that is a function of a sigmoid: `sigmoid(sigmoid(x))` is above a half whatever x
+/// is.
 fn check_single_unit(graph: &LayerGraph) -> Result<(), PassError> {
     let (mut node, mut behind) = (graph.output, false);
     if graph.graph[node].shape.iter().product::<usize>() != 1 {
@@ -54,7 +56,8 @@ fn check_single_unit(graph: &LayerGraph) -> Result<(), PassError> {
         let layer = &graph.graph[node];
         match layer.op {
             LayerOp::Function(Function::Sigmoid | Function::HardSigmoid { .. }) if behind => {
-                let reason = "a function stands behind the sigmoid of a single unit, expected the sigmoid, or another function, alone";
+                let reason = "a function stands behind the sigmoid of a single unit, expected the sigmoid, \
+                    or another function, alone";
                 return Err(PassError::Layer { layer: layer.name.clone(), reason: reason.into() });
             }
             LayerOp::Function(_) => behind = true,
@@ -73,7 +76,8 @@ fn is_dropped(graph: &LayerGraph, node: NodeIndex, function: Function) -> bool {
     function.keeps_order() || (one_unit && matches!(function, Function::HardSigmoid { .. }))
 }
 
-/// The functions at the end of a model that [`run`] drops, the last one first. Shapes must have been inferred.
+/// The functions at the end of a model that [`run`] drops, the last one first. Shapes must have been
+/// inferred.
 #[must_use]
 pub fn left_out(graph: &LayerGraph) -> Vec<Function> {
     let (mut functions, mut node) = (Vec::new(), graph.output);

@@ -1,8 +1,8 @@
 //! Folds a border into the convolution that reads it.
 //!
 //! Before: Pad2d { value 0 }, Conv2d { valid }     After: Conv2d { explicit padding, value 0 }
-//! A border of zeros has no bits; in a convolution its taps are dropped. A quantiser between the two has been moved in
-//! front of the border before ([`super::sign_before_pool`]).
+//! A border of zeros has no bits; in a convolution its taps are dropped. A quantiser between the two has been
+//! moved in front of the border before ([`super::sign_before_pool`]).
 
 use petgraph::stable_graph::NodeIndex;
 
@@ -41,7 +41,8 @@ pub fn run(graph: &mut LayerGraph, _notes: &mut Vec<String>) -> Result<(), PassE
     Ok(())
 }
 
-/// A reshape of a reshape is one, and none at all if it undoes the other: such pairs stand between one-dimensional layers.
+/// A reshape of a reshape is one, and none at all if it undoes the other: such pairs stand between
+/// one-dimensional layers.
 fn merge_reshapes(graph: &mut LayerGraph, node: NodeIndex) {
     while let [read] = graph.inputs_of(node)[..] {
         let [source] = graph.inputs_of(read)[..] else { break };

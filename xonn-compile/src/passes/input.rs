@@ -5,7 +5,7 @@ use xonn_program::Range;
 use xonn_program::encoding::{Feature, InputEncoding};
 
 use super::PassError;
-use crate::graph::{LayerGraph, LayerOp};
+use crate::graph::{LayerGraph, LayerOp, Line};
 
 /// Deviations either way that a standardised number may be away from the mean, where nothing else is said.
 const DEVIATIONS: f64 = 32.0;
@@ -13,8 +13,8 @@ const DEVIATIONS: f64 = 32.0;
 /// Bits of a standardised number, where nothing else is said: steps of 1 / 16384 of a deviation.
 const STANDARDISED_BITS: u32 = 20;
 
-/// The client's numbers: `x = scale * (q - zero)`, `q` an integer of `bits` bits; `x` is standardised by feature where
-/// `features` is not empty.
+/// The client's numbers: `x = scale * (q - zero)`, `q` an integer of `bits` bits; `x` is standardised by
+/// feature where `features` is not empty.
 #[derive(Clone, PartialEq, Debug)]
 pub struct InputSpec {
     /// Shape of one sample, channels last.
@@ -41,15 +41,16 @@ impl InputSpec {
         Self { shape, bits, signed: false, scale: 1.0, zero: 0.0, features: Vec::new(), standardised: false }
     }
 
-    /// Slope and offset of the network's numbers in terms of `q`: one for all, or one for each index of the
+    /// The network's numbers in terms of `q`: one line for all, or one for each index of the
     /// last axis.
     #[must_use]
-    pub fn lines(&self) -> Vec<(f64, f64)> {
-        let (scale, offset) = (self.scale, -self.scale * self.zero);
+    pub fn lines(&self) -> Vec<Line> {
+        let all = Line::new(self.scale, -self.scale * self.zero);
         if self.standardised || self.features.is_empty() {
-            return vec![(scale, offset)];
+            return vec![all];
         }
-        self.features.iter().map(|f| (f.deviation * scale, f.mean + f.deviation * offset)).collect()
+        let of = |f: &Feature| Line::new(f.deviation * all.scale, f.mean + f.deviation * all.offset);
+        self.features.iter().map(of).collect()
     }
 
     /// How the client's numbers become bits.
@@ -83,8 +84,8 @@ impl InputSpec {
     }
 }
 
-/// What the user says about the input; what is left open is 8 bits, unsigned, scale 1, zero 0, or for standardised inputs
-/// 20 bits, signed, and 32 deviations either way.
+/// What the user says about the input; what is left open is 8 bits, unsigned, scale 1, zero 0, or for
+/// standardised inputs 20 bits, signed, and 32 deviations either way.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct InputOptions {
     /// Bits of each `q`.
@@ -95,7 +96,8 @@ pub struct InputOptions {
     pub scale: Option<f64>,
     /// The `q` that stands for 0, a whole number or one between two.
     pub zero: Option<f64>,
-    /// Whether the client does what the `Normalization` that reads the input does, so that its numbers become public.
+    /// Whether the client does what the `Normalization` that reads the input does, so that its numbers become
+    /// public.
     pub standardised: bool,
     /// What each feature is encoded by, where one scale does not fit all: shifted by `mean` and divided by
     /// `deviation` first.
@@ -116,8 +118,8 @@ impl InputOptions {
         let error = |reason: String| PassError::Input { reason };
         if *self == Self::default() {
             notes.push(
-                "the input is taken as integers 0 to 255, as they come (8 bits, scale 1); say otherwise with --input-bits, \
-                 --input-scale and --input-zero"
+                "the input is taken as integers 0 to 255, as they come (8 bits, scale 1); say otherwise with \
+                 --input-bits, --input-scale and --input-zero"
                     .into(),
             );
         }
@@ -151,7 +153,8 @@ impl InputOptions {
         Ok(InputSpec { shape, bits, signed, scale, zero, features, standardised })
     }
 
-    /// What the client standardises by, if it is to: the numbers of the `Normalization` that alone reads the input.
+    /// What the client standardises by, if it is to: the numbers of the `Normalization` that alone reads the
+    /// input.
     ///
     /// # Errors
     /// [`PassError::Input`] if there is no such layer, or no deviation to divide by.
@@ -180,7 +183,8 @@ impl InputOptions {
             let names =
                 readers.iter().map(|&reader| graph.graph[reader].op.name()).collect::<Vec<_>>().join(", ");
             return Err(error(format!(
-                "a standardised input that is read by {names}, expected a Normalization that reads it and nothing else"
+                "a standardised input that is read by {names}, expected a Normalization that reads it and \
+                 nothing else"
             )));
         };
         let count = graph.graph[input].shape.last().copied().unwrap_or(1);

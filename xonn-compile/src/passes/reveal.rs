@@ -23,15 +23,16 @@ pub fn check(graph: &LayerGraph, output: OutputMode, notes: &mut Vec<String>) ->
         (OutputMode::Labels, End::Other(found)) => Err(PassError::Layer {
             layer: layer.name.clone(),
             reason: format!(
-                "--reveal labels of {found}, expected a sigmoid at the end, or the numbers in front of one: a label \
-                 is on where its unit's sigmoid is above 0.5; --reveal class and --reveal scores take this end"
+                "--reveal labels of {found}, expected a sigmoid at the end, or the numbers in front of one: \
+                 a label is on where its unit's sigmoid is above 0.5; --reveal class and --reveal scores \
+                 take this end"
             ),
         }),
         (OutputMode::Argmax, End::Sigmoid) if units > 1 => {
             notes.push(format!(
-                "layer {:?}: the model ends with {units} sigmoid units, as for labels that do not exclude each other; \
-                 the client learns only which one is largest, also where several are on, or none; --reveal labels \
-                 tells it each of them",
+                "layer {:?}: the model ends with {units} sigmoid units, as for labels that do not exclude \
+                 each other; the client learns only which one is largest, also where several are on, or \
+                 none; --reveal labels tells it each of them",
                 layer.name
             ));
             Ok(())

@@ -1,9 +1,9 @@
-//! Moves a quantiser in front of the max-pooling that it reads, also through layers that only move elements or put a border
-//! around them.
+//! Moves a quantiser in front of the max-pooling that it reads, also through layers that only move elements
+//! or put a border around them.
 //!
 //! Before: BatchNorm, MaxPool, Flatten, Sign     After: BatchNorm, Sign, MaxPool, Flatten
-//! A quantiser does not fall, so it commutes with the maximum exactly; the pooling is then one of bits, an OR. A border is
-//! quantised as well.
+//! A quantiser does not fall, so it commutes with the maximum exactly; the pooling is then one of bits, an
+//! OR. A border is quantised as well.
 
 use petgraph::stable_graph::NodeIndex;
 

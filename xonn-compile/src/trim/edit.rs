@@ -12,8 +12,8 @@ pub type Means = Vec<f64>;
 
 /// The model's file without the channels `removed` (ascending) of `space`.
 ///
-/// * `means`: one a consumer; what the removed elements added to the consumer's sums is put into its bias, or taken
-///   from the mean of the BatchNorm behind it, where it has one of the two.
+/// * `means`: one a consumer; what the removed elements added to the consumer's sums is put into its bias, or
+///   taken from the mean of the BatchNorm behind it, where it has one of the two.
 #[must_use]
 pub fn remove(model: &Model, space: &Space, removed: &[usize], means: &[Means]) -> Document {
     let mut document = model.document.clone();
@@ -39,7 +39,8 @@ pub fn remove(model: &Model, space: &Space, removed: &[usize], means: &[Means]) 
     document
 }
 
-/// What the sums of each output of `consumer` lose: `sum(kernel * mean)` over the removed elements and all taps.
+/// What the sums of each output of `consumer` lose: `sum(kernel * mean)` over the removed elements and all
+/// taps.
 #[must_use]
 pub fn lost(model: &Model, consumer: &Consumer, removed: &[usize], means: &[f64]) -> Vec<f64> {
     let Some(kernel) = kernel(model, consumer) else { return Vec::new() };
@@ -55,7 +56,8 @@ pub fn lost(model: &Model, consumer: &Consumer, removed: &[usize], means: &[f64]
     lost
 }
 
-/// The quantised kernel that multiplies the channels, `[.., input, output]`; `None` in a separable convolution.
+/// The quantised kernel that multiplies the channels, `[.., input, output]`; `None` in a separable
+/// convolution.
 #[must_use]
 pub fn kernel<'m>(model: &'m Model, consumer: &Consumer) -> Option<&'m Array> {
     let ops = model.ops(&consumer.name);

@@ -1,12 +1,13 @@
 //! What a channel's removal does to the loss, measured on samples.
 //!
-//! For a space with one consumer the sums of that consumer are kept for every sample. A channel is removed from them in
-//! place, `y - w (x - mean x)`, and everything behind (the *tail*) is computed anew: an exact effect, but for the rounding
-//! of the mean. What stands in front of the consumer is not computed again. Sums are kept in units of 1/16 so that
-//! means keep a fraction, and cuts lie in the middle between the last sum that fires and the first that does not.
+//! For a space with one consumer the sums of that consumer are kept for every sample. A channel is removed
+//! from them in place, `y - w (x - mean x)`, and everything behind (the *tail*) is computed anew: an exact
+//! effect, but for the rounding of the mean. What stands in front of the consumer is not computed again. Sums
+//! are kept in units of 1/16 so that means keep a fraction, and cuts lie in the middle between the last sum
+//! that fires and the first that does not.
 //!
-//! Where a tail is too long for all channels, the channels whose bits vary least are measured and the others ranked
-//! behind them by that variance; so are all channels of a space with several consumers.
+//! Where a tail is too long for all channels, the channels whose bits vary least are measured and the others
+//! ranked behind them by that variance; so are all channels of a space with several consumers.
 
 mod tail;
 
@@ -50,7 +51,6 @@ impl Observed {
 
     /// How many samples there are.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "never empty: the data has samples")]
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -99,7 +99,8 @@ impl Read {
     }
 }
 
-/// The node in which a consumer multiplies the channels; `None` in a separable convolution, whose channels meet two.
+/// The node in which a consumer multiplies the channels; `None` in a separable convolution, whose channels
+/// meet two.
 fn consumer_sums(model: &Model, consumer: &Consumer) -> Option<LayerId> {
     model.sums_of(&consumer.name).filter(|_| consumer.is_direct)
 }
@@ -211,7 +212,8 @@ impl<'a> Trial<'a> {
         let length = self.consumer.axis.len();
         // `new` takes no other operation.
         let Some((linear, weights)) = self.model.network.sums(self.nodes[0]) else { return };
-        // What is read outside of the image; dropped taps count as 0, and their mean is taken up all the same.
+        // What is read outside of the image; dropped taps count as 0, and their mean is taken up all the
+        // same.
         let outside = linear.outside().unwrap_or(0) * UNIT;
         let centred = |pixel: Option<usize>, element: usize| {
             pixel.map_or(outside, |pixel| read[pixel * length + element] * UNIT) - self.means[element]

@@ -1,16 +1,18 @@
 //! Phase one: channels that provably never matter. No prediction changes, for any input.
 //!
 //! * *Unread*: every weight that multiplies the channel is 0.
-//! * *Constant*: no sum that the layer can reach crosses the channel's cut. Its contribution `weight * constant` is the
-//!   same for every input and moves into a bias or a mean. Where a convolution reads outside of its image the
-//!   contribution depends on the position, unless what it reads there is the constant itself; then the channel stays.
-//! * *Cancelling*: two channels with equal weights and cuts are always equal; they go together if their weights add up
-//!   to 0 in all that read them. Two channels that are always opposite go if their weights there are equal. (Two equal
-//!   channels with equal weights would have to become one of weight 2, which a binary layer does not have.)
+//! * *Constant*: no sum that the layer can reach crosses the channel's cut. Its contribution
+//!   `weight * constant` is the same for every input and moves into a bias or a mean. Where a convolution
+//!   reads outside of its image the contribution depends on the position, unless what it reads there is the
+//!   constant itself; then the channel stays.
+//! * *Cancelling*: two channels with equal weights and cuts are always equal; they go together if their
+//!   weights add up to 0 in all that read them. Two channels that are always opposite go if their weights
+//!   there are equal. (Two equal channels with equal weights would have to become one of weight 2, which a
+//!   binary layer does not have.)
 //!
-//! That a channel is constant *on the data* proves nothing; such channels are the first to go in the ranked phase.
-//! The new mean is a rounded float32, so every edit is proved again on the compiled result: each cut behind it must
-//! decide as before on all sums in reach, and all predictions on the data must be the same.
+//! That a channel is constant *on the data* proves nothing; such channels are the first to go in the ranked
+//! phase. The new mean is a rounded float32, so every edit is proved again on the compiled result: each cut
+//! behind it must decide as before on all sums in reach, and all predictions on the data must be the same.
 
 mod proof;
 
@@ -202,8 +204,9 @@ fn rows(model: &Model, consumer: &Consumer) -> Vec<Vec<f32>> {
 
 /// Whether every cut behind a consumer decides as before, on all sums that the smaller layer can reach.
 ///
-/// A consumer in front of the scores, with no cut anywhere behind it, is left to the comparison of predictions. One whose
-/// cut stands behind more than its own sums (a sum of tensors, fixed point, weights that are rounded) is not proved.
+/// A consumer in front of the scores, with no cut anywhere behind it, is left to the comparison of
+/// predictions. One whose cut stands behind more than its own sums (a sum of tensors, fixed point, weights
+/// that are rounded) is not proved.
 fn same_cuts(before: &Model, after: &Model, consumer: &Consumer, removed: &[usize], means: &[f64]) -> bool {
     if [before, after].iter().any(|model| proof::is_rounded(model, &consumer.name)) {
         return false;
@@ -222,7 +225,8 @@ fn same_cuts(before: &Model, after: &Model, consumer: &Consumer, removed: &[usiz
     old.cuts.iter().zip(new.cuts).enumerate().all(|(i, (old_cut, new_cut))| {
         let channel = i % lost.len();
         let (lost, [lo, hi]) = (lost[channel] * new.pooled, new.reach(channel));
-        // Both are monotone, so they differ somewhere only if they differ at an edge of one of them or of the range.
+        // Both are monotone, so they differ somewhere only if they differ at an edge of one of them or of the
+        // range.
         let edges = [lo, hi, new_cut.at - 1, new_cut.at, new_cut.at + 1];
         let shifted = [-1, 0, 1].map(|beside| (old_cut.at - lost).div_euclid(step) + beside);
         let mut met = edges.iter().chain(&shifted).filter(|&&y| lo <= y && y <= hi);

@@ -6,6 +6,7 @@ use petgraph::stable_graph::NodeIndex;
 use rayon::prelude::*;
 
 use super::TrimError;
+use crate::compile::{CompileError, Options};
 use crate::graph::{LayerGraph, LayerOp};
 use crate::inspect::Costs;
 use crate::keras::config::ModelConfig;
@@ -24,6 +25,16 @@ pub struct How {
     pub read: ReadOptions,
     /// Input encoding and head.
     pub passes: passes::Options,
+}
+
+impl How {
+    /// As the options say, with the input's encoding as the calibration samples tell it.
+    ///
+    /// # Errors
+    /// [`CompileError`] if the calibration samples cannot be used.
+    pub fn of(options: &Options) -> Result<Self, CompileError> {
+        Ok(Self { read: options.reading.clone(), passes: options.of_any_model()? })
+    }
 }
 
 /// A Keras file with all that follows from it.

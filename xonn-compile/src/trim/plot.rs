@@ -20,7 +20,8 @@ pub struct PlotError {
     pub reason: String,
 }
 
-/// Draws the curve: the model as it came, the exact phase, every step of the ranked phase; the floor is dashed.
+/// Draws the curve: the model as it came, the exact phase, every step of the ranked phase; the floor is
+/// dashed.
 ///
 /// # Errors
 /// [`PlotError`].

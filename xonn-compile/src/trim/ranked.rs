@@ -1,10 +1,10 @@
 //! Phase two: channels that matter least go, in batches, down to the floor.
 //!
 //! In each round every layer proposes its least useful channels; the proposal with the largest gain
-//! `(ANDs before - after) / e^(accuracy before - after)`, accuracies in per cent on the ranking half, is tried on the
-//! verification half. If either half falls below the floor the layer's batch is halved; a layer of which neither the
-//! best channel nor one of the next few can go waits until another layer has lost some. What a removed channel added to
-//! the sums behind on average goes into their bias or mean.
+//! `(ANDs before - after) / e^(accuracy before - after)`, accuracies in per cent on the ranking half, is
+//! tried on the verification half. If either half falls below the floor the layer's batch is halved; a layer
+//! of which neither the best channel nor one of the next few can go waits until another layer has lost some.
+//! What a removed channel added to the sums behind on average goes into their bias or mean.
 
 use std::collections::HashMap;
 
@@ -17,12 +17,12 @@ use super::{TrimError, edit};
 /// The largest first batch is this share of a layer's channels.
 const FIRST_BATCH: usize = 32;
 
-/// How many single channels of a layer are tried before it has to wait: the verification half may be content with the
-/// second best.
+/// How many single channels of a layer are tried before it has to wait: the verification half may be content
+/// with the second best.
 const LAST_TRIES: usize = 4;
 
-/// `e^0.5`: a proposal's gain exceeds the gates that it saves by more than this only if accuracy rises by more than half
-/// a per cent where channels go.
+/// `e^0.5`: a proposal's gain exceeds the gates that it saves by more than this only if accuracy rises by
+/// more than half a per cent where channels go.
 const MOST_LUCK: f64 = 1.65;
 
 /// What a layer proposes next.
@@ -102,7 +102,8 @@ impl Search<'_> {
             let mut savings: HashMap<(&str, usize), f64> = HashMap::new();
             // Halves batches until a proposal holds the floor, or no layer has one.
             let accepted = loop {
-                // Gates are counted before anything is measured, so that layers with little to save are not measured.
+                // Gates are counted before anything is measured, so that layers with little to save are not
+                // measured.
                 let mut open = Vec::new();
                 for space in &spaces {
                     let Some(window) = batches.get(&space.name).and_then(|batch| batch.window(space)) else {

@@ -173,15 +173,15 @@ impl Report {
         }
         if self.after.ands < self.before.ands {
             self.warnings.push(
-                "the number of channels of each layer is public in the compiled package, and here it follows from the data \
-                 and the weights: trim with data whose influence may be seen"
+                "the number of channels of each layer is public in the compiled package, and here it follows \
+                 from the data and the weights: trim with data whose influence may be seen"
                     .into(),
             );
         }
         if !steps.is_empty() {
             self.warnings.push(
-                "the verification half decided when to stop, so its accuracy is slightly flattering; measure the result once on \
-                 test data that took no part"
+                "the verification half decided when to stop, so its accuracy is slightly flattering; measure \
+                 the result once on test data that took no part"
                     .into(),
             );
         }

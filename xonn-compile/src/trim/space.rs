@@ -1,8 +1,9 @@
 //! Which channels may be removed, and every place that holds something of them.
 //!
-//! A space is the set of a linear layer's output channels together with all that carries them to the layers that add
-//! them up: normalisations, signs, poolings, flattening, depthwise kernels. Channels that reach anything else (a sum
-//! with another tensor, a reshape, a layer that is called twice, the model's output) are kept, with the reason.
+//! A space is the set of a linear layer's output channels together with all that carries them to the layers
+//! that add them up: normalisations, signs, poolings, flattening, depthwise kernels. Channels that reach
+//! anything else (a sum with another tensor, a reshape, a layer that is called twice, the model's output) are
+//! kept, with the reason.
 
 mod walk;
 
@@ -10,7 +11,8 @@ use serde::Serialize;
 
 use super::model::Model;
 
-/// Where a space's channels are on a tensor's last axis: element `i` belongs to channel `i / inner % channels`.
+/// Where a space's channels are on a tensor's last axis: element `i` belongs to channel
+/// `i / inner % channels`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Axis {
     /// How often all channels are repeated: the pixels of a flattened image.
@@ -77,7 +79,8 @@ pub struct Consumer {
     pub absorber: Option<Absorber>,
     /// The number that it reads outside of its image, where it reads there.
     pub border: Option<f32>,
-    /// Whether its kernel is what multiplies the channels; not so behind the depthwise half of a separable convolution.
+    /// Whether its kernel is what multiplies the channels; not so behind the depthwise half of a separable
+    /// convolution.
     pub is_direct: bool,
 }
 
@@ -100,8 +103,8 @@ pub struct Space {
     pub writers: Vec<(usize, Axis)>,
     /// The layers that add the channels up.
     pub consumers: Vec<Consumer>,
-    /// Whether each channel is one bit from the first sign to the consumers, at most pooled on the way: then what is
-    /// known of the sign holds at the consumers.
+    /// Whether each channel is one bit from the first sign to the consumers, at most pooled on the way: then
+    /// what is known of the sign holds at the consumers.
     pub is_plain: bool,
     /// Whether a maximum is taken of the bits.
     pub is_max_pooled: bool,

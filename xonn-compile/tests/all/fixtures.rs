@@ -1,4 +1,5 @@
-//! Every supported test model gives Keras's labels: as integers, as a program, and as a flat Bristol Fashion netlist.
+//! Every supported test model gives Keras's labels: as integers, as a program, and as a flat Bristol Fashion
+//! netlist.
 
 use crate::common::{compile, fixture, samples};
 use xonn_circuits::bristol;

@@ -31,8 +31,8 @@ fn reshape(target: Option<&[usize]>) -> LayerOp {
     LayerOp::Reshape { target: target.map(|axes| axes.iter().copied().map(Some).collect()) }
 }
 
-/// A 1D convolution stands between two reshapes; its sums must still meet their sign directly, for only then can border
-/// positions with fewer inputs be compared.
+/// A 1D convolution stands between two reshapes; its sums must still meet their sign directly, for only then
+/// can border positions with fewer inputs be compared.
 #[test]
 fn a_reshape_does_not_part_a_sum_from_its_sign() {
     let norm = BatchNorm {
@@ -87,7 +87,8 @@ fn zeros_around_a_shifted_input_are_dropped_taps() {
     }
 }
 
-/// A single unit's class is whether its sigmoid is above a half, also where moves or a maximum stand behind it.
+/// A single unit's class is whether its sigmoid is above a half, also where moves or a maximum stand behind
+/// it.
 #[test]
 fn a_sigmoid_that_is_not_the_last_layer_is_compared_with_a_half() {
     let sigmoid = LayerOp::Function(Function::Sigmoid);

@@ -1,7 +1,8 @@
 //! Damaged and malicious model files: a graph or an error, within a second, never a panic.
 //!
-//! Every test model is mutated deterministically: bytes of the container, the configuration as JSON, weights as numbers.
-//! What can still be read goes on through the passes, the lowering and the page that `inspect` makes of it.
+//! Every test model is mutated deterministically: bytes of the container, the configuration as JSON, weights
+//! as numbers. What can still be read goes on through the passes, the lowering and the page that `inspect`
+//! makes of it.
 
 #[path = "hostile/mutate.rs"]
 mod mutate;
@@ -123,7 +124,8 @@ fn checked(parts: &Parts, seed: u64, within: Duration) -> usize {
 fn mutated_models_never_panic() {
     let mut stages = [0; 4];
     for parts in parts() {
-        // Far above what any of them needs (a second): the machine may be busy. The long run below holds them to it.
+        // Far above what any of them needs (a second): the machine may be busy. The long run below holds them
+        // to it.
         (0..100).for_each(|seed| stages[checked(&parts, seed, Duration::from_secs(30))] += 1);
     }
     // Both sides are tested: files that are refused and files that come all the way.

@@ -76,7 +76,8 @@ fn json_has_costs_bounds_and_the_time_of_a_network() {
     output(inspect().arg(&file).args(["--rtt", "10", "--mbps", "0"]), 2);
 }
 
-/// A first layer of pixels by both protocols, in all three formats; the closed form is `xonn-run`'s test of the wire.
+/// A first layer of pixels by both protocols, in all three formats; the closed form is `xonn-run`'s test of
+/// the wire.
 #[test]
 fn bytes_of_a_prediction_stand_in_every_format() {
     let file = fixture("conv_same.h5");
@@ -172,7 +173,8 @@ fn a_hostile_layer_name_stays_text() {
 
 /// A configuration with a problem in nearly every layer, the third layer's name being hostile.
 fn hopeless() -> Value {
-    let dense = json!({ "name": "d", "units": 4, "kernel_quantizer": "DoReFa", "activation": "sparsemax", "dtype": "float16",
+    let dense = json!({ "name": "d", "units": 4, "kernel_quantizer": "DoReFa", "activation": "sparsemax",
+                        "dtype": "float16",
         "batch_input_shape": [null, 12] });
     let conv = json!({ "name": "c", "filters": 4, "kernel_size": 3, "padding": "reflect", "strides": 0,
         "dilation_rate": [1, 2, 3], "kernel_quantizer": "SteSign" });

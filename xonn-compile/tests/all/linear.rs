@@ -1,7 +1,7 @@
 //! What a package says about its first layer's sums is what their netlists compute.
 //!
-//! A protocol that works on shares follows the description, one that garbles follows the netlist: on any input, and for
-//! any weights and constants, both must come to the same bits.
+//! A protocol that works on shares follows the description, one that garbles follows the netlist: on any
+//! input, and for any weights and constants, both must come to the same bits.
 
 use crate::common::{compile, fixture};
 use xonn_circuits::eval::evaluate_bits;
@@ -81,8 +81,8 @@ fn check(program: &TiledCircuit, tile: &Tile, rng: &mut Draws, name: &str) {
 #[test]
 fn a_first_layers_description_is_its_netlist() {
     let mut rng = Draws(1);
-    // Dense and convolutions; padded borders; pools before and behind the threshold; sums that are stored, not compared;
-    // groups; ternary weights and weights of several bits; a threshold that stands apart.
+    // Dense and convolutions; padded borders; pools before and behind the threshold; sums that are stored,
+    // not compared; groups; ternary weights and weights of several bits; a threshold that stands apart.
     let models = [
         "tiny_mlp.h5",
         "bare_norm.h5",

@@ -6,8 +6,9 @@ use assert_cmd::Command;
 use xonn_circuits::bristol::{self, Dialect};
 
 /// A majority with three products and two ORs: 5 ANDs.
-const MAJORITY: &str = "11 14\n1 3\n1 1\n\n2 1 0 1 3 AND\n2 1 0 2 4 AND\n2 1 1 2 5 AND\n1 1 3 6 INV\n1 1 4 7 INV\n\
-                        1 1 5 8 INV\n2 1 6 7 9 AND\n2 1 9 8 10 AND\n1 1 10 11 INV\n1 1 11 12 INV\n1 1 12 13 INV\n";
+const MAJORITY: &str = "11 14\n1 3\n1 1\n\n2 1 0 1 3 AND\n2 1 0 2 4 AND\n2 1 1 2 5 AND\n1 1 3 6 INV\n1 1 4 7 \
+                        INV\n1 1 5 8 INV\n2 1 6 7 9 AND\n2 1 9 8 10 AND\n1 1 10 11 INV\n1 1 11 12 INV\n1 1 \
+                        12 13 INV\n";
 
 fn optimize(folder: &Path, options: &[&str]) -> std::process::Output {
     let mut command = Command::cargo_bin("xonn-compile").expect("the binary is built");

@@ -44,7 +44,7 @@ fn class_of(graph: &LayerGraph, row: &[f32]) -> usize {
 fn measured_values_get_the_class_of_the_float_layers() {
     for name in ["bh1", "bh2", "bh3"] {
         let mut graph = graph_of(name);
-        passes::infer_shapes::run(&mut graph, &mut Vec::new()).expect("it has shapes");
+        passes::infer_shapes(&mut graph, &mut Vec::new()).expect("it has shapes");
         let compiled = passes::run(&graph, &standardised()).expect("it compiles");
         assert!(compiled.notes.iter().any(|note| note.contains("become public")), "{:?}", compiled.notes);
         let lowered = compiled.network.lower().expect("it has a circuit");

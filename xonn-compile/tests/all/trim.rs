@@ -11,7 +11,7 @@ use keras_file::{Layer, Random, conv, dense, functional, input, joined, norm, pl
 use serde_json::json;
 use xonn_compile::keras_write::Document;
 use xonn_compile::passes::{InputOptions, Options};
-use xonn_compile::trim::report::Change;
+use xonn_compile::trim::Change;
 use xonn_compile::trim::{self, How, Model, Samples, Settings, TrimError, exact, space};
 
 /// Inputs of one bit, so that small networks can be asked about all of them.
@@ -52,8 +52,8 @@ fn change(layer: &str, reason: &'static str, channels: usize) -> Change {
     Change { layer: layer.into(), reason, channels }
 }
 
-/// Ten neurons of which six do not matter: a constant +1, a constant -1, an equal pair that cancels, an opposite pair
-/// that cancels.
+/// Ten neurons of which six do not matter: a constant +1, a constant -1, an equal pair that cancels, an
+/// opposite pair that cancels.
 fn planted_dense(random: &mut Random) -> Vec<Layer> {
     let mut first = random.signs(&[6, 10]);
     let mut second = random.signs(&[10, 5]);
@@ -152,7 +152,8 @@ fn planted_channels_go_through_pooling_and_flattening() {
             }
         }
         let pooling = json!({
-            "name": "p", "pool_size": [2, 2], "strides": [2, 2], "padding": "valid", "data_format": "channels_last"
+            "name": "p", "pool_size": [2, 2], "strides": [2, 2], "padding": "valid",
+            "data_format": "channels_last"
         });
         let mut dense = dense("d", false, head, Some(vec![0.5, -0.25, 0.0]));
         if pool == "AveragePooling2D" {
@@ -179,8 +180,8 @@ fn planted_channels_go_through_pooling_and_flattening() {
     }
 }
 
-/// Where a convolution reads zeros outside of its image, a constant channel adds less there than inside, and stays;
-/// with a border of its own value it goes.
+/// Where a convolution reads zeros outside of its image, a constant channel adds less there than inside, and
+/// stays; with a border of its own value it goes.
 #[test]
 fn a_constant_in_front_of_a_border_stays() {
     for (padding, pad, goes) in
@@ -253,8 +254,8 @@ fn exactly_trimmed_models_give_kerass_labels() {
     assert!(removed >= 30, "{removed}");
 }
 
-/// Sums and joins of tensors, real weights, three-valued signs, several inputs: channels that reach a sum or a join are
-/// kept, everything else is cut down to the floor.
+/// Sums and joins of tensors, real weights, three-valued signs, several inputs: channels that reach a sum or
+/// a join are kept, everything else is cut down to the floor.
 #[test]
 fn every_kind_of_network_can_be_trimmed() {
     for (name, kept) in [
@@ -291,7 +292,8 @@ fn every_kind_of_network_can_be_trimmed() {
     }
 }
 
-/// Behind the planted layer `a` two branches meet: `a` loses neurons, the branches, which must agree, lose none.
+/// Behind the planted layer `a` two branches meet: `a` loses neurons, the branches, which must agree, lose
+/// none.
 #[test]
 fn planted_neurons_go_in_front_of_sums_joins_and_several_inputs() {
     for (join, two) in [("Add", false), ("Concatenate", false), ("Concatenate", true), ("Add", true)] {
@@ -422,7 +424,8 @@ fn a_floor_of_nothing_leaves_one_channel_a_layer() {
 /// With labels that only some channels matter for, those are what is left.
 #[test]
 fn channels_that_matter_are_kept() {
-    // Channel 0 is the first input bit and decides; the others are noise of the other bits that the head hardly hears.
+    // Channel 0 is the first input bit and decides; the others are noise of the other bits that the head
+    // hardly hears.
     let mut random = Random::new(21);
     let mut first = random.signs(&[6, 7]);
     (0..6).for_each(|i| first.data[7 * i] = 1.0);

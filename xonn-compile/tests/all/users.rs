@@ -136,7 +136,7 @@ fn a_zero_between_two_numbers_is_that_of_scaled_pixels() {
     let encoding = compiled.network.input();
     assert_eq!(encoding.check(), Ok(()));
     let mut shaped = graph.clone();
-    passes::infer_shapes::run(&mut shaped, &mut Vec::new()).expect("it fits");
+    passes::infer_shapes(&mut shaped, &mut Vec::new()).expect("it fits");
     for pixel in 0..256 {
         let x = pixel as f32 / 127.5 - 1.0;
         for element in 0..4 {

@@ -61,7 +61,8 @@ fn weights_beside_a_configuration_are_found_by_its_name() {
     assert!(lowered(&network) == lowered(&compile(&fixture("stored_float32.keras")).expect("it compiles")));
 }
 
-/// Configurations that say neither how kernels are quantised nor how long they are; latent zeros are +1 by the map.
+/// Configurations that say neither how kernels are quantised nor how long they are; latent zeros are +1 by
+/// the map.
 #[test]
 fn classes_of_ones_own_are_what_the_custom_map_says() {
     for name in ["own_classes.keras", "own_classes.h5"] {

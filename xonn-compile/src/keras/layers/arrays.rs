@@ -7,8 +7,8 @@ use crate::graph::Array;
 use crate::keras::KerasError;
 
 impl Builder<'_> {
-    /// A layer's weights with the names in `roles`, in Keras's order: finite arrays, by role or, where the file has
-    /// numbers only, by place.
+    /// A layer's weights with the names in `roles`, in Keras's order: finite arrays, by role or, where the
+    /// file has numbers only, by place.
     pub(super) fn weights(&mut self, layer: &Layer<'_>, roles: &[&'static str]) -> Built<Vec<Arc<Array>>> {
         if !self.weights_are_known {
             return Err(Trouble::NoWeights);
@@ -22,7 +22,8 @@ impl Builder<'_> {
             Some(true) if !by_name && found.len() == roles.len() + 3 => &found[..roles.len()],
             _ => found,
         };
-        // A second kernel, or one that is added to the first (low-rank adaptation), would be lost without a word.
+        // A second kernel, or one that is added to the first (low-rank adaptation), would be lost without a
+        // word.
         let kernels = by_name && roles.iter().any(|role| role.ends_with("kernel"));
         if kernels && found.len() > roles.len() {
             let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();

@@ -7,7 +7,8 @@ use super::{Builder, Built, Layer};
 use crate::graph::LayerOp;
 
 impl Builder<'_> {
-    /// Row-major; with `channels_first` in its own configuration Flatten moves the channels to the end before.
+    /// Row-major; with `channels_first` in its own configuration Flatten moves the channels to the end
+    /// before.
     pub(super) fn flatten(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let mut read = layer.only_read()?;
         let rank = self.shape(read).map_or(1, <[usize]>::len);

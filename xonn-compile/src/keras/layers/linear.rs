@@ -1,4 +1,5 @@
-//! Dense layers and convolutions of Keras, Larq, QKeras and BinaryNet: they differ in where the kernel's quantiser is.
+//! Dense layers and convolutions of Keras, Larq, QKeras and BinaryNet: they differ in where the kernel's
+//! quantiser is.
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde_json::Value;
 use super::{Builder, Built, Layer, broken};
 use crate::graph::{Array, Conv, LayerOp, Padding, Quantizer};
 use crate::keras::KerasError;
+use crate::keras::classes::{self, Library};
 use crate::keras::fields::Fields;
 use crate::keras::quantizer;
 
@@ -188,7 +190,7 @@ impl Builder<'_> {
     /// How the latent kernel is quantised.
     pub(super) fn kernel_quantizer(&self, layer: &Layer<'_>, key: &str) -> Result<Quantizer, String> {
         let fields = layer.fields();
-        if layer.config.kind.starts_with("Binary") {
+        if classes::is_of(Library::BinaryNet, &layer.config.kind) {
             return Ok(Quantizer::BinaryTanh { h: self.binary_net_scale(layer)? });
         }
         quantizer::kernel(fields.get(key), &self.origin.options.custom, layer.config.is_of_qkeras())
@@ -229,7 +231,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Refuses a weight whose shape is not the configured one; `None` stands for a length that is checked elsewhere.
+    /// Refuses a weight whose shape is not the configured one; `None` stands for a length that is checked
+    /// elsewhere.
     pub(super) fn check_shape(
         &self,
         layer: &Layer<'_>,
@@ -257,7 +260,8 @@ impl Builder<'_> {
         bias.map_or(Ok(()), |bias| self.check_shape(layer, "bias", bias, &[Some(outputs)]))
     }
 
-    /// Whether the layer has a bias. Classes of the user's own may not say so; then their number of weights does.
+    /// Whether the layer has a bias. Classes of the user's own may not say so; then their number of weights
+    /// does.
     fn use_bias(&self, layer: &Layer<'_>, kernels: usize) -> Result<bool, String> {
         match layer.fields().get("use_bias") {
             Value::Null if layer.config.is_own() => Ok(self.weights.of(&layer.path).len() > kernels),
@@ -280,9 +284,9 @@ impl Builder<'_> {
             let shape = &kernel.shape;
             let kind = &layer.config.kind;
             return Err(format!(
-                "its class is taken for {kind}, but its configuration has no quantizer for the kernel, {shape:?} numbers that \
-                 are not +-1; say in the custom map \"{kind}(ste_sign)\" (+1 at 0), \"{kind}(binary_tanh)\" (-1 at 0), or \
-                 \"{}\" if these numbers are used as they are",
+                "its class is taken for {kind}, but its configuration has no quantizer for the kernel, \
+                 {shape:?} numbers that are not +-1; say in the custom map \"{kind}(ste_sign)\" (+1 at 0), \
+                 \"{kind}(binary_tanh)\" (-1 at 0), or \"{}\" if these numbers are used as they are",
                 kind.strip_prefix("Quant").or_else(|| kind.strip_prefix('Q')).unwrap_or(kind)
             )
             .into());
@@ -295,8 +299,8 @@ impl Builder<'_> {
     }
 }
 
-/// Whether the configuration says how kernels are quantised: a class of the user's own that is called a `Quant` or `Q` layer
-/// may do it in its code.
+/// Whether the configuration says how kernels are quantised: a class of the user's own that is called a
+/// `Quant` or `Q` layer may do it in its code.
 fn says_its_quantizer(layer: &Layer<'_>) -> bool {
     let fields = ["kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer"];
     let quantized = layer.config.kind.starts_with('Q');

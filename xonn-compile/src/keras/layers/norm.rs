@@ -82,7 +82,8 @@ impl Builder<'_> {
         self.transposed(layer, normed, &back)
     }
 
-    /// `(x - mean) / max(sqrt(variance), epsilon)`, with the mean and variance as weights or in the configuration.
+    /// `(x - mean) / max(sqrt(variance), epsilon)`, with the mean and variance as weights or in the
+    /// configuration.
     pub(super) fn normalization(&mut self, layer: &Layer<'_>) -> Built<NodeIndex> {
         let fields = layer.fields();
         let given = |key: &str| -> Option<Arc<Array>> {
@@ -248,8 +249,8 @@ fn with_rounded_inverse(norm: BatchNorm) -> BatchNorm {
     BatchNorm { gamma, variance, epsilon: 0.0, ..norm }
 }
 
-/// The axes, from 0 and without the batch, that have numbers of their own; `None` if the field makes no sense. Keras counts
-/// the batch as axis 0.
+/// The axes, from 0 and without the batch, that have numbers of their own; `None` if the field makes no
+/// sense. Keras counts the batch as axis 0.
 fn kept_axes(json: &Value, rank: usize) -> Option<Vec<usize>> {
     let axis = |json: &Value| {
         let axis = json.as_i64()?;
@@ -263,8 +264,8 @@ fn kept_axes(json: &Value, rank: usize) -> Option<Vec<usize>> {
     }
 }
 
-/// `numbers`, one for all or one for each element of the `kept` axes, as one for all, for each of the last axis or for each
-/// element of a tensor of `shape`.
+/// `numbers`, one for all or one for each element of the `kept` axes, as one for all, for each of the last
+/// axis or for each element of a tensor of `shape`.
 fn spread(numbers: &[f32], shape: &[usize], kept: &[usize]) -> Result<Vec<f32>, String> {
     let count: usize = kept.iter().map(|&axis| shape[axis]).product();
     if numbers.len() == 1 || (kept == [shape.len() - 1] && numbers.len() == count) {

@@ -361,7 +361,11 @@ impl Builder<'_> {
         matches!(op(node), LayerOp::Rescale { scale, offset: 0.5 } if scale.abs() == 0.5)
             && matches!(
                 self.graph.inputs_of(node)[..],
-                [read] if matches!(op(read), LayerOp::Quantize(Quantizer::From { .. } | Quantizer::Above { .. }))
+                [read]
+                    if matches!(
+                        op(read),
+                        LayerOp::Quantize(Quantizer::From { .. } | Quantizer::Above { .. })
+                    )
             )
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Builder, Built, Layer};
 use crate::graph::{LayerOp, Pool};
+use crate::keras::classes::{Class, Library};
 use crate::keras::inbound::brief;
 
 impl Builder<'_> {
@@ -36,12 +37,17 @@ impl Builder<'_> {
         self.add(layer, op(Pool::Global { keep_axes }), &[image])
     }
 
-    /// QKeras's poolings have a quantiser for the factor 1 / size, which rounds, and an activation of their own.
-    pub(super) fn behind_quantized_average(
+    /// QKeras's poolings have a quantiser for the factor 1 / size, which rounds, and an activation of their
+    /// own.
+    pub(super) fn behind_average(
         &mut self,
         layer: &Layer<'_>,
+        class: &Class,
         made: NodeIndex,
     ) -> Built<NodeIndex> {
+        if class.library != Library::QKeras {
+            return Ok(made);
+        }
         let quantizer = layer.fields().get("average_quantizer");
         if !quantizer.is_null() {
             return Err(format!("average_quantizer is {}, expected null", brief(quantizer)).into());
@@ -116,8 +122,8 @@ impl Builder<'_> {
         if channels_first { self.transposed(layer, node, first) } else { Ok(node) }
     }
 
-    /// `node` with its axes in another order; nothing is added for the same order, and a way back ends where the way there
-    /// began, so that layers of images are neighbours.
+    /// `node` with its axes in another order; nothing is added for the same order, and a way back ends where
+    /// the way there began, so that layers of images are neighbours.
     pub(super) fn transposed(
         &mut self,
         layer: &Layer<'_>,

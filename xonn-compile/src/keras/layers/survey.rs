@@ -2,6 +2,7 @@
 
 use super::{Builder, Layer, Trouble, check_dtype};
 use crate::keras::Refusal;
+use crate::keras::classes::{self, Class, Family};
 use crate::keras::quantizer;
 
 /// Why a call is refused that passes more than tensors.
@@ -58,21 +59,20 @@ impl Builder<'_> {
         };
         check("", extra_argument(layer, call).map_or(Ok(()), Err));
         check("dtype", check_dtype(layer.config));
-        let kind = layer.config.kind.as_str();
         let (custom, keras) = (&self.origin.options.custom, self.origin.keras);
         let of_qkeras = layer.config.is_of_qkeras();
-        let (dense, conv, pool) = (kind.contains("Dense"), kind.contains("Conv"), kind.contains("Pool"));
         // Only what these classes are known to mean by a field; a class that is refused may mean anything.
-        if !is_known(kind) {
-            return wrong;
-        }
-        if dense || conv || kind.ends_with("Activation") {
+        let Some(&Class { family, axes, .. }) = classes::of(&layer.config.kind) else { return wrong };
+        let conv = matches!(family, Family::Conv | Family::DepthwiseConv | Family::SeparableConv);
+        let pool = matches!(family, Family::MaxPool | Family::AveragePool);
+        let linear = conv || family == Family::Dense;
+        if linear || family == Family::Activation {
             check(
                 "activation",
                 quantizer::activation(fields.get("activation"), custom, keras, of_qkeras).map(drop),
             );
         }
-        if dense || conv {
+        if linear {
             check(
                 "input_quantizer",
                 quantizer::input(fields.get("input_quantizer"), custom, of_qkeras).map(drop),
@@ -86,36 +86,16 @@ impl Builder<'_> {
             }
         }
         if conv || pool {
-            let axes = if kind.contains("1D") { 1 } else { 2 };
             check("padding", fields.padding(axes).map(drop));
             check("data_format", fields.channels_first().map(drop));
             check("strides", fields.sizes("strides", axes, Some([1, 1])).map(drop));
         }
         if conv {
-            let axes = if kind.contains("1D") { 1 } else { 2 };
             check("dilation_rate", fields.sizes("dilation_rate", axes, Some([1, 1])).map(drop));
             check("kernel_size", fields.sizes("kernel_size", axes, Some([1, 1])).map(drop));
         }
         wrong
     }
-}
-
-/// Classes whose fields mean what the survey takes them to mean.
-fn is_known(kind: &str) -> bool {
-    let base = ["Quant", "Q", "Binary"].iter().find_map(|prefix| kind.strip_prefix(prefix)).unwrap_or(kind);
-    matches!(
-        base,
-        "Dense"
-            | "Conv1D"
-            | "Conv2D"
-            | "Convolution1D"
-            | "Convolution2D"
-            | "DepthwiseConv1D"
-            | "DepthwiseConv2D"
-            | "SeparableConv1D"
-            | "SeparableConv2D"
-            | "Activation"
-    ) || (kind.contains("Pool") && !kind.starts_with("Global") && !kind.contains("3D"))
 }
 
 /// The field that a reason begins with: `padding is "full", expected ...`.

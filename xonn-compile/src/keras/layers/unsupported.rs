@@ -2,6 +2,7 @@
 
 use super::{Builder, Layer};
 use crate::graph::Array;
+use crate::keras::classes::is_stock;
 use crate::keras::config::LayerConfig;
 
 impl Builder<'_> {
@@ -31,11 +32,6 @@ impl Builder<'_> {
             registered_as(config)
         ))
     }
-}
-
-/// Whether the class is called as one of BinaryNet's.
-pub(super) fn is_of_binary_net(layer: &LayerConfig) -> bool {
-    matches!(layer.class.as_str(), "BinaryDense" | "BinaryConv1D" | "BinaryConv2D")
 }
 
 fn registered_as(layer: &LayerConfig) -> String {
@@ -120,41 +116,6 @@ fn own_class_advice(class: &str, weights: &[(String, Array)]) -> String {
 /// Whether the file says that the class is Keras's, Larq's or QKeras's.
 fn is_of_a_library(layer: &LayerConfig) -> bool {
     layer.module.is_some() && !layer.is_of_own_module()
-}
-
-/// Keras's own classes that nobody means by a class of their own.
-fn is_stock(class: &str) -> bool {
-    let families = [
-        "RNN",
-        "LSTM",
-        "GRU",
-        "Attention",
-        "Embedding",
-        "3D",
-        "Transpose",
-        "Random",
-        "LocallyConnected",
-        "Batchnorm",
-    ];
-    let classes = [
-        "Bidirectional",
-        "TimeDistributed",
-        "Masking",
-        "LayerNormalization",
-        "GroupNormalization",
-        "UnitNormalization",
-        "SpectralNormalization",
-        "Dot",
-        "Resizing",
-        "CategoryEncoding",
-        "Discretization",
-        "Hashing",
-        "StringLookup",
-        "IntegerLookup",
-        "TextVectorization",
-        "QAdaptiveActivation",
-    ];
-    classes.contains(&class) || families.iter().any(|family| class.contains(family))
 }
 
 #[cfg(test)]

@@ -317,7 +317,8 @@ mod tests {
             })
         );
         let q = |json: Value| kernel(&json, &CustomNames::new(), true);
-        let auto = json!({ "class_name": "ternary", "config": { "alpha": "auto_po2", "threshold": null, "number_of_unrolls": 5 } });
+        let auto = json!({ "class_name": "ternary",
+                           "config": { "alpha": "auto_po2", "threshold": null, "number_of_unrolls": 5 } });
         assert_eq!(q(auto), Ok(Quantizer::FittedTernary { power_of_two: true, rounds: 5 }));
         assert_eq!(q(json!("ternary(0.5)")), Ok(Quantizer::ScaledTernary { threshold: 0.33, scale: 0.5 }));
         assert!(q(json!("ternary(threshold=-1)")).unwrap_err().contains("-1"));

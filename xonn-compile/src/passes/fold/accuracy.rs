@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use super::{Fold, Value};
-use crate::graph::{BatchNorm, Quantizer};
+use crate::graph::{BatchNorm, Line, Quantizer};
 
 /// Largest share of a layer's signs that rounding may turn, on average, and largest chance that a class does.
 const MOST_TURNED: f64 = 1.0 / 256.0;
@@ -43,9 +43,10 @@ impl Typical {
     /// Of +1 and -1.
     pub const SIGN: Self = Self { mean: 0.0, spread: 1.0, error: 0.0 };
 
-    /// `a x + b`.
-    pub fn line(self, (a, b): (f64, f64)) -> Self {
-        Self { mean: a * self.mean + b, spread: (a * self.spread).abs(), error: (a * self.error).abs() }
+    /// A line of it.
+    pub fn line(self, line: Line) -> Self {
+        let times = |x: f64| (line.scale * x).abs();
+        Self { mean: line.at(self.mean), spread: times(self.spread), error: times(self.error) }
     }
 
     /// Root of the mean square of `x - b`.
@@ -107,12 +108,13 @@ impl Accuracy {
     pub fn normalised(&self, norm: &BatchNorm, elements: usize) -> Self {
         let channels = norm.mean.data.len();
         self.map(channels, elements, |i, x| {
-            let (channel, (slope, _)) = (i % channels, norm.line(i % channels));
+            let channel = i % channels;
+            let scale = norm.line(channel).scale;
             let beta = norm.beta.as_ref().map_or(0.0, |beta| f64::from(beta.data[channel]));
             let seen = f64::from(norm.variance.data[channel]).sqrt();
             // One that has seen next to nothing of what there could be was not trained on data.
-            let spread = (slope * seen.max(x.spread / UNSEEN)).abs();
-            Typical { mean: beta, spread, error: (slope * x.error).abs() }
+            let spread = (scale * seen.max(x.spread / UNSEEN)).abs();
+            Typical { mean: beta, spread, error: (scale * x.error).abs() }
         })
     }
 

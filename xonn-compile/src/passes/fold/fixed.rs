@@ -4,16 +4,17 @@
 //! floating point. Units follow from the weights and are secret; how many bits there are follows from the
 //! options and the architecture.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod streams;
 
 use xonn_program::{Kind, Op, Range};
 
 use super::bounds::Slack;
 use super::{Fold, Value};
-use crate::graph::Layer;
+use crate::graph::{Layer, Line};
 use crate::network::Made;
-use crate::passes::float_fn::FloatFn;
+use crate::passes::float_fn::{FloatFn, Origin};
+use streams::unit_for;
+pub(super) use streams::{Stream, Streams};
 
 /// Most bits of a number that a linear layer reads.
 pub(super) const MOST_BITS: u32 = 40;
@@ -28,17 +29,11 @@ const SCALED_BITS: u32 = 39;
 /// Bits of a scale beside those that its numbers leave.
 const SCALE_BITS: u32 = 22;
 
-/// The part of a unit's numbers that is left free, for roundings.
-const MARGIN: f64 = 1.0 / 64.0;
-
 /// Slack of tensors whose channels share a unit, or take that of others.
 const UNEVEN: u32 = 4;
 
 /// Largest whole multiple of a unit that is not written as fixed point.
 const LARGEST_FACTOR: f64 = 4096.0;
-
-/// The layer where tensors of the same units were written in fixed point first.
-pub(super) type Stream = Arc<str>;
 
 /// Where the offsets of a tensor in fixed point go.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,48 +55,14 @@ pub(super) enum Units<'u> {
     Common,
 }
 
-/// The largest numbers of each stream, also of those that join it late: known only when all layers have been
-/// looked at, so they are looked at again if a unit was too small.
-#[derive(Clone, Default, Debug)]
-pub(super) struct Streams {
-    largest: HashMap<Stream, Vec<f64>>,
-    /// Whether a unit was too small.
-    pub again: bool,
-}
-
 impl Fold<'_> {
-    /// Units for the largest numbers by channel of several tensors, and of what joins them later.
-    pub(super) fn units<'v>(&'v self, name: &str, all: impl Iterator<Item = &'v Vec<f64>>) -> Vec<f64> {
-        let bits = self.options.scale_bits;
-        let joined = all.chain(self.streams.largest.get(name)).fold(vec![0.0], |a, b| larger(&a, b));
-        joined.into_iter().map(|largest| unit_for(largest, bits)).collect()
-    }
-
-    /// Takes note of tensors that join a stream of these units and do not fit.
-    pub(super) fn fit<'v>(
-        &mut self,
-        stream: &Stream,
-        units: &[f64],
-        joining: impl Iterator<Item = &'v Vec<f64>>,
-    ) {
-        let joined = joining.fold(vec![0.0], |a, b| larger(&a, b));
-        // Half of the margin, so that what is near it is not looked at again and again.
-        let most = f64::from(self.options.scale_bits).exp2() * (1.0 - MARGIN / 2.0);
-        let count = joined.len().max(units.len());
-        if (0..count).any(|i| joined[i % joined.len()] > units[i % units.len()] * most) {
-            let known = self.streams.largest.entry(stream.clone()).or_insert_with(|| vec![0.0]);
-            *known = larger(known, &joined);
-            self.streams.again = true;
-        }
-    }
-
-    /// Slope and offset of every element until they repeat.
-    pub(super) fn lines(&self, value: &Value) -> Result<Vec<(f64, f64)>, String> {
+    /// The line of every element until they repeat.
+    pub(super) fn lines(&self, value: &Value) -> Result<Vec<Line>, String> {
         let elements: usize = value.shape.iter().product();
-        let line = |i| value.f.as_line(i).filter(|(slope, offset)| slope.is_finite() && offset.is_finite());
+        let line = |i| value.f.as_line(i).filter(|line| line.is_finite());
         (0..value.f.period().min(elements)).map(line).collect::<Option<_>>().ok_or_else(|| {
-            "it reads real numbers that are the results of a function or not finite, expected a sign, or no function, \
-             between it and the layer before it"
+            "it reads real numbers that are the results of a function or not finite, expected a sign, or no \
+             function, between it and the layer before it"
                 .into()
         })
     }
@@ -123,7 +84,7 @@ impl Fold<'_> {
         if let (Some(_), Units::Given(units), Offsets::Float) = (&value.stream, units, offsets) {
             let lines = self.lines(value)?;
             let count = lines.len().max(units.len());
-            if (0..count).all(|i| lines[i % lines.len()].0 == units[i % units.len()]) {
+            if (0..count).all(|i| lines[i % lines.len()].scale == units[i % units.len()]) {
                 return Ok(value.clone());
             }
         }
@@ -161,11 +122,12 @@ impl Fold<'_> {
         let mut scale: Vec<i64> = (0..count)
             .map(|i| match self.bound(value, i).magnitude() {
                 0 => 0,
-                _ => (lines[i % lines.len()].0 / fine(i)).round() as i64,
+                _ => (lines[i % lines.len()].scale / fine(i)).round() as i64,
             })
             .collect();
         if self.streams.again {
-            scale.iter_mut().for_each(|scale| *scale = (*scale).clamp(-most, most)); // all of it is done again
+            // All of it is done again.
+            scale.iter_mut().for_each(|scale| *scale = (*scale).clamp(-most, most));
         }
         if let Some(scale) = scale.iter().find(|scale| scale.unsigned_abs() > most as u64) {
             return Err(format!("a scale of {scale} does not fit {scale_bits} bits"));
@@ -173,25 +135,25 @@ impl Fold<'_> {
         let size = |i: usize| self.bound(value, i).magnitude() as f64;
         let error = |i: usize| (fine(i) * size(i) + if lost > 0 { unit(i) } else { 0.0 }) / 2.0;
         self.notes.push(format!(
-            "layer {:?}: real numbers are compared or added in fixed point, each off by at most {:.1e}, or {:.1e} of the \
-             largest possible one of its channel; --scale-bits {bits} more or less",
+            "layer {:?}: real numbers are compared or added in fixed point, each off by at most {:.1e}, or \
+             {:.1e} of the largest possible one of its channel; --scale-bits {bits} more or less",
             layer.name,
             (0..count.max(units.len())).map(error).fold(0.0, f64::max),
             error(0) / unit(0) * (-f64::from(bits)).exp2(),
         ));
         let accuracy = value.accuracy.rounded(count, elements, |i| {
-            let (slope, offset) = lines[i % lines.len()];
+            let Line { scale, offset } = lines[i % lines.len()];
             // Integers whose scale is whole are exact; of other scales each lies within half a step.
-            let exact = (slope / fine(i)).fract() == 0.0;
-            let of_scale = if exact || slope == 0.0 {
+            let exact = (scale / fine(i)).fract() == 0.0;
+            let of_scale = if exact || scale == 0.0 {
                 0.0
             } else {
-                fine(i) / slope.abs() * value.accuracy.at(i).size_from(offset)
+                fine(i) / scale.abs() * value.accuracy.at(i).size_from(offset)
             };
             of_scale.hypot(if lost > 0 { unit(i) } else { 0.0 }) / 12f64.sqrt()
         });
         let shape = self.nodes[value.node].shape.clone();
-        let at = |i: usize| lines[i % lines.len()].1;
+        let at = |i: usize| lines[i % lines.len()].offset;
         let (offset, rest): (Vec<i64>, Vec<f64>) = match offsets {
             Offsets::Float => (vec![0; count], (0..count).map(at).collect()),
             Offsets::Integer => {
@@ -209,9 +171,10 @@ impl Fold<'_> {
         self.slacks[node] = Slack { unused, depth };
         // Dropped bits are taken to be in the middle.
         let middle = |i: usize| if lost > 0 { (unit(i) - fine(i)) / 2.0 } else { 0.0 };
-        let lines = rest.iter().enumerate().map(|(i, offset)| (unit(i), offset + middle(i))).collect();
+        let line = |(i, offset): (usize, &f64)| Line::new(unit(i), offset + middle(i));
+        let lines = rest.iter().enumerate().map(line).collect();
         let stream = Some(layer.name.as_str().into());
-        let f = FloatFn::secret_line(lines);
+        let f = FloatFn::line(lines, Origin::Secret);
         Ok(Value { node, f, parity: None, shape: value.shape.clone(), stream, accuracy })
     }
 
@@ -225,18 +188,21 @@ impl Fold<'_> {
     ) -> Result<Option<Value>, String> {
         let lines = self.lines(value)?;
         let numbers = || {
-            let offsets = lines.iter().filter(|_| offsets == Offsets::Integer).map(|line| line.1);
-            lines.iter().map(|line| line.0).chain(offsets)
+            let offsets = lines.iter().filter(|_| offsets == Offsets::Integer).map(|line| line.offset);
+            lines.iter().map(|line| line.scale).chain(offsets)
         };
-        let unit = value.f.has_public_lines().then(|| common_unit(numbers(), LARGEST_FACTOR)).flatten();
+        let unit = match value.f.origin_of_lines() {
+            Origin::Public => common_unit(numbers(), LARGEST_FACTOR),
+            Origin::Secret => None,
+        };
         let Some(unit) = unit else { return Ok(None) };
-        let factors = |of: fn(&(f64, f64)) -> f64| -> Vec<i64> {
+        let factors = |of: fn(&Line) -> f64| -> Vec<i64> {
             lines.iter().map(|line| (of(line) / unit).round() as i64).collect()
         };
-        let scale = factors(|line| line.0);
+        let scale = factors(|line| line.scale);
         let (offset, rest) = match offsets {
-            Offsets::Float => (vec![0; scale.len()], lines.iter().map(|line| line.1).collect()),
-            Offsets::Integer => (factors(|line| line.1), vec![0.0]),
+            Offsets::Float => (vec![0; scale.len()], lines.iter().map(|line| line.offset).collect()),
+            Offsets::Integer => (factors(|line| line.offset), vec![0.0]),
         };
         let largest = |row: &[i64]| row.iter().map(|x| x.abs()).max().unwrap_or(0);
         let (steepest, furthest) = (largest(&scale), largest(&offset));
@@ -246,7 +212,8 @@ impl Fold<'_> {
         let bits = 64 - steepest.leading_zeros() + 1;
         let kind = Kind::Int(Range { lo: -most, hi: most });
         let node = self.push(layer, Made::scale(&scale, &offset, bits), &[value.node], shape, kind);
-        let f = FloatFn::line(rest.into_iter().map(|offset: f64| (unit, offset)).collect());
+        let f =
+            FloatFn::line(rest.into_iter().map(|offset| Line::new(unit, offset)).collect(), Origin::Public);
         Ok(Some(Value { node, f, parity: None, stream: None, ..value.clone() }))
     }
 
@@ -257,13 +224,13 @@ impl Fold<'_> {
     /// larger than it is: the bits of its scale are public.
     pub(super) fn largest(&self, value: &Value, offsets: Offsets) -> Result<Vec<f64>, String> {
         let public = (self.kind(value).range().magnitude().max(1) >> self.slacks[value.node].unused) as f64;
-        let of = |(slope, offset): (f64, f64), bound: Range| {
-            let steep = slope.abs() * public.max(bound.magnitude() as f64);
+        let of = |line: Line, bound: Range| {
+            let steep = line.scale.abs() * public.max(bound.magnitude() as f64);
             match offsets {
                 Offsets::Float => steep,
                 Offsets::Integer => {
-                    let end = |t: i64| (slope * t as f64 + offset).abs();
-                    steep.max(end(bound.lo)).max(end(bound.hi)).max(offset.abs())
+                    let end = |t: i64| line.at(t as f64).abs();
+                    steep.max(end(bound.lo)).max(end(bound.hi)).max(line.offset.abs())
                 }
             }
         };
@@ -306,14 +273,15 @@ impl Fold<'_> {
         };
         let dropped = (1i64 << bits) as f64;
         // The middle of the numbers that look the same now.
-        let line = |(slope, offset): (f64, f64)| (slope * dropped, offset + slope * (dropped - 1.0) / 2.0);
-        let f = FloatFn::secret_line(self.lines(value)?.into_iter().map(line).collect());
+        let line =
+            |Line { scale, offset }| Line::new(scale * dropped, offset + scale * (dropped - 1.0) / 2.0);
+        let f = FloatFn::line(self.lines(value)?.into_iter().map(line).collect(), Origin::Secret);
         let (shape, kind) = (self.nodes[value.node].shape.clone(), Range { lo: lo >> bits, hi: hi >> bits });
         let node = self.push(layer, Op::Truncate { bits }, &[value.node], shape, Kind::Int(kind));
         let (period, elements) = (f.period(), value.shape.iter().product());
         let accuracy = value
             .accuracy
-            .rounded(period, elements, |i| f.as_line(i).map_or(0.0, |(slope, _)| slope.abs()) / 12f64.sqrt());
+            .rounded(period, elements, |i| f.as_line(i).map_or(0.0, |line| line.scale.abs()) / 12f64.sqrt());
         Ok(Value { node, f, parity: None, shape: value.shape.clone(), stream: None, accuracy })
     }
 }
@@ -327,17 +295,4 @@ pub(super) fn common_unit(numbers: impl Iterator<Item = f64> + Clone, most: f64)
         numbers.clone().all(|x| is_whole(x) && (x / unit).abs() <= most)
     };
     (1..=64).map(|parts| smallest / f64::from(parts)).find(|&unit| whole(unit))
-}
-
-/// The unit of which numbers up to `largest` are at most `2^bits`; next to nothing where there are none but
-/// 0. A power of two, so that slopes which are integers or halves stay exact, and with them sums that are on
-/// the edge of a sign.
-fn unit_for(largest: f64, bits: u32) -> f64 {
-    let largest = largest.max(f64::from(f32::MIN_POSITIVE)) / (1.0 - MARGIN);
-    (largest.log2().ceil() - f64::from(bits)).exp2()
-}
-
-/// The larger of two rows of numbers, of which either may be one for all.
-fn larger(a: &[f64], b: &[f64]) -> Vec<f64> {
-    (0..a.len().max(b.len())).map(|i| a[i % a.len()].max(b[i % b.len()])).collect()
 }

@@ -4,7 +4,7 @@ use petgraph::stable_graph::NodeIndex;
 use xonn_program::{Kind, Layer, LayerId, Op, OutputEncoding, Range};
 
 use super::{Fold, Value, affine_head};
-use crate::graph::{self, Quantizer};
+use crate::graph::{self, Line, Quantizer};
 use crate::network::Made;
 use crate::passes::{Options, OutputMode};
 
@@ -60,7 +60,7 @@ impl Fold<'_> {
         }
         if labels || elements == 1 {
             // -1 and +1 give the class as they are if what is computed of them lies on both sides of 0.
-            let is_class = |(a, b): (f64, f64)| a + b > 0.0 && b - a <= 0.0;
+            let is_class = |Line { scale, offset }| scale + offset > 0.0 && offset - scale <= 0.0;
             let last = if kind == Kind::Bit && value.f.common_line().is_some_and(is_class) {
                 value.node
             } else {
@@ -87,7 +87,7 @@ impl Fold<'_> {
             self.push(layer, head.made, &[shifted], shape, Kind::Int(head.range));
             return Ok(OutputEncoding::Argmax { classes: elements as u32 });
         }
-        let same_order = value.f.common_line().is_some_and(|(a, _)| a > 0.0 && value.f.rises());
+        let same_order = value.f.common_line().is_some_and(|line| line.scale > 0.0 && value.f.rises());
         if same_order {
             self.must_be_last(layer, value.node);
         } else {
@@ -112,7 +112,7 @@ impl Fold<'_> {
     /// unit that does not depend on the weights.
     fn scores(&mut self, layer: &graph::Layer, value: &Value) -> Result<OutputEncoding, String> {
         let shape = value.shape.clone();
-        if let Some((unit, 0.0)) = value.f.public_line()
+        if let Some(Line { scale: unit, offset: 0.0 }) = value.f.public_line()
             && unit > 0.0
         {
             self.notes.push(format!("scores: exact, in units of {unit}"));
@@ -145,10 +145,10 @@ impl Fold<'_> {
         let lines = self.lines(value)?;
         let count = shape.iter().product::<usize>();
         let line = |i: usize| lines[i % lines.len()];
-        let scale: Vec<i64> = (0..count).map(|i| (line(i).0 / fine).round() as i64).collect();
+        let scale: Vec<i64> = (0..count).map(|i| (line(i).scale / fine).round() as i64).collect();
         let half = (1i64 << digits) / 2;
         let offset: Vec<i64> =
-            (0..count).map(|i| ((line(i).1 / fine).round() as i64).saturating_add(half)).collect();
+            (0..count).map(|i| ((line(i).offset / fine).round() as i64).saturating_add(half)).collect();
         if scale.iter().any(|scale| scale.abs() > most) || offset.iter().any(|offset| offset.abs() > span) {
             return Err(format!(
                 "scores in units of 2^-{fraction} do not fit {bits} bits of scale, lower --score-bits"

@@ -5,9 +5,9 @@ use xonn_program::{Kind, LayerId, Op, Range};
 use super::accuracy::Accuracy;
 use super::fixed::{Offsets, Units, common_unit};
 use super::{Fold, Value};
-use crate::graph::Layer;
+use crate::graph::{Layer, Line};
 use crate::network::Made;
-use crate::passes::float_fn::FloatFn;
+use crate::passes::float_fn::{FloatFn, Origin};
 
 /// Largest public factor between the units of two tensors that are added exactly.
 const LARGEST_RATIO: f64 = 4096.0;
@@ -32,7 +32,7 @@ impl Fold<'_> {
             Some((at, stream)) => {
                 let channels = layer.shape.last().copied().unwrap_or(1);
                 let units: Vec<f64> =
-                    self.lines(&reads[at])?.into_iter().take(channels).map(|(slope, _)| slope).collect();
+                    self.lines(&reads[at])?.into_iter().take(channels).map(|line| line.scale).collect();
                 largest.remove(at);
                 self.fit(&stream, &units, largest.iter());
                 (stream, units)
@@ -53,8 +53,8 @@ impl Fold<'_> {
         let shape = layer.shape.clone();
         let node = self.push(layer, Op::Add, &nodes, shape.clone(), Kind::Int(range));
         let count = offsets.len().max(units.len());
-        let line = |i: usize| (units[i % units.len()], offsets[i % offsets.len()]);
-        let f = FloatFn::secret_line((0..count).map(line).collect());
+        let line = |i: usize| Line::new(units[i % units.len()], offsets[i % offsets.len()]);
+        let f = FloatFn::line((0..count).map(line).collect(), Origin::Secret);
         Ok(Value { node, f, parity: None, shape, stream: Some(stream), accuracy })
     }
 
@@ -106,12 +106,16 @@ impl Fold<'_> {
         let rounds = slopes.iter().flatten().any(|slope| slope.abs().log2().fract() != 0.0);
         if rounds && (reads.len() > 2 || reads.iter().any(sums)) {
             self.notes.push(format!(
-                "layer {:?}: it adds up more than two tensors, averages among them, exactly; Keras rounds in between, so single \
-                 predictions may differ where a sum is within rounding of a threshold or 0",
+                "layer {:?}: it adds up more than two tensors, averages among them, exactly; Keras rounds in \
+                 between, so single predictions may differ where a sum is within rounding of a threshold or \
+                 0",
                 layer.name
             ));
         }
-        let f = FloatFn::line(offsets.into_iter().map(|offset| (unit, offset)).collect());
+        let f = FloatFn::line(
+            offsets.into_iter().map(|offset| Line::new(unit, offset)).collect(),
+            Origin::Public,
+        );
         let node = self.push(layer, Op::Add, &nodes, layer.shape.clone(), Kind::Int(range));
         let accuracy = Accuracy::sum(reads.iter().map(|read| &read.accuracy), layer.shape.iter().product());
         Some(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
@@ -133,8 +137,8 @@ impl Fold<'_> {
     fn public_slopes(&self, read: &Value) -> Option<Vec<f64>> {
         match read.f.public_slope() {
             Some(slope) => Some(vec![slope]),
-            None if read.f.has_public_lines() => {
-                Some(self.lines(read).ok()?.into_iter().map(|(slope, _)| slope).collect())
+            None if read.f.origin_of_lines() == Origin::Public => {
+                Some(self.lines(read).ok()?.into_iter().map(|line| line.scale).collect())
             }
             None => None,
         }
@@ -195,7 +199,7 @@ impl Fold<'_> {
 
 /// The sum of two rows of offsets that both repeat: one number for all, one a channel or one an element of
 /// `shape`.
-fn sum_of_offsets(shape: &[usize], offsets: &[f64], lines: &[(f64, f64)]) -> Vec<f64> {
+fn sum_of_offsets(shape: &[usize], offsets: &[f64], lines: &[Line]) -> Vec<f64> {
     let channels = shape.last().copied().unwrap_or(1);
     let whole = channels.is_multiple_of(offsets.len()) && channels.is_multiple_of(lines.len());
     let count = match (offsets.len().max(lines.len()), whole) {
@@ -203,5 +207,5 @@ fn sum_of_offsets(shape: &[usize], offsets: &[f64], lines: &[(f64, f64)]) -> Vec
         (_, true) => channels,
         _ => shape.iter().product(),
     };
-    (0..count).map(|i| offsets[i % offsets.len()] + lines[i % lines.len()].1).collect()
+    (0..count).map(|i| offsets[i % offsets.len()] + lines[i % lines.len()].offset).collect()
 }

@@ -96,8 +96,8 @@ pub(super) fn integer_weights(
     let digits = weights(&odd);
     let unit = scales.iter().copied().fold(0.0, f64::max);
     note(format!(
-        "its weights are real numbers, written in {} bits: each is off by at most {unit:.1e}, a sum by at most {:.1e} for \
-         inputs of +-1; choose the bits with --weight-bits",
+        "its weights are real numbers, written in {} bits: each is off by at most {unit:.1e}, a sum by at \
+         most {:.1e} for inputs of +-1; choose the bits with --weight-bits",
         planes.count(),
         unit * fan_in as f64
     ));

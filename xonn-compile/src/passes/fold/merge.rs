@@ -8,8 +8,8 @@ use xonn_program::{Kind, LayerId, Op, Range};
 use super::accuracy::{Accuracy, Typical};
 use super::fixed::{Offsets, Units};
 use super::{Fold, Value};
-use crate::graph::{Array, Function, Layer};
-use crate::passes::float_fn::FloatFn;
+use crate::graph::{Array, Function, Layer, Line};
+use crate::passes::float_fn::{FloatFn, Origin};
 
 impl Fold<'_> {
     /// A function: of bits it is a line between its two values, of anything else a step behind the others.
@@ -46,11 +46,11 @@ impl Fold<'_> {
         let count = if period == 1 && channels == 1 { 1 } else { last };
         let line = |i: usize| {
             let [low, high] = [-1, 1].map(|bit| f64::from(of(i % channels, value.f.apply(i, bit))));
-            ((high - low) / 2.0, (high + low) / 2.0)
+            Line::of_bit(low, high)
         };
-        let lines: Vec<(f64, f64)> = (0..count).map(line).collect();
-        let public = public && value.f.has_public_lines();
-        value.f = if public { FloatFn::line(lines) } else { FloatFn::secret_line(lines) };
+        let lines = (0..count).map(line).collect();
+        let origin = if public { value.f.origin_of_lines() } else { Origin::Secret };
+        value.f = FloatFn::line(lines, origin);
         true
     }
 
@@ -68,7 +68,7 @@ impl Fold<'_> {
     fn product(&mut self, layer: &Layer, x: &Value, y: &Value) -> Result<Value, String> {
         let two_valued = |value: &Value| self.kind(value) == Kind::Bit;
         let lines = [x, y].map(|value| value.f.public_line().filter(|_| two_valued(value)));
-        let [Some((a, b)), Some((c, d))] = lines else {
+        let [Some(Line { scale: a, offset: b }), Some(Line { scale: c, offset: d })] = lines else {
             return Err(
                 "it multiplies tensors of which one is not the result of a sign, expected tensors of two \
                  values each (-1 and +1, or 0 and 1): products of sums are not computed; multiply behind \
@@ -79,17 +79,21 @@ impl Fold<'_> {
         let shape = layer.shape.clone();
         let nodes = [self.shaped(layer, x), self.shaped(layer, y)];
         let bits = |node: LayerId, f: FloatFn| {
-            let line = f.common_line().unwrap_or((1.0, 0.0));
+            let line = f.common_line().unwrap_or(Line::IDENTITY);
             let accuracy = Accuracy::all(Typical::SIGN.line(line));
             Value { node, f, parity: Some(1), shape: shape.clone(), stream: None, accuracy }
         };
         let node = self.push(layer, Op::Product, &nodes, shape.clone(), Kind::Bit);
         if b == 0.0 && d == 0.0 {
-            return Ok(bits(node, FloatFn::line(vec![(a * c, 0.0)])));
+            return Ok(bits(node, FloatFn::line(vec![Line::new(a * c, 0.0)], Origin::Public)));
         }
-        let terms = [(node, (a * c, b * d)), (nodes[0], (a * d, 0.0)), (nodes[1], (b * c, 0.0))];
-        let terms = terms.into_iter().filter(|(_, (slope, _))| *slope != 0.0);
-        let terms = terms.map(|(node, line)| bits(node, FloatFn::line(vec![line]))).collect();
+        let terms = [
+            (node, Line::new(a * c, b * d)),
+            (nodes[0], Line::new(a * d, 0.0)),
+            (nodes[1], Line::new(b * c, 0.0)),
+        ];
+        let terms = terms.into_iter().filter(|(_, line)| line.scale != 0.0);
+        let terms = terms.map(|(node, line)| bits(node, FloatFn::line(vec![line], Origin::Public))).collect();
         self.add(layer, terms)
     }
 
@@ -99,7 +103,7 @@ impl Fold<'_> {
         let channels = layer.shape.last().copied().unwrap_or(1);
         // Two values are the same whatever steps they came by.
         let plain = |read: Value| match read.f.public_line().filter(|_| self.kind(&read) == Kind::Bit) {
-            Some(line) => Value { f: FloatFn::line(vec![line]), ..read },
+            Some(line) => Value { f: FloatFn::line(vec![line], Origin::Public), ..read },
             None => read,
         };
         let reads: Vec<Value> = reads.into_iter().map(plain).collect();

@@ -5,8 +5,8 @@ use xonn_program::{Kind, Op, Range};
 use super::accuracy::Typical;
 use super::fixed::{Offsets, Units};
 use super::{Fold, Value};
-use crate::graph::{Layer, Pool, shape};
-use crate::passes::float_fn::FloatFn;
+use crate::graph::{Layer, Line, Pool, shape};
+use crate::passes::float_fn::{FloatFn, Origin};
 
 impl Fold<'_> {
     /// The maximum commutes with what rises; anything else must have been moved behind by `sign_before_pool`.
@@ -49,7 +49,8 @@ impl Fold<'_> {
         let lines = self.lines(value)?;
         if !value.f.is_identity() {
             self.notes.push(format!(
-                "layer {:?}: the mean is taken before the float operations in front of it, which may round differently",
+                "layer {:?}: the mean is taken before the float operations in front of it, which may round \
+                 differently",
                 layer.name
             ));
         }
@@ -66,12 +67,12 @@ impl Fold<'_> {
         } else {
             // Windows over the edge have fewer elements.
             let mean = |count: usize, channel: usize| {
-                let (slope, offset) = lines[channel % lines.len()];
-                (slope / count as f64, offset)
+                let Line { scale, offset } = lines[channel % lines.len()];
+                Line::new(scale / count as f64, offset)
             };
             let at = |count: usize| (0..channels).map(move |channel| mean(count, channel));
             let lines = counts.iter().flat_map(|&n| at(n)).collect();
-            if value.f.public_line().is_some() { FloatFn::line(lines) } else { FloatFn::secret_line(lines) }
+            FloatFn::line(lines, Origin::public_if(value.f.public_line().is_some()))
         };
         let parity = value.parity.filter(|_| uniform).map(|parity| parity * most as i64 % 2);
         let smaller = (most.max(1) as f64).sqrt();

@@ -6,9 +6,9 @@ use xonn_program::{Kind, LayerId, Op, Range};
 
 use super::accuracy::{Accuracy, Typical};
 use super::{Fold, Value, overflow};
-use crate::graph::{Layer, Quantizer};
+use crate::graph::{Layer, Line, Quantizer};
 use crate::network::Made;
-use crate::passes::float_fn::FloatFn;
+use crate::passes::float_fn::{FloatFn, Origin};
 
 impl Fold<'_> {
     /// A quantiser: bits, and the line from bits to its two values.
@@ -22,7 +22,8 @@ impl Fold<'_> {
             return Err(format!("{quantizer:?} on activations, expected a quantiser with two values"));
         };
         let (low, high) = (f64::from(low), f64::from(high));
-        let f = FloatFn::line(vec![((high - low) / 2.0, (high + low) / 2.0)]);
+        let line = Line::of_bit(low, high);
+        let f = FloatFn::line(vec![line], Origin::Public);
         let shape = self.nodes[value.node].shape.clone();
         // The sign of +1 and -1 is itself.
         let is_sign =
@@ -31,7 +32,7 @@ impl Fold<'_> {
             return Ok(Value { f, parity: Some(1), ..value.clone() });
         }
         self.may_be_compared(value, quantizer)?;
-        let accuracy = Accuracy::all(Typical::SIGN.line(((high - low) / 2.0, (high + low) / 2.0)));
+        let accuracy = Accuracy::all(Typical::SIGN.line(line));
         let range = self.kind(value).range();
         let turn = value.f.turn().map_err(|()| {
             format!(
@@ -78,7 +79,7 @@ impl Fold<'_> {
             let bits = [threshold(self, upper)?, threshold(self, lower)?];
             let kind = Kind::Int(Range { lo: -2, hi: 2 });
             let node = self.push(layer, Op::Add, &bits, shape, kind);
-            let f = FloatFn::line(vec![(0.5, 0.0)]);
+            let f = FloatFn::line(vec![Line::new(0.5, 0.0)], Origin::Public);
             let shape = value.shape.clone();
             return Ok(Value { node, f, parity: Some(0), shape, stream: None, accuracy });
         }

@@ -20,8 +20,8 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// The network behind layer `sums`; `None` if it reads anything else as well, or does more to the sums than pooling
-    /// before they are cut or scaled.
+    /// The network behind layer `sums`; `None` if it reads anything else as well, or does more to the sums
+    /// than pooling before they are cut or scaled.
     ///
     /// * `step`: distance of neighbouring sums.
     pub fn new(network: &Network, sums: LayerId, step: i64) -> Option<Self> {
@@ -68,8 +68,8 @@ impl Tail {
         Some(Self { layers, tensors, output: network.output().clone(), work })
     }
 
-    /// The loss of one sample: the logistic loss of the margin between the true class and the best other one, in units of
-    /// the largest score.
+    /// The loss of one sample: the logistic loss of the margin between the true class and the best other one,
+    /// in units of the largest score.
     pub fn loss(&self, sums: &[i64], label: usize) -> f64 {
         let scores = evaluate::tensors(&self.layers, &self.tensors, sums).pop().unwrap_or_default();
         match self.output {

@@ -29,7 +29,8 @@ pub(super) fn is_cut(model: &Model, layer: &str) -> bool {
     layers.iter().zip(depends).any(|(layer, depends)| depends && matches!(layer.op, Op::Threshold { .. }))
 }
 
-/// The integer that a bit of 1 is at a node that holds bits, or sums of whole windows of them; `None` at any other.
+/// The integer that a bit of 1 is at a node that holds bits, or sums of whole windows of them; `None` at any
+/// other.
 pub(super) fn integer_of_bits(model: &Model, mut id: LayerId) -> Option<i64> {
     let mut largest = 1;
     loop {

@@ -2,6 +2,7 @@
 
 use super::{Absorber, Axis, Consumer, Slice, Space};
 use crate::graph::{Function, LayerOp, Padding, Quantizer};
+use crate::keras::classes::{self, Family};
 use crate::keras::config::{LayerConfig, TensorRef};
 use crate::keras::fields::Fields;
 use crate::trim::model::Model;
@@ -9,41 +10,30 @@ use crate::trim::model::Model;
 /// The field that holds the number of a layer's channels; `None` for layers that make none.
 pub(super) fn producer_key(kind: &str) -> Option<&'static str> {
     match family(kind) {
-        Family::Dense => Some("units"),
-        Family::Conv | Family::Separable => Some("filters"),
+        Some(Family::Dense) => Some("units"),
+        Some(Family::Conv | Family::SeparableConv) => Some("filters"),
         _ => None,
     }
 }
 
-/// What a class of layers does with channels.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Family {
-    Dense,
-    Conv,
-    Separable,
-    Depthwise,
-    Norm,
-    MaxPool,
-    AveragePool,
-    Border,
-    Flatten,
-    Other,
-}
-
-fn family(kind: &str) -> Family {
-    let bare = ["Quant", "Binary", "Q"].iter().find_map(|prefix| kind.strip_prefix(prefix)).unwrap_or(kind);
-    match bare {
-        "Dense" => Family::Dense,
-        "Conv1D" | "Conv2D" | "Convolution1D" | "Convolution2D" => Family::Conv,
-        "SeparableConv1D" | "SeparableConv2D" => Family::Separable,
-        "DepthwiseConv2D" => Family::Depthwise,
-        "BatchNormalization" => Family::Norm,
-        "Flatten" => Family::Flatten,
-        "ZeroPadding1D" | "ZeroPadding2D" => Family::Border,
-        _ if bare.contains("MaxPool") => Family::MaxPool,
-        _ if bare.contains("AveragePool") || bare.contains("AvgPool") => Family::AveragePool,
-        _ => Family::Other,
-    }
+/// What a class does with channels; `None` if they are not followed through it.
+fn family(kind: &str) -> Option<Family> {
+    let class = classes::of(kind)?;
+    let followed = match class.family {
+        Family::DepthwiseConv => class.axes == 2,
+        Family::BatchNorm => kind != "SyncBatchNormalization",
+        Family::Dense
+        | Family::Conv
+        | Family::SeparableConv
+        | Family::MaxPool
+        | Family::GlobalMaxPool
+        | Family::AveragePool
+        | Family::GlobalAveragePool
+        | Family::Border
+        | Family::Flatten => true,
+        _ => false,
+    };
+    followed.then_some(class.family)
 }
 
 /// The channels of one tensor on the way.
@@ -159,7 +149,7 @@ impl Walk<'_> {
         one_group(layer)?;
         fixed_scale(layer)?;
         let roles: &[&str] = match family(&layer.kind) {
-            Family::Separable => &["depthwise_kernel", "pointwise_kernel"],
+            Some(Family::SeparableConv) => &["depthwise_kernel", "pointwise_kernel"],
             _ => &["kernel"],
         };
         let paths = self.paths(layer, roles)?;
@@ -208,8 +198,8 @@ impl Walk<'_> {
     /// Takes note of a layer that adds the channels up; says whether it is one.
     fn consume(&mut self, layer: &LayerConfig, tensor: &Tensor) -> Result<bool, String> {
         let roles: &[&str] = match family(&layer.kind) {
-            Family::Dense | Family::Conv => &["kernel"],
-            Family::Separable => &["depthwise_kernel", "pointwise_kernel"],
+            Some(Family::Dense | Family::Conv) => &["kernel"],
+            Some(Family::SeparableConv) => &["depthwise_kernel", "pointwise_kernel"],
             _ => return Ok(false),
         };
         one_group(layer)?;
@@ -257,7 +247,7 @@ impl Walk<'_> {
     fn carry(&mut self, layer: &LayerConfig, tensor: &mut Tensor) -> Result<(), String> {
         let unknown = || format!("its channels go into {} {:?}", layer.class, layer.name);
         match family(&layer.kind) {
-            Family::Norm => {
+            Some(Family::BatchNorm) => {
                 let rank = tensor.shape.len() as i64;
                 let axis = match &layer.config["axis"] {
                     serde_json::Value::Array(list) if list.len() == 1 => list[0].as_i64(),
@@ -272,7 +262,7 @@ impl Walk<'_> {
                 self.space.is_plain &= tensor.values.is_none();
                 tensor.values = None;
             }
-            Family::Depthwise => {
+            Some(Family::DepthwiseConv) => {
                 let ops = self.model.ops(&layer.name);
                 if ops.iter().any(|op| has_secret_scale(op)) {
                     return Err(format!(
@@ -295,17 +285,17 @@ impl Walk<'_> {
                     self.elementwise(op, tensor).map_err(|_| unknown())?;
                 }
             }
-            Family::MaxPool => {
+            Some(Family::MaxPool | Family::GlobalMaxPool) => {
                 self.space.is_max_pooled |= tensor.values.is_some();
                 self.behind_pool(layer, tensor).map_err(|_| unknown())?;
             }
-            Family::AveragePool => {
+            Some(Family::AveragePool | Family::GlobalAveragePool) => {
                 self.space.is_averaged |= tensor.values.is_some();
                 tensor.averaged = true;
                 self.behind_pool(layer, tensor).map_err(|_| unknown())?;
             }
-            Family::Border => tensor.bordered = true,
-            Family::Flatten => {
+            Some(Family::Border) => tensor.bordered = true,
+            Some(Family::Flatten) => {
                 let pixels: usize = tensor.shape.iter().rev().skip(1).product();
                 tensor.axis.outer *= pixels;
                 tensor.shape = vec![tensor.shape.iter().product()];
@@ -391,7 +381,7 @@ impl Walk<'_> {
                 return None;
             }
             match family(&reader.kind) {
-                Family::Norm => {
+                Some(Family::BatchNorm) => {
                     let roles = norm_roles(reader);
                     let paths = self.model.places.with_roles(&reader.name, &roles)?;
                     let mean = paths.get(roles.len() - 2)?;
@@ -399,10 +389,10 @@ impl Walk<'_> {
                     return fits.then(|| Absorber::Mean(mean.clone()));
                 }
                 // The largest or the mean of sums that all lose the same loses it too.
-                Family::MaxPool | Family::AveragePool if self.is_bare_pool(reader) => at = next,
-                Family::Other if self.model.ops(&reader.name).iter().all(|op| **op == LayerOp::NoOp) => {
-                    at = next
-                }
+                Some(
+                    Family::MaxPool | Family::GlobalMaxPool | Family::AveragePool | Family::GlobalAveragePool,
+                ) if self.is_bare_pool(reader) => at = next,
+                None if self.model.ops(&reader.name).iter().all(|op| **op == LayerOp::NoOp) => at = next,
                 _ => return None,
             }
         }
@@ -416,7 +406,8 @@ impl Walk<'_> {
     /// The paths of a layer's weights, its bias last if it has one.
     fn paths(&self, layer: &LayerConfig, roles: &[&str]) -> Result<Vec<String>, String> {
         let mut roles = roles.to_vec();
-        let has_bias = family(&layer.kind) != Family::Norm && Fields(&layer.config).flag("use_bias", true)?;
+        let has_bias =
+            family(&layer.kind) != Some(Family::BatchNorm) && Fields(&layer.config).flag("use_bias", true)?;
         roles.extend(has_bias.then_some("bias"));
         let paths = self.model.places.with_roles(&layer.name, &roles);
         paths.ok_or_else(|| format!("layer {:?} has other weights than {roles:?}", layer.name))

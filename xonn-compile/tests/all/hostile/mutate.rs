@@ -93,8 +93,8 @@ pub fn numbers(bytes: &mut [u8], random: &mut Random) {
     }
 }
 
-/// One change at a random place of a configuration: other values, missing and doubled parts, names and connections
-/// that belong to others, cycles.
+/// One change at a random place of a configuration: other values, missing and doubled parts, names and
+/// connections that belong to others, cycles.
 pub fn json(root: &mut Value, random: &mut Random) {
     let mut texts = Vec::new();
     collect_texts(root, &mut texts);

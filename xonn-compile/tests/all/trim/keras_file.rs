@@ -78,7 +78,8 @@ pub fn conv(
     pad: f32,
 ) -> Layer {
     let more = json!({
-        "filters": kernel.last_axis(), "kernel_size": kernel.shape[..2], "strides": [1, 1], "padding": padding,
+        "filters": kernel.last_axis(), "kernel_size": kernel.shape[..2],
+        "strides": [1, 1], "padding": padding,
         "data_format": "channels_last", "dilation_rate": [1, 1], "groups": 1, "pad_values": pad
     });
     quantised("QuantConv2D", name, more, first, kernel, bias)
@@ -108,8 +109,8 @@ pub fn sequential(layers: &[Layer]) -> Document {
     document(json!({ "class_name": "Sequential", "config": { "name": "m", "layers": configs } }), layers)
 }
 
-/// The file of layers that are called as said: for each call the layer and call that it reads. The output is the first
-/// call of the last layer.
+/// The file of layers that are called as said: for each call the layer and call that it reads. The output is
+/// the first call of the last layer.
 pub fn functional(layers: &[(Layer, Vec<(&str, usize)>)]) -> Document {
     let configs: Vec<Value> = layers
         .iter()
@@ -121,14 +122,15 @@ pub fn functional(layers: &[(Layer, Vec<(&str, usize)>)]) -> Document {
         .collect();
     let name = |i: usize| layers[i].0.config["name"].clone();
     let config = json!({ "class_name": "Functional", "config": {
-        "name": "m", "layers": configs, "input_layers": [[name(0), 0, 0]], "output_layers": [[name(layers.len() - 1), 0, 0]]
+        "name": "m", "layers": configs, "input_layers": [[name(0), 0, 0]],
+        "output_layers": [[name(layers.len() - 1), 0, 0]]
     } });
     let layers: Vec<Layer> = layers.iter().map(|(layer, _)| layer.clone()).collect();
     document(config, &layers)
 }
 
-/// The file of layers that are called once each, with any number of tensors; every layer that reads none is an input.
-/// The output is the last layer.
+/// The file of layers that are called once each, with any number of tensors; every layer that reads none is
+/// an input. The output is the last layer.
 pub fn joined(layers: &[(Layer, Vec<&str>)]) -> Document {
     let name = |layer: &Layer| layer.config["name"].clone();
     let configs: Vec<Value> = layers
@@ -136,7 +138,8 @@ pub fn joined(layers: &[(Layer, Vec<&str>)]) -> Document {
         .map(|(layer, reads)| {
             let reads: Vec<Value> = reads.iter().map(|read| json!([read, 0, 0, {}])).collect();
             let calls = if reads.is_empty() { json!([]) } else { json!([reads]) };
-            json!({ "class_name": layer.class, "config": layer.config, "name": name(layer), "inbound_nodes": calls })
+            json!({ "class_name": layer.class, "config": layer.config, "name": name(layer),
+                    "inbound_nodes": calls })
         })
         .collect();
     let inputs = layers.iter().filter(|(_, reads)| reads.is_empty());
