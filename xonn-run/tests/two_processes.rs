@@ -34,7 +34,7 @@ use command::{Listening, run, run_failing, run_ok};
 use model::{Model, NUMBERS, samples};
 use serde_json::Value;
 
-const MASKS: [u8; NUMBERS] = [0x3, 0xc, 0x0, 0x9];
+const MASKS: [u8; NUMBERS] = [3, 0, 2, 1];
 
 fn serve(model: &Model, more: &[&str]) -> Listening {
     let (package, secret) = (model.package(), model.secret());
