@@ -50,7 +50,7 @@ sanitize:
 
 # all tests of the runtime without vector instructions, AES bitsliced
 portable:
-    RUSTFLAGS='--cfg xonn_portable --cfg aes_backend="soft"' cargo test --release -p xonn-run --target-dir target/portable
+    RUSTFLAGS='--cfg xonn_portable --cfg aes_backend="soft"' cargo test --release -p xonn-crypto -p xonn-run --target-dir target/portable
 
 # portable, AES-NI and VAES-256 kernels in Miri, some 15 minutes (needs nightly with miri and rust-src; Miri has no AVX-512 AES)
 miri:
