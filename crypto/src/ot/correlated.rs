@@ -72,6 +72,9 @@ pub enum Step {
     Done,
 }
 
+/// Rows of a round of silent OT that a pool makes together with it at most, if they are wanted: 16 MiB of memory.
+pub const AHEAD: usize = 1 << 20;
+
 /// One host's side of a source of rows.
 pub trait CotSource {
     /// A block of rows as this host has it.

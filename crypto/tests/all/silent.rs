@@ -104,17 +104,24 @@ fn rows_a_second() {
         ("Ferret b10", Supply::Cheapest { largest: Set::B10 }, Set::B10.gain(), 9),
         ("Ferret b11", Supply::Cheapest { largest: Set::B11 }, Set::B11.gain(), 7),
         ("Ferret b12", Supply::Cheapest { largest: Set::B12 }, Set::B12.gain(), 5),
+        ("b12, all ahead", Supply::Cheapest { largest: Set::B12 }, Set::B12.gain(), 5),
         ("Ferret b13", Supply::Cheapest { largest: Set::B13 }, Set::B13.gain(), 3),
     ] {
         let mut rng = ChaCha12Rng::seed_from_u64(2);
         let (mut sender, mut receiver) = pools(supply, &mut rng);
-        // What comes before the first round of the set.
+        if name.ends_with("all ahead") {
+            (sender, receiver) = (sender.with_rows_ahead(count), receiver.with_rows_ahead(count));
+        }
+        // What comes before the first round of the set; nothing is left over.
         extend(
             (&mut sender, &mut receiver),
             &mut rng,
             if supply == Supply::SoftSpoken { 1 } else { 200_000 },
         );
         extend((&mut sender, &mut receiver), &mut rng, count);
+        let left = sender.ready();
+        (sender.reserve(left).unwrap(), receiver.reserve(left).unwrap());
+        assert_eq!((sender.ready(), receiver.ready()), (0, 0));
         let mut all: Vec<Times> =
             (0..times).map(|_| extend((&mut sender, &mut receiver), &mut rng, count)).collect();
         let mut median = |of: &dyn Fn(&Times) -> Duration| {

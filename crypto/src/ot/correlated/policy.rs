@@ -56,23 +56,18 @@ pub(super) struct Policy {
     pub rows: usize,
     /// Rows wanted at once.
     pub wanted: usize,
-    /// Whether there was a round of silent OT.
-    silent: bool,
+    /// Rows that stay for the next round of silent OT: none before the first, then what the largest so far took.
+    kept: usize,
 }
 
 impl Policy {
     pub fn new(params: Params, supply: Supply) -> Self {
-        Self { params, supply, rows: 0, wanted: 0, silent: false }
+        Self { params, supply, rows: 0, wanted: 0, kept: 0 }
     }
 
-    /// Rows that can be handed out: from the first silent round on as many stay as the smallest round takes, so that
-    /// it always can be had.
+    /// Rows that can be handed out. As many stay as a round takes, so that the next one can always be had.
     pub fn ready(&self) -> usize {
-        self.rows.saturating_sub(self.kept())
-    }
-
-    fn kept(&self) -> usize {
-        if self.silent { Set::B10.base() } else { 0 }
+        self.rows.saturating_sub(self.kept)
     }
 
     /// What to do for the rows that are wanted, or nothing if they are there.
@@ -81,7 +76,7 @@ impl Policy {
         let Supply::Cheapest { largest } = self.supply else {
             return Some(Move::SoftSpoken(missing.min(PIECE)));
         };
-        if !self.silent {
+        if self.kept == 0 {
             let (first, base) = (Set::B10.base().saturating_sub(self.rows), Set::B10.base());
             // Of what a first round leaves, enough for another one is kept.
             let after = self.rows + first + Set::B10.gain() - base;
@@ -98,7 +93,11 @@ impl Policy {
         }
         let sets =
             Set::ALL.into_iter().filter(|&set| set <= largest.max(Set::B10) && set.base() <= self.rows);
-        sets.min_by_key(|set| missing.div_ceil(set.gain()) * set.byte_len()).map(Move::Round)
+        let bytes = |set: &Set| {
+            let missing = (self.wanted + self.kept.max(set.base())).saturating_sub(self.rows);
+            missing.div_ceil(set.gain()) * set.byte_len()
+        };
+        sets.min_by_key(bytes).map(Move::Round)
     }
 
     /// That was done.
@@ -107,7 +106,7 @@ impl Policy {
             Move::SoftSpoken(rows) => self.rows += rows,
             Move::Round(set) => {
                 self.rows += set.gain();
-                self.silent = true;
+                self.kept = self.kept.max(set.base());
             }
         }
     }
@@ -183,6 +182,9 @@ mod tests {
             moves(cheapest, &[1000, 500_000]),
             [SoftSpoken(1000), SoftSpoken(74_164), Round(Set::B10)]
         );
+        // What a large round took is kept for the next one.
+        let (million, b12) = (1_000_000, Round(Set::B12));
+        assert_eq!(moves(cheapest, &[6 * million; 3])[1..], [Round(Set::B10), b12, b12, b12]);
         let largest = Supply::Cheapest { largest: Set::B13 };
         assert_eq!(moves(largest, &[12_000_000]), [SoftSpoken(74_164), Round(Set::B10), Round(Set::B13)]);
         assert_eq!(moves(Supply::SoftSpoken, &[300_000]).len(), 3);

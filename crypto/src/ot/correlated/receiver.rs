@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::policy::{Move, Policy};
 use super::stream::Stream;
-use super::{CotReceiver, CotSource, ReceiverRows, Step, Supply, without_choice};
+use super::{AHEAD, CotReceiver, CotSource, ReceiverRows, Step, Supply, without_choice};
 use crate::Wiped;
 use crate::block::Block;
 use crate::ot::silent::{Public, ReceiverRound, ReceiverTrees, Set};
@@ -26,6 +26,8 @@ struct Ready {
     state: State,
     /// Rows handed out.
     reserved: u64,
+    /// Rows of a round that are made with it at most.
+    ahead: usize,
 }
 
 /// What is under way.
@@ -55,7 +57,19 @@ impl PoolReceiver {
         let policy = Policy::new(extension.params(), supply);
         let public = Public::new(session, &transcript);
         let (stream, state) = (Stream::new(), State::Idle);
-        Ok(Self { ready: Some(Ready { extension, public, policy, stream, state, reserved: 0 }) })
+        Ok(Self {
+            ready: Some(Ready { extension, public, policy, stream, state, reserved: 0, ahead: AHEAD }),
+        })
+    }
+}
+
+impl PoolReceiver {
+    /// The same, with room for so many rows of 16 bytes that are made together with a round, in place of
+    /// [`AHEAD`]: others are made when they are reserved, which takes a third longer. The other host need not know.
+    #[must_use]
+    pub fn with_rows_ahead(mut self, rows: usize) -> Self {
+        self.ready.iter_mut().for_each(|ready| ready.ahead = rows);
+        self
     }
 }
 
@@ -109,6 +123,11 @@ impl CotSource for PoolReceiver {
 impl CotReceiver for PoolReceiver {}
 
 impl Ready {
+    /// Rows of a round that were asked for: what is left in front of them is not enough.
+    fn ahead(&self, set: Set) -> usize {
+        (self.policy.wanted + set.base()).saturating_sub(self.policy.rows).min(self.ahead)
+    }
+
     fn is_done(&self) -> bool {
         matches!(self.state, State::Idle) && self.policy.next().is_none()
     }
@@ -168,9 +187,9 @@ impl Ready {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Corrections(set, base) => {
                 expect("corrections", set.corrections_len())?;
-                let (_, transcript) = self.extension.state();
+                let ((_, transcript), ahead) = (self.extension.state(), self.ahead(set));
                 let (round, masked) =
-                    ReceiverRound::start(&mut self.public, (set, &transcript), base, message);
+                    ReceiverRound::start(&mut self.public, (set, ahead, &transcript), base, message);
                 self.state = State::Mask(Box::new((set, masked, round)));
             }
             State::Answer(waiting) => {

@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use super::policy::{Move, Policy};
 use super::stream::Stream;
-use super::{CotSender, CotSource, SenderRows, Step, Supply, without_choice};
+use super::{AHEAD, CotSender, CotSource, SenderRows, Step, Supply, without_choice};
 use crate::block::Block;
 use crate::ot::msgs::Extend;
-use crate::ot::silent::{Public, SenderRound, SenderTrees};
+use crate::ot::silent::{Public, SenderRound, SenderTrees, Set};
 use crate::ot::{MAX_COUNT, OtError, Params, Sender};
 
 /// Rows at the sender, by SoftSpokenOT or silent OT. Wiped on drop, and when a check fails.
@@ -27,6 +27,8 @@ struct Ready {
     state: State,
     /// Rows handed out.
     reserved: u64,
+    /// Rows of a round that are made with it at most.
+    ahead: usize,
 }
 
 /// What is under way.
@@ -56,7 +58,19 @@ impl PoolSender {
         let policy = Policy::new(extension.params(), supply);
         let public = Public::new(session, &transcript);
         let (stream, state) = (Stream::new(), State::Idle);
-        Ok(Self { ready: Some(Ready { extension, delta, public, policy, stream, state, reserved: 0 }) })
+        Ok(Self {
+            ready: Some(Ready { extension, delta, public, policy, stream, state, reserved: 0, ahead: AHEAD }),
+        })
+    }
+}
+
+impl PoolSender {
+    /// The same, with room for so many rows of 16 bytes that are made together with a round, in place of
+    /// [`AHEAD`]: others are made when they are reserved, which takes a third longer. The other host need not know.
+    #[must_use]
+    pub fn with_rows_ahead(mut self, rows: usize) -> Self {
+        self.ready.iter_mut().for_each(|ready| ready.ahead = rows);
+        self
     }
 }
 
@@ -114,6 +128,11 @@ impl CotSender for PoolSender {
 }
 
 impl Ready {
+    /// Rows of a round that were asked for: what is left in front of them is not enough.
+    fn ahead(&self, set: Set) -> usize {
+        (self.policy.wanted + set.base()).saturating_sub(self.policy.rows).min(self.ahead)
+    }
+
     fn is_done(&self) -> bool {
         matches!(self.state, State::Idle) && self.policy.next().is_none()
     }
@@ -135,9 +154,9 @@ impl Ready {
                 }
                 Some(Move::Round(set)) => {
                     let base = self.stream.draw(&self.public, set.base());
-                    let (_, transcript, delta) = self.extension.state()?;
+                    let ((_, transcript, delta), ahead) = (self.extension.state()?, self.ahead(set));
                     let (round, corrections) =
-                        SenderRound::start(&mut self.public, (set, &transcript), (delta, base), rng);
+                        SenderRound::start(&mut self.public, (set, ahead, &transcript), (delta, base), rng);
                     self.state = State::Mask(Box::new((Move::Round(set), round)));
                     Step::Send(corrections)
                 }

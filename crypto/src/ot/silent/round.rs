@@ -102,8 +102,9 @@ pub(crate) struct Round<T> {
 }
 
 impl<T: Trees> Round<T> {
-    fn new(set: Set, numbers: (u64, u64), base: Wiped<Block>, trees: T) -> Self {
-        Self { set, numbers, base, trees, next_tree: 0, open: Wiped::zeros(0), taken: 0 }
+    fn new(set: Set, numbers: (u64, u64), base: Wiped<Block>, (trees, ahead): (T, Ahead)) -> Self {
+        let next_tree = ahead.0.len() / set.leaves();
+        Self { set, numbers, base, trees, next_tree, open: ahead.0, taken: 0 }
     }
 
     /// Rows that are left.
@@ -144,6 +145,29 @@ impl<T: Trees> Round<T> {
     }
 }
 
+/// Rows of the first trees, made while their leaves are there, so that these are not grown twice. They are handed out
+/// after the check only.
+struct Ahead(Wiped<Block>);
+
+impl Ahead {
+    /// Room for at least so many rows, in whole trees.
+    fn new(set: Set, rows: usize) -> Self {
+        Self(Wiped::zeros(rows.div_ceil(set.leaves()).min(set.trees()) * set.leaves()))
+    }
+
+    /// Where the leaves of a tree go: to where its rows will be, or to `scratch`.
+    fn room<'a>(&'a mut self, set: Set, tree: usize, scratch: &'a mut [Block]) -> &'a mut [Block] {
+        self.0.chunks_exact_mut(set.leaves()).nth(tree).unwrap_or(scratch)
+    }
+
+    /// Makes rows of the leaves of a tree, if that is where they are.
+    fn add(&mut self, public: &Public, set: Set, at: (u64, usize), base: &[Block]) {
+        if let Some(rows) = self.0.chunks_exact_mut(set.leaves()).nth(at.1) {
+            public.code.add(set, at, &base[MASKS..][..set.word()], rows);
+        }
+    }
+}
+
 /// The sender between its corrections and its answer.
 pub(crate) struct SenderRound {
     round: Round<SenderTrees>,
@@ -152,31 +176,33 @@ pub(crate) struct SenderRound {
 }
 
 impl SenderRound {
-    /// Step 1: what to send. `base` are rows that nothing else uses.
+    /// Step 1: what to send. `base` are rows that nothing else uses; `ahead` rows are made at once.
     pub fn start(
         public: &mut Public,
-        (set, transcript): (Set, &[u8; 64]),
+        (set, ahead, transcript): (Set, usize, &[u8; 64]),
         (delta, base): (Zeroizing<Block>, Wiped<Block>),
         rng: &mut dyn CryptoRng,
     ) -> (Self, Vec<u8>) {
         let numbers = public.begin(set, transcript);
         let depth = set.depth();
         let keys: Wiped<Block> = (0..set.trees()).map(|_| Block::random(rng)).collect();
-        let mut leaves = Wiped::zeros(set.leaves());
+        let (mut scratch, mut ahead) = (Wiped::zeros(set.leaves()), Ahead::new(set, ahead));
         let mut sums = Zeroizing::new([Block::ZERO; 16]);
         let sums = &mut sums[..depth];
         let (mut bytes, mut sum) =
             (Vec::with_capacity(set.corrections_len()), Zeroizing::new(packed(&base[..MASKS])));
         let rows = base[MASKS + set.word()..].chunks_exact(depth);
-        for ((number, &key), rows) in (numbers.1..).zip(keys.iter()).zip(rows) {
-            tree::grow(&public.hash, number, *delta, key, &mut leaves, sums);
+        for (tree, (&key, rows)) in keys.iter().zip(rows).enumerate() {
+            let leaves = ahead.room(set, tree, &mut scratch);
+            tree::grow(&public.hash, numbers.1 + tree as u64, *delta, key, leaves, sums);
             // From here on they are corrections.
             sums.iter_mut().zip(rows).for_each(|(sum, &row)| *sum ^= row);
             let corrections = Block::as_bytes(sums);
             bytes.extend_from_slice(corrections);
-            *sum ^= weigh(challenge(&public.session, &mut public.transcript, corrections), &leaves);
+            *sum ^= weigh(challenge(&public.session, &mut public.transcript, corrections), leaves);
+            ahead.add(public, set, (numbers.0, tree), &base);
         }
-        (Self { round: Round::new(set, numbers, base, SenderTrees { delta, keys }), sum }, bytes)
+        (Self { round: Round::new(set, numbers, base, (SenderTrees { delta, keys }, ahead)), sum }, bytes)
     }
 
     /// Step 3: the answer to the receiver's mask, and the rows.
@@ -194,10 +220,11 @@ pub(crate) struct ReceiverRound {
 }
 
 impl ReceiverRound {
-    /// Steps 1 and 2: takes the corrections, whose length was checked; returns what to send.
+    /// Steps 1 and 2: takes the corrections, whose length was checked; returns what to send. `ahead` rows are made at
+    /// once.
     pub fn start(
         public: &mut Public,
-        (set, transcript): (Set, &[u8; 64]),
+        (set, ahead, transcript): (Set, usize, &[u8; 64]),
         base: Wiped<Block>,
         corrections: &[u8],
     ) -> (Self, Block) {
@@ -205,7 +232,7 @@ impl ReceiverRound {
         let depth = set.depth();
         let mut trees =
             ReceiverTrees { sums: Wiped::zeros(set.trees() * depth), choices: Wiped::zeros(set.trees()) };
-        let mut leaves = Wiped::zeros(set.leaves());
+        let (mut scratch, mut ahead) = (Wiped::zeros(set.leaves()), Ahead::new(set, ahead));
         let (mut sum, mut noise) = (Zeroizing::new(packed(&base[..MASKS])), Zeroizing::new(Block::ZERO));
         let rows = base[MASKS + set.word()..].chunks_exact(depth);
         let each = corrections.chunks_exact(depth * Block::BYTES).zip(rows);
@@ -215,14 +242,16 @@ impl ReceiverRound {
             sums.iter_mut().zip(rows.iter().zip(blocks)).for_each(|(sum, (&row, block))| *sum = row ^ block);
             let choices = rows.iter().rev().fold(0, |bits, row| bits << 1 | u32::from(row.lsb()));
             trees.choices[tree] = choices;
-            tree::regrow(&public.hash, numbers.1 + tree as u64, choices, sums, &mut leaves);
+            let leaves = ahead.room(set, tree, &mut scratch);
+            tree::regrow(&public.hash, numbers.1 + tree as u64, choices, sums, leaves);
             let key = challenge(&public.session, &mut public.transcript, corrections);
-            *sum ^= weigh(key, &leaves);
+            *sum ^= weigh(key, leaves);
             *noise ^= weight(key, set.leaves(), tree::place(choices, depth));
+            ahead.add(public, set, (numbers.0, tree), &base);
         }
         let masked = *noise ^ choices(&base[..MASKS]);
         let expected = Zeroizing::new(answer(&public.session, &mut public.transcript, masked, *sum));
-        (Self { round: Round::new(set, numbers, base, trees), expected }, masked)
+        (Self { round: Round::new(set, numbers, base, (trees, ahead)), expected }, masked)
     }
 
     /// Step 3: the rows, if the sender's answer is right.

@@ -23,6 +23,8 @@ struct Hosts {
     public: [Public; 2],
     keys: Vec<Block>,
     rows: Vec<Block>,
+    /// Rows made with the round.
+    ahead: usize,
 }
 
 impl Hosts {
@@ -32,17 +34,17 @@ impl Hosts {
         let keys: Vec<Block> = (0..set.base()).map(|_| without_choice(Block::random(&mut rng))).collect();
         let rows = keys.iter().map(|&key| key ^ delta.masked(rng.random())).collect();
         let public = Public::new(SESSION, &EXTENSION);
-        Self { rng, delta, public: [public.clone(), public], keys, rows }
+        Self { rng, delta, public: [public.clone(), public], keys, rows, ahead: 3000 }
     }
 
     fn start_sender(&mut self, set: Set) -> (SenderRound, Vec<u8>) {
         let (delta, base) = (Zeroizing::new(self.delta), Wiped::from(self.keys[..set.base()].to_vec()));
-        SenderRound::start(&mut self.public[0], (set, &EXTENSION), (delta, base), &mut self.rng)
+        SenderRound::start(&mut self.public[0], (set, self.ahead, &EXTENSION), (delta, base), &mut self.rng)
     }
 
     fn start_receiver(&mut self, set: Set, corrections: &[u8]) -> (ReceiverRound, Block) {
         let base = Wiped::from(self.rows[..set.base()].to_vec());
-        ReceiverRound::start(&mut self.public[1], (set, &EXTENSION), base, corrections)
+        ReceiverRound::start(&mut self.public[1], (set, self.ahead, &EXTENSION), base, corrections)
     }
 
     /// The choices of the rows of a tree.
@@ -118,11 +120,11 @@ fn b13_gives_right_rows() {
 }
 
 #[test]
-fn the_size_of_a_piece_does_not_matter() {
-    let hashes: Vec<[u8; 32]> = [1000, 1024, 4096, 900_000]
+fn what_is_made_ahead_and_in_what_pieces_does_not_matter() {
+    let hashes: Vec<[u8; 32]> = [(1000, 0), (1024, 1), (4096, 1_000_000), (900_000, 5000)]
         .into_iter()
-        .map(|piece| {
-            let mut hosts = Hosts::new(Set::B10, 5);
+        .map(|(piece, ahead)| {
+            let mut hosts = Hosts { ahead, ..Hosts::new(Set::B10, 5) };
             let (sender, corrections) = hosts.start_sender(Set::B10);
             let (receiver, masked) = hosts.start_receiver(Set::B10, &corrections);
             let (sender, answer) = sender.answer(&mut hosts.public[0], masked);

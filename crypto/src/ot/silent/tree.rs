@@ -24,7 +24,7 @@ use crate::block::{Block, Loop, Tccr, mask, vectorised};
 use crate::ot::correlated::without_choice;
 
 /// Nodes that are hashed at a time.
-const PIECE: usize = 64;
+const PIECE: usize = 128;
 
 /// Bits of a tweak below the number of the tree.
 const NODE_BITS: u32 = 16;
@@ -46,7 +46,7 @@ pub(crate) fn grow(
     leaves[1] = key ^ delta;
     sums[0] = key;
     for level in 1..depth {
-        sums[level] = expand(hash, number, &mut leaves[..2 << level], level + 1 == depth).0;
+        sums[level] = expand(hash, number, &mut leaves[..2 << level], level + 1 == depth)[0];
     }
 }
 
@@ -61,18 +61,19 @@ pub(crate) fn regrow(hash: &Tccr, number: u64, choices: u32, sums: &[Block], lea
     let path = place(choices, depth);
     for (level, &sum) in sums.iter().enumerate().skip(1) {
         let (nodes, last) = (&mut leaves[..2 << level], level + 1 == depth);
-        let (left, all) = expand(hash, number, nodes, last);
+        let [left, all] = expand(hash, number, nodes, last);
         let other = left ^ all.masked_by(choice(level));
-        let mut missing = [sum ^ other, Block::ZERO];
-        if last {
-            missing[0] = without_choice(missing[0]);
-            // The sum of all others, whatever stands there.
-            missing[1] = (all ^ missing[0]).with_lsb_set();
-        }
+        let mut missing = sum ^ other;
         let here = path & ((2 << level) - 1);
         let sibling = here ^ 1 << level;
-        vectorised(Add { nodes, at: [sibling, here], values: missing });
-        missing.zeroize();
+        if last {
+            missing = without_choice(missing);
+            // The sum of all others, whatever stands there.
+            let all = (all ^ missing).with_lsb_set();
+            vectorised(Add { nodes, at: [sibling, here], values: [missing, all] });
+        } else {
+            vectorised(Add { nodes, at: [sibling], values: [missing] });
+        }
     }
 }
 
@@ -83,55 +84,83 @@ pub(crate) fn place(choices: u32, depth: usize) -> usize {
 
 /// The lower half of `nodes` are parents; all of it becomes their children, with bit 0 cleared if they are the
 /// last. Returns the sum of the left ones and that of all.
-fn expand(hash: &Tccr, number: u64, nodes: &mut [Block], last: bool) -> (Block, Block) {
+fn expand(hash: &Tccr, number: u64, nodes: &mut [Block], last: bool) -> [Block; 2] {
     let half = nodes.len() / 2;
     let (parents, rights) = nodes.split_at_mut(half);
-    let (mut left, mut all) = (0, 0);
-    let keep = if last { u128::MAX - 1 } else { u128::MAX };
+    let mut sums = [Block::ZERO; 2];
     let mut hashes = [Block::ZERO; PIECE];
     for (piece, (parents, rights)) in parents.chunks_mut(PIECE).zip(rights.chunks_mut(PIECE)).enumerate() {
         let hashes = &mut hashes[..parents.len()];
         hashes.copy_from_slice(parents);
         let tweak = number << NODE_BITS | (half + piece * PIECE) as u64;
         hash.hash::<1>(tweak, hashes);
-        for ((parent, right), &hashed) in parents.iter_mut().zip(rights).zip(&*hashes) {
-            let (one, other) = (u128::from(hashed) & keep, (u128::from(*parent) ^ u128::from(hashed)) & keep);
-            *parent = Block::from(one);
-            *right = Block::from(other);
-            left ^= one;
-            all ^= one ^ other;
+        let sums = &mut sums;
+        if last {
+            vectorised(Split::<true> { parents, rights, hashes, sums });
+        } else {
+            vectorised(Split::<false> { parents, rights, hashes, sums });
         }
     }
     hashes.zeroize();
-    (Block::from(left), Block::from(all))
+    sums
 }
 
-/// Adds two values at two secret places.
-struct Add<'a> {
+/// Puts children where their parents were, and behind them; adds up the left ones, and all.
+struct Split<'a, const LAST: bool> {
+    parents: &'a mut [Block],
+    rights: &'a mut [Block],
+    hashes: &'a [Block],
+    sums: &'a mut [Block; 2],
+}
+
+impl<const LAST: bool> Loop for Split<'_, LAST> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let [mut lefts, mut all] = *self.sums;
+        for ((parent, right), &hashed) in self.parents.iter_mut().zip(self.rights).zip(self.hashes) {
+            let (mut node, mut left) = (*parent, hashed);
+            if LAST {
+                (node, left) = (without_choice(node), without_choice(left));
+            }
+            *parent = left;
+            *right = node ^ left;
+            lefts ^= left;
+            // Both children together are their parent.
+            all ^= node;
+        }
+        *self.sums = [lefts, all];
+    }
+}
+
+/// Adds values at secret places.
+struct Add<'a, const VALUES: usize> {
     nodes: &'a mut [Block],
-    at: [usize; 2],
-    values: [Block; 2],
+    at: [usize; VALUES],
+    values: [Block; VALUES],
 }
 
-impl Loop for Add<'_> {
+impl<const VALUES: usize> Loop for Add<'_, VALUES> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
         /// Nodes that share the upper bits of their place.
-        const SIDE: usize = 16;
+        const SIDE: usize = 32;
         let equal = |a: usize, b: usize| mask(((a ^ b) as u64).wrapping_sub(1) >> 63 == 1);
-        let mut columns = [[Block::ZERO; SIDE]; 2];
+        let mut columns = [[Block::ZERO; SIDE]; VALUES];
         for ((column, at), value) in columns.iter_mut().zip(self.at).zip(self.values) {
             for (i, one) in column.iter_mut().enumerate() {
                 *one = value.masked_by(equal(i, at % SIDE));
             }
         }
-        let [first, second] = &columns;
         for (number, nodes) in self.nodes.chunks_mut(SIDE).enumerate() {
-            let [here, there] = self.at.map(|at| equal(number, at / SIDE));
-            for ((node, first), second) in nodes.iter_mut().zip(first).zip(second) {
-                *node = *node ^ first.masked_by(here) ^ second.masked_by(there);
+            for (column, at) in columns.iter().zip(self.at) {
+                let here = equal(number, at / SIDE);
+                for (node, value) in nodes.iter_mut().zip(column) {
+                    *node ^= value.masked_by(here);
+                }
             }
         }
         columns.zeroize();
