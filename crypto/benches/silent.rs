@@ -1,4 +1,5 @@
-//! Correlated rows by SoftSpokenOT and by silent OT on one core: each role by itself, bytes a row in the name.
+//! Correlated rows by SoftSpokenOT and by silent OT on one core: each role by itself, bytes a row in the
+//! name.
 //!
 //! Each time is that of an extension and of handing out all of its rows.
 

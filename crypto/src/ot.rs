@@ -11,8 +11,8 @@
 //! | `extension` | client sends corrections and a proof of their consistency | Roy, "SoftSpokenOT", CRYPTO 2022 |
 //! | labels | server sends one block per OT, which fits its own `delta` to the extension | correlated OT by derandomisation |
 //!
-//! [`correlated`] has rows with random choices under one delta, as many as a connection needs: by this extension, or by
-//! silent OT from rows of it (`silent.rs`), which takes less than a bit of traffic each.
+//! [`correlated`] has rows with random choices under one delta, as many as a connection needs: by this
+//! extension, or by silent OT from rows of it (`silent.rs`), which takes less than a bit of traffic each.
 //!
 //! `docs/protocol-ot.md` has the messages, bounds and bytes. Nothing here does I/O or reads a clock;
 //! randomness is passed in. The roles have mirrored files: `extension/sender.rs` (server) and

@@ -1,13 +1,14 @@
 //! Correlated OT with random choices, as many rows as a connection needs, in one direction.
 //!
-//! A row: the sender has K, the receiver a random bit c and M = K + c Delta. Bit 0 of Delta is 1, bit 0 of K is 0, so
-//! bit 0 of M is c. Delta belongs to the connection and the direction; a connection that needs both directions has
-//! two sources, with the roles exchanged.
+//! A row: the sender has K, the receiver a random bit c and M = K + c Delta. Bit 0 of Delta is 1, bit 0 of K
+//! is 0, so bit 0 of M is c. Delta belongs to the connection and the direction; a connection that needs both
+//! directions has two sources, with the roles exchanged.
 //!
-//! A source is a state machine: [`CotSource::extend`] says how many rows are wanted, then [`CotSource::step`] says
-//! what to send or how many bytes to read, until it is [`Step::Done`]. Both hosts ask for the same counts in the same
-//! order, so all lengths follow from public numbers. [`CotSource::reserve`] then hands out a block of rows: a
-//! prediction reserves one before it begins, uses rows by their place in it, and nothing counts at the time of use.
+//! A source is a state machine: [`CotSource::extend`] says how many rows are wanted, then [`CotSource::step`]
+//! says what to send or how many bytes to read, until it is [`Step::Done`]. Both hosts ask for the same
+//! counts in the same order, so all lengths follow from public numbers. [`CotSource::reserve`] then hands out
+//! a block of rows: a prediction reserves one before it begins, uses rows by their place in it, and nothing
+//! counts at the time of use.
 //!
 //! | source | what |
 //! |---|---|
@@ -72,7 +73,8 @@ pub enum Step {
     Done,
 }
 
-/// Rows of a round of silent OT that a pool makes together with it at most, if they are wanted: 16 MiB of memory.
+/// Rows of a round of silent OT that a pool makes together with it at most, if they are wanted: 16 MiB of
+/// memory.
 pub const AHEAD: usize = 1 << 20;
 
 /// One host's side of a source of rows.
@@ -86,8 +88,8 @@ pub trait CotSource {
     /// From here on [`Self::step`] works until `count` rows are ready.
     ///
     /// # Errors
-    /// [`OtError::TooMany`] for more than [`super::MAX_COUNT`], [`OtError::Unfinished`] if an earlier extension
-    /// was not brought to its end, [`OtError::Refused`] after a failed check.
+    /// [`OtError::TooMany`] for more than [`super::MAX_COUNT`], [`OtError::Unfinished`] if an earlier
+    /// extension was not brought to its end, [`OtError::Refused`] after a failed check.
     fn extend(&mut self, count: usize) -> Result<(), OtError>;
 
     /// What to do next; [`Step::Receive`] until the message is there.
@@ -99,8 +101,8 @@ pub trait CotSource {
     /// Takes the message that [`Step::Receive`] asked for.
     ///
     /// # Errors
-    /// [`OtError::Length`] if it has another length, [`OtError::Unexpected`] if none is waited for, and those of the
-    /// checks. After any of these the source has no secret left and gives [`OtError::Refused`].
+    /// [`OtError::Length`] if it has another length, [`OtError::Unexpected`] if none is waited for, and those
+    /// of the checks. After any of these the source has no secret left and gives [`OtError::Refused`].
     fn receive(&mut self, message: &[u8]) -> Result<(), OtError>;
 
     /// The next `count` rows, which are nobody else's.

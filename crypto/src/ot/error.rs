@@ -73,7 +73,7 @@ pub enum OtError {
     SilentCheck,
     /// A pool was to be made of a setup whose secret is not a delta.
     #[error(
-        "oblivious transfer: the setup's secret is no delta, expected parameters with `Params::with_shared_delta`"
+        "oblivious transfer: the setup's secret is no delta, expected `Params::with_shared_delta` for it"
     )]
     NoDelta,
     /// A message that nothing waits for.

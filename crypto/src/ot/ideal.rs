@@ -1,5 +1,5 @@
-//! Correlated rows from a dealer, without a message: for tests of what uses rows. A dealer that both hosts trust
-//! exists in tests only.
+//! Correlated rows from a dealer, without a message: for tests of what uses rows. A dealer that both hosts
+//! trust exists in tests only.
 
 use rand::CryptoRng;
 use zeroize::Zeroizing;

@@ -96,8 +96,8 @@ fn a_pool_works_through_the_public_interface_and_its_bytes_are_the_formula() {
 #[ignore = "a measurement: half a minute"]
 fn rows_a_second() {
     println!(
-        "{:>14} {:>9} {:>7} {:>16} {:>16} {:>10}",
-        "", "rows", "B/row", "sender ns (+ out)", "receiver ns (+ out)", "M/s a core"
+        "{:>14} {:>9} {:>7} {:>18} {:>18} {:>11}",
+        "", "rows", "B/row", "sender + out", "receiver + out", "M/s a core"
     );
     for (name, supply, count, times) in [
         ("SoftSpoken k=8", Supply::SoftSpoken, 1 << 17, 9),
@@ -120,7 +120,7 @@ fn rows_a_second() {
         );
         extend((&mut sender, &mut receiver), &mut rng, count);
         let left = sender.ready();
-        (sender.reserve(left).unwrap(), receiver.reserve(left).unwrap());
+        drop((sender.reserve(left).unwrap(), receiver.reserve(left).unwrap()));
         assert_eq!((sender.ready(), receiver.ready()), (0, 0));
         let mut all: Vec<Times> =
             (0..times).map(|_| extend((&mut sender, &mut receiver), &mut rng, count)).collect();
@@ -131,11 +131,9 @@ fn rows_a_second() {
         let [extend_s, extend_r] = [0, 1].map(|role| median(&|times: &Times| times.extend[role]));
         let [out_s, out_r] = [0, 1].map(|role| median(&|times: &Times| times.reserve[role]));
         let slower = (extend_s + out_s).max(extend_r + out_r);
+        let bytes = all[0].bytes as f64 / count as f64;
         println!(
-            "{name:>14} {count:>9} {:>7.4} {extend_s:>8.1} +{out_s:>5.1} {:>3} {extend_r:>8.1} +{out_r:>5.1} {:>3} {:>10.1}",
-            all[0].bytes as f64 / count as f64,
-            "",
-            "",
+            "{name:>14} {count:>9} {bytes:>7.4} {extend_s:>10.1} + {out_s:>5.1} {extend_r:>10.1} + {out_r:>5.1} {:>11.1}",
             1000.0 / slower
         );
     }

@@ -1,5 +1,5 @@
-//! Which extension makes the rows that are wanted: the one with the fewest bytes. Both hosts follow it by public
-//! numbers alone.
+//! Which extension makes the rows that are wanted: the one with the fewest bytes. Both hosts follow it by
+//! public numbers alone.
 
 use crate::block::Block;
 use crate::ot::Params;
@@ -56,7 +56,8 @@ pub(super) struct Policy {
     pub rows: usize,
     /// Rows wanted at once.
     pub wanted: usize,
-    /// Rows that stay for the next round of silent OT: none before the first, then what the largest so far took.
+    /// Rows that stay for the next round of silent OT: none before the first, then what the largest so far
+    /// took.
     kept: usize,
 }
 

@@ -66,7 +66,8 @@ impl PoolSender {
 
 impl PoolSender {
     /// The same, with room for so many rows of 16 bytes that are made together with a round, in place of
-    /// [`AHEAD`]: others are made when they are reserved, which takes a third longer. The other host need not know.
+    /// [`AHEAD`]: others are made when they are reserved, which takes a third longer. The other host need not
+    /// know.
     #[must_use]
     pub fn with_rows_ahead(mut self, rows: usize) -> Self {
         self.ready.iter_mut().for_each(|ready| ready.ahead = rows);

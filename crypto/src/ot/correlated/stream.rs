@@ -1,5 +1,5 @@
-//! The rows of a pool, first in, first out: what extensions made, and rounds of silent OT that make theirs when
-//! they are wanted.
+//! The rows of a pool, first in, first out: what extensions made, and rounds of silent OT that make theirs
+//! when they are wanted.
 
 use std::collections::VecDeque;
 

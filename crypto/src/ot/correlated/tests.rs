@@ -1,4 +1,5 @@
-//! Both roles of a pool in memory: right rows, bytes as the closed form says, messages damaged, recorded bytes.
+//! Both roles of a pool in memory: right rows, bytes as the closed form says, messages damaged, recorded
+//! bytes.
 
 use chacha20::ChaCha12Rng;
 use rand::SeedableRng;
@@ -83,8 +84,8 @@ fn soft_spoken_rows_are_correlated_and_random() {
     }
 }
 
-/// Soft-spoken rows, a first silent round, a larger one on its rows; rows handed out in odd pieces; all of them right,
-/// none twice, the bytes those of the formula.
+/// Soft-spoken rows, a first silent round, a larger one on its rows; rows handed out in odd pieces; all of
+/// them right, none twice, the bytes those of the formula.
 #[test]
 fn many_rows_are_silent() {
     let supply = Supply::Cheapest { largest: Set::B11 };
@@ -120,7 +121,8 @@ fn the_largest_sets_follow_a_small_one() {
     }
 }
 
-/// A changed bit in any message: an error, or all rows are right, and after an error there is nothing left to ask.
+/// A changed bit in any message: an error, or all rows are right, and after an error there is nothing left to
+/// ask.
 #[test]
 fn damaged_messages_give_errors_or_right_rows() {
     for (message, at) in

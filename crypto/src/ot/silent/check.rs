@@ -1,20 +1,21 @@
 //! The consistency check of a round: leaves hashed by a challenge, and what makes both hosts' hashes equal.
 //!
-//! Yang, Weng, Lan, Zhang and Wang, CCS 2020. With v_i and w_i the leaves of sender and receiver, w_i = v_i + \[i is
-//! noise\] Delta, and weights chi_i that nobody knew before the corrections,
+//! Yang, Weng, Lan, Zhang and Wang, CCS 2020. With v_i and w_i the leaves of sender and receiver, w_i = v_i +
+//! \[i is noise\] Delta, and weights chi_i that nobody knew before the corrections,
 //!
 //! ```text
 //! sum chi_i w_i = sum chi_i v_i + (sum of chi_i over the noise) Delta.
 //! ```
 //!
-//! The receiver sends that last sum masked by the choices of 128 rows, the sender adds it times Delta, and the keys
-//! of these rows, and answers with a hash of what it has.
+//! The receiver sends that last sum masked by the choices of 128 rows, the sender adds it times Delta, and
+//! the keys of these rows, and answers with a hash of what it has.
 //!
-//! Here the weights of a tree of n leaves are K^n, ..., K^2, K, with a K for each tree from the transcript: the sum is
-//! POLYVAL of the leaves, and errors that are fixed before K go unnoticed for at most n of 2^128 values of it. All is
-//! in POLYVAL's field (RFC 8452), GF(2)\[X\] modulo X^128 + X^127 + X^126 + X^121 + 1, bit i of a block being X^i.
-//! `dot(a, b)` is a b X^-128, as there; K is the challenge times X^-128, and a "bar" is a number times X^128, so that
-//! `dot` of two bars is a bar, and of a bar and a plain number is plain.
+//! Here the weights of a tree of n leaves are K^n, ..., K^2, K, with a K for each tree from the transcript:
+//! the sum is POLYVAL of the leaves, and errors that are fixed before K go unnoticed for at most n of 2^128
+//! values of it. All is in POLYVAL's field (RFC 8452), GF(2)\[X\] modulo X^128 + X^127 + X^126 + X^121 + 1,
+//! bit i of a block being X^i. `dot(a, b)` is a b X^-128, as there; K is the challenge times X^-128, and a
+//! "bar" is a number times X^128, so that `dot` of two bars is a bar, and of a bar and a plain number is
+//! plain.
 
 use polyval::Polyval;
 use polyval::universal_hash::UniversalHash;
@@ -28,7 +29,8 @@ use crate::ot::oracle::oracle;
 /// What X^128 is: the one, as a bar.
 const ONE: u128 = 1 << 127 | 1 << 126 | 1 << 121 | 1;
 
-/// The transcript with a tree's corrections in it, and the tree's challenge, which is part of that: both are public.
+/// The transcript with a tree's corrections in it, and the tree's challenge, which is part of that: both are
+/// public.
 pub(crate) fn challenge(session: &SessionId, transcript: &mut [u8; 64], corrections: &[u8]) -> Block {
     *transcript = oracle("silent: tree", session, &[&*transcript, corrections]);
     Block::from_bytes(core::array::from_fn(|i| transcript[i]))

@@ -1,8 +1,8 @@
 //! The local code: each row of the output is the sum of ten rows of the word.
 //!
-//! Which ten is public and follows from the session: AES-128 in counter mode makes numbers of 32 bits, of which the
-//! lowest give the places. Numbers may repeat. Rows of the word are secret, their places are not, so the memory
-//! accesses tell nothing.
+//! Which ten is public and follows from the session: AES-128 in counter mode makes numbers of 32 bits, of
+//! which the lowest give the places. Numbers may repeat. Rows of the word are secret, their places are not,
+//! so the memory accesses tell nothing.
 
 use super::set::{Set, WEIGHT};
 use crate::block::{Block, Loop, Prg, vectorised};

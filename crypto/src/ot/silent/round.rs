@@ -40,7 +40,8 @@ impl Public {
         }
     }
 
-    /// A round begins: which it is and its first tree. `transcript` is that of the extension that its rows came from.
+    /// A round begins: which it is and its first tree. `transcript` is that of the extension that its rows
+    /// came from.
     fn begin(&mut self, set: Set, transcript: &[u8; 64]) -> (u64, u64) {
         let numbers = (self.rounds, self.trees);
         let parts: [&[u8]; 4] = [&self.transcript, transcript, &[set as u8], &self.rounds.to_le_bytes()];
@@ -145,8 +146,8 @@ impl<T: Trees> Round<T> {
     }
 }
 
-/// Rows of the first trees, made while their leaves are there, so that these are not grown twice. They are handed out
-/// after the check only.
+/// Rows of the first trees, made while their leaves are there, so that these are not grown twice. They are
+/// handed out after the check only.
 struct Ahead(Wiped<Block>);
 
 impl Ahead {
@@ -220,8 +221,8 @@ pub(crate) struct ReceiverRound {
 }
 
 impl ReceiverRound {
-    /// Steps 1 and 2: takes the corrections, whose length was checked; returns what to send. `ahead` rows are made at
-    /// once.
+    /// Steps 1 and 2: takes the corrections, whose length was checked; returns what to send. `ahead` rows are
+    /// made at once.
     pub fn start(
         public: &mut Public,
         (set, ahead, transcript): (Set, usize, &[u8; 64]),
@@ -269,8 +270,8 @@ impl ReceiverRound {
 
 #[cfg(test)]
 impl SenderRound {
-    /// Goes on as if it had sent these corrections, and adds `error` of the number and the key of each tree to its
-    /// sum. `public` is what was known before the round.
+    /// Goes on as if it had sent these corrections, and adds `error` of the number and the key of each tree
+    /// to its sum. `public` is what was known before the round.
     pub fn pretend(
         &mut self,
         public: &mut Public,

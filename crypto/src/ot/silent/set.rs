@@ -4,8 +4,8 @@ use crate::block::Block;
 
 /// A parameter set: how much noise there is, on how many rows, in a code of what length.
 ///
-/// Those of emp-ot (`tuning.h`), chosen there at 128 bits against published attacks on LPN with regular noise;
-/// `docs/protocols/silent_ot.md` has what is known about them.
+/// Those of emp-ot (`tuning.h`), chosen there at 128 bits against published attacks on LPN with regular
+/// noise; `docs/protocols/silent_ot.md` has what is known about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Set {
     /// 870,400 rows from 74,164.

@@ -1,22 +1,24 @@
 //! Correlated trees of which the receiver gets all leaves but one, and that one plus Delta.
 //!
 //! Guo, Yang, Wang, Zhang, Xie, Liu and Zhao, "Half-Tree: Halving the Cost of Tree Expansion in COT and DPF",
-//! EUROCRYPT 2023: the two nodes of level 1 are k and k + Delta, and a node x has the children H(x) and x + H(x). So
-//! the nodes of each level add up to Delta, and one hash makes two nodes. Of each level the sender offers the sum of
-//! all left children, masked by K of a row; M of that row unmasks the sum of all left children if the row's c is 0,
-//! of all right ones if it is 1. So the receiver gets the side off its path, which is therefore c inverted, with one
-//! block of traffic and without a hash.
+//! EUROCRYPT 2023: the two nodes of level 1 are k and k + Delta, and a node x has the children H(x) and x +
+//! H(x). So the nodes of each level add up to Delta, and one hash makes two nodes. Of each level the sender
+//! offers the sum of all left children, masked by K of a row; M of that row unmasks the sum of all left
+//! children if the row's c is 0, of all right ones if it is 1. So the receiver gets the side off its path,
+//! which is therefore c inverted, with one block of traffic and without a hash.
 //!
-//! A leaf with bit 0 cleared is K of a row of the noise. The receiver has all of them but that at the end of its
-//! path, and there the sum of all others, which is K + Delta with bit 0 cleared; it sets bit 0, and has M with c = 1.
+//! A leaf with bit 0 cleared is K of a row of the noise. The receiver has all of them but that at the end of
+//! its path, and there the sum of all others, which is K + Delta with bit 0 cleared; it sets bit 0, and has M
+//! with c = 1.
 //!
 //! H is [`Tccr`] with a tweak for each node of the session, where the paper has one key for all nodes. So an
 //! evaluation of AES is a guess at one node and not at all of them.
 //!
-//! Nodes of a level lie in an order that makes all accesses sequential: left children where their parents were, right
-//! ones behind them. Bit l - 1 of a leaf's place is its side on level l. The receiver's path is secret; its code has
-//! no branch and no address that depends on it: the node on the path is computed like all others, from a parent
-//! that is wrong, and what makes it and its sibling right is added by masks to all nodes.
+//! Nodes of a level lie in an order that makes all accesses sequential: left children where their parents
+//! were, right ones behind them. Bit l - 1 of a leaf's place is its side on level l. The receiver's path is
+//! secret; its code has no branch and no address that depends on it: the node on the path is computed like
+//! all others, from a parent that is wrong, and what makes it and its sibling right is added by masks to all
+//! nodes.
 
 use zeroize::Zeroize;
 
@@ -29,7 +31,8 @@ const PIECE: usize = 128;
 /// Bits of a tweak below the number of the tree.
 const NODE_BITS: u32 = 16;
 
-/// Grows the tree with root key `key`: leaves with bit 0 cleared, and of each level the sum of its left nodes.
+/// Grows the tree with root key `key`: leaves with bit 0 cleared, and of each level the sum of its left
+/// nodes.
 ///
 /// `number` is that of the tree in the session.
 pub(crate) fn grow(
@@ -50,8 +53,8 @@ pub(crate) fn grow(
     }
 }
 
-/// The receiver's side of a tree: `sums` are those that it unmasked, `choices` the bits c of their rows, bit l - 1 for
-/// level l.
+/// The receiver's side of a tree: `sums` are those that it unmasked, `choices` the bits c of their rows, bit
+/// l - 1 for level l.
 pub(crate) fn regrow(hash: &Tccr, number: u64, choices: u32, sums: &[Block], leaves: &mut [Block]) {
     let depth = sums.len();
     debug_assert_eq!(leaves.len(), 1 << depth);
@@ -82,8 +85,8 @@ pub(crate) fn place(choices: u32, depth: usize) -> usize {
     (!choices & ((1 << depth) - 1)) as usize
 }
 
-/// The lower half of `nodes` are parents; all of it becomes their children, with bit 0 cleared if they are the
-/// last. Returns the sum of the left ones and that of all.
+/// The lower half of `nodes` are parents; all of it becomes their children, with bit 0 cleared if they are
+/// the last. Returns the sum of the left ones and that of all.
 fn expand(hash: &Tccr, number: u64, nodes: &mut [Block], last: bool) -> [Block; 2] {
     let half = nodes.len() / 2;
     let (parents, rights) = nodes.split_at_mut(half);
@@ -221,7 +224,8 @@ mod tests {
 
     #[test]
     fn the_place_of_the_noise_is_never_handed_over() {
-        // Without Delta the missing leaf cannot be told from the others': under another Delta it is another one.
+        // Without Delta the missing leaf cannot be told from the others': under another Delta it is another
+        // one.
         let (hash, delta, leaves, sums) = tree(8, 9);
         let mut own = vec![Block::ZERO; 256];
         regrow(&hash, 7, 77, &unmasked(&sums, 77, delta), &mut own);
