@@ -27,8 +27,8 @@
 //! # Example
 //! ```
 //! use rand::SeedableRng;
-//! use xonn_run::block::Block;
-//! use xonn_run::ot::{Params, ReceiverSetup, SenderSetup};
+//! use xonn_crypto::block::Block;
+//! use xonn_crypto::ot::{Params, ReceiverSetup, SenderSetup};
 //!
 //! let mut rng = chacha20::ChaCha20Rng::seed_from_u64(1); // of the operating system in earnest
 //! let (params, session) = (Params::default(), [7; 32]);
@@ -44,7 +44,7 @@
 //! for ((label, zero), choice) in labels.into_iter().zip(zeros).zip(choices) {
 //!     assert_eq!(label, zero ^ delta.masked(choice));
 //! }
-//! # Ok::<(), xonn_run::ot::OtError>(())
+//! # Ok::<(), xonn_crypto::ot::OtError>(())
 //! ```
 
 mod base;
