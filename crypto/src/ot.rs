@@ -11,6 +11,9 @@
 //! | `extension` | client sends corrections and a proof of their consistency | Roy, "SoftSpokenOT", CRYPTO 2022 |
 //! | labels | server sends one block per OT, which fits its own `delta` to the extension | correlated OT by derandomisation |
 //!
+//! [`correlated`] has rows with random choices under one delta, as many as a connection needs: by this
+//! extension, or by silent OT from rows of it (`silent.rs`), which takes less than a bit of traffic each.
+//!
 //! `docs/protocol-ot.md` has the messages, bounds and bytes. Nothing here does I/O or reads a clock;
 //! randomness is passed in. The roles have mirrored files: `extension/sender.rs` (server) and
 //! `extension/receiver.rs` (client).
@@ -24,8 +27,8 @@
 //! # Example
 //! ```
 //! use rand::SeedableRng;
-//! use xonn_run::block::Block;
-//! use xonn_run::ot::{Params, ReceiverSetup, SenderSetup};
+//! use xonn_crypto::block::Block;
+//! use xonn_crypto::ot::{Params, ReceiverSetup, SenderSetup};
 //!
 //! let mut rng = chacha20::ChaCha20Rng::seed_from_u64(1); // of the operating system in earnest
 //! let (params, session) = (Params::default(), [7; 32]);
@@ -41,16 +44,20 @@
 //! for ((label, zero), choice) in labels.into_iter().zip(zeros).zip(choices) {
 //!     assert_eq!(label, zero ^ delta.masked(choice));
 //! }
-//! # Ok::<(), xonn_run::ot::OtError>(())
+//! # Ok::<(), xonn_crypto::ot::OtError>(())
 //! ```
 
 mod base;
+pub mod correlated;
 mod error;
 mod extension;
+#[cfg(any(test, feature = "ideal"))]
+pub mod ideal;
 pub mod msgs;
 mod oracle;
 mod params;
 mod pprf;
+mod silent;
 mod transpose;
 mod vole;
 
@@ -62,6 +69,7 @@ pub use extension::receiver::{PendingReceiver, Receiver, ReceiverSetup};
 pub use extension::sender::{Sender, SenderKeys, SenderSetup};
 pub use extension::streams::{ReceiverStreams, SenderStreams};
 pub use params::{MAX_COUNT, Params};
+pub use silent::Set;
 
 /// What names one connection: a hash of everything both hosts said before the first message of this module.
 ///

@@ -66,6 +66,37 @@ pub enum OtError {
         "peer misbehaved in oblivious transfer: the extension fails its consistency check, close the connection"
     )]
     ExtensionCheck,
+    /// The sender's corrections of a round of silent OT do not stand for one tree each.
+    #[error(
+        "peer misbehaved in oblivious transfer: silent OT fails its consistency check, close the connection"
+    )]
+    SilentCheck,
+    /// A pool was to be made of a setup whose secret is not a delta.
+    #[error(
+        "oblivious transfer: the setup's secret is no delta, expected `Params::with_shared_delta` for it"
+    )]
+    NoDelta,
+    /// A message that nothing waits for.
+    #[error(
+        "oblivious transfer: a message of {found} bytes is not waited for, expected `step` to ask for one"
+    )]
+    Unexpected {
+        /// Its bytes.
+        found: usize,
+    },
+    /// Rows were asked for while others were still being made.
+    #[error(
+        "oblivious transfer: an extension is not finished, expected `step` to be called until it is done"
+    )]
+    Unfinished,
+    /// More rows were to be reserved than there are.
+    #[error("oblivious transfer: {wanted} rows reserved of {ready}, expected an extension first")]
+    TooFew {
+        /// Rows asked for.
+        wanted: usize,
+        /// Rows there are.
+        ready: usize,
+    },
     /// The sender was used after one of its checks failed.
     #[error("oblivious transfer: an earlier message on this connection was refused, open a new connection")]
     Refused,

@@ -16,6 +16,9 @@ pub struct Params {
 }
 
 impl Params {
+    /// Those of a pool of correlated rows: k = 8, the secret being their delta.
+    pub(super) const POOL: Self = Self { field_bits: 8, shared_delta: true };
+
     /// Trees over the field with 2^`field_bits` elements.
     ///
     /// # Errors

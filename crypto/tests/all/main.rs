@@ -4,4 +4,5 @@ mod common;
 mod garbling;
 mod layers;
 mod messages;
+mod silent;
 mod steps;

@@ -67,6 +67,11 @@ impl Receiver {
         self.params
     }
 
+    /// The session and the transcript so far.
+    pub(in crate::ot) fn state(&self) -> (SessionId, [u8; 64]) {
+        (self.progress.session, self.progress.transcript)
+    }
+
     /// Steps 1 to 5: one OT for each of `choices`, in order.
     ///
     /// # Errors

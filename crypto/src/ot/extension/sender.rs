@@ -97,6 +97,15 @@ impl Sender {
         self.params
     }
 
+    /// The session, the transcript so far, and the secret s.
+    ///
+    /// # Errors
+    /// [`OtError::Refused`] after a failed check.
+    pub(in crate::ot) fn state(&self) -> Result<(SessionId, [u8; 64], Zeroizing<Block>), OtError> {
+        let ready = self.ready.as_ref().ok_or(OtError::Refused)?;
+        Ok((ready.progress.session, ready.progress.transcript, ready.secret.clone()))
+    }
+
     /// Steps 1 to 5 for `count` OTs.
     ///
     /// # Errors
