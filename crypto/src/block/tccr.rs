@@ -78,7 +78,7 @@ impl Tccr {
     ///
     /// # Example
     /// ```
-    /// use xonn_run::block::{Block, Tccr};
+    /// use xonn_crypto::block::{Block, Tccr};
     ///
     /// let hash = Tccr::new(Block::from(7));
     /// let (zero, delta) = (Block::from(1 << 90), Block::from(3));
