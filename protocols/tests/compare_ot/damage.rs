@@ -189,7 +189,7 @@ fn random_messages_of_the_right_length_give_shares() {
         let pools = Pools::of(&plan.cost(), rng);
         let layer = Layer::share(&numbers(16, w + 1, rng), random_column(16, rng), [4, 8], rng);
         for _ in 0..200 {
-            let seed = rng.random();
+            let seed: u64 = rng.random();
             let run = common::sign(&plan, &pools, &layer, &|number, message| {
                 common::rng(seed ^ number as u64).fill(&mut message[..]);
             });

@@ -6,4 +6,5 @@ mod common;
 mod cost;
 mod damage;
 mod right;
+mod steps;
 mod views;
