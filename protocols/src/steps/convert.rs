@@ -6,7 +6,7 @@
 //! bit less rho, C's is rho, fixed ahead. One tweak a window.
 
 use xonn_crypto::Wiped;
-use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::block::{Block, Tccr, mask};
 use xonn_crypto::share::{RingTensor, ShareError};
 
 use super::StepError;
@@ -56,32 +56,28 @@ pub fn send(
     let (entries, ring) = (1 << members, (1 << rho.bits()) - 1);
     let multiples = multiples(bits.delta(), members as u32);
     let mut messages = Wiped::zeros(entries * windows.len());
-    let (mut sums, mut pairs) = (Wiped::zeros(CHUNK), Wiped::zeros(2 * CHUNK));
+    let (mut sums, mut keys) = (Wiped::zeros(CHUNK), Wiped::zeros(entries * CHUNK));
     let mut ones: Wiped<u64> = Wiped::zeros(CHUNK);
     for (start, chunk) in chunks(windows) {
         let count = chunk.len();
-        let (sums, pairs, ones) = (&mut sums[..count], &mut pairs[..2 * count], &mut ones[..count]);
+        let (sums, keys, ones) = (&mut sums[..count], &mut keys[..entries * count], &mut ones[..count]);
         combine(&bits.keys, &chunk, members, sums);
         for (one, window) in ones.iter_mut().zip(&chunk) {
             let bit = |i: usize| bits.bits.bit(window[i] as usize) << i;
             *one = (0..members).fold(0, |all, i| all | bit(i));
         }
+        for (keys, &offset) in keys.chunks_exact_mut(count).zip(multiples.iter()) {
+            keys.iter_mut().zip(&*sums).for_each(|(key, &sum)| *key = sum ^ offset);
+        }
+        hash.hash_strided(first_tweak.wrapping_add(start as u64), count, keys);
         let rho = &rho.values()[start..][..count];
         let messages = &mut messages[entries * start..][..entries * count];
-        for (pair, [even, odd]) in multiples.as_chunks::<2>().0.iter().enumerate() {
-            for (both, &sum) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(&*sums) {
-                *both = [sum ^ *even, sum ^ *odd];
-            }
-            hash.hash::<2>(first_tweak.wrapping_add(start as u64), pairs);
-            let all =
-                messages.chunks_exact_mut(entries).zip(pairs.as_chunks::<2>().0).zip(ones.iter().zip(rho));
-            for ((messages, pads), (&ones, rho)) in all {
-                for (half, &pad) in pads.iter().enumerate() {
-                    let j = 2 * pair + half;
-                    // 0 if j is what C's bits are, else 1
-                    let or = (j as u64 ^ ones).wrapping_neg() >> 63;
-                    messages[j] = (or.wrapping_sub(*rho) ^ u128::from(pad) as u64) & ring;
-                }
+        for (j, pads) in keys.chunks_exact(count).enumerate() {
+            let all = messages.chunks_exact_mut(entries).zip(pads).zip(ones.iter().zip(rho));
+            for ((messages, &pad), (&ones, rho)) in all {
+                // 0 if j is what C's bits are, else 1
+                let or = (j as u64 ^ ones).wrapping_neg() >> 63;
+                messages[j] = (or.wrapping_sub(*rho) ^ u128::from(pad) as u64) & ring;
             }
         }
     }
@@ -118,7 +114,7 @@ pub fn receive(
             entries[..messages.len()].copy_from_slice(messages);
             // Of the entries those with the right highest bit, and so on.
             for (i, &element) in window.iter().enumerate().rev() {
-                let mask = bits.bits.mask(element as usize);
+                let mask = mask(bits.bits.bit(element as usize) == 1);
                 let (low, high) = entries.split_at_mut(1 << i);
                 low.iter_mut().zip(high).for_each(|(low, high)| *low ^= (*low ^ *high) & mask);
             }

@@ -13,6 +13,9 @@ use super::digits::Digit;
 use super::keys::{CHUNK, horner, multiples, times_x};
 use super::rows::{ReceiverRows, SenderRows};
 
+/// Entries of an element that are hashed together.
+const TURNS: usize = 16;
+
 /// Bit 0 of each entry of a word, by the bits of an entry.
 const FIRST_BITS: [u64; 3] = [0, !0, 0x5555_5555_5555_5555];
 
@@ -53,14 +56,14 @@ pub fn table_pads(
 ) -> Wiped<u64> {
     let len = corrections.len();
     let (words, _) = digit.words();
-    let entry = (1 << digit.columns) - 1;
+    let used = (1 << digit.columns) - 1;
     let (delta, multiples) = (rows.delta(), multiples(rows.delta(), digit.bits));
     let mut pads = Wiped::zeros(words * len);
     let mut bases = Wiped::zeros(CHUNK);
-    let mut pairs = Wiped::zeros(2 * CHUNK);
+    let mut keys = Wiped::zeros(TURNS * CHUNK);
     for start in (0..len).step_by(CHUNK) {
         let count = CHUNK.min(len - start);
-        let (bases, pairs) = (&mut bases[..count], &mut pairs[..2 * count]);
+        let bases = &mut bases[..count];
         // (sum x^i K_i) + correction(x) Delta, for entry 0
         bases.fill(Block::ZERO);
         let corrections = &corrections[start..][..count];
@@ -70,16 +73,18 @@ pub fn table_pads(
             }
         }
         let pads = &mut pads[words * start..][..words * count];
-        for (pair, [even, odd]) in multiples.as_chunks::<2>().0.iter().enumerate() {
-            for (both, &base) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(&*bases) {
-                *both = [base ^ *even, base ^ *odd];
+        for (turn, offsets) in multiples.chunks(TURNS).enumerate() {
+            let keys = &mut keys[..offsets.len() * count];
+            for (keys, &offset) in keys.chunks_exact_mut(count).zip(offsets) {
+                keys.iter_mut().zip(&*bases).for_each(|(key, &base)| *key = base ^ offset);
             }
-            hash.hash::<2>(first_tweak.wrapping_add(start as u64), pairs);
-            let at = 2 * pair * digit.columns as usize;
-            let (word, shift) = (at / 64, at % 64);
-            for (pads, both) in pads.chunks_exact_mut(words).zip(pairs.as_chunks::<2>().0) {
-                let [even, odd] = both.map(|pad| u128::from(pad) as u64 & entry);
-                pads[word] |= (even | odd << digit.columns) << shift;
+            hash.hash_strided(first_tweak.wrapping_add(start as u64), count, keys);
+            for (keys, entry) in keys.chunks_exact(count).zip(TURNS * turn..) {
+                let at = entry * digit.columns as usize;
+                let (word, shift) = (at / 64, at % 64);
+                for (pads, &key) in pads.chunks_exact_mut(words).zip(keys) {
+                    pads[word] |= (u128::from(key) as u64 & used) << shift;
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 mod common;
 mod cost;
 mod damage;
+mod layers;
 mod right;
 mod steps;
 mod views;

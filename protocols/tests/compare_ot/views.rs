@@ -104,6 +104,34 @@ fn views_do_not_depend_on_secrets() {
 }
 
 #[test]
+fn a_server_that_cheats_sees_uniform_bits_too() {
+    // It sends its own products and tables: what comes back is masked by bits that it does not know.
+    let rng = &mut rng(4);
+    let windows = Windows::single(COUNT).unwrap();
+    let plan = Plan::with_digits(Digits::new(&[2, 2, 1]).unwrap(), windows, 1).unwrap();
+    let x = RingTensor::from_signed(6, &vec![3; COUNT]).unwrap();
+    for fill in [0, 0xff, 0x3c] {
+        let layer = Layer::share(&x, Column::zeros(COUNT), [COUNT, 1], rng);
+        let y1 = RingTensor::from_signed(6, &vec![-7; COUNT]).unwrap();
+        let layer = Layer { y0: x.sub(&y1).unwrap(), y1, ..layer };
+        let pools = Pools::of(&plan.cost(), rng);
+        let cheat = |number: usize, message: &mut Vec<u8>| {
+            if number == 1 || number == 3 {
+                message.iter_mut().for_each(|byte| *byte ^= fill);
+            }
+        };
+        let (_, sent) = common::sign(&plan, &pools, &layer, &cheat).unwrap();
+        let mut seen = columns(&sent[0], 4);
+        let digits = Fields::default().with(COUNT, 2).with(COUNT, 2).with(COUNT, 1).bytes();
+        seen.extend(columns(&sent[2][digits..], 2));
+        let openings = plan.comparison().openings().bytes();
+        seen.extend(columns(&sent[4][..openings], 4));
+        let sigma = deviation(&join(&seen.iter().collect::<Vec<_>>()), 10);
+        assert!(sigma.abs() < 5.0, "{fill:#x}: {sigma:.1} sigma");
+    }
+}
+
+#[test]
 fn the_same_test_sees_a_mask_that_is_missing() {
     // The server's view with the value e1 less its mask: far from uniform.
     let rng = &mut rng(2);
