@@ -1,8 +1,9 @@
-//! Layers of comparisons by correlated OT: signs of shared sums, as numbers of the next layer's ring, with OR pools.
+//! Layers of comparisons by correlated OT: signs of shared sums, as numbers of the next layer's ring, with OR
+//! pools.
 //!
-//! In: shares of x modulo 2^(w + 1), y1 of C known ahead; S's thresholds stand in y0 already, and each neuron may be
-//! flipped. Out: shares of `[x >= 0] + flip`, or of the OR of a window of them, modulo 2^l; C's share is chosen ahead,
-//! so it can be the mask of the next layer's input.
+//! In: shares of x modulo 2^(w + 1), y1 of C known ahead; S's thresholds stand in y0 already, and each neuron
+//! may be flipped. Out: shares of `[x >= 0] + flip`, or of the OR of a window of them, modulo 2^l; C's share
+//! is chosen ahead, so it can be the mask of the next layer's input.
 //!
 //! | pool | module | round trips |
 //! |---|---|---|
@@ -10,8 +11,8 @@
 //! | windows of up to 4, fewer bytes | [`narrow`] | 2 |
 //! | larger windows | [`wide`] | 2 |
 //!
-//! Each has a plan, which is public and says bytes, rows and tweaks ([`Cost`]), and two roles whose states are named
-//! for what they wait for. A state is used once: each step takes it by value.
+//! Each has a plan, which is public and says bytes, rows and tweaks ([`Cost`]), and two roles whose states
+//! are named for what they wait for. A state is used once: each step takes it by value.
 //!
 //! # Example: two neurons
 //! ```

@@ -1,5 +1,5 @@
-//! Steps on shares that several layers take: comparisons by tables of correlated OT, and conversion of the bits that
-//! come of them.
+//! Steps on shares that several layers take: comparisons by tables of correlated OT, and conversion of the
+//! bits that come of them.
 //!
 //! Two hosts: S, the server, has y0; C, the client, has y1 and knows it ahead. Two pools of correlated OTs
 //! ([`rows`]): in the S-sender pool C chooses, in the C-sender pool S does.
@@ -16,10 +16,11 @@
 //! | [`windows`], [`convert`] | the bits, or ORs of them, as numbers of a ring |
 //!
 //! # Invariants
-//! * No branch and no memory address depends on a share, a bit, a row or a Delta: single bits are computed in words of
-//!   64, entries of a table are selected by masks. `tests/compare_ot/steps.rs` compares the instructions that run.
-//! * Lengths follow from the plan; a message of another length is an error. Nothing is checked on what a message
-//!   decrypts to, for a check would tell the other host of a secret.
+//! * No branch and no memory address depends on a share, a bit, a row or a Delta: single bits are computed in
+//!   words of 64, entries of a table are selected by masks. `tests/compare_ot/steps.rs` compares the
+//!   instructions that run.
+//! * Lengths follow from the plan; a message of another length is an error. Nothing is checked on what a
+//!   message decrypts to, for a check would tell the other host of a secret.
 
 pub mod column;
 pub mod compare;

@@ -108,10 +108,11 @@ impl Tccr {
         }
     }
 
-    /// Hashes blocks in place, many under each tweak: block `p * groups + g` under tweak `first_tweak + g` (modulo 2^64).
+    /// Hashes blocks in place, many under each tweak: block `p * groups + g` under tweak `first_tweak + g`
+    /// (modulo 2^64).
     ///
-    /// The same as [`Tccr::hash`] gives; a tweak's key is scheduled once for all of its blocks. Fastest for 8 tweaks and
-    /// more, and as many blocks as stay in the first cache.
+    /// The same as [`Tccr::hash`] gives; a tweak's key is scheduled once for all of its blocks. Fastest for 8
+    /// tweaks and more, and as many blocks as stay in the first cache.
     ///
     /// # Panics
     /// If blocks are not whole turns of `groups`, or there are no groups, a mistake of the caller.
@@ -120,8 +121,8 @@ impl Tccr {
         assert!(groups > 0 && len.is_multiple_of(groups), "{len} blocks are not whole turns of {groups}");
         match self.backend {
             Backend::Portable => portable::hash_strided(self.start, first_tweak, groups, blocks),
-            // SAFETY (all of them): `self.backend` was found available on this processor when `self` was made, and the
-            // assertion above holds.
+            // SAFETY (all of them): `self.backend` was found available on this processor when `self` was
+            // made.
             #[cfg(target_arch = "x86_64")]
             Backend::AesNi => unsafe { vector::strided_aes_ni(self.start, first_tweak, groups, blocks) },
             #[cfg(target_arch = "x86_64")]

@@ -2,7 +2,8 @@
 
 use crate::steps::frame::Fields;
 
-/// What a layer takes of the link and of both pools. Messages are counted from their fields, as they are written.
+/// What a layer takes of the link and of both pools. Messages are counted from their fields, as they are
+/// written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Ahead: C to S, S to C, C to S.

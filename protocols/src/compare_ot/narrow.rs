@@ -1,16 +1,18 @@
-//! ORs of windows of up to 4 signs in two round trips and fewer bytes: 2x2 windows take 16 l bits in one round trip, 20 +
-//! 2 l in two.
+//! ORs of windows of up to 4 signs in two round trips and fewer bytes: 2x2 windows take 16 l bits in one
+//! round trip, 20 + 2 l in two.
 //!
 //! | flight | message |
 //! |---|---|
 //! | ahead | those of [`compare`](crate::steps::compare) |
 //! | F1, S to C | the tables |
-//! | F2, C to S | the opened bits; C's bits b1_i of each window, each + the choice of a row of the S-sender pool |
-//! | F3, S to C | `2^members` bits a window: `OR_i (b0_i + j_i) + beta_p` under the key of index j, p a row of the C-sender pool |
+//! | F2, C to S | the opened bits; C's bits b1_i of each window, each + the choice of an S-sender row |
+//! | F3, S to C | `2^members` bits a window: `OR_i (b0_i + j_i) + beta_p` under the key of index j |
 //! | F4, C to S | two numbers a window: `(v + j) - rho` under `H(K_p + j Delta_C)`, v what C opened |
 //!
-//! Rows and tweaks: the comparison's; then `members` rows of the S-sender pool and one of the C-sender pool a window;
-//! then two tweaks a window, for F3 and for F4.
+//! p is a row of the C-sender pool, one a window.
+//!
+//! Rows and tweaks: the comparison's; then `members` rows of the S-sender pool and one of the C-sender pool a
+//! window; then two tweaks a window, for F3 and for F4.
 
 mod client;
 mod server;
@@ -38,8 +40,8 @@ impl Plan {
     /// ORs of windows of signs of numbers of w + 1 bits, as numbers modulo 2^ring; the cheapest digits.
     ///
     /// # Errors
-    /// [`StepError::Range`] if w is not 1 to 21, windows are none or have more than 4 elements, or the ring is none of 1
-    /// to 63 bits.
+    /// [`StepError::Range`] if w is not 1 to 21, windows are none or have more than 4 elements, or the ring
+    /// is none of 1 to 63 bits.
     pub fn new(w: u32, windows: Windows, ring: u32) -> Result<Self, StepError> {
         let results = Windows::single(windows.len())?;
         Ok(Self { signs: sign::Plan::new(w, windows, ring)?, results })

@@ -34,10 +34,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Signs of numbers of w + 1 bits, or ORs of windows of them, as numbers modulo 2^ring; the cheapest digits.
+    /// Signs of numbers of w + 1 bits, or ORs of windows of them, as numbers modulo 2^ring; the cheapest
+    /// digits.
     ///
     /// # Errors
-    /// [`StepError::Range`] if w is not 1 to 21, windows have more than 4 elements, or the ring is none of 1 to 63 bits.
+    /// [`StepError::Range`] if w is not 1 to 21, windows have more than 4 elements, or the ring is none of 1
+    /// to 63 bits.
     pub fn new(w: u32, windows: Windows, ring: u32) -> Result<Self, StepError> {
         Self::with_digits(Digits::cheapest(w)?, windows, ring)
     }

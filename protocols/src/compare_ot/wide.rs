@@ -1,8 +1,8 @@
-//! ORs of windows of any size in two round trips: each sign becomes a number of a small ring, those of a window are
-//! added, and "sum >= 1" is a sign again.
+//! ORs of windows of any size in two round trips: each sign becomes a number of a small ring, those of a
+//! window are added, and "sum >= 1" is a sign again.
 //!
-//! The small ring has c = ceil(log2(members + 1)) + 1 bits, so the second signs compare c - 1. C draws its shares of the
-//! first results, so its share of each sum is known ahead, and all messages ahead go together.
+//! The small ring has c = ceil(log2(members + 1)) + 1 bits, so the second signs compare c - 1. C draws its
+//! shares of the first results, so its share of each sum is known ahead, and all messages ahead go together.
 //!
 //! | flight | message |
 //! |---|---|
@@ -39,8 +39,8 @@ impl Plan {
     /// ORs of windows of signs of numbers of w + 1 bits, as numbers modulo 2^ring; the cheapest digits.
     ///
     /// # Errors
-    /// [`StepError::Range`] if w is not 1 to 21, there are no windows or larger ones than 2^21 - 1, or the ring is none
-    /// of 1 to 63 bits.
+    /// [`StepError::Range`] if w is not 1 to 21, there are no windows or larger ones than 2^21 - 1, or the
+    /// ring is none of 1 to 63 bits.
     pub fn new(w: u32, windows: Windows, ring: u32) -> Result<Self, StepError> {
         // bits of the largest sum, which are ceil(log2(members + 1))
         let sum_bits = usize::BITS - windows.members().leading_zeros();

@@ -80,7 +80,7 @@ impl Column {
 
     /// The other bits.
     #[must_use]
-    pub fn not(mut self) -> Self {
+    pub fn inverted(mut self) -> Self {
         let used = self.len % 64;
         self.words.iter_mut().for_each(|word| *word = !*word);
         if let (1.., Some(last)) = (used, self.words.last_mut()) {
@@ -138,12 +138,12 @@ mod tests {
                 let [x, y] = [2, 3].map(|step| u64::from(i.is_multiple_of(step)));
                 assert_eq!((&a ^ &b).bit(i), x ^ y);
                 assert_eq!((&a & &b).bit(i), x & y);
-                assert_eq!(a.clone().not().bit(i), 1 - x);
+                assert_eq!(a.clone().inverted().bit(i), 1 - x);
                 assert_eq!(a.mask(i), if x == 1 { u64::MAX } else { 0 });
             }
             // Nothing above the last element, or it would be sent.
-            assert_eq!(a.clone().not().not(), a);
-            let ones: u32 = a.clone().not().words().iter().map(|word| word.count_ones()).sum();
+            assert_eq!(a.clone().inverted().inverted(), a);
+            let ones: u32 = a.clone().inverted().words().iter().map(|word| word.count_ones()).sum();
             assert_eq!(ones as usize, len - len.div_ceil(2));
         }
     }

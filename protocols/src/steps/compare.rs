@@ -1,20 +1,20 @@
-//! Shares of the bit `[y0 + y1 >= 0]`, and with them a correlated OT of which C is the sender and S's choice is its
-//! share: `b = b0 + b1`, `MM = KK + b0 Delta_C`.
+//! Shares of the bit `[y0 + y1 >= 0]`, and with them a correlated OT of which C is the sender and S's choice
+//! is its share: `b = b0 + b1`, `MM = KK + b0 Delta_C`.
 //!
-//! y0 + y1 is a number of w + 1 bits with a sign, y1 is C's and known ahead. `b = 1 + msb(y0) + msb(y1) + carry`, the
-//! carry out of the low w bits. With c C's low bits and d those of `2^w - 1 - y0`, `carry = [c > d]`, digit by digit:
-//! `g_i = [c_i > d_i]`, `e_i = [c_i = d_i]`, `carry = g2 + e2 g1 + e2 e1 g0`.
+//! y0 + y1 is a number of w + 1 bits with a sign, y1 is C's and known ahead. `b = 1 + msb(y0) + msb(y1) +
+//! carry`, the carry out of the low w bits. With c C's low bits and d those of `2^w - 1 - y0`, `carry = [c >
+//! d]`, digit by digit: `g_i = [c_i > d_i]`, `e_i = [c_i = d_i]`, `carry = g2 + e2 g1 + e2 e1 g0`.
 //!
 //! | flight | fields |
 //! |---|---|
 //! | ahead, C to S | three digits: 4 bits, the f of (e2, a_e1), (e1, a_e2), (e2, a_g0), (g0, a_e2) |
-//! | ahead, S to C | three digits: 3 bits, S's share of the masks' products e2e1, e2g0, e1g0, each + that row's beta |
-//! | ahead, C to S | the corrections of each digit; three digits: 2 bits, the f of (e2e1, a_g0), (g0, P_C(e2e1)) |
+//! | ahead, S to C | three digits: 3 bits, S's share of the masks' products, each + its row's beta |
+//! | ahead, C to S | each digit's corrections; three digits: 2 bits, the f of (e2e1, a_g0), (g0, P_C(e2e1)) |
 //! | F1, S to C | a table for each digit |
 //! | F2, C to S | the opened bits: e2, g1, e1, g0, or e1, g0, or none |
 //!
-//! Uses of tweaks: a digit each, then the rows e2, g1, e1, g0, e2e1, or e1, g0. Rows: w of the S-sender pool, bit by
-//! bit; 8, 3 or 1 of the C-sender pool, in the order of [`masks`](super::masks).
+//! Uses of tweaks: a digit each, then the rows e2, g1, e1, g0, e2e1, or e1, g0. Rows: w of the S-sender pool,
+//! bit by bit; 8, 3 or 1 of the C-sender pool, in the order of [`masks`](super::masks).
 //!
 //! Why neither host learns anything: `docs/protocols/compare_ot.md`.
 

@@ -1,9 +1,9 @@
-//! Bits, or ORs of them, become numbers of a ring: C answers a message for each value that S's shares can have, S opens
-//! the one of those that it has.
+//! Bits, or ORs of them, become numbers of a ring: C answers a message for each value that S's shares can
+//! have, S opens the one of those that it has.
 //!
-//! With `b_i = b0_i + b1_i`, and a correlated OT on each b0_i of which C is the sender ([`compare`](super::compare)):
-//! entry j of a window is `OR_i (b1_i + j_i) - rho` mod 2^l under `H(sum x^i (KK_i + j_i Delta_C))`. S's share is the
-//! bit less rho, C's is rho, fixed ahead. One tweak a window.
+//! With `b_i = b0_i + b1_i`, and a correlated OT on each b0_i of which C is the sender
+//! ([`compare`](super::compare)): entry j of a window is `OR_i (b1_i + j_i) - rho` mod 2^l under `H(sum x^i
+//! (KK_i + j_i Delta_C))`. S's share is the bit less rho, C's is rho, fixed ahead. One tweak a window.
 
 use xonn_crypto::Wiped;
 use xonn_crypto::block::{Block, Tccr, mask};
@@ -88,8 +88,8 @@ pub fn send(
 /// S's shares of the results, from C's messages, which are the next field of `messages`.
 ///
 /// # Errors
-/// [`StepError`] if bits are not as many as the plan says, the message ends early, windows have more than 4 elements, or
-/// the ring is none of 1 to 63 bits.
+/// [`StepError`] if bits are not as many as the plan says, the message ends early, windows have more than 4
+/// elements, or the ring is none of 1 to 63 bits.
 pub fn receive(
     windows: &Windows,
     bits: &ServerBits,

@@ -29,7 +29,8 @@ pub struct Digit {
     pub low: u32,
     /// How many bits it has.
     pub bits: u32,
-    /// Bits of a table's entry: 1 for the lowest digit, which is never compared for being equal, 2 for others.
+    /// Bits of a table's entry: 1 for the lowest digit, which is never compared for being equal, 2 for
+    /// others.
     pub columns: u32,
 }
 
@@ -48,8 +49,8 @@ impl Digits {
         Ok(Self { bits: all, count })
     }
 
-    /// The digits with which comparing numbers of w bits costs the fewest bits, each row at 0.4 bits; of equal ones
-    /// those with the shortest lowest digit.
+    /// The digits with which comparing numbers of w bits costs the fewest bits, each row at 0.4 bits; of
+    /// equal ones those with the shortest lowest digit.
     ///
     /// # Errors
     /// [`StepError::Range`] if w is not 1 to 21.

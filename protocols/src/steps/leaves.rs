@@ -1,9 +1,9 @@
-//! The tables of a comparison, one a digit: S writes one entry for each value of C's digit, C opens the entry of its
-//! own.
+//! The tables of a comparison, one a digit: S writes one entry for each value of C's digit, C opens the entry
+//! of its own.
 //!
-//! C's digit c is corrected ahead by the random choices rho of its rows: S learns c + rho and puts entry j under the key
-//! of index j + c + rho, so that entry c is under the key of index rho, the one that C has. Pads are hashed ahead; what
-//! is left online is to write entries, and to select one.
+//! C's digit c is corrected ahead by the random choices rho of its rows: S learns c + rho and puts entry j
+//! under the key of index j + c + rho, so that entry c is under the key of index rho, the one that C has.
+//! Pads are hashed ahead; what is left online is to write entries, and to select one.
 
 use xonn_crypto::Wiped;
 use xonn_crypto::block::{Block, Tccr};
@@ -127,8 +127,8 @@ fn compared(d: u64, word: usize, columns: u32) -> [u64; 2] {
     [greater, inside & (1 << shift)]
 }
 
-/// S's table of a digit, written over its pads: bit 0 of entry j is `[j > d] + greater`, bit 1, where there is one, `[j =
-/// d] + equal`.
+/// S's table of a digit, written over its pads: bit 0 of entry j is `[j > d] + greater`, bit 1, where there
+/// is one, `[j = d] + equal`.
 pub fn write(pads: &mut [u64], digit: Digit, d: impl Fn(usize) -> u64, greater: &Column, equal: &Column) {
     let (words, bits) = digit.words();
     let (columns, used) = (digit.columns, u64::MAX >> (64 - bits));

@@ -1,13 +1,14 @@
 //! The masks of a comparison's table entries, and shares of the products of these masks.
 //!
-//! Rows of the C-sender pool, one of each name an element: o, e1, g0 with two digits; o, e2, g1, e1, g0 and the three of
-//! products e2e1, e2g0, e1g0 with three; o alone with one. S's random bit `beta_q` of row q is its mask of the value q.
-//! C's mask `a_q` of a value is a bit that the row of its partner gives without a message: `a_p = h(K_q) + h(K_q +
-//! Delta)`, p and q being e2 and g1, or e1 and g0. The mask of value q is `beta_q + a_q`.
+//! Rows of the C-sender pool, one of each name an element: o, e1, g0 with two digits; o, e2, g1, e1, g0 and
+//! the three of products e2e1, e2g0, e1g0 with three; o alone with one. S's random bit `beta_q` of row q is
+//! its mask of the value q. C's mask `a_q` of a value is a bit that the row of its partner gives without a
+//! message: `a_p = h(K_q) + h(K_q + Delta)`, p and q being e2 and g1, or e1 and g0. The mask of value q is
+//! `beta_q + a_q`.
 //!
-//! Shares of `beta_x a_y`: where a_y is the bit of row x, C's is `h(K_x)` and S's `h(M_x)`, for `M_x = K_x + beta_x
-//! Delta`. Else C sends `f = h'(K_x) + h'(K_x + Delta) + a_y`; C's share is `h'(K_x)`, S's `h'(M_x) + beta_x f`.
-//! A row is hashed once: bit 0 of the hash is h, bits 1 and 2 are h' of its first and second f.
+//! Shares of `beta_x a_y`: where a_y is the bit of row x, C's is `h(K_x)` and S's `h(M_x)`, for `M_x = K_x +
+//! beta_x Delta`. Else C sends `f = h'(K_x) + h'(K_x + Delta) + a_y`; C's share is `h'(K_x)`, S's `h'(M_x) +
+//! beta_x f`. A row is hashed once: bit 0 of the hash is h, bits 1 and 2 are h' of its first and second f.
 
 use xonn_crypto::Wiped;
 use xonn_crypto::block::{Block, Tccr};
@@ -79,8 +80,8 @@ pub(super) fn sent(hash: &Tccr, first_tweak: u64, row: &[Block], delta: Block) -
     [own, both]
 }
 
-/// From the opened values `d_q = value + mask`, in the order of the rows behind o: which masks the carry takes besides,
-/// as the rows' coefficients `T_q`, and the part without a mask.
+/// From the opened values `d_q = value + mask`, in the order of the rows behind o: which masks the carry
+/// takes besides, as the rows' coefficients `T_q`, and the part without a mask.
 pub(super) struct Carry {
     pub coefficients: Vec<(usize, Column)>,
     pub constant: Column,
@@ -138,7 +139,8 @@ mod tests {
 
     #[test]
     fn opened_values_and_masks_give_the_carry() {
-        // All values and masks of three digits: e2 (g1 + e1 g0) from values + masks, masks and products of masks.
+        // All values and masks of three digits: e2 (g1 + e1 g0) from values + masks, masks and products of
+        // masks.
         let bit = |at: u32| Column::from_fn(256, move |i| (i >> at) as u64);
         let [e2, g1, e1, g0] = [0, 1, 2, 3].map(bit);
         let [m2, m1, n1, n0] = [4, 5, 6, 7].map(bit);

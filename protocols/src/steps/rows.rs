@@ -1,7 +1,7 @@
 //! Correlated OTs as they are handed over, and the tweaks of their hashes.
 //!
-//! A row: the sender has K, the receiver has a random bit c and M = K + c Delta (`+` is XOR). Bit 0 of Delta is 1 and
-//! bit 0 of each K is 0, so that bit 0 of M is c.
+//! A row: the sender has K, the receiver has a random bit c and M = K + c Delta (`+` is XOR). Bit 0 of Delta
+//! is 1 and bit 0 of each K is 0, so that bit 0 of M is c.
 
 use core::fmt;
 
@@ -100,9 +100,9 @@ impl fmt::Debug for ReceiverRows<'_> {
 
 /// The hashes of both pools, and a block of tweaks that was reserved for these steps alone.
 ///
-/// A use of n elements takes n tweaks: `first + use x n + element`, uses in the order of each step's description.
-/// Start points belong to the connection, are drawn when both hosts are bound to what they sent before, and no tweak is
-/// used twice under one of them.
+/// A use of n elements takes n tweaks: `first + use x n + element`, uses in the order of each step's
+/// description. Start points belong to the connection, are drawn when both hosts are bound to what they sent
+/// before, and no tweak is used twice under one of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Tweaks {
     /// The hash of the S-sender pool.

@@ -18,7 +18,8 @@ impl Windows {
     /// Windows of `members` elements each: `indices` holds those of the first window, then those of the next.
     ///
     /// # Errors
-    /// [`StepError`] if there are no members, an index is none of an element, or the last window is not whole.
+    /// [`StepError`] if there are no members, an index is none of an element, or the last window is not
+    /// whole.
     pub fn new(elements: usize, members: usize, indices: Vec<u32>) -> Result<Self, StepError> {
         within("elements of a window", members, [1, u32::MAX as usize])?;
         within("elements", elements, [1, u32::MAX as usize])?;
@@ -47,8 +48,9 @@ impl Windows {
         Self::new(elements, 1, (0..elements as u32).collect())
     }
 
-    /// Windows of `size` rows and columns, side by side, of images `[channels, height, width]`; a rest at the lower and
-    /// right edge is in no window. The results are images `[channels, height / size, width / size]`.
+    /// Windows of `size` rows and columns, side by side, of images `[channels, height, width]`; a rest at the
+    /// lower and right edge is in no window. The results are images `[channels, height / size, width /
+    /// size]`.
     ///
     /// # Errors
     /// [`StepError::Range`] if no window fits, or there are 2^32 elements and more.

@@ -1,4 +1,5 @@
-//! Whatever a message says, a host goes on or returns an error: it never panics, and never checks what it decrypted.
+//! Whatever a message says, a host goes on or returns an error: it never panics, and never checks what it
+//! decrypted.
 
 use core::cell::Cell;
 
@@ -22,8 +23,8 @@ fn layer(w: u32) -> (Windows, Layer) {
     (windows, layer)
 }
 
-/// Flips each bit of each message: the result is a share of the right length, right or wrong, and no other host sees a
-/// difference in lengths.
+/// Flips each bit of each message: the result is a share of the right length, right or wrong, and no other
+/// host sees a difference in lengths.
 fn flip_every_bit(run: impl Fn(Tamper<'_>) -> Run) {
     let (right, sent) = run(&|_, _| {}).unwrap();
     let (mut changed, mut all) = (0, 0);

@@ -14,8 +14,9 @@ use crate::common::{self, Layer, Pools, numbers, rng};
 
 #[test]
 fn every_sum_and_threshold_with_every_share_of_noise() {
-    // y0 and y1 as a binary layer makes them: theta = (2^g + 1) / 2 in front of two floors that take away less than 2,
-    // so that 2^g (sum - T) becomes one of two numbers; each T at the sum, one above, and at all other places.
+    // y0 and y1 as a binary layer makes them: theta = (2^g + 1) / 2 in front of two floors that take away
+    // less than 2, so that 2^g (sum - T) becomes one of two numbers; each T at the sum, one above, and at all
+    // other places.
     let rng = &mut rng(1);
     let fan_in: i64 = 20;
     // l = ceil(log2(21)) + 1
@@ -25,8 +26,8 @@ fn every_sum_and_threshold_with_every_share_of_noise() {
         for sum in 0..=fan_in {
             for threshold in 0..=fan_in + 1 {
                 for lost in 0..=1 << g {
-                    // 2^g (sum - T) + theta less what floors and noise within the margin take: from 1 up where the sum
-                    // is not below T, to -1 at most where it is.
+                    // 2^g (sum - T) + theta less what floors and noise within the margin take: from 1 up
+                    // where the sum is not below T, to -1 at most where it is.
                     let low = ((sum - threshold) << g) + i64::from(sum >= threshold);
                     let y = low + lost.min((1 << g) - 1);
                     x.push(if sum >= threshold { y } else { y.min(-1) });
@@ -117,7 +118,8 @@ fn dense(w: &[i64], x: &[i64]) -> Vec<i64> {
     w.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
 }
 
-/// Thresholds at the sums or one above, and a flip of each third neuron, so that one neuron in seven fires; and which do.
+/// Thresholds at the sums or one above, and a flip of each third neuron, so that one neuron in seven fires;
+/// and which do.
 fn edges(sums: &[i64]) -> (Vec<i64>, Column, Vec<i64>) {
     let flips = Column::from_fn(sums.len(), |i| (i % 3 == 0) as u64);
     let fires: Vec<i64> = (0..sums.len()).map(|i| i64::from(i * 11 % 29 < 4)).collect();
@@ -128,8 +130,8 @@ fn edges(sums: &[i64]) -> (Vec<i64>, Column, Vec<i64>) {
 
 #[test]
 fn a_small_binary_network_from_end_to_end() {
-    // 6 x 8 x 8 bits; a 3x3 convolution to 8 filters with zero padding, 2x2 OR pool, dense 128 -> 16; all of it on
-    // shares. C's share of the pool's results is the mask of the next layer's input.
+    // 6 x 8 x 8 bits; a 3x3 convolution to 8 filters with zero padding, 2x2 OR pool, dense 128 -> 16; all of
+    // it on shares. C's share of the pool's results is the mask of the next layer's input.
     let convolution = Geometry::Convolution(Convolution {
         channels: 6,
         size: [8, 8],

@@ -23,7 +23,8 @@ fn cuts(w: u32) -> Vec<Digits> {
     one.chain(two).chain(three).collect()
 }
 
-/// The bits of both hosts are shares of the signs, and S's messages are C's keys, with Delta where S's bit is 1.
+/// The bits of both hosts are shares of the signs, and S's messages are C's keys, with Delta where S's bit is
+/// 1.
 fn check(digits: Digits, pools: &Pools, shares: [&RingTensor; 2], flips: &Column) {
     let plan = Comparison::new(flips.len(), digits);
     let (server, client, _) = compare(plan, pools, shares, flips);

@@ -1,4 +1,5 @@
-//! No branch depends on a share, a bit, a row or a Delta: the instructions that run are the same whatever they are.
+//! No branch depends on a share, a bit, a row or a Delta: the instructions that run are the same whatever
+//! they are.
 //!
 //! Each instruction is a trap, so most layers take minutes and are run when asked for:
 //!
@@ -24,8 +25,8 @@ use crate::common::{Layer, Pools, numbers, random_column, rng};
 /// Elements: more than a chunk, and a rest.
 const N: usize = 70;
 
-/// Secrets of both hosts that differ in all that is secret: shares, flips, rows, Deltas. Tweaks and start points are
-/// public.
+/// Secrets of both hosts that differ in all that is secret: shares, flips, rows, Deltas. Tweaks and start
+/// points are public.
 fn secrets(w: u32, windows: usize, leaf_rows: usize, mask_rows: usize) -> Vec<(Pools, Layer)> {
     let tweaks = Pools::deal(0, 0, &mut rng(0)).tweaks;
     (0..4)

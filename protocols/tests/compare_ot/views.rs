@@ -1,5 +1,5 @@
-//! What each host sees is uniform, whatever the secrets are: chi-square over all values of the seen bits together, for
-//! fixed secrets and fresh rows. Seeds are fixed, so the test is the same each time.
+//! What each host sees is uniform, whatever the secrets are: chi-square over all values of the seen bits
+//! together, for fixed secrets and fresh rows. Seeds are fixed, so the test is the same each time.
 
 use xonn_crypto::share::RingTensor;
 use xonn_protocols::compare_ot::sign::Plan;

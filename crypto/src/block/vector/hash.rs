@@ -204,11 +204,11 @@ unsafe fn store_groups<V: Lanes, const PER: usize>([even, odd]: [V; 2], at: *mut
     }
 }
 
-/// Hashes in place: block `p * groups + g` under the key `start ^ (first_tweak + g)`. A key schedule serves all blocks of
-/// its key.
+/// Hashes in place: block `p * groups + g` under the key `start ^ (first_tweak + g)`. A key schedule serves all
+/// blocks of its key.
 ///
 /// # Safety
-/// The instructions of `V` must be enabled in the caller, see [`Lanes`], and blocks must be whole turns of `groups`.
+/// The instructions of `V` must be enabled in the caller, see [`Lanes`].
 #[inline(always)]
 pub(super) unsafe fn strided<V: Lanes>(start: Block, first_tweak: u64, groups: usize, blocks: &mut [Block]) {
     let batch = KEYS * V::BLOCKS;

@@ -106,7 +106,8 @@ impl AwaitProducts {
         self.both(partner(value), 0)
     }
 
-    /// C's share of the product of two values' masks, with the bits of each row's hash that serve its cross term.
+    /// C's share of the product of two values' masks, with the bits of each row's hash that serve its cross
+    /// term.
     fn product(&self, [x, y]: [usize; 2], bits: [usize; 2]) -> Column {
         let own = self.mask(x) & self.mask(y);
         &(&own ^ self.own(x, bits[0])) ^ self.own(y, bits[1])

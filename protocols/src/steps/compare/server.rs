@@ -168,7 +168,7 @@ impl AwaitInput {
         expect("flips", plan.elements(), flips.len())?;
         let (y0, betas) = (y0.values(), &self.rows.betas);
         // 1 + msb(y0) + const_S + flip, and the mask of the last row, o
-        let top = &(&Column::of_bit(y0, plan.digits().total()).not() ^ &self.constant) ^ flips;
+        let top = &(&Column::of_bit(y0, plan.digits().total()).inverted() ^ &self.constant) ^ flips;
         let top = &top ^ &betas[0];
         let none = Column::zeros(plan.elements());
         let masks: &[[&Column; 2]] = match &betas[..] {
