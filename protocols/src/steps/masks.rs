@@ -14,7 +14,6 @@ use xonn_crypto::Wiped;
 use xonn_crypto::block::{Block, Tccr};
 
 use super::column::Column;
-use super::keys::CHUNK;
 
 /// Rows by their place, with three digits.
 pub(super) const E2: usize = 1;
@@ -36,6 +35,9 @@ pub(super) const fn partner(q: usize) -> usize {
     ((q - 1) ^ 1) + 1
 }
 
+/// Elements of a column's word, which are hashed together.
+const WORD: usize = 64;
+
 /// The bits of a row's hash, each for all elements.
 pub(super) type HashBits = [Column; HASH_BITS];
 
@@ -52,11 +54,11 @@ fn add_bits(bits: &mut HashBits, number: usize, hashes: impl Iterator<Item = u64
 /// S's: of `H(M)`, element e under the tweak `first_tweak + e`.
 pub(super) fn received(hash: &Tccr, first_tweak: u64, row: &[Block]) -> HashBits {
     let mut bits = [0; HASH_BITS].map(|_| Column::zeros(row.len()));
-    let mut keys = Wiped::zeros(CHUNK);
-    for (number, row) in row.chunks(CHUNK).enumerate() {
+    let mut keys = Wiped::zeros(WORD);
+    for (number, row) in row.chunks(WORD).enumerate() {
         let keys = &mut keys[..row.len()];
         keys.copy_from_slice(row);
-        hash.hash::<1>(first_tweak.wrapping_add((number * CHUNK) as u64), keys);
+        hash.hash::<1>(first_tweak.wrapping_add((number * WORD) as u64), keys);
         add_bits(&mut bits, number, keys.iter().map(|&key| u128::from(key) as u64));
     }
     bits
@@ -66,13 +68,13 @@ pub(super) fn received(hash: &Tccr, first_tweak: u64, row: &[Block]) -> HashBits
 pub(super) fn sent(hash: &Tccr, first_tweak: u64, row: &[Block], delta: Block) -> [HashBits; 2] {
     let zeros = || [0; HASH_BITS].map(|_| Column::zeros(row.len()));
     let (mut own, mut both) = (zeros(), zeros());
-    let mut pairs = Wiped::zeros(2 * CHUNK);
-    for (number, row) in row.chunks(CHUNK).enumerate() {
+    let mut pairs = Wiped::zeros(2 * WORD);
+    for (number, row) in row.chunks(WORD).enumerate() {
         let pairs = &mut pairs[..2 * row.len()];
         for (pair, &key) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(row) {
             *pair = [key, key ^ delta];
         }
-        hash.hash::<2>(first_tweak.wrapping_add((number * CHUNK) as u64), pairs);
+        hash.hash::<2>(first_tweak.wrapping_add((number * WORD) as u64), pairs);
         let hashes = || pairs.as_chunks::<2>().0.iter().map(|pair| pair.map(|key| u128::from(key) as u64));
         add_bits(&mut own, number, hashes().map(|[own, _]| own));
         add_bits(&mut both, number, hashes().map(|[own, other]| own ^ other));
