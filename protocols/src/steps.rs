@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`rows`] | the rows of both pools, and the tweaks |
-//! | [`column`], [`frame`] | one bit of each element in words of 64; fields of messages |
+//! | [`mod@column`], [`frame`] | one bit of each element in words of 64; fields of messages |
 //! | [`keys`] | keys from several rows of one Delta, over GF(2^128) |
 //! | [`digits`] | how a number is cut for comparing |
 //! | [`leaves`] | the tables, one a digit |

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | ahead | those of [`compare`](crate::steps::compare) |
 //! | F1, S to C | the tables |
-//! | F2, C to S | the opened bits; `2^members` numbers a window ([`convert`](crate::steps::convert)) |
+//! | F2, C to S | the opened bits; `2^members` numbers a window ([`convert`]) |
 //!
 //! Tweaks: the comparison's, then one a window.
 

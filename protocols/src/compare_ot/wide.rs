@@ -7,7 +7,7 @@
 //! | flight | message |
 //! |---|---|
 //! | ahead | those of both layers of signs, the first layer's in front |
-//! | F1, F2 | the first signs ([`sign`](super::sign)), modulo 2^c |
+//! | F1, F2 | the first signs ([`sign`]), modulo 2^c |
 //! | F3, F4 | the signs of sums less 1 |
 //!
 //! Rows and tweaks: the first layer's, then the second one's.

@@ -1,9 +1,9 @@
 //! One key from several rows of one Delta: `H(sum x^i row_i, tweak)`, sums over GF(2^128).
 //!
-//! The field is GF(2)[x] / (x^128 + x^7 + x^2 + x + 1), bit i of a little-endian block being x^i. Entry j of
-//! a table has the key of the rows `K_i + j_i Delta`, that is of `sum x^i K_i + j(x) Delta` with `j(x) = sum
-//! j_i x^i`: no two entries share a key, and keys are not hashed one by one and added, which would leave sums
-//! of pads that are zero.
+//! The field is `GF(2)[x] / (x^128 + x^7 + x^2 + x + 1)`, bit i of a little-endian block being x^i. Entry j
+//! of a table has the key of the rows `K_i + j_i Delta`, that is of `sum x^i K_i + j(x) Delta` with `j(x) =
+//! sum j_i x^i`: no two entries share a key, and keys are not hashed one by one and added, which would leave
+//! sums of pads that are zero.
 
 use xonn_crypto::Wiped;
 use xonn_crypto::block::Block;

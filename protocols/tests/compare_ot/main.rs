@@ -8,4 +8,5 @@ mod damage;
 mod layers;
 mod right;
 mod steps;
+mod transcript;
 mod views;
