@@ -4,6 +4,7 @@ use std::array::from_fn;
 
 use aes::Aes128;
 use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use zeroize::Zeroize;
 
 use super::tccr::{SHARING, sigma};
 use super::{Block, LANES};
@@ -19,6 +20,24 @@ pub(super) fn hash<const PER: usize>(start: Block, first_tweak: u64, groups: &mu
         Cipher::new(start, tweak).encrypt(group);
         group.iter_mut().zip(inputs).for_each(|(block, input)| *block ^= input);
     }
+}
+
+/// Hashes in place, block `p * groups + g` under the key `start ^ (first_tweak + g)`.
+pub(super) fn hash_strided(start: Block, first_tweak: u64, groups: usize, blocks: &mut [Block]) {
+    let mut inputs = vec![Block::ZERO; blocks.len() / groups];
+    let mut states = inputs.clone();
+    for g in 0..groups {
+        let column = blocks.iter().skip(g).step_by(groups);
+        inputs.iter_mut().zip(column).for_each(|(input, &block)| *input = sigma(block));
+        states.copy_from_slice(&inputs);
+        Cipher::new(start, first_tweak.wrapping_add(g as u64)).encrypt(&mut states);
+        let column = blocks.iter_mut().skip(g).step_by(groups);
+        for (block, (&state, &input)) in column.zip(states.iter().zip(&inputs)) {
+            *block = state ^ input;
+        }
+    }
+    inputs.zeroize();
+    states.zeroize();
 }
 
 /// AES-128 under one key.

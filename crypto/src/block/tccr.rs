@@ -107,6 +107,33 @@ impl Tccr {
             _ => unreachable!("no other backend is available on this architecture"),
         }
     }
+
+    /// Hashes blocks in place, many under each tweak: block `p * groups + g` under tweak `first_tweak + g`
+    /// (modulo 2^64).
+    ///
+    /// The same as [`Tccr::hash`] gives; a tweak's key is scheduled once for all of its blocks. Fastest for 8
+    /// tweaks and more, and as many blocks as stay in the first cache.
+    ///
+    /// # Panics
+    /// If blocks are not whole turns of `groups`, or there are no groups, a mistake of the caller.
+    pub fn hash_strided(&self, first_tweak: u64, groups: usize, blocks: &mut [Block]) {
+        let len = blocks.len();
+        assert!(groups > 0 && len.is_multiple_of(groups), "{len} blocks are not whole turns of {groups}");
+        match self.backend {
+            Backend::Portable => portable::hash_strided(self.start, first_tweak, groups, blocks),
+            // SAFETY (all of them): `self.backend` was found available on this processor when `self` was
+            // made.
+            #[cfg(target_arch = "x86_64")]
+            Backend::AesNi => unsafe { vector::strided_aes_ni(self.start, first_tweak, groups, blocks) },
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes256 => unsafe { vector::strided_vaes_256(self.start, first_tweak, groups, blocks) },
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes512 => unsafe { vector::strided_vaes_512(self.start, first_tweak, groups, blocks) },
+            #[cfg(target_arch = "aarch64")]
+            Backend::Armv8 => unsafe { vector::strided_armv8(self.start, first_tweak, groups, blocks) },
+            _ => unreachable!("no other backend is available on this architecture"),
+        }
+    }
 }
 
 /// `sigma(xL || xR) = (xL ^ xR) || xL`, xL being bits 64 to 127.

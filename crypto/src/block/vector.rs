@@ -38,12 +38,20 @@ type One = uint8x16_t;
 
 /// A kernel for each backend, as `fn` with the instructions that its vectors need.
 macro_rules! entry_points {
-    ($($hash:ident, $counter:ident, $forest:ident, $run:ident: $vector:ty, $features:literal;)*) => {$(
+    ($($hash:ident, $strided:ident, $counter:ident, $forest:ident, $run:ident:
+       $vector:ty, $features:literal;)*) => {$(
         /// Hashes `groups` in place, group `g` under the key `start ^ (first_tweak + g)`.
         #[target_feature(enable = $features)]
         pub(super) fn $hash<const PER: usize>(start: Block, first_tweak: u64, groups: &mut [[Block; PER]]) {
             // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses.
             unsafe { hash::groups::<$vector, PER>(start, first_tweak, groups) }
+        }
+
+        /// Hashes in place, block `p * groups + g` under the key `start ^ (first_tweak + g)`.
+        #[target_feature(enable = $features)]
+        pub(super) fn $strided(start: Block, first_tweak: u64, groups: usize, blocks: &mut [Block]) {
+            // SAFETY: the attribute above enables every instruction that `Lanes for $vector` uses.
+            unsafe { hash::strided::<$vector>(start, first_tweak, groups, blocks) }
         }
 
         /// Fills `out` with the encryptions under `key` of the counters `base ^ first`, `base ^ (first + 1)`,
@@ -81,12 +89,16 @@ macro_rules! entry_points {
 
 #[cfg(target_arch = "x86_64")]
 entry_points! {
-    hash_aes_ni, counter_aes_ni, forest_aes_ni, run_aes_ni: __m128i, "aes,ssse3";
-    hash_vaes_256, counter_vaes_256, forest_vaes_256, run_vaes_256: __m256i, "aes,ssse3,vaes,avx2";
-    hash_vaes_512, counter_vaes_512, forest_vaes_512, run_vaes_512: __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
+    hash_aes_ni, strided_aes_ni, counter_aes_ni, forest_aes_ni, run_aes_ni:
+        __m128i, "aes,ssse3";
+    hash_vaes_256, strided_vaes_256, counter_vaes_256, forest_vaes_256, run_vaes_256:
+        __m256i, "aes,ssse3,vaes,avx2";
+    hash_vaes_512, strided_vaes_512, counter_vaes_512, forest_vaes_512, run_vaes_512:
+        __m512i, "aes,ssse3,vaes,avx512f,avx512bw";
 }
 
 #[cfg(target_arch = "aarch64")]
 entry_points! {
-    hash_armv8, counter_armv8, forest_armv8, run_armv8: uint8x16_t, "neon,aes";
+    hash_armv8, strided_armv8, counter_armv8, forest_armv8, run_armv8:
+        uint8x16_t, "neon,aes";
 }

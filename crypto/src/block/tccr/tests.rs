@@ -187,3 +187,26 @@ fn every_backend_generates_the_same_stream() {
         assert_eq!(tail, expected[145..]);
     }
 }
+
+#[test]
+fn many_blocks_under_a_tweak_are_hashed_as_one_by_one() {
+    let mut rng = ChaCha12Rng::seed_from_u64(77);
+    let start = Block::random(&mut rng);
+    for backend in Backend::available() {
+        let hash = Tccr::with_backend(start, backend).unwrap();
+        for groups in [1, 3, 4, 7, 8, 15, 16, 17, 33, 64] {
+            for turns in [0, 1, 2, 3, 16] {
+                for tweak in [5, u64::MAX - 2] {
+                    let blocks: Vec<Block> = (0..groups * turns).map(|_| Block::random(&mut rng)).collect();
+                    let mut strided = blocks.clone();
+                    hash.hash_strided(tweak, groups, &mut strided);
+                    for (i, (block, hashed)) in blocks.into_iter().zip(strided).enumerate() {
+                        let tweak = tweak.wrapping_add((i % groups) as u64);
+                        let expected = reference_hash(start, tweak, block);
+                        assert_eq!(hashed, expected, "{backend}, {turns} turns of {groups}, block {i}");
+                    }
+                }
+            }
+        }
+    }
+}

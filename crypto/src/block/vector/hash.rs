@@ -204,6 +204,97 @@ unsafe fn store_groups<V: Lanes, const PER: usize>([even, odd]: [V; 2], at: *mut
     }
 }
 
+/// Hashes in place: block `p * groups + g` under the key `start ^ (first_tweak + g)`. A key schedule serves all
+/// blocks of its key.
+///
+/// # Safety
+/// The instructions of `V` must be enabled in the caller, see [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn strided<V: Lanes>(start: Block, first_tweak: u64, groups: usize, blocks: &mut [Block]) {
+    let batch = KEYS * V::BLOCKS;
+    for begin in (0..groups).step_by(batch) {
+        let count = batch.min(groups - begin);
+        // SAFETY: the instructions are the caller's promise.
+        let keys = unsafe { round_keys::<V>(start, first_tweak.wrapping_add(begin as u64)) };
+        if count < batch {
+            // The largest batch is 4 x 4 keys.
+            let mut padded = [Block::ZERO; 16];
+            for turn in blocks.chunks_exact_mut(groups) {
+                let turn = &mut turn[begin..];
+                padded[..count].copy_from_slice(turn);
+                // SAFETY: `padded` is at least a batch; the instructions are the caller's promise.
+                unsafe { encrypt::<V, 1>(&keys, [padded.as_mut_ptr()]) };
+                turn.copy_from_slice(&padded[..count]);
+            }
+            continue;
+        }
+        // Two turns side by side fill the pipes.
+        let mut pairs = blocks.chunks_exact_mut(2 * groups);
+        for pair in &mut pairs {
+            let (one, two) = pair.split_at_mut(groups);
+            let at = [one, two].map(|turn| turn[begin..begin + batch].as_mut_ptr());
+            // SAFETY: both are a batch; the instructions are the caller's promise.
+            unsafe { encrypt::<V, 2>(&keys, at) };
+        }
+        for turn in pairs.into_remainder().chunks_exact_mut(groups) {
+            // SAFETY: as above.
+            unsafe { encrypt::<V, 1>(&keys, [turn[begin..begin + batch].as_mut_ptr()]) };
+        }
+    }
+}
+
+/// All round keys of a batch, as whole keys.
+#[inline(always)]
+unsafe fn round_keys<V: Lanes>(start: Block, first_tweak: u64) -> [[V; KEYS]; 11] {
+    unsafe {
+        let start = V::splat(One::load(&start));
+        let mut keys = [[start; KEYS]; 11];
+        for m in 0..KEYS {
+            keys[0][m] = start.xor(V::count_from(first_tweak.wrapping_add((m * V::BLOCKS) as u64)));
+        }
+        let mut words = transpose(keys[0]);
+        for round in 0..10 {
+            words = next_words(words, RCON[round]);
+            keys[round + 1] = transpose(words);
+        }
+        keys
+    }
+}
+
+/// Hashes a batch of blocks at each of `TURNS` places in place.
+///
+/// # Safety
+/// `KEYS * V::BLOCKS` blocks can be read and written at each place, and the instructions of `V` are enabled.
+#[inline(always)]
+unsafe fn encrypt<V: Lanes, const TURNS: usize>(keys: &[[V; KEYS]; 11], at: [*mut Block; TURNS]) {
+    unsafe {
+        let mut states = [[keys[0][0]; KEYS]; TURNS];
+        for turn in 0..TURNS {
+            for m in 0..KEYS {
+                states[turn][m] = sigma(V::load(at[turn].add(m * V::BLOCKS))).xor(keys[0][m]);
+            }
+        }
+        // Written out, as above.
+        macro_rules! rounds {
+            ($($round:literal)*) => {$(
+                for turn in 0..TURNS {
+                    for m in 0..KEYS {
+                        states[turn][m] = states[turn][m].round(keys[$round][m]);
+                    }
+                }
+            )*};
+        }
+        rounds!(1 2 3 4 5 6 7 8 9);
+        for turn in 0..TURNS {
+            for m in 0..KEYS {
+                let at = at[turn].add(m * V::BLOCKS);
+                let last = keys[10][m].xor(sigma(V::load(at)));
+                states[turn][m].last_round(last).store(at);
+            }
+        }
+    }
+}
+
 /// `sigma(xL || xR) = (xL ^ xR) || xL`, see `tccr.rs`.
 #[inline(always)]
 pub(super) unsafe fn sigma<V: Lanes>(x: V) -> V {

@@ -1,0 +1,74 @@
+//! C's side of signs. `server.rs` mirrors it.
+
+use xonn_crypto::share::RingTensor;
+
+use super::Plan;
+use crate::steps::StepError;
+use crate::steps::compare::{self, AwaitProducts};
+use crate::steps::convert;
+use crate::steps::error::expect;
+use crate::steps::frame::{Reader, Writer};
+use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
+
+/// C sent its cross terms and waits for S's shares of products.
+#[derive(Debug)]
+pub struct Client<'p> {
+    plan: &'p Plan,
+    tweaks: Tweaks,
+    comparison: AwaitProducts,
+}
+
+/// C is ready, and waits for the tables.
+#[derive(Debug)]
+pub struct AwaitTables<'p> {
+    plan: &'p Plan,
+    tweaks: Tweaks,
+    comparison: compare::AwaitTables,
+}
+
+impl<'p> Client<'p> {
+    /// Ahead: the first message.
+    ///
+    /// # Errors
+    /// [`StepError::Shape`] if there are not as many rows as the plan says.
+    pub fn start(
+        plan: &'p Plan,
+        tweaks: Tweaks,
+        masks: SenderRows<'_>,
+    ) -> Result<(Vec<u8>, Self), StepError> {
+        let (message, comparison) = AwaitProducts::start(plan.comparison, tweaks, masks)?;
+        Ok((message, Self { plan, tweaks, comparison }))
+    }
+
+    /// Ahead: S's answer comes, and y1 is known.
+    ///
+    /// # Errors
+    /// [`StepError`] if message, rows or y1 have another length than the plan says.
+    pub fn on_products(
+        self,
+        message: &[u8],
+        y1: &RingTensor,
+        leaves: ReceiverRows<'_>,
+    ) -> Result<(Vec<u8>, AwaitTables<'p>), StepError> {
+        let (message, comparison) = self.comparison.on_products(message, y1, leaves)?;
+        Ok((message, AwaitTables { plan: self.plan, tweaks: self.tweaks, comparison }))
+    }
+}
+
+impl AwaitTables<'_> {
+    /// F1 comes, F2 goes; `rho` is C's share of the results.
+    ///
+    /// # Errors
+    /// [`StepError`] if message or rho have another length or ring than the plan says.
+    pub fn on_tables(self, message: &[u8], rho: &RingTensor) -> Result<Vec<u8>, StepError> {
+        let plan = self.plan;
+        expect("bits of the results' ring", plan.ring as usize, rho.bits() as usize)?;
+        expect("shares of windows", plan.windows.len(), rho.len())?;
+        let mut tables = Reader::new("tables", message, &plan.comparison.tables())?;
+        let mut out = Writer::new(&plan.answer());
+        let bits = self.comparison.on_tables(&mut tables, &mut out)?;
+        let tweak = self.tweaks.behind(plan.comparison.tweaks()).first;
+        convert::send(&plan.windows, &bits, rho, &self.tweaks.masks, tweak, &mut out)?;
+        Ok(out.finish())
+    }
+}

@@ -1,0 +1,12 @@
+//! Layers of comparisons by correlated OT between both roles, with rows of an ideal dealer.
+
+#![allow(clippy::unwrap_used)] // a test that unwraps fails with a location
+
+mod common;
+mod cost;
+mod damage;
+mod layers;
+mod right;
+mod steps;
+mod transcript;
+mod views;

@@ -1,0 +1,112 @@
+//! No branch depends on a share, a bit, a row or a Delta: the instructions that run are the same whatever
+//! they are.
+//!
+//! Each instruction is a trap, so most layers take minutes and are run when asked for:
+//!
+//!     cargo test --release -p xonn-protocols --test compare_ot steps -- --include-ignored
+//!
+//! Addresses are not looked at.
+
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+#[path = "../../../crypto/src/block/steps.rs"]
+mod single;
+
+use single::assert_same_steps;
+use xonn_crypto::share::RingTensor;
+use xonn_protocols::compare_ot::sign::{Client, Plan, Server};
+use xonn_protocols::compare_ot::{narrow, wide};
+use xonn_protocols::steps::StepError;
+use xonn_protocols::steps::column::Column;
+use xonn_protocols::steps::windows::Windows;
+
+use crate::common::{Layer, Pools, numbers, random_column, rng};
+
+/// Elements: more than a chunk, and a rest.
+const N: usize = 70;
+
+/// Secrets of both hosts that differ in all that is secret: shares, flips, rows, Deltas. Tweaks and start
+/// points are public.
+fn secrets(w: u32, [n, windows]: [usize; 2], leaf_rows: usize, mask_rows: usize) -> Vec<(Pools, Layer)> {
+    let tweaks = Pools::deal(0, 0, &mut rng(0)).tweaks;
+    (0..4)
+        .map(|seed| {
+            let rng = &mut rng(100 + seed);
+            let pools = Pools { tweaks, ..Pools::deal(leaf_rows, mask_rows, rng) };
+            let fill = |count, bits: u32, value: u64| RingTensor::new(bits, vec![value; count]).unwrap();
+            // All zeros, all ones, ones against zeros, random.
+            let (y0, y1) = match seed {
+                0 => (fill(n, w + 1, 0), fill(n, w + 1, 0)),
+                1 => (fill(n, w + 1, u64::MAX), fill(n, w + 1, u64::MAX)),
+                2 => (fill(n, w + 1, 0), fill(n, w + 1, u64::MAX)),
+                _ => (numbers(n, w + 1, rng), numbers(n, w + 1, rng)),
+            };
+            let flips = if seed == 0 { Column::zeros(n) } else { random_column(n, rng) };
+            // The same random numbers are drawn: `seed` is the generator's.
+            (pools, Layer { y0, y1, flips, rho: numbers(windows, 9, rng), seed: 1 })
+        })
+        .collect()
+}
+
+/// Both roles from the first row to the last share, messages included.
+fn sign(plan: &Plan, (pools, layer): &(Pools, Layer)) -> Result<RingTensor, StepError> {
+    let (cross, client) = Client::start(plan, pools.tweaks, pools.masks.sender())?;
+    let server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
+    let (products, server) = server.on_cross_terms(&cross)?;
+    let (digits, client) = client.on_products(&products, &layer.y1, pools.leaves.receiver())?;
+    let server = server.on_digits(&digits, pools.leaves.sender())?;
+    let (tables, server) = server.on_share(&layer.y0, &layer.flips)?;
+    server.on_answer(&client.on_tables(&tables, &layer.rho)?)
+}
+
+fn signs(w: u32, members: usize, elements: usize) {
+    let indices = (0..(elements / members * members) as u32).collect();
+    let windows = Windows::new(elements, members, indices).unwrap();
+    let plan = Plan::new(w, windows, 9).unwrap();
+    let cost = plan.cost();
+    let secrets = secrets(w, [elements, plan.windows().len()], cost.leaf_rows, cost.mask_rows);
+    assert_same_steps(&format!("signs, w = {w}"), &secrets, |secret| sign(&plan, secret).unwrap());
+}
+
+#[test]
+fn signs_of_two_digits_run_the_same_steps() {
+    signs(6, 2, N);
+}
+
+#[test]
+fn signs_of_three_digits_run_the_same_steps() {
+    signs(8, 4, 12);
+}
+
+#[test]
+fn signs_of_one_digit_run_the_same_steps() {
+    signs(3, 1, N);
+}
+
+#[test]
+#[ignore = "a minute"]
+fn signs_with_tables_of_several_words_run_the_same_steps() {
+    signs(17, 3, 6);
+}
+
+#[test]
+#[ignore = "a minute"]
+fn signs_of_11_bits_run_the_same_steps() {
+    signs(11, 1, N);
+}
+
+#[test]
+#[ignore = "a minute"]
+fn pools_in_two_round_trips_run_the_same_steps() {
+    let windows = || Windows::new(N, 2, (0..N as u32).collect()).unwrap();
+    let plan = narrow::Plan::new(6, windows(), 9).unwrap();
+    let all = secrets(6, [N, N / 2], plan.cost().leaf_rows, plan.cost().mask_rows);
+    assert_same_steps("narrow pools", &all, |(pools, layer)| {
+        crate::common::narrow(&plan, pools, layer, &|_, _| {}).unwrap()
+    });
+    let plan = wide::Plan::new(6, windows(), 9).unwrap();
+    let all = secrets(6, [N, N / 2], plan.cost().leaf_rows, plan.cost().mask_rows);
+    assert_same_steps("wide pools", &all, |(pools, layer)| {
+        crate::common::wide(&plan, pools, layer, &|_, _| {}).unwrap()
+    });
+}

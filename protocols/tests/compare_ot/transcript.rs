@@ -1,0 +1,58 @@
+//! The same seeds give the same bytes: a change of the messages is seen here, and is a new version of the protocol.
+
+use sha2::{Digest, Sha256};
+use xonn_protocols::compare_ot::sign::Plan;
+use xonn_protocols::compare_ot::{narrow, wide};
+use xonn_protocols::steps::windows::Windows;
+
+use crate::common::{self, Layer, Pools, Run, numbers, random_column, rng};
+
+fn digest(runs: impl IntoIterator<Item = Run>) -> String {
+    let mut hash = Sha256::new();
+    for run in runs {
+        let (share, sent) = run.unwrap();
+        for message in sent {
+            hash.update((message.len() as u64).to_le_bytes());
+            hash.update(&message);
+        }
+        share.values().iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Layers of one, two and three digits, and of tables of several words; 77 elements, 19 windows of 4.
+fn runs<P>(
+    plan: impl Fn(u32, Windows) -> P,
+    run: impl Fn(&P, &mut chacha20::ChaCha12Rng, &Layer) -> Run,
+) -> String {
+    digest([3, 6, 11, 17].map(|w| {
+        let rng = &mut rng(u64::from(w));
+        let windows = Windows::new(77, 4, (0..76).collect()).unwrap();
+        let layer = Layer::share(&numbers(77, w + 1, rng), random_column(77, rng), [19, 9], rng);
+        run(&plan(w, windows), rng, &layer)
+    }))
+}
+
+#[test]
+fn messages_are_the_recorded_ones() {
+    let sign = runs(
+        |w, windows| Plan::new(w, windows, 9).unwrap(),
+        |plan, rng, layer| common::sign(plan, &Pools::of(&plan.cost(), rng), layer, &|_, _| {}),
+    );
+    let narrow = runs(
+        |w, windows| narrow::Plan::new(w, windows, 9).unwrap(),
+        |plan, rng, layer| common::narrow(plan, &Pools::of(&plan.cost(), rng), layer, &|_, _| {}),
+    );
+    let wide = runs(
+        |w, windows| wide::Plan::new(w, windows, 9).unwrap(),
+        |plan, rng, layer| common::wide(plan, &Pools::of(&plan.cost(), rng), layer, &|_, _| {}),
+    );
+    assert_eq!(
+        [&sign[..], &narrow, &wide],
+        [
+            "902d483c5bd735d27dc0c3afe3628070e9a569d368d861d0c94a949686ce4aeb",
+            "619b729c86d39569ed224fa5f4b55764d9fbfbcab1dcfda441a0a54a65453959",
+            "aa7477c083075a717f94590af78c4af860243ec6a33a2a2dd34d9e97953dab55"
+        ]
+    );
+}
