@@ -16,6 +16,9 @@ RUN apk add --no-cache gcc musl-dev
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY circuits circuits
+COPY program program
+COPY crypto crypto
+COPY protocols protocols
 COPY xonn-compile xonn-compile
 COPY xonn-run xonn-run
 RUN cargo build --release --locked -p xonn-run && strip target/release/xonn-run
