@@ -59,3 +59,49 @@ pub mod sign;
 pub mod wide;
 
 pub use cost::Cost;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use xonn_program::{Program, Tensor};
+
+use crate::plan::Stage;
+use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
+
+/// How a layer of thresholds is computed. Public.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Choice {
+    /// No pool: [`sign`].
+    Sign,
+    /// A pool of windows of up to 4 elements in front: [`narrow`].
+    Narrow,
+    /// A pool of larger windows in front: [`wide`].
+    Wide,
+}
+
+/// The protocol.
+pub struct CompareOt;
+
+impl Protocol for CompareOt {
+    fn name(&self) -> &'static str {
+        "compare_ot"
+    }
+
+    fn holds(&self) -> Trust {
+        Trust::SemiHonest
+    }
+
+    fn server(
+        &self,
+        _stage: &Stage,
+        _program: &Program,
+        _tensors: &[Tensor],
+    ) -> Result<Arc<dyn ServerSide>, StageError> {
+        todo!()
+    }
+
+    fn client(&self, _stage: &Stage, _program: &Program) -> Result<Arc<dyn ClientSide>, StageError> {
+        todo!()
+    }
+}

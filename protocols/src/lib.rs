@@ -7,5 +7,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod garbled;
+pub mod link;
+pub mod local;
+pub mod mask;
+pub mod plan;
+pub mod protocol;
+pub mod registry;
+pub mod rlwe;
+pub mod run;
+pub mod value;
+pub mod wire;
+
 pub mod compare_ot;
 pub mod steps;

@@ -1,0 +1,305 @@
+//! What two hosts share for a whole connection: correlated OTs both ways, start points of their hashes, and the client's
+//! keys of lattice encryption.
+//!
+//! | message | from | what |
+//! |---|---|---|
+//! | 1 | server | base OTs of the pool in which the server sends |
+//! | 2, 3 | client | the reply; base OTs of the pool in which the client sends |
+//! | 4, 5 | server | the reply; the start point of the first pool's hash |
+//! | 6 | client | the start point of the second pool's hash |
+//!
+//! Then each pool is extended as far as the first prediction takes it. A start point is drawn by the host whose Delta
+//! the hash protects, behind the last message of the pool's set-up that the other one sends.
+
+use std::collections::VecDeque;
+
+use rand::CryptoRng;
+use sha2::{Digest as _, Sha256};
+use xonn_crypto::block::{Block, Tccr};
+use xonn_crypto::ot::correlated::{
+    CotSender as _, CotSource, PoolReceiver, PoolSender, ReceiverRows, SenderRows, Step, Supply,
+};
+use xonn_crypto::ot::msgs::{BaseReply, BaseRequest};
+use xonn_crypto::ot::{ReceiverSetup, SenderSetup, SessionId};
+use xonn_crypto::rlwe::{ClientKey, Params, Role, ServerKey};
+
+use crate::protocol::{ProtocolError, Rows};
+use crate::steps::rows::Tweaks;
+use crate::wire::Wire;
+
+/// Predictions for which a key of lattice encryption is used: MIXED's bound on what a server that bends answers could
+/// learn of it.
+pub const PREDICTIONS_A_KEY: u64 = 64;
+
+/// Rows of one prediction, and its block of tweaks.
+pub struct Reserved<L, M> {
+    /// Of the pool in which the server sends.
+    pub leaves: L,
+    /// Of the pool in which the client sends.
+    pub masks: M,
+    /// The first tweak of the block.
+    pub first_tweak: u64,
+}
+
+/// Rows of one prediction at the server.
+pub type ServerRows = Reserved<SenderRows, ReceiverRows>;
+/// Rows of one prediction at the client.
+pub type ClientRows = Reserved<ReceiverRows, SenderRows>;
+
+/// The server's side of a connection.
+pub struct ServerLink {
+    session: SessionId,
+    leaves: PoolSender,
+    masks: PoolReceiver,
+    hashes: [Tccr; 2],
+    tweak: u64,
+    predictions: u64,
+    keys: Vec<(Params, ServerKey)>,
+}
+
+/// The client's side of a connection.
+pub struct ClientLink {
+    session: SessionId,
+    leaves: PoolReceiver,
+    masks: PoolSender,
+    hashes: [Tccr; 2],
+    tweak: u64,
+    predictions: u64,
+    keys: Vec<(Params, ClientKey)>,
+}
+
+/// The session of one pool.
+fn pool_session(session: &SessionId, name: &str) -> SessionId {
+    Sha256::new_with_prefix(b"xonn pool").chain_update(name).chain_update(session).finalize().into()
+}
+
+/// What a key's public polynomial is hashed from.
+fn key_session(session: &SessionId, predictions: u64) -> Vec<u8> {
+    [&session[..], &(predictions / PREDICTIONS_A_KEY).to_le_bytes()].concat()
+}
+
+/// Sends and takes what a pool wants until it has `count` rows.
+fn extend(
+    pool: &mut impl CotSource,
+    count: usize,
+    wire: &mut dyn Wire,
+    rng: &mut dyn CryptoRng,
+) -> Result<(), ProtocolError> {
+    if pool.ready() >= count {
+        return Ok(());
+    }
+    pool.extend(count)?;
+    loop {
+        match pool.step(rng)? {
+            Step::Send(message) => wire.send(&message)?,
+            Step::Receive(length) => pool.receive(&wire.receive(length)?)?,
+            Step::Done => return Ok(()),
+        }
+    }
+}
+
+fn start_point(wire: &mut dyn Wire) -> Result<Tccr, ProtocolError> {
+    let start = wire.receive(Block::BYTES)?;
+    Ok(Tccr::new(Block::from_bytes(start.try_into().expect("the length was asked for"))))
+}
+
+fn send_start_point(wire: &mut dyn Wire, mut rng: &mut dyn CryptoRng) -> Result<Tccr, ProtocolError> {
+    let start = Block::random(&mut rng);
+    wire.send(&start.to_bytes())?;
+    Ok(Tccr::new(start))
+}
+
+impl ServerLink {
+    /// The set-up, and rows for a first prediction.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the connection fails or a check does.
+    pub fn set_up(
+        session: SessionId,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        mut rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let params = PoolSender::PARAMS;
+        let [first, second] = ["leaves", "masks"].map(|name| pool_session(&session, name));
+        let (setup, request) = SenderSetup::start(params, first, &mut rng);
+        wire.send(&request.encode())?;
+        let reply = wire.receive(BaseReply::byte_len(params))?;
+        let sender = setup.finish(&BaseReply::decode(params, &reply)?)?;
+        let request = wire.receive(BaseRequest::byte_len(params))?;
+        let request = BaseRequest::decode(params, &request)?;
+        let (receiver, reply) = ReceiverSetup::reply(params, second, &mut rng, &request)?;
+        wire.send(&reply.encode())?;
+        let leaves_hash = send_start_point(wire, rng)?;
+        let mut masks = PoolReceiver::new(receiver, Supply::default())?;
+        extend(&mut masks, rows.masks, wire, rng)?;
+        let masks_hash = start_point(wire)?;
+        let mut leaves = PoolSender::new(sender, Supply::default())?;
+        extend(&mut leaves, rows.leaves, wire, rng)?;
+        let hashes = [leaves_hash, masks_hash];
+        Ok(Self { session, leaves, masks, hashes, tweak: 0, predictions: 0, keys: Vec::new() })
+    }
+
+    /// Rows for some predictions, of which none is used for another one.
+    ///
+    /// # Errors
+    /// As [`ServerLink::set_up`].
+    pub fn reserve(
+        &mut self,
+        rows: Rows,
+        count: usize,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<VecDeque<ServerRows>, ProtocolError> {
+        extend(&mut self.masks, rows.masks * count, wire, rng)?;
+        extend(&mut self.leaves, rows.leaves * count, wire, rng)?;
+        (0..count)
+            .map(|_| {
+                let leaves = self.leaves.reserve(rows.leaves)?;
+                let masks = self.masks.reserve(rows.masks)?;
+                let first_tweak = self.tweak;
+                self.tweak += rows.tweaks as u64;
+                Ok(Reserved { leaves, masks, first_tweak })
+            })
+            .collect()
+    }
+
+    /// The client's keys, if it is time for new ones.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the connection fails, or a message is no key.
+    pub fn renew_keys(&mut self, params: &[Params], wire: &mut dyn Wire) -> Result<(), ProtocolError> {
+        if self.predictions.is_multiple_of(PREDICTIONS_A_KEY) {
+            let session = key_session(&self.session, self.predictions);
+            let mut keys = Vec::with_capacity(params.len());
+            for &params in params {
+                let message = wire.receive(ClientKey::key_bytes(params))?;
+                keys.push((params, ServerKey::receive(params, &session, Role::B, &message)?));
+            }
+            self.keys = keys;
+        }
+        self.predictions += 1;
+        Ok(())
+    }
+
+    /// The client's key for this ring.
+    #[must_use]
+    pub fn key(&self, params: Params) -> Option<&ServerKey> {
+        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| key)
+    }
+
+    /// Delta of the pool in which this host sends.
+    ///
+    /// # Errors
+    /// [`xonn_crypto::ot::OtError::Refused`] after a failed check.
+    pub fn delta(&self) -> Result<Block, ProtocolError> {
+        Ok(self.leaves.delta()?)
+    }
+
+    /// The tweaks from number `first` on.
+    #[must_use]
+    pub fn tweaks(&self, first: u64) -> Tweaks {
+        let [leaves, masks] = self.hashes;
+        Tweaks { leaves, masks, first }
+    }
+}
+
+impl ClientLink {
+    /// The set-up, and rows for a first prediction.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the connection fails or a check does.
+    pub fn set_up(
+        session: SessionId,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        mut rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let params = PoolSender::PARAMS;
+        let [first, second] = ["leaves", "masks"].map(|name| pool_session(&session, name));
+        let request = wire.receive(BaseRequest::byte_len(params))?;
+        let request = BaseRequest::decode(params, &request)?;
+        let (receiver, reply) = ReceiverSetup::reply(params, first, &mut rng, &request)?;
+        wire.send(&reply.encode())?;
+        let (setup, request) = SenderSetup::start(params, second, &mut rng);
+        wire.send(&request.encode())?;
+        let reply = wire.receive(BaseReply::byte_len(params))?;
+        let sender = setup.finish(&BaseReply::decode(params, &reply)?)?;
+        let leaves_hash = start_point(wire)?;
+        let mut masks = PoolSender::new(sender, Supply::default())?;
+        extend(&mut masks, rows.masks, wire, rng)?;
+        let masks_hash = send_start_point(wire, rng)?;
+        let mut leaves = PoolReceiver::new(receiver, Supply::default())?;
+        extend(&mut leaves, rows.leaves, wire, rng)?;
+        let hashes = [leaves_hash, masks_hash];
+        Ok(Self { session, leaves, masks, hashes, tweak: 0, predictions: 0, keys: Vec::new() })
+    }
+
+    /// Rows for some predictions, of which none is used for another one.
+    ///
+    /// # Errors
+    /// As [`ClientLink::set_up`].
+    pub fn reserve(
+        &mut self,
+        rows: Rows,
+        count: usize,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<VecDeque<ClientRows>, ProtocolError> {
+        extend(&mut self.masks, rows.masks * count, wire, rng)?;
+        extend(&mut self.leaves, rows.leaves * count, wire, rng)?;
+        (0..count)
+            .map(|_| {
+                let leaves = self.leaves.reserve(rows.leaves)?;
+                let masks = self.masks.reserve(rows.masks)?;
+                let first_tweak = self.tweak;
+                self.tweak += rows.tweaks as u64;
+                Ok(Reserved { leaves, masks, first_tweak })
+            })
+            .collect()
+    }
+
+    /// New keys, if it is time for them.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the connection fails.
+    pub fn renew_keys(
+        &mut self,
+        params: &[Params],
+        wire: &mut dyn Wire,
+        mut rng: &mut dyn CryptoRng,
+    ) -> Result<(), ProtocolError> {
+        if self.predictions.is_multiple_of(PREDICTIONS_A_KEY) {
+            let session = key_session(&self.session, self.predictions);
+            self.keys.clear();
+            for &params in params {
+                let (key, message) = ClientKey::generate(params, &session, Role::B, &mut rng);
+                wire.send(&message)?;
+                self.keys.push((params, key));
+            }
+        }
+        self.predictions += 1;
+        Ok(())
+    }
+
+    /// The key for this ring.
+    #[must_use]
+    pub fn key(&self, params: Params) -> Option<&ClientKey> {
+        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| key)
+    }
+
+    /// Delta of the pool in which this host sends.
+    ///
+    /// # Errors
+    /// [`xonn_crypto::ot::OtError::Refused`] after a failed check.
+    pub fn delta(&self) -> Result<Block, ProtocolError> {
+        Ok(self.masks.delta()?)
+    }
+
+    /// The tweaks from number `first` on.
+    #[must_use]
+    pub fn tweaks(&self, first: u64) -> Tweaks {
+        let [leaves, masks] = self.hashes;
+        Tweaks { leaves, masks, first }
+    }
+}

@@ -1,0 +1,146 @@
+//! Which protocol computes which layers, and how both hosts hold what is between them: public.
+//!
+//! The server makes a plan ([`crate::planner`]) and sends it; a client takes any that its program allows and whose
+//! parameters are on its own menus ([`Plan::check`]), so two hosts never have to agree on a search.
+
+use serde::{Deserialize, Serialize};
+use xonn_program::{LayerId, Op, Program};
+
+use crate::protocol::{Protocol, StageError, Trust};
+use crate::value::Form;
+use crate::{compare_ot, rlwe};
+
+/// Layers in the order in which they are computed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The input first; the last one leaves the output.
+    pub stages: Vec<Stage>,
+}
+
+/// A run of layers that one protocol computes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// The layers, the last one being the one whose tensor it leaves.
+    pub layers: Vec<LayerId>,
+    /// The tensors that it reads, made by stages before it, and how they are held.
+    pub reads: Vec<(LayerId, Form)>,
+    /// How what it leaves is held.
+    pub leaves: Form,
+    /// By which protocol, with its public parameters.
+    pub how: How,
+}
+
+/// A protocol and what it leaves to choose.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum How {
+    /// The client masks its input: [`crate::mask`].
+    Mask,
+    /// On shares without a message: [`crate::local`].
+    Local,
+    /// Sums under lattice encryption: [`crate::rlwe`].
+    Rlwe(rlwe::Choice),
+    /// Comparisons by oblivious transfer: [`crate::compare_ot`].
+    CompareOt(compare_ot::Choice),
+    /// A garbled circuit of all layers: [`crate::garbled`].
+    Garbled,
+}
+
+impl How {
+    /// The protocol.
+    #[must_use]
+    pub fn protocol(&self) -> &'static dyn Protocol {
+        match self {
+            Self::Mask => &crate::mask::Mask,
+            Self::Local => &crate::local::Local,
+            Self::Rlwe(_) => &rlwe::Rlwe,
+            Self::CompareOt(_) => &compare_ot::CompareOt,
+            Self::Garbled => &crate::garbled::Garbled,
+        }
+    }
+}
+
+impl Stage {
+    /// The layer whose tensor it leaves.
+    #[must_use]
+    pub fn last(&self) -> LayerId {
+        self.layers.last().copied().unwrap_or(0)
+    }
+
+    /// Why it cannot be run.
+    #[must_use]
+    pub fn error(&self, reason: impl Into<String>) -> StageError {
+        StageError { layer: self.last(), reason: reason.into() }
+    }
+}
+
+impl Plan {
+    /// Against which clients the server is protected: by the weakest of its stages.
+    #[must_use]
+    pub fn holds(&self) -> Trust {
+        let holds = self.stages.iter().map(|stage| stage.how.protocol().holds());
+        holds.min().unwrap_or(Trust::Hostile)
+    }
+
+    /// Checks what the other host may have made up: each stage computes layers that come one after the other, reads
+    /// what is there in the form in which it is there, and the last one leaves the output. What is one protocol's own
+    /// is checked where its side is made.
+    ///
+    /// # Errors
+    /// [`StageError`] for the first stage that breaks a rule.
+    pub fn check(&self, program: &Program) -> Result<(), StageError> {
+        let mut forms: Vec<Option<Form>> = vec![None; program.layers().len()];
+        for (number, stage) in self.stages.iter().enumerate() {
+            let rising = stage.layers.windows(2).all(|pair| pair[0] < pair[1]);
+            if stage.layers.is_empty() || !rising || stage.last() >= forms.len() {
+                return Err(stage.error("its layers are not layers of the program, in order"));
+            }
+            for &layer in &stage.layers {
+                let known = |read: &LayerId| {
+                    stage.layers.contains(read) || stage.reads.iter().any(|(from, _)| from == read)
+                };
+                if !program.layers()[layer].reads.iter().all(known) {
+                    return Err(stage.error("it reads a tensor that it does not name"));
+                }
+            }
+            for (read, form) in &stage.reads {
+                let input = *form == Form::Client
+                    && program.layers().get(*read).is_some_and(|layer| matches!(layer.op, Op::Input));
+                if !input && forms.get(*read).copied().flatten() != Some(*form) {
+                    return Err(stage.error(format!("it reads layer {read} in a form that nobody leaves")));
+                }
+            }
+            if (stage.leaves == Form::Output) != (number + 1 == self.stages.len()) {
+                return Err(stage.error("the last stage leaves the output, and no other one"));
+            }
+            // A tensor may change its form, from the client's numbers to shares; it is made once in each.
+            forms[stage.last()] = Some(stage.leaves);
+        }
+        match self.stages.last() {
+            Some(stage) if stage.last() + 1 == forms.len() => Ok(()),
+            _ => Err(StageError {
+                layer: forms.len().saturating_sub(1),
+                reason: "no stage computes it".into(),
+            }),
+        }
+    }
+
+    /// The plan as it is sent.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plans are plain data")
+    }
+
+    /// Reads a plan, of which nothing is trusted.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_bytes(bytes: &[u8], program: &Program) -> Result<Self, StageError> {
+        let plan: Self = serde_json::from_slice(bytes)
+            .map_err(|error| StageError { layer: 0, reason: error.to_string() })?;
+        plan.check(program)?;
+        Ok(plan)
+    }
+}

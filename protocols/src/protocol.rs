@@ -1,0 +1,228 @@
+//! What a way of computing layers between two hosts is.
+//!
+//! A [`Protocol`] makes of a public [`Stage`] a [`ServerSide`] and a [`ClientSide`], once a model. Each prediction
+//! begins with a run on either side, which is used up: three or four messages ahead ([`Phase`]), then the input's.
+
+use std::sync::Arc;
+
+use rand::CryptoRng;
+use xonn_crypto::garble::EvaluateError;
+use xonn_crypto::ot::OtError;
+use xonn_crypto::rlwe::RlweError;
+use xonn_crypto::share::ShareError;
+use xonn_program::circuit::LowerError;
+use xonn_program::{LayerId, Program, Tensor};
+
+use crate::link::{ClientLink, ServerLink};
+use crate::plan::Stage;
+use crate::steps::StepError;
+use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
+use crate::value::{ClientValue, ServerValue};
+use crate::wire::{Wire, WireError};
+
+/// A way of computing layers. `registry::ALL` lists them.
+pub trait Protocol: Sync {
+    /// Its name, as users write it.
+    fn name(&self) -> &'static str;
+
+    /// Against which clients the server is protected.
+    fn holds(&self) -> Trust;
+
+    /// The server's side of a stage, for one model and all its clients. `tensors`: one for each of
+    /// [`Program::tensors`].
+    ///
+    /// # Errors
+    /// [`StageError`] if the stage is none of this protocol and program, or these weights make it fail more often than
+    /// is granted.
+    fn server(
+        &self,
+        stage: &Stage,
+        program: &Program,
+        tensors: &[Tensor],
+    ) -> Result<Arc<dyn ServerSide>, StageError>;
+
+    /// The client's side of a stage, which the server may have chosen: nothing in it is trusted.
+    ///
+    /// # Errors
+    /// [`StageError`] if the stage is none of this protocol and program.
+    fn client(&self, stage: &Stage, program: &Program) -> Result<Arc<dyn ClientSide>, StageError>;
+}
+
+/// Against which clients a server is protected.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Trust {
+    /// Clients that follow the protocol and look at all they see.
+    SemiHonest,
+    /// Any client.
+    Hostile,
+}
+
+/// The messages ahead of an input, for all stages of a plan: first all messages One, then all messages Two.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Phase {
+    /// Client to server.
+    One,
+    /// Server to client.
+    Two,
+    /// Client to server.
+    Three,
+    /// Server to client.
+    Four,
+}
+
+impl Phase {
+    /// In order.
+    pub const ALL: [Self; 4] = [Self::One, Self::Two, Self::Three, Self::Four];
+}
+
+/// What one prediction takes of both pools of correlated OTs, at this stage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Rows {
+    /// Of the pool in which the server sends and the client chooses.
+    pub leaves: usize,
+    /// Of the pool in which the client sends and the server chooses.
+    pub masks: usize,
+    /// Tweaks of each pool's hash.
+    pub tweaks: usize,
+}
+
+/// What is under way at the server. Tables, rows and tweaks are those of this stage and prediction.
+pub struct ServerContext<'a> {
+    /// To the client.
+    pub wire: &'a mut dyn Wire,
+    /// The operating system's.
+    pub rng: &'a mut dyn CryptoRng,
+    /// What the connection has.
+    pub link: &'a ServerLink,
+    /// Of the pool in which this host sends.
+    pub leaves: SenderRows<'a>,
+    /// Of the pool in which this host chooses.
+    pub masks: ReceiverRows<'a>,
+    /// The stage's.
+    pub tweaks: Tweaks,
+}
+
+/// What is under way at the client; mirrors [`ServerContext`].
+pub struct ClientContext<'a> {
+    /// To the server.
+    pub wire: &'a mut dyn Wire,
+    /// The operating system's.
+    pub rng: &'a mut dyn CryptoRng,
+    /// What the connection has.
+    pub link: &'a ClientLink,
+    /// Of the pool in which this host chooses.
+    pub leaves: ReceiverRows<'a>,
+    /// Of the pool in which this host sends.
+    pub masks: SenderRows<'a>,
+    /// The stage's.
+    pub tweaks: Tweaks,
+}
+
+/// The server's side of a stage: one model's, for all clients.
+pub trait ServerSide: Send + Sync {
+    /// What a prediction takes.
+    fn rows(&self) -> Rows;
+
+    /// A prediction begins.
+    fn begin(&self) -> Box<dyn ServerRun>;
+}
+
+/// The server's side of a stage in one prediction.
+pub trait ServerRun: Send {
+    /// This phase's message, sent or received, if the stage has one.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]; nothing is checked on what a message decrypts to.
+    fn prepare(&mut self, phase: Phase, context: &mut ServerContext<'_>) -> Result<(), ProtocolError>;
+
+    /// The input is there: what the stage leaves. `reads` are those of [`Stage::reads`].
+    ///
+    /// # Errors
+    /// [`ProtocolError`].
+    fn run(
+        self: Box<Self>,
+        context: &mut ServerContext<'_>,
+        reads: &[&ServerValue],
+    ) -> Result<ServerValue, ProtocolError>;
+}
+
+/// The client's side of a stage.
+pub trait ClientSide: Send + Sync {
+    /// What a prediction takes.
+    fn rows(&self) -> Rows;
+
+    /// A prediction begins.
+    fn begin(&self) -> Box<dyn ClientRun>;
+}
+
+/// The client's side of a stage in one prediction.
+pub trait ClientRun: Send {
+    /// This phase's message, sent or received, if the stage has one.
+    ///
+    /// `reads` are those of [`Stage::reads`], as far as the client's shares of them are known yet. Where the share of
+    /// what the stage leaves becomes known ahead of the input, it is given back once, in the phase in which it does.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]; nothing is checked on what a message decrypts to.
+    fn prepare(
+        &mut self,
+        phase: Phase,
+        context: &mut ClientContext<'_>,
+        reads: &[Option<&ClientValue>],
+    ) -> Result<Option<ClientValue>, ProtocolError>;
+
+    /// The input is there: what the stage leaves, unless it was given back ahead.
+    ///
+    /// # Errors
+    /// [`ProtocolError`].
+    fn run(
+        self: Box<Self>,
+        context: &mut ClientContext<'_>,
+        reads: &[&ClientValue],
+    ) -> Result<Option<ClientValue>, ProtocolError>;
+}
+
+/// A stage is none of its protocol, or not of this program. Of a server's plan it says what the client refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("layer {layer}: {reason}")]
+pub struct StageError {
+    /// The stage's last layer.
+    pub layer: LayerId,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// What ends a prediction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The connection failed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// A message of the steps on shares.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// A message of oblivious transfer.
+    #[error(transparent)]
+    Ot(#[from] OtError),
+    /// A message of lattice encryption.
+    #[error(transparent)]
+    Rlwe(#[from] RlweError),
+    /// The evaluation of a garbled circuit gave no valid output. Only the client knows, and it goes on as if it had.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Shares that do not belong together.
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    /// A circuit that cannot be.
+    #[error(transparent)]
+    Circuit(#[from] LowerError),
+    /// A message that is none.
+    #[error("{what}: {reason}")]
+    Message {
+        /// Which message.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
