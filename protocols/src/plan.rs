@@ -98,10 +98,10 @@ impl Plan {
                 return Err(stage.error("its layers are not layers of the program, in order"));
             }
             for &layer in &stage.layers {
-                let known = |read: &LayerId| {
-                    stage.layers.contains(read) || stage.reads.iter().any(|(from, _)| from == read)
-                };
-                if !program.layers()[layer].reads.iter().all(known) {
+                let named = |read: &LayerId| stage.reads.iter().any(|(from, _)| from == read);
+                let known = |read: &LayerId| stage.layers.contains(read) || named(read);
+                // What only changes its form is not computed again.
+                if !named(&layer) && !program.layers()[layer].reads.iter().all(known) {
                     return Err(stage.error("it reads a tensor that it does not name"));
                 }
             }

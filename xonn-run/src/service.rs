@@ -7,10 +7,14 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use xonn_crypto::garble::Scheme;
 use xonn_program::circuit::LowerError;
 use xonn_program::{Digest, Package, Secret};
+use xonn_protocols::planner;
+use xonn_protocols::run::Server;
 
 use crate::net::{self, Event, ServerOptions};
+use crate::oca::FirstLayer;
 use crate::session::server::Model;
 use crate::session::{Circuit, Offer, SessionError};
 
@@ -50,8 +54,10 @@ impl Service {
         if found != expected {
             return Err(ServiceError::OtherPackage { found, expected });
         }
+        let plan = offer.first_layers.contains(&FirstLayer::Shares).then(|| plan(package, secret, &offer));
         let (circuit, secret) = Circuit::with_secret(package, secret)?;
-        Ok(Self { model: Arc::new(Model::new(circuit, secret, offer)?) })
+        let model = Model::new(circuit, secret, offer)?.with_plan(plan.and_then(Result::ok));
+        Ok(Self { model: Arc::new(model) })
     }
 
     /// What it serves.
@@ -82,6 +88,17 @@ impl Service {
         let thread = std::thread::Builder::new().name("xonn service".into()).spawn(serving)?;
         Ok(Running { address, stop, thread: Some(thread) })
     }
+}
+
+/// The server of a package's plan on shares.
+///
+/// # Errors
+/// A sentence that names the layer for which there is none.
+pub fn plan(package: &Package, secret: &Secret, offer: &Offer) -> Result<Server, String> {
+    let program = package.program();
+    let scheme = offer.schemes.first().copied().unwrap_or(Scheme::ALL[0]);
+    let plan = planner::on_shares(program, scheme).map_err(|error| error.to_string())?;
+    Server::new(plan, program, secret.tensors()).map_err(|error| error.to_string())
 }
 
 /// A service that runs. Dropped, it stops.
