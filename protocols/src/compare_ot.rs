@@ -80,6 +80,18 @@ pub enum Choice {
     Wide,
 }
 
+impl Choice {
+    /// For windows of at most so many elements, or none.
+    #[must_use]
+    pub fn of(window: Option<usize>) -> Self {
+        match window {
+            None | Some(1) => Self::Sign,
+            Some(2..=4) => Self::Narrow,
+            Some(_) => Self::Wide,
+        }
+    }
+}
+
 /// The protocol.
 pub struct CompareOt;
 
@@ -90,6 +102,10 @@ impl Protocol for CompareOt {
 
     fn holds(&self) -> Trust {
         Trust::SemiHonest
+    }
+
+    fn cost(&self, _stage: &Stage, _program: &Program) -> Result<crate::cost::StageCost, StageError> {
+        todo!()
     }
 
     fn server(

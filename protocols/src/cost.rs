@@ -1,5 +1,10 @@
 //! What a plan costs: bytes, messages' turns, and the time of both on a link.
 
+use xonn_crypto::ot::correlated::{self, PoolSender, Supply};
+use xonn_crypto::ot::msgs::{BaseReply, BaseRequest};
+use xonn_crypto::rlwe::{ClientKey, Params};
+
+use crate::link::PREDICTIONS_A_KEY;
 use crate::protocol::Rows;
 
 /// A link between two hosts.
@@ -73,3 +78,72 @@ pub struct StageCost {
     /// Of both pools.
     pub rows: Rows,
 }
+
+/// What a plan costs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlanCost {
+    /// Each stage's.
+    pub stages: Vec<StageCost>,
+    /// Base OTs and keys, once a connection, and the rows of a first prediction.
+    pub set_up: Cost,
+    /// Rows of a prediction that follows, and keys, on the average.
+    pub supply: Cost,
+}
+
+impl PlanCost {
+    /// Of these stages, in these rings.
+    #[must_use]
+    pub fn new(stages: Vec<StageCost>, rings: &[Params]) -> Self {
+        let params = PoolSender::PARAMS;
+        let base = (BaseRequest::byte_len(params) + BaseReply::byte_len(params) + 16) as u64;
+        let keys: u64 = rings.iter().map(|&ring| ClientKey::key_bytes(ring) as u64).sum();
+        // A pool's sender is the server, or the client.
+        let rows = |count: fn(&Rows) -> usize, predictions: usize| {
+            let all = stages.iter().map(|stage| count(&stage.rows)).sum::<usize>();
+            correlated::cost(params, Supply::default(), all * predictions)
+        };
+        let pools = |predictions: usize| {
+            let (leaves, masks) =
+                (rows(|rows| rows.leaves, predictions), rows(|rows| rows.masks, predictions));
+            let up = (leaves.to_sender + masks.to_receiver) as u64;
+            Cost { up, down: (leaves.to_receiver + masks.to_sender) as u64, rounds: 0.0 }
+        };
+        let (first, many) = (pools(1), pools(MANY));
+        let share = |many: u64, first: u64| (many - first.min(many)) / (MANY as u64 - 1);
+        let supply = Cost {
+            up: share(many.up, first.up) + keys / PREDICTIONS_A_KEY,
+            down: share(many.down, first.down),
+            rounds: 0.0,
+        };
+        let set_up = Cost { up: base + keys, down: base, rounds: 1.0 } + first;
+        Self { stages, set_up, supply }
+    }
+
+    /// Ahead of an input, without rows: one round trip and a half, of which the half goes together with the input.
+    #[must_use]
+    pub fn offline(&self) -> Cost {
+        Cost { rounds: 1.0, ..self.stages.iter().map(|stage| stage.offline).sum() }
+    }
+
+    /// With an input.
+    #[must_use]
+    pub fn online(&self) -> Cost {
+        let online: Cost = self.stages.iter().map(|stage| stage.online).sum();
+        Cost { rounds: online.rounds.ceil(), ..online }
+    }
+
+    /// A first prediction, all in one go.
+    #[must_use]
+    pub fn first(&self) -> Cost {
+        self.set_up + self.offline() + self.online()
+    }
+
+    /// A prediction that follows.
+    #[must_use]
+    pub fn further(&self) -> Cost {
+        self.supply + self.offline() + self.online()
+    }
+}
+
+/// Predictions over which the rows' cost is averaged.
+const MANY: usize = 64;

@@ -19,6 +19,10 @@ impl Protocol for Garbled {
         Trust::Hostile
     }
 
+    fn cost(&self, _stage: &Stage, _program: &Program) -> Result<crate::cost::StageCost, StageError> {
+        todo!()
+    }
+
     fn server(
         &self,
         _stage: &Stage,

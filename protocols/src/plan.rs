@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use xonn_program::{LayerId, Op, Program};
 
+use crate::cost::PlanCost;
 use crate::protocol::{Protocol, StageError, Trust};
 use crate::value::Form;
 use crate::{compare_ot, rlwe};
@@ -45,7 +46,10 @@ pub enum How {
     /// Comparisons by oblivious transfer: [`crate::compare_ot`].
     CompareOt(compare_ot::Choice),
     /// A garbled circuit of all layers: [`crate::garbled`].
-    Garbled,
+    Garbled {
+        /// How it is garbled, as `half-gates` or `three-halves`.
+        scheme: String,
+    },
 }
 
 impl How {
@@ -57,7 +61,7 @@ impl How {
             Self::Local => &crate::local::Local,
             Self::Rlwe(_) => &rlwe::Rlwe,
             Self::CompareOt(_) => &compare_ot::CompareOt,
-            Self::Garbled => &crate::garbled::Garbled,
+            Self::Garbled { .. } => &crate::garbled::Garbled,
         }
     }
 }
@@ -125,6 +129,16 @@ impl Plan {
                 reason: "no stage computes it".into(),
             }),
         }
+    }
+
+    /// What it costs.
+    ///
+    /// # Errors
+    /// [`StageError`] for a stage that is none of its protocol.
+    pub fn cost(&self, program: &Program) -> Result<PlanCost, StageError> {
+        let cost = |stage: &Stage| stage.how.protocol().cost(stage, program);
+        let stages = self.stages.iter().map(cost).collect::<Result<_, _>>()?;
+        Ok(PlanCost::new(stages, &crate::run::rings(self)))
     }
 
     /// The plan as it is sent.

@@ -71,7 +71,7 @@ pub fn garbled(program: &Program, scheme: Scheme) -> Plan {
             layers: computed,
             reads: vec![(input, Form::Client)],
             leaves: Form::Output,
-            how: How::Garbled { scheme: scheme.into() },
+            how: How::Garbled { scheme: scheme.to_string() },
         }],
     }
 }
@@ -202,7 +202,9 @@ impl<'p> Walk<'p> {
                 let before = layer.reads[0];
                 let pool = (self.roles.get(before) == Some(&Role::Fused)).then_some(before);
                 let compared = match pool {
-                    Some(pool) => self.meanings[self.layer(pool).reads[0]].ok_or("what it reads is in a circuit")?,
+                    Some(pool) => {
+                        self.meanings[self.layer(pool).reads[0]].ok_or("what it reads is in a circuit")?
+                    }
                     None => read(0)?,
                 };
                 let fraction = if compared.terms > 0 { MOST_FRACTION } else { 0 };
@@ -311,7 +313,9 @@ impl<'p> Walk<'p> {
         for id in 0..count {
             let layer = self.layer(id);
             let held = |rings: &[Option<Ring>], read: LayerId| {
-                rings[read].map(|ring| (read, Form::Shares(ring))).ok_or(refused(id, "it reads what is not there"))
+                rings[read]
+                    .map(|ring| (read, Form::Shares(ring)))
+                    .ok_or(refused(id, "it reads what is not there"))
             };
             let (layers, reads, ring, how) = match self.roles[id] {
                 Role::Fused => continue,
@@ -322,9 +326,11 @@ impl<'p> Walk<'p> {
                     (vec![id], vec![(id, Form::Client)], ring, How::Mask)
                 }
                 Role::Local => {
-                    let reads = layer.reads.iter().map(|&read| held(&rings, read)).collect::<Result<Vec<_>, _>>()?;
+                    let reads =
+                        layer.reads.iter().map(|&read| held(&rings, read)).collect::<Result<Vec<_>, _>>()?;
                     let of: Vec<Ring> = layer.reads.iter().filter_map(|&read| rings[read]).collect();
-                    let ring = local::leaves(&layer.op, &of).ok_or(refused(id, "its sums do not fit shares"))?;
+                    let ring =
+                        local::leaves(&layer.op, &of).ok_or(refused(id, "its sums do not fit shares"))?;
                     (vec![id], reads, ring, How::Local)
                 }
                 Role::Sums => {
@@ -386,7 +392,7 @@ impl<'p> Walk<'p> {
             }
         };
         let reads = read.into_iter().map(held).collect::<Result<_, _>>()?;
-        Ok(Stage { layers, reads, leaves: Form::Output, how: How::Garbled { scheme: scheme.into() } })
+        Ok(Stage { layers, reads, leaves: Form::Output, how: How::Garbled { scheme: scheme.to_string() } })
     }
 }
 

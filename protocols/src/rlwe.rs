@@ -55,6 +55,10 @@ impl Protocol for Rlwe {
         Trust::SemiHonest
     }
 
+    fn cost(&self, _stage: &Stage, _program: &Program) -> Result<crate::cost::StageCost, StageError> {
+        todo!()
+    }
+
     fn server(
         &self,
         _stage: &Stage,
@@ -67,4 +71,20 @@ impl Protocol for Rlwe {
     fn client(&self, _stage: &Stage, _program: &Program) -> Result<Arc<dyn ClientSide>, StageError> {
         todo!()
     }
+}
+
+/// interim
+pub fn sigmas_for(_neurons: usize) -> f64 {
+    todo!()
+}
+
+/// interim
+pub fn search(
+    _linear: &xonn_program::op::Linear,
+    _span: u64,
+    _bits: u32,
+    _sigmas: f64,
+    _terms: u32,
+) -> Option<Choice> {
+    todo!()
 }

@@ -22,6 +22,8 @@ use crate::session::{Circuit, Offer, SessionError};
 #[derive(Clone)]
 pub struct Service {
     model: Arc<Model>,
+    /// Why there is no plan on shares, if it is on offer and there is none.
+    no_plan: Option<Arc<str>>,
 }
 
 /// Why there is no service.
@@ -54,16 +56,31 @@ impl Service {
         if found != expected {
             return Err(ServiceError::OtherPackage { found, expected });
         }
-        let plan = offer.first_layers.contains(&FirstLayer::Shares).then(|| plan(package, secret, &offer));
+        let (plan, no_plan) = match offer.first_layers.contains(&FirstLayer::Shares) {
+            true => match plan(package, secret, &offer) {
+                Ok(plan) => (Some(plan), None),
+                Err(reason) => (None, Some(reason.into())),
+            },
+            false => (None, None),
+        };
         let (circuit, secret) = Circuit::with_secret(package, secret)?;
-        let model = Model::new(circuit, secret, offer)?.with_plan(plan.and_then(Result::ok));
-        Ok(Self { model: Arc::new(model) })
+        let model = Model::new(circuit, secret, offer)?.with_plan(plan);
+        Ok(Self { model: Arc::new(model), no_plan })
     }
 
     /// What it serves.
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The plan on shares.
+    ///
+    /// # Errors
+    /// Why there is none: the layer that is not computed so, or that it is not on offer.
+    pub fn plan(&self) -> Result<&Server, &str> {
+        let reason = self.no_plan.as_deref().unwrap_or("shares are not on offer");
+        self.model.plan().ok_or(reason)
     }
 
     /// Serves clients on this thread, each on one of its own, until `options.stop` is set or `options.total` clients

@@ -18,10 +18,10 @@ use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{EvaluateError, Scheme};
 use xonn_crypto::ot;
 
+mod circuits;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod circuits;
 mod planned;
 mod ready;
 mod round;
@@ -359,7 +359,8 @@ impl<T: Transport> Greeted<T> {
     /// What is garbled on this connection, and the first layers that are not.
     fn schedule(&self, circuit: &TiledCircuit) -> Result<(Schedule, Option<Arc<Oca>>), SessionError> {
         let none = || {
-            let reason = format!("the server computes first layers by {}, the circuit describes none", self.form);
+            let reason =
+                format!("the server computes first layers by {}, the circuit describes none", self.form);
             SessionError::Mismatch(reason)
         };
         match self.form {

@@ -41,7 +41,8 @@ pub(super) fn choose<'m>(
     let (offered, barred): (Vec<FirstLayer>, Vec<_>) =
         offered.filter(|&form| chosen(form).is_some()).partition(|&form| clients.permit(form));
     let both = offered.iter().filter(|form| accepted(form)).filter_map(|&form| chosen(form));
-    let time = |chosen: &Chosen<'_>| cost(*chosen, model, (scheme, shared_delta), ahead).time(model.offer().link);
+    let time =
+        |chosen: &Chosen<'_>| cost(*chosen, model, (scheme, shared_delta), ahead).time(model.offer().link);
     both.min_by(|a, b| time(a).total_cmp(&time(b))).ok_or_else(|| {
         SessionError::Mismatch(format!(
             "the client accepts first layers by {}, this server offers {}; {}",
@@ -57,12 +58,7 @@ pub(super) fn choose<'m>(
 }
 
 /// What a first inference costs, its set-up included but for what all ways have.
-fn cost(
-    chosen: Chosen<'_>,
-    model: &Model,
-    (scheme, shared_delta): (Scheme, bool),
-    ahead: bool,
-) -> Cost {
+fn cost(chosen: Chosen<'_>, model: &Model, (scheme, shared_delta): (Scheme, bool), ahead: bool) -> Cost {
     let circuit = |schedule: &Schedule, oca: Option<&Oca>| match ahead {
         true => ahead_bytes(Wires::of(schedule.program(), oca), schedule, scheme, shared_delta),
         false => inference_bytes(schedule, scheme, shared_delta),

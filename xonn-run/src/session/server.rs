@@ -279,8 +279,8 @@ impl<T: Transport> Greeted<'_, T> {
     ) -> Result<(), SessionError> {
         let session = self.answer_hello(rng)?;
         if let Chosen::Planned(server) = self.chosen {
-            let link = self.set_up_shares(server, session, rng)?;
-            return self.predictions((server, link), (limits, supervisor), rng, done);
+            let connection = self.set_up_shares(server, session, rng)?;
+            return self.predictions((server, connection), (limits, supervisor), rng, done);
         }
         let set_up = self.set_up(session, rng)?;
         self.inferences(set_up, (limits, supervisor), rng, done)

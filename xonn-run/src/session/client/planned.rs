@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use rand::CryptoRng;
 use xonn_crypto::ot::SessionId;
 use xonn_program::{InputEncoding, Program};
-use xonn_protocols::link::ClientLink;
 use xonn_protocols::plan::Plan;
-use xonn_protocols::run::{Client, PreparedClient};
+use xonn_protocols::run::{Client, ClientConnection, PreparedClient};
 use zeroize::Zeroizing;
 
 use crate::session::channel::{Channel, Transport};
@@ -22,7 +21,7 @@ const ASKING: &str = "waiting for a prediction on shares";
 /// The client's side of all predictions of a connection.
 pub(super) struct Planned {
     client: Client,
-    link: ClientLink,
+    connection: ClientConnection,
     input: InputEncoding,
     /// Predictions that wait for an input, the oldest first.
     ready: VecDeque<PreparedClient>,
@@ -42,10 +41,10 @@ impl Planned {
             |error: &dyn std::fmt::Display| SessionError::Misbehaved { doing, reason: error.to_string() };
         let plan = Plan::from_bytes(&plan, program).map_err(|error| refused(&error))?;
         let client = Client::new(plan, program).map_err(|error| refused(&error))?;
-        let link = client
+        let connection = client
             .set_up(session, &mut Steps::new(channel, SETTING_UP), rng)
             .map_err(|error| ended(error, SETTING_UP))?;
-        Ok(Self { client, link, input: program.input().clone(), ready: VecDeque::new() })
+        Ok(Self { client, connection, input: program.input().clone(), ready: VecDeque::new() })
     }
 
     /// The plan.
@@ -78,7 +77,7 @@ impl Planned {
     ) -> Result<(), SessionError> {
         channel.send(Kind::Prepare, &1u32.to_le_bytes(), PREPARING)?;
         let wire = &mut Steps::new(channel, PREPARING);
-        let prepared = self.client.prepare(&mut self.link, (1, kept), wire, rng);
+        let prepared = self.client.prepare(&mut self.connection, (1, kept), wire, rng);
         self.ready.extend(prepared.map_err(|error| ended(error, PREPARING))?);
         Ok(())
     }
@@ -98,7 +97,7 @@ impl Planned {
         channel.send(Kind::Ask, &[], ASKING)?;
         let codes = self.codes(input);
         let wire = &mut Steps::new(channel, ASKING);
-        let asked = self.client.ask(&self.link, prepared, &codes, wire, rng);
+        let asked = self.client.ask(&mut self.connection, prepared, &codes, wire, rng);
         asked.map_err(|error| ended(error, ASKING))
     }
 

@@ -83,8 +83,7 @@ impl Circuits {
         let message = wires.encode(&self.session, ready.number, &differences, &masked);
         let doing = "waiting for the answer to a masked input";
         channel.send(Kind::Masked, &message, doing)?;
-        let answered =
-            Zeroizing::new(channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?);
+        let answered = Zeroizing::new(channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?);
         let answered = Zeroizing::new(Block::vec_from_bytes(&answered).expect("labels are whole blocks"));
         let labels = wires.join(&ready.labels, &answered);
         let mut evaluator = Evaluator::new(&self.schedule, self.scheme, ready.hash, labels);

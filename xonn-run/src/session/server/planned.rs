@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use rand::CryptoRng;
 use xonn_crypto::ot::SessionId;
-use xonn_protocols::link::ServerLink;
-use xonn_protocols::run::{PreparedServer, Server};
+use xonn_protocols::run::{PreparedServer, Server, ServerConnection};
 
 use super::supervisor::await_question;
 use super::{Done, Greeted, Supervisor};
@@ -27,7 +26,7 @@ impl<T: Transport> Greeted<'_, T> {
         server: &Server,
         session: SessionId,
         rng: &mut impl CryptoRng,
-    ) -> Result<ServerLink, SessionError> {
+    ) -> Result<ServerConnection, SessionError> {
         self.channel.send(Kind::Plan, &server.plan().to_bytes(), SETTING_UP)?;
         let wire = &mut Steps::new(&mut self.channel, SETTING_UP);
         server.set_up(session, wire, rng).map_err(|error| ended(error, SETTING_UP))
@@ -36,7 +35,7 @@ impl<T: Transport> Greeted<'_, T> {
     /// All predictions, to the goodbye.
     pub(super) fn predictions(
         &mut self,
-        (server, mut link): (&Server, ServerLink),
+        (server, mut connection): (&Server, ServerConnection),
         (limits, supervisor): (&Limits, &impl Supervisor),
         rng: &mut impl CryptoRng,
         done: &mut Done,
@@ -74,7 +73,7 @@ impl<T: Transport> Greeted<'_, T> {
                         done.counted += 1;
                     }
                     let wire = &mut Steps::new(channel, PREPARING);
-                    let prepared = server.prepare(&mut link, count, wire, rng);
+                    let prepared = server.prepare(&mut connection, count, wire, rng);
                     ready.extend(prepared.map_err(|error| ended(error, PREPARING))?);
                     done.prepared += count as u64;
                     if self.ahead == 0 {
@@ -87,7 +86,7 @@ impl<T: Transport> Greeted<'_, T> {
                         return misbehaved("an input, and no prediction is left that was prepared".into());
                     };
                     let wire = &mut Steps::new(channel, ANSWERING);
-                    let answered = server.answer(&link, prepared, wire, rng);
+                    let answered = server.answer(&mut connection, prepared, wire, rng);
                     answered.map_err(|error| ended(error, ANSWERING))?;
                     done.inferences += 1;
                     done.online += channel.traffic() - before;
