@@ -16,6 +16,8 @@
 //!
 //! # Example: two neurons
 //! ```
+//! use std::sync::Arc;
+//!
 //! use xonn_crypto::block::{Block, Tccr};
 //! use xonn_crypto::share::RingTensor;
 //! use xonn_protocols::compare_ot::sign::{Client, Plan, Server};
@@ -31,7 +33,7 @@
 //!     let keys: Vec<Block> = random.iter().map(|&m| m ^ delta.masked(m.lsb())).collect();
 //!     (keys, random, delta)
 //! };
-//! let plan = Plan::new(7, Windows::single(2)?, 9)?;
+//! let plan = Arc::new(Plan::new(7, Windows::single(2)?, 9)?);
 //! let (leaf_keys, leaf_choices, delta_s) = deal(plan.cost().leaf_rows);
 //! let (mask_keys, mask_choices, delta_c) = deal(plan.cost().mask_rows);
 //! let tweaks = Tweaks { leaves: Tccr::new(Block::from(1)), masks: Tccr::new(Block::from(2)), first: 0 };
@@ -52,13 +54,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod client;
 mod cost;
+pub mod cuts;
 pub mod narrow;
-
+mod server;
 pub mod sign;
+mod stage;
 pub mod wide;
 
 pub use cost::Cost;
+pub use stage::{comparable, cost};
 
 use std::sync::Arc;
 
@@ -72,11 +78,11 @@ use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Choice {
-    /// No pool: [`sign`].
+    /// No pool, or one of windows of up to 4 elements behind the thresholds: [`sign`].
     Sign,
-    /// A pool of windows of up to 4 elements in front: [`narrow`].
+    /// A pool of windows of up to 4 elements: [`narrow`].
     Narrow,
-    /// A pool of larger windows in front: [`wide`].
+    /// A pool of any windows: [`wide`].
     Wide,
 }
 
@@ -94,14 +100,14 @@ impl Protocol for CompareOt {
 
     fn server(
         &self,
-        _stage: &Stage,
-        _program: &Program,
-        _tensors: &[Tensor],
+        stage: &Stage,
+        program: &Program,
+        tensors: &[Tensor],
     ) -> Result<Arc<dyn ServerSide>, StageError> {
-        todo!()
+        Ok(Arc::new(server::Side::of(stage, program, tensors)?))
     }
 
-    fn client(&self, _stage: &Stage, _program: &Program) -> Result<Arc<dyn ClientSide>, StageError> {
-        todo!()
+    fn client(&self, stage: &Stage, program: &Program) -> Result<Arc<dyn ClientSide>, StageError> {
+        Ok(Arc::new(client::Side::of(stage, program)?))
     }
 }

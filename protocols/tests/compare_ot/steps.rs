@@ -12,6 +12,8 @@
 #[path = "../../../crypto/src/block/steps.rs"]
 mod single;
 
+use std::sync::Arc;
+
 use single::assert_same_steps;
 use xonn_crypto::share::RingTensor;
 use xonn_protocols::compare_ot::sign::{Client, Plan, Server};
@@ -43,13 +45,14 @@ fn secrets(w: u32, [n, windows]: [usize; 2], leaf_rows: usize, mask_rows: usize)
             };
             let flips = if seed == 0 { Column::zeros(n) } else { random_column(n, rng) };
             // The same random numbers are drawn: `seed` is the generator's.
-            (pools, Layer { y0, y1, flips, rho: numbers(windows, 9, rng), seed: 1 })
+            let behind = if seed == 0 { Column::zeros(windows) } else { random_column(windows, rng) };
+            (pools, Layer { y0, y1, flips, behind, rho: numbers(windows, 9, rng), seed: 1 })
         })
         .collect()
 }
 
 /// Both roles from the first row to the last share, messages included.
-fn sign(plan: &Plan, (pools, layer): &(Pools, Layer)) -> Result<RingTensor, StepError> {
+fn sign(plan: &Arc<Plan>, (pools, layer): &(Pools, Layer)) -> Result<RingTensor, StepError> {
     let (cross, client) = Client::start(plan, pools.tweaks, pools.masks.sender())?;
     let server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
     let (products, server) = server.on_cross_terms(&cross)?;
@@ -62,7 +65,7 @@ fn sign(plan: &Plan, (pools, layer): &(Pools, Layer)) -> Result<RingTensor, Step
 fn signs(w: u32, members: usize, elements: usize) {
     let indices = (0..(elements / members * members) as u32).collect();
     let windows = Windows::new(elements, members, indices).unwrap();
-    let plan = Plan::new(w, windows, 9).unwrap();
+    let plan = Arc::new(Plan::new(w, windows, 9).unwrap());
     let cost = plan.cost();
     let secrets = secrets(w, [elements, plan.windows().len()], cost.leaf_rows, cost.mask_rows);
     assert_same_steps(&format!("signs, w = {w}"), &secrets, |secret| sign(&plan, secret).unwrap());
