@@ -3,13 +3,15 @@
 //!
 //! In: shares of x modulo 2^(w + 1), y1 of C known ahead; S's thresholds stand in y0 already, and each neuron
 //! may be flipped. Out: shares of `[x >= 0] + flip`, or of the OR of a window of them, modulo 2^l; C's share
-//! is chosen ahead, so it can be the mask of the next layer's input.
+//! is chosen ahead, so it can be the mask of the next layer's input. ORs in two round trips may be flipped, too.
 //!
 //! | pool | module | round trips |
 //! |---|---|---|
 //! | none, or windows of up to 4 | [`sign`] | 1 |
 //! | windows of up to 4, fewer bytes | [`narrow`] | 2 |
 //! | larger windows | [`wide`] | 2 |
+//!
+//! [`CompareOt`] makes stages of them: a threshold, or a max pool and a threshold in either order.
 //!
 //! Each has a plan, which is public and says bytes, rows and tweaks ([`Cost`]), and two roles whose states
 //! are named for what they wait for. A state is used once: each step takes it by value.

@@ -18,16 +18,16 @@ pub(super) struct Side(Arc<Layer>);
 
 /// Waits for the server's products.
 enum Started {
-    Sign(sign::Client),
-    Narrow(narrow::Client),
-    Wide(wide::Client),
+    Sign(Box<sign::Client>),
+    Narrow(Box<narrow::Client>),
+    Wide(Box<wide::Client>),
 }
 
 /// Waits for the tables.
 enum Ready {
-    Sign(sign::AwaitTables),
-    Narrow(narrow::AwaitTables),
-    Wide(wide::AwaitTables),
+    Sign(Box<sign::AwaitTables>),
+    Narrow(Box<narrow::AwaitTables>),
+    Wide(Box<wide::AwaitTables>),
 }
 
 /// How far a prediction is; with the client's share of the results.
@@ -67,15 +67,15 @@ impl Run {
         let (cross, started) = match &self.layer.way {
             Way::Sign(plan) => {
                 let (cross, next) = sign::Client::start(plan, tweaks, rows)?;
-                (cross, Started::Sign(next))
+                (cross, Started::Sign(Box::new(next)))
             }
             Way::Narrow(plan) => {
                 let (cross, next) = narrow::Client::start(plan, tweaks, rows)?;
-                (cross, Started::Narrow(next))
+                (cross, Started::Narrow(Box::new(next)))
             }
             Way::Wide(plan) => {
                 let (cross, next) = wide::Client::start(plan, tweaks, rows)?;
-                (cross, Started::Wide(next))
+                (cross, Started::Wide(Box::new(next)))
             }
         };
         send(context.wire, &cross)?;
@@ -93,15 +93,15 @@ impl Run {
         let (digits, ready) = match started {
             Started::Sign(client) => {
                 let (digits, next) = client.on_products(products, y1, rows)?;
-                (digits, Ready::Sign(next))
+                (digits, Ready::Sign(Box::new(next)))
             }
             Started::Narrow(client) => {
                 let (digits, next) = client.on_products(products, y1, rows)?;
-                (digits, Ready::Narrow(next))
+                (digits, Ready::Narrow(Box::new(next)))
             }
             Started::Wide(client) => {
                 let (digits, next) = client.on_products(products, y1, rows, &mut context.rng)?;
-                (digits, Ready::Wide(next))
+                (digits, Ready::Wide(Box::new(next)))
             }
         };
         send(context.wire, &digits)?;

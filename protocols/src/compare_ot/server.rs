@@ -24,16 +24,16 @@ struct Parts {
 
 /// Waits for the client's digits.
 enum Digits {
-    Sign(sign::AwaitDigits),
-    Narrow(narrow::AwaitDigits),
-    Wide(wide::AwaitDigits),
+    Sign(Box<sign::AwaitDigits>),
+    Narrow(Box<narrow::AwaitDigits>),
+    Wide(Box<wide::AwaitDigits>),
 }
 
 /// Waits for the server's share.
 enum Ready {
-    Sign(sign::AwaitShare),
-    Narrow(narrow::AwaitShare),
-    Wide(wide::AwaitShare),
+    Sign(Box<sign::AwaitShare>),
+    Narrow(Box<narrow::AwaitShare>),
+    Wide(Box<wide::AwaitShare>),
 }
 
 /// How far a prediction is.
@@ -81,15 +81,15 @@ impl Run {
         let (products, digits) = match way {
             Way::Sign(plan) => {
                 let (products, next) = sign::Server::start(plan, tweaks, rows)?.on_cross_terms(&cross)?;
-                (products, Digits::Sign(next))
+                (products, Digits::Sign(Box::new(next)))
             }
             Way::Narrow(plan) => {
                 let (products, next) = narrow::Server::start(plan, tweaks, rows)?.on_cross_terms(&cross)?;
-                (products, Digits::Narrow(next))
+                (products, Digits::Narrow(Box::new(next)))
             }
             Way::Wide(plan) => {
                 let (products, next) = wide::Server::start(plan, tweaks, rows)?.on_cross_terms(&cross)?;
-                (products, Digits::Wide(next))
+                (products, Digits::Wide(Box::new(next)))
             }
         };
         Ok(State::Products(products, digits))
@@ -100,9 +100,9 @@ impl Run {
         let [_, _, fields] = &self.parts.layer.way.cost().ahead;
         let (message, rows) = (receive(context.wire, fields)?, context.leaves);
         Ok(State::Ready(match digits {
-            Digits::Sign(digits) => Ready::Sign(digits.on_digits(&message, rows)?),
-            Digits::Narrow(digits) => Ready::Narrow(digits.on_digits(&message, rows)?),
-            Digits::Wide(digits) => Ready::Wide(digits.on_digits(&message, rows)?),
+            Digits::Sign(digits) => Ready::Sign(Box::new(digits.on_digits(&message, rows)?)),
+            Digits::Narrow(digits) => Ready::Narrow(Box::new(digits.on_digits(&message, rows)?)),
+            Digits::Wide(digits) => Ready::Wide(Box::new(digits.on_digits(&message, rows)?)),
         }))
     }
 }

@@ -86,8 +86,8 @@ pub fn cost(stage: &Stage, program: &Program) -> Result<Cost, StageError> {
     Ok(Layer::of(stage, program)?.way.cost())
 }
 
-/// The members of each pooled element. Where a window has fewer members in the image than the largest one it names
-/// some of them again, which an OR does not mind.
+/// The members of each pooled element. Where a window has fewer members in the image than the largest one it
+/// names some of them again, which an OR does not mind.
 fn windows(window: &Window2d) -> Result<Windows, String> {
     let channels = window.input[2];
     let taps = |position| window.taps(position).flatten().collect::<Vec<usize>>();

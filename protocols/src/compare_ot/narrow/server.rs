@@ -113,16 +113,12 @@ impl AwaitDigits {
 }
 
 impl AwaitShare {
-    /// F1: from y0, in which thresholds stand already. Where `flips` is 1 the neuron, in front of the OR, is the other
-    /// one.
+    /// F1: from y0, in which thresholds stand already. Where `flips` is 1 the neuron, in front of the OR, is
+    /// the other one.
     ///
     /// # Errors
     /// [`StepError::Shape`] if y0 or flips are not what the plan says.
-    pub fn on_share(
-        self,
-        y0: &RingTensor,
-        flips: &Column,
-    ) -> Result<(Vec<u8>, AwaitOpenings), StepError> {
+    pub fn on_share(self, y0: &RingTensor, flips: &Column) -> Result<(Vec<u8>, AwaitOpenings), StepError> {
         let Self { plan, tweaks, comparison, keys, leaves, delta } = self;
         let mut out = Writer::new(&plan.comparison().tables());
         let comparison = comparison.tables(y0, flips, &mut out)?;
@@ -134,7 +130,8 @@ impl AwaitOpenings {
     /// F2 comes, F3 goes. Where `flips` is 1 the result of a window, behind the OR, is the other one.
     ///
     /// # Errors
-    /// [`StepError`] if the message has another length than the plan says, or there are not as many flips as windows.
+    /// [`StepError`] if the message has another length than the plan says, or there are not as many flips as
+    /// windows.
     pub fn on_openings(self, message: &[u8], flips: &Column) -> Result<(Vec<u8>, AwaitAnswer), StepError> {
         let Self { plan, tweaks, comparison, keys, leaves, delta } = self;
         expect("flips of windows", plan.results.len(), flips.len())?;

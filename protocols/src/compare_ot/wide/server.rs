@@ -99,8 +99,8 @@ impl AwaitDigits {
 }
 
 impl AwaitShare {
-    /// F1: from y0, in which thresholds stand already. Where `flips` is 1 the neuron, in front of the OR, is the other
-    /// one.
+    /// F1: from y0, in which thresholds stand already. Where `flips` is 1 the neuron, in front of the OR, is
+    /// the other one.
     ///
     /// # Errors
     /// [`StepError::Shape`] if y0 or flips are not what the plan says.
@@ -114,12 +114,9 @@ impl AwaitAnswer {
     /// F2 comes, F3 goes. Where `flips` is 1 the result of a window, behind the OR, is the other one.
     ///
     /// # Errors
-    /// [`StepError`] if the message has another length than the plan says, or there are not as many flips as windows.
-    pub fn on_answer(
-        self,
-        message: &[u8],
-        flips: &Column,
-    ) -> Result<(Vec<u8>, AwaitSumAnswer), StepError> {
+    /// [`StepError`] if the message has another length than the plan says, or there are not as many flips as
+    /// windows.
+    pub fn on_answer(self, message: &[u8], flips: &Column) -> Result<(Vec<u8>, AwaitSumAnswer), StepError> {
         let plan = self.plan;
         // "sum >= 1" is "sum - 1 >= 0"
         let y0 = plan.sums(&self.first.on_answer(message)?, 1u64.wrapping_neg())?;
