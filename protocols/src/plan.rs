@@ -4,6 +4,7 @@
 //! parameters are on its own menus ([`Plan::check`]), so two hosts never have to agree on a search.
 
 use serde::{Deserialize, Serialize};
+use xonn_crypto::garble::Scheme;
 use xonn_program::{LayerId, Op, Program};
 
 use crate::protocol::{Protocol, StageError, Trust};
@@ -45,7 +46,11 @@ pub enum How {
     /// Comparisons by oblivious transfer: [`crate::compare_ot`].
     CompareOt(compare_ot::Choice),
     /// A garbled circuit of all layers: [`crate::garbled`].
-    Garbled,
+    Garbled {
+        /// How its gates are garbled.
+        #[serde(with = "crate::garbled::scheme_name")]
+        scheme: Scheme,
+    },
 }
 
 impl How {
@@ -57,7 +62,7 @@ impl How {
             Self::Local => &crate::local::Local,
             Self::Rlwe(_) => &rlwe::Rlwe,
             Self::CompareOt(_) => &compare_ot::CompareOt,
-            Self::Garbled => &crate::garbled::Garbled,
+            Self::Garbled { .. } => &crate::garbled::Garbled,
         }
     }
 }
