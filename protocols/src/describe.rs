@@ -65,7 +65,7 @@ fn parameters(how: &How) -> String {
             format!("n {}, q {} bits", params.n(), params.bits())
         }
         How::CompareOt(choice) => format!("{choice:?}").to_lowercase(),
-        How::Garbled { scheme } => scheme.clone(),
+        How::Garbled { scheme } => scheme.to_string(),
         _ => String::new(),
     }
 }

@@ -71,7 +71,7 @@ pub fn garbled(program: &Program, scheme: Scheme) -> Plan {
             layers: computed,
             reads: vec![(input, Form::Client)],
             leaves: Form::Output,
-            how: How::Garbled { scheme: scheme.to_string() },
+            how: How::Garbled { scheme },
         }],
     }
 }
@@ -392,7 +392,7 @@ impl<'p> Walk<'p> {
             }
         };
         let reads = read.into_iter().map(held).collect::<Result<_, _>>()?;
-        Ok(Stage { layers, reads, leaves: Form::Output, how: How::Garbled { scheme: scheme.to_string() } })
+        Ok(Stage { layers, reads, leaves: Form::Output, how: How::Garbled { scheme } })
     }
 }
 
