@@ -37,6 +37,7 @@ pub use margin::{margin, neurons, sigmas_for};
 pub use pack::search;
 pub use sums::leaves;
 
+use crate::cost::StageCost;
 use crate::plan::Stage;
 use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
 use sums::Sums;
@@ -122,6 +123,12 @@ impl Protocol for Rlwe {
 
     fn cost(&self, _stage: &Stage, _program: &Program) -> Result<crate::cost::StageCost, StageError> {
         todo!()
+    }
+
+    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
+        let [up, down] = cost(stage, program)?.map(|bytes| bytes as u64);
+        let offline = crate::cost::Cost { up, down, rounds: 0.0 };
+        Ok(StageCost { offline, ..StageCost::default() })
     }
 
     fn server(
