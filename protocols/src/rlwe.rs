@@ -121,10 +121,6 @@ impl Protocol for Rlwe {
         Trust::SemiHonest
     }
 
-    fn cost(&self, _stage: &Stage, _program: &Program) -> Result<crate::cost::StageCost, StageError> {
-        todo!()
-    }
-
     fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
         let [up, down] = cost(stage, program)?.map(|bytes| bytes as u64);
         let offline = crate::cost::Cost { up, down, rounds: 0.0 };
@@ -143,20 +139,4 @@ impl Protocol for Rlwe {
     fn client(&self, stage: &Stage, program: &Program) -> Result<Arc<dyn ClientSide>, StageError> {
         Ok(Arc::new(Arc::new(Sums::of(stage, program)?)))
     }
-}
-
-/// interim
-pub fn sigmas_for(_neurons: usize) -> f64 {
-    todo!()
-}
-
-/// interim
-pub fn search(
-    _linear: &xonn_program::op::Linear,
-    _span: u64,
-    _bits: u32,
-    _sigmas: f64,
-    _terms: u32,
-) -> Option<Choice> {
-    todo!()
 }
