@@ -180,7 +180,7 @@ impl<'p> Walk<'p> {
                     .checked_mul((linear.weights.largest() / factor) as u64)
                     .and_then(|most| most.checked_mul(read.span));
                 let span = most.ok_or("its sums are too large")?;
-                let sigmas = rlwe::sigmas_for(1 << 20);
+                let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
                 rlwe::search(linear, read.span, compared_bits(span), sigmas, 1)
                     .ok_or("no ring holds its sums")?;
                 let step = read.step.checked_mul(factor).ok_or("its sums are too large")?;
@@ -297,15 +297,9 @@ impl<'p> Walk<'p> {
         meeting
     }
 
-    /// Elements whose noise could make an answer wrong.
-    fn neurons(&self) -> usize {
-        let noisy = |id: &LayerId| self.roles[*id] == Role::Sums;
-        (0..self.roles.len()).filter(noisy).map(|id| self.layer(id).elements()).sum()
-    }
-
     fn plan(self, scheme: Scheme) -> Result<Plan, NotOnShares> {
         let (wanted, meeting) = (self.wanted(), self.meeting());
-        let sigmas = rlwe::sigmas_for(self.neurons());
+        let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
         let count = self.roles.len();
         let mut rings: Vec<Option<Ring>> = vec![None; count];
         let mut stages = Vec::new();
