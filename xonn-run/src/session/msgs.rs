@@ -433,7 +433,7 @@ mod tests {
         assert!(error.contains("by oca are not for clients taken for hostile"), "{error}");
         let mut both = hello.encode();
         both[47] = FirstLayer::set(&FirstLayer::ALL);
-        assert!(ServerHello::decode(&both).expect_err("one form").to_string().contains("protocol number 3"));
+        assert!(ServerHello::decode(&both).expect_err("one form").to_string().contains("protocol number 7"));
         let mut both = hello.encode();
         both[46] = Scheme::set(&Scheme::ALL);
         assert!(ServerHello::decode(&both).expect_err("one scheme").to_string().contains("scheme number 3"));
