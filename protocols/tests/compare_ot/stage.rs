@@ -135,8 +135,8 @@ impl Case {
         Self { what, program, stage, cuts, y0, y1, values }
     }
 
-    /// The same with each t and each fraction in a channel for each cut, rising and falling, from one below all
-    /// values to one above. So many rows, of which so many make one value: the others are the least there is.
+    /// The same with each t and each fraction in a channel for each cut, rising and falling, from one below
+    /// all values to one above. Of `each` rows the first has them; the others have the least there is.
     pub fn exhaustive(self, ring: Ring, [rows, each]: [usize; 2]) -> Self {
         let channels = self.cuts.len();
         let (mut y, mut values) = (Vec::new(), Vec::new());
