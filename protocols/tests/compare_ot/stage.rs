@@ -193,6 +193,7 @@ macro_rules! context {
             wire: &mut *$wire,
             rng: &mut *$rng,
             link: $link,
+            kept: &mut None,
             leaves: $leaves,
             masks: $masks,
             tweaks: $link.tweaks($tweak),
