@@ -287,5 +287,10 @@ pub fn check(cases: &[Case]) {
         let bytes = [client.bytes[0], server.bytes[1], server.bytes[2], client.bytes[3]];
         assert_eq!(bytes, cost.bytes().map(|bytes| bytes as u64), "{}", case.what);
         assert_eq!(server.turns, cost.round_trips() as u64, "{}", case.what);
+        // What the planner asks for is the same.
+        let planned = CompareOt.cost(&case.stage, &case.program).unwrap();
+        let [offline, online] = [planned.offline, planned.online].map(|cost| [cost.up, cost.down]);
+        assert_eq!([offline, online], [[bytes[0], bytes[1]], [bytes[3], bytes[2]]], "{}", case.what);
+        assert_eq!(planned.online.rounds, server.turns as f64, "{}", case.what);
     }
 }
