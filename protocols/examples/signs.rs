@@ -128,11 +128,7 @@ fn layer(what: &str, windows: Windows) -> Result<(), Failure> {
         bits[3]
     );
     let mut times = Times::default();
-    for turn in 0..=TURNS {
-        if turn == 1 {
-            // The first turn fetches memory from the system, which those behind it have.
-            times = Times::default();
-        }
+    for _ in 0..TURNS {
         let sender = SenderRows::new(&masks.sent, masks.delta);
         let start = times.timed("C ahead: cross terms", || Client::start(plan, tweaks, sender));
         let (cross, client) = start?;
