@@ -52,7 +52,8 @@ pub fn search(linear: &Linear, span_x: u64, bits: u32, sigmas: f64, terms: u32) 
                         let products = packed.inputs.saturating_mul(packed.outputs);
                         if best.is_none_or(|(least, fewest, _)| (cost, products) < (least, fewest)) {
                             let (guard, packing) = ([ga, gb], packed.packing);
-                            best = Some((cost, products, Choice { params, bits: l, fraction, guard, packing }));
+                            best =
+                                Some((cost, products, Choice { params, bits: l, fraction, guard, packing }));
                         }
                     }
                 }
@@ -121,7 +122,11 @@ fn packings(linear: &Linear, shape: &Shape, dense: bool, n: usize) -> Vec<(usize
         });
         best_of(each.collect())
     };
-    parts(of_group, n).into_iter().map(|filters| (filters, packed(filters))).filter(|(_, all)| !all.is_empty()).collect()
+    parts(of_group, n)
+        .into_iter()
+        .map(|filters| (filters, packed(filters)))
+        .filter(|(_, all)| !all.is_empty())
+        .collect()
 }
 
 /// Those that no other one beats in both numbers of polynomials.

@@ -11,9 +11,7 @@ use xonn_program::{Program, Tensor};
 use super::sums::Sums;
 use super::{clear, margin};
 use crate::plan::Stage;
-use crate::protocol::{
-    Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError,
-};
+use crate::protocol::{Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError};
 use crate::value::ServerValue;
 
 /// Most bits of sums that are computed in words of 32 bits.
