@@ -9,6 +9,7 @@ use super::shape::Shape;
 use super::sums::{Numbers, layout};
 use super::{Choice, Packing, margin};
 use crate::compare_ot::sign;
+use crate::steps::digits::MOST_BITS;
 use crate::steps::windows::Windows;
 
 /// Most guard bits of both parts that are tried.
@@ -37,7 +38,7 @@ pub fn search(linear: &Linear, span_x: u64, bits: u32, sigmas: f64, terms: u32) 
         for (filters, of_filters) in packings(linear, &shape, dense, params.n()) {
             let squares = (numbers.largest as f64).powi(2) * numbers.fan_in as f64 * filters as f64;
             for fraction in least..least + FRACTIONS {
-                let Some(price) = price(l + fraction) else { continue };
+                let price = price(l.checked_add(fraction)?)?;
                 for gb in 0..=MOST_GUARD[1] {
                     let enough = |ga: &u32| {
                         Rounding::new(params, l, fraction as i32, *ga, gb)
@@ -52,7 +53,8 @@ pub fn search(linear: &Linear, span_x: u64, bits: u32, sigmas: f64, terms: u32) 
                         let products = packed.inputs.saturating_mul(packed.outputs);
                         if best.is_none_or(|(least, fewest, _)| (cost, products) < (least, fewest)) {
                             let (guard, packing) = ([ga, gb], packed.packing);
-                            best = Some((cost, products, Choice { params, bits: l, fraction, guard, packing }));
+                            best =
+                                Some((cost, products, Choice { params, bits: l, fraction, guard, packing }));
                         }
                     }
                 }
@@ -66,13 +68,17 @@ pub fn search(linear: &Linear, span_x: u64, bits: u32, sigmas: f64, terms: u32) 
     Some(choice)
 }
 
-/// Bits an element that a ring of k bits costs where numbers are compared with thresholds.
+/// Bits an element that a ring of k bits costs where numbers are compared with thresholds: by OT, or garbled where there
+/// are too many bits for that.
 fn price(k: u32) -> Option<f64> {
     const FEW: usize = 8;
-    let plan = sign::Plan::new(k - 1, Windows::single(FEW).ok()?, 1).ok()?;
+    const GARBLED_BIT: f64 = 480.0;
+    let w = (k - 1).min(MOST_BITS);
+    let plan = sign::Plan::new(w, Windows::single(FEW).ok()?, 1).ok()?;
     let cost = plan.cost();
     let rows = (cost.leaf_rows + cost.mask_rows) as f64;
-    Some((cost.bits().iter().sum::<usize>() as f64 + ROW_BITS * rows) / FEW as f64)
+    let compared = (cost.bits().iter().sum::<usize>() as f64 + ROW_BITS * rows) / FEW as f64;
+    Some(compared + f64::from(k - 1 - w) * GARBLED_BIT)
 }
 
 /// A packing and how many polynomials of inputs and outputs it takes.
@@ -121,7 +127,11 @@ fn packings(linear: &Linear, shape: &Shape, dense: bool, n: usize) -> Vec<(usize
         });
         best_of(each.collect())
     };
-    parts(of_group, n).into_iter().map(|filters| (filters, packed(filters))).filter(|(_, all)| !all.is_empty()).collect()
+    parts(of_group, n)
+        .into_iter()
+        .map(|filters| (filters, packed(filters)))
+        .filter(|(_, all)| !all.is_empty())
+        .collect()
 }
 
 /// Those that no other one beats in both numbers of polynomials.

@@ -11,22 +11,16 @@ use xonn_program::{Program, Tensor};
 use super::sums::Sums;
 use super::{clear, margin};
 use crate::plan::Stage;
-use crate::protocol::{
-    Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError,
-};
+use crate::protocol::{Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError};
 use crate::value::ServerValue;
-
-/// Most bits of sums that are computed in words of 32 bits.
-const WORD: u32 = u32::BITS;
 
 /// A layer of one model.
 pub(super) struct Side {
     sums: Sums,
     /// For the answer.
     weights: Weights,
-    /// Over their common factor: as numbers modulo 2^32 and 2^64, one of the two.
-    narrow: Wiped<u32>,
-    wide: Wiped<u64>,
+    /// Over their common factor, modulo 2^32: a [`Rounding`](xonn_crypto::rlwe::Rounding) has an l of 31 at most.
+    reduced: Wiped<u32>,
     /// As they are.
     whole: Wiped<u64>,
     /// What each sum is moved up by, so that its least value is 0.
@@ -44,6 +38,9 @@ impl Side {
         if all.len() != sums.linear.weight_count() {
             let expected = sums.linear.weight_count();
             return Err(stage.error(format!("{} secret weights, expected {expected}", all.len())));
+        }
+        if sums.rounding.l() > u32::BITS {
+            return Err(stage.error(format!("sums of {} bits, at most 32 are computed", sums.rounding.l())));
         }
         let reduced = sums.numbers.reduce(all);
         let kernels = sums.shape.kernels(&reduced);
@@ -65,11 +62,8 @@ impl Side {
         let dropped = Linear { pad: Pad::Drop, ..sums.linear };
         let spans: Wiped<u64> = vec![sums.reads.span; sums.inputs].into();
         let moved = clear::sums(&dropped, &negative, &spans, 0).iter().map(|&moved| moved as i64).collect();
-        let is_narrow = sums.rounding.l() <= WORD;
-        let some = |take: bool| reduced.iter().take(if take { reduced.len() } else { 0 });
         let side = Self {
-            narrow: some(is_narrow).map(|&w| w as u32).collect(),
-            wide: some(!is_narrow).map(|&w| w as u64).collect(),
+            reduced: reduced.iter().map(|&w| w as u32).collect(),
             whole: all.iter().map(|&w| w as u64).collect(),
             sums,
             weights,
@@ -97,13 +91,10 @@ impl Side {
     /// The sums of the server's share, moved up.
     fn shifted(&self, share: &RingTensor) -> Wiped<i64> {
         let linear = &Linear { pad: Pad::Drop, ..self.sums.linear };
-        let sums: Wiped<u64> = if self.narrow.is_empty() {
-            clear::sums(linear, &self.wide, share.values(), 0)
-        } else {
-            let share: Wiped<u32> = share.values().iter().map(|&y| y as u32).collect();
-            clear::sums(linear, &self.narrow, &share, 0).iter().map(|&sum| u64::from(sum)).collect()
-        };
-        sums.iter().zip(self.moved.iter()).map(|(&sum, &moved)| (sum as i64).wrapping_add(moved)).collect()
+        let share: Wiped<u32> = share.values().iter().map(|&y| y as u32).collect();
+        let sums = clear::sums(linear, &self.reduced, &share, 0);
+        let moved = |(&sum, &moved): (&u32, &i64)| i64::from(sum).wrapping_add(moved);
+        sums.iter().zip(self.moved.iter()).map(moved).collect()
     }
 }
 

@@ -117,7 +117,9 @@ impl Sums {
         };
         let Op::Linear(linear) = layer.op else {
             let name = layer.op.name();
-            return Err(stage.error(format!("{name} under lattice encryption, expected a dense layer or conv2d")));
+            return Err(
+                stage.error(format!("{name} under lattice encryption, expected a dense layer or conv2d"))
+            );
         };
         let (&[(read, Form::Shares(reads))], Form::Shares(leaves)) = (&stage.reads[..], stage.leaves) else {
             return Err(stage.error("shares of one tensor become shares of its sums"));
@@ -129,7 +131,9 @@ impl Sums {
             Some(ring) if ring == leaves => {}
             Some(ring) => return Err(stage.error(format!("it leaves {leaves:?}, expected {ring:?}"))),
             None => {
-                return Err(stage.error(format!("sums of {} bits do not hold those of {reads:?}", choice.bits)));
+                return Err(
+                    stage.error(format!("sums of {} bits do not hold those of {reads:?}", choice.bits))
+                );
             }
         }
         let rounding = choice.rounding().map_err(|error| stage.error(error.to_string()))?;

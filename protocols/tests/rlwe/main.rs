@@ -1,0 +1,9 @@
+//! Linear layers under lattice encryption between both hosts, one stage at a time.
+
+#![allow(clippy::unwrap_used)] // a test that unwraps fails with a location
+
+mod common;
+mod damage;
+mod noise;
+mod plans;
+mod right;
