@@ -1,11 +1,10 @@
 //! The server's side: weights transformed once a model, an answer a prediction, and its share in the clear.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use xonn_crypto::Wiped;
 use xonn_crypto::rlwe::{Kept, Masks, Weights};
 use xonn_crypto::share::RingTensor;
-use xonn_program::op::{Linear, Pad};
 use xonn_program::{Program, Tensor};
 
 use super::sums::Sums;
@@ -19,14 +18,14 @@ pub(super) struct Side {
     sums: Sums,
     /// For the answer.
     weights: Weights,
-    /// Over their common factor, modulo 2^32: a [`Rounding`](xonn_crypto::rlwe::Rounding) has an l of 31 at most.
-    reduced: Wiped<u32>,
+    /// Over their common factor, for the server's sums.
+    reduced: clear::Weights,
     /// As they are.
     whole: Wiped<u64>,
     /// What each sum is moved up by, so that its least value is 0.
     moved: Wiped<i64>,
-    /// Offsets of the sums for those of the inputs that were seen first, in practice always.
-    offsets: OnceLock<[Wiped<i64>; 2]>,
+    /// Offsets of the inputs that were seen last, and those of the sums for them; a model's are always the same.
+    offsets: Mutex<[Wiped<i64>; 2]>,
 }
 
 impl Side {
@@ -38,9 +37,6 @@ impl Side {
         if all.len() != sums.linear.weight_count() {
             let expected = sums.linear.weight_count();
             return Err(stage.error(format!("{} secret weights, expected {expected}", all.len())));
-        }
-        if sums.rounding.l() > u32::BITS {
-            return Err(stage.error(format!("sums of {} bits, at most 32 are computed", sums.rounding.l())));
         }
         let reduced = sums.numbers.reduce(all);
         let kernels = sums.shape.kernels(&reduced);
@@ -56,26 +52,37 @@ impl Side {
             )));
         }
         let weights = Weights::new(sums.params, &sums.layout, &kernels).map_err(|error| wrong(&error))?;
-        // Each sum's negative weights inside of the image, as often as an input may be large.
-        let negative: Vec<i32> = reduced.iter().map(|&w| (w >> 31) & w.wrapping_neg()).collect();
-        let negative: Wiped<u64> = negative.iter().map(|&w| w as u64).collect();
-        let dropped = Linear { pad: Pad::Drop, ..sums.linear };
+        let l = sums.rounding.l();
+        let words = |weights: &[i32]| {
+            let long = || stage.error(format!("sums of {l} bits, at most 32 are computed"));
+            clear::Weights::new(l, weights).ok_or_else(long)
+        };
+        // Each sum's negative weights inside of the image, as often as an input may be large: less than 2^(l - 1).
+        let negative: Wiped<i32> = reduced.iter().map(|&w| (w >> 31) & w.wrapping_neg()).collect();
         let spans: Wiped<u64> = vec![sums.reads.span; sums.inputs].into();
-        let moved = clear::sums(&dropped, &negative, &spans, 0).iter().map(|&moved| moved as i64).collect();
+        let moved = words(&negative)?.sums(&sums.linear, &spans).iter().map(|&moved| moved as i64).collect();
         let side = Self {
-            reduced: reduced.iter().map(|&w| w as u32).collect(),
+            reduced: words(&reduced)?,
             whole: all.iter().map(|&w| w as u64).collect(),
             sums,
             weights,
             moved,
-            offsets: OnceLock::new(),
+            offsets: Mutex::default(),
         };
-        // What inputs most likely are: t counted from the least value.
+        // What they most likely are, so that the first prediction need not wait: t counted from the least value.
         let least = layer.reads.first().map_or(0, |&read| program.layers()[read].kind.range().lo);
-        let least: Wiped<i64> = vec![least; side.sums.inputs].into();
-        let offsets = side.offsets_of(&least);
-        let _ = side.offsets.set([least, offsets]);
+        side.offsets(&vec![least; side.sums.inputs].into());
         Ok(side)
+    }
+
+    /// Offsets of the sums for these of the inputs.
+    fn offsets(&self, inputs: &Wiped<i64>) -> Wiped<i64> {
+        let [seen, of_sums] = &mut *self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen != inputs {
+            *of_sums = self.offsets_of(inputs);
+            seen.clone_from(inputs);
+        }
+        of_sums.clone()
     }
 
     /// Offsets of the sums: `sum w offset` and padding, less what they are moved up by.
@@ -88,12 +95,10 @@ impl Side {
         sums.iter().zip(self.moved.iter()).map(offset).collect()
     }
 
-    /// The sums of the server's share, moved up.
+    /// The sums of the server's share modulo 2^l, moved up.
     fn shifted(&self, share: &RingTensor) -> Wiped<i64> {
-        let linear = &Linear { pad: Pad::Drop, ..self.sums.linear };
-        let share: Wiped<u32> = share.values().iter().map(|&y| y as u32).collect();
-        let sums = clear::sums(linear, &self.reduced, &share, 0);
-        let moved = |(&sum, &moved): (&u32, &i64)| i64::from(sum).wrapping_add(moved);
+        let sums = self.reduced.sums(&self.sums.linear, share.values());
+        let moved = |(&sum, &moved): (&u64, &i64)| (sum as i64).wrapping_add(moved);
         sums.iter().zip(self.moved.iter()).map(moved).collect()
     }
 }
@@ -160,10 +165,7 @@ impl ServerRun for Run {
         let shifted = side.shifted(&share.reduce(sums.rounding.l())?);
         let shares = kept.into_shares(&sums.shape.filters_first(&shifted))?;
         let share = RingTensor::new(sums.leaves.bits, sums.shape.filters_last(&shares))?;
-        let offsets = match side.offsets.get() {
-            Some([seen, of_sums]) if seen == offsets => of_sums.clone(),
-            _ => side.offsets_of(offsets),
-        };
+        let offsets = side.offsets(offsets);
         Ok(ServerValue::Shares { share, offsets })
     }
 }

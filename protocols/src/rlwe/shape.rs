@@ -159,14 +159,24 @@ impl Shape {
 
     /// Sums of `[height, width, filter]` as `[filter, height, width]`.
     pub fn filters_first(&self, sums: &[i64]) -> Wiped<i64> {
-        let (filters, places) = (self.linear.filters, self.places());
-        (0..sums.len()).map(|at| sums[at % places * filters + at / places]).collect()
+        let mut all = Wiped::zeros(sums.len());
+        for (place, sums) in sums.chunks_exact(self.linear.filters).enumerate() {
+            for (filter, &sum) in sums.iter().enumerate() {
+                all[filter * self.places() + place] = sum;
+            }
+        }
+        all
     }
 
     /// Sums of `[filter, height, width]` as `[height, width, filter]`.
     pub fn filters_last(&self, sums: &[u64]) -> Vec<u64> {
-        let (filters, places) = (self.linear.filters, self.places());
-        (0..sums.len()).map(|at| sums[at % filters * places + at / filters]).collect()
+        let mut all = vec![0; sums.len()];
+        for (filter, sums) in sums.chunks_exact(self.places()).enumerate() {
+            for (place, &sum) in sums.iter().enumerate() {
+                all[place * self.linear.filters + filter] = sum;
+            }
+        }
+        all
     }
 
     fn places(&self) -> usize {
