@@ -7,3 +7,4 @@ mod damage;
 mod noise;
 mod plans;
 mod right;
+mod transcript;

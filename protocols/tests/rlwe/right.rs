@@ -1,7 +1,7 @@
 //! Results are those of the program, for all kinds of layers.
 
 use rand::RngExt;
-use xonn_program::op::{Linear, Pad, Planes};
+use xonn_program::op::{Linear, Pad, Planes, Window2d};
 use xonn_program::{Op, Tensor};
 use xonn_protocols::plan::How;
 use xonn_protocols::rlwe::{self, Packing};
@@ -218,4 +218,40 @@ fn any_packing_gives_the_same() {
     let wide = rlwe::search(&linear, 1, 19, 8.0, 1).unwrap();
     assert_eq!(wide.bits, 19);
     check_stage(ends, linear, Reads::Bits, &stage(&linear, Reads::Bits.ring(22), wide), 6);
+}
+
+#[test]
+fn layers_of_any_shape() {
+    let ends = &mut Ends::new(7);
+    let rng = &mut rng(77);
+    let (mut checked, mut padded, mut strided, mut dilated) = (0, 0, 0, 0);
+    for number in 0..200 {
+        let mut side = |most: usize| rng.random_range(1..=most);
+        let groups = side(3);
+        let (kernel, stride, dilation) = ([side(4), side(3)], [side(4), side(3)], [side(3), side(3)]);
+        let window = Window2d {
+            input: [side(9), side(9), groups * side(3)],
+            kernel,
+            stride,
+            dilation,
+            pad_low: [side(4) - 1, side(4) - 1],
+            output: [side(6), side(6)],
+        };
+        let (weights, reads, pad) = match rng.random_range(0..6) {
+            0 => (Planes::Sign, Reads::Bits, Pad::Drop),
+            1 => (Planes::Ternary, Reads::Bits, Pad::Bit(true)),
+            2 => (Planes::Sign, Reads::Bits, Pad::Bit(false)),
+            3 => (Planes::Odd { bits: 2 }, Reads::Numbers(4, 3, -20), Pad::Drop),
+            4 => (Planes::Ternary, Reads::Numbers(6, 1, -32), Pad::Drop),
+            _ => (Planes::Sign, Reads::Numbers(8, 2, 1), Pad::Drop),
+        };
+        let filters = groups * rng.random_range(1..=3);
+        let linear = Linear { weights, window, filters, groups, pad };
+        padded += usize::from(window.is_padded());
+        strided += usize::from(stride.iter().any(|&step| step > 1));
+        dilated += usize::from(dilation.iter().any(|&step| step > 1));
+        check(ends, linear, reads, 1000 + number);
+        checked += 1;
+    }
+    assert!(padded > 50 && strided > 50 && dilated > 50 && checked == 200);
 }
