@@ -11,7 +11,8 @@ use crate::plan::{How, Stage};
 use crate::protocol::StageError;
 use crate::value::{Form, Ring};
 
-/// Most coefficients of a message, which both hosts hold as words: 1 GiB of them. A message has 576 MiB at most then.
+/// Most coefficients of a message, which both hosts hold as words: 1 GiB of them. A message has 576 MiB at
+/// most then.
 const MOST_COEFFICIENTS: usize = 1 << 27;
 
 /// Most bits of a ring, and of values.
@@ -142,7 +143,8 @@ impl Sums {
         let polynomials = layout.inputs().max(layout.outputs());
         if polynomials.saturating_mul(choice.params.n()) > MOST_COEFFICIENTS {
             return Err(stage.error(format!(
-                "{polynomials} polynomials of {} coefficients in a message, expected {MOST_COEFFICIENTS} of all at most",
+                "{polynomials} polynomials of {} coefficients in a message, expected {MOST_COEFFICIENTS} \
+                 coefficients at most",
                 choice.params.n()
             )));
         }
