@@ -36,8 +36,8 @@ macro_rules! word {
 
 word!(u16, u32, u64);
 
-/// The weights of sums modulo 2^l, in the shortest words that hold such numbers: 16 bits are many times as fast as 32
-/// on processors of which nothing is known.
+/// The weights of sums modulo 2^l, in the shortest words that hold such numbers: 16 bits are many times as
+/// fast as 32 on processors of which nothing is known.
 pub(super) enum Weights {
     Short(Wiped<u16>),
     Long(Wiped<u32>),
@@ -71,7 +71,8 @@ fn dot<W: Word>(weights: &[W], x: &[W]) -> W {
     weights.iter().zip(x).fold(W::default(), |sum, (&w, &x)| sum.multiply_add(w, x))
 }
 
-/// The sums over each window of `x`, `[height, width, channel]`; what is outside of the image counts as `outside`.
+/// The sums over each window of `x`, `[height, width, channel]`; what is outside of the image counts as
+/// `outside`.
 pub(super) fn sums<W: Word>(linear: &Linear, weights: &[W], x: &[W], outside: W) -> Wiped<W> {
     let Linear { window, filters, groups, .. } = *linear;
     let (all_channels, channels, of_group) = (window.input[2], linear.channels(), filters / groups);

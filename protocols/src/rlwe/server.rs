@@ -24,7 +24,8 @@ pub(super) struct Side {
     whole: Wiped<u64>,
     /// What each sum is moved up by, so that its least value is 0.
     moved: Wiped<i64>,
-    /// Offsets of the inputs that were seen last, and those of the sums for them; a model's are always the same.
+    /// Offsets of the inputs that were seen last, and those of the sums for them; a model's are always the
+    /// same.
     offsets: Mutex<[Wiped<i64>; 2]>,
 }
 
@@ -47,8 +48,8 @@ impl Side {
             (margin::of(sums.params, &sums.rounding, most, 1), margin::sigmas_for(margin::neurons(program)));
         if found < least {
             return Err(stage.error(format!(
-                "noise with a margin of {found:.2} standard deviations, expected {least:.2}, so that a prediction is \
-                 wrong with a probability of 2^-40; take a larger ring or more bits of fraction"
+                "noise with a margin of {found:.2} standard deviations, expected {least:.2}, so that a \
+                 prediction is wrong with a probability of 2^-40; take a larger ring or more bits of fraction"
             )));
         }
         let weights = Weights::new(sums.params, &sums.layout, &kernels).map_err(|error| wrong(&error))?;
@@ -57,7 +58,8 @@ impl Side {
             let long = || stage.error(format!("sums of {l} bits, at most 32 are computed"));
             clear::Weights::new(l, weights).ok_or_else(long)
         };
-        // Each sum's negative weights inside of the image, as often as an input may be large: less than 2^(l - 1).
+        // Each sum's negative weights inside of the image, as often as an input may be large: below half of
+        // 2^l.
         let negative: Wiped<i32> = reduced.iter().map(|&w| (w >> 31) & w.wrapping_neg()).collect();
         let spans: Wiped<u64> = vec![sums.reads.span; sums.inputs].into();
         let moved = words(&negative)?.sums(&sums.linear, &spans).iter().map(|&moved| moved as i64).collect();
@@ -69,7 +71,8 @@ impl Side {
             moved,
             offsets: Mutex::default(),
         };
-        // What they most likely are, so that the first prediction need not wait: t counted from the least value.
+        // What they most likely are, so that the first prediction need not wait: t counted from the least
+        // value.
         let least = layer.reads.first().map_or(0, |&read| program.layers()[read].kind.range().lo);
         side.offsets(&vec![least; side.sums.inputs].into());
         Ok(side)

@@ -1,4 +1,5 @@
-//! The margin means something: with too small a ring wrong results are seen, and the server refuses to run it.
+//! The margin means something: with too small a ring wrong results are seen, and the server refuses to run
+//! it.
 
 use rand::RngExt;
 use xonn_crypto::rlwe::encode::{Geometry, Layout, Packing as Packed};
