@@ -164,14 +164,16 @@ impl Ends {
     pub fn at_server<T>(&mut self, call: impl FnOnce(&mut ServerContext<'_>) -> T) -> T {
         let (link, wire, rng) = &mut self.server;
         let (leaves, tweaks) = (SenderRows::new(&[], link.delta().unwrap()), link.tweaks(0));
-        call(&mut ServerContext { wire, rng, link, leaves, masks: ReceiverRows::new(&[]), tweaks })
+        let (masks, kept) = (ReceiverRows::new(&[]), &mut None);
+        call(&mut ServerContext { wire, rng, link, kept, leaves, masks, tweaks })
     }
 
     /// A context of the client, for one call.
     pub fn at_client<T>(&mut self, call: impl FnOnce(&mut ClientContext<'_>) -> T) -> T {
         let (link, wire, rng) = &mut self.client;
         let (masks, tweaks) = (SenderRows::new(&[], link.delta().unwrap()), link.tweaks(0));
-        call(&mut ClientContext { wire, rng, link, leaves: ReceiverRows::new(&[]), masks, tweaks })
+        let (leaves, kept) = (ReceiverRows::new(&[]), &mut None);
+        call(&mut ClientContext { wire, rng, link, kept, leaves, masks, tweaks })
     }
 
     /// A prediction of a stage, ahead and with its input: both shares, and the offsets.
