@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use xonn_crypto::Wiped;
-use xonn_crypto::rlwe::{Kept, Masks, Weights};
+use xonn_crypto::rlwe::{Kept, Masks, ServerKey, Weights};
 use xonn_crypto::share::RingTensor;
 use xonn_program::{Program, Tensor};
 
@@ -119,7 +119,8 @@ impl ServerSide for Arc<Side> {
 /// One prediction.
 struct Run {
     side: Arc<Side>,
-    masks: Option<Masks>,
+    /// With the key that they are encrypted under; the connection may have a new one later.
+    masks: Option<(Arc<ServerKey>, Masks)>,
     kept: Option<Kept>,
 }
 
@@ -131,17 +132,18 @@ pub(super) fn out_of_turn(what: &'static str) -> ProtocolError {
 impl ServerRun for Run {
     fn prepare(&mut self, phase: Phase, context: &mut ServerContext<'_>) -> Result<(), ProtocolError> {
         let sums = &self.side.sums;
-        let key = || context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"));
         match phase {
             Phase::One => {
                 let message = context.wire.receive(sums.bytes[0])?;
-                self.masks = Some(key()?.masks(&sums.layout, &message)?);
+                let key = context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"))?;
+                let masks = key.masks(&sums.layout, &message)?;
+                self.masks = Some((key, masks));
             }
             Phase::Two => {
-                let masks = self.masks.take().ok_or_else(|| out_of_turn("the client's masks"))?;
+                let (key, masks) = self.masks.take().ok_or_else(|| out_of_turn("the client's masks"))?;
                 let (weights, rounding) = (&self.side.weights, &sums.rounding);
                 let rng = &mut &mut *context.rng;
-                let (answer, kept) = key()?.respond(&sums.layout, weights, rounding, &masks, rng)?;
+                let (answer, kept) = key.respond(&sums.layout, weights, rounding, &masks, rng)?;
                 context.wire.send(&answer)?;
                 self.kept = Some(kept);
             }

@@ -160,6 +160,12 @@ impl Ends {
         Self { server: (server, one, server_rng), client: (client, two, client_rng) }
     }
 
+    /// A prediction more: new keys, if it is time for them.
+    pub fn renew_keys(&mut self, rng: &mut ChaCha12Rng) {
+        self.client.0.renew_keys(&Params::ALL, &mut self.client.1, rng).unwrap();
+        self.server.0.renew_keys(&Params::ALL, &mut self.server.1).unwrap();
+    }
+
     /// A context of the server, for one call.
     pub fn at_server<T>(&mut self, call: impl FnOnce(&mut ServerContext<'_>) -> T) -> T {
         let (link, wire, rng) = &mut self.server;

@@ -3,12 +3,14 @@
 use rand::RngExt;
 use xonn_crypto::share::RingTensor;
 use xonn_program::op::{Linear, Pad, Planes};
+use xonn_program::{Op, Tensor};
+use xonn_protocols::link::PREDICTIONS_A_KEY;
 use xonn_protocols::protocol::{Phase, ProtocolError};
 use xonn_protocols::rlwe;
 use xonn_protocols::value::{ClientValue, ServerValue};
 use xonn_protocols::wire::Wire as _;
 
-use crate::common::{Conv, Ends, Reads, Sides, found, leaves, program, rng, share, tensors};
+use crate::common::{Conv, Ends, Reads, Sides, found, leaves, open, program, rng, share, tensors};
 
 fn layer() -> (Linear, Reads) {
     let conv = Conv([6, 6, 2], [3, 3], [1; 2], [1; 2], [1; 2], [6, 6], 3, 1);
@@ -114,4 +116,35 @@ fn values_out_of_turn_are_errors() {
     for reads in [&[&read][..], &[&ServerValue::Nothing], &[]] {
         assert!(ends.at_server(|context| sides.server.begin().run(context, reads)).is_err());
     }
+}
+
+/// Predictions of one batch go phase by phase, so that a key may be renewed between two messages of one.
+#[test]
+fn a_prediction_keeps_its_key() {
+    let ends = &mut Ends::new(10);
+    let (linear, reads) = layer();
+    let program = program(linear, reads);
+    let stage = found(&linear, &program, reads);
+    let weights = vec![1; linear.weight_count()];
+    let sides = Sides::new(&stage, &program, &tensors(&linear, reads, weights.clone())).unwrap();
+    let t = vec![1; linear.window.input.iter().product()];
+    let ring = reads.ring(leaves(&stage).bits);
+    let read = share(ring, &t, &vec![-1; t.len()], &mut rng(3));
+    let (mut server, mut client) = (sides.server.begin(), sides.client.begin());
+    ends.at_client(|context| client.prepare(Phase::One, context, &[Some(&read.1)])).unwrap();
+    ends.at_server(|context| server.prepare(Phase::One, context)).unwrap();
+    let sent = ends.client.1.sent;
+    for _ in 0..PREDICTIONS_A_KEY {
+        ends.renew_keys(&mut rng(4));
+    }
+    assert!(ends.client.1.sent > sent, "no key was renewed");
+    ends.at_server(|context| server.prepare(Phase::Two, context)).unwrap();
+    let value = ends.at_client(|context| client.prepare(Phase::Two, context, &[Some(&read.1)])).unwrap();
+    let value0 = ends.at_server(|context| server.run(context, &[&read.0])).unwrap();
+    let Some(ClientValue::Shares(y1)) = value else { panic!("no share: {value:?}") };
+    let (y0, offsets) = value0.shares();
+    let x = vec![1; t.len()];
+    let expected =
+        Op::Linear(linear).evaluate(Some(&Tensor::Weights(weights)), &[(&x, linear.window.input[2])]);
+    assert_eq!(open(leaves(&stage), &(y0.clone(), y1, offsets.to_vec())), expected);
 }
