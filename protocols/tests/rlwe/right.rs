@@ -4,7 +4,8 @@ use rand::RngExt;
 use xonn_program::op::{Linear, Pad, Planes, Window2d};
 use xonn_program::{Op, Tensor};
 use xonn_protocols::plan::How;
-use xonn_protocols::rlwe::{self, Packing};
+use xonn_protocols::protocol::Protocol as _;
+use xonn_protocols::rlwe::{self, Packing, Rlwe};
 
 use crate::common::{
     Conv, Ends, Reads, Sides, found, leaves, open, program, rng, share, stage, tensors, weight,
@@ -66,6 +67,9 @@ fn check_stage(
             assert_eq!(open(leaves(stage), &left), expected, "{linear:?} {choice:?}");
             let bytes = [ends.client.1.sent - sent[0], ends.server.1.sent - sent[1]];
             assert_eq!(rlwe::cost(stage, &program).unwrap().map(|bytes| bytes as u64), bytes);
+            let cost = Rlwe.cost(stage, &program).unwrap();
+            assert_eq!([cost.offline.up, cost.offline.down], bytes);
+            assert_eq!((cost.online, cost.rows), Default::default());
         }
     }
 }
@@ -83,9 +87,50 @@ fn dense_layers() {
         (33, 10, Planes::Odd { bits: 3 }, Reads::Numbers(8, 5, 900)),
         (20, 4, Planes::Odd { bits: 4 }, Reads::Numbers(8, 1, -128)),
         (20, 4, Planes::Odd { bits: 8 }, Reads::Numbers(4, 1, -8)),
+        // more inputs than a polynomial has coefficients, more outputs than it has
         (3000, 2, Planes::Sign, Reads::Bits),
+        (8, 2500, Planes::Sign, Reads::Bits),
     ] {
         check(ends, Linear::dense(inputs, units, weights), reads, 11);
+    }
+}
+
+/// Large inputs, as far as a ring of the menu holds their sums; others are not taken.
+#[test]
+fn inputs_of_many_bits() {
+    let ends = &mut Ends::new(8);
+    for (inputs, units, reads) in [
+        (7, 5, Reads::Numbers(16, 1, 0)),
+        (1, 3, Reads::Numbers(18, 3, -(1 << 17))),
+        (127, 6, Reads::Numbers(12, 1, 7)),
+    ] {
+        check(ends, Linear::dense(inputs, units, Planes::Sign), reads, 12);
+    }
+    let conv = Conv([5, 5, 1], [2, 2], [1; 2], [1; 2], [1; 2], [5, 5], 2, 1);
+    check(ends, conv.linear(Planes::Sign, Pad::Drop), Reads::Numbers(16, 1, 0), 13);
+    let span = (1 << 20) - 1;
+    for (inputs, weights) in [(30, Planes::Sign), (784, Planes::Sign), (7, Planes::Odd { bits: 4 })] {
+        assert!(rlwe::search(&Linear::dense(inputs, 4, weights), span, 1, 7.0, 1).is_none(), "{inputs}");
+    }
+}
+
+/// Both halves of a separable convolution where bits lie between them, and none where sums do: those are noisy.
+#[test]
+fn separable_convolutions() {
+    let ends = &mut Ends::new(9);
+    let depthwise = Conv([8, 8, 12], [3, 3], [1; 2], [1; 2], [1; 2], [8, 8], 12, 12);
+    let pointwise =
+        Conv([8, 8, 12], [1, 1], [1; 2], [1; 2], [0; 2], [8, 8], 20, 1).linear(Planes::Sign, Pad::Drop);
+    let depthwise = depthwise.linear(Planes::Sign, Pad::Drop);
+    check(ends, depthwise, Reads::Bits, 14);
+    check(ends, depthwise, Reads::Numbers(8, 1, 0), 15);
+    check(ends, pointwise, Reads::Bits, 16);
+    let How::Rlwe(choice) = found(&depthwise, &program(depthwise, Reads::Bits), Reads::Bits).how else {
+        panic!()
+    };
+    let sums = rlwe::leaves(&depthwise, Reads::Bits.ring(choice.bits), &choice).unwrap();
+    for bits in 1..30 {
+        assert_eq!(rlwe::leaves(&pointwise, sums, &rlwe::Choice { bits, ..choice }), None);
     }
 }
 
