@@ -4,6 +4,7 @@
 
 mod common;
 mod damage;
+mod hostile;
 mod noise;
 mod plans;
 mod right;
