@@ -8,4 +8,5 @@ mod hostile;
 mod noise;
 mod plans;
 mod right;
+mod steps;
 mod transcript;
