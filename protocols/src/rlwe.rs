@@ -1,7 +1,8 @@
 //! Sums under lattice encryption: a linear layer of exact shares, without a message once the input is there.
 //!
-//! In: exact shares of t, `x = step t + offset`. Out: noisy shares of the layer's sums, with bits of fraction that hold
-//! the noise, so that what is read of them is exact but with the probability that [`sigmas_for`] grants.
+//! In: exact shares of t, `x = step t + offset`. Out: noisy shares of the layer's sums, with bits of fraction
+//! that hold the noise, so that what is read of them is exact but with the probability that [`sigmas_for`]
+//! grants.
 //!
 //! | phase | message |
 //! |---|---|
