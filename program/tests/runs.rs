@@ -47,7 +47,8 @@ fn model(program: &Program, dice: &mut Dice) -> Vec<Tensor> {
         Tensor::Weights((0..n).map(weight).collect())
     };
     let mut tensors = vec![weights(Planes::Ternary, 12), Tensor::Cuts(vec![]), weights(Planes::Sign, 9)];
-    let mut cut = |range: i64| Cut { rising: below(2) == 1, at: below(2 * range as u64 + 3) as i64 - range - 1 };
+    let mut cut =
+        |range: i64| Cut { rising: below(2) == 1, at: below(2 * range as u64 + 3) as i64 - range - 1 };
     tensors[1] = Tensor::Cuts((0..3).map(|_| cut(32)).collect());
     tensors.push(match program.output() {
         OutputEncoding::Labels { .. } => Tensor::Cuts(vec![cut(3)]),

@@ -106,8 +106,10 @@ impl Hosts {
         to_client.kept = Some(Vec::new());
         to_server.kept = Some(Vec::new());
         // The rows are there: no message is needed.
-        let at_server = links.server.reserve(rows, 1, &mut to_client, &mut dice(3)).unwrap().pop_front().unwrap();
-        let at_client = links.client.reserve(rows, 1, &mut to_server, &mut dice(4)).unwrap().pop_front().unwrap();
+        let at_server =
+            links.server.reserve(rows, 1, &mut to_client, &mut dice(3)).unwrap().pop_front().unwrap();
+        let at_client =
+            links.client.reserve(rows, 1, &mut to_server, &mut dice(4)).unwrap().pop_front().unwrap();
         let delta = [links.server.delta().unwrap(), links.client.delta().unwrap()];
         let wire = |inner, server| Tampered { inner, server, number: 0, tamper };
         let (mut to_client, mut to_server) = (wire(to_client, true), wire(to_server, false));

@@ -21,14 +21,8 @@ fn int(lo: i64, hi: i64) -> Kind {
 
 impl Made {
     fn new(shape: &[u32], bits: u32, signed: bool) -> Self {
-        let input = InputEncoding {
-            shape: shape.to_vec(),
-            bits,
-            signed,
-            scale: 1.0,
-            zero: 0,
-            features: Vec::new(),
-        };
+        let input =
+            InputEncoding { shape: shape.to_vec(), bits, signed, scale: 1.0, zero: 0, features: Vec::new() };
         let (codes, shape) = (input.codes(), shape.iter().map(|&n| n as usize).collect());
         let kind = int(*codes.start(), *codes.end());
         Self {
@@ -153,10 +147,8 @@ pub fn model(program: &Program, dice: &mut Dice) -> Vec<Tensor> {
         }
         TensorSpec::Lines { count, bits } => {
             let most = (1i64 << (bits - 1)) - 1;
-            let mut line = |_| Line {
-                scale: dice.random_range(-most..=most),
-                offset: dice.random_range(-64..=64),
-            };
+            let mut line =
+                |_| Line { scale: dice.random_range(-most..=most), offset: dice.random_range(-64..=64) };
             Tensor::Lines((0..count).map(&mut line).collect())
         }
         ref other => panic!("{other:?} is new"),

@@ -20,7 +20,9 @@ fn any_run_gives_what_the_program_gives() {
                 // The input is the client's own or in shares.
                 let form = |&layer: &usize| match (layer, round) {
                     (0, 0 | 1) => (layer, Form::Client),
-                    _ => (layer, Form::Shares(ring(&program, layer, &mut crate::common::dice(dice.random())))),
+                    _ => {
+                        (layer, Form::Shares(ring(&program, layer, &mut crate::common::dice(dice.random()))))
+                    }
                 };
                 let held: Vec<_> = reads.iter().map(form).collect();
                 let tensors_of = programs::model(&program, dice);
@@ -29,7 +31,9 @@ fn any_run_gives_what_the_program_gives() {
                     let sample = programs::sample(&program, dice);
                     let all = tensors(program.layers(), &tensors_of, &sample);
                     let value = |&(layer, form): &(usize, Form)| match form {
-                        Form::Shares(ring) => share(&all[layer], ring, &mut crate::common::dice(dice.random())),
+                        Form::Shares(ring) => {
+                            share(&all[layer], ring, &mut crate::common::dice(dice.random()))
+                        }
                         _ => (ServerValue::Nothing, ClientValue::Clear(sample.clone().into())),
                     };
                     let values: Vec<_> = held.iter().map(value).collect();
