@@ -26,6 +26,7 @@ use xonn_program::{LayerId, Program, Tensor};
 
 pub use cost::{Cost, cost};
 
+use crate::cost::StageCost;
 use crate::plan::{How, Stage};
 use crate::protocol::{ClientSide, Protocol, ProtocolError, Rows, ServerSide, StageError, Trust};
 use crate::value::Form;
@@ -41,6 +42,15 @@ impl Protocol for Garbled {
     /// What it reads in shares comes from a stage that says so itself.
     fn holds(&self) -> Trust {
         Trust::Hostile
+    }
+
+    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
+        let cost = cost(stage, program, scheme(stage)?)?;
+        let offline = crate::cost::Cost { up: cost.three, down: cost.four, rounds: 0.0 };
+        // A message from the client comes before it if there is none of a mask.
+        let rounds = if cost.up > 0 { 1.0 } else { 0.5 };
+        let online = crate::cost::Cost { up: cost.up, down: cost.down, rounds };
+        Ok(StageCost { offline, online, rows: cost.rows })
     }
 
     fn server(

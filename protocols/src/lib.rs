@@ -7,11 +7,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cost;
+pub mod describe;
 pub mod garbled;
 pub mod link;
 pub mod local;
 pub mod mask;
 pub mod plan;
+pub mod planner;
 pub mod protocol;
 pub mod registry;
 pub mod rlwe;

@@ -17,6 +17,7 @@ use xonn_crypto::share::RingTensor;
 use xonn_program::op::Window2d;
 use xonn_program::{Op, Program, Tensor};
 
+use crate::cost::StageCost;
 use crate::plan::{How, Stage};
 use crate::protocol::{
     ClientContext, ClientRun, ClientSide, Phase, Protocol, ProtocolError, Rows, ServerContext, ServerRun,
@@ -214,6 +215,10 @@ impl Protocol for Local {
 
     fn holds(&self) -> Trust {
         Trust::SemiHonest
+    }
+
+    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
+        Side::of(stage, program).map(|_| StageCost::default())
     }
 
     fn server(

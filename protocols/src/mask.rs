@@ -13,6 +13,7 @@ use xonn_crypto::bits;
 use xonn_crypto::share::RingTensor;
 use xonn_program::{Op, Program, Tensor};
 
+use crate::cost::{Cost, StageCost};
 use crate::plan::{How, Stage};
 use crate::protocol::{
     ClientContext, ClientRun, ClientSide, Phase, Protocol, ProtocolError, Rows, ServerContext, ServerRun,
@@ -66,6 +67,11 @@ impl Protocol for Mask {
 
     fn holds(&self) -> Trust {
         Trust::SemiHonest
+    }
+
+    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
+        let up = Side::of(stage, program)?.bytes() as u64;
+        Ok(StageCost { online: Cost { up, down: 0, rounds: 0.5 }, ..StageCost::default() })
     }
 
     fn server(

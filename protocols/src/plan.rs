@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use xonn_crypto::garble::Scheme;
 use xonn_program::{LayerId, Op, Program};
 
+use crate::cost::PlanCost;
 use crate::protocol::{Protocol, StageError, Trust};
 use crate::value::Form;
 use crate::{compare_ot, rlwe};
@@ -103,10 +104,10 @@ impl Plan {
                 return Err(stage.error("its layers are not layers of the program, in order"));
             }
             for &layer in &stage.layers {
-                let known = |read: &LayerId| {
-                    stage.layers.contains(read) || stage.reads.iter().any(|(from, _)| from == read)
-                };
-                if !program.layers()[layer].reads.iter().all(known) {
+                let named = |read: &LayerId| stage.reads.iter().any(|(from, _)| from == read);
+                let known = |read: &LayerId| stage.layers.contains(read) || named(read);
+                // What only changes its form is not computed again.
+                if !named(&layer) && !program.layers()[layer].reads.iter().all(known) {
                     return Err(stage.error("it reads a tensor that it does not name"));
                 }
             }
@@ -130,6 +131,16 @@ impl Plan {
                 reason: "no stage computes it".into(),
             }),
         }
+    }
+
+    /// What it costs.
+    ///
+    /// # Errors
+    /// [`StageError`] for a stage that is none of its protocol.
+    pub fn cost(&self, program: &Program) -> Result<PlanCost, StageError> {
+        let cost = |stage: &Stage| stage.how.protocol().cost(stage, program);
+        let stages = self.stages.iter().map(cost).collect::<Result<_, _>>()?;
+        Ok(PlanCost::new(stages, &crate::run::rings(self)))
     }
 
     /// The plan as it is sent.

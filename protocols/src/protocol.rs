@@ -3,16 +3,18 @@
 //! A [`Protocol`] makes of a public [`Stage`] a [`ServerSide`] and a [`ClientSide`], once a model. Each prediction
 //! begins with a run on either side, which is used up: three or four messages ahead ([`Phase`]), then the input's.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use rand::CryptoRng;
 use xonn_crypto::garble::EvaluateError;
-use xonn_crypto::ot::OtError;
+use xonn_crypto::ot::{OtError, SessionId};
 use xonn_crypto::rlwe::RlweError;
 use xonn_crypto::share::ShareError;
 use xonn_program::circuit::LowerError;
 use xonn_program::{LayerId, Program, Tensor};
 
+use crate::cost::StageCost;
 use crate::link::{ClientLink, ServerLink};
 use crate::plan::Stage;
 use crate::steps::StepError;
@@ -27,6 +29,12 @@ pub trait Protocol: Sync {
 
     /// Against which clients the server is protected.
     fn holds(&self) -> Trust;
+
+    /// What a stage costs a prediction.
+    ///
+    /// # Errors
+    /// [`StageError`] if the stage is none of this protocol and program.
+    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError>;
 
     /// The server's side of a stage, for one model and all its clients. `tensors`: one for each of
     /// [`Program::tensors`].
@@ -94,6 +102,8 @@ pub struct ServerContext<'a> {
     pub rng: &'a mut dyn CryptoRng,
     /// What the connection has.
     pub link: &'a ServerLink,
+    /// What this stage has for the connection.
+    pub kept: &'a mut Kept,
     /// Of the pool in which this host sends.
     pub leaves: SenderRows<'a>,
     /// Of the pool in which this host chooses.
@@ -110,6 +120,8 @@ pub struct ClientContext<'a> {
     pub rng: &'a mut dyn CryptoRng,
     /// What the connection has.
     pub link: &'a ClientLink,
+    /// What this stage has for the connection.
+    pub kept: &'a mut Kept,
     /// Of the pool in which this host chooses.
     pub leaves: ReceiverRows<'a>,
     /// Of the pool in which this host sends.
@@ -123,9 +135,37 @@ pub trait ServerSide: Send + Sync {
     /// What a prediction takes.
     fn rows(&self) -> Rows;
 
+    /// What the stage has for a whole connection. First all stages' clients speak, then all servers, as far as they do
+    /// in a set-up: [`SetUp::Asks`], [`SetUp::Answers`].
+    ///
+    /// # Errors
+    /// [`ProtocolError`].
+    fn set_up(
+        &self,
+        _step: SetUp,
+        _session: &SessionId,
+        _kept: &mut Kept,
+        _wire: &mut dyn Wire,
+        _rng: &mut dyn CryptoRng,
+    ) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+
     /// A prediction begins.
     fn begin(&self) -> Box<dyn ServerRun>;
 }
+
+/// A step of a connection's set-up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SetUp {
+    /// The client sends.
+    Asks,
+    /// The server sends.
+    Answers,
+}
+
+/// What a stage keeps for a connection. It knows the type; nobody else looks at it.
+pub type Kept = Option<Box<dyn Any + Send>>;
 
 /// The server's side of a stage in one prediction.
 pub trait ServerRun: Send {
@@ -150,6 +190,21 @@ pub trait ServerRun: Send {
 pub trait ClientSide: Send + Sync {
     /// What a prediction takes.
     fn rows(&self) -> Rows;
+
+    /// Mirrors [`ServerSide::set_up`].
+    ///
+    /// # Errors
+    /// [`ProtocolError`].
+    fn set_up(
+        &self,
+        _step: SetUp,
+        _session: &SessionId,
+        _kept: &mut Kept,
+        _wire: &mut dyn Wire,
+        _rng: &mut dyn CryptoRng,
+    ) -> Result<(), ProtocolError> {
+        Ok(())
+    }
 
     /// A prediction begins.
     fn begin(&self) -> Box<dyn ClientRun>;

@@ -7,16 +7,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rand::CryptoRng;
+use sha2::{Digest as _, Sha256};
 use xonn_crypto::Wiped;
 use xonn_crypto::ot::SessionId;
 use xonn_crypto::rlwe::Params;
 use xonn_program::{LayerId, Program, Tensor};
 
+use crate::cost::PlanCost;
 use crate::link::{ClientLink, ClientRows, ServerLink, ServerRows};
 use crate::plan::{How, Plan, Stage};
 use crate::protocol::{
-    ClientContext, ClientRun, ClientSide, Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide,
-    StageError,
+    ClientContext, ClientRun, ClientSide, Kept, Phase, ProtocolError, Rows, ServerContext, ServerRun,
+    ServerSide, SetUp, StageError,
 };
 use crate::steps::rows;
 use crate::value::{ClientValue, Form, ServerValue};
@@ -45,7 +47,7 @@ impl Places {
 }
 
 /// The rings of lattice encryption that a plan takes, each once.
-fn rings(plan: &Plan) -> Vec<Params> {
+pub(crate) fn rings(plan: &Plan) -> Vec<Params> {
     let mut rings = Vec::new();
     for stage in &plan.stages {
         if let How::Rlwe(choice) = &stage.how
@@ -55,6 +57,12 @@ fn rings(plan: &Plan) -> Vec<Params> {
         }
     }
     rings
+}
+
+/// What binds a stage's set-up to the connection and to itself.
+fn stage_session(session: &SessionId, number: usize) -> SessionId {
+    let number = (number as u64).to_le_bytes();
+    Sha256::new_with_prefix(b"xonn stage").chain_update(number).chain_update(session).finalize().into()
 }
 
 /// Values by layer: a client's input and the shares made of it are values of one layer.
@@ -76,7 +84,8 @@ fn makers(plan: &Plan) -> Vec<Vec<Option<usize>>> {
 }
 
 macro_rules! host {
-    ($(#[$doc:meta])* $host:ident, $side:ident, $link:ident, $rows:ident, $run:ident, $value:ident, $prepared:ident) => {
+    ($(#[$doc:meta])* $host:ident, $side:ident, $link:ident, $rows:ident, $run:ident, $value:ident, $prepared:ident,
+     $connection:ident) => {
         $(#[$doc])*
         pub struct $host {
             plan: Plan,
@@ -84,6 +93,14 @@ macro_rules! host {
             makers: Vec<Vec<Option<usize>>>,
             places: Places,
             rings: Vec<Params>,
+            cost: PlanCost,
+        }
+
+        /// What this host has for a connection.
+        pub struct $connection {
+            link: $link,
+            /// Of each stage.
+            kept: Vec<Kept>,
         }
 
         /// A prediction that waits for its input. Wiped when dropped.
@@ -95,11 +112,26 @@ macro_rules! host {
             open: bool,
         }
 
+        impl $prepared {
+            /// Whether the last phase is still to come, which is taken with the answer then.
+            #[must_use]
+            pub fn is_open(&self) -> bool {
+                self.open
+            }
+        }
+
         impl $host {
-            fn of(plan: Plan, sides: Vec<Arc<dyn $side>>) -> Self {
+            fn of(plan: Plan, program: &Program, sides: Vec<Arc<dyn $side>>) -> Result<Self, StageError> {
                 let places = Places::of(sides.iter().map(|side| side.rows()));
                 let (makers, rings) = (makers(&plan), rings(&plan));
-                Self { plan, sides, makers, places, rings }
+                let cost = plan.cost(program)?;
+                Ok(Self { plan, sides, makers, places, rings, cost })
+            }
+
+            /// What it costs.
+            #[must_use]
+            pub fn cost(&self) -> &PlanCost {
+                &self.cost
             }
 
             /// The plan.
@@ -123,8 +155,15 @@ macro_rules! host {
                 session: SessionId,
                 wire: &mut dyn Wire,
                 rng: &mut dyn CryptoRng,
-            ) -> Result<$link, ProtocolError> {
-                $link::set_up(session, self.places.all, wire, rng)
+            ) -> Result<$connection, ProtocolError> {
+                let link = $link::set_up(session, self.places.all, wire, rng)?;
+                let mut kept: Vec<Kept> = self.sides.iter().map(|_| None).collect();
+                for step in [SetUp::Asks, SetUp::Answers] {
+                    for (number, (side, kept)) in self.sides.iter().zip(&mut kept).enumerate() {
+                        side.set_up(step, &stage_session(&session, number), kept, wire, rng)?;
+                    }
+                }
+                Ok($connection { link, kept })
             }
 
             fn begin(&self, rows: $rows) -> $prepared {
@@ -138,28 +177,24 @@ macro_rules! host {
 
 host! {
     /// One model's server of a plan, for all clients.
-    Server, ServerSide, ServerLink, ServerRows, ServerRun, ServerValue, PreparedServer
+    Server, ServerSide, ServerLink, ServerRows, ServerRun, ServerValue, PreparedServer,
+    ServerConnection
 }
 host! {
     /// A client of a plan.
-    Client, ClientSide, ClientLink, ClientRows, ClientRun, ClientValue, PreparedClient
+    Client, ClientSide, ClientLink, ClientRows, ClientRun, ClientValue, PreparedClient,
+    ClientConnection
 }
 
 /// The rows and tweaks of a stage.
 macro_rules! context {
-    ($context:ident, $link:expr, $wire:expr, $rng:expr, $rows:expr, $place:expr, $leaves:expr, $masks:expr) => {{
+    ($context:ident, $connection:expr, $number:expr, $wire:expr, $rng:expr, $rows:expr, $place:expr, $leaves:expr, $masks:expr) => {{
         let [begin, count] = $place;
         let leaves = &$rows.leaves[begin.leaves..][..count.leaves];
         let masks = &$rows.masks[begin.masks..][..count.masks];
-        let tweaks = $link.tweaks($rows.first_tweak).behind(begin.tweaks);
-        $context {
-            wire: $wire,
-            rng: $rng,
-            link: $link,
-            leaves: $leaves(leaves),
-            masks: $masks(masks),
-            tweaks,
-        }
+        let (link, kept) = (&$connection.link, &mut $connection.kept[$number]);
+        let tweaks = link.tweaks($rows.first_tweak).behind(begin.tweaks);
+        $context { wire: $wire, rng: $rng, link, kept, leaves: $leaves(leaves), masks: $masks(masks), tweaks }
     }};
 }
 
@@ -172,7 +207,7 @@ impl Server {
         plan.check(program)?;
         let side = |stage: &Stage| stage.how.protocol().server(stage, program, tensors);
         let sides = plan.stages.iter().map(side).collect::<Result<_, _>>()?;
-        Ok(Self::of(plan, sides))
+        Self::of(plan, program, sides)
     }
 
     /// `count` predictions, as far as they go without an input.
@@ -181,19 +216,19 @@ impl Server {
     /// [`ProtocolError`]; the connection is over then.
     pub fn prepare(
         &self,
-        link: &mut ServerLink,
+        connection: &mut ServerConnection,
         count: usize,
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<VecDeque<PreparedServer>, ProtocolError> {
-        let rows = link.reserve(self.places.all, count, wire, rng)?;
+        let rows = connection.link.reserve(self.places.all, count, wire, rng)?;
         let mut all: VecDeque<PreparedServer> = rows.into_iter().map(|rows| self.begin(rows)).collect();
         for phase in Phase::ALL {
             for prepared in &mut all {
                 if phase == Phase::One {
-                    link.renew_keys(&self.rings, wire)?;
+                    connection.link.renew_keys(&self.rings, wire)?;
                 }
-                self.phase(phase, link, prepared, wire, rng)?;
+                self.phase(phase, connection, prepared, wire, rng)?;
             }
         }
         wire.flush()?;
@@ -203,17 +238,26 @@ impl Server {
     fn phase(
         &self,
         phase: Phase,
-        link: &ServerLink,
+        connection: &mut ServerConnection,
         prepared: &mut PreparedServer,
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), ProtocolError> {
-        let delta = link.delta()?;
-        for (run, &place) in prepared.runs.iter_mut().zip(&self.places.each) {
+        let delta = connection.link.delta()?;
+        for (number, (run, &place)) in prepared.runs.iter_mut().zip(&self.places.each).enumerate() {
             let Some(run) = run else { continue };
             let (senders, choosers) = (|keys| rows::SenderRows::new(keys, delta), rows::ReceiverRows::new);
-            let mut context =
-                context!(ServerContext, link, &mut *wire, &mut *rng, prepared.rows, place, senders, choosers);
+            let mut context = context!(
+                ServerContext,
+                connection,
+                number,
+                &mut *wire,
+                &mut *rng,
+                prepared.rows,
+                place,
+                senders,
+                choosers
+            );
             run.prepare(phase, &mut context)?;
         }
         Ok(())
@@ -225,19 +269,28 @@ impl Server {
     /// [`ProtocolError`]; the connection is over then.
     pub fn answer(
         &self,
-        link: &ServerLink,
+        connection: &mut ServerConnection,
         prepared: PreparedServer,
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), ProtocolError> {
         let PreparedServer { runs, rows, mut values, .. } = prepared;
-        let (delta, nothing) = (link.delta()?, ServerValue::Nothing);
+        let (delta, nothing) = (connection.link.delta()?, ServerValue::Nothing);
         for (number, run) in runs.into_iter().enumerate() {
             let Some(run) = run else { continue };
             let (senders, choosers) = (|keys| rows::SenderRows::new(keys, delta), rows::ReceiverRows::new);
             let place = self.places.each[number];
-            let mut context =
-                context!(ServerContext, link, &mut *wire, &mut *rng, rows, place, senders, choosers);
+            let mut context = context!(
+                ServerContext,
+                connection,
+                number,
+                &mut *wire,
+                &mut *rng,
+                rows,
+                place,
+                senders,
+                choosers
+            );
             let makers = self.makers[number].iter();
             let reads: Vec<&ServerValue> = makers
                 .map(|maker| maker.and_then(|maker| values.left[maker].as_ref()).unwrap_or(&nothing))
@@ -257,7 +310,7 @@ impl Client {
         plan.check(program)?;
         let side = |stage: &Stage| stage.how.protocol().client(stage, program);
         let sides = plan.stages.iter().map(side).collect::<Result<_, _>>()?;
-        Ok(Self::of(plan, sides))
+        Self::of(plan, program, sides)
     }
 
     /// `count` predictions, as far as they go without an input. Unless they are `kept` for later, what the server sends
@@ -267,21 +320,21 @@ impl Client {
     /// [`ProtocolError`]; the connection is over then.
     pub fn prepare(
         &self,
-        link: &mut ClientLink,
+        connection: &mut ClientConnection,
         (count, kept): (usize, bool),
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<VecDeque<PreparedClient>, ProtocolError> {
-        let rows = link.reserve(self.places.all, count, wire, rng)?;
+        let rows = connection.link.reserve(self.places.all, count, wire, rng)?;
         let mut all: VecDeque<PreparedClient> = rows.into_iter().map(|rows| self.begin(rows)).collect();
         for phase in Phase::ALL {
             for prepared in &mut all {
                 match phase {
-                    Phase::One => link.renew_keys(&self.rings, wire, rng)?,
+                    Phase::One => connection.link.renew_keys(&self.rings, wire, rng)?,
                     Phase::Four if !kept => continue,
                     _ => {}
                 }
-                self.phase(phase, link, prepared, wire, rng)?;
+                self.phase(phase, connection, prepared, wire, rng)?;
             }
         }
         Ok(all)
@@ -290,19 +343,28 @@ impl Client {
     fn phase(
         &self,
         phase: Phase,
-        link: &ClientLink,
+        connection: &mut ClientConnection,
         prepared: &mut PreparedClient,
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), ProtocolError> {
-        let delta = link.delta()?;
+        let delta = connection.link.delta()?;
         prepared.open &= phase != Phase::Four;
         for number in 0..prepared.runs.len() {
             let Some(run) = &mut prepared.runs[number] else { continue };
             let (choosers, senders) = (rows::ReceiverRows::new, |keys| rows::SenderRows::new(keys, delta));
             let place = self.places.each[number];
-            let mut context =
-                context!(ClientContext, link, &mut *wire, &mut *rng, prepared.rows, place, choosers, senders);
+            let mut context = context!(
+                ClientContext,
+                connection,
+                number,
+                &mut *wire,
+                &mut *rng,
+                prepared.rows,
+                place,
+                choosers,
+                senders
+            );
             let left = &prepared.values.left;
             let reads: Vec<Option<&ClientValue>> = self.makers[number]
                 .iter()
@@ -322,24 +384,33 @@ impl Client {
     /// connection is over.
     pub fn ask(
         &self,
-        link: &ClientLink,
+        connection: &mut ClientConnection,
         mut prepared: PreparedClient,
         input: &[i64],
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<bool>, ProtocolError> {
-        let delta = link.delta()?;
+        let delta = connection.link.delta()?;
         let input = ClientValue::Clear(input.iter().copied().collect());
         for number in 0..prepared.runs.len() {
             // What waits to be sent leaves with the first wait, so the input is on its way already.
-            if prepared.open && !matches!(self.plan.stages[number].how, How::Mask) {
-                self.phase(Phase::Four, link, &mut prepared, wire, rng)?;
+            if prepared.is_open() && !matches!(self.plan.stages[number].how, How::Mask) {
+                self.phase(Phase::Four, connection, &mut prepared, wire, rng)?;
             }
             let Some(run) = prepared.runs[number].take() else { continue };
             let (choosers, senders) = (rows::ReceiverRows::new, |keys| rows::SenderRows::new(keys, delta));
             let place = self.places.each[number];
-            let mut context =
-                context!(ClientContext, link, &mut *wire, &mut *rng, prepared.rows, place, choosers, senders);
+            let mut context = context!(
+                ClientContext,
+                connection,
+                number,
+                &mut *wire,
+                &mut *rng,
+                prepared.rows,
+                place,
+                choosers,
+                senders
+            );
             let left = &prepared.values.left;
             let known = |maker: &Option<usize>| match maker {
                 None => &input,

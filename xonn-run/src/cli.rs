@@ -102,8 +102,10 @@ struct Schemes {
 #[derive(Args, Clone, Copy)]
 struct FirstLayers {
     /// Protocol for first layers: gc garbles them like all others; oca (oblivious conditional addition) sends far less, and a
-    /// client that cheats can then bring another input to each weight; auto allows both, and the one with fewer bytes is taken
-    #[arg(long, value_name = "oca|gc|auto", default_value_t = Allowed(&FirstLayer::ALL))]
+    /// client that cheats can then bring another input to each weight; shares computes hidden layers on shares too, with
+    /// lattice encryption and oblivious transfer, sends the least and takes a round trip a layer, and a client that cheats
+    /// can learn weights; auto allows all, and the one that takes the least time on the server's link is run
+    #[arg(long, value_name = "shares|oca|gc|auto", default_value_t = Allowed(&FirstLayer::ALL))]
     first_layer: Allowed,
 }
 

@@ -6,7 +6,6 @@
 //! samples that have no code are asked about as zeros, and the goodbye is said before anything is told.
 
 use chacha20::ChaCha20Rng;
-use xonn_program::circuit::{self, LowerError};
 use xonn_program::{Digest, InputEncoding, Package, Prediction};
 
 use crate::net::tls::{ClientTls, Connection};
@@ -42,9 +41,6 @@ pub enum ClientError {
         /// Why.
         source: std::io::Error,
     },
-    /// The package's program has no circuit.
-    #[error("the package's program has no circuit")]
-    Circuit(#[source] LowerError),
     /// The session failed.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -86,14 +82,7 @@ impl Client {
             }
             None => client::greet_and_fetch(stream, options.digest, &options.offer, limits, &mut rng)?,
         };
-        let circuit = match circuit::lower(package.program()) {
-            Ok(circuit) => circuit,
-            Err(error) => {
-                let _ = greeted.end(SessionError::Mismatch("the package's program has no circuit".into()));
-                return Err(ClientError::Circuit(error));
-            }
-        };
-        let session = greeted.start(&circuit, &mut rng)?;
+        let session = greeted.start_program(package.program(), &mut rng)?;
         Ok(Self { session, package, rng })
     }
 

@@ -7,10 +7,14 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use xonn_crypto::garble::Scheme;
 use xonn_program::circuit::LowerError;
 use xonn_program::{Digest, Package, Secret};
+use xonn_protocols::planner;
+use xonn_protocols::run::Server;
 
 use crate::net::{self, Event, ServerOptions};
+use crate::oca::FirstLayer;
 use crate::session::server::Model;
 use crate::session::{Circuit, Offer, SessionError};
 
@@ -18,6 +22,8 @@ use crate::session::{Circuit, Offer, SessionError};
 #[derive(Clone)]
 pub struct Service {
     model: Arc<Model>,
+    /// Why there is no plan on shares, if it is on offer and there is none.
+    no_plan: Option<Arc<str>>,
 }
 
 /// Why there is no service.
@@ -50,14 +56,31 @@ impl Service {
         if found != expected {
             return Err(ServiceError::OtherPackage { found, expected });
         }
+        let (plan, no_plan) = match offer.first_layers.contains(&FirstLayer::Shares) {
+            true => match plan(package, secret, &offer) {
+                Ok(plan) => (Some(plan), None),
+                Err(reason) => (None, Some(reason.into())),
+            },
+            false => (None, None),
+        };
         let (circuit, secret) = Circuit::with_secret(package, secret)?;
-        Ok(Self { model: Arc::new(Model::new(circuit, secret, offer)?) })
+        let model = Model::new(circuit, secret, offer)?.with_plan(plan);
+        Ok(Self { model: Arc::new(model), no_plan })
     }
 
     /// What it serves.
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The plan on shares.
+    ///
+    /// # Errors
+    /// Why there is none: the layer that is not computed so, or that it is not on offer.
+    pub fn plan(&self) -> Result<&Server, &str> {
+        let reason = self.no_plan.as_deref().unwrap_or("shares are not on offer");
+        self.model.plan().ok_or(reason)
     }
 
     /// Serves clients on this thread, each on one of its own, until `options.stop` is set or `options.total` clients
@@ -82,6 +105,17 @@ impl Service {
         let thread = std::thread::Builder::new().name("xonn service".into()).spawn(serving)?;
         Ok(Running { address, stop, thread: Some(thread) })
     }
+}
+
+/// The server of a package's plan on shares.
+///
+/// # Errors
+/// A sentence that names the layer for which there is none.
+pub fn plan(package: &Package, secret: &Secret, offer: &Offer) -> Result<Server, String> {
+    let program = package.program();
+    let scheme = offer.schemes.first().copied().unwrap_or(Scheme::ALL[0]);
+    let plan = planner::on_shares(program, scheme).map_err(|error| error.to_string())?;
+    Server::new(plan, program, secret.tensors()).map_err(|error| error.to_string())
 }
 
 /// A service that runs. Dropped, it stops.

@@ -13,6 +13,7 @@ pub mod first_layer;
 pub mod msgs;
 mod netlist;
 pub mod server;
+mod steps;
 
 pub use channel::{Channel, Traffic};
 pub use clients::Clients;
@@ -28,6 +29,7 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::circuit::{self, LowerError};
 use xonn_program::package::{Digest, Package};
 use xonn_program::secret::Secret;
+use xonn_protocols::cost::Link;
 use zeroize::Zeroizing;
 
 /// A program with the digest that both hosts compare.
@@ -90,13 +92,15 @@ pub struct Offer {
     /// Whether the delta of garbling may be that of the connection's OTs, one for all its inferences: an
     /// input bit then costs 4 bytes in place of 20. Only if both hosts allow it.
     pub shared_delta: bool,
+    /// The link that a server chooses protocols for.
+    pub link: Link,
 }
 
 impl Default for Offer {
-    /// Every scheme and every protocol, nothing ahead, a fresh delta for each inference.
+    /// Every scheme and every protocol, nothing ahead, a fresh delta for each inference, a link of a town.
     fn default() -> Self {
         let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
-        Self { schemes, first_layers, ahead: 0, shared_delta: false }
+        Self { schemes, first_layers, ahead: 0, shared_delta: false, link: Link::default() }
     }
 }
 

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use chacha20::ChaCha20Rng;
 use clap::Args;
 use rand::Rng;
-use xonn_program::circuit;
+use xonn_circuits::tiled::TiledCircuit;
 use xonn_program::package::{Digest, Package};
-use xonn_program::text::sentence;
 
 use self::asked::Asked;
 use self::summary::Report;
@@ -71,7 +70,8 @@ pub struct Infer {
 impl Infer {
     pub fn run(self) -> Outcome {
         let (schemes, first_layers) = (self.schemes.scheme.clone(), self.first_layers.first_layer.0.to_vec());
-        let offer = &Offer { schemes, first_layers, ahead: self.ahead, shared_delta: self.shared_delta };
+        let (ahead, shared_delta) = (self.ahead, self.shared_delta);
+        let offer = &Offer { schemes, first_layers, ahead, shared_delta, ..Offer::default() };
         let mut rng = net::fresh_rng();
         // What is at hand is checked before the server is bothered.
         let late = self.files.come_late()?;
@@ -107,13 +107,6 @@ impl Infer {
         };
         let package = fetched.or(at_hand).expect("it is fetched if it is not at hand");
         let program = package.program();
-        let circuit = match circuit::lower(program) {
-            Ok(circuit) => circuit,
-            Err(error) => {
-                let reason = format!("the package's program has no circuit: {}", sentence(&error));
-                return Err(Failure::of(&greeted.end(SessionError::Mismatch(reason))).into());
-            }
-        };
         if samples.is_none() && !late {
             samples = Some(self.files.encoded(&files, program.input()));
         }
@@ -135,9 +128,10 @@ impl Infer {
                 self.ahead
             ));
         }
-        let session = greeted.start(&circuit, &mut rng)?;
-        let ands = session.garbled().costs();
-        let (set_up, scheme) = (begin.elapsed(), session.scheme());
+        let scheme = greeted.scheme();
+        let session = greeted.start_program(program, &mut rng)?;
+        let ands = session.garbled().map(TiledCircuit::costs);
+        let set_up = begin.elapsed();
         let most = self.room(session.bytes_ahead(), ahead)?;
         let mut asked = Asked::new(&self.files, program, self.json);
         let finished = match samples {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use xonn_circuits::bristol;
+use xonn_protocols::cost::Link;
 
 use self::input::{Input, binary, hexadecimal, list};
 use super::failure::Failure;
@@ -51,6 +52,7 @@ impl Netlist {
         Offer {
             schemes: self.schemes.scheme.clone(),
             first_layers: vec![FirstLayer::Gc],
+            link: Link::default(),
             ahead: 0,
             shared_delta: false,
         }

@@ -15,6 +15,7 @@ use clap::Args;
 use tracing::{error, warn};
 use xonn_program::package::Package;
 use xonn_program::secret::Secret;
+use xonn_protocols::cost::Link;
 
 use self::ending::drain_on_signal;
 use self::events::Totals;
@@ -50,6 +51,14 @@ pub struct Serve {
     clients: Clients,
     #[command(flatten, next_help_heading = MODEL)]
     first_layers: FirstLayers,
+    /// Time of a round trip to clients, in milliseconds: what takes the least time on such a link is run
+    #[arg(long, value_name = "MS", default_value_t = Link::default().rtt_ms, value_parser = positive)]
+    #[arg(help_heading = MODEL)]
+    rtt: f64,
+    /// Megabits a second to clients
+    #[arg(long, value_name = "N", default_value_t = Link::default().mbps, value_parser = positive)]
+    #[arg(help_heading = MODEL)]
+    mbps: f64,
     #[command(flatten, next_help_heading = MODEL)]
     schemes: Schemes,
     /// Most predictions of a client in an hour, over all its connections, since what answers tell of the
@@ -143,9 +152,11 @@ impl Serve {
         let secret = Secret::read(&self.secret, &package)?;
         warn_of_readers(&self.secret);
         let trust = self.trust(&first_layers);
-        let only_oca = !first_layers.contains(&FirstLayer::Gc);
+        let only_oca = first_layers == [FirstLayer::Oca];
         let (schemes, shared_delta) = (self.schemes.scheme.clone(), self.shared_delta);
-        let offer = Offer { schemes, first_layers, ahead: self.pool, shared_delta };
+        let link = Link { rtt_ms: self.rtt, mbps: self.mbps };
+        let only_shares = first_layers == [FirstLayer::Shares];
+        let offer = Offer { schemes, first_layers, ahead: self.pool, shared_delta, link };
         let service = Service::new(&package, &secret, offer)?;
         if only_oca && !service.model().has_shared_layers() {
             let package = self.package.display();
@@ -154,6 +165,12 @@ impl Serve {
                  cannot be had; use gc or auto"
             )
             .into());
+        }
+        if let (true, Err(reason)) = (only_shares, service.plan()) {
+            let package = self.package.display();
+            return Err(
+                format!("{package}: not on shares: {reason}; use --first-layer gc, oca or auto").into()
+            );
         }
         let tls = self.tls.tls()?;
         let listener = listen(&self.listen)?;
@@ -223,6 +240,14 @@ impl Serve {
             report::grouped(self.inferences),
             if self.tls.by_certificate() { "certificate" } else { "address" }
         )
+    }
+}
+
+/// A number above 0.
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err(format!("{text} is no number above 0")),
     }
 }
 

@@ -1,20 +1,23 @@
-//! Which protocol computes first layers.
+//! Which protocol computes first layers, and on shares all layers that can be.
 
 use core::fmt;
 use core::str::FromStr;
 
-/// How first layers over the client's numbers are computed.
+/// How first layers over the client's numbers are computed, and with them the layers behind.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum FirstLayer {
     /// Garbled like all others: a client can bring one input and no more.
     Gc,
     /// By oblivious conditional addition: far less to send, and a client that cheats can bring another input to each weight.
     Oca,
+    /// Sums by lattice encryption and signs by oblivious transfer, on shares, as far as the network goes so; the rest is
+    /// garbled. The least to send, a round trip a layer, and a client that cheats can learn weights.
+    Shares,
 }
 
 /// A name that is no form's.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("first-layer protocol \"{name}\" is unknown, expected one of oca, gc, auto")]
+#[error("first-layer protocol \"{name}\" is unknown, expected one of shares, oca, gc, auto")]
 pub struct UnknownForm {
     /// The name as given.
     pub name: String,
@@ -26,14 +29,14 @@ pub struct Allowed(pub &'static [FirstLayer]);
 
 impl FirstLayer {
     /// Every form.
-    pub const ALL: [Self; 2] = [Self::Gc, Self::Oca];
+    pub const ALL: [Self; 3] = [Self::Gc, Self::Oca, Self::Shares];
 
     /// Whether a client that does not follow it learns no more of the weights than one that does.
     #[must_use]
     pub const fn withstands_cheating_clients(self) -> bool {
         match self {
             Self::Gc => true,
-            Self::Oca => false,
+            Self::Oca | Self::Shares => false,
         }
     }
 
@@ -43,6 +46,7 @@ impl FirstLayer {
         match self {
             Self::Gc => 1,
             Self::Oca => 2,
+            Self::Shares => 4,
         }
     }
 
@@ -68,6 +72,7 @@ impl FirstLayer {
         match self {
             Self::Gc => "gc",
             Self::Oca => "oca",
+            Self::Shares => "shares",
         }
     }
 }
@@ -94,6 +99,7 @@ impl FromStr for Allowed {
         match name {
             "gc" => Ok(Self(&[FirstLayer::Gc])),
             "oca" => Ok(Self(&[FirstLayer::Oca])),
+            "shares" => Ok(Self(&[FirstLayer::Shares])),
             "auto" => Ok(Self(&FirstLayer::ALL)),
             _ => Err(UnknownForm { name: name.to_owned() }),
         }

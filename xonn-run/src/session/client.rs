@@ -1,30 +1,34 @@
 //! The client's side of a session: evaluator, receiver of oblivious transfer. `server.rs` mirrors it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rand::CryptoRng;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_program::package::{Digest, Package};
+use xonn_program::{Program, circuit};
+use xonn_protocols::plan::Plan;
 
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
 use super::{Clients, Limits, Misuse, Offer, Traffic, first_layer};
-use crate::oca::{self, FirstLayer, Oca};
+use crate::oca::{FirstLayer, Oca};
 use xonn_crypto::garble::schedule::{Role, Schedule};
-use xonn_crypto::garble::{Ciphertexts, EvaluateError, Scheme};
-use xonn_crypto::ot::{self, SessionId};
+use xonn_crypto::garble::{EvaluateError, Scheme};
+use xonn_crypto::ot;
 
+mod circuits;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod planned;
 mod ready;
 mod round;
 pub mod run;
 
-use ready::Ready;
+use circuits::{Circuits, SharedLayers};
+use planned::Planned;
 
 /// A connection on which the hellos have been exchanged.
 pub struct Greeted<T: Transport> {
@@ -38,33 +42,26 @@ pub struct Greeted<T: Transport> {
     shared_delta: bool,
 }
 
-/// A circuit's conditional additions and the client's side of them.
-type SharedLayers = (Arc<Oca>, oca::sender::Sender);
-
 /// A connection that is ready for inferences.
 pub struct Session<T: Transport> {
     channel: Channel<T>,
-    /// Of the circuit that is garbled: the program's own, or one on shares.
-    schedule: Schedule,
-    receiver: ot::Receiver,
-    scheme: Scheme,
-    /// Buffers of the circuit before: fresh memory costs the system more than receiving into it.
-    buffers: Vec<Ciphertexts>,
-    /// The conditional additions of first layers, if they are not garbled, and this side of them.
-    shared: Option<SharedLayers>,
-    session: SessionId,
-    /// The most circuits ahead.
+    way: Way,
+    /// The most predictions ahead.
     ahead: u16,
-    /// Circuits that wait for an input, the oldest first.
-    ready: VecDeque<Ready>,
-    /// Circuits that were prepared so far.
-    prepared: u64,
     /// Of what went over the wire, all that came after the inputs.
     online: Traffic,
     /// The first evaluation that failed, if one has.
     failed: Option<EvaluateError>,
     /// Whether this side has said goodbye or refused.
     over: bool,
+}
+
+/// What predictions are made by.
+enum Way {
+    /// Garbled circuits, of the whole program or of all but its first layers.
+    Circuits(Box<Circuits>),
+    /// A plan on shares.
+    Planned(Box<Planned>),
 }
 
 /// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `offer` what
@@ -280,6 +277,11 @@ impl<T: Transport> Greeted<T> {
         error
     }
 
+    /// The garbling scheme that the server chose.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// The protocol for first layers that the server chose.
     pub fn first_layer(&self) -> FirstLayer {
         self.form
@@ -300,6 +302,37 @@ impl<T: Transport> Greeted<T> {
         self.shared_delta
     }
 
+    /// The set-up, as the server chose: base OTs, whose reply leaves together with the first inference where all is
+    /// garbled. `program` is that of the package whose digest was named, or that came.
+    ///
+    /// # Errors
+    /// [`SessionError::Mismatch`] if the program has no circuit, or none of the kind that the server chose,
+    /// [`SessionError::Misbehaved`] for a plan that this client does not run, and those of both ways. The server is told.
+    pub fn start_program(
+        mut self,
+        program: &Program,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Session<T>, SessionError> {
+        if self.form != FirstLayer::Shares {
+            return match circuit::lower(program) {
+                Ok(circuit) => self.start(&circuit, rng),
+                Err(error) => {
+                    let reason = format!("the package's program has no circuit: {}", chain(&error));
+                    Err(self.end(SessionError::Mismatch(reason)))
+                }
+            };
+        }
+        match Planned::set_up(&mut self.channel, self.session, program, rng) {
+            Ok(planned) => Ok(self.ready(Way::Planned(Box::new(planned)))),
+            Err(error) => Err(self.end(error)),
+        }
+    }
+
+    fn ready(self, way: Way) -> Session<T> {
+        let Self { channel, ahead, .. } = self;
+        Session { channel, way, ahead, online: Traffic::default(), failed: None, over: false }
+    }
+
     /// Base OTs. The reply leaves together with the first inference. Where first layers are not garbled their
     /// OTs take a round trip here, before the input is needed.
     ///
@@ -315,37 +348,26 @@ impl<T: Transport> Greeted<T> {
     ) -> Result<Session<T>, SessionError> {
         let set_up = self.schedule(circuit).and_then(|(schedule, oca)| {
             let (receiver, shared) = self.transfers(oca, rng)?;
-            Ok((schedule, receiver, shared))
+            Ok(Circuits::new(schedule, (receiver, shared), self.scheme, self.session))
         });
         match set_up {
-            Ok((schedule, receiver, shared)) => Ok(Session {
-                channel: self.channel,
-                schedule,
-                receiver,
-                scheme: self.scheme,
-                shared,
-                buffers: Vec::new(),
-                session: self.session,
-                ahead: self.ahead,
-                ready: VecDeque::new(),
-                prepared: 0,
-                online: Traffic::default(),
-                failed: None,
-                over: false,
-            }),
+            Ok(circuits) => Ok(self.ready(Way::Circuits(Box::new(circuits)))),
             Err(error) => Err(self.end(error)),
         }
     }
 
     /// What is garbled on this connection, and the first layers that are not.
     fn schedule(&self, circuit: &TiledCircuit) -> Result<(Schedule, Option<Arc<Oca>>), SessionError> {
-        if self.form == FirstLayer::Gc {
-            return Ok((Schedule::new(circuit, Role::Evaluator), None));
-        }
         let none = || {
-            let reason = "the server computes first layers by oca, the circuit describes none";
-            SessionError::Mismatch(reason.into())
+            let reason =
+                format!("the server computes first layers by {}, the circuit describes none", self.form);
+            SessionError::Mismatch(reason)
         };
+        match self.form {
+            FirstLayer::Gc => return Ok((Schedule::new(circuit, Role::Evaluator), None)),
+            FirstLayer::Shares => return Err(none()),
+            FirstLayer::Oca => {}
+        }
         let oca = Oca::of(circuit).ok_or_else(none)?;
         let garbled = if self.ahead > 0 { oca.program_ahead() } else { Some(oca.program()) };
         let schedule = Schedule::new(garbled.ok_or_else(none)?, Role::Evaluator);
@@ -381,14 +403,21 @@ impl<T: Transport> Greeted<T> {
 }
 
 impl<T: Transport> Session<T> {
-    /// What is garbled on this connection: the circuit's own gates, or those on shares of its first layers.
-    pub fn garbled(&self) -> &TiledCircuit {
-        self.schedule.program()
+    /// What is garbled on this connection: the circuit's own gates, or those on shares of its first layers. None where
+    /// a plan on shares is run.
+    pub fn garbled(&self) -> Option<&TiledCircuit> {
+        match &self.way {
+            Way::Circuits(circuits) => Some(circuits.schedule.program()),
+            Way::Planned(_) => None,
+        }
     }
 
-    /// The garbling scheme that the server chose.
-    pub fn scheme(&self) -> Scheme {
-        self.scheme
+    /// The plan on shares, if one is run.
+    pub fn plan(&self) -> Option<&Plan> {
+        match &self.way {
+            Way::Circuits(_) => None,
+            Way::Planned(planned) => Some(planned.plan()),
+        }
     }
 
     /// What went over the wire so far.
@@ -397,33 +426,52 @@ impl<T: Transport> Session<T> {
     }
 
     /// Of what went over the wire, all that came after the inputs were there: everything of inferences that were not prepared,
-    /// the last message each way of those that were.
+    /// the messages with the input of those that were.
     pub fn online(&self) -> Traffic {
         self.online
     }
 
-    /// Circuits that wait for an input.
+    /// Predictions that wait for an input.
     pub fn ready(&self) -> usize {
-        self.ready.len()
+        match &self.way {
+            Way::Circuits(circuits) => circuits.ready.len(),
+            Way::Planned(planned) => planned.ready(),
+        }
     }
 
-    /// Whether one more circuit can be prepared: [`Greeted::ahead`] are not yet.
+    /// Whether one more prediction can be prepared: [`Greeted::ahead`] are not yet.
     pub fn has_room(&self) -> bool {
-        self.ready.len() < usize::from(self.ahead)
+        self.ready() < usize::from(self.ahead)
     }
 
-    /// Has a circuit garbled and sent for a later [`Session::ask`], as [`Session::has_room`] allows. Its tables stay in memory until
-    /// then. After an error the session is over and the server is told.
+    /// Memory that a prediction takes from when it is prepared until it is used, in bytes; of a plan on shares about.
+    #[must_use]
+    pub fn bytes_ahead(&self) -> u64 {
+        match &self.way {
+            Way::Circuits(circuits) => circuits.bytes_ahead(),
+            Way::Planned(planned) => planned.bytes_ahead(),
+        }
+    }
+
+    /// Has all done for a later [`Session::ask`] that needs no input, as [`Session::has_room`] allows. What came of it stays in
+    /// memory until then. After an error the session is over and the server is told.
     ///
     /// # Errors
     /// [`SessionError`]; [`Misuse::NoRoom`] if there is no room.
     pub fn prepare(&mut self, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
         if !self.has_room() {
-            let (ready, most) = (self.ready.len(), self.ahead);
+            let (ready, most) = (self.ready(), self.ahead);
             return Err(Misuse::NoRoom { ready, most }.into());
         }
         let result = self.try_prepare(rng);
         result.inspect_err(|error| self.refuse(error))
+    }
+
+    fn try_prepare(&mut self, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
+        match &mut self.way {
+            Way::Circuits(circuits) => circuits.prepare(&mut self.channel, rng),
+            Way::Planned(planned) => planned.prepare(&mut self.channel, true, rng),
+        }
     }
 
     /// One private inference; returns the output bits. After an evaluation that failed inputs are replaced by
@@ -453,24 +501,22 @@ impl<T: Transport> Session<T> {
     }
 
     fn try_infer(&mut self, input: &[bool], rng: &mut impl CryptoRng) -> Result<Vec<bool>, SessionError> {
-        let expected = match &self.shared {
-            Some((oca, _)) => oca.input_bits(),
-            None => self.schedule.program().input_bits(),
+        let expected = match &self.way {
+            Way::Circuits(circuits) => circuits.input_bits(),
+            Way::Planned(planned) => planned.input_bits(),
         };
         if input.len() != expected {
             return Err(Misuse::InputLength { found: input.len(), expected }.into());
         }
-        if self.ahead > 0 {
-            if self.ready.is_empty() {
-                self.try_prepare(rng)?;
-            }
-            let before = self.channel.traffic();
-            let output = self.answer(input);
-            self.online += self.channel.traffic() - before;
-            return output;
+        if self.ahead > 0 && self.ready() == 0 {
+            self.try_prepare(rng)?;
         }
         let before = self.channel.traffic();
-        let output = self.at_once(input, rng);
+        let output = match &mut self.way {
+            Way::Circuits(circuits) if self.ahead > 0 => circuits.answer(&mut self.channel, input),
+            Way::Circuits(circuits) => circuits.at_once(&mut self.channel, input, rng),
+            Way::Planned(planned) => planned.ask(&mut self.channel, input, rng),
+        };
         self.online += self.channel.traffic() - before;
         output
     }

@@ -8,18 +8,19 @@ use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{ClientHello, Kind};
-use super::server::{Model, Shared};
+use super::server::{Chosen, Model};
 use crate::oca::{self, DIGEST_BYTES, FirstLayer, Oca};
 use xonn_crypto::block::Block;
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::ot::{self, SessionId};
+use xonn_protocols::cost::Cost;
 
 /// What a server does when it awaits corrections.
 pub(super) const RECEIVING: &str = "receiving the first layer's corrections";
 
-/// The protocol for first layers that client and server allow; of two the one with fewer bytes in the first inference,
-/// set-up included. None stands for garbling. `ahead`: whether circuits are garbled ahead of the client's inputs; then the
+/// What client and server allow; of several the one whose first inference takes the least time on the link, set-up
+/// included. `ahead`: whether circuits are garbled ahead of the client's inputs; then the
 /// schedule is of the program for that.
 pub(super) fn choose<'m>(
     hello: &ClientHello,
@@ -27,32 +28,23 @@ pub(super) fn choose<'m>(
     scheme: Scheme,
     ahead: bool,
     clients: Clients,
-) -> Result<Option<Shared<'m>>, SessionError> {
+) -> Result<Chosen<'m>, SessionError> {
     let shared_delta = hello.shared_delta && model.offer().shared_delta;
     let shared = model.shared(ahead);
     let accepted = |form: &FirstLayer| hello.first_layers & form.bit() != 0;
-    let has = |form: &FirstLayer| *form == FirstLayer::Gc || shared.is_some();
+    let chosen = |form: FirstLayer| match form {
+        FirstLayer::Gc => Some(Chosen::Garbled),
+        FirstLayer::Oca => shared.map(Chosen::Shared),
+        FirstLayer::Shares => model.plan().map(Chosen::Planned),
+    };
     let offered = FirstLayer::ALL.into_iter().filter(|form| model.offer().first_layers.contains(form));
     let (offered, barred): (Vec<FirstLayer>, Vec<_>) =
-        offered.filter(has).partition(|&form| clients.permit(form));
-    let mut both = offered.iter().filter(|form| accepted(form));
-    match (both.next(), both.next()) {
-        (Some(_), Some(_)) if ahead => Ok(shared.filter(|shared| {
-            let (form, schedule) = (Wires::of(shared.schedule.program(), Some(shared.oca)), shared.schedule);
-            let garbled = Wires::of(model.schedule().program(), None);
-            set_up_bytes(shared.oca) + ahead_bytes(form, schedule, scheme, shared_delta)
-                < ahead_bytes(garbled, model.schedule(), scheme, shared_delta)
-        })),
-        (Some(_), Some(_)) => {
-            let bytes = |schedule: &Schedule| inference_bytes(schedule, scheme, shared_delta);
-            let fewer = |shared: &Shared<'_>| {
-                set_up_bytes(shared.oca) + bytes(shared.schedule) < bytes(model.schedule())
-            };
-            Ok(shared.filter(fewer))
-        }
-        (Some(FirstLayer::Oca), None) => Ok(shared),
-        (Some(FirstLayer::Gc), None) => Ok(None),
-        (None, _) => Err(SessionError::Mismatch(format!(
+        offered.filter(|&form| chosen(form).is_some()).partition(|&form| clients.permit(form));
+    let both = offered.iter().filter(|form| accepted(form)).filter_map(|&form| chosen(form));
+    let time =
+        |chosen: &Chosen<'_>| cost(*chosen, model, (scheme, shared_delta), ahead).time(model.offer().link);
+    both.min_by(|a, b| time(a).total_cmp(&time(b))).ok_or_else(|| {
+        SessionError::Mismatch(format!(
             "the client accepts first layers by {}, this server offers {}; {}",
             FirstLayer::names(FirstLayer::in_set(hello.first_layers)),
             FirstLayer::names(offered),
@@ -61,7 +53,23 @@ pub(super) fn choose<'m>(
             } else {
                 "it takes its clients for hostile, and only serve --clients semi-honest allows others"
             }
-        ))),
+        ))
+    })
+}
+
+/// What a first inference costs, its set-up included but for what all ways have.
+fn cost(chosen: Chosen<'_>, model: &Model, (scheme, shared_delta): (Scheme, bool), ahead: bool) -> Cost {
+    let circuit = |schedule: &Schedule, oca: Option<&Oca>| match ahead {
+        true => ahead_bytes(Wires::of(schedule.program(), oca), schedule, scheme, shared_delta),
+        false => inference_bytes(schedule, scheme, shared_delta),
+    };
+    match chosen {
+        Chosen::Garbled => Cost::of_bytes(circuit(model.schedule(), None), 1.0),
+        Chosen::Shared(shared) => {
+            let bytes = set_up_bytes(shared.oca) + circuit(shared.schedule, Some(shared.oca));
+            Cost::of_bytes(bytes, 2.0)
+        }
+        Chosen::Planned(server) => server.cost().first(),
     }
 }
 

@@ -12,7 +12,7 @@ use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot::{self, Params};
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 
 /// The bit beside garbling schemes that stands for one delta a connection: a client accepts it, a server
 /// takes it. A server that does not know it passes it over, and sets it only where the client did.
@@ -23,6 +23,9 @@ const MAGIC: [u8; 4] = *b"XONN";
 
 /// Longest text of a refusal in bytes.
 pub const MAX_REFUSAL: usize = 512;
+
+/// Longest plan that is read.
+pub const MAX_PLAN: usize = 1 << 20;
 
 /// Longest hello that is read, of whatever version.
 pub const MAX_HELLO: usize = 256;
@@ -71,6 +74,14 @@ pub enum Kind {
     /// Server to client: all places are taken. How many clients are before this one, and seconds that it is
     /// likely to take, 0 if that is not known: two numbers of four bytes, little endian.
     Wait = 18,
+    /// Server to client: which protocol computes which layers, if they are computed on shares.
+    Plan = 19,
+    /// Client to server: how many predictions are to be prepared on shares, four bytes, little endian.
+    Prepare = 20,
+    /// Client to server: the oldest prediction that is prepared takes its input now.
+    Ask = 21,
+    /// Either way: a message of one of the plan's protocols, whose kind and length follow from the plan.
+    Step = 22,
     /// Either way: the session is over, with a text for people.
     Refusal = 255,
 }
@@ -99,6 +110,10 @@ impl Kind {
             Masked,
             Labels,
             Wait,
+            Plan,
+            Prepare,
+            Ask,
+            Step,
             Refusal,
         ]
         .into_iter()

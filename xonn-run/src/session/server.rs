@@ -16,10 +16,12 @@ use xonn_circuits::tiled::TiledCircuit;
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::ot::{self, SessionId};
+use xonn_protocols::run::Server;
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod planned;
 mod prepared;
 mod round;
 mod supervisor;
@@ -45,9 +47,22 @@ pub struct Model {
     schedule: Schedule,
     /// Its first layers by oblivious conditional addition, if it has such and they are on offer.
     shared: Option<SharedLayers>,
+    /// The plan on shares, if there is one and it is on offer.
+    plan: Option<Server>,
     /// The garbler's bits.
     secret: Zeroizing<Vec<bool>>,
     offer: Offer,
+}
+
+/// What computes a session's layers.
+#[derive(Clone, Copy)]
+pub(super) enum Chosen<'m> {
+    /// A garbled circuit of all.
+    Garbled,
+    /// Conditional additions, and a garbled circuit behind them.
+    Shared(Shared<'m>),
+    /// A plan on shares.
+    Planned(&'m Server),
 }
 
 /// First layers that are computed by oblivious conditional addition, and the rest of the circuit.
@@ -89,7 +104,20 @@ impl Model {
             ahead: oca.program_ahead().filter(|_| offer.ahead > 0).map(garbling),
             oca,
         });
-        Ok(Self { schedule: garbling(&circuit.program), circuit, shared, secret, offer })
+        Ok(Self { schedule: garbling(&circuit.program), circuit, shared, plan: None, secret, offer })
+    }
+
+    /// The same, with a plan on shares beside its circuit if that is on offer.
+    #[must_use]
+    pub fn with_plan(self, plan: Option<Server>) -> Self {
+        let plan = plan.filter(|_| self.offer.first_layers.contains(&FirstLayer::Shares));
+        Self { plan, ..self }
+    }
+
+    /// The plan on shares, if one can be run.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Server> {
+        self.plan.as_ref()
     }
 
     /// The circuit.
@@ -159,7 +187,7 @@ pub struct Greeted<'m, T> {
     package: &'m [u8],
     scheme: Scheme,
     /// What computes first layers, if they are not garbled.
-    shared: Option<Shared<'m>>,
+    chosen: Chosen<'m>,
     /// The most circuits that the client may hold ahead.
     ahead: u16,
     /// Whether all circuits of the connection have one delta.
@@ -184,15 +212,15 @@ pub fn greet<'m, T: Transport>(
         let package = check_hello(&hello, &model.circuit)?;
         let scheme = choose_scheme(&hello, &model.offer.schemes)?;
         let ahead = hello.ahead.min(model.offer.ahead);
-        let shared = first_layer::choose(&hello, model, scheme, ahead > 0, limits.clients)?;
-        Ok((hello, package, scheme, shared, ahead))
+        let chosen = first_layer::choose(&hello, model, scheme, ahead > 0, limits.clients)?;
+        Ok((hello, package, scheme, chosen, ahead))
     };
     match read(&mut channel) {
-        Ok((hello, package, scheme, shared, ahead)) => {
+        Ok((hello, package, scheme, chosen, ahead)) => {
             channel.set_limit(limits.message);
             let clients = limits.clients;
             let shared_delta = hello.shared_delta && model.offer.shared_delta;
-            Ok(Greeted { channel, model, hello, package, scheme, shared, ahead, shared_delta, clients })
+            Ok(Greeted { channel, model, hello, package, scheme, chosen, ahead, shared_delta, clients })
         }
         Err(error) => {
             channel.refuse(&error);
@@ -238,9 +266,24 @@ impl<T: Transport> Greeted<'_, T> {
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<Served, SessionError> {
         let mut done = Done::default();
-        let set_up = self.set_up(rng);
-        let result = set_up.and_then(|set_up| self.inferences(set_up, (limits, supervisor), rng, &mut done));
+        let result = self.whole(limits, supervisor, rng, &mut done);
         self.end(result, done, supervisor)
+    }
+
+    fn whole(
+        &mut self,
+        limits: &Limits,
+        supervisor: &impl Supervisor,
+        rng: &mut (impl CryptoRng + Send),
+        done: &mut Done,
+    ) -> Result<(), SessionError> {
+        let session = self.answer_hello(rng)?;
+        if let Chosen::Planned(server) = self.chosen {
+            let connection = self.set_up_shares(server, session, rng)?;
+            return self.predictions((server, connection), (limits, supervisor), rng, done);
+        }
+        let set_up = self.set_up(session, rng)?;
+        self.inferences(set_up, (limits, supervisor), rng, done)
     }
 
     /// Tells the client what it may know, and takes stock.
@@ -267,8 +310,9 @@ impl<T: Transport> Greeted<'_, T> {
         done: &mut Done,
     ) -> Result<(), SessionError> {
         let (channel, model, most) = (&mut self.channel, self.model, usize::from(self.ahead));
-        let schedule = self.shared.map_or(&model.schedule, |shared| shared.schedule);
-        let oca = self.shared.map(|shared| shared.oca);
+        let shared = self.chosen.shared();
+        let schedule = shared.map_or(&model.schedule, |shared| shared.schedule);
+        let oca = shared.map(|shared| shared.oca);
         let wires = Wires::of(schedule.program(), oca.filter(|_| most > 0));
         let count = if most > 0 { wires.transfers() } else { schedule.program().input_bits() };
         let extend = ot::msgs::Extend::byte_len(sender.params(), count);
@@ -355,29 +399,51 @@ impl<T: Transport> Greeted<'_, T> {
         }
     }
 
-    /// The server's hello, the package if the client asks for it, base OTs; and those of first layers, with the extension
-    /// that chooses by the weights.
-    fn set_up(&mut self, rng: &mut impl CryptoRng) -> Result<SetUp, SessionError> {
+    /// The server's hello, and the package if the client asks for it; gives the session's id.
+    fn answer_hello(&mut self, rng: &mut impl CryptoRng) -> Result<SessionId, SessionError> {
         let (channel, doing) = (&mut self.channel, "greeting");
-        let form = if self.shared.is_some() { FirstLayer::Oca } else { FirstLayer::Gc };
         let (digest, package) = (self.model.circuit.digest, self.package.len() as u64);
-        let answer = ServerHello::new(digest, package, self.scheme, (form, self.clients), self.ahead, rng);
+        let form = (self.chosen.form(), self.clients);
+        let answer = ServerHello::new(digest, package, self.scheme, form, self.ahead, rng);
         let answer = answer.with_shared_delta(self.shared_delta);
-        let params = msgs::label_params(self.shared_delta);
-        let session = msgs::session_id(&self.hello, &answer);
-        let (setup, request) = ot::SenderSetup::start(params, session, rng);
         channel.send(Kind::ServerHello, &answer.encode(), doing)?;
         for part in self.package.chunks(msgs::PACKAGE_PART) {
             channel.send(Kind::Package, part, "sending the package")?;
         }
+        Ok(msgs::session_id(&self.hello, &answer))
+    }
+
+    /// Base OTs; and those of first layers, with the extension that chooses by the weights.
+    fn set_up(&mut self, session: SessionId, rng: &mut impl CryptoRng) -> Result<SetUp, SessionError> {
+        let (channel, doing) = (&mut self.channel, "greeting");
+        let params = msgs::label_params(self.shared_delta);
+        let (setup, request) = ot::SenderSetup::start(params, session, rng);
         channel.send(Kind::BaseRequest, &request.encode(), doing)?;
         let length = ot::msgs::BaseReply::byte_len(params);
         let reply = channel.receive(Kind::BaseReply, length, "receiving the base oblivious transfers")?;
         let sender = setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?;
-        let secret = &self.model.secret;
+        let (secret, shared) = (&self.model.secret, self.chosen.shared());
         let chosen =
-            self.shared.map(|shared| first_layer::choose_weights(channel, shared.oca, session, secret, rng));
+            shared.map(|shared| first_layer::choose_weights(channel, shared.oca, session, secret, rng));
         Ok((sender, chosen.transpose()?, session))
+    }
+}
+
+impl<'m> Chosen<'m> {
+    /// What computes first layers, if a circuit behind them is garbled.
+    pub fn shared(self) -> Option<Shared<'m>> {
+        match self {
+            Self::Shared(shared) => Some(shared),
+            Self::Garbled | Self::Planned(_) => None,
+        }
+    }
+
+    fn form(self) -> FirstLayer {
+        match self {
+            Self::Garbled => FirstLayer::Gc,
+            Self::Shared(_) => FirstLayer::Oca,
+            Self::Planned(_) => FirstLayer::Shares,
+        }
     }
 }
 

@@ -146,7 +146,13 @@ impl Fixture {
     fn offer(&self, client: bool) -> Offer {
         let side = usize::from(client);
         let (ahead, shared_delta) = (self.ahead[side], self.shared_delta[side]);
-        Offer { schemes: self.schemes.clone(), first_layers: self.first_layers.clone(), ahead, shared_delta }
+        Offer {
+            schemes: self.schemes.clone(),
+            first_layers: self.first_layers.clone(),
+            ahead,
+            shared_delta,
+            ..Offer::default()
+        }
     }
 
     /// What a server brings.

@@ -20,7 +20,8 @@ pub struct Report<'a> {
     pub first_layer: FirstLayer,
     pub clients: Clients,
     pub ahead: usize,
-    pub ands: AndCosts,
+    /// What is garbled; none where a plan on shares is run.
+    pub ands: Option<AndCosts>,
     pub set_up: Duration,
     pub total: Duration,
     pub traffic: Traffic,
@@ -81,12 +82,16 @@ impl Report<'_> {
     /// In a line or some.
     pub fn text(&self, done: &Done) -> String {
         let count = done.predictions.len();
-        let what = format!(
-            "{count} predictions, first layer by {} (the server takes its clients for {}), {} ANDs each",
-            self.first_layer,
-            self.clients,
-            report::grouped(self.ands.total())
-        );
+        let how = match self.ands {
+            Some(ands) => format!(
+                "first layer by {} (the server takes its clients for {}), {} ANDs each",
+                self.first_layer,
+                self.clients,
+                report::grouped(ands.total())
+            ),
+            None => format!("on {} (the server takes its clients for {})", self.first_layer, self.clients),
+        };
+        let what = format!("{count} predictions, {how}");
         let (set_up, each) = (report::time(self.set_up), report::time(median(&done.times)));
         if self.ahead == 0 {
             let traffic = report::traffic(self.traffic);

@@ -1,9 +1,8 @@
 //! Clients whose set-up is done once and asked with many times, as no client may: a fuzzer has no time for
 //! base OTs.
 
-use std::collections::VecDeque;
-
-use super::{Session, SharedLayers};
+use super::circuits::{Circuits, SharedLayers};
+use super::{Session, Way};
 use crate::oca::Oca;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
@@ -31,13 +30,16 @@ impl<T: Transport> Session<T> {
     pub fn set_up_only(mut self) -> Result<SetUp, SessionError> {
         self.flush()?;
         self.over = true; // without a goodbye
-        let (receiver, shared) = (self.receiver.clone(), self.shared.clone());
+        let Way::Circuits(circuits) = &self.way else {
+            let reason = "a plan on shares has no circuit to be fuzzed";
+            return Err(SessionError::Mismatch(reason.into()));
+        };
         Ok(SetUp {
-            circuit: self.schedule.program().clone(),
-            receiver,
-            scheme: self.scheme,
-            shared,
-            session: self.session,
+            circuit: circuits.schedule.program().clone(),
+            receiver: circuits.receiver.clone(),
+            scheme: circuits.scheme,
+            shared: circuits.shared.clone(),
+            session: circuits.session,
             ahead: self.ahead,
         })
     }
@@ -58,17 +60,13 @@ impl SetUp {
 
     /// The session behind the set-up.
     pub fn session<T: Transport>(&self, transport: T, limits: &Limits) -> Session<T> {
+        let schedule = Schedule::new(&self.circuit, Role::Evaluator);
+        let transfers = (self.receiver.clone(), self.shared.clone());
+        let circuits = Circuits::new(schedule, transfers, self.scheme, self.session);
         Session {
             channel: Channel::new(transport, limits.message),
-            schedule: Schedule::new(&self.circuit, Role::Evaluator),
-            receiver: self.receiver.clone(),
-            scheme: self.scheme,
-            buffers: Vec::new(),
-            shared: self.shared.clone(),
-            session: self.session,
+            way: Way::Circuits(Box::new(circuits)),
             ahead: self.ahead,
-            ready: VecDeque::new(),
-            prepared: 0,
             online: Traffic::default(),
             failed: None,
             over: false,

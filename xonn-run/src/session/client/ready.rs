@@ -3,18 +3,18 @@
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::Session;
+use super::circuits::Circuits;
 use super::round::{decode, evaluate_all};
 use crate::oca::ahead::Masks;
 use crate::session::ahead::Wires;
-use crate::session::channel::Transport;
+use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::first_layer;
 use crate::session::msgs::Kind;
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::{Ciphertexts, Evaluator};
 
-/// A circuit whose tables are here. It takes one input: [`Session::answer`] uses it up.
+/// A circuit whose tables are here. It takes one input: [`Circuits::answer`] uses it up.
 pub(super) struct Ready {
     number: u64,
     hash: Tccr,
@@ -29,7 +29,7 @@ pub(super) struct Ready {
     tables: Vec<Ciphertexts>,
 }
 
-impl<T: Transport> Session<T> {
+impl Circuits {
     fn wires(&self) -> Wires {
         Wires::of(self.schedule.program(), self.shared.as_ref().map(|(oca, _)| &**oca))
     }
@@ -43,27 +43,35 @@ impl<T: Transport> Session<T> {
     }
 
     /// Everything that does not need the input.
-    pub(super) fn try_prepare(&mut self, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
+    pub fn prepare<T: Transport>(
+        &mut self,
+        channel: &mut Channel<T>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), SessionError> {
         let wires = self.wires();
         let pads: Zeroizing<Vec<bool>> =
             Zeroizing::new((0..wires.pads()).map(|_| rng.next_u32() & 1 == 1).collect());
         let (mut choices, mut masks) = (Zeroizing::new(Vec::with_capacity(wires.transfers())), None);
         if let Some((oca, sender)) = &mut self.shared {
             let drawn = Masks::random(oca, rng);
-            let shares = first_layer::send(&mut self.channel, sender.begin_ahead(oca, &drawn))?;
+            let shares = first_layer::send(channel, sender.begin_ahead(oca, &drawn))?;
             choices.extend(shares.iter());
             masks = Some(drawn);
         }
         choices.extend(pads.iter());
-        let (hash, key, labels) = self.labels(&choices, rng)?;
-        let (labels, tables) = (Zeroizing::new(labels), self.tables()?);
+        let (hash, key, labels) = self.labels(channel, &choices, rng)?;
+        let (labels, tables) = (Zeroizing::new(labels), self.tables(channel)?);
         self.ready.push_back(Ready { number: self.prepared, hash, key, labels, masks, pads, tables });
         self.prepared += 1;
         Ok(())
     }
 
     /// Runs the oldest circuit that is ready on `input`: one message each way.
-    pub(super) fn answer(&mut self, input: &[bool]) -> Result<Vec<bool>, SessionError> {
+    pub fn answer<T: Transport>(
+        &mut self,
+        channel: &mut Channel<T>,
+        input: &[bool],
+    ) -> Result<Vec<bool>, SessionError> {
         let wires = self.wires();
         let mut ready = self.ready.pop_front().expect("the caller has seen that one is there");
         let differences = match (&self.shared, ready.masks.take()) {
@@ -74,14 +82,13 @@ impl<T: Transport> Session<T> {
         let masked: Vec<bool> = ready.pads.iter().zip(input).map(|(pad, bit)| pad ^ bit).collect();
         let message = wires.encode(&self.session, ready.number, &differences, &masked);
         let doing = "waiting for the answer to a masked input";
-        self.channel.send(Kind::Masked, &message, doing)?;
-        let answered =
-            Zeroizing::new(self.channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?);
+        channel.send(Kind::Masked, &message, doing)?;
+        let answered = Zeroizing::new(channel.receive(Kind::Labels, Block::BYTES * wires.labels(), doing)?);
         let answered = Zeroizing::new(Block::vec_from_bytes(&answered).expect("labels are whole blocks"));
         let labels = wires.join(&ready.labels, &answered);
         let mut evaluator = Evaluator::new(&self.schedule, self.scheme, ready.hash, labels);
         let mut tables = std::mem::take(&mut ready.tables).into_iter();
         evaluate_all(&mut evaluator, &mut || tables.next(), |table| self.buffers.push(table))?;
-        decode(&mut self.channel, evaluator, (ready.hash, &ready.key))
+        decode(channel, evaluator, (ready.hash, &ready.key))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::Session;
+use super::circuits::Circuits;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::{Kind, correlate_bytes};
@@ -17,17 +17,18 @@ use xonn_crypto::ot;
 /// What a client does that waits for a circuit.
 const RECEIVING: &str = "receiving the garbled circuit";
 
-impl<T: Transport> Session<T> {
+impl Circuits {
     /// An inference whose input is there: all in one answer.
-    pub(super) fn at_once(
+    pub fn at_once<T: Transport>(
         &mut self,
+        channel: &mut Channel<T>,
         input: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
         let shares;
         let input = match &mut self.shared {
             Some((oca, sender)) => {
-                shares = first_layer::send(&mut self.channel, sender.begin(oca, input))?;
+                shares = first_layer::send(channel, sender.begin(oca, input))?;
                 &shares[..]
             }
             None => input,
@@ -36,11 +37,11 @@ impl<T: Transport> Session<T> {
         if input.len() != expected {
             return Err(Misuse::InputLength { found: input.len(), expected }.into());
         }
-        let (hash, key, labels) = self.labels(input, rng)?;
+        let (hash, key, labels) = self.labels(channel, input, rng)?;
         let schedule = &self.schedule;
         let mut evaluator = Evaluator::new(schedule, self.scheme, hash, labels);
         // One thread receives, this one evaluates; the queue between them bounds the memory.
-        let (channel, buffers, scheme) = (&mut self.channel, &mut self.buffers, self.scheme);
+        let (receiver, buffers, scheme) = (&mut *channel, &mut self.buffers, self.scheme);
         std::thread::scope(|scope| {
             let (queue, tables) = mpsc::sync_channel::<Ciphertexts>(batch());
             let (back, spent) = mpsc::channel::<Ciphertexts>();
@@ -50,7 +51,7 @@ impl<T: Transport> Session<T> {
                 for (length, first) in segments.filter(|&(length, _)| length > 0) {
                     let used = spent.try_recv().ok().or_else(|| buffers.pop());
                     // Fresh until the first ones come back.
-                    let table = receive_table(channel, length, first, used.unwrap_or_default())?;
+                    let table = receive_table(receiver, length, first, used.unwrap_or_default())?;
                     if queue.send(table).is_err() {
                         break; // the evaluation failed
                     }
@@ -68,21 +69,22 @@ impl<T: Transport> Session<T> {
             receiving.join().expect("receiving does not panic")?;
             evaluated
         })?;
-        decode(&mut self.channel, evaluator, (hash, &key))
+        decode(channel, evaluator, (hash, &key))
     }
 
     /// OTs of labels: the hash with the garbler's start point, the key that masks the decoding, and the
     /// active label of each choice.
-    pub(super) fn labels(
+    pub fn labels<T: Transport>(
         &mut self,
+        channel: &mut Channel<T>,
         choices: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<(Tccr, Zeroizing<Block>, Vec<Block>), SessionError> {
         let (pending, extend) = self.receiver.extend(rng, choices)?;
-        self.channel.send(Kind::Extend, &extend.encode(), "sending oblivious choices")?;
+        channel.send(Kind::Extend, &extend.encode(), "sending oblivious choices")?;
         let shared_delta = self.receiver.params().shared_delta();
         let length = correlate_bytes(choices.len(), shared_delta);
-        let message = self.channel.receive(Kind::Correlate, length, RECEIVING)?;
+        let message = channel.receive(Kind::Correlate, length, RECEIVING)?;
         let (start, correlate) = message.split_first_chunk().expect("the length was checked");
         let key = pending.shared_key();
         let labels = if shared_delta {
@@ -94,12 +96,15 @@ impl<T: Transport> Session<T> {
     }
 
     /// All tables of a circuit, kept.
-    pub(super) fn tables(&mut self) -> Result<Vec<Ciphertexts>, SessionError> {
+    pub fn tables<T: Transport>(
+        &mut self,
+        channel: &mut Channel<T>,
+    ) -> Result<Vec<Ciphertexts>, SessionError> {
         let schedule = &self.schedule;
         let segments = schedule.segment_lengths(self.scheme).zip(schedule.segments_of_first_layers());
         let segments = segments.filter(|&(length, _)| length > 0);
         // In the order in which the circuit before gave them back, so that each is as long as its segment.
-        let (channel, mut spare) = (&mut self.channel, std::mem::take(&mut self.buffers).into_iter());
+        let mut spare = std::mem::take(&mut self.buffers).into_iter();
         let tables = segments
             .map(|(length, first)| receive_table(channel, length, first, spare.next().unwrap_or_default()))
             .collect();

@@ -3,7 +3,7 @@
 
 use rand::CryptoRng;
 
-use super::{Done, Greeted, Model, Shared};
+use super::{Chosen, Done, Greeted, Model};
 use crate::oca::Oca;
 use crate::oca::receiver::Receiver;
 use crate::session::ahead::Wires;
@@ -20,7 +20,7 @@ pub struct SetUp<'m> {
     model: &'m Model,
     hello: ClientHello,
     scheme: Scheme,
-    shared: Option<Shared<'m>>,
+    chosen: Chosen<'m>,
     ahead: u16,
     clients: Clients,
     sender: ot::Sender,
@@ -34,9 +34,10 @@ impl<'m, T: Transport> Greeted<'m, T> {
     /// # Errors
     /// What [`Greeted::serve`] says of a set-up.
     pub fn set_up_only(mut self, rng: &mut impl CryptoRng) -> Result<SetUp<'m>, SessionError> {
-        let (sender, receiver, session) = self.set_up(rng)?;
-        let Self { model, hello, scheme, shared, ahead, clients, .. } = self;
-        Ok(SetUp { model, hello, scheme, shared, ahead, clients, sender, receiver, session })
+        let session = self.answer_hello(rng)?;
+        let (sender, receiver, session) = self.set_up(session, rng)?;
+        let Self { model, hello, scheme, chosen, ahead, clients, .. } = self;
+        Ok(SetUp { model, hello, scheme, chosen, ahead, clients, sender, receiver, session })
     }
 }
 
@@ -58,8 +59,9 @@ impl SetUp<'_> {
     /// # Errors
     /// What a session says of the message.
     pub fn take_masked(&self, number: u64, message: &[u8]) -> Result<(Vec<bool>, usize), SessionError> {
-        let oca = self.shared.map(|shared| shared.oca);
-        let schedule = self.shared.map_or(&self.model.schedule, |shared| shared.schedule);
+        let shared = self.chosen.shared();
+        let oca = shared.map(|shared| shared.oca);
+        let schedule = shared.map_or(&self.model.schedule, |shared| shared.schedule);
         let (differences, bits) =
             Wires::of(schedule.program(), oca).decode(&self.session, number, message)?;
         let mut shares = vec![false; oca.map_or(0, Oca::share_bits)];
@@ -85,7 +87,7 @@ impl SetUp<'_> {
             hello: self.hello.clone(),
             package: &[],
             scheme: self.scheme,
-            shared: self.shared,
+            chosen: self.chosen,
             ahead: self.ahead,
             clients: self.clients,
             shared_delta: false,

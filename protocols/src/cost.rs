@@ -1,0 +1,149 @@
+//! What a plan costs: bytes, messages' turns, and the time of both on a link.
+
+use xonn_crypto::ot::correlated::{self, PoolSender, Supply};
+use xonn_crypto::ot::msgs::{BaseReply, BaseRequest};
+use xonn_crypto::rlwe::{ClientKey, Params};
+
+use crate::link::PREDICTIONS_A_KEY;
+use crate::protocol::Rows;
+
+/// A link between two hosts.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Link {
+    /// Time of a round trip in milliseconds.
+    pub rtt_ms: f64,
+    /// Megabits a second, each way.
+    pub mbps: f64,
+}
+
+impl Default for Link {
+    /// Two hosts in one town: 5 ms, 100 Mbit/s.
+    fn default() -> Self {
+        Self { rtt_ms: 5.0, mbps: 100.0 }
+    }
+}
+
+/// Bytes both ways without frames, and round trips.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Cost {
+    /// From the client to the server.
+    pub up: u64,
+    /// From the server to the client.
+    pub down: u64,
+    /// Round trips; half a one is a message that goes without waiting.
+    pub rounds: f64,
+}
+
+impl Cost {
+    /// Some bytes one way.
+    #[must_use]
+    pub fn of_bytes(bytes: u64, rounds: f64) -> Self {
+        Self { up: 0, down: bytes, rounds }
+    }
+
+    /// Bytes both ways.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.up + self.down
+    }
+
+    /// Milliseconds on a link, without the hosts' own work.
+    #[must_use]
+    pub fn time(self, link: Link) -> f64 {
+        self.rounds * link.rtt_ms + self.bytes() as f64 * 8.0 / (link.mbps * 1000.0)
+    }
+}
+
+impl std::ops::Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { up: self.up + other.up, down: self.down + other.down, rounds: self.rounds + other.rounds }
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), |sum, cost| sum + cost)
+    }
+}
+
+/// What one stage costs a prediction.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct StageCost {
+    /// Ahead of the input. Round trips are the plan's, not a stage's.
+    pub offline: Cost,
+    /// With the input.
+    pub online: Cost,
+    /// Of both pools.
+    pub rows: Rows,
+}
+
+/// What a plan costs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlanCost {
+    /// Each stage's.
+    pub stages: Vec<StageCost>,
+    /// Base OTs and keys, once a connection, and the rows of a first prediction.
+    pub set_up: Cost,
+    /// Rows of a prediction that follows, and keys, on the average.
+    pub supply: Cost,
+}
+
+impl PlanCost {
+    /// Of these stages, in these rings.
+    #[must_use]
+    pub fn new(stages: Vec<StageCost>, rings: &[Params]) -> Self {
+        let params = PoolSender::PARAMS;
+        let base = (BaseRequest::byte_len(params) + BaseReply::byte_len(params) + 16) as u64;
+        let keys: u64 = rings.iter().map(|&ring| ClientKey::key_bytes(ring) as u64).sum();
+        // A pool's sender is the server, or the client.
+        let rows = |count: fn(&Rows) -> usize, predictions: usize| {
+            let all = stages.iter().map(|stage| count(&stage.rows)).sum::<usize>();
+            correlated::cost(params, Supply::default(), all * predictions)
+        };
+        let pools = |predictions: usize| {
+            let (leaves, masks) =
+                (rows(|rows| rows.leaves, predictions), rows(|rows| rows.masks, predictions));
+            let up = (leaves.to_sender + masks.to_receiver) as u64;
+            Cost { up, down: (leaves.to_receiver + masks.to_sender) as u64, rounds: 0.0 }
+        };
+        let (first, many) = (pools(1), pools(MANY));
+        let share = |many: u64, first: u64| (many - first.min(many)) / (MANY as u64 - 1);
+        let supply = Cost {
+            up: share(many.up, first.up) + keys / PREDICTIONS_A_KEY,
+            down: share(many.down, first.down),
+            rounds: 0.0,
+        };
+        let set_up = Cost { up: base + keys, down: base, rounds: 1.0 } + first;
+        Self { stages, set_up, supply }
+    }
+
+    /// Ahead of an input, without rows: one round trip and a half, of which the half goes together with the input.
+    #[must_use]
+    pub fn offline(&self) -> Cost {
+        Cost { rounds: 1.0, ..self.stages.iter().map(|stage| stage.offline).sum() }
+    }
+
+    /// With an input.
+    #[must_use]
+    pub fn online(&self) -> Cost {
+        let online: Cost = self.stages.iter().map(|stage| stage.online).sum();
+        Cost { rounds: online.rounds.ceil(), ..online }
+    }
+
+    /// A first prediction, all in one go.
+    #[must_use]
+    pub fn first(&self) -> Cost {
+        self.set_up + self.offline() + self.online()
+    }
+
+    /// A prediction that follows.
+    #[must_use]
+    pub fn further(&self) -> Cost {
+        self.supply + self.offline() + self.online()
+    }
+}
+
+/// Predictions over which the rows' cost is averaged.
+const MANY: usize = 64;

@@ -1,0 +1,421 @@
+//! Which layers go on shares: the longest run of layers from the input on whose sums and signs can be computed so; a
+//! garbled circuit computes the rest and the output.
+//!
+//! Forwards: what each tensor's shares mean, and whether they are exact. Backwards: how many bits each tensor's readers
+//! want. Then each sum's ring and packing is searched for ([`rlwe::search`]), and the stages are written down.
+//! Everything follows from the program alone, so a plan tells nothing of the weights.
+
+use xonn_crypto::garble::Scheme;
+use xonn_program::op::Linear;
+use xonn_program::{Kind, Layer, LayerId, Op, Program};
+
+use crate::plan::{How, Plan, Stage};
+use crate::value::{Form, Ring};
+use crate::{compare_ot, local, rlwe};
+
+/// Most bits of a comparison, without its sign.
+const MOST_COMPARED: u32 = 21;
+
+/// Why a network is not computed on shares.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("layer {layer} ({op}): {reason}")]
+pub struct NotOnShares {
+    /// The first layer that is not.
+    pub layer: LayerId,
+    /// What it computes.
+    pub op: &'static str,
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// What is known of a tensor on shares before any ring is chosen.
+#[derive(Clone, Copy, Debug)]
+struct Meaning {
+    step: i64,
+    span: u64,
+    /// Noisy sums that meet in an element; 0 for exact shares.
+    terms: u32,
+    /// Bits of fraction, as far as they can be told.
+    fraction: u32,
+}
+
+/// What becomes of a layer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    Mask,
+    Local,
+    Sums,
+    /// Signs, and the layer of their pool if there is one.
+    Signs(Option<LayerId>),
+    /// Computed together with the layer behind or in front of it.
+    Fused,
+}
+
+/// A plan on shares.
+///
+/// # Errors
+/// [`NotOnShares`] with the first layer that stays in a circuit, if not even the first sums and signs go on shares.
+pub fn on_shares(program: &Program, scheme: Scheme) -> Result<Plan, NotOnShares> {
+    let mut end = program.layers().len();
+    loop {
+        let plan = Walk::over(program, end)?.plan(scheme)?;
+        // What a protocol does not take after all begins the circuit.
+        match plan.cost(program) {
+            Ok(_) => return Ok(plan),
+            Err(error) if error.layer < end && error.layer > 0 => end = error.layer,
+            Err(error) => {
+                let (layer, reason) = (error.layer, "no protocol takes it");
+                return Err(NotOnShares { layer, op: program.layers()[layer].op.name(), reason });
+            }
+        }
+    }
+}
+
+/// The whole program in one garbled circuit.
+#[must_use]
+pub fn garbled(program: &Program, scheme: Scheme) -> Plan {
+    let layers = program.layers();
+    let input = layers.iter().position(|layer| matches!(layer.op, Op::Input)).unwrap_or(0);
+    let computed = (0..layers.len()).filter(|&layer| layer != input).collect();
+    Plan {
+        stages: vec![Stage {
+            layers: computed,
+            reads: vec![(input, Form::Client)],
+            leaves: Form::Output,
+            how: How::Garbled { scheme },
+        }],
+    }
+}
+
+struct Walk<'p> {
+    program: &'p Program,
+    /// Of the layers in front of the circuit.
+    roles: Vec<Role>,
+    meanings: Vec<Option<Meaning>>,
+    /// Why the circuit begins where it does.
+    stop: Option<NotOnShares>,
+}
+
+/// Bits of a number.
+fn bits_of(number: u64) -> u32 {
+    u64::BITS - number.leading_zeros()
+}
+
+/// Bits of t where it is compared: of the signed numbers from -(span + 1) to span.
+fn compared_bits(span: u64) -> u32 {
+    bits_of(span) + 1
+}
+
+/// Whether the sums' common factor is 2.
+fn weight_factor(linear: &Linear) -> i64 {
+    if linear.weights == xonn_program::op::Planes::Ternary { 2 } else { 1 }
+}
+
+impl<'p> Walk<'p> {
+    /// Over the layers in front of number `end`, as far as they go.
+    fn over(program: &'p Program, end: LayerId) -> Result<Self, NotOnShares> {
+        let mut walk = Self { program, roles: Vec::new(), meanings: Vec::new(), stop: None };
+        for layer in 0..end {
+            match walk.step(layer) {
+                Ok((role, meaning)) => {
+                    walk.roles.push(role);
+                    walk.meanings.push(meaning);
+                }
+                Err(reason) => {
+                    let op = program.layers()[layer].op.name();
+                    walk.stop = Some(NotOnShares { layer, op, reason });
+                    break;
+                }
+            }
+        }
+        // The circuit begins in front of a pool whose signs are not on shares.
+        while walk.roles.last() == Some(&Role::Fused) && walk.is_open(walk.roles.len() - 1) {
+            walk.roles.pop();
+            walk.meanings.pop();
+        }
+        // What is only carried along is for the circuit to do.
+        while walk.roles.len() == program.layers().len() && walk.roles.last() == Some(&Role::Local) {
+            walk.roles.pop();
+            walk.meanings.pop();
+        }
+        match walk.roles.iter().any(|role| matches!(role, Role::Sums)) {
+            true => Ok(walk),
+            false => Err(walk.stop.unwrap_or(NotOnShares {
+                layer: 0,
+                op: "input",
+                reason: "there are no sums to compute on shares",
+            })),
+        }
+    }
+
+    /// Whether a fused layer's partner is not there.
+    fn is_open(&self, layer: LayerId) -> bool {
+        let of = |role: &Role| *role == Role::Signs(Some(layer));
+        !self.roles.iter().any(of)
+    }
+
+    fn layer(&self, layer: LayerId) -> &'p Layer {
+        &self.program.layers()[layer]
+    }
+
+    fn only_reader(&self, layer: LayerId) -> Option<LayerId> {
+        let layers = self.program.layers();
+        let mut readers = (layer + 1..layers.len()).filter(|&reader| layers[reader].reads.contains(&layer));
+        readers.next().filter(|_| readers.next().is_none())
+    }
+
+    fn step(&self, id: LayerId) -> Result<(Role, Option<Meaning>), &'static str> {
+        let layer = self.layer(id);
+        let read = |number: usize| -> Result<Meaning, &'static str> {
+            let read = layer.reads.get(number).ok_or("it reads nothing")?;
+            self.meanings.get(*read).copied().flatten().ok_or("what it reads is in a circuit")
+        };
+        let all = || (0..layer.reads.len()).map(read).collect::<Result<Vec<_>, _>>();
+        match &layer.op {
+            Op::Input => {
+                let codes = self.program.input().codes();
+                let span = codes.end().abs_diff(*codes.start());
+                Ok((Role::Mask, Some(Meaning { step: 1, span, terms: 0, fraction: 0 })))
+            }
+            Op::Recode { .. } | Op::Permute { .. } | Op::Concatenate | Op::Add | Op::SumPool { .. } => {
+                let all = all()?;
+                let rings: Vec<Ring> = all.iter().map(|meaning| meaning.ring()).collect();
+                let ring = local::leaves(&layer.op, &rings).ok_or("its sums do not fit shares")?;
+                let fraction = all.iter().map(|meaning| meaning.fraction).max().unwrap_or(0);
+                let (step, span, terms) = (ring.step, ring.span, ring.terms);
+                Ok((Role::Local, Some(Meaning { step, span, terms, fraction })))
+            }
+            Op::Linear(linear) => {
+                let read = read(0)?;
+                if read.terms > 0 {
+                    return Err("it reads sums that are not signs yet");
+                }
+                let factor = weight_factor(linear);
+                let most = (linear.fan_in() as u64)
+                    .checked_mul((linear.weights.largest() / factor) as u64)
+                    .and_then(|most| most.checked_mul(read.span));
+                let span = most.ok_or("its sums are too large")?;
+                let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
+                let choice = rlwe::search(linear, read.span, compared_bits(span), sigmas, 1)
+                    .ok_or("no ring holds its sums")?;
+                let step = read.step.checked_mul(factor).ok_or("its sums are too large")?;
+                Ok((Role::Sums, Some(Meaning { step, span, terms: 1, fraction: choice.fraction })))
+            }
+            Op::MaxPool { .. } => {
+                let before = layer.reads[0];
+                let threshold = |id: LayerId| matches!(self.layer(id).op, Op::Threshold { .. });
+                if threshold(before) && self.roles.get(before) == Some(&Role::Fused) {
+                    return Ok((Role::Signs(Some(before)), Some(Meaning::BITS)));
+                }
+                read(0)?;
+                match self.only_reader(id) {
+                    Some(reader) if threshold(reader) => Ok((Role::Fused, None)),
+                    _ => Err("its numbers are no signs"),
+                }
+            }
+            Op::Threshold { .. } => {
+                let before = layer.reads[0];
+                let pool = (self.roles.get(before) == Some(&Role::Fused)).then_some(before);
+                let compared = match pool {
+                    Some(pool) => {
+                        self.meanings[self.layer(pool).reads[0]].ok_or("what it reads is in a circuit")?
+                    }
+                    None => read(0)?,
+                };
+                if compared_bits(compared.span) + compared.fraction - 1 > MOST_COMPARED {
+                    return Err("its numbers are too large to be compared on shares");
+                }
+                if !(compared.step as u64).is_power_of_two() || compared.step > 4 {
+                    return Err("its numbers come in steps that comparisons do not take");
+                }
+                let pooled = |reader: LayerId| matches!(self.layer(reader).op, Op::MaxPool { .. });
+                match self.only_reader(id) {
+                    Some(reader) if pool.is_none() && pooled(reader) => Ok((Role::Fused, None)),
+                    _ => Ok((Role::Signs(pool), Some(Meaning::BITS))),
+                }
+            }
+            _ => Err("it is computed in a circuit"),
+        }
+    }
+
+    /// For each layer on shares the bits of t that its readers want.
+    fn wanted(&self) -> Vec<u32> {
+        let count = self.roles.len();
+        let mut wanted = vec![1; count];
+        for id in (0..self.program.layers().len()).rev() {
+            let layer = self.layer(id);
+            for &read in layer.reads.iter().filter(|&&read| read < count) {
+                let bits = match self.roles.get(id) {
+                    Some(Role::Local) => wanted[id],
+                    Some(Role::Sums) => wanted[id].max(self.span_bits(id)),
+                    Some(Role::Signs(pool)) => {
+                        let compared = pool.map_or(read, |pool| self.source(id, pool));
+                        wanted[compared] = wanted[compared].max(self.span_bits(compared));
+                        continue;
+                    }
+                    Some(Role::Fused) => continue,
+                    Some(Role::Mask) => 1,
+                    None => self.circuit_bits(read),
+                };
+                wanted[read] = wanted[read].max(bits);
+            }
+        }
+        let last = self.program.layers().len() - 1;
+        if last < count {
+            wanted[last] = wanted[last].max(self.circuit_bits(last));
+        }
+        // A second time, for what fused layers said of tensors that are made before them.
+        for id in (0..count).rev() {
+            if let Role::Local | Role::Sums = self.roles[id] {
+                let bits = match self.roles[id] {
+                    Role::Sums => wanted[id].max(self.span_bits(id)),
+                    _ => wanted[id],
+                };
+                for &read in &self.layer(id).reads {
+                    wanted[read] = wanted[read].max(bits);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// The tensor that a layer of signs with this partner compares.
+    fn source(&self, signs: LayerId, partner: LayerId) -> LayerId {
+        self.layer(signs.min(partner)).reads[0]
+    }
+
+    fn span_bits(&self, id: LayerId) -> u32 {
+        self.meanings[id].map_or(1, |meaning| compared_bits(meaning.span))
+    }
+
+    /// Bits of t that hold all of a layer's range, for a circuit.
+    fn circuit_bits(&self, id: LayerId) -> u32 {
+        let Some(meaning) = self.meanings[id] else { return 1 };
+        let range = self.layer(id).kind.range();
+        bits_of(range.hi.abs_diff(range.lo) / meaning.step as u64 + 1) + 1
+    }
+
+    /// Noisy sums that meet, at most, in a tensor that is made of this one.
+    fn meeting(&self) -> Vec<u32> {
+        let mut meeting: Vec<u32> =
+            self.meanings.iter().map(|meaning| meaning.map_or(0, |meaning| meaning.terms)).collect();
+        for id in (0..self.roles.len()).rev() {
+            if self.roles[id] == Role::Local {
+                for &read in &self.layer(id).reads {
+                    if self.meanings[read].is_some_and(|meaning| meaning.terms > 0) {
+                        meeting[read] = meeting[read].max(meeting[id]);
+                    }
+                }
+            }
+        }
+        meeting
+    }
+
+    fn plan(self, scheme: Scheme) -> Result<Plan, NotOnShares> {
+        let (wanted, meeting) = (self.wanted(), self.meeting());
+        let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
+        let count = self.roles.len();
+        let mut rings: Vec<Option<Ring>> = vec![None; count];
+        let mut stages = Vec::new();
+        let refused = |layer: LayerId, reason| NotOnShares { layer, op: self.layer(layer).op.name(), reason };
+        for id in 0..count {
+            let layer = self.layer(id);
+            let held = |rings: &[Option<Ring>], read: LayerId| {
+                rings[read]
+                    .map(|ring| (read, Form::Shares(ring)))
+                    .ok_or(refused(id, "it reads what is not there"))
+            };
+            let (layers, reads, ring, how) = match self.roles[id] {
+                Role::Fused => continue,
+                Role::Mask => {
+                    let meaning = self.meanings[id].ok_or(refused(id, "an input of no numbers"))?;
+                    let bits = wanted[id].max(bits_of(meaning.span));
+                    let ring = Ring { bits, fraction: 0, terms: 0, step: 1, span: meaning.span };
+                    (vec![id], vec![(id, Form::Client)], ring, How::Mask)
+                }
+                Role::Local => {
+                    let reads =
+                        layer.reads.iter().map(|&read| held(&rings, read)).collect::<Result<Vec<_>, _>>()?;
+                    let of: Vec<Ring> = layer.reads.iter().filter_map(|&read| rings[read]).collect();
+                    let ring =
+                        local::leaves(&layer.op, &of).ok_or(refused(id, "its sums do not fit shares"))?;
+                    (vec![id], reads, ring, How::Local)
+                }
+                Role::Sums => {
+                    let Op::Linear(linear) = &layer.op else { return Err(refused(id, "it adds nothing")) };
+                    let read = held(&rings, layer.reads[0])?;
+                    let Form::Shares(from) = read.1 else { return Err(refused(id, "it reads no shares")) };
+                    let choice = rlwe::search(linear, from.span, wanted[id], sigmas, meeting[id])
+                        .ok_or(refused(id, "no ring holds its sums"))?;
+                    let meaning = self.meanings[id].ok_or(refused(id, "sums of no numbers"))?;
+                    let ring = Ring {
+                        bits: choice.bits + choice.fraction,
+                        fraction: choice.fraction,
+                        terms: 1,
+                        step: meaning.step,
+                        span: meaning.span,
+                    };
+                    (vec![id], vec![read], ring, How::Rlwe(choice))
+                }
+                Role::Signs(partner) => {
+                    let mut layers: Vec<LayerId> = partner.into_iter().chain([id]).collect();
+                    layers.sort_unstable();
+                    let read = held(&rings, self.layer(layers[0]).reads[0])?;
+                    let choice = compare_ot::Choice::of(partner.and_then(|_| self.window(&layers)));
+                    (layers, vec![read], Ring::of_bits(wanted[id]), How::CompareOt(choice))
+                }
+            };
+            rings[id] = Some(ring);
+            stages.push(Stage { layers, reads, leaves: Form::Shares(ring), how });
+        }
+        stages.push(self.circuit(&rings, scheme)?);
+        Ok(Plan { stages })
+    }
+
+    /// Most elements of a window of the pool among these layers.
+    fn window(&self, layers: &[LayerId]) -> Option<usize> {
+        layers.iter().find_map(|&id| match &self.layer(id).op {
+            Op::MaxPool { window } => Some(window.kernel[0] * window.kernel[1]),
+            _ => None,
+        })
+    }
+
+    /// What is left, and the output.
+    fn circuit(&self, rings: &[Option<Ring>], scheme: Scheme) -> Result<Stage, NotOnShares> {
+        let (count, all) = (rings.len(), self.program.layers().len());
+        let layers: Vec<LayerId> = if count < all { (count..all).collect() } else { vec![all - 1] };
+        let mut read: Vec<LayerId> = match count < all {
+            true => layers.iter().flat_map(|&id| self.layer(id).reads.iter().copied()).collect(),
+            false => vec![all - 1],
+        };
+        read.retain(|&id| id < count);
+        read.sort_unstable();
+        read.dedup();
+        let held = |id: LayerId| match (rings[id], &self.layer(id).op) {
+            // Its numbers are better labels than shares that have to be added again.
+            (_, Op::Input) => Ok((id, Form::Client)),
+            (Some(ring), _) => Ok((id, Form::Shares(ring))),
+            (None, op) => {
+                Err(NotOnShares { layer: id, op: op.name(), reason: "a circuit reads what is not there" })
+            }
+        };
+        let reads = read.into_iter().map(held).collect::<Result<_, _>>()?;
+        Ok(Stage { layers, reads, leaves: Form::Output, how: How::Garbled { scheme } })
+    }
+}
+
+impl Meaning {
+    const BITS: Self = Self { step: 2, span: 1, terms: 0, fraction: 0 };
+
+    /// A ring that is large enough for anything, to ask what becomes of it.
+    fn ring(self) -> Ring {
+        let fraction = if self.terms == 0 { 0 } else { 16 };
+        Ring { bits: 62, fraction, terms: self.terms, step: self.step, span: self.span }
+    }
+}
+
+/// Whether a tensor is of bits.
+#[must_use]
+pub fn is_bits(layer: &Layer) -> bool {
+    layer.kind == Kind::Bit
+}

@@ -1,0 +1,114 @@
+//! Predictions by a plan on shares: what this side keeps between them.
+
+use std::collections::VecDeque;
+
+use rand::CryptoRng;
+use xonn_crypto::ot::SessionId;
+use xonn_program::{InputEncoding, Program};
+use xonn_protocols::plan::Plan;
+use xonn_protocols::run::{Client, ClientConnection, PreparedClient};
+use zeroize::Zeroizing;
+
+use crate::session::channel::{Channel, Transport};
+use crate::session::error::SessionError;
+use crate::session::msgs::{self, Kind};
+use crate::session::steps::{Steps, ended};
+
+const SETTING_UP: &str = "setting up shares";
+const PREPARING: &str = "preparing a prediction on shares";
+const ASKING: &str = "waiting for a prediction on shares";
+
+/// The client's side of all predictions of a connection.
+pub(super) struct Planned {
+    client: Client,
+    connection: ClientConnection,
+    input: InputEncoding,
+    /// Predictions that wait for an input, the oldest first.
+    ready: VecDeque<PreparedClient>,
+}
+
+impl Planned {
+    /// Takes the server's plan, of which nothing is trusted, and sets up what it needs.
+    pub fn set_up<T: Transport>(
+        channel: &mut Channel<T>,
+        session: SessionId,
+        program: &Program,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, SessionError> {
+        let doing = "receiving the plan";
+        let plan = channel.receive_up_to(Kind::Plan, msgs::MAX_PLAN, doing)?;
+        let refused =
+            |error: &dyn std::fmt::Display| SessionError::Misbehaved { doing, reason: error.to_string() };
+        let plan = Plan::from_bytes(&plan, program).map_err(|error| refused(&error))?;
+        let client = Client::new(plan, program).map_err(|error| refused(&error))?;
+        let connection = client
+            .set_up(session, &mut Steps::new(channel, SETTING_UP), rng)
+            .map_err(|error| ended(error, SETTING_UP))?;
+        Ok(Self { client, connection, input: program.input().clone(), ready: VecDeque::new() })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        self.client.plan()
+    }
+
+    /// Predictions that wait for an input.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Bits of the client's input.
+    pub fn input_bits(&self) -> usize {
+        self.input.bit_count()
+    }
+
+    /// Memory of a prediction that waits, about: its rows, and as much again for what was made of them.
+    pub fn bytes_ahead(&self) -> u64 {
+        let rows = self.client.rows();
+        (rows.leaves + rows.masks) as u64 * 32
+    }
+
+    /// One prediction as far as it goes without an input, to be `kept` for later or used at once.
+    pub fn prepare<T: Transport>(
+        &mut self,
+        channel: &mut Channel<T>,
+        kept: bool,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), SessionError> {
+        channel.send(Kind::Prepare, &1u32.to_le_bytes(), PREPARING)?;
+        let wire = &mut Steps::new(channel, PREPARING);
+        let prepared = self.client.prepare(&mut self.connection, (1, kept), wire, rng);
+        self.ready.extend(prepared.map_err(|error| ended(error, PREPARING))?);
+        Ok(())
+    }
+
+    /// The oldest prediction that is ready, or one that is prepared now, on `input`.
+    pub fn ask<T: Transport>(
+        &mut self,
+        channel: &mut Channel<T>,
+        input: &[bool],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<bool>, SessionError> {
+        if self.ready.is_empty() {
+            self.prepare(channel, false, rng)?;
+        }
+        // Taken off before anything is sent: whatever happens now, it takes no second input.
+        let prepared = self.ready.pop_front().expect("one was prepared");
+        channel.send(Kind::Ask, &[], ASKING)?;
+        let codes = self.codes(input);
+        let wire = &mut Steps::new(channel, ASKING);
+        let asked = self.client.ask(&mut self.connection, prepared, &codes, wire, rng);
+        asked.map_err(|error| ended(error, ASKING))
+    }
+
+    /// The codes that these bits are.
+    fn codes(&self, input: &[bool]) -> Zeroizing<Vec<i64>> {
+        let InputEncoding { bits, signed, .. } = self.input;
+        let unused = u64::BITS - bits;
+        let code = |bits: &[bool]| {
+            let number = bits.iter().rev().fold(0u64, |number, &bit| number << 1 | u64::from(bit));
+            if signed { ((number << unused) as i64) >> unused } else { number as i64 }
+        };
+        Zeroizing::new(input.chunks(bits as usize).map(code).collect())
+    }
+}

@@ -1,0 +1,103 @@
+//! Predictions by a plan on shares; `client/planned.rs` mirrors this file.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use rand::CryptoRng;
+use xonn_crypto::ot::SessionId;
+use xonn_protocols::run::{PreparedServer, Server, ServerConnection};
+
+use super::supervisor::await_question;
+use super::{Done, Greeted, Supervisor};
+use crate::session::Limits;
+use crate::session::channel::Transport;
+use crate::session::error::SessionError;
+use crate::session::msgs::Kind;
+use crate::session::steps::{Steps, ended};
+
+const SETTING_UP: &str = "setting up shares";
+const PREPARING: &str = "preparing a prediction on shares";
+const ANSWERING: &str = "answering a prediction on shares";
+
+impl<T: Transport> Greeted<'_, T> {
+    /// Sends the plan and sets up what it needs.
+    pub(super) fn set_up_shares(
+        &mut self,
+        server: &Server,
+        session: SessionId,
+        rng: &mut impl CryptoRng,
+    ) -> Result<ServerConnection, SessionError> {
+        self.channel.send(Kind::Plan, &server.plan().to_bytes(), SETTING_UP)?;
+        let wire = &mut Steps::new(&mut self.channel, SETTING_UP);
+        server.set_up(session, wire, rng).map_err(|error| ended(error, SETTING_UP))
+    }
+
+    /// All predictions, to the goodbye.
+    pub(super) fn predictions(
+        &mut self,
+        (server, mut connection): (&Server, ServerConnection),
+        (limits, supervisor): (&Limits, &impl Supervisor),
+        rng: &mut impl CryptoRng,
+        done: &mut Done,
+    ) -> Result<(), SessionError> {
+        // Without circuits ahead one may be prepared, whose input follows.
+        let (channel, most) = (&mut self.channel, usize::from(self.ahead).max(1));
+        let mut ready = VecDeque::<PreparedServer>::new();
+        loop {
+            let doing = "waiting for an inference";
+            let before = channel.traffic();
+            let kept = !ready.is_empty() && self.ahead > 0;
+            let idle = if kept { limits.idle_ahead } else { limits.idle };
+            let limit = await_question(channel, (idle, limits.message), supervisor, doing)?;
+            let begin = Instant::now();
+            let misbehaved = |reason| Err(SessionError::Misbehaved { doing, reason });
+            match channel.head(limit, doing)? {
+                (Kind::Bye, 0) => return Ok(()),
+                (Kind::Refusal, length) => return Err(channel.refusal(length, doing)?),
+                (Kind::Prepare, 4) => {
+                    let count = channel.payload(4, doing)?;
+                    let count = u32::from_le_bytes(count.try_into().expect("four bytes were asked for"));
+                    let count = usize::try_from(count).unwrap_or(usize::MAX);
+                    if count == 0 || count > most - ready.len() {
+                        let room = most - ready.len();
+                        return misbehaved(format!("{count} predictions to prepare, expected 1 to {room}"));
+                    }
+                    if done.prepared + count as u64 > limits.inferences {
+                        let granted = limits.inferences;
+                        return misbehaved(format!(
+                            "an inference too many, a connection is granted {granted}"
+                        ));
+                    }
+                    for _ in 0..count {
+                        supervisor.count().map_err(SessionError::Exhausted)?;
+                        done.counted += 1;
+                    }
+                    let wire = &mut Steps::new(channel, PREPARING);
+                    let prepared = server.prepare(&mut connection, count, wire, rng);
+                    ready.extend(prepared.map_err(|error| ended(error, PREPARING))?);
+                    done.prepared += count as u64;
+                    if self.ahead == 0 {
+                        done.online += channel.traffic() - before;
+                    }
+                }
+                (Kind::Ask, 0) => {
+                    // Taken off before anything is said: whatever happens now, it answers no second input.
+                    let Some(prepared) = ready.pop_front() else {
+                        return misbehaved("an input, and no prediction is left that was prepared".into());
+                    };
+                    let wire = &mut Steps::new(channel, ANSWERING);
+                    let answered = server.answer(&mut connection, prepared, wire, rng);
+                    answered.map_err(|error| ended(error, ANSWERING))?;
+                    done.inferences += 1;
+                    done.online += channel.traffic() - before;
+                    supervisor.answered(begin.elapsed());
+                }
+                (found, length) => {
+                    return misbehaved(format!(
+                        "{found:?} of {length} bytes, expected Prepare of 4 bytes, Ask or Bye"
+                    ));
+                }
+            }
+        }
+    }
+}
