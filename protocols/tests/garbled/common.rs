@@ -103,41 +103,41 @@ impl Hosts {
     ) -> Outcome {
         let rows = self.server.rows();
         let [mut to_client, mut to_server] = Memory::pair();
-        to_client.kept = Some(Vec::new());
-        to_server.kept = Some(Vec::new());
-        // The rows are there: no message is needed.
-        let at_server =
-            links.server.reserve(rows, 1, &mut to_client, &mut dice(3)).unwrap().pop_front().unwrap();
-        let at_client =
-            links.client.reserve(rows, 1, &mut to_server, &mut dice(4)).unwrap().pop_front().unwrap();
-        let delta = [links.server.delta().unwrap(), links.client.delta().unwrap()];
-        let wire = |inner, server| Tampered { inner, server, number: 0, tamper };
-        let (mut to_client, mut to_server) = (wire(to_client, true), wire(to_server, false));
-        let links = &*links;
+        let Links { server: at_server, client: at_client } = links;
         // Each host hangs up when it is done.
         std::thread::scope(|scope| {
             let server = scope.spawn(move || {
+                let reserved = at_server.reserve(rows, 1, &mut to_client, &mut dice(3)).unwrap();
+                let delta = at_server.delta().unwrap();
+                to_client.kept = Some(Vec::new());
+                let mut wire = Tampered { inner: to_client, server: true, number: 0, tamper };
                 let context = ServerContext {
-                    wire: &mut to_client,
+                    wire: &mut wire,
                     rng: &mut dice(5),
-                    link: &links.server,
-                    leaves: SenderRows::new(&at_server.leaves, delta[0]),
-                    masks: ReceiverRows::new(&at_server.masks),
-                    tweaks: links.server.tweaks(at_server.first_tweak),
+                    link: at_server,
+                    kept: &mut None,
+                    leaves: SenderRows::new(&reserved[0].leaves, delta),
+                    masks: ReceiverRows::new(&reserved[0].masks),
+                    tweaks: at_server.tweaks(reserved[0].first_tweak),
                 };
-                (self.at_server(context, values), to_client.inner.kept.take().unwrap())
+                (self.at_server(context, values), wire.inner.kept.take().unwrap())
             });
+            let reserved = at_client.reserve(rows, 1, &mut to_server, &mut dice(4)).unwrap();
+            let delta = at_client.delta().unwrap();
+            to_server.kept = Some(Vec::new());
+            let mut wire = Tampered { inner: to_server, server: false, number: 0, tamper };
             let context = ClientContext {
-                wire: &mut to_server,
+                wire: &mut wire,
                 rng: &mut dice(6),
-                link: &links.client,
-                leaves: ReceiverRows::new(&at_client.leaves),
-                masks: SenderRows::new(&at_client.masks, delta[1]),
-                tweaks: links.client.tweaks(at_client.first_tweak),
+                link: at_client,
+                kept: &mut None,
+                leaves: ReceiverRows::new(&reserved[0].leaves),
+                masks: SenderRows::new(&reserved[0].masks, delta),
+                tweaks: at_client.tweaks(reserved[0].first_tweak),
             };
             let output = self.at_client(context, values);
-            let of_client = to_server.inner.kept.take().unwrap();
-            drop(to_server);
+            let of_client = wire.inner.kept.take().unwrap();
+            drop(wire);
             let (server, of_server) = server.join().expect("the server does not panic");
             Outcome { output, server, messages: [of_server, of_client] }
         })

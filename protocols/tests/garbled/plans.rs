@@ -34,26 +34,37 @@ fn plans_give_what_the_program_gives_ahead_and_at_once() {
             let model = programs::model(program, dice);
             let server = Server::new(plan.clone(), program, &model).unwrap();
             let client = Client::new(plan, program).unwrap();
-            for kept in [false, true] {
+            // All ahead of their inputs; or one after the other, each with its input.
+            for (kept, turns, count) in [(true, 1, 3), (false, 3, 1)] {
                 let samples: Vec<_> = (0..3).map(|_| programs::sample(program, dice)).collect();
                 let [mut to_client, mut to_server] = Memory::pair();
-                let (server, samples) = (&server, &samples);
+                let (server, client, samples) = (&server, &client, &samples);
                 let seed = dice.random();
+                // Each host hangs up when it is done, however that is.
                 let answers = std::thread::scope(|scope| {
                     scope.spawn(move || {
                         let rng = &mut common::dice(seed);
                         let mut link = server.set_up([3; 32], &mut to_client, rng).unwrap();
-                        for prepared in server.prepare(&mut link, 3, &mut to_client, rng).unwrap() {
-                            server.answer(&link, prepared, &mut to_client, rng).unwrap();
+                        for _ in 0..turns {
+                            for prepared in server.prepare(&mut link, count, &mut to_client, rng).unwrap() {
+                                server.answer(&mut link, prepared, &mut to_client, rng).unwrap();
+                            }
                         }
                     });
-                    let rng = &mut common::dice(seed ^ 1);
-                    let mut link = client.set_up([3; 32], &mut to_server, rng).unwrap();
-                    let prepared = client.prepare(&mut link, (3, kept), &mut to_server, rng).unwrap();
-                    let ask = |(prepared, sample): (_, &Vec<i64>)| {
-                        client.ask(&link, prepared, sample, &mut to_server, rng).unwrap()
-                    };
-                    prepared.into_iter().zip(samples).map(ask).collect::<Vec<_>>()
+                    let asks = scope.spawn(move || {
+                        let rng = &mut common::dice(seed ^ 1);
+                        let mut link = client.set_up([3; 32], &mut to_server, rng).unwrap();
+                        let mut answers = Vec::new();
+                        for samples in samples.chunks(count) {
+                            let all = client.prepare(&mut link, (count, kept), &mut to_server, rng).unwrap();
+                            for (prepared, sample) in all.into_iter().zip(samples) {
+                                let answer = client.ask(&mut link, prepared, sample, &mut to_server, rng);
+                                answers.push(answer.unwrap());
+                            }
+                        }
+                        answers
+                    });
+                    asks.join().unwrap()
                 });
                 for (answer, sample) in answers.iter().zip(samples) {
                     let output = program.output().decode(answer);
