@@ -2,7 +2,8 @@
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::evaluate::tensors;
-use xonn_protocols::garbled::cost;
+use xonn_protocols::garbled::{Garbled, cost};
+use xonn_protocols::protocol::Protocol as _;
 use xonn_protocols::value::{ClientValue, Form, ServerValue};
 
 use crate::common::{Hosts, Links, cut, dice, ring, share, stage};
@@ -45,6 +46,12 @@ fn every_message_is_as_long_as_its_cost() {
                 let reads_input = held.iter().any(|(_, form)| *form == Form::Client);
                 assert_eq!(client.len(), 1 + usize::from(reads_input));
                 assert_eq!([cost.ahead(), cost.online()], [cost.three + cost.four, cost.up + cost.down]);
+                let general = Garbled.cost(&stage, &program).unwrap();
+                assert_eq!([general.offline.up, general.offline.down], [cost.three, cost.four]);
+                assert_eq!([general.online.up, general.online.down], [cost.up, cost.down]);
+                // A message to the client, and one before it if the input is its own.
+                assert_eq!(2.0 * general.online.rounds, client.len() as f64);
+                assert_eq!(general.rows, cost.rows);
             }
         }
     }

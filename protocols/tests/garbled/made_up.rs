@@ -3,12 +3,13 @@
 use serde_json::Value;
 use xonn_crypto::garble::Scheme;
 use xonn_protocols::garbled::{Garbled, cost};
-use xonn_protocols::plan::Stage;
+use xonn_protocols::plan::{Plan, Stage};
 use xonn_protocols::protocol::Protocol as _;
+use xonn_protocols::run::{Client, Server};
 use xonn_protocols::value::{Form, Ring};
 
 use crate::common::{self, stage};
-use crate::programs;
+use crate::{plans, programs};
 
 fn ring() -> Ring {
     Ring { bits: 12, fraction: 2, terms: 1, step: 2, span: 200 }
@@ -47,6 +48,7 @@ fn a_stage_with_anything_replaced_is_run_or_refused() {
     let [mut refused, mut taken, mut unread] = [0, 0, 0];
     for program in programs::all() {
         let last = program.layers().len() - 1;
+        let model = programs::model(&program, &mut common::dice(51));
         for at in [0, 1, 2, last] {
             let (layers, reads) = common::cut(&program, at);
             let form = |&layer: &usize| (layer, if layer == 0 { Form::Client } else { Form::Shares(ring()) });
@@ -62,9 +64,13 @@ fn a_stage_with_anything_replaced_is_run_or_refused() {
                         unread += 1;
                         continue;
                     };
+                    // The server's own program has the same rules.
+                    let server = Garbled.server(&stage, &program, &model);
+                    assert_eq!(server.is_ok(), Garbled.client(&stage, &program).is_ok());
                     match Garbled.client(&stage, &program) {
                         Ok(client) => {
                             taken += 1;
+                            assert_eq!(server.unwrap().rows(), client.rows());
                             assert!(client.rows().leaves > 0);
                             assert_eq!(
                                 cost(&stage, &program, Scheme::HalfGates).unwrap().rows,
@@ -81,6 +87,97 @@ fn a_stage_with_anything_replaced_is_run_or_refused() {
         }
     }
     assert!(refused > 200 && taken > 100 && unread > 200, "{refused} {taken} {unread}");
+}
+
+/// A plan that both hosts take gives the right output, whatever it says.
+#[test]
+fn a_plan_with_anything_replaced_is_right_or_refused() {
+    let dice = &mut common::dice(52);
+    let [mut refused, mut right, mut unread] = [0, 0, 0];
+    for program in [programs::labels(), programs::image()] {
+        let model = programs::model(&program, dice);
+        for plan in plans::plans(&program, Scheme::ThreeHalves) {
+            let good = serde_json::to_value(&plan).unwrap();
+            let mut all = Vec::new();
+            places(&good, String::new(), &mut all);
+            for place in all {
+                for number in numbers() {
+                    let mut bad = good.clone();
+                    *bad.pointer_mut(&place).unwrap() = number.clone();
+                    // What the mask leaves is what the circuit reads.
+                    if let Some(rest) = place.strip_prefix("/stages/0/leaves/shares") {
+                        *bad.pointer_mut(&format!("/stages/1/reads/0/1/shares{rest}")).unwrap() = number;
+                    }
+                    let Ok(plan) = Plan::from_bytes(bad.to_string().as_bytes(), &program) else {
+                        unread += 1;
+                        continue;
+                    };
+                    let client = Client::new(plan.clone(), &program);
+                    match (Server::new(plan, &program, &model), client) {
+                        (Ok(server), Ok(client)) => {
+                            let sample = programs::sample(&program, dice);
+                            let answers = plans::run(&server, &client, &[sample.clone()], true, 53);
+                            let output = program.output().decode(&answers[0]);
+                            assert_eq!(output, programs::expected(&program, &model, &sample), "{bad}");
+                            right += 1;
+                        }
+                        (Err(_), Err(_)) => refused += 1,
+                        (server, client) => panic!("{bad}: {:?}, {:?}", server.err(), client.err()),
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 50 && right > 20 && unread > 500, "{refused} {right} {unread}");
+}
+
+/// Long lists, repeated and far away layers, rings at their ends: refused at once, and in little memory.
+#[test]
+fn a_plan_that_asks_for_much_is_refused() {
+    let program = programs::image();
+    let model = programs::model(&program, &mut common::dice(54));
+    let last = program.layers().len() - 1;
+    let rest: Vec<usize> = (1..=last).collect();
+    let shares = |bits, fraction, step, span| Form::Shares(Ring { bits, fraction, terms: 0, step, span });
+    let stages = [
+        ("repeated layers", vec![1; 100_000], vec![(0, Form::Client)]),
+        ("layers far away", (0..100_000).map(|i| i << 40).collect(), vec![(0, Form::Client)]),
+        ("the last layer there can be", vec![usize::MAX], vec![(0, Form::Client)]),
+        ("no layers", vec![], vec![(0, Form::Client)]),
+        ("repeated reads", rest.clone(), vec![(0, Form::Client); 100_000]),
+        ("reads in many forms", rest.clone(), (1..60).map(|b| (0, shares(b, 0, 1, 1))).collect()),
+        ("reads far away", rest.clone(), (0..100_000).map(|i| (i << 40, Form::Client)).collect()),
+        ("no bits", rest.clone(), vec![(0, shares(0, 0, 1, 1))]),
+        ("all bits", rest.clone(), vec![(0, shares(u32::MAX, 0, 1, 1))]),
+        ("all fraction", rest.clone(), vec![(0, shares(62, 62, 1, 1))]),
+        ("more fraction than bits", rest.clone(), vec![(0, shares(9, u32::MAX, 1, 1))]),
+        ("no step", rest.clone(), vec![(0, shares(9, 0, 0, 1))]),
+        ("a step back", rest.clone(), vec![(0, shares(9, 0, i64::MIN, 1))]),
+        ("a step too far", vec![last], vec![(last, shares(1, 0, i64::MAX - 1, u64::MAX))]),
+        ("a span of everything", rest.clone(), vec![(0, shares(62, 0, 1, u64::MAX))]),
+    ];
+    let begin = std::time::Instant::now();
+    for (what, layers, reads) in stages {
+        let stage = stage(layers, reads, Scheme::ThreeHalves);
+        let refusals = [
+            Garbled.client(&stage, &program).err(),
+            Garbled.server(&stage, &program, &model).err(),
+            Garbled.cost(&stage, &program).err(),
+            Client::new(Plan { stages: vec![stage.clone()] }, &program).err(),
+            Server::new(Plan { stages: vec![stage] }, &program, &model).err(),
+        ];
+        for refusal in refusals {
+            assert!(refusal.is_some_and(|refusal| refusal.to_string().len() < 300), "{what}");
+        }
+    }
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+    #[cfg(target_os = "linux")]
+    {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kilobytes < 1 << 20, "{peak}");
+    }
 }
 
 /// A scheme is named, and nothing else is one.

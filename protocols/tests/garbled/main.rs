@@ -7,3 +7,4 @@ mod made_up;
 mod plans;
 mod programs;
 mod right;
+mod transcript;
