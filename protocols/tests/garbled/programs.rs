@@ -9,18 +9,18 @@ use xonn_program::{
 use crate::common::Dice;
 
 /// A program that grows.
-struct Made {
+pub struct Made {
     input: InputEncoding,
     layers: Vec<Layer>,
     tensors: usize,
 }
 
-fn int(lo: i64, hi: i64) -> Kind {
+pub fn int(lo: i64, hi: i64) -> Kind {
     Kind::Int(Range { lo, hi })
 }
 
 impl Made {
-    fn new(shape: &[u32], bits: u32, signed: bool) -> Self {
+    pub fn new(shape: &[u32], bits: u32, signed: bool) -> Self {
         let input =
             InputEncoding { shape: shape.to_vec(), bits, signed, scale: 1.0, zero: 0, features: Vec::new() };
         let (codes, shape) = (input.codes(), shape.iter().map(|&n| n as usize).collect());
@@ -32,7 +32,7 @@ impl Made {
         }
     }
 
-    fn push(&mut self, op: Op, reads: &[usize], shape: &[usize], kind: Kind) -> usize {
+    pub fn push(&mut self, op: Op, reads: &[usize], shape: &[usize], kind: Kind) -> usize {
         let secret = op.tensor(Range { lo: 0, hi: 0 }).is_some().then_some(self.tensors);
         self.tensors += usize::from(secret.is_some());
         self.layers.push(Layer { op, reads: reads.to_vec(), shape: shape.to_vec(), kind, secret });
@@ -40,25 +40,25 @@ impl Made {
     }
 
     /// Sums of all that layer `read` holds.
-    fn dense(&mut self, read: usize, units: usize, planes: Planes) -> usize {
+    pub fn dense(&mut self, read: usize, units: usize, planes: Planes) -> usize {
         let (n, range) = (self.layers[read].elements(), self.layers[read].kind.range());
         let most = n as i64 * planes.largest() * range.magnitude().max(1);
         self.push(Op::Linear(Linear::dense(n, units, planes)), &[read], &[units], int(-most, most))
     }
 
-    fn threshold(&mut self, read: usize) -> usize {
+    pub fn threshold(&mut self, read: usize) -> usize {
         let shape = self.layers[read].shape.clone();
         let cuts = *shape.last().unwrap();
         self.push(Op::Threshold { cuts }, &[read], &shape, Kind::Bit)
     }
 
-    fn scale(&mut self, read: usize, bits: u32) -> usize {
+    pub fn scale(&mut self, read: usize, bits: u32) -> usize {
         let (lines, range) = (self.layers[read].elements(), self.layers[read].kind.range());
         let most = (range.magnitude() << bits) + 64;
         self.push(Op::Scale { lines, bits }, &[read], &[lines], int(-most, most))
     }
 
-    fn finish(self, output: OutputEncoding) -> Program {
+    pub fn finish(self, output: OutputEncoding) -> Program {
         Program::new(self.input, self.layers, output).expect("it obeys every rule")
     }
 
