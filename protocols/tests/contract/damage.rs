@@ -73,7 +73,7 @@ fn a_flipped_bit_is_an_error_or_the_right_value_or_no_panic() {
             let left = (case.open)(&outcome);
             noticed += usize::from(left.is_none());
             if let (Trust::Hostile, Some(left)) = (case.holds, left) {
-                assert_eq!(left, [case.right.clone()], "bit {bit} of {}", case.what);
+                assert_eq!(left, std::slice::from_ref(case.right), "bit {bit} of {}", case.what);
             }
         }
     });
@@ -106,7 +106,7 @@ fn random_messages_are_no_panic() {
         let seed = case.length as u64;
         let outcome = run(links, &|message| crate::common::dice(seed).fill_bytes(message));
         if let (Trust::Hostile, Some(left)) = (case.holds, (case.open)(&outcome)) {
-            assert_eq!(left, [case.right.clone()], "{}", case.what);
+            assert_eq!(left, std::slice::from_ref(case.right), "{}", case.what);
         }
     });
 }

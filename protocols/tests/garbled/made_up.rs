@@ -116,7 +116,8 @@ fn a_plan_with_anything_replaced_is_right_or_refused() {
                     match (Server::new(plan, &program, &model), client) {
                         (Ok(server), Ok(client)) => {
                             let sample = programs::sample(&program, dice);
-                            let answers = plans::run(&server, &client, &[sample.clone()], true, 53);
+                            let answers =
+                                plans::run(&server, &client, std::slice::from_ref(&sample), true, 53);
                             let output = program.output().decode(&answers[0]);
                             assert_eq!(output, programs::expected(&program, &model, &sample), "{bad}");
                             right += 1;

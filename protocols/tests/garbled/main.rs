@@ -1,5 +1,7 @@
 //! Garbled stages between two hosts.
 
+#![allow(clippy::unwrap_used)] // a test that unwraps fails with a location
+
 mod common;
 mod cost;
 mod damage;
