@@ -7,14 +7,15 @@ use crate::common::{Hosts, Links, Mode, Outcome, Reads, dice};
 use crate::values::Left;
 use crate::{every_stage, programs, values};
 
+/// A prediction of a stage with one message changed.
+type Run<'a> = &'a dyn Fn(&mut Links, &(dyn Fn(&mut Vec<u8>) + Sync)) -> Outcome;
+
 /// Flipped bits of each message, at most.
 const FLIPS: usize = 12;
 
-/// Calls `damage` for each message of each stage: with the stage's undamaged run, and one that can be damaged.
-fn every_message(
-    seed: u64,
-    mut damage: impl FnMut(&Case<'_>, &dyn Fn(&mut Links, &(dyn Fn(&mut Vec<u8>) + Sync)) -> Outcome, &mut Links),
-) {
+/// Calls `damage` for each message of each stage: with the stage's undamaged run, and one that can be
+/// damaged.
+fn every_message(seed: u64, mut damage: impl FnMut(&Case<'_>, Run<'_>, &mut Links)) {
     let (dice, links) = (&mut dice(seed), &mut Links::new());
     every_stage(|protocol, sample, stage| {
         let program = &sample.program;
@@ -59,7 +60,8 @@ struct Case<'a> {
     open: &'a dyn Fn(&Outcome) -> Option<Vec<Left>>,
 }
 
-/// On shares nothing notices, and nothing must: a check on what a message decrypts to would tell the other host.
+/// On shares nothing notices, and nothing must: a check on what a message decrypts to would tell the other
+/// host.
 #[test]
 fn a_flipped_bit_is_an_error_or_the_right_value_or_no_panic() {
     let dice = &mut dice(3);

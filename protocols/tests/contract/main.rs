@@ -1,22 +1,24 @@
-//! What every protocol in `registry::ALL` holds, on layers it fits: stages of sample networks (`samples.rs`), prepared
-//! ahead of the input and at once with it.
+//! What every protocol in `registry::ALL` holds, on layers it fits: stages of sample networks (`samples.rs`),
+//! prepared ahead of the input and at once with it.
 //!
 //! | test | what holds |
 //! |---|---|
 //! | `right` | what both hosts' values open to is the program's clear evaluation |
 //! | `cost` | bytes, flights and rows are those of `cost()`; in each phase the host sends whose phase it is |
-//! | `damage` | a flipped bit: an error or the right value, or, of protocols for clients that behave, no panic |
+//! | `damage` | a flipped bit: an error or the right value; of protocols for semi-honest clients, no panic |
 //! | `damage` | another length is an error |
 //! | `transcript` | the same seeds give the recorded bytes |
 //! | `plans` | whole plans give the program's output, and cost what `PlanCost` says |
 //!
-//! A protocol without a sample is an error. To add one: a network in `samples.rs` whose plan has a stage of it.
+//! A protocol without a sample is an error. To add one: a network in `samples.rs` whose plan has a stage of
+//! it.
 
 #![allow(clippy::unwrap_used)] // a test that unwraps fails with a location
 
 mod common;
 mod cost;
 mod damage;
+mod end;
 mod plans;
 #[path = "../garbled/programs.rs"]
 #[allow(dead_code)] // other tests' plain networks
@@ -59,8 +61,8 @@ fn every_stage_of(
         let name = protocol.name();
         assert!(
             found > 0,
-            "no sample has a stage of the protocol `{name}`: add a network to protocols/tests/contract/samples.rs \
-             whose plan has one, and its transcript to transcript.rs"
+            "no sample has a stage of the protocol `{name}`: add a network whose plan has one to \
+             protocols/tests/contract/samples.rs, and its transcript to transcript.rs"
         );
     }
 }

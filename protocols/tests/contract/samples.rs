@@ -17,7 +17,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The plan's stages of a protocol, and others that do the same (`variants`): what no plan has yet goes there.
+    /// The plan's stages of a protocol, and others that do the same (`variants`): what no plan has yet goes
+    /// there.
     pub fn stages(&self, protocol: &str) -> Vec<Stage> {
         let all = self.plan.stages.iter().flat_map(|stage| self.variants(stage));
         all.filter(|stage| stage.how.protocol().name() == protocol).collect()

@@ -1,4 +1,5 @@
-//! The same seeds give the same bytes: a change of a protocol's messages is seen here, and is a new version of it.
+//! The same seeds give the same bytes: a change of a protocol's messages is seen here, and is a new version
+//! of it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 use crate::common::{Hosts, Links, Mode, dice};
 use crate::{every_stage, programs, values};
 
-/// SHA-256 of the messages of all sample stages of each protocol, by name. `local` sends none: its is of names alone.
+/// SHA-256 of the messages of all sample stages of each protocol, by name. `local` sends none: its is of
+/// names alone.
 const RECORDED: [(&str, &str); 5] = [
     ("compare_ot", "0202101d2de005983912c6f155ad384cf2f2e1f07452f9f2c50551662254ba2c"),
     ("garbled", "e9e9cfd8a30d611f8500236c8be002fef75c900babc59b8e56726e658547d76b"),

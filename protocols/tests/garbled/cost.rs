@@ -2,9 +2,9 @@
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::evaluate::tensors;
-use xonn_protocols::garbled::{Garbled, cost};
+use xonn_protocols::garbled::{Cost, Garbled, cost};
 use xonn_protocols::protocol::Protocol as _;
-use xonn_protocols::value::{ClientValue, Form, ServerValue};
+use xonn_protocols::value::{ClientValue, Form, Ring, ServerValue};
 
 use crate::common::{Hosts, Links, cut, dice, ring, share, stage};
 use crate::programs;
@@ -57,30 +57,38 @@ fn every_message_is_as_long_as_its_cost() {
     }
 }
 
-/// Ten classes of 13 bits: a few kilobytes.
-#[test]
-fn an_argmax_of_ten_on_shares() {
+/// What an argmax of so many numbers of 13 bits on shares costs.
+fn argmax(classes: usize, scheme: Scheme) -> Cost {
     use xonn_program::op::{Linear, Planes};
     use xonn_program::{InputEncoding, Kind, Layer, Op, OutputEncoding, Program, Range};
-    let input =
-        InputEncoding { shape: vec![4095], bits: 1, signed: false, scale: 1.0, zero: 0, features: vec![] };
+    let shape = vec![4095];
+    let input = InputEncoding { shape, bits: 1, signed: false, scale: 1.0, zero: 0, features: vec![] };
     let kind = |lo, hi| Kind::Int(Range { lo, hi });
     let layers = vec![
         Layer { op: Op::Input, reads: vec![], shape: vec![4095], kind: kind(0, 1), secret: None },
         Layer {
-            op: Op::Linear(Linear::dense(4095, 10, Planes::Sign)),
+            op: Op::Linear(Linear::dense(4095, classes, Planes::Sign)),
             reads: vec![0],
-            shape: vec![10],
+            shape: vec![classes],
             kind: kind(-4096, 4095),
             secret: Some(0),
         },
     ];
-    let program = Program::new(input, layers, OutputEncoding::Argmax { classes: 10 }).unwrap();
-    let ring = xonn_protocols::value::Ring { bits: 13, fraction: 0, terms: 0, step: 1, span: 8191 };
-    let stage = stage(vec![1], vec![(1, Form::Shares(ring))], Scheme::ThreeHalves);
-    let cost = cost(&stage, &program, Scheme::ThreeHalves).unwrap();
-    assert_eq!((cost.three, cost.up, cost.down), (32 + 17, 0, 130 * 16 + 4 * 32));
-    // 16 bytes a bit of the client's shares and the start point; 24.625 bytes an AND of the adders, comparisons and
-    // selections.
-    assert!((8_000..11_000).contains(&cost.four), "{cost:?}");
+    let output = OutputEncoding::Argmax { classes: classes as u32 };
+    let program = Program::new(input, layers, output).unwrap();
+    let ring = Ring { bits: 13, fraction: 0, terms: 0, step: 1, span: 8191 };
+    cost(&stage(vec![1], vec![(1, Form::Shares(ring))], scheme), &program, scheme).unwrap()
+}
+
+/// The figures of `docs/protocols/garbled.md`.
+#[test]
+fn an_argmax_on_shares_costs_what_the_documents_say() {
+    let costs = |classes| {
+        let [half, three] = [Scheme::HalfGates, Scheme::ThreeHalves].map(|scheme| argmax(classes, scheme));
+        assert_eq!([half.three, half.up, half.down], [three.three, three.up, three.down]);
+        [half.four, three.four, three.three, three.down]
+    };
+    assert_eq!(costs(10), [13_232, 10_666, 32 + 17, 130 * 16 + 4 * 32]);
+    assert_eq!(costs(100), [144_208, 115_770, 32 + 163, 1300 * 16 + 7 * 32]);
+    assert_eq!(costs(1000), [1_454_480, 1_167_210, 32 + 1626, 13_000 * 16 + 10 * 32]);
 }
