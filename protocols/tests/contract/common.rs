@@ -40,8 +40,8 @@ impl Mode {
 pub struct Links {
     server: ServerLink,
     client: ClientLink,
-    /// Runs so far.
-    runs: u8,
+    /// Runs so far: each draws other numbers.
+    runs: u64,
 }
 
 impl Links {
@@ -144,13 +144,13 @@ impl Hosts {
     pub fn predict(&self, links: &mut Links, mode: Mode, reads: &[Reads], tamper: Tamper<'_>) -> Outcome {
         let [mut to_client, mut to_server] = Memory::pair();
         let (rows, count) = (self.server.rows(), reads.len());
-        links.runs = links.runs.wrapping_add(1);
+        links.runs += 1;
         let Links { server, client, runs } = links;
-        let session = [*runs; 32];
+        let (session, seed) = ([*runs as u8; 32], 2 * *runs);
         // Each host hangs up when it is done, however that is.
         std::thread::scope(|scope| {
             let at_server = scope.spawn(move || {
-                let mut rng = dice(3);
+                let mut rng = dice(seed);
                 let rows = server.reserve(rows, count, &mut to_client, &mut rng).unwrap();
                 let (link, wire) = (&*server, End::new(to_client, true, tamper));
                 let mut host = AtServer { wire, rng, link, kept: None, delta: link.delta().unwrap() };
@@ -158,7 +158,7 @@ impl Hosts {
                 (left, host.wire.sent)
             });
             let at_client = scope.spawn(move || {
-                let mut rng = dice(4);
+                let mut rng = dice(seed + 1);
                 let rows = client.reserve(rows, count, &mut to_server, &mut rng).unwrap();
                 let (link, wire) = (&*client, End::new(to_server, false, tamper));
                 let mut host = AtClient { wire, rng, link, kept: None, delta: link.delta().unwrap() };

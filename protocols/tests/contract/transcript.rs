@@ -11,11 +11,11 @@ use crate::{every_stage, programs, values};
 /// SHA-256 of the messages of all sample stages of each protocol, by name. `local` sends none: its is of
 /// names alone.
 const RECORDED: [(&str, &str); 5] = [
-    ("compare_ot", "0202101d2de005983912c6f155ad384cf2f2e1f07452f9f2c50551662254ba2c"),
-    ("garbled", "e9e9cfd8a30d611f8500236c8be002fef75c900babc59b8e56726e658547d76b"),
+    ("compare_ot", "9c6e2afcd4217a70a8662ce6d6e96444efd818184d4fe89e7fffa36a79d61e68"),
+    ("garbled", "8f3ca3aaf4d4c1e6fb0eb5df84c1dad62124d5686ecc5745c1d0fd4e991f0cf4"),
     ("local", "dd091d812bcffb67632044c8e029ca37db935f23bce712124cc191be71f59a1d"),
-    ("mask", "11fe6ea1beb092dfd5f88d85fadae20d92aafba95704bda7582af7b4b40ba48b"),
-    ("rlwe", "ace2c973b0eaa11c967dcb73dcdf6ac20f35ba57203194db487dbbbccbd0f326"),
+    ("mask", "6d1aa0b8f5a84e9e10138c0d7710a314e36ab08ec8367fac9bc13979ec4534d6"),
+    ("rlwe", "8946cfd7035e372182c51802432954824c691242d2cc4b40198531349d0a73ec"),
 ];
 
 #[test]

@@ -24,6 +24,8 @@ pub fn dice(seed: u64) -> Dice {
 pub struct Links {
     server: ServerLink,
     client: ClientLink,
+    /// What more rows are drawn from: others each time.
+    rngs: [Dice; 2],
 }
 
 impl Links {
@@ -34,7 +36,7 @@ impl Links {
             let server =
                 scope.spawn(move || ServerLink::set_up([7; 32], rows, &mut to_client, &mut dice(1)).unwrap());
             let client = ClientLink::set_up([7; 32], rows, &mut to_server, &mut dice(2)).unwrap();
-            Self { server: server.join().unwrap(), client }
+            Self { server: server.join().unwrap(), client, rngs: [dice(3), dice(4)] }
         })
     }
 }
@@ -84,6 +86,8 @@ pub fn stage(layers: Vec<LayerId>, reads: Vec<(LayerId, Form)>, scheme: Scheme) 
 pub struct Hosts {
     pub server: std::sync::Arc<dyn ServerSide>,
     pub client: std::sync::Arc<dyn ClientSide>,
+    /// What is done ahead of the input.
+    pub phases: Vec<Phase>,
 }
 
 impl Hosts {
@@ -91,7 +95,7 @@ impl Hosts {
         let server = Garbled.server(stage, program, tensors).unwrap();
         let client = Garbled.client(stage, program).unwrap();
         assert_eq!(server.rows(), client.rows());
-        Self { server, client }
+        Self { server, client, phases: Phase::ALL.to_vec() }
     }
 
     /// A prediction; `values` are those of the stage's reads.
@@ -103,11 +107,11 @@ impl Hosts {
     ) -> Outcome {
         let rows = self.server.rows();
         let [mut to_client, mut to_server] = Memory::pair();
-        let Links { server: at_server, client: at_client } = links;
+        let Links { server: at_server, client: at_client, rngs: [server_rng, client_rng] } = links;
         // Each host hangs up when it is done.
         std::thread::scope(|scope| {
             let server = scope.spawn(move || {
-                let reserved = at_server.reserve(rows, 1, &mut to_client, &mut dice(3)).unwrap();
+                let reserved = at_server.reserve(rows, 1, &mut to_client, server_rng).unwrap();
                 let delta = at_server.delta().unwrap();
                 to_client.kept = Some(Vec::new());
                 let mut wire = Tampered { inner: to_client, server: true, number: 0, tamper };
@@ -122,7 +126,7 @@ impl Hosts {
                 };
                 (self.at_server(context, values), wire.inner.kept.take().unwrap())
             });
-            let reserved = at_client.reserve(rows, 1, &mut to_server, &mut dice(4)).unwrap();
+            let reserved = at_client.reserve(rows, 1, &mut to_server, client_rng).unwrap();
             let delta = at_client.delta().unwrap();
             to_server.kept = Some(Vec::new());
             let mut wire = Tampered { inner: to_server, server: false, number: 0, tamper };
@@ -149,7 +153,7 @@ impl Hosts {
         values: &[(ServerValue, ClientValue)],
     ) -> Result<(), ProtocolError> {
         let mut run = self.server.begin();
-        for phase in Phase::ALL {
+        for &phase in &self.phases {
             run.prepare(phase, &mut context)?;
         }
         let reads: Vec<&ServerValue> = values.iter().map(|(value, _)| value).collect();
@@ -164,7 +168,7 @@ impl Hosts {
         let mut run = self.client.begin();
         let known = values.iter().map(|(_, value)| Some(value).filter(|value| value.share().is_some()));
         let known: Vec<Option<&ClientValue>> = known.collect();
-        for phase in Phase::ALL {
+        for &phase in &self.phases {
             assert!(run.prepare(phase, &mut context, &known)?.is_none(), "nothing is known ahead");
         }
         let reads: Vec<&ClientValue> = values.iter().map(|(_, value)| value).collect();

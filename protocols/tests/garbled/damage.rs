@@ -84,27 +84,81 @@ fn a_flipped_bit_gives_an_error_or_the_right_output() {
 }
 
 #[test]
-fn a_damaged_message_of_the_servers_shows_at_the_very_end() {
-    let links = &mut Links::new(1 << 15);
-    for case in cases(links) {
-        let [of_server, of_client] = &case.messages;
+fn the_client_sends_the_same_whatever_the_server_sends() {
+    for case in cases(&mut Links::new(1 << 12)) {
+        // The same rows and choices each time.
+        let run = |tamper: crate::common::Tamper<'_>| {
+            case.hosts.predict(&mut Links::new(1 << 12), &case.values, tamper)
+        };
+        let right = run(&|_, _, _| {});
+        let [of_server, of_client] = right.messages;
         for number in 0..of_server.len() {
             let fill = |server: bool, which: usize, message: &mut Vec<u8>| {
                 if server && which == number {
                     message.fill(0xa5);
                 }
             };
-            let outcome = case.hosts.predict(links, &case.values, &fill);
-            // The server sees the same messages as ever.
+            let outcome = run(&fill);
             outcome.server.unwrap();
-            let lengths = |messages: &[Vec<u8>]| messages.iter().map(Vec::len).collect::<Vec<_>>();
-            assert_eq!(lengths(&outcome.messages[1]), lengths(of_client));
+            assert_eq!(outcome.messages[1], of_client);
             match outcome.output {
                 Err(ProtocolError::Evaluate(EvaluateError::WrongLabel { .. })) => {}
                 // Tables of gates that were not looked at.
                 Ok(output) => assert_eq!(output, case.right),
                 Err(other) => panic!("{other}"),
             }
+        }
+    }
+}
+
+/// A circuit whose tables are several messages.
+#[test]
+fn a_late_table_is_as_good_as_an_early_one() {
+    let links = &mut Links::new(1 << 15);
+    let mut made = programs::Made::new(&[64], 8, false);
+    let sums = made.dense(0, 60, programs::SIGNS);
+    let bits = made.threshold(sums);
+    made.dense(bits, 5, programs::SIGNS);
+    let program = made.finish(xonn_program::OutputEncoding::Argmax { classes: 5 });
+    for scheme in Scheme::ALL {
+        let case = case(&program, (1..program.layers().len()).collect(), &[0], scheme, links);
+        let tables = 1..case.messages[0].len() - 1;
+        assert!(tables.len() > 1, "{} tables", tables.len());
+        let seen = tables.clone().filter(|&number| {
+            let fill = |server: bool, which: usize, message: &mut Vec<u8>| {
+                if server && which == number {
+                    message.fill(0x5a);
+                }
+            };
+            match case.hosts.predict(links, &case.values, &fill).output {
+                Ok(output) => {
+                    assert_eq!(output, case.right);
+                    false
+                }
+                Err(_) => true,
+            }
+        });
+        assert_eq!(seen.count(), tables.len());
+    }
+}
+
+/// What a host does in another order is an error of its own.
+#[test]
+fn phases_out_of_turn_are_errors() {
+    use xonn_protocols::protocol::Phase;
+    let links = &mut Links::new(1 << 12);
+    for (phases, at_server, at_client) in [
+        (vec![], "it is not garbled", "no circuit is there"),
+        (vec![Phase::Three], "it is not garbled", "no circuit is there"),
+        (vec![Phase::Four], "no choices are there", "no choices are made"),
+        (vec![Phase::Three, Phase::Four, Phase::Four], "no choices are there", "no choices are made"),
+    ] {
+        for mut case in cases(links) {
+            case.hosts.phases = phases.clone();
+            let outcome = case.hosts.predict(links, &case.values, &|_, _, _| {});
+            let [server, client] =
+                [outcome.server.unwrap_err().to_string(), outcome.output.unwrap_err().to_string()];
+            assert!(server.contains(at_server) && client.contains(at_client), "{server}; {client}");
         }
     }
 }

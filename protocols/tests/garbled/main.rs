@@ -10,3 +10,4 @@ mod plans;
 mod programs;
 mod right;
 mod transcript;
+mod views;

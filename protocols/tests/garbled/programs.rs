@@ -8,6 +8,9 @@ use xonn_program::{
 
 use crate::common::Dice;
 
+/// Weights of +1 and -1.
+pub const SIGNS: Planes = Planes::Sign;
+
 /// A program that grows.
 pub struct Made {
     input: InputEncoding,
