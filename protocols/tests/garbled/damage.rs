@@ -139,6 +139,15 @@ fn a_late_table_is_as_good_as_an_early_one() {
             }
         });
         assert_eq!(seen.count(), tables.len());
+        // A client that hangs up in front of the tables holds no server up.
+        let cut = |server: bool, which: usize, message: &mut Vec<u8>| {
+            if server && which == 0 {
+                message.clear();
+            }
+        };
+        let outcome = case.hosts.predict(links, &case.values, &cut);
+        assert!(outcome.output.is_err());
+        assert!(matches!(outcome.server, Err(ProtocolError::Wire(_))), "{:?}", outcome.server);
     }
 }
 
