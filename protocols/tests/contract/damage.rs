@@ -11,7 +11,7 @@ use crate::{every_stage, programs, values};
 type Run<'a> = &'a dyn Fn(&mut Links, &(dyn Fn(&mut Vec<u8>) + Sync)) -> Outcome;
 
 /// Flipped bits of each message, at most.
-const FLIPS: usize = 12;
+const FLIPS: usize = 8;
 
 /// Calls `damage` for each message of each stage: with the stage's undamaged run, and one that can be
 /// damaged.

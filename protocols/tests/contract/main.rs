@@ -62,7 +62,7 @@ fn every_stage_of(
         assert!(
             found > 0,
             "no sample has a stage of the protocol `{name}`: add a network whose plan has one to \
-             protocols/tests/contract/samples.rs, and its transcript to transcript.rs"
+             protocols/tests/contract/samples.rs, and its transcript to transcripts.txt"
         );
     }
 }

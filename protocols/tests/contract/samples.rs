@@ -11,7 +11,7 @@ use crate::programs::{self, Made, int};
 
 /// A network and one plan for it.
 pub struct Sample {
-    pub name: &'static str,
+    pub name: String,
     pub program: Program,
     pub plan: Plan,
 }
@@ -51,11 +51,14 @@ pub fn all() -> Vec<Sample> {
     ];
     let mut all = Vec::new();
     for (name, program) in networks {
-        let on_shares = planner::on_shares(&program, Scheme::ThreeHalves);
-        let plan = on_shares.unwrap_or_else(|reason| panic!("{name}: {reason}"));
-        all.push(Sample { name, program: program.clone(), plan });
-        let plan = planner::garbled(&program, Scheme::HalfGates);
-        all.push(Sample { name, program, plan });
+        let ways = [
+            ("on shares", planner::on_shares(&program, Scheme::ThreeHalves).ok()),
+            ("in a circuit", Some(planner::garbled(&program, Scheme::HalfGates))),
+        ];
+        for (way, plan) in ways {
+            let plan = plan.unwrap_or_else(|| panic!("{name} has no plan {way}"));
+            all.push(Sample { name: format!("{name} {way}"), program: program.clone(), plan });
+        }
     }
     all
 }
