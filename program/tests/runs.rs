@@ -32,7 +32,7 @@ fn program(output: OutputEncoding) -> Program {
         }
         _ => layers.push(layer(Op::Scale { lines: 3, bits: 4 }, &[3], 3, int(-64, 63), Some(3))),
     }
-    Program::new(input, layers, output).unwrap()
+    Program::new(input, layers, output).expect("a program")
 }
 
 fn programs() -> Vec<Program> {
@@ -43,7 +43,7 @@ fn programs() -> Vec<Program> {
 fn model(program: &Program, dice: &mut Dice) -> Vec<Tensor> {
     let mut below = |n: u64| dice.next_u64() % n;
     let mut weights = |planes: Planes, n: usize| {
-        let weight = |_| planes.weight(below(planes.largest() as u64 + 1)).unwrap();
+        let weight = |_| planes.weight(below(planes.largest() as u64 + 1)).expect("a weight");
         Tensor::Weights((0..n).map(weight).collect())
     };
     let mut tensors = vec![weights(Planes::Ternary, 12), Tensor::Cuts(vec![]), weights(Planes::Sign, 9)];
@@ -91,7 +91,7 @@ fn output_bits(program: &Program, last: &[i64]) -> Vec<bool> {
         }
         _ => {
             let best = (0..last.len()).reduce(|best, i| if last[i] > last[best] { i } else { best });
-            (0..2).map(|i| best.unwrap() >> i & 1 == 1).collect()
+            (0..2).map(|i| best.expect("a class") >> i & 1 == 1).collect()
         }
     }
 }

@@ -204,7 +204,7 @@ fn on_shares(plan: &OnShares) -> String {
         [name].into_iter().chain(link.first_further_online_ms.map(duration)).collect()
     };
     let rows: Vec<Vec<String>> = [sizes, trips].into_iter().chain(plan.links.iter().map(on)).collect();
-    let costs = table::table(&header, 1, rows.into_iter());
+    let costs = table::table(&header, 1, rows);
     format!(
         "{stages}\n\n{costs}\n\
          Times are of the link alone, without the hosts' own work. The noise of the\n\
