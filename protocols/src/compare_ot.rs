@@ -3,7 +3,8 @@
 //!
 //! In: shares of x modulo 2^(w + 1), y1 of C known ahead; S's thresholds stand in y0 already, and each neuron
 //! may be flipped. Out: shares of `[x >= 0] + flip`, or of the OR of a window of them, modulo 2^l; C's share
-//! is chosen ahead, so it can be the mask of the next layer's input. ORs in two round trips may be flipped, too.
+//! is chosen ahead, so it can be the mask of the next layer's input. ORs in two round trips may be flipped,
+//! too.
 //!
 //! | pool | module | round trips |
 //! |---|---|---|

@@ -3,7 +3,8 @@
 use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
-/// Elements of a part: whole words of a column and whole chunks of a hash, and enough to be worth handing over.
+/// Elements of a part: whole words of a column and whole chunks of a hash, and enough to be worth handing
+/// over.
 pub(super) const PART: usize = 4096;
 
 /// Calls `f` with the number of the first element of each part and the part of `out` that is theirs, `each`
