@@ -112,7 +112,7 @@ impl Case {
         let program = &fixture.circuit.program;
         let [ahead, _] = fixture.ahead;
         let (schemes, first_layers) = (fixture.schemes.clone(), fixture.first_layers.clone());
-        let offer = Offer { schemes, first_layers, ahead, shared_delta: false };
+        let offer = Offer { schemes, first_layers, ahead, shared_delta: false, ..Offer::default() };
         let circuit = &fixture.circuit;
         let model = Model::new(circuit.clone(), fixture.secret.clone(), offer.clone()).expect("they fit");
         let model = leak(model);
