@@ -90,12 +90,13 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// For windows of at most so many elements, or none.
+    /// For a pool of windows of at most so many elements, or none. Any pool of windows of 1 to 4 can be
+    /// [`Choice::Narrow`], also one in front of the cuts.
     #[must_use]
     pub fn of(window: Option<usize>) -> Self {
         match window {
-            None | Some(1) => Self::Sign,
-            Some(2..=4) => Self::Narrow,
+            None => Self::Sign,
+            Some(0..=4) => Self::Narrow,
             Some(_) => Self::Wide,
         }
     }

@@ -34,7 +34,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xonn_crypto::rlwe::{Params, encode};
 use xonn_program::{Program, Tensor};
 
-pub use margin::{margin, neurons, sigmas_for};
+pub use margin::{FAILURE_BITS, margin, neurons, sigmas_for};
 pub use pack::search;
 pub use sums::leaves;
 

@@ -9,7 +9,7 @@ use super::sums::{Numbers, layout};
 use crate::value::Ring;
 
 /// A prediction has a wrong sum with a probability below two to the minus this.
-const FAILURE_BITS: f64 = 40.0;
+pub const FAILURE_BITS: u32 = 40;
 
 /// Sums of all linear layers of a program: what the probability of failure is shared among.
 #[must_use]
@@ -25,7 +25,7 @@ pub fn neurons(program: &Program) -> usize {
 /// probability of 2^-40.
 #[must_use]
 pub fn sigmas_for(neurons: usize) -> f64 {
-    noise::margin_for(neurons, FAILURE_BITS)
+    noise::margin_for(neurons, f64::from(FAILURE_BITS))
 }
 
 /// The margin of the layer's sums with these weights, the one of the worst polynomial; `terms` of the sums

@@ -66,7 +66,7 @@ fn a_layer_gives_the_answers_of_eval_and_both_hosts_tell_their_figures() {
 }
 
 /// Dense and convolution, with padded borders and weights of several bits: garbled and by conditional addition, both are
-/// what `eval` says, and `auto` takes the one with fewer bytes.
+/// what `eval` says; `auto` takes what is soonest over a common link, which for these is not garbled.
 #[test]
 fn first_layers_give_the_answers_of_eval_by_either_protocol() {
     let dense = Numbers::dense(200, 8, 30);
@@ -78,14 +78,17 @@ fn first_layers_give_the_answers_of_eval_by_either_protocol() {
             let (report, log) =
                 ask_program(&program, 4, &["--clients", "semi-honest"], &["--first-layer", form]);
             assert_eq!(report["clients"], "semi-honest");
-            assert_eq!(report["first_layer"], if form == "gc" { "gc" } else { "oca" });
-            assert!(log.contains("(first layer ") && log.contains("; rest "), "{log}");
+            let taken = report["first_layer"].as_str().expect("a name");
+            assert!(if form == "auto" { taken != "gc" } else { taken == form }, "{form}: {taken}");
             let count = |name: &str| report[name].as_u64().expect("a count");
-            assert!(count("first_layer_sent_bytes") < count("sent_bytes"));
+            if taken != "shares" {
+                assert!(log.contains("(first layer ") && log.contains("; rest "), "{log}");
+                assert!(count("first_layer_sent_bytes") < count("sent_bytes"));
+            }
             count("sent_bytes") + count("received_bytes")
         });
-        assert_eq!(bytes[1], bytes[2]);
         assert!(2 * bytes[1] < bytes[0], "{bytes:?}");
+        assert!(2 * bytes[2] < bytes[0], "{bytes:?}");
     }
 }
 
