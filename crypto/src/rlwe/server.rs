@@ -188,7 +188,7 @@ impl ServerKey {
                 // below 3q, q below 2^36
                 let (_, b) = divider.div_rem(b.get(at) + errors[i] + large[i]);
                 rounded.push(divider.round(b, rounding.b_bits()));
-                let (quotient, remainder) = divider.div_rem(large[i] << rounding.k());
+                let (quotient, remainder) = divider.scaled(large[i], rounding.k());
                 kept[element] = [quotient, remainder];
             }
             bits::pack(&rounded, rounding.b_bits(), &mut answer);
@@ -265,8 +265,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_share_is_the_floor_of_its_formula(
-            params in prop::sample::select(Params::ALL.to_vec()),
-            (l, phi) in (2u32..20).prop_flat_map(|l| (Just(l), 1 - l as i32..4)),
+            (params, l, phi) in prop::sample::select(Params::ALL.to_vec())
+                .prop_flat_map(|params| (Just(params), 2..params.bits()))
+                .prop_flat_map(|(params, l)| (Just(params), Just(l), 1 - l as i32..4.min(39 - l as i32))),
             v in any::<i32>(),
             large in any::<u64>(),
             edge in 0u64..3,
@@ -275,7 +276,7 @@ mod tests {
             let q = params.q();
             // Small, large and any masks; v of any size, for it counts modulo 2^l.
             let large = [large % q, edge, q - 1 - edge];
-            let divide = |m: &u64| Divider::new(q).div_rem(m << rounding.k());
+            let divide = |m: &u64| Divider::new(q).scaled(*m, rounding.k());
             let masks = large.iter().map(divide).map(|(quotient, remainder)| [quotient, remainder]).collect();
             let kept = Kept { q, rounding, masks };
             let shares = kept.into_shares(&[i64::from(v); 3]).unwrap();

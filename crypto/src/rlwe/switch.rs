@@ -22,11 +22,11 @@ impl Rounding {
     ///
     /// # Errors
     /// [`RlweError::Rounding`] if a number is out of the ring's reach: `1 <= l < log2 q`, `1 <= k`, `gb <=
-    /// ga`, and `k + ga` of at most 38 bits, or of 64 less those of q.
+    /// ga`, and `k + ga` of at most 38 bits.
     pub fn new(params: Params, l: u32, phi: i32, ga: u32, gb: u32) -> Result<Self, RlweError> {
         let bits = i64::from(params.bits());
         let (l, phi, ga, gb) = (i64::from(l), i64::from(phi), i64::from(ga), i64::from(gb));
-        let most = (64 - bits).min(38);
+        let most = 38;
         for (what, actual, least, most) in [
             ("l", l, 1, bits - 1),
             ("phi", phi, 1 - l, most - l),
@@ -101,12 +101,28 @@ impl Divider {
         (quotient.wrapping_sub(more), over.wrapping_sub(self.q & more))
     }
 
-    /// `round(x 2^bits / q)` modulo 2^bits, for x below q, and bits that [`Rounding`] allows: with those of q
-    /// at most 64, and then `q 2^bits + q / 2` is still below 2^64, as q is no power of two but some 2^13
-    /// less.
+    /// `x 2^bits / q` and the remainder, for x below q and bits of at most 38. In two steps where a word does
+    /// not hold the product: how many follows from public numbers.
+    #[inline]
+    pub fn scaled(self, x: u64, bits: u32) -> (u64, u64) {
+        let first = bits.min(self.q.leading_zeros());
+        let (quotient, remainder) = self.div_rem(x << first);
+        match bits - first {
+            0 => (quotient, remainder),
+            rest => {
+                let (more, remainder) = self.div_rem(remainder << rest);
+                ((quotient << rest) + more, remainder)
+            }
+        }
+    }
+
+    /// `round(x 2^bits / q)` modulo 2^bits, for x below q.
     #[inline]
     pub fn round(self, x: u64, bits: u32) -> u64 {
-        self.div_rem((x << bits) + self.q / 2).0 & ((1 << bits) - 1)
+        let (quotient, remainder) = self.scaled(x, bits);
+        // Up, if the remainder is above q / 2; equal they are not, as q is odd.
+        let up = (self.q / 2).wrapping_sub(remainder) >> 63;
+        quotient.wrapping_add(up) & ((1 << bits) - 1)
     }
 }
 
@@ -138,7 +154,7 @@ mod tests {
 
         #[test]
         fn rounding_is_to_the_nearest(params in row(), x in any::<u64>(), bits in 1u32..39) {
-            let (q, bits) = (params.q(), bits.min(64 - params.bits()));
+            let q = params.q();
             let x = x % q;
             let nearest = ((u128::from(x) << (bits + 1)) + u128::from(q)) / (2 * u128::from(q));
             prop_assert_eq!(u128::from(Divider::new(q).round(x, bits)), nearest % (1 << bits));

@@ -11,7 +11,7 @@ use crate::plan::{How, Stage};
 use crate::protocol::StageError;
 use crate::value::{Form, Ring};
 
-/// Most coefficients of a message, which both hosts hold as words: 1 GiB of them. A message has 576 MiB at
+/// Most coefficients of a message, which both hosts hold as words: 1 GiB of them. A message has 608 MiB at
 /// most then.
 const MOST_COEFFICIENTS: usize = 1 << 27;
 

@@ -100,14 +100,15 @@ fn dense_layers() {
 fn inputs_of_many_bits() {
     let ends = &mut Ends::new(8);
     for (inputs, units, reads) in [
-        (7, 5, Reads::Numbers(16, 1, 0)),
-        (1, 3, Reads::Numbers(18, 3, -(1 << 17))),
-        (127, 6, Reads::Numbers(12, 1, 7)),
+        (7, 5, Reads::Numbers(20, 1, 0)),
+        (1, 3, Reads::Numbers(20, 3, -(1 << 19))),
+        (127, 6, Reads::Numbers(16, 1, 7)),
+        (10_000, 2, Reads::Numbers(8, 1, 0)),
     ] {
         check(ends, Linear::dense(inputs, units, Planes::Sign), reads, 12);
     }
     let conv = Conv([5, 5, 1], [2, 2], [1; 2], [1; 2], [1; 2], [5, 5], 2, 1);
-    check(ends, conv.linear(Planes::Sign, Pad::Drop), Reads::Numbers(16, 1, 0), 13);
+    check(ends, conv.linear(Planes::Sign, Pad::Drop), Reads::Numbers(20, 1, 0), 13);
     let span = (1 << 20) - 1;
     for (inputs, weights) in [(30, Planes::Sign), (784, Planes::Sign), (7, Planes::Odd { bits: 4 })] {
         assert!(rlwe::search(&Linear::dense(inputs, 4, weights), span, 1, 7.0, 1).is_none(), "{inputs}");

@@ -112,19 +112,24 @@ fn sums_of_the_input_run_the_same_steps() {
     });
 }
 
+/// The first of the layers, and its two most different secrets: each instruction is slow.
+fn small() -> (xonn_program::Program, Stage, Vec<Secret>) {
+    let [(_, linear, reads), ..] = layers();
+    let program = program(linear, reads);
+    let stage = found(&linear, &program, reads);
+    let mut secrets = secrets(&linear, reads, &stage);
+    (program, stage, secrets.split_off(2))
+}
+
 /// A model is made ready for its clients.
 #[test]
-#[ignore = "a minute"]
+#[ignore = "minutes"]
 fn loading_weights_runs_the_same_steps() {
     alone(|| {
-        for (name, linear, reads) in layers() {
-            let program = program(linear, reads);
-            let stage = found(&linear, &program, reads);
-            let secrets = secrets(&linear, reads, &stage);
-            assert_same_steps(&format!("loading, {name}"), &secrets, |secret| {
-                Rlwe.server(&stage, &program, &secret.tensors).unwrap()
-            });
-        }
+        let (program, stage, secrets) = small();
+        assert_same_steps("loading", &secrets, |secret| {
+            Rlwe.server(&stage, &program, &secret.tensors).unwrap()
+        });
     });
 }
 
@@ -133,29 +138,26 @@ fn loading_weights_runs_the_same_steps() {
 #[ignore = "minutes"]
 fn messages_ahead_run_the_same_steps() {
     alone(|| {
-        for (name, linear, reads) in layers() {
-            let program = program(linear, reads);
-            let stage = found(&linear, &program, reads);
-            let secrets: Vec<_> = secrets(&linear, reads, &stage)
-                .into_iter()
-                .map(|secret| {
-                    let sides = Sides::new(&stage, &program, &secret.tensors).unwrap();
-                    RefCell::new((vec![Ends::new(54), Ends::new(54)], sides, secret.read.1))
-                })
-                .collect();
-            // Each step of both hosts, the same for all.
-            assert_same_steps(&format!("ahead, {name}"), &secrets, |secret| {
-                let (ends, sides, read) = &mut *secret.borrow_mut();
-                let mut ends = ends.pop().unwrap();
-                let mut server: Box<dyn ServerRun> = sides.server.begin();
-                let mut client: Box<dyn ClientRun> = sides.client.begin();
-                let read = &[Some(&*read)];
-                ends.at_client(|context| client.prepare(Phase::One, context, read)).unwrap();
-                for phase in [Phase::One, Phase::Two] {
-                    ends.at_server(|context| server.prepare(phase, context)).unwrap();
-                }
-                ends.at_client(|context| client.prepare(Phase::Two, context, read)).unwrap()
-            });
-        }
+        let (program, stage, secrets) = small();
+        let secrets: Vec<_> = secrets
+            .into_iter()
+            .map(|secret| {
+                let sides = Sides::new(&stage, &program, &secret.tensors).unwrap();
+                RefCell::new((Ends::new(54), sides, secret.read.1))
+            })
+            .collect();
+        assert_same_steps("ahead", &secrets, |secret| {
+            let (ends, sides, read) = &mut *secret.borrow_mut();
+            // The same random numbers each time.
+            (ends.server.2, ends.client.2) = (rng(55), rng(56));
+            let mut server: Box<dyn ServerRun> = sides.server.begin();
+            let mut client: Box<dyn ClientRun> = sides.client.begin();
+            let read = &[Some(&*read)];
+            ends.at_client(|context| client.prepare(Phase::One, context, read)).unwrap();
+            for phase in [Phase::One, Phase::Two] {
+                ends.at_server(|context| server.prepare(phase, context)).unwrap();
+            }
+            ends.at_client(|context| client.prepare(Phase::Two, context, read)).unwrap()
+        });
     });
 }
