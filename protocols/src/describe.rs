@@ -18,6 +18,8 @@ pub struct Row {
     pub parameters: String,
     /// How what it leaves is held.
     pub leaves: String,
+    /// Of shares, their bits, and how many of these are fraction.
+    pub share_bits: Option<[u32; 2]>,
     /// Ahead of the input: bytes from the client to the server, and back.
     pub offline_bytes: [u64; 2],
     /// With the input: the same.
@@ -34,6 +36,10 @@ pub fn rows(plan: &Plan, program: &Program, cost: &PlanCost) -> Vec<Row> {
         protocol: stage.how.protocol().name(),
         parameters: parameters(&stage.how),
         leaves: form(stage.leaves),
+        share_bits: match stage.leaves {
+            Form::Shares(ring) => Some([ring.bits, ring.fraction]),
+            Form::Client | Form::Output => None,
+        },
         offline_bytes: both(cost.offline),
         online_bytes: both(cost.online),
         round_trips: cost.online.rounds,
@@ -62,7 +68,7 @@ fn parameters(how: &How) -> String {
     match how {
         How::Rlwe(choice) => {
             let params = choice.params();
-            format!("n {}, q {} bits", params.n(), params.bits())
+            format!("n {}, q {}", params.n(), params.bits())
         }
         How::CompareOt(choice) => format!("{choice:?}").to_lowercase(),
         How::Garbled { scheme } => scheme.to_string(),

@@ -3,6 +3,7 @@
 mod ending;
 pub(super) mod events;
 mod log;
+mod plan;
 
 use std::error::Error;
 use std::net::TcpListener;
@@ -156,6 +157,7 @@ impl Serve {
         let (schemes, shared_delta) = (self.schemes.scheme.clone(), self.shared_delta);
         let link = Link { rtt_ms: self.rtt, mbps: self.mbps };
         let only_shares = first_layers == [FirstLayer::Shares];
+        let on_shares = first_layers.contains(&FirstLayer::Shares);
         let offer = Offer { schemes, first_layers, ahead: self.pool, shared_delta, link };
         let service = Service::new(&package, &secret, offer)?;
         if only_oca && !service.model().has_shared_layers() {
@@ -180,6 +182,11 @@ impl Serve {
         drain_on_signal(listener.local_addr()?, Arc::clone(&stop), grace, Arc::clone(&totals))?;
         report::say(format_args!("serving {} (digest {})", self.package.display(), package.digest()))?;
         report::say(trust)?;
+        match service.plan() {
+            Ok(server) => report::say(plan::described(server, package.program()))?,
+            Err(reason) if on_shares => report::say(format_args!("not on shares: {reason}"))?,
+            Err(_) => {}
+        }
         let mut options = ServerOptions::new(self.max_connections.into(), self.queue.into());
         options.stop = stop;
         if let Some(address) = &self.metrics {
