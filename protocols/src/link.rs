@@ -28,8 +28,8 @@ use crate::protocol::{ProtocolError, Rows};
 use crate::steps::rows::Tweaks;
 use crate::wire::Wire;
 
-/// Predictions for which a key of lattice encryption is used: MIXED's bound on what a server that bends answers could
-/// learn of it.
+/// Predictions for which a key of lattice encryption is used, a bound on what a server that bends answers could learn
+/// of it. See `docs/protocols/rlwe.md`.
 pub const PREDICTIONS_A_KEY: u64 = 64;
 
 /// Rows of one prediction, and its block of tweaks.

@@ -1,5 +1,5 @@
-//! What either host may send in place of what it should: every byte with a flipped bit, keys and masks made up.
-//! What the other host does about it never depends on a secret of its own.
+//! What either host may send in place of what it should: every byte with a flipped bit, keys and masks made
+//! up. What the other host does about it never depends on a secret of its own.
 
 use rand::RngExt;
 use xonn_crypto::bits;

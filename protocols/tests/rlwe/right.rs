@@ -115,7 +115,7 @@ fn inputs_of_many_bits() {
     }
 }
 
-/// Both halves of a separable convolution where bits lie between them, and none where sums do: those are noisy.
+/// Both halves of a separable convolution where bits lie between them, and none where noisy sums do.
 #[test]
 fn separable_convolutions() {
     let ends = &mut Ends::new(9);
