@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ def build_options(h5: Path) -> list[str]:
     return json.loads(record.read_text()).get("build_options", []) if record.is_file() else []
 
 
-def build(h5: Path, programs: Path, folder: Path) -> tuple[Path, Path]:
+def build(h5: Path, programs: Path, folder: Path, options: Sequence[str] = ()) -> tuple[Path, Path]:
     """Compile a model; the package and the secret, both in `folder`."""
     package = folder / f"{h5.parent.name}_{h5.stem}.xonn"
-    call(programs / "xonn-compile", "build", h5, *build_options(h5), "--force", "-o", package)
+    call(programs / "xonn-compile", "build", h5, *build_options(h5), *options, "--force", "-o", package)
     return package, package.with_suffix(".secret")
 
 
@@ -96,8 +97,9 @@ def compare(
         "scheme": scheme,
         "first_layer": report["first_layer"],
         "samples": len(clear),
-        "equal_to_eval": int(np.sum(clear == report["answers"])),
+        "equal_to_eval": int(np.sum((clear == report["answers"]).reshape(len(clear), -1).all(axis=1))),
         "received_bytes_each": round(report["received_bytes"] / len(clear)),
         "sent_bytes_each": round(report["sent_bytes"] / len(clear)),
         "inference_ms_median": round(report["inference_ms_median"], 1),
+        "peak_memory_bytes": report["peak_memory_bytes"],
     }

@@ -1,0 +1,87 @@
+"""Compare private predictions on shares with those in the clear, on test inputs, labels and scores.
+
+    python -m xonn_scripts.measure.on_shares bm1 bc1 --count 100   after cargo build --release
+    python -m xonn_scripts.measure.on_shares                       all networks of models/
+
+Server and client are two processes on this machine.  The test inputs are read from the data sets themselves
+(``XONN_DATA``), so this needs NumPy and no TensorFlow.  A line a network: answers that equal those of
+``xonn-run eval``, bytes of a first and of a further prediction, times and memory.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from xonn_scripts.command_line import parser_of
+from xonn_scripts.data.folder import DataError
+from xonn_scripts.data.images import LOADERS
+from xonn_scripts.data.tables import TABLES
+from xonn_scripts.measure.private_run import build, compare, infer
+from xonn_scripts.nets.recipes import DIGITS, TABULAR
+from xonn_scripts.paths import MODELS, default_programs
+from xonn_scripts.programs import SCHEMES, ProgramError, traffic
+
+# What a model reveals; scores are compared number by number.
+REVEALED = ("class", "scores")
+
+
+def test_inputs(name: str, package: Path, count: int) -> np.ndarray:
+    """The first test inputs of a network's data set, in the shape that it takes."""
+    if name in TABULAR:
+        return TABLES[TABULAR[name].dataset]().x[:count]
+    dataset = "mnist" if name in DIGITS else "malaria" if name == "bh4" else "cifar10"
+    shape = json.loads(package.read_text())["input"]["shape"]
+    return LOADERS[dataset]().x_test[:count].reshape(-1, *shape).astype(np.uint8)
+
+
+def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, bool]:
+    """One network's line, and whether all answers were equal."""
+    model = MODELS / name / "model.h5"
+    scheme = next(iter(SCHEMES))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        package, secret = build(model, programs, folder, ["--reveal", revealed])
+        inputs = folder / "inputs.npy"
+        np.save(inputs, test_inputs(name, package, count))
+        first = traffic(infer(package, secret, inputs, programs, scheme, "shares", 1))
+        run = compare(package, secret, inputs, programs, count, scheme, "shares")
+    further = (count * (run["sent_bytes_each"] + run["received_bytes_each"]) - first) / max(count - 1, 1)
+    text = (
+        f"{name:12} {revealed:7} {run['equal_to_eval']:5} of {run['samples']:5} equal,"
+        f" first {first / 1e6:.3f} MB, further {further / 1e6:.3f} MB, median {run['inference_ms_median']} ms,"
+        f" client's peak {run['peak_memory_bytes'] / 1e6:.0f} MB"
+    )
+    return text, run["equal_to_eval"] == run["samples"]
+
+
+def main() -> int:
+    """The command."""
+    parser = parser_of("measure.on_shares", __doc__)
+    parser.add_argument("networks", nargs="*", metavar="NAME")
+    parser.add_argument("--count", type=int, default=1000, help="test inputs (default 1000)")
+    parser.add_argument("--reveal", choices=REVEALED, nargs="+", default=list(REVEALED))
+    parser.add_argument(
+        "--programs", type=Path, default=default_programs(), help="folder of the xonn programs"
+    )
+    arguments = parser.parse_args()
+    names = arguments.networks or sorted(path.parent.name for path in MODELS.glob("*/model.h5"))
+    equal = True
+    try:
+        for name in names:
+            for revealed in arguments.reveal:
+                text, all_equal = line(name, revealed, arguments.programs, arguments.count)
+                print(text, flush=True)
+                equal &= all_equal
+    except (ProgramError, DataError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0 if equal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
