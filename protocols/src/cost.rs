@@ -71,6 +71,8 @@ impl std::iter::Sum for Cost {
 /// What one stage costs a prediction.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct StageCost {
+    /// Once a connection. Its round trips are those of all stages together.
+    pub set_up: Cost,
     /// Ahead of the input. Round trips are the plan's, not a stage's.
     pub offline: Cost,
     /// With the input.
@@ -115,7 +117,10 @@ impl PlanCost {
             down: share(many.down, first.down),
             rounds: 0.0,
         };
-        let set_up = Cost { up: base + keys, down: base, rounds: 1.0 } + first;
+        let own: Cost = stages.iter().map(|stage| stage.set_up).sum();
+        // First all clients' messages, then all servers'.
+        let rounds = 1.0 + stages.iter().map(|stage| stage.set_up.rounds).fold(0.0, f64::max);
+        let set_up = Cost { up: base + keys, down: base, rounds: 0.0 } + first + Cost { rounds, ..own };
         Self { stages, set_up, supply }
     }
 
