@@ -9,9 +9,11 @@
 
 mod argmax;
 mod encoding;
+mod joined;
 mod linear;
 mod permute;
 mod pool;
+mod run;
 mod scale;
 mod secret;
 mod shares;
@@ -25,6 +27,8 @@ use xonn_circuits::tiled::{CircuitError, Layer, LayerInfo, Source, Tile, TiledCi
 use crate::op::{Cut, Linear, Op};
 use crate::program::{LayerId, Program, Range};
 use crate::tensor::Tensor;
+use joined::Joined;
+pub use run::{Held, Run, RunOfModel, Sharing, run, run_with};
 use secret::SecretBits;
 use template::Templates;
 
@@ -122,6 +126,10 @@ pub(crate) struct Lowering<'n> {
     tiles: usize,
     /// For each layer of the program where its bits are, once there are some.
     places: Vec<Option<Place>>,
+    /// For each layer of the program whether this circuit computes it.
+    computed: Vec<bool>,
+    /// Tensors that both hosts hold in shares.
+    joined: Vec<Joined>,
 }
 
 /// The circuit of `program`, as a client makes it.
@@ -129,7 +137,7 @@ pub(crate) struct Lowering<'n> {
 /// # Errors
 /// [`LowerError`] naming the layer.
 pub fn lower(program: &Program) -> Result<TiledCircuit, LowerError> {
-    Ok(Lowering::run(program, None)?.0)
+    Ok(Lowering::all(program, None)?.0)
 }
 
 /// The circuit of `program`, and the bits that the garbler brings to it.
@@ -142,16 +150,13 @@ pub fn lower(program: &Program) -> Result<TiledCircuit, LowerError> {
 /// # Panics
 /// If the tensors are not those of this program.
 pub fn lower_with(program: &Program, tensors: &[Tensor]) -> Result<Lowered, LowerError> {
-    let (circuit, secret) = Lowering::run(program, Some(tensors))?;
+    let (circuit, secret) = Lowering::all(program, Some(tensors))?;
     Ok(Lowered { circuit, secret })
 }
 
 impl<'n> Lowering<'n> {
-    fn run(
-        program: &'n Program,
-        tensors: Option<&'n [Tensor]>,
-    ) -> Result<(TiledCircuit, Vec<bool>), LowerError> {
-        let mut lowering = Self {
+    fn new(program: &'n Program, tensors: Option<&'n [Tensor]>) -> Self {
+        Self {
             program,
             tensors,
             templates: Templates::default(),
@@ -159,16 +164,42 @@ impl<'n> Lowering<'n> {
             layers: Vec::new(),
             tiles: 0,
             places: vec![None; program.layers().len()],
-        };
+            computed: vec![true; program.layers().len()],
+            joined: Vec::new(),
+        }
+    }
+
+    /// The circuit of all layers.
+    fn all(
+        program: &'n Program,
+        tensors: Option<&'n [Tensor]>,
+    ) -> Result<(TiledCircuit, Vec<bool>), LowerError> {
+        let mut lowering = Self::new(program, tensors);
         for id in 0..program.layers().len() {
             lowering.layer(id)?;
         }
         lowering.output()?;
-        let (secret_bits, input_bits) = (lowering.secret.next(), program.input().bit_count() as u64);
-        let (templates, layers) = (lowering.templates.into_netlists(), lowering.layers);
+        lowering.finish(program.input().bit_count() as u64)
+    }
+
+    fn finish(self, input_bits: u64) -> Result<(TiledCircuit, Vec<bool>), LowerError> {
+        let secret_bits = self.secret.next();
+        let (templates, layers) = (self.templates.into_netlists(), self.layers);
         let circuit = TiledCircuit::new(input_bits, secret_bits, templates, layers)?;
-        debug_assert_eq!(program.output().expected_bits(), Some(circuit.output_bits() as u64));
-        Ok((circuit, lowering.secret.into_bits().unwrap_or_default()))
+        debug_assert_eq!(self.program.output().expected_bits(), Some(circuit.output_bits() as u64));
+        Ok((circuit, self.secret.into_bits().unwrap_or_default()))
+    }
+
+    /// Where the client's own bits are.
+    fn input_place(&self, id: LayerId) -> Place {
+        let input = self.program.input();
+        let width = input.bits as usize;
+        let encoding = if input.signed {
+            Encoding::signed(width)
+        } else {
+            Encoding { width, lo: 0, step: 1, top_inverted: false }
+        };
+        Place { source: Source::Input, encoding, shape: self.program.layers()[id].shape.clone() }
     }
 
     fn layer(&mut self, id: LayerId) -> Result<(), LowerError> {
@@ -177,16 +208,7 @@ impl<'n> Lowering<'n> {
         }
         let layer = &self.program.layers()[id];
         let place = match &layer.op {
-            Op::Input => {
-                let input = self.program.input();
-                let width = input.bits as usize;
-                let encoding = if input.signed {
-                    Encoding::signed(width)
-                } else {
-                    Encoding { width, lo: 0, step: 1, top_inverted: false }
-                };
-                Place { source: Source::Input, encoding, shape: layer.shape.clone() }
-            }
+            Op::Input => self.input_place(id),
             // Other public numbers for the same bits.
             &Op::Recode { step, offset } => {
                 let x = self.input_of(id);
@@ -218,16 +240,19 @@ impl<'n> Lowering<'n> {
         Some(&self.tensors?[tensor])
     }
 
-    /// The sums of layer `id`, if it is such.
+    /// The sums of layer `id`, if it is such and computed here.
     fn linear_of(&self, id: LayerId) -> Option<&'n Linear> {
         match &self.program.layers()[id].op {
-            Op::Linear(linear) => Some(linear),
+            Op::Linear(linear) if self.computed[id] => Some(linear),
             _ => None,
         }
     }
 
     fn threshold(&mut self, id: LayerId, cuts: usize) -> Result<Place, LowerError> {
         let read = self.program.layers()[id].reads[0];
+        if let Some(shares) = self.joined.iter().position(|joined| joined.is_cut(read)) {
+            return joined::threshold(self, id, shares, cuts);
+        }
         if !self.is_fused(read) {
             return threshold::threshold(self, id, cuts);
         }
@@ -250,7 +275,7 @@ impl<'n> Lowering<'n> {
     /// reads.
     fn is_fused(&self, id: LayerId) -> bool {
         let layer = &self.program.layers()[id];
-        let Some(reader) = self.only_reader(id) else { return false };
+        let Some(reader) = self.only_reader(id).filter(|_| self.computed[id]) else { return false };
         match (&layer.op, &self.program.layers()[reader].op) {
             (Op::Linear(_), Op::Threshold { cuts }) => layer.channels().is_multiple_of(*cuts),
             (Op::Linear(linear), Op::MaxPool { .. }) => !linear.window.is_dense() && self.is_fused(reader),
@@ -265,7 +290,8 @@ impl<'n> Lowering<'n> {
 
     fn only_reader(&self, id: LayerId) -> Option<LayerId> {
         let layers = self.program.layers();
-        let mut readers = (id + 1..layers.len()).filter(|&n| layers[n].reads.contains(&id));
+        let reads = |&n: &LayerId| self.computed[n] && layers[n].reads.contains(&id);
+        let mut readers = (id + 1..layers.len()).filter(reads);
         readers.next().filter(|_| readers.next().is_none())
     }
 

@@ -4,6 +4,7 @@
 //!
 //!     cargo run --release -p xonn-protocols --example signs
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha12Rng;
@@ -89,7 +90,7 @@ fn deal(count: usize, rng: &mut ChaCha12Rng) -> Rows {
 fn layer(what: &str, windows: Windows) -> Result<(), Failure> {
     let rng = &mut ChaCha12Rng::seed_from_u64(1);
     let n = windows.elements();
-    let plan = &Plan::new(11, windows, 11)?;
+    let plan = &Arc::new(Plan::new(11, windows, 11)?);
     let cost = plan.cost();
     let (leaves, masks) = (deal(cost.leaf_rows, rng), deal(cost.mask_rows, rng));
     let tweaks =
@@ -134,7 +135,7 @@ fn layer(what: &str, windows: Windows) -> Result<(), Failure> {
 
 /// Each role on its own thread, some layers one after the other: messages go through channels.
 fn both(
-    plan: &Plan,
+    plan: &Arc<Plan>,
     [leaves, masks]: [&Rows; 2],
     tweaks: Tweaks,
     [y0, y1, rho]: [&RingTensor; 3],

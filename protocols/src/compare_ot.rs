@@ -3,7 +3,7 @@
 //!
 //! In: shares of x modulo 2^(w + 1), y1 of C known ahead; S's thresholds stand in y0 already, and each neuron
 //! may be flipped. Out: shares of `[x >= 0] + flip`, or of the OR of a window of them, modulo 2^l; C's share
-//! is chosen ahead, so it can be the mask of the next layer's input.
+//! is chosen ahead, so it can be the mask of the next layer's input. ORs in two round trips may be flipped, too.
 //!
 //! | pool | module | round trips |
 //! |---|---|---|
@@ -11,11 +11,15 @@
 //! | windows of up to 4, fewer bytes | [`narrow`] | 2 |
 //! | larger windows | [`wide`] | 2 |
 //!
+//! [`CompareOt`] makes stages of them: a threshold, or a max pool and a threshold in either order.
+//!
 //! Each has a plan, which is public and says bytes, rows and tweaks ([`Cost`]), and two roles whose states
 //! are named for what they wait for. A state is used once: each step takes it by value.
 //!
 //! # Example: two neurons
 //! ```
+//! use std::sync::Arc;
+//!
 //! use xonn_crypto::block::{Block, Tccr};
 //! use xonn_crypto::share::RingTensor;
 //! use xonn_protocols::compare_ot::sign::{Client, Plan, Server};
@@ -31,7 +35,7 @@
 //!     let keys: Vec<Block> = random.iter().map(|&m| m ^ delta.masked(m.lsb())).collect();
 //!     (keys, random, delta)
 //! };
-//! let plan = Plan::new(7, Windows::single(2)?, 9)?;
+//! let plan = Arc::new(Plan::new(7, Windows::single(2)?, 9)?);
 //! let (leaf_keys, leaf_choices, delta_s) = deal(plan.cost().leaf_rows);
 //! let (mask_keys, mask_choices, delta_c) = deal(plan.cost().mask_rows);
 //! let tweaks = Tweaks { leaves: Tccr::new(Block::from(1)), masks: Tccr::new(Block::from(2)), first: 0 };
@@ -52,31 +56,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod client;
 mod cost;
+pub mod cuts;
 pub mod narrow;
-
+mod server;
 pub mod sign;
+mod stage;
 pub mod wide;
 
 pub use cost::Cost;
+pub use stage::{comparable, cost};
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use xonn_program::{Program, Tensor};
 
+use crate::cost::StageCost;
 use crate::plan::Stage;
-use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
+use crate::protocol::{ClientSide, Protocol, Rows, ServerSide, StageError, Trust};
 
 /// How a layer of thresholds is computed. Public.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Choice {
-    /// No pool: [`sign`].
+    /// No pool, or one of windows of up to 4 elements behind the thresholds: [`sign`].
     Sign,
-    /// A pool of windows of up to 4 elements in front: [`narrow`].
+    /// A pool of windows of up to 4 elements: [`narrow`].
     Narrow,
-    /// A pool of larger windows in front: [`wide`].
+    /// A pool of any windows: [`wide`].
     Wide,
 }
 
@@ -104,20 +113,25 @@ impl Protocol for CompareOt {
         Trust::SemiHonest
     }
 
-    fn cost(&self, _stage: &Stage, _program: &Program) -> Result<crate::cost::StageCost, StageError> {
-        todo!()
+    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
+        let cost = cost(stage, program)?;
+        let [ahead_up, ahead_down, down, up] = cost.bytes().map(|bytes| bytes as u64);
+        let rows = Rows { leaves: cost.leaf_rows, masks: cost.mask_rows, tweaks: cost.tweaks };
+        let offline = crate::cost::Cost { up: ahead_up, down: ahead_down, rounds: 0.0 };
+        let online = crate::cost::Cost { up, down, rounds: cost.round_trips() as f64 };
+        Ok(StageCost { offline, online, rows })
     }
 
     fn server(
         &self,
-        _stage: &Stage,
-        _program: &Program,
-        _tensors: &[Tensor],
+        stage: &Stage,
+        program: &Program,
+        tensors: &[Tensor],
     ) -> Result<Arc<dyn ServerSide>, StageError> {
-        todo!()
+        Ok(Arc::new(server::Side::of(stage, program, tensors)?))
     }
 
-    fn client(&self, _stage: &Stage, _program: &Program) -> Result<Arc<dyn ClientSide>, StageError> {
-        todo!()
+    fn client(&self, stage: &Stage, program: &Program) -> Result<Arc<dyn ClientSide>, StageError> {
+        Ok(Arc::new(client::Side::of(stage, program)?))
     }
 }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cost;
+pub mod describe;
 pub mod garbled;
 pub mod link;
 pub mod local;

@@ -4,6 +4,7 @@
 //! parameters are on its own menus ([`Plan::check`]), so two hosts never have to agree on a search.
 
 use serde::{Deserialize, Serialize};
+use xonn_crypto::garble::Scheme;
 use xonn_program::{LayerId, Op, Program};
 
 use crate::cost::PlanCost;
@@ -49,8 +50,9 @@ pub enum How {
     CompareOt(compare_ot::Choice),
     /// A garbled circuit of all layers: [`crate::garbled`].
     Garbled {
-        /// How it is garbled, as `half-gates` or `three-halves`.
-        scheme: String,
+        /// How its gates are garbled.
+        #[serde(with = "crate::garbled::scheme_name")]
+        scheme: Scheme,
     },
 }
 

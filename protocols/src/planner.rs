@@ -16,9 +16,6 @@ use crate::{compare_ot, local, rlwe};
 /// Most bits of a comparison, without its sign.
 const MOST_COMPARED: u32 = 21;
 
-/// Bits that a comparison or a circuit wants of t at least, where shares are noisy.
-const MOST_FRACTION: u32 = 4;
-
 /// Why a network is not computed on shares.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("layer {layer} ({op}): {reason}")]
@@ -38,6 +35,8 @@ struct Meaning {
     span: u64,
     /// Noisy sums that meet in an element; 0 for exact shares.
     terms: u32,
+    /// Bits of fraction, as far as they can be told.
+    fraction: u32,
 }
 
 /// What becomes of a layer.
@@ -57,7 +56,19 @@ enum Role {
 /// # Errors
 /// [`NotOnShares`] with the first layer that stays in a circuit, if not even the first sums and signs go on shares.
 pub fn on_shares(program: &Program, scheme: Scheme) -> Result<Plan, NotOnShares> {
-    Walk::over(program)?.plan(scheme)
+    let mut end = program.layers().len();
+    loop {
+        let plan = Walk::over(program, end)?.plan(scheme)?;
+        // What a protocol does not take after all begins the circuit.
+        match plan.cost(program) {
+            Ok(_) => return Ok(plan),
+            Err(error) if error.layer < end && error.layer > 0 => end = error.layer,
+            Err(error) => {
+                let (layer, reason) = (error.layer, "no protocol takes it");
+                return Err(NotOnShares { layer, op: program.layers()[layer].op.name(), reason });
+            }
+        }
+    }
 }
 
 /// The whole program in one garbled circuit.
@@ -71,7 +82,7 @@ pub fn garbled(program: &Program, scheme: Scheme) -> Plan {
             layers: computed,
             reads: vec![(input, Form::Client)],
             leaves: Form::Output,
-            how: How::Garbled { scheme: scheme.to_string() },
+            how: How::Garbled { scheme },
         }],
     }
 }
@@ -101,9 +112,10 @@ fn weight_factor(linear: &Linear) -> i64 {
 }
 
 impl<'p> Walk<'p> {
-    fn over(program: &'p Program) -> Result<Self, NotOnShares> {
+    /// Over the layers in front of number `end`, as far as they go.
+    fn over(program: &'p Program, end: LayerId) -> Result<Self, NotOnShares> {
         let mut walk = Self { program, roles: Vec::new(), meanings: Vec::new(), stop: None };
-        for layer in 0..program.layers().len() {
+        for layer in 0..end {
             match walk.step(layer) {
                 Ok((role, meaning)) => {
                     walk.roles.push(role);
@@ -163,12 +175,15 @@ impl<'p> Walk<'p> {
             Op::Input => {
                 let codes = self.program.input().codes();
                 let span = codes.end().abs_diff(*codes.start());
-                Ok((Role::Mask, Some(Meaning { step: 1, span, terms: 0 })))
+                Ok((Role::Mask, Some(Meaning { step: 1, span, terms: 0, fraction: 0 })))
             }
             Op::Recode { .. } | Op::Permute { .. } | Op::Concatenate | Op::Add | Op::SumPool { .. } => {
-                let rings: Vec<Ring> = all()?.iter().map(|meaning| meaning.ring()).collect();
+                let all = all()?;
+                let rings: Vec<Ring> = all.iter().map(|meaning| meaning.ring()).collect();
                 let ring = local::leaves(&layer.op, &rings).ok_or("its sums do not fit shares")?;
-                Ok((Role::Local, Some(Meaning { step: ring.step, span: ring.span, terms: ring.terms })))
+                let fraction = all.iter().map(|meaning| meaning.fraction).max().unwrap_or(0);
+                let (step, span, terms) = (ring.step, ring.span, ring.terms);
+                Ok((Role::Local, Some(Meaning { step, span, terms, fraction })))
             }
             Op::Linear(linear) => {
                 let read = read(0)?;
@@ -180,11 +195,11 @@ impl<'p> Walk<'p> {
                     .checked_mul((linear.weights.largest() / factor) as u64)
                     .and_then(|most| most.checked_mul(read.span));
                 let span = most.ok_or("its sums are too large")?;
-                let sigmas = rlwe::sigmas_for(1 << 20);
-                rlwe::search(linear, read.span, compared_bits(span), sigmas, 1)
+                let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
+                let choice = rlwe::search(linear, read.span, compared_bits(span), sigmas, 1)
                     .ok_or("no ring holds its sums")?;
                 let step = read.step.checked_mul(factor).ok_or("its sums are too large")?;
-                Ok((Role::Sums, Some(Meaning { step, span, terms: 1 })))
+                Ok((Role::Sums, Some(Meaning { step, span, terms: 1, fraction: choice.fraction })))
             }
             Op::MaxPool { .. } => {
                 let before = layer.reads[0];
@@ -207,8 +222,7 @@ impl<'p> Walk<'p> {
                     }
                     None => read(0)?,
                 };
-                let fraction = if compared.terms > 0 { MOST_FRACTION } else { 0 };
-                if compared_bits(compared.span) + fraction - 1 > MOST_COMPARED {
+                if compared_bits(compared.span) + compared.fraction - 1 > MOST_COMPARED {
                     return Err("its numbers are too large to be compared on shares");
                 }
                 if !(compared.step as u64).is_power_of_two() || compared.step > 4 {
@@ -297,15 +311,9 @@ impl<'p> Walk<'p> {
         meeting
     }
 
-    /// Elements whose noise could make an answer wrong.
-    fn neurons(&self) -> usize {
-        let noisy = |id: &LayerId| self.roles[*id] == Role::Sums;
-        (0..self.roles.len()).filter(noisy).map(|id| self.layer(id).elements()).sum()
-    }
-
     fn plan(self, scheme: Scheme) -> Result<Plan, NotOnShares> {
         let (wanted, meeting) = (self.wanted(), self.meeting());
-        let sigmas = rlwe::sigmas_for(self.neurons());
+        let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
         let count = self.roles.len();
         let mut rings: Vec<Option<Ring>> = vec![None; count];
         let mut stages = Vec::new();
@@ -392,12 +400,12 @@ impl<'p> Walk<'p> {
             }
         };
         let reads = read.into_iter().map(held).collect::<Result<_, _>>()?;
-        Ok(Stage { layers, reads, leaves: Form::Output, how: How::Garbled { scheme: scheme.to_string() } })
+        Ok(Stage { layers, reads, leaves: Form::Output, how: How::Garbled { scheme } })
     }
 }
 
 impl Meaning {
-    const BITS: Self = Self { step: 2, span: 1, terms: 0 };
+    const BITS: Self = Self { step: 2, span: 1, terms: 0, fraction: 0 };
 
     /// A ring that is large enough for anything, to ask what becomes of it.
     fn ring(self) -> Ring {

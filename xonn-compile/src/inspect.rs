@@ -13,13 +13,14 @@ mod netlist;
 mod network;
 mod of_file;
 mod problem;
+mod shares;
 mod svg;
 pub mod text;
 
 use serde::Serialize;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::traffic::Traffic;
-use xonn_program::InputEncoding;
+use xonn_program::{InputEncoding, Program};
 
 pub use costs::{Costs, Row};
 pub use diagram::{Diagram, Node, Role, TooLarge};
@@ -28,6 +29,7 @@ pub(crate) use network::AND_RATE;
 pub use network::{Estimate, Network};
 pub use of_file::{ReportError, report};
 pub use problem::{Problem, Stage};
+pub use shares::{OnLink, OnShares};
 
 /// Everything that is known about one file.
 #[derive(Clone, Debug, Serialize)]
@@ -49,6 +51,12 @@ pub struct Report {
     /// Bytes of a prediction by each garbling scheme, with first layers garbled and, where they can be, by
     /// oblivious conditional addition; empty for netlists.
     pub traffic: Vec<Traffic>,
+    /// A prediction on shares, of models and packages that can be computed so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_shares: Option<OnShares>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_on_shares: Option<String>,
     /// Gates and what they cost, of netlists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netlist: Option<NetlistCosts>,
@@ -86,6 +94,8 @@ impl Report {
             problems: Vec::new(),
             costs: None,
             traffic: Vec::new(),
+            on_shares: None,
+            not_on_shares: None,
             netlist: None,
             networks: Vec::new(),
             diagrams: Vec::new(),
@@ -98,6 +108,14 @@ impl Report {
         self.costs = Some(Costs::of(circuit));
         self.traffic = Traffic::of(circuit);
         self.diagrams.push(Diagram::of_circuit(input, circuit));
+    }
+
+    /// Adds what a prediction on shares costs, or why there is none.
+    pub fn add_shares(&mut self, program: &Program) {
+        match OnShares::of(program) {
+            Ok(on_shares) => self.on_shares = Some(on_shares),
+            Err(reason) => self.not_on_shares = Some(reason),
+        }
     }
 
     /// Adds the time of one inference over `network`.

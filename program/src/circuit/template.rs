@@ -32,6 +32,9 @@ pub(crate) enum Template {
     },
     /// Two shares of a sum, modulo `2^bits`, a flip: bit `carry` of the sum, flipped.
     SharedThreshold { bits: usize, carry: usize },
+    /// Two shares modulo `2^bits`, of which `fraction` bits are noise, and a number of `rest` bits behind the second one:
+    /// `step * floor(sum / 2^fraction) + rest` in `out` bits, without its `drop` lowest ones.
+    Unshare { bits: usize, fraction: usize, step: u64, rest: usize, out: usize, drop: usize },
     /// Two shares of a sum, modulo `2^bits`: the sum, placed, in `out` bits.
     SharedSum { bits: usize, placing: Placing, out: usize },
     /// `n` numbers of `width` bits: their sum, placed, in `out` bits.
@@ -145,6 +148,15 @@ fn build(template: &Template) -> Netlist {
             let sum = add_mod(&mut b, &mine[..=carry], &yours[..=carry]);
             let out = b.xor(sum[carry], flip[0]);
             b.finish(&[vec![out]])
+        }
+        Template::Unshare { bits, fraction, step, rest, out, drop } => {
+            let (mine, yours, rest) = (b.input(bits), b.input(bits), b.input(rest));
+            let sum = add_mod(&mut b, &mine, &yours);
+            let mut columns = Columns::new(&mut b);
+            add_multiple(&mut columns, &sum[fraction..], step, out);
+            add_multiple(&mut columns, &rest, 1, out);
+            let value = columns.sum(out);
+            b.finish(&[value[drop..].to_vec()])
         }
         Template::SharedSum { bits, placing, out } => {
             let (mine, yours) = (b.input(bits), b.input(bits));
@@ -302,6 +314,7 @@ impl Template {
                 product([n, planes.count(), width])
             }
             Self::SharedThreshold { bits, .. } | Self::SharedSum { bits, .. } => 2 * bits,
+            Self::Unshare { bits, out, .. } => 2 * bits + product([64, out, 1]),
             Self::Sum { n, width, .. } | Self::Max { n, width, .. } | Self::Argmax { n, width, .. } => {
                 product([n, width, 1])
             }

@@ -6,7 +6,7 @@
 //! | ahead | those of [`compare`](crate::steps::compare) |
 //! | F1, S to C | the tables |
 //! | F2, C to S | the opened bits; C's bits b1_i of each window, each + the choice of an S-sender row |
-//! | F3, S to C | `2^members` bits a window: `OR_i (b0_i + j_i) + beta_p` under the key of index j |
+//! | F3, S to C | `2^members` bits a window: `OR_i (b0_i + j_i) + beta_p + flip` under the key of index j |
 //! | F4, C to S | two numbers a window: `(v + j) - rho` under `H(K_p + j Delta_C)`, v what C opened |
 //!
 //! p is a row of the C-sender pool, one a window.

@@ -18,6 +18,8 @@ mod server;
 pub use client::{AwaitSumTables, AwaitTables, Client};
 pub use server::{AwaitAnswer, AwaitDigits, AwaitShare, AwaitSumAnswer, Server};
 
+use std::sync::Arc;
+
 use xonn_crypto::share::RingTensor;
 
 use super::{Cost, sign};
@@ -30,8 +32,8 @@ use crate::steps::windows::Windows;
 /// A layer of signs and an OR pool. Public.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Plan {
-    first: sign::Plan,
-    second: sign::Plan,
+    first: Arc<sign::Plan>,
+    second: Arc<sign::Plan>,
     windows: Windows,
 }
 
@@ -46,7 +48,7 @@ impl Plan {
         let sum_bits = usize::BITS - windows.members().leading_zeros();
         let first = sign::Plan::new(w, Windows::single(windows.elements())?, sum_bits + 1)?;
         let second = sign::Plan::new(sum_bits, Windows::single(windows.len())?, ring)?;
-        Ok(Self { first, second, windows })
+        Ok(Self { first: Arc::new(first), second: Arc::new(second), windows })
     }
 
     /// The signs of elements, and those of sums.

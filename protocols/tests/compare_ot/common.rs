@@ -1,5 +1,7 @@
 //! A dealer of rows, and both roles of a comparison or a layer in one process.
 
+use std::sync::Arc;
+
 use chacha20::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 use xonn_crypto::block::{Block, Tccr};
@@ -128,7 +130,7 @@ impl<'a> Link<'a> {
 
 /// A layer of signs in one round trip.
 pub fn sign(plan: &Plan, pools: &Pools, layer: &Layer, tamper: Tamper<'_>) -> Run {
-    let mut link = Link::new(tamper);
+    let (mut link, plan) = (Link::new(tamper), &Arc::new(plan.clone()));
     let (cross, client) = Client::start(plan, pools.tweaks, pools.masks.sender())?;
     let server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
     let (products, server) = server.on_cross_terms(&link.send(cross))?;
@@ -143,7 +145,7 @@ pub fn sign(plan: &Plan, pools: &Pools, layer: &Layer, tamper: Tamper<'_>) -> Ru
 
 /// A pool of small windows in two round trips.
 pub fn narrow(plan: &narrow::Plan, pools: &Pools, layer: &Layer, tamper: Tamper<'_>) -> Run {
-    let mut link = Link::new(tamper);
+    let (mut link, plan) = (Link::new(tamper), &Arc::new(plan.clone()));
     let (cross, client) = narrow::Client::start(plan, pools.tweaks, pools.masks.sender())?;
     let server = narrow::Server::start(plan, pools.tweaks, pools.masks.receiver())?;
     let (products, server) = server.on_cross_terms(&link.send(cross))?;
@@ -152,7 +154,7 @@ pub fn narrow(plan: &narrow::Plan, pools: &Pools, layer: &Layer, tamper: Tamper<
     let server = server.on_digits(&link.send(digits), pools.leaves.sender())?;
     let (tables, server) = server.on_share(&layer.y0, &layer.flips)?;
     let (openings, client) = client.on_tables(&link.send(tables))?;
-    let (tables, server) = server.on_openings(&link.send(openings))?;
+    let (tables, server) = server.on_openings(&link.send(openings), &layer.behind)?;
     let answer = client.on_window_tables(&link.send(tables), &layer.rho)?;
     let share = server.on_answer(&link.send(answer))?;
     Ok((share, link.sent))
@@ -160,7 +162,7 @@ pub fn narrow(plan: &narrow::Plan, pools: &Pools, layer: &Layer, tamper: Tamper<
 
 /// A pool of any windows in two round trips.
 pub fn wide(plan: &wide::Plan, pools: &Pools, layer: &Layer, tamper: Tamper<'_>) -> Run {
-    let mut link = Link::new(tamper);
+    let (mut link, plan) = (Link::new(tamper), &Arc::new(plan.clone()));
     let (cross, client) = wide::Client::start(plan, pools.tweaks, pools.masks.sender())?;
     let server = wide::Server::start(plan, pools.tweaks, pools.masks.receiver())?;
     let (products, server) = server.on_cross_terms(&link.send(cross))?;
@@ -170,7 +172,7 @@ pub fn wide(plan: &wide::Plan, pools: &Pools, layer: &Layer, tamper: Tamper<'_>)
     let server = server.on_digits(&link.send(digits), pools.leaves.sender())?;
     let (tables, server) = server.on_share(&layer.y0, &layer.flips)?;
     let (answer, client) = client.on_tables(&link.send(tables))?;
-    let (tables, server) = server.on_answer(&link.send(answer))?;
+    let (tables, server) = server.on_answer(&link.send(answer), &layer.behind)?;
     let answer = client.on_tables(&link.send(tables), &layer.rho)?;
     let share = server.on_answer(&link.send(answer))?;
     Ok((share, link.sent))
@@ -182,6 +184,8 @@ pub struct Layer {
     pub y0: RingTensor,
     pub y1: RingTensor,
     pub flips: Column,
+    /// Of windows, behind the OR.
+    pub behind: Column,
     pub rho: RingTensor,
     pub seed: u64,
 }
@@ -191,7 +195,8 @@ impl Layer {
     pub fn share(x: &RingTensor, flips: Column, [windows, ring]: [usize; 2], rng: &mut ChaCha12Rng) -> Self {
         let y1 = numbers(x.len(), x.bits(), rng);
         let y0 = x.sub(&y1).unwrap();
-        Self { y0, y1, flips, rho: numbers(windows, ring as u32, rng), seed: rng.random() }
+        let behind = Column::zeros(windows);
+        Self { y0, y1, flips, behind, rho: numbers(windows, ring as u32, rng), seed: rng.random() }
     }
 
     /// The signs, flipped.

@@ -2,6 +2,7 @@
 //! decrypted.
 
 use core::cell::Cell;
+use std::sync::Arc;
 
 use rand::RngExt;
 use xonn_crypto::block::Block;
@@ -127,7 +128,7 @@ fn bits_behind_a_field_are_an_error() {
 #[test]
 fn rows_and_shares_that_do_not_belong_to_the_plan_are_errors() {
     let rng = &mut rng(4);
-    let plan = Plan::new(9, Windows::single(16).unwrap(), 8).unwrap();
+    let plan = Arc::new(Plan::new(9, Windows::single(16).unwrap(), 8).unwrap());
     let cost = plan.cost();
     let pools = Pools::of(&cost, rng);
     let what = |error: StepError| match error {

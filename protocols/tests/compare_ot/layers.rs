@@ -167,7 +167,8 @@ fn a_small_binary_network_from_end_to_end() {
         // Online: C sends x - r, and each layer's share leads to the next one's.
         let seen = RingTensor::from_signed(8, &x).unwrap().sub(&r).unwrap();
         let y0 = first.online(kept, &seen, conv, &thresholds);
-        let layer = Layer { y0, y1, flips, rho: next_r.clone(), seed };
+        let behind = Column::zeros(windows.len());
+        let layer = Layer { y0, y1, flips, behind, rho: next_r.clone(), seed };
         let seen = if two_trips {
             let plan = narrow::Plan::new(9, windows, 9).unwrap();
             common::narrow(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {}).unwrap().0
@@ -178,7 +179,8 @@ fn a_small_binary_network_from_end_to_end() {
         // S has the pool's results less r, and neither host the results.
         assert_eq!(seen.reconstruct(&next_r).unwrap(), pooled);
         let y0 = second.online(next_kept, &seen, full, &next_thresholds);
-        let layer = Layer { y0, y1: next_y1, flips: next_flips, rho: numbers(16, 5, rng), seed };
+        let (flips, behind) = (next_flips, Column::zeros(16));
+        let layer = Layer { y0, y1: next_y1, flips, behind, rho: numbers(16, 5, rng), seed };
         let plan = Plan::new(10, Windows::single(16).unwrap(), 5).unwrap();
         let (share, _) = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {}).unwrap();
         assert_eq!(share.reconstruct(&layer.rho).unwrap(), expected);
@@ -204,7 +206,8 @@ fn every_threshold_of_a_dense_layer() {
         let (y1, kept) = linear.ahead(&r, rng);
         let seen = RingTensor::from_signed(7, &x).unwrap().sub(&r).unwrap();
         let y0 = linear.online(kept, &seen, &dense, &thresholds);
-        let layer = Layer { y0, y1, flips: Column::zeros(rows), rho: numbers(rows, 8, rng), seed: turn };
+        let [flips, behind] = [(); 2].map(|()| Column::zeros(rows));
+        let layer = Layer { y0, y1, flips, behind, rho: numbers(rows, 8, rng), seed: turn };
         let plan = Plan::new(8, Windows::single(rows).unwrap(), 8).unwrap();
         let (share, _) = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {}).unwrap();
         let expected: Vec<i64> = thresholds.iter().map(|&t| i64::from(sum >= t)).collect();

@@ -131,12 +131,20 @@ fn windows_are_ors_of_all_bits_that_they_can_have() {
             let plan = Plan::new(w, windows.clone(), ring).unwrap();
             let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
             assert_eq!(opened(run, &layer), expected, "{members} members in one round trip");
-            let plan = narrow::Plan::new(w, windows.clone(), ring).unwrap();
-            let run = common::narrow(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
-            assert_eq!(opened(run, &layer), expected, "{members} members in two round trips");
-            let plan = wide::Plan::new(w, windows.clone(), ring).unwrap();
-            let run = common::wide(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
-            assert_eq!(opened(run, &layer), expected, "{members} members by their sum");
+            // Flips behind the OR: all alike, and one of each.
+            let count = windows.len();
+            let all = [false, true].map(|bit| Column::from_fn(count, |_| bit.into()));
+            for behind in all.into_iter().chain([random_column(count, rng)]) {
+                let flip = |(window, or): (usize, &i64)| or ^ behind.bit(window) as i64;
+                let expected: Vec<i64> = expected.iter().enumerate().map(flip).collect();
+                let layer = Layer { behind, ..layer.clone() };
+                let plan = narrow::Plan::new(w, windows.clone(), ring).unwrap();
+                let run = common::narrow(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+                assert_eq!(opened(run, &layer), expected, "{members} members in two round trips");
+                let plan = wide::Plan::new(w, windows.clone(), ring).unwrap();
+                let run = common::wide(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+                assert_eq!(opened(run, &layer), expected, "{members} members by their sum");
+            }
         }
     }
 }
@@ -177,4 +185,28 @@ fn windows_may_share_elements() {
     let plan = Plan::new(7, windows.clone(), 6).unwrap();
     let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
     assert_eq!(opened(run, &layer), pooled(&windows, &layer.signs()));
+}
+
+#[test]
+fn a_window_may_name_an_element_several_times() {
+    // As at the edge of an image, where a window has fewer elements.
+    let rng = &mut rng(7);
+    let indices: Vec<u32> = (0..100u32).flat_map(|i| [i, i, 100 + i / 2, i]).collect();
+    let windows = Windows::new(200, 4, indices).unwrap();
+    for seed in 0..20 {
+        let x = values(8, 200, rng);
+        let layer = share(&x, &windows, 6, true);
+        let layer = Layer { behind: random_column(100, rng), seed, ..layer };
+        let ors = pooled(&windows, &layer.signs());
+        let plan = Plan::new(7, windows.clone(), 6).unwrap();
+        let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+        assert_eq!(opened(run, &layer), ors);
+        let flipped: Vec<i64> = (0..100).map(|i| ors[i] ^ layer.behind.bit(i) as i64).collect();
+        let plan = narrow::Plan::new(7, windows.clone(), 6).unwrap();
+        let run = common::narrow(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+        assert_eq!(opened(run, &layer), flipped);
+        let plan = wide::Plan::new(7, windows.clone(), 6).unwrap();
+        let run = common::wide(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+        assert_eq!(opened(run, &layer), flipped);
+    }
 }

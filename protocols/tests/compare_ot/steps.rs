@@ -12,13 +12,18 @@
 #[path = "../../../crypto/src/block/steps.rs"]
 mod single;
 
+use std::sync::Arc;
+
+use rand::RngExt;
 use single::assert_same_steps;
 use xonn_crypto::share::RingTensor;
+use xonn_program::op::Cut;
 use xonn_protocols::compare_ot::sign::{Client, Plan, Server};
-use xonn_protocols::compare_ot::{narrow, wide};
+use xonn_protocols::compare_ot::{cuts, narrow, wide};
 use xonn_protocols::steps::StepError;
 use xonn_protocols::steps::column::Column;
 use xonn_protocols::steps::windows::Windows;
+use xonn_protocols::value::Ring;
 
 use crate::common::{Layer, Pools, numbers, random_column, rng};
 
@@ -43,13 +48,14 @@ fn secrets(w: u32, [n, windows]: [usize; 2], leaf_rows: usize, mask_rows: usize)
             };
             let flips = if seed == 0 { Column::zeros(n) } else { random_column(n, rng) };
             // The same random numbers are drawn: `seed` is the generator's.
-            (pools, Layer { y0, y1, flips, rho: numbers(windows, 9, rng), seed: 1 })
+            let behind = if seed == 0 { Column::zeros(windows) } else { random_column(windows, rng) };
+            (pools, Layer { y0, y1, flips, behind, rho: numbers(windows, 9, rng), seed: 1 })
         })
         .collect()
 }
 
 /// Both roles from the first row to the last share, messages included.
-fn sign(plan: &Plan, (pools, layer): &(Pools, Layer)) -> Result<RingTensor, StepError> {
+fn sign(plan: &Arc<Plan>, (pools, layer): &(Pools, Layer)) -> Result<RingTensor, StepError> {
     let (cross, client) = Client::start(plan, pools.tweaks, pools.masks.sender())?;
     let server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
     let (products, server) = server.on_cross_terms(&cross)?;
@@ -62,7 +68,7 @@ fn sign(plan: &Plan, (pools, layer): &(Pools, Layer)) -> Result<RingTensor, Step
 fn signs(w: u32, members: usize, elements: usize) {
     let indices = (0..(elements / members * members) as u32).collect();
     let windows = Windows::new(elements, members, indices).unwrap();
-    let plan = Plan::new(w, windows, 9).unwrap();
+    let plan = Arc::new(Plan::new(w, windows, 9).unwrap());
     let cost = plan.cost();
     let secrets = secrets(w, [elements, plan.windows().len()], cost.leaf_rows, cost.mask_rows);
     assert_same_steps(&format!("signs, w = {w}"), &secrets, |secret| sign(&plan, secret).unwrap());
@@ -76,6 +82,26 @@ fn signs_of_two_digits_run_the_same_steps() {
 #[test]
 fn signs_of_three_digits_run_the_same_steps() {
     signs(8, 4, 12);
+}
+
+#[test]
+fn cuts_are_taken_in_the_same_steps() {
+    let ring = Ring { bits: 12, fraction: 2, terms: 1, step: 2, span: 300 };
+    let all: Vec<(RingTensor, Vec<i64>, Vec<Cut>)> = (0..4)
+        .map(|seed| {
+            let rng = &mut rng(seed);
+            // Edges below all that t can be, above it, and in between.
+            let far = [-4000, 4000, 300, 0][seed as usize];
+            let cut =
+                |i: u64| Cut { rising: (i ^ seed).is_multiple_of(3), at: far + rng.random_range(-200..200) };
+            let cuts = (0..7).map(cut).collect();
+            let offsets = (0..N).map(|_| rng.random_range(-100..100)).collect();
+            (numbers(N, 12, rng), offsets, cuts)
+        })
+        .collect();
+    assert_same_steps("cuts", &all, |(share, offsets, cuts)| {
+        (cuts::taken_from(share, offsets, ring, cuts).unwrap(), cuts::falling(N, cuts))
+    });
 }
 
 #[test]

@@ -1,11 +1,14 @@
-//! The same seeds give the same bytes: a change of the messages is seen here, and is a new version of the protocol.
+//! The same seeds give the same bytes: a change of the messages is seen here, and is a new version of the
+//! protocol.
 
 use sha2::{Digest, Sha256};
 use xonn_protocols::compare_ot::sign::Plan;
-use xonn_protocols::compare_ot::{narrow, wide};
+use xonn_protocols::compare_ot::{Choice, narrow, wide};
 use xonn_protocols::steps::windows::Windows;
+use xonn_protocols::value::Ring;
 
 use crate::common::{self, Layer, Pools, Run, numbers, random_column, rng};
+use crate::stage::{self, Case, Pool, window};
 
 fn digest(runs: impl IntoIterator<Item = Run>) -> String {
     let mut hash = Sha256::new();
@@ -55,4 +58,25 @@ fn messages_are_the_recorded_ones() {
             "aa7477c083075a717f94590af78c4af860243ec6a33a2a2dd34d9e97953dab55"
         ]
     );
+}
+
+#[test]
+fn a_stage_sends_the_recorded_messages() {
+    let ring = Ring { bits: 9, fraction: 2, terms: 1, step: 2, span: 50 };
+    let shape = [5, 5, 3];
+    let window = window(shape, [2, 2], [2, 2], true);
+    let cases = [
+        (Pool::None, Choice::Sign),
+        (Pool::InFront(window), Choice::Narrow),
+        (Pool::InFront(window), Choice::Wide),
+        (Pool::Behind(window), Choice::Sign),
+    ]
+    .map(|(pool, choice)| Case::edges((shape, pool, 3), (choice, ring, 9), &mut rng(1)));
+    let mut hash = Sha256::new();
+    for message in stage::run(&cases).iter().flatten().flat_map(|done| &done.messages) {
+        hash.update((message.len() as u64).to_le_bytes());
+        hash.update(message);
+    }
+    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hash, "8f92dda38363ea74a81babdf2a0e987f9d2226fbe329e69800ccfa2acbc44ab7");
 }

@@ -116,6 +116,7 @@ fn of_package(source: &Source<'_>) -> Result<Report, ReportError> {
     let circuit = circuit::lower(package.program())
         .map_err(|error| ReportError::Circuit { file: file.to_string(), error })?;
     report.add_circuit(package.program().input(), &circuit);
+    report.add_shares(package.program());
     Ok(report)
 }
 
@@ -158,7 +159,10 @@ fn of_model(source: &Source<'_>, options: &Options) -> Result<Report, ReportErro
         Ok(compiled) => {
             report.notes = compiled.notes().to_vec();
             match compiled.lower() {
-                Ok(lowered) => report.add_circuit(compiled.network().input(), &lowered.circuit),
+                Ok(lowered) => {
+                    report.add_circuit(compiled.network().input(), &lowered.circuit);
+                    report.add_shares(compiled.network().program());
+                }
                 Err(error) => report.problems = error.problems(),
             }
         }

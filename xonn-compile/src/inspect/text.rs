@@ -5,8 +5,9 @@ use std::fmt::Write;
 use comfy_table::Table;
 use xonn_circuits::tiled::traffic::Traffic;
 use xonn_program::text::grouped;
+use xonn_protocols::describe::Row;
 
-use super::{Costs, Estimate, NetlistCosts, Problem, Report};
+use super::{Costs, Estimate, NetlistCosts, OnShares, Problem, Report};
 use crate::{notes, table};
 
 /// The whole report.
@@ -44,6 +45,13 @@ pub fn text(report: &Report) -> String {
     if !report.traffic.is_empty() {
         line(traffic(&report.traffic).to_string());
         line(WAYS.into());
+    }
+    if let Some(on_shares) = &report.on_shares {
+        line(String::new());
+        line(self::on_shares(on_shares));
+    }
+    if let Some(reason) = &report.not_on_shares {
+        line(format!("not on shares (serve --first-layer shares): {reason}"));
     }
     if let Some(netlist) = &report.netlist {
         line(netlist_summary(netlist));
@@ -172,6 +180,39 @@ fn traffic(ways: &[Traffic]) -> Table {
         [way.clients, way.scheme].map(str::to_owned).into_iter().chain(numbers).collect()
     };
     table::table(&header, 2, ways.iter().map(row))
+}
+
+/// A prediction on shares, a row a stage.
+fn on_shares(plan: &OnShares) -> String {
+    let header = ["on shares: layers", "protocol", "leaves", "offline", "online"];
+    let sum = |[up, down]: [u64; 2]| match up + down {
+        0 => String::new(),
+        all => bytes(all),
+    };
+    let row = |row: &Row| {
+        let protocol = format!("{} {}", row.protocol, row.parameters).trim_end().to_owned();
+        vec![row.layers.clone(), protocol, row.leaves.clone(), sum(row.offline_bytes), sum(row.online_bytes)]
+    };
+    let mut text = table::table(&header, 3, plan.stages.iter().map(row)).to_string();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "\nfirst prediction {}, further ones {}, of it {} with the input, in {} round trips.\n\
+         Only with serve --clients semi-honest: a client that cheats can learn weights.",
+        bytes(plan.first_bytes),
+        bytes(plan.further_bytes),
+        bytes(plan.online_bytes),
+        plan.online_round_trips,
+    );
+    for link in &plan.links {
+        let [first, further, online] = link.first_further_online_ms.map(duration);
+        let _ = write!(
+            text,
+            "\n{} Mbit/s, {} ms: first {first}, further {further}, with the input {online}, without work",
+            link.mbps, link.rtt_ms
+        );
+    }
+    text
 }
 
 fn netlist_summary(netlist: &NetlistCosts) -> String {

@@ -12,7 +12,7 @@ use xonn_program::package::{Package, PackageError};
 use xonn_program::{OutputEncoding, Prediction};
 
 /// Models and the samples that belong to them.
-const MODELS: &[(&str, &str)] = &[
+pub const MODELS: &[(&str, &str)] = &[
     ("tiny_mlp.h5", "tiny_mlp.npz"),
     ("tiny_mlp.keras", "tiny_mlp.npz"),
     ("tiny_mlp_deflated.keras", "tiny_mlp.npz"),

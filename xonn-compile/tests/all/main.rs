@@ -12,6 +12,7 @@ mod labels;
 mod libhdf5;
 mod library;
 mod linear;
+mod on_shares;
 mod optimize;
 mod passes;
 mod random_networks;

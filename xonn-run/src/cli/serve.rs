@@ -152,7 +152,7 @@ impl Serve {
         let secret = Secret::read(&self.secret, &package)?;
         warn_of_readers(&self.secret);
         let trust = self.trust(&first_layers);
-        let only_oca = !first_layers.contains(&FirstLayer::Gc);
+        let only_oca = first_layers == [FirstLayer::Oca];
         let (schemes, shared_delta) = (self.schemes.scheme.clone(), self.shared_delta);
         let link = Link { rtt_ms: self.rtt, mbps: self.mbps };
         let only_shares = first_layers == [FirstLayer::Shares];

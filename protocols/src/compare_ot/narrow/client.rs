@@ -1,5 +1,7 @@
 //! C's side of a pool in two round trips. `server.rs` mirrors it.
 
+use std::sync::Arc;
+
 use xonn_crypto::Wiped;
 use xonn_crypto::block::Block;
 use xonn_crypto::share::RingTensor;
@@ -16,8 +18,8 @@ use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
 
 /// C sent its cross terms and waits for S's shares of products.
 #[derive(Debug)]
-pub struct Client<'p> {
-    plan: &'p Plan,
+pub struct Client {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitProducts,
     /// The row p of each window, and Delta.
@@ -27,8 +29,8 @@ pub struct Client<'p> {
 
 /// C is ready, and waits for the tables.
 #[derive(Debug)]
-pub struct AwaitTables<'p> {
-    plan: &'p Plan,
+pub struct AwaitTables {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: compare::AwaitTables,
     keys: Wiped<Block>,
@@ -40,8 +42,8 @@ pub struct AwaitTables<'p> {
 
 /// C sent its opened bits and waits for the windows' tables.
 #[derive(Debug)]
-pub struct AwaitWindowTables<'p> {
-    plan: &'p Plan,
+pub struct AwaitWindowTables {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     keys: Wiped<Block>,
     delta: Wiped<Block>,
@@ -50,13 +52,13 @@ pub struct AwaitWindowTables<'p> {
     pads: Wiped<u64>,
 }
 
-impl<'p> Client<'p> {
+impl Client {
     /// Ahead: the first message.
     ///
     /// # Errors
     /// [`StepError::Shape`] if there are not as many rows as the plan says.
     pub fn start(
-        plan: &'p Plan,
+        plan: &Arc<Plan>,
         tweaks: Tweaks,
         masks: SenderRows<'_>,
     ) -> Result<(Vec<u8>, Self), StepError> {
@@ -68,7 +70,7 @@ impl<'p> Client<'p> {
         let (message, comparison) = AwaitProducts::start(plan.comparison(), tweaks, own)?;
         let keys = windows.keys().iter().copied().collect();
         let delta = core::iter::once(masks.delta()).collect();
-        Ok((message, Self { plan, tweaks, comparison, keys, delta }))
+        Ok((message, Self { plan: Arc::clone(plan), tweaks, comparison, keys, delta }))
     }
 
     /// Ahead: S's answer comes, and y1 is known.
@@ -80,7 +82,7 @@ impl<'p> Client<'p> {
         message: &[u8],
         y1: &RingTensor,
         leaves: ReceiverRows<'_>,
-    ) -> Result<(Vec<u8>, AwaitTables<'p>), StepError> {
+    ) -> Result<(Vec<u8>, AwaitTables), StepError> {
         let Self { plan, tweaks, comparison, keys, delta } = self;
         let (expected, actual) = (plan.cost().leaf_rows, leaves.keys().len());
         expect("leaf rows of a pool", expected, actual)?;
@@ -96,12 +98,12 @@ impl<'p> Client<'p> {
     }
 }
 
-impl<'p> AwaitTables<'p> {
+impl AwaitTables {
     /// F1 comes, F2 goes.
     ///
     /// # Errors
     /// [`StepError::Length`] if the message has another length than the plan says.
-    pub fn on_tables(self, message: &[u8]) -> Result<(Vec<u8>, AwaitWindowTables<'p>), StepError> {
+    pub fn on_tables(self, message: &[u8]) -> Result<(Vec<u8>, AwaitWindowTables), StepError> {
         let Self { plan, tweaks, comparison, keys, delta, choices, pads } = self;
         let mut tables = Reader::new("tables", message, &plan.comparison().tables())?;
         let mut out = Writer::new(&plan.openings());
@@ -113,7 +115,7 @@ impl<'p> AwaitTables<'p> {
     }
 }
 
-impl AwaitWindowTables<'_> {
+impl AwaitWindowTables {
     /// F3 comes, F4 goes; `rho` is C's share of the results.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! C's side of signs. `server.rs` mirrors it.
 
+use std::sync::Arc;
+
 use xonn_crypto::share::RingTensor;
 
 use super::Plan;
@@ -12,32 +14,32 @@ use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
 
 /// C sent its cross terms and waits for S's shares of products.
 #[derive(Debug)]
-pub struct Client<'p> {
-    plan: &'p Plan,
+pub struct Client {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitProducts,
 }
 
 /// C is ready, and waits for the tables.
 #[derive(Debug)]
-pub struct AwaitTables<'p> {
-    plan: &'p Plan,
+pub struct AwaitTables {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: compare::AwaitTables,
 }
 
-impl<'p> Client<'p> {
+impl Client {
     /// Ahead: the first message.
     ///
     /// # Errors
     /// [`StepError::Shape`] if there are not as many rows as the plan says.
     pub fn start(
-        plan: &'p Plan,
+        plan: &Arc<Plan>,
         tweaks: Tweaks,
         masks: SenderRows<'_>,
     ) -> Result<(Vec<u8>, Self), StepError> {
         let (message, comparison) = AwaitProducts::start(plan.comparison, tweaks, masks)?;
-        Ok((message, Self { plan, tweaks, comparison }))
+        Ok((message, Self { plan: Arc::clone(plan), tweaks, comparison }))
     }
 
     /// Ahead: S's answer comes, and y1 is known.
@@ -49,13 +51,13 @@ impl<'p> Client<'p> {
         message: &[u8],
         y1: &RingTensor,
         leaves: ReceiverRows<'_>,
-    ) -> Result<(Vec<u8>, AwaitTables<'p>), StepError> {
+    ) -> Result<(Vec<u8>, AwaitTables), StepError> {
         let (message, comparison) = self.comparison.on_products(message, y1, leaves)?;
         Ok((message, AwaitTables { plan: self.plan, tweaks: self.tweaks, comparison }))
     }
 }
 
-impl AwaitTables<'_> {
+impl AwaitTables {
     /// F1 comes, F2 goes; `rho` is C's share of the results.
     ///
     /// # Errors

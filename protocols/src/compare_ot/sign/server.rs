@@ -1,5 +1,7 @@
 //! S's side of signs. `client.rs` mirrors it.
 
+use std::sync::Arc;
+
 use xonn_crypto::share::RingTensor;
 
 use super::Plan;
@@ -12,79 +14,80 @@ use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
 
 /// S waits for C's cross terms.
 #[derive(Debug)]
-pub struct Server<'p> {
-    plan: &'p Plan,
+pub struct Server {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitCrossTerms,
 }
 
 /// S sent its shares of products and waits for C's digits.
 #[derive(Debug)]
-pub struct AwaitDigits<'p> {
-    plan: &'p Plan,
+pub struct AwaitDigits {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: compare::AwaitDigits,
 }
 
 /// S is ready, and waits for its own share y0.
 #[derive(Debug)]
-pub struct AwaitShare<'p> {
-    plan: &'p Plan,
+pub struct AwaitShare {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitInput,
 }
 
 /// S sent its tables and waits for F2.
 #[derive(Debug)]
-pub struct AwaitAnswer<'p> {
-    plan: &'p Plan,
+pub struct AwaitAnswer {
+    plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitOpenings,
 }
 
-impl<'p> Server<'p> {
+impl Server {
     /// Ahead: the rows.
     ///
     /// # Errors
     /// [`StepError::Shape`] if there are not as many as the plan says.
-    pub fn start(plan: &'p Plan, tweaks: Tweaks, masks: ReceiverRows<'_>) -> Result<Self, StepError> {
-        Ok(Self { plan, tweaks, comparison: AwaitCrossTerms::start(plan.comparison, tweaks, masks)? })
+    pub fn start(plan: &Arc<Plan>, tweaks: Tweaks, masks: ReceiverRows<'_>) -> Result<Self, StepError> {
+        let comparison = AwaitCrossTerms::start(plan.comparison, tweaks, masks)?;
+        Ok(Self { plan: Arc::clone(plan), tweaks, comparison })
     }
 
     /// Ahead: the first message comes, the second one goes.
     ///
     /// # Errors
     /// [`StepError`] if the message has another length than the plan says.
-    pub fn on_cross_terms(self, message: &[u8]) -> Result<(Vec<u8>, AwaitDigits<'p>), StepError> {
+    pub fn on_cross_terms(self, message: &[u8]) -> Result<(Vec<u8>, AwaitDigits), StepError> {
         let (message, comparison) = self.comparison.on_cross_terms(message)?;
         Ok((message, AwaitDigits { plan: self.plan, tweaks: self.tweaks, comparison }))
     }
 }
 
-impl<'p> AwaitDigits<'p> {
+impl AwaitDigits {
     /// Ahead: the third message comes.
     ///
     /// # Errors
     /// [`StepError`] if message or rows have another length than the plan says.
-    pub fn on_digits(self, message: &[u8], leaves: SenderRows<'_>) -> Result<AwaitShare<'p>, StepError> {
+    pub fn on_digits(self, message: &[u8], leaves: SenderRows<'_>) -> Result<AwaitShare, StepError> {
         let comparison = self.comparison.on_digits(message, leaves)?;
         Ok(AwaitShare { plan: self.plan, tweaks: self.tweaks, comparison })
     }
 }
 
-impl<'p> AwaitShare<'p> {
+impl AwaitShare {
     /// F1: from y0, in which thresholds stand already. Where `flips` is 1 the neuron is the other one.
     ///
     /// # Errors
     /// [`StepError::Shape`] if y0 or flips are not what the plan says.
-    pub fn on_share(self, y0: &RingTensor, flips: &Column) -> Result<(Vec<u8>, AwaitAnswer<'p>), StepError> {
+    pub fn on_share(self, y0: &RingTensor, flips: &Column) -> Result<(Vec<u8>, AwaitAnswer), StepError> {
         let mut out = Writer::new(&self.plan.comparison.tables());
         let comparison = self.comparison.tables(y0, flips, &mut out)?;
         Ok((out.finish(), AwaitAnswer { plan: self.plan, tweaks: self.tweaks, comparison }))
     }
 }
 
-impl AwaitAnswer<'_> {
+impl AwaitAnswer {
     /// F2 comes: S's share of the results.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! C's side of a pool by sums. `server.rs` mirrors it.
 
+use std::sync::Arc;
+
 use rand::CryptoRng;
 use xonn_crypto::share::RingTensor;
 
@@ -12,34 +14,34 @@ use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
 
 /// C sent its cross terms and waits for S's shares of products.
 #[derive(Debug)]
-pub struct Client<'p> {
-    plan: &'p Plan,
-    first: sign::Client<'p>,
-    second: sign::Client<'p>,
+pub struct Client {
+    plan: Arc<Plan>,
+    first: sign::Client,
+    second: sign::Client,
 }
 
 /// C is ready, and waits for the tables.
 #[derive(Debug)]
-pub struct AwaitTables<'p> {
-    first: sign::AwaitTables<'p>,
-    second: sign::AwaitTables<'p>,
+pub struct AwaitTables {
+    first: sign::AwaitTables,
+    second: sign::AwaitTables,
     /// C's shares of the first signs.
     rho: RingTensor,
 }
 
 /// C answered the first tables and waits for those of sums.
 #[derive(Debug)]
-pub struct AwaitSumTables<'p> {
-    second: sign::AwaitTables<'p>,
+pub struct AwaitSumTables {
+    second: sign::AwaitTables,
 }
 
-impl<'p> Client<'p> {
+impl Client {
     /// Ahead: the first message.
     ///
     /// # Errors
     /// [`StepError::Shape`] if there are not as many rows as the plan says.
     pub fn start(
-        plan: &'p Plan,
+        plan: &Arc<Plan>,
         tweaks: Tweaks,
         masks: SenderRows<'_>,
     ) -> Result<(Vec<u8>, Self), StepError> {
@@ -51,7 +53,7 @@ impl<'p> Client<'p> {
         let (mut message, first) = sign::Client::start(&plan.first, tweaks, rows)?;
         let (other, second) = sign::Client::start(&plan.second, plan.second_tweaks(tweaks), sums)?;
         message.extend(other);
-        Ok((message, Self { plan, first, second }))
+        Ok((message, Self { plan: Arc::clone(plan), first, second }))
     }
 
     /// Ahead: S's answer comes, and y1 is known. `rng` draws C's shares of the first signs.
@@ -64,7 +66,7 @@ impl<'p> Client<'p> {
         y1: &RingTensor,
         leaves: ReceiverRows<'_>,
         rng: &mut impl CryptoRng,
-    ) -> Result<(Vec<u8>, AwaitTables<'p>), StepError> {
+    ) -> Result<(Vec<u8>, AwaitTables), StepError> {
         let plan = self.plan;
         let (expected, actual) = (plan.cost().leaf_rows, leaves.keys().len());
         expect("leaf rows of a pool", expected, actual)?;
@@ -82,18 +84,18 @@ impl<'p> Client<'p> {
     }
 }
 
-impl<'p> AwaitTables<'p> {
+impl AwaitTables {
     /// F1 comes, F2 goes.
     ///
     /// # Errors
     /// [`StepError::Length`] if the message has another length than the plan says.
-    pub fn on_tables(self, message: &[u8]) -> Result<(Vec<u8>, AwaitSumTables<'p>), StepError> {
+    pub fn on_tables(self, message: &[u8]) -> Result<(Vec<u8>, AwaitSumTables), StepError> {
         let answer = self.first.on_tables(message, &self.rho)?;
         Ok((answer, AwaitSumTables { second: self.second }))
     }
 }
 
-impl AwaitSumTables<'_> {
+impl AwaitSumTables {
     /// F3 comes, F4 goes; `rho` is C's share of the results.
     ///
     /// # Errors

@@ -1,0 +1,214 @@
+//! Tensors that both hosts hold in shares: how a circuit reads them.
+//!
+//! With `value = step t + offset` and the layer's public range `lo..=hi`, `value - lo = step t + (offset - lo)`. The
+//! server splits `offset - lo = step q + r`, `0 <= r < step`, and adds `q` to its share of t. So the circuit adds both
+//! shares, drops the fraction, and has `t + q`; what it stores is `step (t + q) + r`, with r brought by the server as a
+//! number beside its share. No bit of t above those that the range needs is looked at.
+//!
+//! A threshold that alone reads such a tensor needs no number: `value >= cut` is `t - T >= 0`, and the server takes its T
+//! from its share.
+
+use xonn_circuits::gadgets::popcount::width_of;
+use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
+use zeroize::Zeroizing;
+
+use super::run::Sharing;
+use super::sum::ceil_div;
+use super::template::Template;
+use super::{Encoding, LowerError, Lowering, Place};
+use crate::op::{Cut, Op};
+use crate::program::{Kind, LayerId, Program};
+
+/// Most bits of a number that shares are of.
+const MOST_BITS: usize = 60;
+
+/// A tensor in shares, and what the circuit reads of them.
+pub(crate) struct Joined {
+    pub layer: LayerId,
+    pub elements: usize,
+    pub sharing: Sharing,
+    /// Low bits of each share that the circuit takes.
+    pub bits: usize,
+    /// Bits of the server's number beside its share.
+    pub rest: usize,
+    /// What becomes of it.
+    pub how: How,
+    /// Which of the circuit's input bits are the client's shares, from here on.
+    pub client: u64,
+    /// The same of the server's.
+    pub server: u64,
+}
+
+/// What becomes of a tensor in shares.
+pub(crate) enum How {
+    /// A number.
+    Number {
+        /// Smallest of the layer's range.
+        lo: i64,
+        /// As it is stored.
+        encoding: Encoding,
+    },
+    /// A threshold's bit; the cuts are known to the server.
+    Cut(Zeroizing<Vec<Cut>>),
+}
+
+impl Joined {
+    /// How the tensor of `layer` is read. `cut_by`: the threshold that alone reads it.
+    pub fn new(
+        program: &Program,
+        layer: LayerId,
+        sharing: Sharing,
+        cut_by: Option<LayerId>,
+    ) -> Result<Self, String> {
+        let Sharing { bits, fraction, step, span } = sharing;
+        if !(1..=62).contains(&bits) || fraction >= bits || step < 1 || span >> (bits - fraction) != 0 {
+            return Err(format!("{sharing:?} are no shares that a circuit can read"));
+        }
+        let (of, fraction) = (&program.layers()[layer], fraction as usize);
+        let (range, whole) = (of.kind.range(), bits as usize - fraction);
+        let joined = |whole: usize, rest, how| Self {
+            layer,
+            elements: of.elements(),
+            sharing,
+            bits: fraction + whole,
+            rest,
+            how,
+            client: 0,
+            server: 0,
+        };
+        // All of t - T, -(span + 1) to span, needs a sign.
+        let signed = width_of(span) + 1;
+        if cut_by.is_some() && signed <= whole {
+            return Ok(joined(signed, 0, How::Cut(Zeroizing::default())));
+        }
+        let most = range.hi.abs_diff(range.lo);
+        let (width, needed) = (width_of(most).max(1), width_of(most / step.unsigned_abs()).max(1));
+        if width > MOST_BITS {
+            return Err(format!("numbers from {} to {} are wider than {MOST_BITS} bits", range.lo, range.hi));
+        }
+        if needed > whole {
+            return Err(format!(
+                "{whole} bits in steps of {step} do not hold numbers from {} to {}",
+                range.lo, range.hi
+            ));
+        }
+        // Of a bit, -1 or 1, nothing is left beside steps of 2.
+        let bit = of.kind == Kind::Bit;
+        let rest = if bit && step == 2 { 0 } else { width_of(step.unsigned_abs() - 1).min(width) };
+        let encoding = match bit {
+            true => Encoding::BIT,
+            false => Encoding { width, lo: range.lo, step: 1, top_inverted: false },
+        };
+        Ok(joined(needed, rest, How::Number { lo: range.lo, encoding }))
+    }
+
+    /// Whether it is the tensor of `layer`, to be read by its threshold alone.
+    pub fn is_cut(&self, layer: LayerId) -> bool {
+        self.layer == layer && matches!(self.how, How::Cut(_))
+    }
+
+    /// Bits of the client's shares.
+    pub fn client_bits(&self) -> u64 {
+        (self.elements * self.bits) as u64
+    }
+
+    /// Bits of the server's shares, and of the numbers beside them.
+    pub fn server_bits(&self) -> u64 {
+        (self.elements * (self.bits + self.rest)) as u64
+    }
+
+    /// The server's share and number of an element, or none if they are not of this tensor.
+    pub fn servers(&self, element: usize, share: u64, offset: i64) -> Option<[u64; 2]> {
+        let Sharing { fraction, step, span, .. } = self.sharing;
+        match &self.how {
+            &How::Number { lo, .. } => {
+                let moved = offset.wrapping_sub(lo);
+                // The step is public.
+                let (q, r) = match step.unsigned_abs().is_power_of_two() {
+                    true => (moved >> step.trailing_zeros(), moved & (step - 1)),
+                    false => (moved.div_euclid(step), moved.rem_euclid(step)),
+                };
+                let share = share.wrapping_add((q as u64) << fraction);
+                (r >> self.rest == 0).then_some([share, r as u64])
+            }
+            How::Cut(cuts) => {
+                let cut = cuts.get(element % cuts.len().max(1))?;
+                // y <= at is the complement of y >= at + 1.
+                let at = cut.at.saturating_add(i64::from(!cut.rising));
+                let from = ceil_div(at.saturating_sub(offset), step).clamp(0, span as i64 + 1);
+                Some([share.wrapping_sub((from as u64) << fraction), 0])
+            }
+        }
+    }
+
+    /// The ports that read each element's shares.
+    fn ports(&self, outer: impl Fn(usize) -> Vec<u64>) -> [Port; 2] {
+        let port = |base, bits: usize| Port {
+            source: Source::Input,
+            map: IndexMap { base, outer: outer(bits), inner: line(bits) },
+        };
+        [port(self.client, self.bits), port(self.server, self.bits + self.rest)]
+    }
+}
+
+fn line(extent: usize) -> Vec<Axis> {
+    vec![Axis { extent: extent as u32, stride: 1 }]
+}
+
+/// Makes numbers of the shares with this index.
+pub(super) fn number(lowering: &mut Lowering<'_>, index: usize) -> Result<Option<Place>, LowerError> {
+    let joined = &lowering.joined[index];
+    let How::Number { encoding, .. } = joined.how else { return Ok(None) };
+    let layer = &lowering.program.layers()[joined.layer];
+    let range = layer.kind.range();
+    // Of a bit, value - lo is 0 or 2.
+    let (out, drop) =
+        if layer.kind == Kind::Bit { (2, 1) } else { (width_of(range.hi.abs_diff(range.lo)), 0) };
+    let (fraction, step) = (joined.sharing.fraction as usize, joined.sharing.step.unsigned_abs());
+    let template =
+        Template::Unshare { bits: joined.bits, fraction, step, rest: joined.rest, out: out.max(1), drop };
+    let grid = vec![joined.elements as u32];
+    let inputs = joined.ports(|bits| vec![bits as u64]).to_vec();
+    let output = IndexMap { base: 0, outer: vec![encoding.width as u64], inner: line(encoding.width) };
+    let template = lowering.templates.get(&template)?;
+    let tile = Tile { template, grid, inputs, output, linear: None };
+    lowering.push("unshare", 0, &layer.shape, encoding, vec![tile]).map(Some)
+}
+
+/// Lowers the threshold of layer `id`, which alone reads the shares with this index.
+pub(super) fn threshold(
+    lowering: &mut Lowering<'_>,
+    id: LayerId,
+    index: usize,
+    channels: usize,
+) -> Result<Place, LowerError> {
+    let base = lowering.secret.next();
+    match lowering.tensor(id) {
+        Some(tensor) => {
+            // The sign is that of a number below the cut.
+            tensor.cuts().iter().for_each(|cut| lowering.secret.bit(cut.rising));
+            lowering.joined[index].how = How::Cut(Zeroizing::new(tensor.cuts().to_vec()));
+        }
+        None => lowering.secret.skip(channels as u64),
+    }
+    let joined = &lowering.joined[index];
+    let shape = lowering.program.layers()[joined.layer].shape.clone();
+    let outer = |bits: usize| vec![(channels * bits) as u64, bits as u64];
+    let [client, server] = joined.ports(outer);
+    let flip = IndexMap { base, outer: vec![0, 1], inner: line(1) };
+    let template = Template::SharedThreshold { bits: joined.bits, carry: joined.bits - 1 };
+    let tile = Tile {
+        template: lowering.templates.get(&template)?,
+        grid: vec![(joined.elements / channels) as u32, channels as u32],
+        inputs: vec![client, server, Port { source: Source::Secret, map: flip }],
+        output: IndexMap { base: 0, outer: outer(1), inner: line(1) },
+        linear: None,
+    };
+    lowering.push("threshold", 0, &shape, Encoding::BIT, vec![tile])
+}
+
+/// The threshold that alone reads the tensor of `id`.
+pub(super) fn cut_by(lowering: &Lowering<'_>, id: LayerId) -> Option<LayerId> {
+    let reader = lowering.only_reader(id)?;
+    matches!(lowering.program.layers()[reader].op, Op::Threshold { .. }).then_some(reader)
+}

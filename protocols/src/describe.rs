@@ -1,0 +1,80 @@
+//! A plan as people read it: a row a stage.
+
+use serde::Serialize;
+use xonn_program::Program;
+
+use crate::cost::{Cost, PlanCost};
+use crate::plan::{How, Plan, Stage};
+use crate::value::Form;
+
+/// A stage of a plan.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Row {
+    /// Its layers, by number and operation.
+    pub layers: String,
+    /// The protocol.
+    pub protocol: &'static str,
+    /// Its public parameters.
+    pub parameters: String,
+    /// How what it leaves is held.
+    pub leaves: String,
+    /// Ahead of the input: bytes from the client to the server, and back.
+    pub offline_bytes: [u64; 2],
+    /// With the input: the same.
+    pub online_bytes: [u64; 2],
+    /// Round trips with the input.
+    pub round_trips: f64,
+}
+
+/// The rows of a plan.
+#[must_use]
+pub fn rows(plan: &Plan, program: &Program, cost: &PlanCost) -> Vec<Row> {
+    let row = |(stage, cost): (&Stage, &crate::cost::StageCost)| Row {
+        layers: layers(stage, program),
+        protocol: stage.how.protocol().name(),
+        parameters: parameters(&stage.how),
+        leaves: form(stage.leaves),
+        offline_bytes: both(cost.offline),
+        online_bytes: both(cost.online),
+        round_trips: cost.online.rounds,
+    };
+    plan.stages.iter().zip(&cost.stages).map(row).collect()
+}
+
+fn both(cost: Cost) -> [u64; 2] {
+    [cost.up, cost.down]
+}
+
+fn layers(stage: &Stage, program: &Program) -> String {
+    let name = |&layer: &usize| program.layers().get(layer).map_or("", |layer| layer.op.name());
+    let names: Vec<&str> = stage.layers.iter().map(name).collect();
+    match (stage.layers.first(), stage.layers.last()) {
+        (Some(first), Some(last)) if first != last => {
+            let names = if names.len() > 3 { "all".to_owned() } else { names.join(" + ") };
+            format!("{first} to {last}, {names}")
+        }
+        (Some(first), _) => format!("{first}, {}", names.join("")),
+        _ => String::new(),
+    }
+}
+
+fn parameters(how: &How) -> String {
+    match how {
+        How::Rlwe(choice) => {
+            let params = choice.params();
+            format!("n {}, q {} bits", params.n(), params.bits())
+        }
+        How::CompareOt(choice) => format!("{choice:?}").to_lowercase(),
+        How::Garbled { scheme } => scheme.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn form(form: Form) -> String {
+    match form {
+        Form::Client => "the client's numbers".to_owned(),
+        Form::Output => "output".to_owned(),
+        Form::Shares(ring) if ring.is_exact() => format!("shares of {} bits", ring.bits),
+        Form::Shares(ring) => format!("shares of {} bits, {} of fraction", ring.bits, ring.fraction),
+    }
+}

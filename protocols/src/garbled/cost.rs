@@ -1,0 +1,55 @@
+//! What a stage sends.
+
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::garble::schedule::{Role, Schedule};
+use xonn_program::Program;
+
+use super::{Wires, lowered};
+use crate::plan::Stage;
+use crate::protocol::{Rows, StageError};
+
+/// Bytes of a stage's messages, for one prediction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cost {
+    /// Phase Three, client to server.
+    pub three: u64,
+    /// Phase Four, server to client: labels' corrections and tables.
+    pub four: u64,
+    /// With the input, client to server.
+    pub up: u64,
+    /// With the input, server to client.
+    pub down: u64,
+    /// Rows and tweaks.
+    pub rows: Rows,
+}
+
+impl Cost {
+    /// What is sent ahead of the input.
+    #[must_use]
+    pub fn ahead(self) -> u64 {
+        self.three + self.four
+    }
+
+    /// What is sent with the input.
+    #[must_use]
+    pub fn online(self) -> u64 {
+        self.up + self.down
+    }
+}
+
+/// What a stage of this protocol sends with such a scheme. The stage's own choice is not looked at.
+///
+/// # Errors
+/// [`StageError`] if the stage has no circuit.
+pub fn cost(stage: &Stage, program: &Program, scheme: Scheme) -> Result<Cost, StageError> {
+    let run = lowered(stage, program)?;
+    let wires = Wires::of(&run);
+    let tables = Schedule::new(run.circuit(), Role::Evaluator).bytes(scheme);
+    Ok(Cost {
+        three: wires.choice_bytes() as u64,
+        four: wires.correction_bytes() as u64 + tables,
+        up: wires.input_bytes() as u64,
+        down: wires.output_bytes() as u64,
+        rows: wires.rows(),
+    })
+}

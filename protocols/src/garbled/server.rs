@@ -1,0 +1,207 @@
+//! The server's side: it garbles.
+
+use std::sync::{Arc, mpsc};
+
+use xonn_crypto::block::{Block, Prg, Tccr};
+use xonn_crypto::garble::schedule::{Role, Schedule};
+use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme, Secrets};
+use xonn_program::circuit::{Run, RunOfModel};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::labels::{self, Labels};
+use super::{CHOICES, INPUT, Wires, batch, decode, out_of_order};
+use crate::protocol::{Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide};
+use crate::value::ServerValue;
+use crate::wire::{Wire, WireError};
+
+/// Batches of garbled segments that wait to be sent.
+const BATCHES_AHEAD: usize = 1;
+
+/// One model's.
+pub(super) struct Server {
+    run: Run,
+    secret: Zeroizing<Vec<bool>>,
+    schedule: Schedule,
+    scheme: Scheme,
+    wires: Wires,
+}
+
+impl Server {
+    pub fn new(model: RunOfModel, scheme: Scheme) -> Arc<Self> {
+        let RunOfModel { run, secret } = model;
+        let (schedule, wires) = (Schedule::new(run.circuit(), Role::Garbler), Wires::of(&run));
+        Arc::new(Self { run, secret: secret.into(), schedule, scheme, wires })
+    }
+}
+
+impl ServerSide for Arc<Server> {
+    fn rows(&self) -> Rows {
+        self.wires.rows()
+    }
+
+    fn begin(&self) -> Box<dyn ServerRun> {
+        Box::new(Prediction { side: Arc::clone(self), differences: None, garbled: None })
+    }
+}
+
+/// One prediction.
+struct Prediction {
+    side: Arc<Server>,
+    /// Of each row what phase Three says of the client's choice.
+    differences: Option<Vec<bool>>,
+    garbled: Option<Garbled>,
+}
+
+/// A circuit whose tables are sent. Wiped when dropped.
+struct Garbled {
+    delta: Block,
+    /// Seed of the zero labels that are sent with the output, and where its counters begin.
+    seed: [Block; 2],
+    /// What lets the client read its output; masked.
+    decoding: Vec<Block>,
+}
+
+impl Drop for Garbled {
+    fn drop(&mut self) {
+        self.delta.zeroize();
+        self.seed.zeroize();
+    }
+}
+
+impl Garbled {
+    /// The zero labels of the bits whose labels are sent with the output.
+    fn zero_labels(&self, wires: Wires) -> Labels {
+        let mut labels = Zeroizing::new(vec![Block::ZERO; wires.answered()]);
+        Prg::based(self.seed[0], self.seed[1], 0).fill(&mut labels);
+        labels
+    }
+}
+
+impl ServerRun for Prediction {
+    fn prepare(&mut self, phase: Phase, context: &mut ServerContext<'_>) -> Result<(), ProtocolError> {
+        let wires = self.side.wires;
+        match phase {
+            Phase::One | Phase::Two => {}
+            Phase::Three => {
+                let message = context.wire.receive(wires.choice_bytes())?;
+                let choices = decode(CHOICES, context.tweaks.first, wires.shares + 1, &message)?;
+                // A pad is its row's choice.
+                let mut differences = vec![false; wires.pads];
+                differences.extend(choices);
+                self.differences = Some(differences);
+            }
+            Phase::Four => {
+                let differences = self.differences.take();
+                let differences = differences.ok_or_else(|| out_of_order("no choices are there"))?;
+                self.garbled = Some(garble(&self.side, &differences, context)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn run(
+        self: Box<Self>,
+        context: &mut ServerContext<'_>,
+        reads: &[&ServerValue],
+    ) -> Result<ServerValue, ProtocolError> {
+        let Self { side, garbled, .. } = *self;
+        let garbled = garbled.ok_or_else(|| out_of_order("it is not garbled"))?;
+        let wires = side.wires;
+        let mut bits = Zeroizing::new(Vec::with_capacity(wires.answered()));
+        if wires.pads > 0 {
+            let message = context.wire.receive(wires.input_bytes())?;
+            bits.extend(decode(INPUT, context.tweaks.first, wires.pads, &message)?);
+        }
+        let shares = reads.iter().filter_map(|read| match read {
+            ServerValue::Shares { share, offsets } => Some((share.values(), &offsets[..])),
+            ServerValue::Nothing => None,
+        });
+        side.run.bits_of_server(&shares.collect::<Vec<_>>(), &mut bits)?;
+        let mut labels = garbled.zero_labels(wires);
+        for (label, &bit) in labels.iter_mut().zip(bits.iter()) {
+            *label ^= garbled.delta.masked(bit);
+        }
+        let mut message = Vec::with_capacity(wires.output_bytes());
+        message.extend_from_slice(Block::as_bytes(&labels));
+        message.extend_from_slice(Block::as_bytes(&garbled.decoding));
+        context.wire.send(&message)?;
+        Ok(ServerValue::Nothing)
+    }
+}
+
+/// Message Four: fresh delta and start point, corrections, tables.
+fn garble(
+    side: &Server,
+    differences: &[bool],
+    context: &mut ServerContext<'_>,
+) -> Result<Garbled, ProtocolError> {
+    let wires = side.wires;
+    let rng = &mut *context.rng;
+    let mut secrets = Secrets { delta: Block::random(rng).with_lsb_set(), dice: Block::random(rng) };
+    let seed = [Block::random(rng), Block::random(rng)];
+    // From here on it is wiped, however this ends.
+    let mut garbled = Garbled { delta: secrets.delta, seed, decoding: Vec::new() };
+    // The client has fixed its labels before it knows the start point.
+    let start = Block::random(rng);
+    let pairs = labels::pairs(context.leaves, context.tweaks, differences)?;
+    let (pairs, _) = pairs.as_chunks::<2>();
+    let (own, key) = pairs.split_at(wires.transfers());
+    let key = Zeroizing::new(key[0][0]);
+    let mut message = Vec::with_capacity(wires.correction_bytes());
+    message.extend_from_slice(&start.to_bytes());
+    for [zero, one] in own {
+        message.extend_from_slice(&(*zero ^ *one ^ garbled.delta).to_bytes());
+    }
+    context.wire.send(&message)?;
+
+    let answered = garbled.zero_labels(wires);
+    let (masked, servers) = answered.split_at(wires.pads);
+    let (pads, shares) = own.split_at(wires.pads);
+    // As long as it gets from the start, so that no copy of a label is left behind.
+    let mut input = Vec::with_capacity(wires.transfers() + wires.servers);
+    input.extend(pads.iter().zip(masked).map(|([pad, _], &masked)| *pad ^ masked));
+    input.extend(shares.iter().map(|[zero, _]| *zero));
+    input.extend(servers);
+    let garbler = Garbler::new(&side.schedule, side.scheme, &side.secret, secrets, Tccr::new(start), input);
+    secrets.zeroize();
+    garbled.decoding = send_tables(garbler, &mut *context.wire)?;
+    mask_decoding(&mut garbled.decoding, &key, start);
+    Ok(garbled)
+}
+
+/// One thread garbles, this one sends; the queue between them bounds the memory. Gives the decoding.
+fn send_tables(mut garbler: Garbler<'_>, wire: &mut dyn Wire) -> Result<Vec<Block>, ProtocolError> {
+    std::thread::scope(|scope| {
+        let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
+        let (back, sent) = mpsc::channel::<Ciphertexts>();
+        let garbling = std::thread::Builder::new().spawn_scoped(scope, move || {
+            loop {
+                garbler.recycle(sent.try_iter());
+                let tables = garbler.garble(batch());
+                // The sending side hangs up if the connection fails; then nobody needs the rest.
+                if tables.is_empty() || queue.send(tables).is_err() {
+                    return garbler;
+                }
+            }
+        });
+        let garbling = garbling.map_err(|error| WireError(Box::new(error)))?;
+        for table in batches.iter().flatten() {
+            if !table.is_empty() {
+                wire.send(table.as_bytes())?;
+            }
+            let _ = back.send(table); // garbling may be done, and then needs no buffers
+        }
+        let garbler = garbling.join().expect("garbling does not panic on a verified circuit");
+        Ok(garbler.decoding())
+    })
+}
+
+/// Puts the pad on a decoding, or takes it off: the stream of the key that both hosts have of the last row.
+///
+/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a listener would
+/// find its hash among the two that are sent.
+pub(super) fn mask_decoding(decoding: &mut [Block], key: &Block, start: Block) {
+    let mut pad = Zeroizing::new(vec![Block::ZERO; decoding.len()]);
+    Prg::based(*key, start, 0).fill(&mut pad);
+    decoding.iter_mut().zip(pad.iter()).for_each(|(block, &pad)| *block ^= pad);
+}

@@ -1,0 +1,81 @@
+//! The client's side: its masks, encrypted, and its share of the sums, decrypted; both ahead of the input.
+
+use std::sync::Arc;
+
+use xonn_crypto::share::RingTensor;
+
+use super::server::out_of_turn;
+use super::sums::Sums;
+use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError, Rows};
+use crate::value::ClientValue;
+
+impl ClientSide for Arc<Sums> {
+    fn rows(&self) -> Rows {
+        Rows::default()
+    }
+
+    fn begin(&self) -> Box<dyn ClientRun> {
+        Box::new(Run { sums: Arc::clone(self) })
+    }
+}
+
+/// One prediction.
+struct Run {
+    sums: Arc<Sums>,
+}
+
+impl Run {
+    /// Its share of the inputs, encrypted.
+    fn masks(
+        &self,
+        context: &mut ClientContext<'_>,
+        share: Option<&RingTensor>,
+    ) -> Result<Vec<u8>, ProtocolError> {
+        let sums = &self.sums;
+        let share = share.ok_or_else(|| out_of_turn("the client's share"))?;
+        if share.len() != sums.inputs {
+            let reason = format!("{} numbers, expected {}", share.len(), sums.inputs);
+            return Err(ProtocolError::Message { what: "the client's share", reason });
+        }
+        let l = sums.rounding.l();
+        let image = sums.shape.image(share.reduce(l)?.values());
+        let masks = sums.layout.encode_inputs(&image).map_err(xonn_crypto::rlwe::RlweError::from)?;
+        let key = context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"))?;
+        Ok(key.encrypt(l, &masks, &mut &mut *context.rng)?)
+    }
+}
+
+impl ClientRun for Run {
+    fn prepare(
+        &mut self,
+        phase: Phase,
+        context: &mut ClientContext<'_>,
+        reads: &[Option<&ClientValue>],
+    ) -> Result<Option<ClientValue>, ProtocolError> {
+        let sums = &self.sums;
+        match phase {
+            Phase::One => {
+                let share = reads.first().copied().flatten().and_then(ClientValue::share);
+                let message = self.masks(context, share)?;
+                context.wire.send(&message)?;
+                Ok(None)
+            }
+            Phase::Two => {
+                let answer = context.wire.receive(sums.bytes[1])?;
+                let key = context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"))?;
+                let share = key.decrypt(&sums.layout, &sums.rounding, &answer)?;
+                let share = RingTensor::new(sums.leaves.bits, sums.shape.filters_last(&share))?;
+                Ok(Some(ClientValue::Shares(share)))
+            }
+            Phase::Three | Phase::Four => Ok(None),
+        }
+    }
+
+    fn run(
+        self: Box<Self>,
+        _context: &mut ClientContext<'_>,
+        _reads: &[&ClientValue],
+    ) -> Result<Option<ClientValue>, ProtocolError> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,178 @@
+//! The server's side: weights transformed once a model, an answer a prediction, and its share in the clear.
+
+use std::sync::{Arc, OnceLock};
+
+use xonn_crypto::Wiped;
+use xonn_crypto::rlwe::{Kept, Masks, Weights};
+use xonn_crypto::share::RingTensor;
+use xonn_program::op::{Linear, Pad};
+use xonn_program::{Program, Tensor};
+
+use super::sums::Sums;
+use super::{clear, margin};
+use crate::plan::Stage;
+use crate::protocol::{
+    Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError,
+};
+use crate::value::ServerValue;
+
+/// Most bits of sums that are computed in words of 32 bits.
+const WORD: u32 = u32::BITS;
+
+/// A layer of one model.
+pub(super) struct Side {
+    sums: Sums,
+    /// For the answer.
+    weights: Weights,
+    /// Over their common factor: as numbers modulo 2^32 and 2^64, one of the two.
+    narrow: Wiped<u32>,
+    wide: Wiped<u64>,
+    /// As they are.
+    whole: Wiped<u64>,
+    /// What each sum is moved up by, so that its least value is 0.
+    moved: Wiped<i64>,
+    /// Offsets of the sums for those of the inputs that were seen first, in practice always.
+    offsets: OnceLock<[Wiped<i64>; 2]>,
+}
+
+impl Side {
+    pub fn of(stage: &Stage, program: &Program, tensors: &[Tensor]) -> Result<Self, StageError> {
+        let sums = Sums::of(stage, program)?;
+        let layer = &program.layers()[stage.last()];
+        let tensor = layer.secret.and_then(|id| tensors.get(id));
+        let all = tensor.map_or(&[][..], Tensor::weights);
+        if all.len() != sums.linear.weight_count() {
+            let expected = sums.linear.weight_count();
+            return Err(stage.error(format!("{} secret weights, expected {expected}", all.len())));
+        }
+        let reduced = sums.numbers.reduce(all);
+        let kernels = sums.shape.kernels(&reduced);
+        let wrong = |error: &dyn std::fmt::Display| stage.error(error.to_string());
+        let squares = sums.layout.square_sums(&kernels).map_err(|error| wrong(&error))?;
+        let most = squares.into_iter().fold(0.0, f64::max);
+        let (found, least) =
+            (margin::of(sums.params, &sums.rounding, most, 1), margin::sigmas_for(margin::neurons(program)));
+        if found < least {
+            return Err(stage.error(format!(
+                "noise with a margin of {found:.2} standard deviations, expected {least:.2}, so that a prediction is \
+                 wrong with a probability of 2^-40; take a larger ring or more bits of fraction"
+            )));
+        }
+        let weights = Weights::new(sums.params, &sums.layout, &kernels).map_err(|error| wrong(&error))?;
+        // Each sum's negative weights inside of the image, as often as an input may be large.
+        let negative: Vec<i32> = reduced.iter().map(|&w| (w >> 31) & w.wrapping_neg()).collect();
+        let negative: Wiped<u64> = negative.iter().map(|&w| w as u64).collect();
+        let dropped = Linear { pad: Pad::Drop, ..sums.linear };
+        let spans: Wiped<u64> = vec![sums.reads.span; sums.inputs].into();
+        let moved = clear::sums(&dropped, &negative, &spans, 0).iter().map(|&moved| moved as i64).collect();
+        let is_narrow = sums.rounding.l() <= WORD;
+        let some = |take: bool| reduced.iter().take(if take { reduced.len() } else { 0 });
+        let side = Self {
+            narrow: some(is_narrow).map(|&w| w as u32).collect(),
+            wide: some(!is_narrow).map(|&w| w as u64).collect(),
+            whole: all.iter().map(|&w| w as u64).collect(),
+            sums,
+            weights,
+            moved,
+            offsets: OnceLock::new(),
+        };
+        // What inputs most likely are: t counted from the least value.
+        let least = layer.reads.first().map_or(0, |&read| program.layers()[read].kind.range().lo);
+        let least: Wiped<i64> = vec![least; side.sums.inputs].into();
+        let offsets = side.offsets_of(&least);
+        let _ = side.offsets.set([least, offsets]);
+        Ok(side)
+    }
+
+    /// Offsets of the sums: `sum w offset` and padding, less what they are moved up by.
+    fn offsets_of(&self, offsets: &[i64]) -> Wiped<i64> {
+        let offsets: Wiped<u64> = offsets.iter().map(|&offset| offset as u64).collect();
+        let outside = self.sums.linear.outside().unwrap_or(0);
+        let sums = clear::sums(&self.sums.linear, &self.whole, &offsets, outside as u64);
+        let step = self.sums.leaves.step;
+        let offset = |(&sum, &moved): (&u64, &i64)| (sum as i64).wrapping_sub(step.wrapping_mul(moved));
+        sums.iter().zip(self.moved.iter()).map(offset).collect()
+    }
+
+    /// The sums of the server's share, moved up.
+    fn shifted(&self, share: &RingTensor) -> Wiped<i64> {
+        let linear = &Linear { pad: Pad::Drop, ..self.sums.linear };
+        let sums: Wiped<u64> = if self.narrow.is_empty() {
+            clear::sums(linear, &self.wide, share.values(), 0)
+        } else {
+            let share: Wiped<u32> = share.values().iter().map(|&y| y as u32).collect();
+            clear::sums(linear, &self.narrow, &share, 0).iter().map(|&sum| u64::from(sum)).collect()
+        };
+        sums.iter().zip(self.moved.iter()).map(|(&sum, &moved)| (sum as i64).wrapping_add(moved)).collect()
+    }
+}
+
+impl ServerSide for Arc<Side> {
+    fn rows(&self) -> Rows {
+        Rows::default()
+    }
+
+    fn begin(&self) -> Box<dyn ServerRun> {
+        Box::new(Run { side: Arc::clone(self), masks: None, kept: None })
+    }
+}
+
+/// One prediction.
+struct Run {
+    side: Arc<Side>,
+    masks: Option<Masks>,
+    kept: Option<Kept>,
+}
+
+/// What is said of a run that is asked for something out of turn.
+pub(super) fn out_of_turn(what: &'static str) -> ProtocolError {
+    ProtocolError::Message { what, reason: "it is not there yet, or was used already".into() }
+}
+
+impl ServerRun for Run {
+    fn prepare(&mut self, phase: Phase, context: &mut ServerContext<'_>) -> Result<(), ProtocolError> {
+        let sums = &self.side.sums;
+        let key = || context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"));
+        match phase {
+            Phase::One => {
+                let message = context.wire.receive(sums.bytes[0])?;
+                self.masks = Some(key()?.masks(&sums.layout, &message)?);
+            }
+            Phase::Two => {
+                let masks = self.masks.take().ok_or_else(|| out_of_turn("the client's masks"))?;
+                let (weights, rounding) = (&self.side.weights, &sums.rounding);
+                let rng = &mut &mut *context.rng;
+                let (answer, kept) = key()?.respond(&sums.layout, weights, rounding, &masks, rng)?;
+                context.wire.send(&answer)?;
+                self.kept = Some(kept);
+            }
+            Phase::Three | Phase::Four => {}
+        }
+        Ok(())
+    }
+
+    fn run(
+        self: Box<Self>,
+        _context: &mut ServerContext<'_>,
+        reads: &[&ServerValue],
+    ) -> Result<ServerValue, ProtocolError> {
+        let Self { side, kept, .. } = *self;
+        let sums = &side.sums;
+        let kept = kept.ok_or_else(|| out_of_turn("the answer to the client's masks"))?;
+        let [ServerValue::Shares { share, offsets }] = reads else {
+            return Err(out_of_turn("the server's share"));
+        };
+        if [share.len(), offsets.len()] != [sums.inputs; 2] {
+            let reason = format!("{} numbers, expected {}", share.len(), sums.inputs);
+            return Err(ProtocolError::Message { what: "the server's share", reason });
+        }
+        let shifted = side.shifted(&share.reduce(sums.rounding.l())?);
+        let shares = kept.into_shares(&sums.shape.filters_first(&shifted))?;
+        let share = RingTensor::new(sums.leaves.bits, sums.shape.filters_last(&shares))?;
+        let offsets = match side.offsets.get() {
+            Some([seen, of_sums]) if seen == offsets => of_sums.clone(),
+            _ => side.offsets_of(offsets),
+        };
+        Ok(ServerValue::Shares { share, offsets })
+    }
+}

@@ -1,0 +1,151 @@
+//! A stage, checked: what both sides have to know of it. A client trusts nothing in it.
+
+use xonn_crypto::rlwe::encode::Layout;
+use xonn_crypto::rlwe::{ClientKey, Params, RlweError, Rounding};
+use xonn_program::op::{Linear, Planes};
+use xonn_program::{Op, Program};
+
+use super::shape::Shape;
+use super::{Choice, Packing};
+use crate::plan::{How, Stage};
+use crate::protocol::StageError;
+use crate::value::{Form, Ring};
+
+/// Most bytes of a message.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Most bits of a ring, and of values.
+const MOST_BITS: u32 = 62;
+
+/// The weights' size once their common factor is taken out: of ternary ones 2, of others 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Numbers {
+    /// What all weights are multiples of.
+    pub factor: i32,
+    /// The largest weight over it.
+    pub largest: u64,
+    /// Weights of one sum.
+    pub fan_in: u64,
+}
+
+impl Numbers {
+    pub fn of(linear: &Linear) -> Self {
+        let factor = if linear.weights == Planes::Ternary { 2 } else { 1 };
+        let largest = linear.weights.largest().unsigned_abs() / factor as u64;
+        Self { factor, largest, fan_in: linear.fan_in() as u64 }
+    }
+
+    /// The largest t of a sum of numbers of at most `span`.
+    pub fn span(self, span: u64) -> Option<u64> {
+        self.fan_in.checked_mul(self.largest)?.checked_mul(span)
+    }
+
+    /// The least l that holds sums up to `span`, and one bit more, so that a difference of two has a sign.
+    pub fn bits(span: u64) -> u32 {
+        u64::BITS - span.leading_zeros() + 1
+    }
+
+    /// The weights over their factor, without a branch on one.
+    pub fn reduce(self, weights: &[i32]) -> xonn_crypto::Wiped<i32> {
+        weights.iter().map(|&w| w >> (self.factor >> 1)).collect()
+    }
+}
+
+/// How the sums of `linear` on shares in the ring `reads` are held, if the choice holds them.
+#[must_use]
+pub fn leaves(linear: &Linear, reads: Ring, choice: &Choice) -> Option<Ring> {
+    let numbers = Numbers::of(linear);
+    let span = numbers.span(reads.span)?;
+    let step = reads.step.checked_mul(i64::from(numbers.factor))?;
+    let bits = choice.bits.checked_add(choice.fraction)?;
+    // Values are at most 2^60, and differ by 2^61 at most.
+    let small = u128::from(span) * u128::from(step.unsigned_abs()) <= 1 << 61;
+    let holds = reads.is_exact()
+        && reads.fraction == 0
+        && (1..=MOST_BITS).contains(&reads.bits)
+        && reads.span >> reads.bits == 0
+        && step >= 1
+        && choice.bits <= reads.bits
+        && choice.fraction >= 1
+        && bits <= MOST_BITS
+        && choice.bits >= Numbers::bits(span);
+    (holds && small).then_some(Ring { bits, fraction: choice.fraction, terms: 1, step, span })
+}
+
+impl Choice {
+    /// How results are rounded.
+    pub(super) fn rounding(&self) -> Result<Rounding, RlweError> {
+        let phi = i32::try_from(self.fraction).unwrap_or(i32::MAX);
+        Rounding::new(self.params, self.bits, phi, self.guard[0], self.guard[1])
+    }
+}
+
+/// The layer written out and packed.
+pub(super) fn layout(linear: &Linear, choice: &Choice) -> Result<(Shape, Layout), String> {
+    let dense = matches!(choice.packing, Packing::Dense(_));
+    let shape = Shape::of(linear, dense)
+        .ok_or_else(|| format!("{:?} of {linear:?} is none, or too large", choice.packing))?;
+    let layout = Layout::new(shape.geometry(), choice.packing.into(), choice.params.n())
+        .map_err(|error| error.to_string())?;
+    Ok((shape, layout))
+}
+
+/// A stage, checked.
+#[derive(Debug)]
+pub(super) struct Sums {
+    pub linear: Linear,
+    pub numbers: Numbers,
+    pub params: Params,
+    pub rounding: Rounding,
+    pub shape: Shape,
+    pub layout: Layout,
+    pub reads: Ring,
+    pub leaves: Ring,
+    /// Elements that it reads.
+    pub inputs: usize,
+    /// Bytes of phases One and Two.
+    pub bytes: [usize; 2],
+}
+
+impl Sums {
+    pub fn of(stage: &Stage, program: &Program) -> Result<Self, StageError> {
+        let (How::Rlwe(choice), &[layer]) = (&stage.how, &stage.layers[..]) else {
+            return Err(stage.error("lattice encryption computes one layer at a time"));
+        };
+        let Some(layer) = program.layers().get(layer) else {
+            return Err(stage.error("no layer of the program"));
+        };
+        let Op::Linear(linear) = layer.op else {
+            let name = layer.op.name();
+            return Err(stage.error(format!("{name} under lattice encryption, expected a dense layer or conv2d")));
+        };
+        let (&[(read, Form::Shares(reads))], Form::Shares(leaves)) = (&stage.reads[..], stage.leaves) else {
+            return Err(stage.error("shares of one tensor become shares of its sums"));
+        };
+        if layer.reads != [read] {
+            return Err(stage.error(format!("it reads layer {read}, expected {:?}", layer.reads)));
+        }
+        match self::leaves(&linear, reads, choice) {
+            Some(ring) if ring == leaves => {}
+            Some(ring) => return Err(stage.error(format!("it leaves {leaves:?}, expected {ring:?}"))),
+            None => {
+                return Err(stage.error(format!("sums of {} bits do not hold those of {reads:?}", choice.bits)));
+            }
+        }
+        let rounding = choice.rounding().map_err(|error| stage.error(error.to_string()))?;
+        let (shape, layout) = layout(&linear, choice).map_err(|reason| stage.error(reason))?;
+        let polynomials = layout.inputs().max(layout.outputs());
+        // Coefficients take at most 38 bits, so this bounds what it costs to count bytes.
+        if polynomials.saturating_mul(choice.params.n()) > MOST_BYTES {
+            return Err(stage.error(format!("{polynomials} polynomials, more than fit {MOST_BYTES} bytes")));
+        }
+        let masks = ClientKey::masks_bytes(choice.params, layout.inputs());
+        let bytes = [masks, ClientKey::answer_bytes(&layout, &rounding)];
+        if let Some(bytes) = bytes.iter().find(|&&bytes| bytes > MOST_BYTES) {
+            return Err(stage.error(format!("a message of {bytes} bytes, at most {MOST_BYTES} are sent")));
+        }
+        let inputs = linear.window.input.iter().product();
+        let (numbers, params) = (Numbers::of(&linear), choice.params);
+        Ok(Self { linear, numbers, params, rounding, shape, layout, reads, leaves, inputs, bytes })
+    }
+}

@@ -1,0 +1,63 @@
+//! What a prediction on shares costs, stage by stage.
+
+use serde::Serialize;
+use xonn_crypto::garble::Scheme;
+use xonn_program::Program;
+use xonn_protocols::cost::{Cost, Link};
+use xonn_protocols::describe::{self, Row};
+use xonn_protocols::planner;
+
+/// The plan on shares of a program.
+#[derive(Clone, Debug, Serialize)]
+pub struct OnShares {
+    /// A row a stage.
+    pub stages: Vec<Row>,
+    /// Bytes of a first prediction, its set-up included.
+    pub first_bytes: u64,
+    /// Bytes of one that follows.
+    pub further_bytes: u64,
+    /// Of these, bytes with the input.
+    pub online_bytes: u64,
+    /// Round trips with the input.
+    pub online_round_trips: f64,
+    /// Time on links, without the hosts' own work.
+    pub links: Vec<OnLink>,
+}
+
+/// Time on a link.
+#[derive(Clone, Debug, Serialize)]
+pub struct OnLink {
+    /// Milliseconds of a round trip.
+    pub rtt_ms: f64,
+    /// Megabits a second.
+    pub mbps: f64,
+    /// Milliseconds of a first prediction, of one that follows, and of what comes with the input.
+    pub first_further_online_ms: [f64; 3],
+}
+
+impl OnShares {
+    /// The plan of a program.
+    ///
+    /// # Errors
+    /// Why there is none, with the layer.
+    pub fn of(program: &Program) -> Result<Self, String> {
+        let plan = planner::on_shares(program, Scheme::ALL[0]).map_err(|error| error.to_string())?;
+        let cost = plan.cost(program).map_err(|error| error.to_string())?;
+        let costs = [cost.first(), cost.further(), cost.online()];
+        let links = [Link { rtt_ms: 0.2, mbps: 1000.0 }, Link::default(), Link { rtt_ms: 40.0, mbps: 100.0 }];
+        let on = |link: Link| OnLink {
+            rtt_ms: link.rtt_ms,
+            mbps: link.mbps,
+            first_further_online_ms: costs.map(|cost| cost.time(link)),
+        };
+        let [first_bytes, further_bytes, online_bytes] = costs.map(Cost::bytes);
+        Ok(Self {
+            stages: describe::rows(&plan, program, &cost),
+            first_bytes,
+            further_bytes,
+            online_bytes,
+            online_round_trips: cost.online().rounds,
+            links: links.map(on).into(),
+        })
+    }
+}

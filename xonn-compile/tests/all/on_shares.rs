@@ -1,0 +1,126 @@
+//! Predictions on shares are those of the integers: two hosts in one process, every fixture and bundled model that has
+//! a plan.
+
+use std::path::Path;
+
+use chacha20::ChaCha12Rng;
+use rand::SeedableRng as _;
+use xonn_compile::network::Network;
+use xonn_crypto::garble::Scheme;
+use xonn_protocols::planner::{self, NotOnShares};
+use xonn_protocols::run::{Client, Server};
+use xonn_protocols::wire::Memory;
+
+use crate::common::{compile, fixture, samples};
+use crate::fixtures::MODELS;
+
+fn rng(seed: u64) -> ChaCha12Rng {
+    ChaCha12Rng::seed_from_u64(seed)
+}
+
+/// Runs samples, all on one connection, `ahead` of them prepared before any input.
+pub fn run(network: &Network, samples: &[Vec<i64>], ahead: usize) -> Result<Vec<Vec<bool>>, NotOnShares> {
+    let program = network.program();
+    let plan = planner::on_shares(program, Scheme::ALL[0])?;
+    let server = Server::new(plan.clone(), program, network.tensors()).expect("our own plan");
+    let client = Client::new(plan, program).expect("our own plan");
+    let [mut client_end, mut server_end] = Memory::pair();
+    let count = samples.len();
+    let session = [7; 32];
+    let outputs = std::thread::scope(|scope| {
+        let serving = scope.spawn(|| {
+            let (wire, rng) = (&mut server_end, &mut rng(1));
+            let mut connection = server.set_up(session, wire, rng).expect("a set-up");
+            let mut ready = Default::default();
+            for number in 0..count {
+                if number == 0 && ahead > 0 {
+                    ready = server.prepare(&mut connection, ahead, wire, rng).expect("prepared");
+                }
+                let prepared = match ready.pop_front() {
+                    Some(prepared) => prepared,
+                    None => {
+                        let mut one = server.prepare(&mut connection, 1, wire, rng).expect("prepared");
+                        one.pop_front().expect("one was asked for")
+                    }
+                };
+                server.answer(&mut connection, prepared, wire, rng).expect("answered");
+            }
+        });
+        let (wire, rng) = (&mut client_end, &mut rng(2));
+        let mut connection = client.set_up(session, wire, rng).expect("a set-up");
+        let mut ready = Default::default();
+        let mut outputs = Vec::new();
+        for (number, sample) in samples.iter().enumerate() {
+            if number == 0 && ahead > 0 {
+                ready = client.prepare(&mut connection, (ahead, true), wire, rng).expect("prepared");
+            }
+            let prepared = match ready.pop_front() {
+                Some(prepared) => prepared,
+                None => {
+                    let mut one = client.prepare(&mut connection, (1, false), wire, rng).expect("prepared");
+                    one.pop_front().expect("one was asked for")
+                }
+            };
+            outputs.push(client.ask(&mut connection, prepared, sample, wire, rng).expect("an output"));
+        }
+        serving.join().expect("the server does not panic");
+        outputs
+    });
+    Ok(outputs)
+}
+
+fn are_the_integers(name: &str, network: &Network, samples: &[Vec<i64>], ahead: usize) -> bool {
+    let outputs = match run(network, samples, ahead) {
+        Ok(outputs) => outputs,
+        Err(reason) => {
+            println!("{name}: not on shares, {reason}");
+            return false;
+        }
+    };
+    let reference = network.evaluate(samples).expect("in range");
+    for (number, (output, want)) in outputs.iter().zip(&reference).enumerate() {
+        assert_eq!(network.output().decode(output), network.prediction(want), "{name}, sample {number}");
+    }
+    true
+}
+
+#[test]
+fn fixtures_on_shares_give_the_integers() {
+    let mut run = 0;
+    for &(model, data) in MODELS {
+        let network = compile(&fixture(model)).unwrap_or_else(|e| panic!("{model}: {e}"));
+        let (_, q) = samples(&fixture(data), network.input());
+        run += usize::from(are_the_integers(model, &network, &q[..6], run % 3));
+    }
+    assert!(run >= 25, "only {run} models were run on shares");
+}
+
+/// bm1, and the others where there is time.
+#[test]
+fn a_bundled_model_on_shares_gives_the_integers() {
+    bundled("bm1", 20);
+}
+
+#[test]
+#[ignore = "minutes: all bundled models"]
+fn all_bundled_models_on_shares_give_the_integers() {
+    for model in ["bm1", "bm2", "bm3", "bc1_valid", "bc1", "fitnet_half", "vgg16_half", "bc1_wide"] {
+        let begin = std::time::Instant::now();
+        bundled(model, 3);
+        println!("{model}: {:?}", begin.elapsed());
+    }
+}
+
+fn bundled(model: &str, count: usize) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model);
+    let network = compile(&folder.join("model.h5")).unwrap_or_else(|e| panic!("{model}: {e}"));
+    let elements = network.input().elements();
+    let most = *network.input().codes().end() as u64 + 1;
+    let mut state = 1u64;
+    let mut number = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % most) as i64
+    };
+    let samples: Vec<Vec<i64>> = (0..count).map(|_| (0..elements).map(|_| number()).collect()).collect();
+    assert!(are_the_integers(model, &network, &samples, 2), "{model} is on shares");
+}
