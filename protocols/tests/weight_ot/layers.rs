@@ -55,7 +55,7 @@ pub fn all() -> Vec<(&'static str, Case)> {
         ("convolution", bytes(conv(SAME, 3, 1, Planes::Sign, Pad::Drop))),
         ("convolution of bits, padded with 1", bits(conv(SAME, 3, 1, Planes::Sign, Pad::Bit(true)))),
         ("convolution of bits, padded with -1", bits(conv(SAME, 3, 1, odd(2), Pad::Bit(false)))),
-        ("ternary, padded with 1", bits(conv(SAME, 3, 2, Planes::Ternary, Pad::Bit(true)))),
+        ("ternary, padded with 1", bits(conv(SAME, 4, 2, Planes::Ternary, Pad::Bit(true)))),
         ("strides and dilation", Case::new(conv(strided, 3, 1, odd(2), Pad::Drop), 3, 1000)),
         ("strides and dilation of bits", bits(conv(strided, 2, 1, Planes::Ternary, Pad::Bit(false)))),
         ("groups", bytes(conv(SAME, 6, 2, Planes::Ternary, Pad::Drop))),
