@@ -39,11 +39,13 @@ use sha2::{Digest, Sha256};
 use xonn_crypto::block::Block;
 use xonn_crypto::ot::msgs::{BaseReply, BaseRequest, Extend};
 use xonn_crypto::ot::{Params, SessionId};
+use xonn_program::op::Linear;
 use xonn_program::{Program, Tensor};
 
 use crate::cost::{Cost, StageCost};
 use crate::plan::Stage;
 use crate::protocol::{ClientSide, Protocol, ProtocolError, ServerSide, StageError, Trust};
+use crate::value::Ring;
 use sums::Sums;
 
 /// The protocol.
@@ -78,6 +80,16 @@ impl Protocol for WeightOt {
     fn client(&self, stage: &Stage, program: &Program) -> Result<Arc<dyn ClientSide>, StageError> {
         Ok(Arc::new(client::Side(Arc::new(Sums::of(stage, program)?))))
     }
+}
+
+/// How the sums of exact shares are held in so many bits, if they fit any exact shares.
+#[must_use]
+pub fn leaves(linear: &Linear, reads: Ring, bits: u32) -> Option<Ring> {
+    let factor = sums::factor(linear);
+    let most = u64::try_from(linear.weights.largest() / factor).ok()?;
+    let span = (linear.fan_in() as u64).checked_mul(most)?.checked_mul(reads.span)?;
+    let ring = Ring { bits, fraction: 0, terms: 0, step: reads.step.checked_mul(factor)?, span };
+    (reads.is_exact() && sums::holds(ring)).then_some(ring)
 }
 
 /// Parameters of these OTs: k = 8, 2 bytes an OT, because there may be very many and they are extended once a

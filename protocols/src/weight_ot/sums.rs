@@ -98,17 +98,13 @@ impl Sums {
         if !holds(reads) {
             return Err(stage.error(format!("exact shares are read, not {reads:?}")));
         }
-        let factor = if linear.weights == Planes::Ternary { 2 } else { 1 };
+        let factor = factor(&linear);
         let most = (linear.weights.largest() / factor) as u64;
-        let span = (linear.fan_in() as u64).checked_mul(most).and_then(|all| all.checked_mul(reads.span));
-        let (step, span) = match (reads.step.checked_mul(factor), span) {
-            (Some(step), Some(span)) => (step, span),
-            _ => return Err(stage.error("its sums are too large")),
-        };
-        let expected = Ring { bits: leaves.bits, fraction: 0, terms: 0, step, span };
+        let expected = super::leaves(&linear, reads, leaves.bits);
+        let Some(expected) = expected else { return Err(stage.error("its sums are too large")) };
         if leaves != expected || !holds(leaves) || leaves.bits > reads.bits {
             return Err(stage.error(format!(
-                "sums of {reads:?} have step {step} and span {span} in at most as many bits, not {leaves:?}"
+                "sums of {reads:?} in at most as many bits are {expected:?}, not {leaves:?}"
             )));
         }
         let signs = linear.weight_count().checked_mul(linear.weights.count());
@@ -306,8 +302,13 @@ impl Message<'_> {
     }
 }
 
+/// What all weights are multiples of.
+pub(super) fn factor(linear: &Linear) -> i64 {
+    if linear.weights == Planes::Ternary { 2 } else { 1 }
+}
+
 /// Whether exact shares can be of this ring.
-fn holds(ring: Ring) -> bool {
+pub(super) fn holds(ring: Ring) -> bool {
     let Ring { bits, fraction, terms, step, span } = ring;
     (1..=62).contains(&bits) && fraction == 0 && terms == 0 && step >= 1 && span >> bits == 0
 }
