@@ -121,7 +121,7 @@ impl Case {
 
     pub fn connect(&self, weights: Vec<i32>, seed: u64) -> Hosts {
         let (program, stage) = (self.program(), self.stage());
-        let tensors = [Tensor::Cuts(vec![Cut { rising: true, at: 0 }]), Tensor::Weights(weights.clone())];
+        let tensors = [Tensor::Cuts(vec![Cut { rising: true, at: 0 }]), Tensor::Weights(weights)];
         let server = WeightOt.server(&stage, &program, &tensors).unwrap();
         let client = WeightOt.client(&stage, &program).unwrap();
         let (mut kept, mut rngs) = ([None, None], [rng(seed), rng(seed ^ 1 << 32)]);
@@ -140,14 +140,13 @@ impl Case {
             }
         });
         let set_up = wires.map(|wire| wire.kept.unwrap());
-        Hosts { case: *self, weights, server, client, kept, rngs, set_up, predictions: 0 }
+        Hosts { case: *self, server, client, kept, rngs, set_up, predictions: 0 }
     }
 }
 
 /// Both hosts of a connection.
 pub struct Hosts {
     pub case: Case,
-    pub weights: Vec<i32>,
     pub server: Arc<dyn ServerSide>,
     pub client: Arc<dyn ClientSide>,
     pub kept: [Kept; 2],
