@@ -140,13 +140,22 @@ impl PlanCost {
     /// A first prediction, all in one go.
     #[must_use]
     pub fn first(&self) -> Cost {
-        self.set_up + self.offline() + self.online()
+        self.set_up + self.at_once()
     }
 
-    /// A prediction that follows.
+    /// A prediction that follows, all in one go.
     #[must_use]
     pub fn further(&self) -> Cost {
-        self.supply + self.offline() + self.online()
+        self.supply + self.at_once()
+    }
+
+    /// Ahead of an input and with it. The client waits for what stages send it ahead, but for the last one, the
+    /// circuit: its tables come together with what opens the output.
+    fn at_once(&self) -> Cost {
+        let (offline, online) = (self.offline(), self.online());
+        let before = self.stages.split_last().map_or(&[][..], |(_, before)| before);
+        let waits = before.iter().any(|stage| stage.offline.down > 0);
+        Cost { rounds: online.rounds + if waits { offline.rounds } else { 0.0 }, ..offline + online }
     }
 }
 

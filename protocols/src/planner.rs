@@ -13,8 +13,10 @@ use crate::plan::{How, Plan, Stage};
 use crate::value::{Form, Ring};
 use crate::{compare_ot, local, rlwe};
 
+mod choose;
 mod first_layers;
 
+pub use choose::{Candidate, Way, cheapest};
 pub use first_layers::by_weight_ot;
 
 /// Most bits of a comparison, without its sign.

@@ -313,7 +313,7 @@ impl<T: Transport> Greeted<T> {
         program: &Program,
         rng: &mut impl CryptoRng,
     ) -> Result<Session<T>, SessionError> {
-        if self.form != FirstLayer::Shares {
+        if self.form == FirstLayer::Gc {
             return match circuit::lower(program) {
                 Ok(circuit) => self.start(&circuit, rng),
                 Err(error) => {

@@ -62,10 +62,11 @@ impl Planned {
         self.input.bit_count()
     }
 
-    /// Memory of a prediction that waits, about: its rows, and as much again for what was made of them.
+    /// Memory of a prediction that waits, about: its rows, as much again for what was made of them, and what came
+    /// ahead, tables of a circuit above all.
     pub fn bytes_ahead(&self) -> u64 {
         let rows = self.client.rows();
-        (rows.leaves + rows.masks) as u64 * 32
+        (rows.leaves + rows.masks) as u64 * 32 + self.client.cost().offline().down
     }
 
     /// One prediction as far as it goes without an input, to be `kept` for later or used at once.
