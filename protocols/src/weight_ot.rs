@@ -1,11 +1,13 @@
-//! A linear layer by oblivious conditional addition: one OT a weight [XONN, section 3.3], all of it ahead of the input.
+//! A linear layer by oblivious conditional addition: one OT a weight (XONN's OCA), all of it ahead of
+//! the input.
 //!
-//! A sign adds a number or subtracts it. The server's secret sign is the choice of an OT in which the client sends, and
-//! both end with shares of each neuron's sum. A weight of several bits is several signs, hence several OTs; a weight
-//! that a convolution uses at many positions is one OT with a message over all of them.
+//! A sign adds a number or subtracts it. The server's secret sign is the choice of an OT in which the client
+//! sends, and both end with shares of each neuron's sum. A weight of several bits is several signs, hence
+//! several OTs; a weight that a convolution uses at many positions is one OT with a message over all of them.
 //!
-//! In: exact shares of t, the client's r known ahead ([`crate::mask`]). Out: exact shares of the sums, the client's
-//! known ahead. `W t = W (t - r) + W r`: the first is the server's alone, once it has t - r; the second comes of OTs.
+//! In: exact shares of t, the client's r known ahead ([`crate::mask`]). Out: exact shares of the sums, the
+//! client's known ahead. `W t = W (t - r) + W r`: the first is the server's alone, once it has t - r; the
+//! second comes of OTs.
 //! `docs/protocols/weight_ot.md` says why it holds.
 //!
 //! | when | message |
@@ -15,9 +17,9 @@
 //! | phase One, client to server | corrections, in parts, and their digest |
 //!
 //! # The sums
-//! A weight is `w = most - sum of 2^e c` over its signs, c = 1 for a minus, with public places e. So only `c u` is
-//! shared for each number u of r, modulo `2^m` with `m = bits - e`. With `k0`, `k1` the m bits of the OT's two streams
-//! the client sends `d = k0 + u - k1`, and the server takes `k_c + c d = k0 + c u`.
+//! A weight is `w = most - sum of 2^e c` over its signs, c = 1 for a minus, with public places e. So only
+//! `c u` is shared for each number u of r, modulo `2^m` with `m = bits - e`. With `k0`, `k1` the m bits of the
+//! OT's two streams the client sends `d = k0 + u - k1`, and the server takes `k_c + c d = k0 + c u`.
 //!
 //! ```text
 //! client: sum over numbers most u, signs  + 2^e k0
@@ -103,8 +105,8 @@ fn own_session(session: &SessionId) -> SessionId {
     Sha256::new_with_prefix(b"xonn weight OTs").chain_update(session).finalize().into()
 }
 
-/// Where the counters of the streams of a session's messages begin, but for [`message_tweak`]. Both streams of an OT
-/// begin at the same; the receiver has one of them.
+/// Where the counters of the streams of a session's messages begin, but for [`message_tweak`]. Both streams
+/// of an OT begin at the same; the receiver has one of them.
 fn counters(session: &SessionId) -> Block {
     let nonce = Sha256::new_with_prefix(b"counters").chain_update(session).finalize();
     Block::from_bytes(core::array::from_fn(|i| nonce[i]))
@@ -120,8 +122,8 @@ const DIGEST_BYTES: usize = 32;
 
 /// The hash of a prediction's corrections, before any.
 ///
-/// It is against damage on the way, which would otherwise show as a wrong answer. It binds nobody: each correction is
-/// one that a client could have chosen.
+/// It is against damage on the way, which would otherwise show as a wrong answer. It binds nobody: each
+/// correction is one that a client could have chosen.
 fn digest_of(session: &SessionId, prediction: u64) -> Sha256 {
     Sha256::new_with_prefix(b"corrections").chain_update(session).chain_update(prediction.to_le_bytes())
 }

@@ -1,5 +1,5 @@
-//! Of all plans for a program the one that takes the least time on a link, among those that protect the server from the
-//! clients that it has.
+//! Of all plans for a program the one that takes the least time on a link, among those that protect the
+//! server from the clients that it has.
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
@@ -54,7 +54,8 @@ impl Way {
     }
 }
 
-/// The plan whose first prediction takes the least time, set-up included; none if there is no circuit for the program.
+/// The plan whose first prediction takes the least time, set-up included; none if there is no circuit for the
+/// program.
 /// `clients` is what the server takes its clients for.
 #[must_use]
 pub fn cheapest(program: &Program, scheme: Scheme, link: Link, clients: Trust) -> Option<Candidate> {

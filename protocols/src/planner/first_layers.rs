@@ -1,7 +1,8 @@
 //! First layers by conditional addition, and a garbled circuit of the rest.
 //!
-//! On shares go the layers that add up the client's own numbers, and what only moves those numbers in front of them.
-//! The circuit reads the sums as shares, and whatever else it needs of the input as the client's own bits.
+//! On shares go the layers that add up the client's own numbers, and what only moves those numbers in front
+//! of them. The circuit reads the sums as shares, and whatever else it needs of the input as the client's own
+//! bits.
 
 use std::collections::BTreeSet;
 
@@ -79,7 +80,8 @@ impl<'p> First<'p> {
         self.rings[id].ok_or(refused(self.program, id, "it is not on shares"))
     }
 
-    /// All that `begin` reads, and what that reads, and so on, without what is behind one of `ends`; `begin` too.
+    /// All that `begin` reads, and what that reads, and so on, without what is behind one of `ends`; `begin`
+    /// too.
     fn behind(
         &self,
         begin: impl IntoIterator<Item = LayerId>,

@@ -1,7 +1,8 @@
-//! What both hosts derive from the public program and stage: the OTs, and the order and cut of their messages.
+//! What both hosts derive from the public program and stage: the OTs, and the order and cut of their
+//! messages.
 //!
-//! OTs and messages: filter after filter, in each the kernel's rows and columns that see the image at all, channels,
-//! signs of a weight.
+//! OTs and messages: filter after filter, in each the kernel's rows and columns that see the image at all,
+//! channels, signs of a weight.
 
 use core::ops::Range;
 

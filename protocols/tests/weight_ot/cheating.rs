@@ -1,7 +1,8 @@
-//! Clients that send other corrections than their numbers make: what it does to the sums, and what it tells of weights.
+//! Clients that send other corrections than their numbers make: what it does to the sums, and what it tells
+//! of weights.
 //!
-//! A correction that is e too large takes `2^place e` off its own sum where the sign is a minus. So a client brings
-//! another number to each sign, and nothing stops it: `docs/protocols/weight_ot.md`.
+//! A correction that is e too large takes `2^place e` off its own sum where the sign is a minus. So a client
+//! brings another number to each sign, and nothing stops it: `docs/protocols/weight_ot.md`.
 
 use rand::Rng;
 use xonn_program::op::{Linear, Planes};
@@ -41,8 +42,8 @@ fn opened(outcome: &Outcome) -> Vec<u64> {
     server.shares().0.add(&outcome.client).unwrap().values().to_vec()
 }
 
-/// Each neuron shows the sign of a weight of the client's choice: the top bit of its correction is changed, so its sum
-/// changes by half of the ring where the weight is negative, and not at all where it is positive.
+/// Each neuron shows the sign of a weight of the client's choice: the top bit of its correction is changed,
+/// so its sum changes by half of the ring where the weight is negative, and not at all where it is positive.
 #[test]
 fn each_neuron_shows_the_sign_of_one_weight() {
     let (inputs, neurons) = (13, 5);
@@ -66,7 +67,8 @@ fn each_neuron_shows_the_sign_of_one_weight() {
     }
 }
 
-/// Whether corrections are taken depends on their lengths and the digest, and on no weight: no failure tells of one.
+/// Whether corrections are taken depends on their lengths and the digest, and on no weight: no failure tells
+/// of one.
 #[test]
 fn no_corrections_are_refused_for_what_the_weights_are() {
     for (what, case) in layers::all() {

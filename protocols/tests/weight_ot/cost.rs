@@ -49,7 +49,8 @@ fn bytes_are_those_of_the_closed_form() {
     // 10 * 1 * 3 has 5 bits, all of which both signs have.
     let ternary = Case::new(Linear::dense(10, 3, Planes::Ternary), 1, 3);
     assert_eq!((ternary.bits, up(&ternary)), (5, 3 * (10u64 * 2 * 5).div_ceil(8)));
-    // 3 x 2 taps of 4 channels over 5 x 6 positions, a row or column less at the borders: 24 * 255 has 13 bits.
+    // 3 x 2 taps of 4 channels over 5 x 6 positions, a row or column less at the borders: 24 * 255 has 13
+    // bits.
     let conv = Case::new(layers::conv(layers::SAME, 3, 1, Planes::Sign, xonn_program::op::Pad::Drop), 1, 255);
     let taps = (4 + 5 + 4) * (6 + 5);
     assert_eq!((conv.bits, up(&conv)), (13, 3 * (taps * 4 * 12u64).div_ceil(8)));

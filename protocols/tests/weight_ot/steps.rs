@@ -1,5 +1,5 @@
-//! No branch depends on a weight, or on a number of the client's: the instructions that run are the same whatever they
-//! are. Each instruction is a trap, so layers are small. Addresses are not looked at.
+//! No branch depends on a weight, or on a number of the client's: the instructions that run are the same
+//! whatever they are. Each instruction is a trap, so layers are small. Addresses are not looked at.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 

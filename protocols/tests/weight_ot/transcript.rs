@@ -1,4 +1,5 @@
-//! The same seeds give the same bytes: a change of the messages is seen here, and is a new version of the protocol.
+//! The same seeds give the same bytes: a change of the messages is seen here, and is a new version of the
+//! protocol.
 
 use sha2::{Digest, Sha256};
 

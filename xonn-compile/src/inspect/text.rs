@@ -75,8 +75,8 @@ const WAYS: &str = "clients: what xonn-run serve --clients takes them for. hosti
                     addition. The first scheme is the default.";
 
 /// What the table of plans is.
-const PLANS: &str = "plan: what xonn-run serve --first-layer takes, with set-up in the first prediction. Of those\n\
-                     that its --clients allow serve runs the one with the least time on its link.";
+const PLANS: &str = "plan: what xonn-run serve --first-layer takes, set-up in the first prediction. Of\n\
+                     those that its --clients allow serve runs the quickest on its link.";
 
 /// What the column `least` means.
 pub const BOUND: &str = "least: ANDs that counting the ones takes at least, n - H(n) a neuron of fan-in n \

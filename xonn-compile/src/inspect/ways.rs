@@ -36,7 +36,8 @@ fn by_weight_ot(
     let (last, before) = cost.stages.split_last()?;
     let further = cost.further().bytes();
     let corrections = before.iter().map(|stage| stage.offline.bytes() + stage.online.bytes()).sum();
-    // The client's bits have rows, and one row more has the key of the output: a block each, and a start point.
+    // The client's bits have rows, and one row more has the key of the output: a block each, and a start
+    // point.
     let by_rows = 16 * last.rows.leaves as u64;
     let (tables, decoding) = (last.offline.down - by_rows, decoding(circuit.output_bits() as u64));
     Some(Traffic {
