@@ -7,7 +7,7 @@ use xonn_program::op::Cut;
 use xonn_protocols::protocol::{ClientSide, Kept, Protocol, ProtocolError, ServerSide, SetUp};
 use xonn_protocols::weight_ot::WeightOt;
 
-use crate::common::{Canned, Case, SESSION, rng};
+use crate::common::{Canned, Case, SESSION, Tamper, rng};
 use crate::layers;
 
 fn dense() -> Case {
@@ -49,7 +49,7 @@ fn other_lengths_are_errors() {
     let mut hosts = case.connect(case.weights(&mut rng(1)), 1);
     let (t, offsets) = (vec![1; case.inputs()], vec![0; case.inputs()]);
     for message in 0..2 {
-        let tampers: [&dyn Fn(&mut Vec<Vec<u8>>); 4] = [
+        let tampers: [Tamper<'_>; 4] = [
             &|sent| sent[message].push(0),
             &|sent| sent[message].truncate(1),
             &|sent| sent[message].clear(),

@@ -322,7 +322,8 @@ impl<T: Transport> Greeted<T> {
                 }
             };
         }
-        match Planned::set_up(&mut self.channel, self.session, program, rng) {
+        let form = (self.form, self.scheme);
+        match Planned::set_up(&mut self.channel, self.session, form, program, rng) {
             Ok(planned) => Ok(self.ready(Way::Planned(Box::new(planned)))),
             Err(error) => Err(self.end(error)),
         }

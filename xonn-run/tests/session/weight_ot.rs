@@ -6,10 +6,13 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::op::Planes;
 use xonn_program::{Program, Tensor};
 use xonn_protocols::cost::Link;
+use xonn_protocols::planner;
+use xonn_protocols::run::Server;
 use xonn_run::Service;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::client::run::Question;
-use xonn_run::session::{Clients, Limits, Offer, SessionError, Traffic, client, server};
+use xonn_run::session::server::{Model, Plans};
+use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client, server};
 
 use crate::programs::{Numbers, random_secret};
 use crate::wire;
@@ -171,4 +174,37 @@ fn the_scheme_is_one_that_the_client_accepts() {
         case.run().0.expect("nothing is wrong").traffic.received
     });
     assert!(bytes[1] < bytes[0], "three halves send less: {bytes:?}");
+}
+
+/// A server that says one form and runs another is refused before anything is computed.
+#[test]
+fn a_plan_of_another_form_than_was_said_is_refused() {
+    let program = shapes()[0].program();
+    let (package, secret) = random_secret(&program, 1);
+    let shares = planner::on_shares(&program, Scheme::HalfGates).expect("it has sums and signs");
+    let other_scheme = planner::by_weight_ot(&program, Scheme::ThreeHalves).expect("it adds up its input");
+    for (plan, named) in [(shares, "by rlwe"), (other_scheme, "by garbled")] {
+        let offer =
+            Offer { first_layers: OCA.to_vec(), schemes: vec![Scheme::HalfGates], ..Offer::default() };
+        let (circuit, bits) = Circuit::with_secret(&package, &secret).expect("it has a circuit");
+        let server = Server::new(plan, &program, secret.tensors()).expect("our own plan");
+        let plans = Plans { first_layers: vec![(Scheme::HalfGates, server)], shares: None };
+        let model = Model::new(circuit, bits, offer).expect("they fit").with_plans(plans);
+        let (server_end, client_end) = wire::pair(None);
+        let limits = Limits { clients: Clients::SemiHonest, ..Limits::default() };
+        let (client, server) = std::thread::scope(|scope| {
+            let serving = scope.spawn(|| {
+                server::serve(server_end, &model, &limits, &mut ChaCha20Rng::seed_from_u64(1)).err()
+            });
+            let rng = &mut ChaCha20Rng::seed_from_u64(2);
+            let (offer, bits) = (Offer::default(), program.input().bit_count());
+            let greeted = client::greet(client_end, package.digest(), bits, &offer, &Limits::default(), rng);
+            let error = greeted.expect("a hello").start_program(&program, rng).err();
+            (error, serving.join().expect("a server does not panic"))
+        });
+        for error in [client, server] {
+            let text = error.expect("it is refused").to_string();
+            assert!(text.contains(named), "{text}, expected {named}");
+        }
+    }
 }
