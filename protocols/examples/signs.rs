@@ -1,6 +1,5 @@
 //! Neurons a second: signs of 12-bit sums (w = 11) as numbers of 11 bits, without a pool and with 2x2 OR
-//! pools. First both roles one after the other, in processor time where the system tells it; then both at
-//! once on two threads.
+//! pools. First both roles one after the other, each with all processors; then both at once on two threads.
 //!
 //!     cargo run --release -p xonn-protocols --example signs
 
@@ -23,33 +22,50 @@ const SHAPE: [usize; 3] = [64, 32, 32];
 
 const TURNS: u32 = 25;
 
-/// The time that this thread ran on a processor, or the clock's where the system does not tell.
-struct Processor(Option<u64>, Instant);
+/// The time by the clock, and that which all threads of this process ran on processors, if the system tells.
+#[derive(Clone, Copy, Default)]
+struct Time {
+    clock: Duration,
+    processor: Option<Duration>,
+}
 
-impl Processor {
+/// When something began.
+struct Start(Instant, Option<u64>);
+
+impl Start {
     fn nanoseconds() -> Option<u64> {
-        std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+        let of = |task: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+            let all = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            all.split(' ').next()?.parse().ok()
+        };
+        std::fs::read_dir("/proc/self/task").ok()?.map(of).sum()
     }
 
     fn now() -> Self {
-        Self(Self::nanoseconds(), Instant::now())
+        Self(Instant::now(), Self::nanoseconds())
     }
 
-    fn elapsed(&self) -> Duration {
-        match (self.0, Self::nanoseconds()) {
-            (Some(start), Some(end)) => Duration::from_nanos(end - start),
-            _ => self.1.elapsed(),
-        }
+    fn elapsed(&self) -> Time {
+        let clock = self.0.elapsed();
+        let ran = Self::nanoseconds().zip(self.1);
+        Time { clock, processor: ran.map(|(end, start)| Duration::from_nanos(end.saturating_sub(start))) }
+    }
+}
+
+impl std::ops::AddAssign for Time {
+    fn add_assign(&mut self, other: Self) {
+        self.clock += other.clock;
+        self.processor = self.processor.zip(other.processor).map(|(a, b)| a + b);
     }
 }
 
 /// Times of each step over all turns. The system's count of processor time is coarse, so turns are many.
 #[derive(Default)]
-struct Times(Vec<(&'static str, Duration)>);
+struct Times(Vec<(&'static str, Time)>);
 
 impl Times {
     fn timed<R>(&mut self, what: &'static str, step: impl FnOnce() -> R) -> R {
-        let start = Processor::now();
+        let start = Start::now();
         let result = step();
         let spent = start.elapsed();
         match self.0.iter_mut().find(|(name, _)| *name == what) {
@@ -61,16 +77,19 @@ impl Times {
 
     fn print(&self, neurons: usize) {
         let each = |time: Duration| time.as_secs_f64() * 1e9 / neurons as f64 / f64::from(TURNS);
-        for (what, time) in &self.0 {
-            println!("    {what:36} {:6.1} ns a neuron", each(*time));
-        }
-        for role in ["C", "S"] {
-            let all: Duration =
-                self.0.iter().filter(|(what, _)| what.starts_with(role)).map(|(_, t)| *t).sum();
-            println!("    {role} in all {:31.1} ns a neuron", each(all));
-        }
-        let all: Duration = self.0.iter().map(|(_, time)| *time).sum();
-        println!("    both, one after the other: {:.2} M neurons a second", 1e3 / each(all));
+        let line = |what: &str, time: Time| {
+            let ran =
+                time.processor.map_or(String::new(), |ran| format!(", {:6.1} ns of processors", each(ran)));
+            println!("    {what:36} {:6.1} ns a neuron{ran}", each(time.clock));
+        };
+        let sum = |role: &str| {
+            let mut all = Time { processor: Some(Duration::ZERO), ..Time::default() };
+            self.0.iter().filter(|(what, _)| what.starts_with(role)).for_each(|&(_, time)| all += time);
+            all
+        };
+        self.0.iter().for_each(|&(what, time)| line(what, time));
+        ["C", "S"].into_iter().for_each(|role| line(&format!("{role} in all"), sum(role)));
+        println!("    both, one after the other: {:.2} M neurons a second", 1e3 / each(sum("").clock));
     }
 }
 

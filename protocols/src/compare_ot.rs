@@ -3,7 +3,8 @@
 //!
 //! In: shares of x modulo 2^(w + 1), y1 of C known ahead; S's thresholds stand in y0 already, and each neuron
 //! may be flipped. Out: shares of `[x >= 0] + flip`, or of the OR of a window of them, modulo 2^l; C's share
-//! is chosen ahead, so it can be the mask of the next layer's input. ORs in two round trips may be flipped, too.
+//! is chosen ahead, so it can be the mask of the next layer's input. ORs in two round trips may be flipped,
+//! too.
 //!
 //! | pool | module | round trips |
 //! |---|---|---|
@@ -90,12 +91,13 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// For windows of at most so many elements, or none.
+    /// For a pool of windows of at most so many elements, or none. Any pool of windows of 1 to 4 can be
+    /// [`Choice::Narrow`], also one in front of the cuts.
     #[must_use]
     pub fn of(window: Option<usize>) -> Self {
         match window {
-            None | Some(1) => Self::Sign,
-            Some(2..=4) => Self::Narrow,
+            None => Self::Sign,
+            Some(0..=4) => Self::Narrow,
             Some(_) => Self::Wide,
         }
     }

@@ -1,14 +1,15 @@
-//! Layers in a garbled circuit, up to the program's output: of the client's own input, of tensors in shares, or of both.
+//! Layers in a garbled circuit, up to the program's output: of the client's own input, of tensors in shares,
+//! or of both.
 //!
 //! | message | from | what |
 //! |---|---|---|
-//! | Three | client | a digest; of each bit of its shares its difference from a row's choice, and one more row's choice |
+//! | Three | client | a digest; each bit of its shares, and a 0, less its row's choice |
 //! | Four | server | the start point; a correction for each label by OT; the tables, segment by segment |
 //! | input | client | a digest; its input bits, each masked by a row's choice. None if it reads shares only |
 //! | output | server | the labels of the masked bits and of the server's own bits; the decoding, masked |
 //!
-//! Rows, all of the pool in which the server sends: one for each input bit of the client's, then one for each bit of its
-//! shares, then one more; row i has tweak i. See `docs/protocols/garbled.md`.
+//! Rows, all of the pool in which the server sends: one for each input bit of the client's, then one for each
+//! bit of its shares, then one more; row i has tweak i. See `docs/protocols/garbled.md`.
 
 mod client;
 mod cost;

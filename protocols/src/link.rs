@@ -12,6 +12,7 @@
 //! the hash protects, behind the last message of the pool's set-up that the other one sends.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
@@ -54,7 +55,7 @@ pub struct ServerLink {
     hashes: [Tccr; 2],
     tweak: u64,
     predictions: u64,
-    keys: Vec<(Params, ServerKey)>,
+    keys: Vec<(Params, Arc<ServerKey>)>,
 }
 
 /// The client's side of a connection.
@@ -65,7 +66,7 @@ pub struct ClientLink {
     hashes: [Tccr; 2],
     tweak: u64,
     predictions: u64,
-    keys: Vec<(Params, ClientKey)>,
+    keys: Vec<(Params, Arc<ClientKey>)>,
 }
 
 /// The session of one pool.
@@ -174,7 +175,8 @@ impl ServerLink {
             let mut keys = Vec::with_capacity(params.len());
             for &params in params {
                 let message = wire.receive(ClientKey::key_bytes(params))?;
-                keys.push((params, ServerKey::receive(params, &session, Role::B, &message)?));
+                let key = ServerKey::receive(params, &session, Role::B, &message)?;
+                keys.push((params, Arc::new(key)));
             }
             self.keys = keys;
         }
@@ -182,10 +184,10 @@ impl ServerLink {
         Ok(())
     }
 
-    /// The client's key for this ring.
+    /// The client's key for this ring. A prediction keeps the one that it began with.
     #[must_use]
-    pub fn key(&self, params: Params) -> Option<&ServerKey> {
-        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| key)
+    pub fn key(&self, params: Params) -> Option<Arc<ServerKey>> {
+        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| Arc::clone(key))
     }
 
     /// Delta of the pool in which this host sends.
@@ -275,17 +277,17 @@ impl ClientLink {
             for &params in params {
                 let (key, message) = ClientKey::generate(params, &session, Role::B, &mut rng);
                 wire.send(&message)?;
-                self.keys.push((params, key));
+                self.keys.push((params, Arc::new(key)));
             }
         }
         self.predictions += 1;
         Ok(())
     }
 
-    /// The key for this ring.
+    /// The key for this ring. A prediction keeps the one that it began with.
     #[must_use]
-    pub fn key(&self, params: Params) -> Option<&ClientKey> {
-        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| key)
+    pub fn key(&self, params: Params) -> Option<Arc<ClientKey>> {
+        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| Arc::clone(key))
     }
 
     /// Delta of the pool in which this host sends.

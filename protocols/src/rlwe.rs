@@ -1,7 +1,8 @@
 //! Sums under lattice encryption: a linear layer of exact shares, without a message once the input is there.
 //!
-//! In: exact shares of t, `x = step t + offset`. Out: noisy shares of the layer's sums, with bits of fraction that hold
-//! the noise, so that what is read of them is exact but with the probability that [`sigmas_for`] grants.
+//! In: exact shares of t, `x = step t + offset`. Out: noisy shares of the layer's sums, with bits of fraction
+//! that hold the noise, so that what is read of them is exact but with the probability that [`sigmas_for`]
+//! grants.
 //!
 //! | phase | message |
 //! |---|---|
@@ -33,7 +34,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xonn_crypto::rlwe::{Params, encode};
 use xonn_program::{Program, Tensor};
 
-pub use margin::{margin, neurons, sigmas_for};
+pub use margin::{FAILURE_BITS, margin, neurons, sigmas_for};
 pub use pack::search;
 pub use sums::leaves;
 

@@ -13,6 +13,7 @@
 //! | [`leaves`] | the tables, one a digit |
 //! | [`masks`] | the masks of their entries, and shares of the masks' products |
 //! | [`compare`] | shares of `[y0 + y1 >= 0]`, and a correlated OT on S's share |
+//! | `parts` | large layers on several processors |
 //! | [`windows`], [`convert`] | the bits, or ORs of them, as numbers of a ring |
 //!
 //! # Invariants
@@ -31,6 +32,7 @@ pub mod frame;
 pub mod keys;
 pub mod leaves;
 pub mod masks;
+mod parts;
 pub mod rows;
 pub mod windows;
 

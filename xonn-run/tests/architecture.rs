@@ -77,9 +77,9 @@ fn crates_import_what_the_map_says() {
         ("circuits", &[][..]),
         ("program", &["xonn-circuits"]),
         ("crypto", &["xonn-circuits"]),
-        ("protocols", &["xonn-crypto"]),
-        ("xonn-compile", &["xonn-circuits", "xonn-program"]),
-        ("xonn-run", &["xonn-circuits", "xonn-program", "xonn-crypto"]),
+        ("protocols", &["xonn-circuits", "xonn-program", "xonn-crypto"]),
+        ("xonn-compile", &["xonn-circuits", "xonn-program", "xonn-crypto", "xonn-protocols"]),
+        ("xonn-run", &["xonn-circuits", "xonn-program", "xonn-crypto", "xonn-protocols"]),
     ] {
         let text = std::fs::read_to_string(root().join(krate).join("Cargo.toml")).expect("a manifest");
         let imports = |name: &&str| text.lines().any(|line| line.starts_with(&format!("{name}.")));

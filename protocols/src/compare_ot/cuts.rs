@@ -1,10 +1,10 @@
 //! The server's cuts, taken from its share in units of t: `[v >= at] = [t >= T]`, and `y0 - 2^fraction T` is
 //! its share of a number with a sign.
 //!
-//! `v = step t + offset`, so `T = ceil((at - offset) / step)`, brought to 0 to span + 1: no t tells it apart
-//! there. A falling cut `v <= at` is the opposite of a rising one at `at + 1`. A step is a power of
-//! two, for a processor's division takes a time that depends on what is divided. Cuts, offsets and shares are
-//! secret: no branch and no address depends on them.
+//! `v = step t + offset`, so `T = ceil((at - offset) / step)`, brought to 0 to span + 1, beyond which no t
+//! tells a difference. A falling cut `v <= at` is the opposite of a rising one at `at + 1`. A step is a power
+//! of two, for a processor's division takes a time that depends on what is divided. Cuts, offsets and shares
+//! are secret: no branch and no address depends on them.
 
 use xonn_crypto::share::{RingTensor, ShareError};
 use xonn_program::op::Cut;

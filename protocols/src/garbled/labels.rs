@@ -1,8 +1,9 @@
 //! Labels by correlated OT: from rows whose sender is the server.
 //!
-//! A row: server K, client a random bit c and `M = K + c Delta`. The client's bit is y, `d = y + c` is what the server
-//! knows of it. The server takes `h_b = H(K + (d + b) Delta, tweak)`: the client has `h_y = H(M, tweak)` and never the
-//! other one. The label of 0 is h_0; `h_0 + h_1 + delta`, which is sent, makes of h_1 the label of 1.
+//! A row: server K, client a random bit c and `M = K + c Delta`. The client's bit is y, `d = y + c` is what
+//! the server knows of it. The server takes `h_b = H(K + (d + b) Delta, tweak)`: the client has `h_y = H(M,
+//! tweak)` and never the other one. The label of 0 is h_0; `h_0 + h_1 + delta`, which is sent, makes of h_1
+//! the label of 1.
 
 use xonn_crypto::block::Block;
 use zeroize::Zeroizing;

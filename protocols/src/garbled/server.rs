@@ -198,8 +198,8 @@ fn send_tables(mut garbler: Garbler<'_>, wire: &mut dyn Wire) -> Result<Vec<Bloc
 
 /// Puts the pad on a decoding, or takes it off: the stream of the key that both hosts have of the last row.
 ///
-/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a listener would
-/// find its hash among the two that are sent.
+/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a
+/// listener would find its hash among the two that are sent.
 pub(super) fn mask_decoding(decoding: &mut [Block], key: &Block, start: Block) {
     let mut pad = Zeroizing::new(vec![Block::ZERO; decoding.len()]);
     Prg::based(*key, start, 0).fill(&mut pad);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use xonn_crypto::rlwe::ClientKey;
 use xonn_crypto::share::RingTensor;
 
 use super::server::out_of_turn;
@@ -15,23 +16,25 @@ impl ClientSide for Arc<Sums> {
     }
 
     fn begin(&self) -> Box<dyn ClientRun> {
-        Box::new(Run { sums: Arc::clone(self) })
+        Box::new(Run { sums: Arc::clone(self), key: None })
     }
 }
 
 /// One prediction.
 struct Run {
     sums: Arc<Sums>,
+    /// The key that its share was encrypted under; the connection may have a new one when the answer comes.
+    key: Option<Arc<ClientKey>>,
 }
 
 impl Run {
     /// Its share of the inputs, encrypted.
     fn masks(
-        &self,
+        &mut self,
         context: &mut ClientContext<'_>,
         share: Option<&RingTensor>,
     ) -> Result<Vec<u8>, ProtocolError> {
-        let sums = &self.sums;
+        let sums = Arc::clone(&self.sums);
         let share = share.ok_or_else(|| out_of_turn("the client's share"))?;
         if share.len() != sums.inputs {
             let reason = format!("{} numbers, expected {}", share.len(), sums.inputs);
@@ -41,7 +44,9 @@ impl Run {
         let image = sums.shape.image(share.reduce(l)?.values());
         let masks = sums.layout.encode_inputs(&image).map_err(xonn_crypto::rlwe::RlweError::from)?;
         let key = context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"))?;
-        Ok(key.encrypt(l, &masks, &mut &mut *context.rng)?)
+        let message = key.encrypt(l, &masks, &mut &mut *context.rng)?;
+        self.key = Some(key);
+        Ok(message)
     }
 }
 
@@ -52,7 +57,6 @@ impl ClientRun for Run {
         context: &mut ClientContext<'_>,
         reads: &[Option<&ClientValue>],
     ) -> Result<Option<ClientValue>, ProtocolError> {
-        let sums = &self.sums;
         match phase {
             Phase::One => {
                 let share = reads.first().copied().flatten().and_then(ClientValue::share);
@@ -61,8 +65,9 @@ impl ClientRun for Run {
                 Ok(None)
             }
             Phase::Two => {
+                let sums = &self.sums;
                 let answer = context.wire.receive(sums.bytes[1])?;
-                let key = context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"))?;
+                let key = self.key.take().ok_or_else(|| out_of_turn("the client's key"))?;
                 let share = key.decrypt(&sums.layout, &sums.rounding, &answer)?;
                 let share = RingTensor::new(sums.leaves.bits, sums.shape.filters_last(&share))?;
                 Ok(Some(ClientValue::Shares(share)))

@@ -9,7 +9,7 @@ use super::sums::{Numbers, layout};
 use crate::value::Ring;
 
 /// A prediction has a wrong sum with a probability below two to the minus this.
-const FAILURE_BITS: f64 = 40.0;
+pub const FAILURE_BITS: u32 = 40;
 
 /// Sums of all linear layers of a program: what the probability of failure is shared among.
 #[must_use]
@@ -21,15 +21,15 @@ pub fn neurons(program: &Program) -> usize {
     program.layers().iter().map(sums).sum()
 }
 
-/// The margin, in standard deviations of the noise, with which so many sums are all right but with a probability of
-/// 2^-40.
+/// The margin, in standard deviations of the noise, with which so many sums are all right but with a
+/// probability of 2^-40.
 #[must_use]
 pub fn sigmas_for(neurons: usize) -> f64 {
-    noise::margin_for(neurons, FAILURE_BITS)
+    noise::margin_for(neurons, f64::from(FAILURE_BITS))
 }
 
-/// The margin of the layer's sums with these weights, the one of the worst polynomial; `terms` of the sums are added
-/// up before they are read. None if the choice is none of this layer.
+/// The margin of the layer's sums with these weights, the one of the worst polynomial; `terms` of the sums
+/// are added up before they are read. None if the choice is none of this layer.
 #[must_use]
 pub fn margin(linear: &Linear, choice: &Choice, weights: &[i32], terms: u32) -> Option<f64> {
     let rounding = choice.rounding().ok()?;
@@ -42,8 +42,8 @@ pub fn margin(linear: &Linear, choice: &Choice, weights: &[i32], terms: u32) -> 
 
 /// The margin where weights with this sum of squares meet.
 ///
-/// Of `terms` sums the standard deviations add up: their noise may be anything but independent, for they may lie in one
-/// polynomial.
+/// Of `terms` sums the standard deviations add up: their noise may be anything but independent, for they may
+/// lie in one polynomial.
 pub(super) fn of(params: Params, rounding: &Rounding, squares: f64, terms: u32) -> f64 {
     let (g, gb) = (rounding.phi(), rounding.gb());
     let Ok(fraction @ 1..) = u32::try_from(g) else { return 0.0 };

@@ -1,38 +1,32 @@
 //! The server's side: weights transformed once a model, an answer a prediction, and its share in the clear.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use xonn_crypto::Wiped;
-use xonn_crypto::rlwe::{Kept, Masks, Weights};
+use xonn_crypto::rlwe::{Kept, Masks, ServerKey, Weights};
 use xonn_crypto::share::RingTensor;
-use xonn_program::op::{Linear, Pad};
 use xonn_program::{Program, Tensor};
 
 use super::sums::Sums;
 use super::{clear, margin};
 use crate::plan::Stage;
-use crate::protocol::{
-    Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError,
-};
+use crate::protocol::{Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError};
 use crate::value::ServerValue;
-
-/// Most bits of sums that are computed in words of 32 bits.
-const WORD: u32 = u32::BITS;
 
 /// A layer of one model.
 pub(super) struct Side {
     sums: Sums,
     /// For the answer.
     weights: Weights,
-    /// Over their common factor: as numbers modulo 2^32 and 2^64, one of the two.
-    narrow: Wiped<u32>,
-    wide: Wiped<u64>,
+    /// Over their common factor, for the server's sums.
+    reduced: clear::Weights,
     /// As they are.
     whole: Wiped<u64>,
     /// What each sum is moved up by, so that its least value is 0.
     moved: Wiped<i64>,
-    /// Offsets of the sums for those of the inputs that were seen first, in practice always.
-    offsets: OnceLock<[Wiped<i64>; 2]>,
+    /// Offsets of the inputs that were seen last, and those of the sums for them; a model's are always the
+    /// same.
+    offsets: Mutex<[Wiped<i64>; 2]>,
 }
 
 impl Side {
@@ -54,34 +48,44 @@ impl Side {
             (margin::of(sums.params, &sums.rounding, most, 1), margin::sigmas_for(margin::neurons(program)));
         if found < least {
             return Err(stage.error(format!(
-                "noise with a margin of {found:.2} standard deviations, expected {least:.2}, so that a prediction is \
-                 wrong with a probability of 2^-40; take a larger ring or more bits of fraction"
+                "noise with a margin of {found:.2} standard deviations, expected {least:.2}, so that a \
+                 prediction is wrong with a probability of 2^-40; take a larger ring or more bits of fraction"
             )));
         }
         let weights = Weights::new(sums.params, &sums.layout, &kernels).map_err(|error| wrong(&error))?;
-        // Each sum's negative weights inside of the image, as often as an input may be large.
-        let negative: Vec<i32> = reduced.iter().map(|&w| (w >> 31) & w.wrapping_neg()).collect();
-        let negative: Wiped<u64> = negative.iter().map(|&w| w as u64).collect();
-        let dropped = Linear { pad: Pad::Drop, ..sums.linear };
+        let l = sums.rounding.l();
+        let words = |weights: &[i32]| {
+            let long = || stage.error(format!("sums of {l} bits, at most 32 are computed"));
+            clear::Weights::new(l, weights).ok_or_else(long)
+        };
+        // Each sum's negative weights inside of the image, as often as an input may be large: below half of
+        // 2^l.
+        let negative: Wiped<i32> = reduced.iter().map(|&w| (w >> 31) & w.wrapping_neg()).collect();
         let spans: Wiped<u64> = vec![sums.reads.span; sums.inputs].into();
-        let moved = clear::sums(&dropped, &negative, &spans, 0).iter().map(|&moved| moved as i64).collect();
-        let is_narrow = sums.rounding.l() <= WORD;
-        let some = |take: bool| reduced.iter().take(if take { reduced.len() } else { 0 });
+        let moved = words(&negative)?.sums(&sums.linear, &spans).iter().map(|&moved| moved as i64).collect();
         let side = Self {
-            narrow: some(is_narrow).map(|&w| w as u32).collect(),
-            wide: some(!is_narrow).map(|&w| w as u64).collect(),
+            reduced: words(&reduced)?,
             whole: all.iter().map(|&w| w as u64).collect(),
             sums,
             weights,
             moved,
-            offsets: OnceLock::new(),
+            offsets: Mutex::default(),
         };
-        // What inputs most likely are: t counted from the least value.
+        // What they most likely are, so that the first prediction need not wait: t counted from the least
+        // value.
         let least = layer.reads.first().map_or(0, |&read| program.layers()[read].kind.range().lo);
-        let least: Wiped<i64> = vec![least; side.sums.inputs].into();
-        let offsets = side.offsets_of(&least);
-        let _ = side.offsets.set([least, offsets]);
+        side.offsets(&vec![least; side.sums.inputs].into());
         Ok(side)
+    }
+
+    /// Offsets of the sums for these of the inputs.
+    fn offsets(&self, inputs: &Wiped<i64>) -> Wiped<i64> {
+        let [seen, of_sums] = &mut *self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen != inputs {
+            *of_sums = self.offsets_of(inputs);
+            seen.clone_from(inputs);
+        }
+        of_sums.clone()
     }
 
     /// Offsets of the sums: `sum w offset` and padding, less what they are moved up by.
@@ -94,16 +98,11 @@ impl Side {
         sums.iter().zip(self.moved.iter()).map(offset).collect()
     }
 
-    /// The sums of the server's share, moved up.
+    /// The sums of the server's share modulo 2^l, moved up.
     fn shifted(&self, share: &RingTensor) -> Wiped<i64> {
-        let linear = &Linear { pad: Pad::Drop, ..self.sums.linear };
-        let sums: Wiped<u64> = if self.narrow.is_empty() {
-            clear::sums(linear, &self.wide, share.values(), 0)
-        } else {
-            let share: Wiped<u32> = share.values().iter().map(|&y| y as u32).collect();
-            clear::sums(linear, &self.narrow, &share, 0).iter().map(|&sum| u64::from(sum)).collect()
-        };
-        sums.iter().zip(self.moved.iter()).map(|(&sum, &moved)| (sum as i64).wrapping_add(moved)).collect()
+        let sums = self.reduced.sums(&self.sums.linear, share.values());
+        let moved = |(&sum, &moved): (&u64, &i64)| (sum as i64).wrapping_add(moved);
+        sums.iter().zip(self.moved.iter()).map(moved).collect()
     }
 }
 
@@ -120,7 +119,8 @@ impl ServerSide for Arc<Side> {
 /// One prediction.
 struct Run {
     side: Arc<Side>,
-    masks: Option<Masks>,
+    /// With the key that they are encrypted under; the connection may have a new one later.
+    masks: Option<(Arc<ServerKey>, Masks)>,
     kept: Option<Kept>,
 }
 
@@ -132,17 +132,18 @@ pub(super) fn out_of_turn(what: &'static str) -> ProtocolError {
 impl ServerRun for Run {
     fn prepare(&mut self, phase: Phase, context: &mut ServerContext<'_>) -> Result<(), ProtocolError> {
         let sums = &self.side.sums;
-        let key = || context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"));
         match phase {
             Phase::One => {
                 let message = context.wire.receive(sums.bytes[0])?;
-                self.masks = Some(key()?.masks(&sums.layout, &message)?);
+                let key = context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"))?;
+                let masks = key.masks(&sums.layout, &message)?;
+                self.masks = Some((key, masks));
             }
             Phase::Two => {
-                let masks = self.masks.take().ok_or_else(|| out_of_turn("the client's masks"))?;
+                let (key, masks) = self.masks.take().ok_or_else(|| out_of_turn("the client's masks"))?;
                 let (weights, rounding) = (&self.side.weights, &sums.rounding);
                 let rng = &mut &mut *context.rng;
-                let (answer, kept) = key()?.respond(&sums.layout, weights, rounding, &masks, rng)?;
+                let (answer, kept) = key.respond(&sums.layout, weights, rounding, &masks, rng)?;
                 context.wire.send(&answer)?;
                 self.kept = Some(kept);
             }
@@ -169,10 +170,7 @@ impl ServerRun for Run {
         let shifted = side.shifted(&share.reduce(sums.rounding.l())?);
         let shares = kept.into_shares(&sums.shape.filters_first(&shifted))?;
         let share = RingTensor::new(sums.leaves.bits, sums.shape.filters_last(&shares))?;
-        let offsets = match side.offsets.get() {
-            Some([seen, of_sums]) if seen == offsets => of_sums.clone(),
-            _ => side.offsets_of(offsets),
-        };
+        let offsets = side.offsets(offsets);
         Ok(ServerValue::Shares { share, offsets })
     }
 }

@@ -1,12 +1,15 @@
-//! A layer as lattice encryption packs it: an image that is only what the windows read, padding written out as zeros,
-//! channels first. Indices follow from the public layer alone.
+//! A layer as lattice encryption packs it: an image that is only what the windows read, padding written out
+//! as zeros, channels first. Indices follow from the public layer alone.
 
 use xonn_crypto::Wiped;
 use xonn_crypto::rlwe::encode::{Convolution, Geometry};
 use xonn_program::op::{Linear, Window2d};
 
-/// Most elements of an image or of a kernel once padding and dilation are written out.
-const MOST: usize = 1 << 26;
+/// Most elements of an image once padding is written out.
+const MOST_PIXELS: usize = 1 << 26;
+
+/// Most weights once dilation is written out, which the server alone does.
+const MOST_WEIGHTS: usize = 1 << 28;
 
 /// One axis of a window, as a window without padding and dilation over an image of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +75,15 @@ impl Shape {
     /// None if it would be too large, or is to be dense and cannot.
     pub fn of(linear: &Linear, dense: bool) -> Option<Self> {
         let axes = [0, 1].map(|axis| Axis::of(&linear.window, axis));
-        let small = |factors: [usize; 4]| {
+        let small = |factors: [usize; 4], most: usize| {
             let all = factors.into_iter().try_fold(1usize, usize::checked_mul);
-            all.is_some_and(|all| all <= MOST)
+            all.is_some_and(|all| all <= most)
         };
         let image = [axes[0].size, axes[1].size, linear.window.input[2], 1];
         let kernels = [axes[0].kernel, axes[1].kernel, linear.channels(), linear.filters];
-        let fits = small(image) && small(kernels) && (!dense || Self::has_one_position(linear));
+        let fits = small(image, MOST_PIXELS)
+            && small(kernels, MOST_WEIGHTS)
+            && (!dense || Self::has_one_position(linear));
         fits.then_some(Self { linear: *linear, axes, dense })
     }
 
@@ -159,14 +164,24 @@ impl Shape {
 
     /// Sums of `[height, width, filter]` as `[filter, height, width]`.
     pub fn filters_first(&self, sums: &[i64]) -> Wiped<i64> {
-        let (filters, places) = (self.linear.filters, self.places());
-        (0..sums.len()).map(|at| sums[at % places * filters + at / places]).collect()
+        let mut all = Wiped::zeros(sums.len());
+        for (place, sums) in sums.chunks_exact(self.linear.filters).enumerate() {
+            for (filter, &sum) in sums.iter().enumerate() {
+                all[filter * self.places() + place] = sum;
+            }
+        }
+        all
     }
 
     /// Sums of `[filter, height, width]` as `[height, width, filter]`.
     pub fn filters_last(&self, sums: &[u64]) -> Vec<u64> {
-        let (filters, places) = (self.linear.filters, self.places());
-        (0..sums.len()).map(|at| sums[at % filters * places + at / filters]).collect()
+        let mut all = vec![0; sums.len()];
+        for (filter, sums) in sums.chunks_exact(self.places()).enumerate() {
+            for (place, &sum) in sums.iter().enumerate() {
+                all[place * self.linear.filters + filter] = sum;
+            }
+        }
+        all
     }
 
     fn places(&self) -> usize {

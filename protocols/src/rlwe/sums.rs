@@ -11,8 +11,9 @@ use crate::plan::{How, Stage};
 use crate::protocol::StageError;
 use crate::value::{Form, Ring};
 
-/// Most bytes of a message.
-const MOST_BYTES: usize = 1 << 30;
+/// Most coefficients of a message, which both hosts hold as words: 1 GiB of them. A message has 576 MiB at
+/// most then.
+const MOST_COEFFICIENTS: usize = 1 << 27;
 
 /// Most bits of a ring, and of values.
 const MOST_BITS: u32 = 62;
@@ -117,7 +118,9 @@ impl Sums {
         };
         let Op::Linear(linear) = layer.op else {
             let name = layer.op.name();
-            return Err(stage.error(format!("{name} under lattice encryption, expected a dense layer or conv2d")));
+            return Err(
+                stage.error(format!("{name} under lattice encryption, expected a dense layer or conv2d"))
+            );
         };
         let (&[(read, Form::Shares(reads))], Form::Shares(leaves)) = (&stage.reads[..], stage.leaves) else {
             return Err(stage.error("shares of one tensor become shares of its sums"));
@@ -129,21 +132,24 @@ impl Sums {
             Some(ring) if ring == leaves => {}
             Some(ring) => return Err(stage.error(format!("it leaves {leaves:?}, expected {ring:?}"))),
             None => {
-                return Err(stage.error(format!("sums of {} bits do not hold those of {reads:?}", choice.bits)));
+                return Err(
+                    stage.error(format!("sums of {} bits do not hold those of {reads:?}", choice.bits))
+                );
             }
         }
         let rounding = choice.rounding().map_err(|error| stage.error(error.to_string()))?;
         let (shape, layout) = layout(&linear, choice).map_err(|reason| stage.error(reason))?;
+        // Before anything is counted output by output.
         let polynomials = layout.inputs().max(layout.outputs());
-        // Coefficients take at most 38 bits, so this bounds what it costs to count bytes.
-        if polynomials.saturating_mul(choice.params.n()) > MOST_BYTES {
-            return Err(stage.error(format!("{polynomials} polynomials, more than fit {MOST_BYTES} bytes")));
+        if polynomials.saturating_mul(choice.params.n()) > MOST_COEFFICIENTS {
+            return Err(stage.error(format!(
+                "{polynomials} polynomials of {} coefficients in a message, expected {MOST_COEFFICIENTS} \
+                 coefficients at most",
+                choice.params.n()
+            )));
         }
         let masks = ClientKey::masks_bytes(choice.params, layout.inputs());
         let bytes = [masks, ClientKey::answer_bytes(&layout, &rounding)];
-        if let Some(bytes) = bytes.iter().find(|&&bytes| bytes > MOST_BYTES) {
-            return Err(stage.error(format!("a message of {bytes} bytes, at most {MOST_BYTES} are sent")));
-        }
         let inputs = linear.window.input.iter().product();
         let (numbers, params) = (Numbers::of(&linear), choice.params);
         Ok(Self { linear, numbers, params, rounding, shape, layout, reads, leaves, inputs, bytes })

@@ -3,7 +3,7 @@
 use core::ops::{BitAnd, BitXor, BitXorAssign};
 
 use xonn_crypto::Wiped;
-use xonn_crypto::block::Block;
+use xonn_crypto::block::{Block, mask};
 
 /// One bit of each element. Wiped when dropped, and `Debug` shows no bit.
 ///
@@ -72,10 +72,11 @@ impl Column {
         self.words[i / 64] >> (i % 64) & 1
     }
 
-    /// All ones for the elements whose bit is 1, else zero.
+    /// All ones for the elements whose bit is 1, else zero. The optimiser does not see that it is one of
+    /// these, or it makes a branch of it.
     #[inline(always)]
     pub fn mask(&self, i: usize) -> u64 {
-        self.bit(i).wrapping_neg()
+        mask(self.bit(i) == 1)
     }
 
     /// The other bits.

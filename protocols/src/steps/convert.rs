@@ -14,6 +14,7 @@ use super::compare::{ClientBits, ServerBits};
 use super::error::expect;
 use super::frame::{Fields, Reader, Writer};
 use super::keys::{CHUNK, multiples, times_x};
+use super::parts;
 use super::windows::Windows;
 
 /// The field of C's messages: `2^members` numbers of the ring a window.
@@ -32,9 +33,9 @@ fn combine(keys: &[Block], windows: &[&[u32]], members: usize, sums: &mut [Block
     }
 }
 
-/// Windows, some at a time, with the number of the first.
-fn chunks(windows: &Windows) -> impl Iterator<Item = (usize, Vec<&[u32]>)> {
-    let starts = (0..windows.len()).step_by(CHUNK);
+/// Windows from number `first` on, some at a time, with the number of the first.
+fn chunks(windows: &Windows, first: usize) -> impl Iterator<Item = (usize, Vec<&[u32]>)> {
+    let starts = (first..windows.len()).step_by(CHUNK);
     starts.map(|start| (start, windows.iter().skip(start).take(CHUNK).collect()))
 }
 
@@ -56,31 +57,32 @@ pub fn send(
     let (entries, ring) = (1 << members, (1 << rho.bits()) - 1);
     let multiples = multiples(bits.delta(), members as u32);
     let mut messages = Wiped::zeros(entries * windows.len());
-    let (mut sums, mut keys) = (Wiped::zeros(CHUNK), Wiped::zeros(entries * CHUNK));
-    let mut ones: Wiped<u64> = Wiped::zeros(CHUNK);
-    for (start, chunk) in chunks(windows) {
-        let count = chunk.len();
-        let (sums, keys, ones) = (&mut sums[..count], &mut keys[..entries * count], &mut ones[..count]);
-        combine(&bits.keys, &chunk, members, sums);
-        for (one, window) in ones.iter_mut().zip(&chunk) {
-            let bit = |i: usize| bits.bits.bit(window[i] as usize) << i;
-            *one = (0..members).fold(0, |all, i| all | bit(i));
-        }
-        for (keys, &offset) in keys.chunks_exact_mut(count).zip(multiples.iter()) {
-            keys.iter_mut().zip(&*sums).for_each(|(key, &sum)| *key = sum ^ offset);
-        }
-        hash.hash_strided(first_tweak.wrapping_add(start as u64), count, keys);
-        let rho = &rho.values()[start..][..count];
-        let messages = &mut messages[entries * start..][..entries * count];
-        for (j, pads) in keys.chunks_exact(count).enumerate() {
-            let all = messages.chunks_exact_mut(entries).zip(pads).zip(ones.iter().zip(rho));
-            for ((messages, &pad), (&ones, rho)) in all {
-                // 0 if j is what C's bits are, else 1
-                let or = (j as u64 ^ ones).wrapping_neg() >> 63;
-                messages[j] = (or.wrapping_sub(*rho) ^ u128::from(pad) as u64) & ring;
+    parts::fill(&mut messages, entries, |first, messages| {
+        let (mut sums, mut keys) = (Wiped::zeros(CHUNK), Wiped::zeros(entries * CHUNK));
+        let mut ones: Wiped<u64> = Wiped::zeros(CHUNK);
+        for ((start, chunk), messages) in chunks(windows, first).zip(messages.chunks_mut(entries * CHUNK)) {
+            let count = chunk.len();
+            let (sums, keys, ones) = (&mut sums[..count], &mut keys[..entries * count], &mut ones[..count]);
+            combine(&bits.keys, &chunk, members, sums);
+            for (one, window) in ones.iter_mut().zip(&chunk) {
+                let bit = |i: usize| bits.bits.bit(window[i] as usize) << i;
+                *one = (0..members).fold(0, |all, i| all | bit(i));
+            }
+            for (keys, &offset) in keys.chunks_exact_mut(count).zip(multiples.iter()) {
+                keys.iter_mut().zip(&*sums).for_each(|(key, &sum)| *key = sum ^ offset);
+            }
+            hash.hash_strided(first_tweak.wrapping_add(start as u64), count, keys);
+            let rho = &rho.values()[start..][..count];
+            for (j, pads) in keys.chunks_exact(count).enumerate() {
+                let all = messages.chunks_exact_mut(entries).zip(pads).zip(ones.iter().zip(rho));
+                for ((messages, &pad), (&ones, rho)) in all {
+                    // 0 if j is what C's bits are, else 1
+                    let or = (j as u64 ^ ones).wrapping_neg() >> 63;
+                    messages[j] = (or.wrapping_sub(*rho) ^ u128::from(pad) as u64) & ring;
+                }
             }
         }
-    }
+    });
     out.numbers(&messages, rho.bits());
     Ok(())
 }
@@ -102,25 +104,28 @@ pub fn receive(
     expect("bits of windows", windows.elements(), bits.bits.len())?;
     let entries = 1 << members;
     let messages = messages.numbers(entries * windows.len(), ring)?;
-    let mut shares = Vec::with_capacity(windows.len());
-    let mut sums = Wiped::zeros(CHUNK);
-    for (start, chunk) in chunks(windows) {
-        let sums = &mut sums[..chunk.len()];
-        combine(&bits.keys, &chunk, members, sums);
-        hash.hash::<1>(first_tweak.wrapping_add(start as u64), sums);
-        let messages = messages[entries * start..].chunks_exact(entries);
-        for ((&pad, messages), window) in sums.iter().zip(messages).zip(&chunk) {
-            let mut entries: [u64; 16] = [0; 16];
-            entries[..messages.len()].copy_from_slice(messages);
-            // Of the entries those with the right highest bit, and so on.
-            for (i, &element) in window.iter().enumerate().rev() {
-                let mask = mask(bits.bits.bit(element as usize) == 1);
-                let (low, high) = entries.split_at_mut(1 << i);
-                low.iter_mut().zip(high).for_each(|(low, high)| *low ^= (*low ^ *high) & mask);
+    let mut shares = vec![0; windows.len()];
+    parts::fill(&mut shares, 1, |first, shares| {
+        let mut sums = Wiped::zeros(CHUNK);
+        for ((start, chunk), shares) in chunks(windows, first).zip(shares.chunks_mut(CHUNK)) {
+            let sums = &mut sums[..chunk.len()];
+            combine(&bits.keys, &chunk, members, sums);
+            hash.hash::<1>(first_tweak.wrapping_add(start as u64), sums);
+            let messages = messages[entries * start..].chunks_exact(entries);
+            let all = shares.iter_mut().zip(&*sums).zip(messages).zip(&chunk);
+            for (((share, &pad), messages), window) in all {
+                let mut entries: [u64; 16] = [0; 16];
+                entries[..messages.len()].copy_from_slice(messages);
+                // Of the entries those with the right highest bit, and so on.
+                for (i, &element) in window.iter().enumerate().rev() {
+                    let mask = mask(bits.bits.bit(element as usize) == 1);
+                    let (low, high) = entries.split_at_mut(1 << i);
+                    low.iter_mut().zip(high).for_each(|(low, high)| *low ^= (*low ^ *high) & mask);
+                }
+                *share = entries[0] ^ u128::from(pad) as u64;
             }
-            shares.push(entries[0] ^ u128::from(pad) as u64);
         }
-    }
+    });
     ring_tensor(ring, shares)
 }
 

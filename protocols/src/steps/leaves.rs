@@ -11,6 +11,7 @@ use xonn_crypto::block::{Block, Tccr};
 use super::column::Column;
 use super::digits::Digit;
 use super::keys::{CHUNK, horner, multiples, times_x};
+use super::parts;
 use super::rows::{ReceiverRows, SenderRows};
 
 /// Entries of an element that are hashed together.
@@ -59,10 +60,9 @@ pub fn table_pads(
     let used = (1 << digit.columns) - 1;
     let (delta, multiples) = (rows.delta(), multiples(rows.delta(), digit.bits));
     let mut pads = Wiped::zeros(words * len);
-    let mut bases = Wiped::zeros(CHUNK);
-    let mut keys = Wiped::zeros(TURNS * CHUNK);
-    for start in (0..len).step_by(CHUNK) {
-        let count = CHUNK.min(len - start);
+    // The tables of up to CHUNK elements from `start` on.
+    let chunk = |start: usize, pads: &mut [u64], bases: &mut [Block], keys: &mut [Block]| {
+        let count = pads.len() / words;
         let bases = &mut bases[..count];
         // (sum x^i K_i) + correction(x) Delta, for entry 0
         bases.fill(Block::ZERO);
@@ -72,7 +72,6 @@ pub fn table_pads(
                 *base = times_x(*base) ^ row ^ delta.masked(correction >> i & 1 == 1);
             }
         }
-        let pads = &mut pads[words * start..][..words * count];
         for (turn, offsets) in multiples.chunks(TURNS).enumerate() {
             let keys = &mut keys[..offsets.len() * count];
             for (keys, &offset) in keys.chunks_exact_mut(count).zip(offsets) {
@@ -87,7 +86,13 @@ pub fn table_pads(
                 }
             }
         }
-    }
+    };
+    parts::fill(&mut pads, words, |first, pads| {
+        let (mut bases, mut keys) = (Wiped::zeros(CHUNK), Wiped::zeros(TURNS * CHUNK));
+        for (number, pads) in pads.chunks_mut(words * CHUNK).enumerate() {
+            chunk(first + number * CHUNK, pads, &mut bases, &mut keys);
+        }
+    });
     pads
 }
 
@@ -100,16 +105,18 @@ pub fn entry_pads(
     len: usize,
 ) -> Wiped<u64> {
     let mut pads = Wiped::zeros(len);
-    let mut keys = Wiped::zeros(CHUNK);
-    for (number, pads) in pads.chunks_mut(CHUNK).enumerate() {
-        let start = number * CHUNK;
-        let keys = &mut keys[..pads.len()];
-        horner(keys, rows_of(rows.keys(), digit, len, start, pads.len()));
-        hash.hash::<1>(first_tweak.wrapping_add(start as u64), keys);
-        for (pad, &key) in pads.iter_mut().zip(&*keys) {
-            *pad = u128::from(key) as u64 & ((1 << digit.columns) - 1);
+    parts::fill(&mut pads, 1, |first, pads| {
+        let mut keys = Wiped::zeros(CHUNK);
+        for (number, pads) in pads.chunks_mut(CHUNK).enumerate() {
+            let start = first + number * CHUNK;
+            let keys = &mut keys[..pads.len()];
+            horner(keys, rows_of(rows.keys(), digit, len, start, pads.len()));
+            hash.hash::<1>(first_tweak.wrapping_add(start as u64), keys);
+            for (pad, &key) in pads.iter_mut().zip(&*keys) {
+                *pad = u128::from(key) as u64 & ((1 << digit.columns) - 1);
+            }
         }
-    }
+    });
     pads
 }
 
@@ -129,20 +136,28 @@ fn compared(d: u64, word: usize, columns: u32) -> [u64; 2] {
 
 /// S's table of a digit, written over its pads: bit 0 of entry j is `[j > d] + greater`, bit 1, where there
 /// is one, `[j = d] + equal`.
-pub fn write(pads: &mut [u64], digit: Digit, d: impl Fn(usize) -> u64, greater: &Column, equal: &Column) {
+pub fn write(
+    pads: &mut [u64],
+    digit: Digit,
+    d: impl Fn(usize) -> u64 + Sync,
+    greater: &Column,
+    equal: &Column,
+) {
     let (words, bits) = digit.words();
     let (columns, used) = (digit.columns, u64::MAX >> (64 - bits));
     let first = FIRST_BITS[columns as usize];
     // nothing where an entry has one bit
     let second = !first;
-    for (element, table) in pads.chunks_exact_mut(words).enumerate() {
-        let d = d(element);
-        let masks = first & greater.mask(element) | second & equal.mask(element);
-        for (word, pads) in table.iter_mut().enumerate() {
-            let [more, same] = compared(d, word, columns);
-            *pads ^= (more ^ (same << 1 & second) ^ masks) & used;
+    parts::fill(pads, words, |start, pads| {
+        for (table, element) in pads.chunks_exact_mut(words).zip(start..) {
+            let d = d(element);
+            let masks = first & greater.mask(element) | second & equal.mask(element);
+            for (word, pads) in table.iter_mut().enumerate() {
+                let [more, same] = compared(d, word, columns);
+                *pads ^= (more ^ (same << 1 & second) ^ masks) & used;
+            }
         }
-    }
+    });
 }
 
 /// Writes any table of one bit an entry over its pads.
@@ -171,7 +186,12 @@ pub fn select(tables: &[u64], digit: Digit, digits: &[u64], pads: &[u64]) -> Wip
         }
         (word ^ pad) & ((1 << digit.columns) - 1)
     };
-    tables.chunks_exact(words).zip(digits).zip(pads).map(one).collect()
+    let mut entries = Wiped::zeros(digits.len());
+    parts::fill(&mut entries, 1, |first, entries| {
+        let all = tables[words * first..].chunks_exact(words).zip(&digits[first..]).zip(&pads[first..]);
+        entries.iter_mut().zip(all.map(one)).for_each(|(entry, bits)| *entry = bits);
+    });
+    entries
 }
 
 #[cfg(test)]

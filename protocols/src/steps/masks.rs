@@ -14,6 +14,7 @@ use xonn_crypto::Wiped;
 use xonn_crypto::block::{Block, Tccr};
 
 use super::column::Column;
+use super::parts;
 
 /// Rows by their place, with three digits.
 pub(super) const E2: usize = 1;
@@ -41,45 +42,60 @@ const WORD: usize = 64;
 /// The bits of a row's hash, each for all elements.
 pub(super) type HashBits = [Column; HASH_BITS];
 
-fn add_bits(bits: &mut HashBits, number: usize, hashes: impl Iterator<Item = u64>) {
+/// Bits of up to 64 rows' hashes, a word each.
+type Words = [u64; HASH_BITS];
+
+fn words(hashes: impl Iterator<Item = u64>) -> Words {
     let mut words = [0; HASH_BITS];
     for (i, hash) in hashes.enumerate() {
         for (bit, word) in words.iter_mut().enumerate() {
             *word |= (hash >> bit & 1) << i;
         }
     }
-    bits.iter_mut().zip(words).for_each(|(column, word)| column.set_word(number, word));
+    words
 }
 
-/// S's: of `H(M)`, element e under the tweak `first_tweak + e`.
-pub(super) fn received(hash: &Tccr, first_tweak: u64, row: &[Block]) -> HashBits {
-    let mut bits = [0; HASH_BITS].map(|_| Column::zeros(row.len()));
-    let mut keys = Wiped::zeros(WORD);
-    for (number, row) in row.chunks(WORD).enumerate() {
-        let keys = &mut keys[..row.len()];
-        keys.copy_from_slice(row);
-        hash.hash::<1>(first_tweak.wrapping_add((number * WORD) as u64), keys);
-        add_bits(&mut bits, number, keys.iter().map(|&key| u128::from(key) as u64));
+fn columns<'a>(len: usize, words: impl Iterator<Item = &'a Words>) -> HashBits {
+    let mut bits = [0; HASH_BITS].map(|_| Column::zeros(len));
+    for (number, words) in words.enumerate() {
+        bits.iter_mut().zip(words).for_each(|(column, &word)| column.set_word(number, word));
     }
     bits
 }
 
+/// S's: of `H(M)`, element e under the tweak `first_tweak + e`.
+pub(super) fn received(hash: &Tccr, first_tweak: u64, row: &[Block]) -> HashBits {
+    let mut all: Wiped<Words> = Wiped::zeros(row.len().div_ceil(WORD));
+    parts::fill_words(&mut all, |first, all| {
+        let mut keys = Wiped::zeros(WORD);
+        for ((to, row), number) in all.iter_mut().zip(row[first..].chunks(WORD)).zip(0..) {
+            let keys = &mut keys[..row.len()];
+            keys.copy_from_slice(row);
+            hash.hash::<1>(first_tweak.wrapping_add((first + number * WORD) as u64), keys);
+            *to = words(keys.iter().map(|&key| u128::from(key) as u64));
+        }
+    });
+    columns(row.len(), all.iter())
+}
+
 /// C's: of `H(K)`, and of `H(K) + H(K + Delta)`.
 pub(super) fn sent(hash: &Tccr, first_tweak: u64, row: &[Block], delta: Block) -> [HashBits; 2] {
-    let zeros = || [0; HASH_BITS].map(|_| Column::zeros(row.len()));
-    let (mut own, mut both) = (zeros(), zeros());
-    let mut pairs = Wiped::zeros(2 * WORD);
-    for (number, row) in row.chunks(WORD).enumerate() {
-        let pairs = &mut pairs[..2 * row.len()];
-        for (pair, &key) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(row) {
-            *pair = [key, key ^ delta];
+    let mut all: Wiped<[Words; 2]> = Wiped::zeros(row.len().div_ceil(WORD));
+    parts::fill_words(&mut all, |first, all| {
+        let mut pairs = Wiped::zeros(2 * WORD);
+        for ((to, row), number) in all.iter_mut().zip(row[first..].chunks(WORD)).zip(0..) {
+            let pairs = &mut pairs[..2 * row.len()];
+            for (pair, &key) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(row) {
+                *pair = [key, key ^ delta];
+            }
+            hash.hash::<2>(first_tweak.wrapping_add((first + number * WORD) as u64), pairs);
+            let pairs = pairs.as_chunks::<2>().0;
+            let hashes = || pairs.iter().map(|pair| pair.map(|key| u128::from(key) as u64));
+            let (own, both) = (hashes().map(|[own, _]| own), hashes().map(|[own, other]| own ^ other));
+            *to = [words(own), words(both)];
         }
-        hash.hash::<2>(first_tweak.wrapping_add((number * WORD) as u64), pairs);
-        let hashes = || pairs.as_chunks::<2>().0.iter().map(|pair| pair.map(|key| u128::from(key) as u64));
-        add_bits(&mut own, number, hashes().map(|[own, _]| own));
-        add_bits(&mut both, number, hashes().map(|[own, other]| own ^ other));
-    }
-    [own, both]
+    });
+    [0, 1].map(|which| columns(row.len(), all.iter().map(|words| &words[which])))
 }
 
 /// From the opened values `d_q = value + mask`, in the order of the rows behind o: which masks the carry
@@ -115,11 +131,13 @@ impl Carry {
     /// The sum of `T_q rows_q` with row o, over rows of `len` elements each.
     pub fn key(&self, rows: &[Block], len: usize) -> Wiped<Block> {
         let mut keys: Wiped<Block> = rows[..len].iter().copied().collect();
-        for (q, coefficient) in &self.coefficients {
-            for (i, (key, &row)) in keys.iter_mut().zip(&rows[q * len..][..len]).enumerate() {
-                *key ^= row.masked(coefficient.bit(i) == 1);
+        parts::fill(&mut keys, 1, |first, keys| {
+            for (q, coefficient) in &self.coefficients {
+                for ((key, &row), i) in keys.iter_mut().zip(&rows[q * len + first..]).zip(first..) {
+                    *key ^= row.masked(coefficient.bit(i) == 1);
+                }
             }
-        }
+        });
         keys
     }
 

@@ -199,3 +199,53 @@ fn random_messages_of_the_right_length_give_shares() {
         }
     }
 }
+
+#[test]
+fn what_a_host_does_with_a_damaged_message_depends_on_no_secret() {
+    // Each damage with three sets of secrets, padding included: the same error, or messages and shares of the
+    // same lengths.
+    let n = 13;
+    let indices: Vec<u32> = (0..12).collect();
+    for w in [3, 6, 9] {
+        let windows = Windows::new(n, 2, indices.clone()).unwrap();
+        let sign = Plan::new(w, windows.clone(), 7).unwrap();
+        let narrow = narrow::Plan::new(w, windows.clone(), 7).unwrap();
+        let wide = wide::Plan::new(w, windows, 7).unwrap();
+        let run = |way: usize, secret: u64, tamper: Tamper<'_>| {
+            let rng = &mut rng(secret);
+            let layer = Layer::share(&numbers(n, w + 1, rng), random_column(n, rng), [6, 7], rng);
+            let layer = Layer { behind: random_column(6, rng), ..layer };
+            match way {
+                0 => common::sign(&sign, &Pools::of(&sign.cost(), rng), &layer, tamper),
+                1 => common::narrow(&narrow, &Pools::of(&narrow.cost(), rng), &layer, tamper),
+                _ => common::wide(&wide, &Pools::of(&wide.cost(), rng), &layer, tamper),
+            }
+        };
+        let mut errors = 0;
+        for way in 0..3 {
+            let (_, sent) = run(way, 0, &|_, _| {}).unwrap();
+            for (number, message) in sent.iter().enumerate() {
+                for bit in 0..8 * message.len() {
+                    // The bit is 1 whatever it was, so that bits of padding are wrong for all secrets.
+                    let set = |which: usize, message: &mut Vec<u8>| {
+                        if which == number {
+                            message[bit / 8] |= 1 << (bit % 8);
+                        }
+                    };
+                    let [first, others @ ..] = [1, 2, 3].map(|secret| {
+                        let run = run(way, secret, &set);
+                        let lengths = |sent: Vec<Vec<u8>>| sent.iter().map(Vec::len).collect::<Vec<_>>();
+                        match run {
+                            Ok((share, sent)) => Ok((share.len(), lengths(sent))),
+                            Err(StepError::Bits { what, .. }) => Err(what),
+                            Err(other) => panic!("message {number}, bit {bit}: {other}"),
+                        }
+                    });
+                    assert!(others.iter().all(|other| *other == first), "message {number}, bit {bit}");
+                    errors += usize::from(first.is_err());
+                }
+            }
+        }
+        assert!(errors > 0, "no bit of padding");
+    }
+}

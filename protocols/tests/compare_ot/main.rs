@@ -8,6 +8,7 @@ mod damage;
 mod layers;
 mod refused;
 mod right;
+mod second;
 mod sides;
 mod stage;
 mod steps;

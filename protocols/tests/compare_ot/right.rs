@@ -210,3 +210,55 @@ fn a_window_may_name_an_element_several_times() {
         assert_eq!(opened(run, &layer), flipped);
     }
 }
+
+#[test]
+fn all_shares_of_small_rings_as_numbers_and_in_windows() {
+    let rng = &mut rng(8);
+    for k in 2..=8 {
+        // Each pair of shares once, in an order of its own for each place of a window.
+        let pairs = 1usize << (2 * k);
+        let orders: Vec<Vec<usize>> = (0..4)
+            .map(|_| {
+                let mut order: Vec<usize> = (0..pairs).collect();
+                (1..pairs).rev().for_each(|i| order.swap(i, rng.random_range(0..=i)));
+                order
+            })
+            .collect();
+        let all = |half: u32| {
+            let value = |i: usize| (i >> (half * k)) as u64 & ((1 << k) - 1);
+            orders.iter().flatten().map(|&i| value(i)).collect()
+        };
+        let [y0, y1] = [0, 1].map(|half| RingTensor::new(k, all(half)).unwrap());
+        let flips = random_column(4 * pairs, rng);
+        let layer = |windows: &Windows, rng: &mut chacha20::ChaCha12Rng| Layer {
+            y0: y0.clone(),
+            y1: y1.clone(),
+            flips: flips.clone(),
+            behind: random_column(windows.len(), rng),
+            rho: numbers(windows.len(), 5, rng),
+            seed: 8,
+        };
+
+        let windows = Windows::single(4 * pairs).unwrap();
+        let alone = layer(&windows, rng);
+        let plan = Plan::new(k - 1, windows, 5).unwrap();
+        let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &alone, &|_, _| {});
+        assert_eq!(opened(run, &alone), alone.signs(), "numbers, k = {k}");
+
+        // A window has the element of each order at one place.
+        let indices = (0..pairs).flat_map(|at| (0..4).map(move |order| (order * pairs + at) as u32));
+        let windows = Windows::new(4 * pairs, 4, indices.collect()).unwrap();
+        let layer = layer(&windows, rng);
+        let ors = pooled(&windows, &layer.signs());
+        let plan = Plan::new(k - 1, windows.clone(), 5).unwrap();
+        let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+        assert_eq!(opened(run, &layer), ors, "ORs, k = {k}");
+        let flipped: Vec<i64> = (0..pairs).map(|i| ors[i] ^ layer.behind.bit(i) as i64).collect();
+        let plan = narrow::Plan::new(k - 1, windows.clone(), 5).unwrap();
+        let run = common::narrow(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+        assert_eq!(opened(run, &layer), flipped, "ORs in two round trips, k = {k}");
+        let plan = wide::Plan::new(k - 1, windows, 5).unwrap();
+        let run = common::wide(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+        assert_eq!(opened(run, &layer), flipped, "ORs by sums, k = {k}");
+    }
+}

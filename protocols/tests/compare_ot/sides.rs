@@ -126,3 +126,17 @@ fn rows_are_those_of_the_cost_at_both_sides() {
         assert_eq!(CompareOt.server(&stage, &program, &case.tensors()).unwrap().rows(), rows);
     }
 }
+
+#[test]
+fn what_is_chosen_for_a_pool_runs() {
+    let (shape, ring) = ([4, 4, 3], RINGS[4]);
+    let mut cases = vec![Case::edges((shape, Pool::None, 3), (Choice::of(None), ring, 8), &mut rng(6))];
+    for kernel in [[1, 1], [1, 2], [2, 2], [3, 2], [4, 4]] {
+        let window = window(shape, kernel, kernel, true);
+        let choice = Choice::of(Some(kernel[0] * kernel[1]));
+        for pool in [Pool::InFront(window), Pool::Behind(window)] {
+            cases.push(Case::edges((shape, pool, 3), (choice, ring, 8), &mut rng(6)));
+        }
+    }
+    check(&cases);
+}

@@ -135,8 +135,8 @@ impl Case {
         Self { what, program, stage, cuts, y0, y1, values }
     }
 
-    /// The same with each t and each fraction in a channel for each cut, rising and falling, from one below all
-    /// values to one above. So many rows, of which so many make one value: the others are the least there is.
+    /// The same with each t and each fraction in a channel for each cut, rising and falling, from one below
+    /// all values to one above. Of `each` rows the first has them; the others have the least there is.
     pub fn exhaustive(self, ring: Ring, [rows, each]: [usize; 2]) -> Self {
         let channels = self.cuts.len();
         let (mut y, mut values) = (Vec::new(), Vec::new());
@@ -193,6 +193,7 @@ macro_rules! context {
             wire: &mut *$wire,
             rng: &mut *$rng,
             link: $link,
+            kept: &mut None,
             leaves: $leaves,
             masks: $masks,
             tweaks: $link.tweaks($tweak),
@@ -286,5 +287,10 @@ pub fn check(cases: &[Case]) {
         let bytes = [client.bytes[0], server.bytes[1], server.bytes[2], client.bytes[3]];
         assert_eq!(bytes, cost.bytes().map(|bytes| bytes as u64), "{}", case.what);
         assert_eq!(server.turns, cost.round_trips() as u64, "{}", case.what);
+        // What the planner asks for is the same.
+        let planned = CompareOt.cost(&case.stage, &case.program).unwrap();
+        let [offline, online] = [planned.offline, planned.online].map(|cost| [cost.up, cost.down]);
+        assert_eq!([offline, online], [[bytes[0], bytes[1]], [bytes[3], bytes[2]]], "{}", case.what);
+        assert_eq!(planned.online.rounds, server.turns as f64, "{}", case.what);
     }
 }

@@ -80,3 +80,34 @@ fn a_stage_sends_the_recorded_messages() {
     let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hash, "8f92dda38363ea74a81babdf2a0e987f9d2226fbe329e69800ccfa2acbc44ab7");
 }
+
+/// All three ways for layers of several parts: 12,345 elements alone, and twice as many in windows of 2.
+fn large() -> String {
+    let runs = [(12_345, 1), (24_690, 2)].map(|(n, members)| {
+        let windows = Windows::new(n, members, (0..n as u32).rev().collect()).unwrap();
+        let count = windows.len();
+        let rng = &mut rng(40);
+        let layer = Layer::share(&numbers(n, 12, rng), random_column(n, rng), [count, 11], rng);
+        let layer = Layer { behind: random_column(count, rng), ..layer };
+        let sign = Plan::new(11, windows.clone(), 11).unwrap();
+        let narrow = narrow::Plan::new(11, windows.clone(), 11).unwrap();
+        let wide = wide::Plan::new(11, windows, 11).unwrap();
+        [
+            common::sign(&sign, &Pools::of(&sign.cost(), rng), &layer, &|_, _| {}),
+            common::narrow(&narrow, &Pools::of(&narrow.cost(), rng), &layer, &|_, _| {}),
+            common::wide(&wide, &Pools::of(&wide.cost(), rng), &layer, &|_, _| {}),
+        ]
+    });
+    digest(runs.into_iter().flatten())
+}
+
+// Recorded before layers were split over threads.
+#[test]
+fn messages_do_not_depend_on_the_number_of_threads() {
+    for threads in [1, 2, 3, 8] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let hash = pool.install(large);
+        let recorded = "d24f923e50bf1b3fa5a0db6c04f174c18cae491d14bbc796b4c66f40b2bcdc3a";
+        assert_eq!(hash, recorded, "{threads} threads");
+    }
+}

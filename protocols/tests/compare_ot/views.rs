@@ -3,6 +3,7 @@
 
 use xonn_crypto::share::RingTensor;
 use xonn_protocols::compare_ot::sign::Plan;
+use xonn_protocols::compare_ot::{narrow, wide};
 use xonn_protocols::steps::column::Column;
 use xonn_protocols::steps::compare::{Comparison, ServerBits};
 use xonn_protocols::steps::digits::Digits;
@@ -24,11 +25,11 @@ fn deviation(seen: &[u64], bits: u32) -> f64 {
     (square - freedom) / (2.0 * freedom).sqrt()
 }
 
-/// Reads all columns of a message.
-fn columns(message: &[u8], count: usize) -> Vec<Column> {
-    let fields = Fields::default().with_columns(count, COUNT);
+/// Reads all columns of a message, of `len` elements each.
+fn columns(message: &[u8], count: usize, len: usize) -> Vec<Column> {
+    let fields = Fields::default().with_columns(count, len);
     let mut reader = Reader::new("view", message, &fields).unwrap();
-    (0..count).map(|_| reader.column(COUNT).unwrap()).collect()
+    (0..count).map(|_| reader.column(len).unwrap()).collect()
 }
 
 fn join(columns: &[&Column]) -> Vec<u64> {
@@ -37,30 +38,30 @@ fn join(columns: &[&Column]) -> Vec<u64> {
 }
 
 /// The bits that a server sees: cross terms, openings, its own bit.
-fn server_view(digits: Digits, sent: &Transcript, server: &ServerBits) -> Vec<Column> {
-    let three = digits.count() == 3;
-    let mut all = columns(&sent[0], if three { 4 } else { 0 });
+pub fn server_view(digits: Digits, sent: &Transcript, server: &ServerBits) -> Vec<Column> {
+    let (three, len) = (digits.count() == 3, server.bits.len());
+    let mut all = columns(&sent[0], if three { 4 } else { 0 }, len);
     if three {
-        let fields = digits.iter().fold(Fields::default(), |all, digit| all.with(COUNT, digit.bits));
-        all.extend(columns(&sent[2][fields.bytes()..], 2));
+        let fields = digits.iter().fold(Fields::default(), |all, digit| all.with(len, digit.bits));
+        all.extend(columns(&sent[2][fields.bytes()..], 2, len));
     }
-    all.extend(columns(&sent[4], digits.openings()));
+    all.extend(columns(&sent[4], digits.openings(), len));
     all.push(server.bits.clone());
     all
 }
 
 /// The bits that a client sees: shares of products, and the entries that it opens.
-fn client_view(plan: Comparison, sent: &Transcript, pools: &Pools, y1: &RingTensor) -> Vec<Column> {
-    let digits = plan.digits();
-    let mut all = columns(&sent[1], if digits.count() == 3 { 3 } else { 0 });
+pub fn client_view(plan: Comparison, sent: &Transcript, pools: &Pools, y1: &RingTensor) -> Vec<Column> {
+    let (digits, len) = (plan.digits(), plan.elements());
+    let mut all = columns(&sent[1], if digits.count() == 3 { 3 } else { 0 }, len);
     let mut tables = Reader::new("tables", &sent[3], &plan.tables()).unwrap();
     for (i, digit) in digits.iter().enumerate() {
         let word_bits = digit.table_bits().min(64);
-        let table = tables.numbers(COUNT * digit.table_bits() / word_bits, word_bits as u32).unwrap();
+        let table = tables.numbers(len * digit.table_bits() / word_bits, word_bits as u32).unwrap();
         let own: Vec<u64> = y1.values().iter().map(|y1| y1 >> digit.low & ((1 << digit.bits) - 1)).collect();
-        let tweak = pools.tweaks.behind(i * COUNT).first;
+        let tweak = pools.tweaks.behind(i * len).first;
         let rows = pools.leaves.receiver();
-        let pads = leaves::entry_pads(&pools.tweaks.leaves, tweak, rows, digit, COUNT);
+        let pads = leaves::entry_pads(&pools.tweaks.leaves, tweak, rows, digit, len);
         let opened = leaves::select(&table, digit, &own, &pads);
         all.extend((0..digit.columns).map(|bit| Column::of_bit(&opened, bit)));
     }
@@ -121,11 +122,11 @@ fn a_server_that_cheats_sees_uniform_bits_too() {
             }
         };
         let (_, sent) = common::sign(&plan, &pools, &layer, &cheat).unwrap();
-        let mut seen = columns(&sent[0], 4);
+        let mut seen = columns(&sent[0], 4, COUNT);
         let digits = Fields::default().with(COUNT, 2).with(COUNT, 2).with(COUNT, 1).bytes();
-        seen.extend(columns(&sent[2][digits..], 2));
+        seen.extend(columns(&sent[2][digits..], 2, COUNT));
         let openings = plan.comparison().openings().bytes();
-        seen.extend(columns(&sent[4][..openings], 4));
+        seen.extend(columns(&sent[4][..openings], 4, COUNT));
         let sigma = deviation(&join(&seen.iter().collect::<Vec<_>>()), 10);
         assert!(sigma.abs() < 5.0, "{fill:#x}: {sigma:.1} sigma");
     }
@@ -141,7 +142,7 @@ fn the_same_test_sees_a_mask_that_is_missing() {
     let y0 = RingTensor::from_signed(7, &vec![-9; COUNT]).unwrap();
     let pools = Pools::deal(plan.leaf_rows(), plan.mask_rows(), rng);
     let (_, _, sent) = compare(plan, &pools, [&y0, &y1], &Column::zeros(COUNT));
-    let opened = columns(&sent[4], 2);
+    let opened = columns(&sent[4], 2, COUNT);
     assert!(deviation(&join(&[&opened[0], &opened[1]]), 2).abs() < 5.0);
     let tables = client_view(plan, &sent, &pools, &y1);
     // openings + what the client opened = a, C's masks: with S's they are the values
@@ -174,5 +175,36 @@ fn digits_and_results_that_the_server_sees_are_uniform() {
         // S's share is masked by rho, which is uniform.
         let sigma = deviation(share.values(), 5);
         assert!(sigma.abs() < 5.0, "{sigma:.1} sigma");
+    }
+}
+
+#[test]
+fn all_bytes_of_all_messages_are_uniform() {
+    // Fixed shares and flips, fresh rows; C's share of the results is fresh, too, and S's masks are its rows.
+    let n = COUNT / 2;
+    for (x, c, flip) in [(0, 0, false), (-1, -1, true), (31, -32, false)] {
+        let y1 = RingTensor::from_signed(6, &vec![c; n]).unwrap();
+        let y0 = RingTensor::from_signed(6, &vec![x - c; n]).unwrap();
+        let rng = &mut rng(6);
+        let windows = Windows::new(n, 4, (0..n as u32).collect()).unwrap();
+        let rho = common::numbers(n / 4, 8, rng);
+        let [flips, behind] = [n, n / 4].map(|len| Column::from_fn(len, |_| flip.into()));
+        let layer = Layer { y0, y1, flips, behind, rho, seed: 6 };
+        let digits = Digits::new(&[2, 2, 1]).unwrap();
+        let sign = Plan::with_digits(digits, windows.clone(), 8).unwrap();
+        let narrow = narrow::Plan::new(5, windows.clone(), 8).unwrap();
+        let wide = wide::Plan::new(5, windows, 8).unwrap();
+        let runs = [
+            common::sign(&sign, &Pools::of(&sign.cost(), rng), &layer, &|_, _| {}),
+            common::narrow(&narrow, &Pools::of(&narrow.cost(), rng), &layer, &|_, _| {}),
+            common::wide(&wide, &Pools::of(&wide.cost(), rng), &layer, &|_, _| {}),
+        ];
+        for (way, run) in runs.into_iter().enumerate() {
+            for (number, message) in run.unwrap().1.iter().enumerate().filter(|(_, m)| !m.is_empty()) {
+                let bytes: Vec<u64> = message.iter().map(|&byte| byte.into()).collect();
+                let sigma = deviation(&bytes, 8);
+                assert!(sigma.abs() < 5.0, "way {way}, message {number}, x = {x}: {sigma:.1} sigma");
+            }
+        }
     }
 }

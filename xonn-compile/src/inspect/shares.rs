@@ -6,6 +6,7 @@ use xonn_program::Program;
 use xonn_protocols::cost::{Cost, Link};
 use xonn_protocols::describe::{self, Row};
 use xonn_protocols::planner;
+use xonn_protocols::rlwe::FAILURE_BITS;
 
 /// The plan on shares of a program.
 #[derive(Clone, Debug, Serialize)]
@@ -18,8 +19,10 @@ pub struct OnShares {
     pub further_bytes: u64,
     /// Of these, bytes with the input.
     pub online_bytes: u64,
-    /// Round trips with the input.
-    pub online_round_trips: f64,
+    /// Round trips of a first prediction, of one that follows, and of what comes with the input.
+    pub round_trips: [f64; 3],
+    /// A prediction is wrong with a probability below two to the minus this.
+    pub failure_bits: u32,
     /// Time on links, without the hosts' own work.
     pub links: Vec<OnLink>,
 }
@@ -56,7 +59,8 @@ impl OnShares {
             first_bytes,
             further_bytes,
             online_bytes,
-            online_round_trips: cost.online().rounds,
+            round_trips: costs.map(|cost| cost.rounds),
+            failure_bits: FAILURE_BITS,
             links: links.map(on).into(),
         })
     }

@@ -7,7 +7,7 @@ use xonn_circuits::tiled::traffic::Traffic;
 use xonn_program::text::grouped;
 use xonn_protocols::describe::Row;
 
-use super::{Costs, Estimate, NetlistCosts, OnShares, PlanRow, Problem, Report};
+use super::{Costs, Estimate, NetlistCosts, OnLink, OnShares, PlanRow, Problem, Report};
 use crate::{notes, table};
 
 /// The whole report.
@@ -219,26 +219,26 @@ fn on_shares(plan: &OnShares) -> String {
         let protocol = format!("{} {}", row.protocol, row.parameters).trim_end().to_owned();
         vec![row.layers.clone(), protocol, row.leaves.clone(), sum(row.offline_bytes), sum(row.online_bytes)]
     };
-    let mut text = table::table(&header, 3, plan.stages.iter().map(row)).to_string();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        text,
-        "\nfirst prediction {}, further ones {}, of it {} with the input, in {} round trips.\n\
+    let stages = table::table(&header, 3, plan.stages.iter().map(row));
+    let header = ["a prediction", "the first", "further ones", "with the input"];
+    let costs = [plan.first_bytes, plan.further_bytes, plan.online_bytes];
+    let sizes = ["bytes".to_owned()].into_iter().chain(costs.map(bytes)).collect();
+    let trips = plan.round_trips.map(|trips| trips.to_string());
+    let trips = ["round trips".to_owned()].into_iter().chain(trips).collect();
+    let on = |link: &OnLink| {
+        let name = format!("{} Mbit/s, {} ms", link.mbps, link.rtt_ms);
+        [name].into_iter().chain(link.first_further_online_ms.map(duration)).collect()
+    };
+    let rows: Vec<Vec<String>> = [sizes, trips].into_iter().chain(plan.links.iter().map(on)).collect();
+    let costs = table::table(&header, 1, rows);
+    format!(
+        "{stages}\n\n{costs}\n\
+         Times are of the link alone, without the hosts' own work. The noise of the\n\
+         sums spoils a prediction with a probability below 2^-{}, which the server\n\
+         checks with its weights before it serves.\n\
          Only with serve --clients semi-honest: a client that cheats can learn weights.",
-        bytes(plan.first_bytes),
-        bytes(plan.further_bytes),
-        bytes(plan.online_bytes),
-        plan.online_round_trips,
-    );
-    for link in &plan.links {
-        let [first, further, online] = link.first_further_online_ms.map(duration);
-        let _ = write!(
-            text,
-            "\n{} Mbit/s, {} ms: first {first}, further {further}, with the input {online}, without work",
-            link.mbps, link.rtt_ms
-        );
-    }
-    text
+        plan.failure_bits
+    )
 }
 
 fn netlist_summary(netlist: &NetlistCosts) -> String {

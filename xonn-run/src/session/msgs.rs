@@ -76,12 +76,13 @@ pub enum Kind {
     Wait = 18,
     /// Server to client: which protocol computes which layers, if they are computed on shares.
     Plan = 19,
+    // 20 to 23 are left out: TLS's records begin with them, by which a host knows a peer that speaks TLS.
     /// Client to server: how many predictions are to be prepared on shares, four bytes, little endian.
-    Prepare = 20,
+    Prepare = 24,
     /// Client to server: the oldest prediction that is prepared takes its input now.
-    Ask = 21,
+    Ask = 25,
     /// Either way: a message of one of the plan's protocols, whose kind and length follow from the plan.
-    Step = 22,
+    Step = 26,
     /// Either way: the session is over, with a text for people.
     Refusal = 255,
 }
@@ -433,7 +434,7 @@ mod tests {
         assert!(error.contains("by oca are not for clients taken for hostile"), "{error}");
         let mut both = hello.encode();
         both[47] = FirstLayer::set(&FirstLayer::ALL);
-        assert!(ServerHello::decode(&both).expect_err("one form").to_string().contains("protocol number 3"));
+        assert!(ServerHello::decode(&both).expect_err("one form").to_string().contains("protocol number 7"));
         let mut both = hello.encode();
         both[46] = Scheme::set(&Scheme::ALL);
         assert!(ServerHello::decode(&both).expect_err("one scheme").to_string().contains("scheme number 3"));

@@ -79,5 +79,5 @@ fn transcripts_without_it_are_what_they_were() {
         }
     }
     let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(found, "ffcbf5c947ce1f2f20e2491af5e1a6aeca7fefe96fdada5336904d56f000dfb2");
+    assert_eq!(found, "0a2f9c5399ad9d929b5cb6457cc83d55c2493bdd6aedc18e081f3e1b8e0f4a84");
 }

@@ -38,18 +38,18 @@ fn sessions() -> Vec<(&'static str, Fixture, bool)> {
 
 /// Digests of all that the client sent and of all that the server sent.
 const RECORDED: &[(&str, &str)] = &[
-    ("netlist, half gates", "cc4bb4895fb244b764121b1070b7c0b7811c573f56fdebd30144b46b02263935"),
-    ("netlist, three halves", "5a38a345e9ecd56212deb1fb4b6d21edd434d3c664a9c74dfc74a2d0694d0a64"),
-    ("netlist, half gates, ahead", "0feef3ec2cf508e9c625fde4af5f6b32aaec7eb9be5a42125238c07fe702a69f"),
-    ("layer, half gates, package", "a895ce8c4cd76e5d8ef990e90f329aec6731ca7c61da331d71c2a22ed6b1af9c"),
-    ("layer, three halves, ahead", "c491e7d80f28ec2fb2363c971a665e54b3eb7fe43543fa514f167596abd21b36"),
-    ("numbers, half gates", "55866498bc80a7323250bbc73a3745bb80450be8d238fb6c2b35f7931ad3fac4"),
-    ("numbers, half gates, oca", "bacd320eb1612f50f7cbe36c726e863514626bca0e3be0816b44dfa0da0f3d32"),
+    ("netlist, half gates", "391c8584989bba970c02ab72844fae58f4a53c4733858278355e4bb0b12d6200"),
+    ("netlist, three halves", "4199288d1aff3231408419ab14a61f1c028906090fc43f63ba253e3ab4a29dc0"),
+    ("netlist, half gates, ahead", "3539b39d64a53570acb18ccc8b8ea255d25bded5d672092b89dcf439b3984436"),
+    ("layer, half gates, package", "a39a028d06afc7b4768ea8e94fd86a7d60d1928ef90fa97902b62023c845ca96"),
+    ("layer, three halves, ahead", "4ac51b427f0146b79335dd9b56e0f1fed71772715583240c0248794359a39804"),
+    ("numbers, half gates", "ade73f8ac8532b25377e3c17184ddac26f7f3014d67c7c4419d9ba6d68564791"),
+    ("numbers, half gates, oca", "ff5131cf09e20131185c39bfe11e5cc42386e5df22b71b70096bc2d4ef996dde"),
     (
         "numbers, three halves, oca, package",
-        "09e8f6ce05f9edcd1cc27bb3f12d3ebb8eadab7414ce3ee57e1ae0d50d0f196f",
+        "cf071d33ecffda71e1b16247c2bee559135a7ae991352ad2c994ccf13877333e",
     ),
-    ("numbers, three halves, oca, ahead", "7b414f80ad4f9221cfb75b9f4a561a4e46d55cad2fb618f26313afaee5e1207c"),
+    ("numbers, three halves, oca, ahead", "1e65d9b06e8c3092f4153c9218fcf9c31f001849b408978b1e9077ff3a939489"),
 ];
 
 #[test]

@@ -66,7 +66,7 @@ fn a_layer_gives_the_answers_of_eval_and_both_hosts_tell_their_figures() {
 }
 
 /// Dense and convolution, with padded borders and weights of several bits: garbled and by conditional addition, both are
-/// what `eval` says, and `auto` takes one that sends far less than a garbled circuit.
+/// what `eval` says; `auto` takes what is soonest over a common link, which for these is not garbled.
 #[test]
 fn first_layers_give_the_answers_of_eval_by_either_protocol() {
     let dense = Numbers::dense(200, 8, 30);
@@ -74,20 +74,21 @@ fn first_layers_give_the_answers_of_eval_by_either_protocol() {
     let conv = Numbers { weights, taps: 9, positions: 60, padded: true, ..dense.clone() };
     for shape in [dense, conv] {
         let program = shape.program();
-        let ask = |form: &str| {
+        let bytes = ["gc", "oca", "auto"].map(|form| {
             let (report, log) =
                 ask_program(&program, 4, &["--clients", "semi-honest"], &["--first-layer", form]);
             assert_eq!(report["clients"], "semi-honest");
-            assert!(log.contains("(first layer ") && log.contains("; rest "), "{log}");
+            let taken = report["first_layer"].as_str().expect("a name");
+            assert!(if form == "auto" { taken != "gc" } else { taken == form }, "{form}: {taken}");
             let count = |name: &str| report[name].as_u64().expect("a count");
-            assert!(count("first_layer_sent_bytes") < count("sent_bytes"));
-            let taken = report["first_layer"].as_str().expect("a name").to_owned();
-            assert!(form == "auto" || form == taken, "{form} was asked for, and {taken} run");
-            (taken, count("sent_bytes") + count("received_bytes"))
-        };
-        let [gc, oca, auto] = ["gc", "oca", "auto"].map(ask);
-        assert!(2 * oca.1 < gc.1 && 2 * auto.1 < gc.1, "{gc:?}, {oca:?}, {auto:?}");
-        assert_eq!(ask(&auto.0).1, auto.1, "auto is one of those with a name");
+            if taken != "shares" {
+                assert!(log.contains("(first layer ") && log.contains("; rest "), "{log}");
+                assert!(count("first_layer_sent_bytes") < count("sent_bytes"));
+            }
+            count("sent_bytes") + count("received_bytes")
+        });
+        assert!(2 * bytes[1] < bytes[0], "{bytes:?}");
+        assert!(2 * bytes[2] < bytes[0], "{bytes:?}");
     }
 }
 

@@ -1,0 +1,126 @@
+//! Sample networks and their plans, which have stages of every protocol.
+
+use xonn_crypto::garble::Scheme;
+use xonn_program::op::{Linear, Pad, Planes, Window2d};
+use xonn_program::{Kind, Op, OutputEncoding, Program};
+use xonn_protocols::compare_ot::Choice;
+use xonn_protocols::plan::{How, Plan, Stage};
+use xonn_protocols::planner;
+
+use crate::programs::{self, Made, int};
+
+/// A network and one plan for it.
+pub struct Sample {
+    pub name: String,
+    pub program: Program,
+    pub plan: Plan,
+}
+
+impl Sample {
+    /// The plan's stages of a protocol, and others that do the same (`variants`): what no plan has yet goes
+    /// there.
+    pub fn stages(&self, protocol: &str) -> Vec<Stage> {
+        let all = self.plan.stages.iter().flat_map(|stage| self.variants(stage));
+        all.filter(|stage| stage.how.protocol().name() == protocol).collect()
+    }
+
+    fn variants(&self, stage: &Stage) -> Vec<Stage> {
+        let hows = match stage.how {
+            // Whichever of them the windows are small enough for.
+            How::CompareOt(_) => [Choice::Sign, Choice::Narrow, Choice::Wide].map(How::CompareOt).to_vec(),
+            How::Garbled { .. } => Scheme::ALL.map(|scheme| How::Garbled { scheme }).to_vec(),
+            _ => vec![stage.how.clone()],
+        };
+        let with = |how| Stage { how, ..stage.clone() };
+        let runs =
+            |other: &Stage| *other == *stage || other.how.protocol().client(other, &self.program).is_ok();
+        hows.into_iter().map(with).filter(runs).collect()
+    }
+}
+
+/// Every network, in a circuit and on shares.
+pub fn all() -> Vec<Sample> {
+    let networks = [
+        ("classes", programs::classes()),
+        ("scores", programs::scores()),
+        ("labels", programs::labels()),
+        ("image", programs::image()),
+        ("small pools", pools([2, 2])),
+        ("large pools", pools([3, 3])),
+        ("sums", sums()),
+    ];
+    let mut all = Vec::new();
+    for (name, program) in networks {
+        let ways = [
+            ("on shares", planner::on_shares(&program, Scheme::ThreeHalves).ok()),
+            ("in a circuit", Some(planner::garbled(&program, Scheme::HalfGates))),
+            ("by conditional addition", planner::by_weight_ot(&program, Scheme::ThreeHalves).ok()),
+        ];
+        for (way, plan) in ways {
+            let plan = plan.unwrap_or_else(|| panic!("{name} has no plan {way}"));
+            all.push(Sample { name: format!("{name} {way}"), program: program.clone(), plan });
+        }
+    }
+    all
+}
+
+/// Kernels of 3 x 3 over an image.
+fn conv(input: [usize; 3], weights: Planes, filters: usize, pad: Pad) -> Op {
+    let [height, width, _] = input;
+    let output = [height, width];
+    let window =
+        Window2d { input, kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad_low: [1, 1], output };
+    Op::Linear(Linear { weights, window, filters, groups: 1, pad })
+}
+
+/// A pool in front of a threshold, and one behind.
+fn pools(kernel: [usize; 2]) -> Program {
+    let mut made = Made::new(&[6, 6, 1], 2, false);
+    let window = |input: [usize; 3], stride: usize, output: [usize; 2]| Window2d {
+        input,
+        kernel,
+        stride: [stride; 2],
+        dilation: [1, 1],
+        pad_low: [0, 0],
+        output,
+    };
+    let first = made.push(conv([6, 6, 1], Planes::Sign, 2, Pad::Drop), &[0], &[6, 6, 2], int(-27, 27));
+    let pooled = window([6, 6, 2], 2, [3, 3]);
+    let pooled = made.push(Op::MaxPool { window: pooled }, &[first], &[3, 3, 2], int(-27, 27));
+    let bits = made.threshold(pooled);
+    let weights = conv([3, 3, 2], Planes::Ternary, 2, Pad::Bit(false));
+    let second = made.push(weights, &[bits], &[3, 3, 2], int(-36, 36));
+    let bits = made.threshold(second);
+    let side = 4 - kernel[0];
+    let pooled = window([3, 3, 2], 1, [side; 2]);
+    let pooled = made.push(Op::MaxPool { window: pooled }, &[bits], &[side, side, 2], Kind::Bit);
+    let sums = made.dense(pooled, 4, Planes::Sign);
+    made.scale(sums, 5);
+    made.finish(OutputEncoding::Argmax { classes: 4 })
+}
+
+/// Sums that are added, laid side by side, pooled and picked before there are signs.
+fn sums() -> Program {
+    let mut made = Made::new(&[4, 4, 1], 1, false);
+    let signs = made.push(Op::Recode { step: 2, offset: -1 }, &[0], &[4, 4, 1], int(-1, 1));
+    let first = conv([4, 4, 1], Planes::Sign, 2, Pad::Drop);
+    let first = made.push(first, &[signs], &[4, 4, 2], int(-9, 9));
+    let second = conv([4, 4, 1], Planes::Ternary, 2, Pad::Drop);
+    let second = made.push(second, &[signs], &[4, 4, 2], int(-18, 18));
+    let sum = made.push(Op::Add, &[first, second], &[4, 4, 2], int(-27, 27));
+    let both = made.push(Op::Concatenate, &[sum, first], &[4, 4, 4], int(-27, 27));
+    let window = Window2d {
+        input: [4, 4, 4],
+        kernel: [2, 2],
+        stride: [2, 2],
+        dilation: [1, 1],
+        pad_low: [0, 0],
+        output: [2, 2],
+    };
+    let pooled = made.push(Op::SumPool { window }, &[both], &[2, 2, 4], int(-108, 108));
+    let source = (0..16).map(|at| (5 * at + 3) % 16).collect();
+    let picked = made.push(Op::Permute { source }, &[pooled], &[16], int(-108, 108));
+    let bits = made.threshold(picked);
+    made.dense(bits, 5, Planes::Sign);
+    made.finish(OutputEncoding::Argmax { classes: 5 })
+}
