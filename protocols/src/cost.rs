@@ -97,7 +97,11 @@ impl PlanCost {
     #[must_use]
     pub fn new(stages: Vec<StageCost>, rings: &[Params]) -> Self {
         let params = PoolSender::PARAMS;
-        let base = (BaseRequest::byte_len(params) + BaseReply::byte_len(params) + 16) as u64;
+        let [request, reply] = [BaseRequest::byte_len(params), BaseReply::byte_len(params)].map(|n| n as u64);
+        let mut base = Cost { up: reply, down: request + 16, rounds: 0.0 };
+        if stages.iter().any(|stage| stage.rows.masks > 0) {
+            base = base + Cost { up: request + 16, down: reply, rounds: 0.0 };
+        }
         let keys: u64 = rings.iter().map(|&ring| ClientKey::key_bytes(ring) as u64).sum();
         // A pool's sender is the server, or the client.
         let rows = |count: fn(&Rows) -> usize, predictions: usize| {
@@ -120,7 +124,7 @@ impl PlanCost {
         let own: Cost = stages.iter().map(|stage| stage.set_up).sum();
         // First all clients' messages, then all servers'.
         let rounds = 1.0 + stages.iter().map(|stage| stage.set_up.rounds).fold(0.0, f64::max);
-        let set_up = Cost { up: base + keys, down: base, rounds: 0.0 } + first + Cost { rounds, ..own };
+        let set_up = base + Cost { up: keys, ..Cost::default() } + first + Cost { rounds, ..own };
         Self { stages, set_up, supply }
     }
 
