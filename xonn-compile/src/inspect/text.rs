@@ -75,7 +75,7 @@ const WAYS: &str = "clients: what xonn-run serve --clients takes them for. hosti
                     addition. The first scheme is the default.";
 
 /// What the table of plans is.
-const PLANS: &str = "plan: what xonn-run serve --first-layer takes, set-up in the first prediction. Of\n\
+const PLANS: &str = "plan: what xonn-run serve --first-layer takes, set-up in the first one. Of\n\
                      those that its --clients allow serve runs the quickest on its link.";
 
 /// What the column `least` means.
