@@ -29,7 +29,7 @@ pub(crate) use network::AND_RATE;
 pub use network::{Estimate, Network};
 pub use of_file::{ReportError, report};
 pub use problem::{Problem, Stage};
-pub use shares::{OnLink, OnShares};
+pub use shares::{NotTaken, OnLink, OnShares};
 
 /// Everything that is known about one file.
 #[derive(Clone, Debug, Serialize)]

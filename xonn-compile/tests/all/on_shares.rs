@@ -124,3 +124,41 @@ fn bundled(model: &str, count: usize) {
     let samples: Vec<Vec<i64>> = (0..count).map(|_| (0..elements).map(|_| number()).collect()).collect();
     assert!(are_the_integers(model, &network, &samples, 2), "{model} is on shares");
 }
+
+/// Where each fixture's circuit begins, and why.
+#[test]
+#[ignore = "a list, nothing to fail"]
+fn where_circuits_begin() {
+    let mut all: Vec<std::path::PathBuf> = MODELS.iter().map(|(model, _)| fixture(model)).collect();
+    if let Ok(more) = std::env::var("XONN_MODELS") {
+        all.extend(more.split(':').map(std::path::PathBuf::from));
+    }
+    for path in all {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let network = match compile(&path) {
+            Ok(network) => network,
+            Err(error) => {
+                println!("{name}: {}", error.to_string().lines().next().unwrap_or_default());
+                continue;
+            }
+        };
+        let program = network.program();
+        match planner::on_shares_until(program, Scheme::ALL[0]) {
+            Ok((plan, stop)) => {
+                let cost = plan.cost(program).unwrap();
+                println!("{name}: {stop:?} {} {}", cost.further().bytes(), cost.online().bytes());
+                let circuit = &plan.stages.last().expect("a stage").layers;
+                let ops: Vec<&str> = circuit.iter().map(|&id| program.layers()[id].op.name()).collect();
+                println!("{name}: layer {} of {}: {ops:?}", circuit[0], program.layers().len());
+            }
+            Err(reason) => {
+                let all: Vec<String> = program
+                    .layers()
+                    .iter()
+                    .map(|l| format!("{:?} {:?}", l.op, l.kind).chars().take(160).collect())
+                    .collect();
+                println!("{name}: none, {reason} {all:#?}");
+            }
+        }
+    }
+}
