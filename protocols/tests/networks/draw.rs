@@ -13,10 +13,12 @@ pub struct Drawn {
 }
 
 /// A program under construction.
-struct Net {
+pub struct Net {
     rng: ChaCha12Rng,
-    layers: Vec<Layer>,
+    input: InputEncoding,
+    pub layers: Vec<Layer>,
     tensors: Vec<Tensor>,
+    samples: Vec<Vec<i64>>,
     /// Of each sample the tensor of each layer.
     values: Vec<Vec<Vec<i64>>>,
     last: LayerId,
@@ -26,26 +28,8 @@ struct Net {
 pub fn network(seed: u64) -> Drawn {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let (bits, signed) = ([1, 1, 3, 8, 8, 8, 16, 20][rng.random_range(0..8)], rng.random_bool(0.3));
-    let shape: [usize; 3] =
-        [rng.random_range(1..=6), rng.random_range(1..=6), [1, 2, 3, 4, 6][rng.random_range(0..5)]];
-    let input = InputEncoding {
-        shape: shape.map(|n| n as u32).to_vec(),
-        bits,
-        signed,
-        scale: 1.0,
-        zero: 0,
-        features: Vec::new(),
-    };
-    let (lo, hi, count) = (*input.codes().start(), *input.codes().end(), shape.iter().product::<usize>());
-    let mut samples = vec![vec![lo; count], vec![hi; count]];
-    samples.push((0..count).map(|i| if i % 2 == 0 { lo } else { hi }).collect());
-    for _ in 0..2 {
-        samples.push((0..count).map(|_| rng.random_range(lo..=hi)).collect());
-    }
-    let values = samples.iter().map(|sample| vec![sample.clone()]).collect();
-    let kind = Kind::Int(Range { lo, hi });
-    let layers = vec![Layer { op: Op::Input, reads: vec![], shape: shape.to_vec(), kind, secret: None }];
-    let mut net = Net { rng, layers, tensors: Vec::new(), values, last: 0 };
+    let shape = [rng.random_range(1..=6), rng.random_range(1..=6), [1, 2, 3, 4, 6][rng.random_range(0..5)]];
+    let mut net = Net::new(rng, shape, bits, signed);
     if net.one_in(3) {
         net.recode();
     }
@@ -53,10 +37,7 @@ pub fn network(seed: u64) -> Drawn {
         net.block();
     }
     let output = net.head();
-    let Net { layers, tensors, .. } = net;
-    let program =
-        Program::new(input, layers, output).unwrap_or_else(|error| panic!("network {seed}: {error}"));
-    Drawn { program, tensors, samples }
+    net.finish(output)
 }
 
 fn pixels(window: &Window2d) -> [usize; 2] {
@@ -65,6 +46,29 @@ fn pixels(window: &Window2d) -> [usize; 2] {
 }
 
 impl Net {
+    /// An input, and samples of it: all lowest, all highest, both by turns, and random ones.
+    pub fn new(mut rng: ChaCha12Rng, shape: [usize; 3], bits: u32, signed: bool) -> Self {
+        let axes = shape.map(|n| n as u32).to_vec();
+        let input = InputEncoding { shape: axes, bits, signed, scale: 1.0, zero: 0, features: Vec::new() };
+        let (lo, hi) = (*input.codes().start(), *input.codes().end());
+        let count = shape.iter().product::<usize>();
+        let mut samples = vec![vec![lo; count], vec![hi; count]];
+        samples.push((0..count).map(|i| if i % 2 == 0 { lo } else { hi }).collect());
+        for _ in 0..2 {
+            samples.push((0..count).map(|_| rng.random_range(lo..=hi)).collect());
+        }
+        let values = samples.iter().map(|sample| vec![sample.clone()]).collect();
+        let kind = Kind::Int(Range { lo, hi });
+        let layers = vec![Layer { op: Op::Input, reads: vec![], shape: shape.to_vec(), kind, secret: None }];
+        Self { rng, input, layers, tensors: Vec::new(), samples, values, last: 0 }
+    }
+
+    pub fn finish(self, output: OutputEncoding) -> Drawn {
+        let Self { input, layers, tensors, samples, .. } = self;
+        let program = Program::new(input, layers, output).expect("it obeys every rule");
+        Drawn { program, tensors, samples }
+    }
+
     fn below(&mut self, n: usize) -> usize {
         self.rng.random_range(0..n)
     }
@@ -90,7 +94,7 @@ impl Net {
         [shape[0], shape[1], shape[2]]
     }
 
-    fn push(&mut self, op: Op, reads: &[LayerId], shape: &[usize], kind: Kind) -> LayerId {
+    pub fn push(&mut self, op: Op, reads: &[LayerId], shape: &[usize], kind: Kind) -> LayerId {
         let range = reads.first().map_or(Range { lo: 0, hi: 0 }, |&read| self.layers[read].kind.range());
         let secret = op.tensor(range).is_some().then_some(self.tensors.len());
         let tensor = secret.map(|_| self.tensor(&op, reads[0]));
@@ -201,7 +205,7 @@ impl Net {
     }
 
     /// Sums of what layer `last` holds, with a window or a dense layer.
-    fn linear(&mut self, linear: Linear) {
+    pub fn linear(&mut self, linear: Linear) {
         let (last, range) = (self.last, self.layer().kind.range());
         let most =
             linear.fan_in() as i64 * linear.weights.largest() * range.magnitude().max(-range.hi).max(1);
@@ -288,7 +292,7 @@ impl Net {
         self.push(Op::Concatenate, &reads, &[height, width, channels], kind);
     }
 
-    fn threshold(&mut self) {
+    pub fn threshold(&mut self) {
         let (last, shape) = (self.last, self.layer().shape.clone());
         let cuts = self.pick(&[shape[2], shape[2], 1, self.layer().elements()]);
         self.push(Op::Threshold { cuts }, &[last], &shape, Kind::Bit);

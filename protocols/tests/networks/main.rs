@@ -2,6 +2,7 @@
 
 mod draw;
 mod hosts;
+mod prefix;
 
 use xonn_crypto::garble::Scheme;
 use xonn_protocols::planner;
@@ -13,6 +14,9 @@ fn all_are_right(seeds: std::ops::Range<u64>) -> (usize, std::collections::BTree
     let (mut run, mut stages) = (0, std::collections::BTreeMap::new());
     let mut reasons = std::collections::BTreeMap::<String, usize>::new();
     for seed in seeds {
+        if seed % 100 == 0 {
+            println!("network {seed}");
+        }
         let Drawn { program, tensors, samples } = network(seed);
         let planned = planner::on_shares(&program, Scheme::ALL[seed as usize % Scheme::ALL.len()]);
         let plan = match planned {
@@ -39,6 +43,7 @@ fn all_are_right(seeds: std::ops::Range<u64>) -> (usize, std::collections::BTree
             assert_eq!(found, expected, "network {seed}, sample {number}: {:#?}", program.layers());
         }
     }
+    assert!(run > 0, "none were on shares");
     println!("{run} on shares: {stages:?}; not: {reasons:#?}");
     (run, stages)
 }
