@@ -22,6 +22,11 @@ pub use first_layers::by_weight_ot;
 /// Most bits of a comparison, without its sign.
 const MOST_COMPARED: u32 = 21;
 
+const TOO_WIDE: &str =
+    "its numbers are too large to be compared on shares; take fewer bits of input or of weights";
+const NO_RING: &str = "no ring of the menu holds its sums; take fewer bits of input or of weights";
+const NOISE: &str = "no ring of the menu holds the noise of all sums that meet in it";
+
 /// Why a network is not computed on shares.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("layer {layer} ({op}): {reason}")]
@@ -62,18 +67,43 @@ enum Role {
 /// # Errors
 /// [`NotOnShares`] with the first layer that stays in a circuit, if not even the first sums and signs go on shares.
 pub fn on_shares(program: &Program, scheme: Scheme) -> Result<Plan, NotOnShares> {
+    Ok(on_shares_until(program, scheme)?.0)
+}
+
+/// A plan on shares, and why its circuit has more to do than the output: the layer that no protocol on shares takes.
+/// The circuit may begin before it, with layers that would have been computed together with it.
+///
+/// # Errors
+/// As [`on_shares`].
+pub fn on_shares_until(
+    program: &Program,
+    scheme: Scheme,
+) -> Result<(Plan, Option<NotOnShares>), NotOnShares> {
     let mut end = program.layers().len();
+    let mut refused = None;
     loop {
-        let plan = Walk::over(program, end)?.plan(scheme)?;
-        // What a protocol does not take after all begins the circuit.
-        match plan.cost(program) {
-            Ok(_) => return Ok(plan),
-            Err(error) if error.layer < end && error.layer > 0 => end = error.layer,
-            Err(error) => {
-                let (layer, reason) = (error.layer, "no protocol takes it");
-                return Err(NotOnShares { layer, op: program.layers()[layer].op.name(), reason });
-            }
+        let walk = Walk::over(program, end)?;
+        let stop = walk.stop.clone().or(refused);
+        let not = |layer: LayerId, reason| {
+            let op = program.layers()[layer].op.name();
+            (layer, NotOnShares { layer, op, reason })
+        };
+        let sum = walk.last_sum_of_sums();
+        // What a protocol does not take after all begins the circuit, and so does a sum of too much noise.
+        let (layer, why) = match walk.plan(scheme) {
+            Ok(plan) => match plan.cost(program) {
+                Ok(_) => return Ok((plan, stop)),
+                Err(error) => not(error.layer, "no protocol takes it"),
+            },
+            Err(refused) => match sum {
+                Some(sum) => not(sum, NOISE),
+                None => return Err(refused),
+            },
+        };
+        if layer == 0 || layer >= end {
+            return Err(why);
         }
+        (end, refused) = (layer, Some(why));
     }
 }
 
@@ -142,14 +172,15 @@ impl<'p> Walk<'p> {
             }
         }
         // The circuit begins in front of a pool whose signs are not on shares.
-        while walk.roles.last() == Some(&Role::Fused) && walk.is_open(walk.roles.len() - 1) {
-            walk.roles.pop();
-            walk.meanings.pop();
-        }
-        // What is only carried along is for the circuit to do.
-        while walk.roles.len() == program.layers().len() && walk.roles.last() == Some(&Role::Local) {
-            walk.roles.pop();
-            walk.meanings.pop();
+        while let Some(open) = walk.open() {
+            if matches!(program.layers()[open].op, Op::Threshold { .. }) {
+                // Signs whose pool is for the circuit.
+                walk.roles[open] = Role::Signs(None);
+                walk.meanings[open] = Some(Meaning::BITS);
+            } else {
+                walk.roles.truncate(open);
+                walk.meanings.truncate(open);
+            }
         }
         match walk.roles.iter().any(|role| matches!(role, Role::Sums)) {
             true => Ok(walk),
@@ -161,10 +192,19 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Whether a fused layer's partner is not there.
-    fn is_open(&self, layer: LayerId) -> bool {
-        let of = |role: &Role| *role == Role::Signs(Some(layer));
-        !self.roles.iter().any(of)
+    /// The first layer that is to be computed with another one, which is not there.
+    fn open(&self) -> Option<LayerId> {
+        let open =
+            |id: &LayerId| self.roles[*id] == Role::Fused && !self.roles.contains(&Role::Signs(Some(*id)));
+        (0..self.roles.len()).find(open)
+    }
+
+    /// The last layer in which noisy sums meet.
+    fn last_sum_of_sums(&self) -> Option<LayerId> {
+        let meet = |id: &LayerId| {
+            self.roles[*id] == Role::Local && self.meanings[*id].is_some_and(|meaning| meaning.terms > 1)
+        };
+        (0..self.roles.len()).rfind(meet)
     }
 
     fn layer(&self, layer: LayerId) -> &'p Layer {
@@ -201,7 +241,7 @@ impl<'p> Walk<'p> {
             Op::Linear(linear) => {
                 let read = read(0)?;
                 if read.terms > 0 {
-                    return Err("it reads sums that are not signs yet");
+                    return Err("it adds up sums that no sign has followed");
                 }
                 let factor = weight_factor(linear);
                 let most = (linear.fan_in() as u64)
@@ -209,8 +249,8 @@ impl<'p> Walk<'p> {
                     .and_then(|most| most.checked_mul(read.span));
                 let span = most.ok_or("its sums are too large")?;
                 let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
-                let choice = rlwe::search(linear, read.span, compared_bits(span), sigmas, 1)
-                    .ok_or("no ring holds its sums")?;
+                let choice =
+                    rlwe::search(linear, read.span, compared_bits(span), sigmas, 1).ok_or(NO_RING)?;
                 let step = read.step.checked_mul(factor).ok_or("its sums are too large")?;
                 Ok((Role::Sums, Some(Meaning { step, span, terms: 1, fraction: choice.fraction })))
             }
@@ -223,7 +263,7 @@ impl<'p> Walk<'p> {
                 read(0)?;
                 match self.only_reader(id) {
                     Some(reader) if threshold(reader) => Ok((Role::Fused, None)),
-                    _ => Err("its numbers are no signs"),
+                    _ => Err("the largest of numbers is found in a circuit only, unless their signs follow"),
                 }
             }
             Op::Threshold { .. } => {
@@ -236,10 +276,10 @@ impl<'p> Walk<'p> {
                     None => read(0)?,
                 };
                 if compared_bits(compared.span) + compared.fraction - 1 > MOST_COMPARED {
-                    return Err("its numbers are too large to be compared on shares");
+                    return Err(TOO_WIDE);
                 }
-                if !(compared.step as u64).is_power_of_two() || compared.step > 4 {
-                    return Err("its numbers come in steps that comparisons do not take");
+                if !(compared.step as u64).is_power_of_two() {
+                    return Err("its numbers come in steps that are no power of two");
                 }
                 let pooled = |reader: LayerId| matches!(self.layer(reader).op, Op::MaxPool { .. });
                 match self.only_reader(id) {
@@ -247,7 +287,10 @@ impl<'p> Walk<'p> {
                     _ => Ok((Role::Signs(pool), Some(Meaning::BITS))),
                 }
             }
-            _ => Err("it is computed in a circuit"),
+            Op::Scale { .. } => Err("secret scales are multiplied in a circuit only"),
+            Op::Truncate { .. } => Err("bits are dropped in a circuit only"),
+            Op::Product => Err("signs are multiplied in a circuit only"),
+            _ => Err("it is computed in a circuit only"),
         }
     }
 
@@ -359,7 +402,7 @@ impl<'p> Walk<'p> {
                     let read = held(&rings, layer.reads[0])?;
                     let Form::Shares(from) = read.1 else { return Err(refused(id, "it reads no shares")) };
                     let choice = rlwe::search(linear, from.span, wanted[id], sigmas, meeting[id])
-                        .ok_or(refused(id, "no ring holds its sums"))?;
+                        .ok_or(refused(id, NO_RING))?;
                     let meaning = self.meanings[id].ok_or(refused(id, "sums of no numbers"))?;
                     let ring = Ring {
                         bits: choice.bits + choice.fraction,

@@ -32,7 +32,7 @@ pub use network::{Estimate, Network};
 pub use of_file::{ReportError, report};
 pub use plans::PlanRow;
 pub use problem::{Problem, Stage};
-pub use shares::{OnLink, OnShares};
+pub use shares::{NotTaken, OnLink, OnShares};
 
 /// Everything that is known about one file.
 #[derive(Clone, Debug, Serialize)]

@@ -3,6 +3,8 @@
 //! Names come from the model's author and are escaped wherever they stand; a policy in the page forbids
 //! scripts and everything external on top of that.
 
+mod shares;
+
 use std::fmt::Write;
 
 use xonn_circuits::tiled::traffic::Traffic;
@@ -77,6 +79,7 @@ pub fn html(report: &Report) -> String {
         page.table(costs, report.networks.first());
     }
     page.traffic(&report.traffic);
+    page.shares(report);
     page.networks(&report.networks);
     for diagram in &report.diagrams {
         let drawing =

@@ -5,7 +5,7 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 use xonn_protocols::cost::{Cost, Link};
 use xonn_protocols::describe::{self, Row};
-use xonn_protocols::planner;
+use xonn_protocols::planner::{self, NotOnShares};
 use xonn_protocols::rlwe::FAILURE_BITS;
 
 /// The plan on shares of a program.
@@ -13,6 +13,8 @@ use xonn_protocols::rlwe::FAILURE_BITS;
 pub struct OnShares {
     /// A row a stage.
     pub stages: Vec<Row>,
+    /// Why the circuit begins where it does; none if the output alone is left to it.
+    pub not_taken: Option<NotTaken>,
     /// Bytes of a first prediction, its set-up included.
     pub first_bytes: u64,
     /// Bytes of one that follows.
@@ -25,6 +27,17 @@ pub struct OnShares {
     pub failure_bits: u32,
     /// Time on links, without the hosts' own work.
     pub links: Vec<OnLink>,
+}
+
+/// The layer that no protocol on shares takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct NotTaken {
+    /// Its number.
+    pub layer: usize,
+    /// What it computes.
+    pub op: &'static str,
+    /// Why not.
+    pub reason: &'static str,
 }
 
 /// Time on a link.
@@ -44,7 +57,8 @@ impl OnShares {
     /// # Errors
     /// Why there is none, with the layer.
     pub fn of(program: &Program) -> Result<Self, String> {
-        let plan = planner::on_shares(program, Scheme::ALL[0]).map_err(|error| error.to_string())?;
+        let (plan, not_taken) =
+            planner::on_shares_until(program, Scheme::ALL[0]).map_err(|error| error.to_string())?;
         let cost = plan.cost(program).map_err(|error| error.to_string())?;
         let costs = [cost.first(), cost.further(), cost.online()];
         let links = [Link { rtt_ms: 0.2, mbps: 1000.0 }, Link::default(), Link { rtt_ms: 40.0, mbps: 100.0 }];
@@ -56,6 +70,7 @@ impl OnShares {
         let [first_bytes, further_bytes, online_bytes] = costs.map(Cost::bytes);
         Ok(Self {
             stages: describe::rows(&plan, program, &cost),
+            not_taken: not_taken.map(|NotOnShares { layer, op, reason }| NotTaken { layer, op, reason }),
             first_bytes,
             further_bytes,
             online_bytes,
@@ -63,5 +78,14 @@ impl OnShares {
             failure_bits: FAILURE_BITS,
             links: links.map(on).into(),
         })
+    }
+}
+
+impl NotTaken {
+    /// In one sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self { layer, op, reason } = self;
+        format!("The circuit begins where it does because of layer {layer} ({op}): {reason}.")
     }
 }

@@ -56,7 +56,7 @@ pub fn text(report: &Report) -> String {
         line(self::on_shares(on_shares));
     }
     if let Some(reason) = &report.not_on_shares {
-        line(format!("not on shares (serve --first-layer shares): {reason}"));
+        line(wrapped(&format!("not on shares (serve --first-layer shares): {reason}")));
     }
     if let Some(netlist) = &report.netlist {
         line(netlist_summary(netlist));
@@ -103,6 +103,24 @@ pub fn duration(ms: f64) -> String {
         ms if ms < 1e12 => format!("{} min {:.0} s", (ms / 60_000.0) as u64, ms % 60_000.0 / 1e3),
         ms => format!("{:.1e} s", ms / 1e3),
     }
+}
+
+/// Text in lines of up to 78 columns.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        let gap = match column {
+            0 => "",
+            column if column + 1 + length > 78 => "\n",
+            _ => " ",
+        };
+        column = if gap == "\n" { length } else { column + gap.len() + length };
+        lines.push_str(gap);
+        lines.push_str(word);
+    }
+    lines
 }
 
 /// Bytes in a unit that fits.
@@ -231,8 +249,9 @@ fn on_shares(plan: &OnShares) -> String {
     };
     let rows: Vec<Vec<String>> = [sizes, trips].into_iter().chain(plan.links.iter().map(on)).collect();
     let costs = table::table(&header, 1, rows);
+    let not_taken = plan.not_taken.as_ref().map_or(String::new(), |layer| wrapped(&layer.sentence()) + "\n");
     format!(
-        "{stages}\n\n{costs}\n\
+        "{stages}\n{not_taken}\n{costs}\n\
          Times are of the link alone, without the hosts' own work. The noise of the\n\
          sums spoils a prediction with a probability below 2^-{}, which the server\n\
          checks with its weights before it serves.\n\

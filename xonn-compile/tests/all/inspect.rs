@@ -318,3 +318,36 @@ fn netlists_are_counted_and_drawn_if_they_are_small() {
     assert!(stderr.contains("3000 gates") && stderr.contains("2000"), "{stderr}");
     output(inspect().arg(&path), 0);
 }
+
+#[test]
+fn all_forms_show_the_plan_on_shares_and_why_its_circuit_begins() {
+    let show = |model: &str, format: &str| {
+        output(inspect().arg(fixture(model)).args(["-q", "--format", format]), 0).0
+    };
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Sums, max pool of numbers, and the rest in a circuit.
+    let reason = "layer 2 (max_pool2d): the largest of numbers is found in a circuit only";
+    let [text, page] = ["text", "html"].map(|format| show("max_pool_numbers.h5", format));
+    assert!(words(&text).contains(reason), "{text}");
+    assert!(words(&page).contains(reason), "{page}");
+    let json: Value = serde_json::from_str(&show("max_pool_numbers.h5", "json")).expect("it is JSON");
+    let plan = &json["on_shares"];
+    assert_eq!((&plan["not_taken"]["layer"], &plan["not_taken"]["op"]), (&json!(2), &json!("max_pool2d")));
+    // The page has the stages that JSON has.
+    let stages = plan["stages"].as_array().expect("a list");
+    for stage in stages {
+        let protocol = stage["protocol"].as_str().expect("a name");
+        assert!(page.contains(&format!("<td>{protocol}</td>")), "{protocol}");
+    }
+    assert!(page.contains("the first</th>") && page.contains("2<sup>-40</sup>"));
+    // All layers on shares.
+    let json: Value = serde_json::from_str(&show("no_head_norm.h5", "json")).expect("it is JSON");
+    assert!(json["on_shares"]["not_taken"].is_null() && json["on_shares"]["stages"].is_array());
+    assert!(show("no_head_norm.h5", "html").contains("All layers are on shares"));
+    // None at all.
+    let [text, page] = ["text", "html"].map(|format| show("standardised.h5", format));
+    let reason = "layer 1 (scale): secret scales are multiplied in a circuit only";
+    assert!(words(&text).contains(reason), "{text}");
+    assert!(page.contains("Not on shares") && page.contains(reason), "{page}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}

@@ -16,7 +16,7 @@ use xonn_protocols::wire::Memory;
 use crate::common::{compile, fixture, samples};
 use crate::fixtures::MODELS;
 
-const ON_SHARES: (Planner, Scheme) = (planner::on_shares, Scheme::ALL[0]);
+pub const ON_SHARES: (Planner, Scheme) = (planner::on_shares, Scheme::ALL[0]);
 
 fn rng(seed: u64) -> ChaCha12Rng {
     ChaCha12Rng::seed_from_u64(seed)
@@ -142,4 +142,40 @@ pub fn bundled_model(model: &str, count: usize) -> (Network, Vec<Vec<i64>>) {
     };
     let samples = (0..count).map(|_| (0..elements).map(|_| number()).collect()).collect();
     (network, samples)
+}
+
+/// Of networks whose sums are exact the circuit has the head's scales to do, or nothing but the output. What stays in
+/// circuits otherwise is said with its reason; `--nocapture` lists it. `XONN_MODELS`, of paths with a colon between
+/// them, adds models to the list.
+#[test]
+fn exact_fixtures_leave_only_the_head_to_the_circuit() {
+    let more = std::env::var("XONN_MODELS").unwrap_or_default();
+    let more = more.split(':').filter(|path| !path.is_empty()).map(std::path::PathBuf::from);
+    let mut heads = 0;
+    for path in MODELS.iter().map(|(model, _)| fixture(model)).chain(more) {
+        let name = path.display();
+        let network = match compile(&path) {
+            Ok(network) => network,
+            Err(error) => {
+                println!("{name}: {}", error.to_string().lines().next().unwrap_or_default());
+                continue;
+            }
+        };
+        let layers = network.program().layers();
+        match planner::on_shares_until(network.program(), Scheme::ALL[0]) {
+            Ok((plan, None)) => {
+                heads += 1;
+                assert_eq!(plan.stages.last().expect("a stage").layers, [layers.len() - 1], "{name}");
+                println!("{name}: all of {} layers", layers.len());
+            }
+            Ok((plan, Some(not))) => {
+                let circuit = &plan.stages.last().expect("a stage").layers;
+                heads += usize::from(circuit.len() == 1 && not.op == "scale");
+                assert!(circuit[0] <= not.layer, "{name}: {not}");
+                println!("{name}: the last {} of {} layers in a circuit: {not}", circuit.len(), layers.len());
+            }
+            Err(not) => println!("{name}: none, {not}"),
+        }
+    }
+    assert!(heads >= 32, "only {heads} fixtures leave no more than the head to the circuit");
 }

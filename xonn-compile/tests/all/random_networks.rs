@@ -2,6 +2,7 @@
 //! agree.
 
 mod blocks;
+mod shares;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,0 +1,67 @@
+//! Random networks on shares: what two hosts compute is what the integers are.
+
+use super::blocks::{bits, trained};
+use super::*;
+use crate::on_shares;
+
+/// The lowest and the highest numbers there are, both by turns, and random ones.
+fn inputs(network: &Network, seed: u64) -> Vec<Vec<i64>> {
+    let (lo, hi) = (*network.input().codes().start(), *network.input().codes().end());
+    let count = network.input().elements();
+    let mut choices = Choices { seed, dyadic: true };
+    let mut all = vec![vec![lo; count], vec![hi; count]];
+    all.push((0..count).map(|i| if i % 2 == 0 { hi } else { lo }).collect());
+    all.push((0..count).map(|_| lo + choices.below((hi - lo + 1) as usize) as i64).collect());
+    all
+}
+
+/// How many networks of how many were on shares.
+fn are_right(graphs: impl Iterator<Item = (String, LayerGraph, Options)>) -> [usize; 2] {
+    let (mut run, mut all) = (0, 0);
+    for (name, graph, options) in graphs {
+        // Some offsets are too large for fixed point, which is said.
+        let Ok(compiled) = passes::run(&graph, &options) else { continue };
+        let network = compiled.network;
+        let inputs = inputs(&network, !(all as u64));
+        run +=
+            usize::from(on_shares::are_the_integers(&name, &network, on_shares::ON_SHARES, &inputs, all % 3));
+        all += 1;
+    }
+    println!("{run} of {all} on shares");
+    [run, all]
+}
+
+fn of_seeds(seeds: std::ops::Range<u64>) -> [usize; 2] {
+    let graphs = seeds.map(|seed| {
+        let (real, output) =
+            (seed % 3 == 2, if seed % 4 == 1 { OutputMode::Scores } else { OutputMode::Argmax });
+        // A seed that shares nothing with the next one.
+        let graph = network(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), real);
+        let bits = [1, 3, 8, 8, 12][seed as usize % 5];
+        let input = InputOptions { bits: Some(bits), signed: seed % 7 == 3, ..InputOptions::default() };
+        (format!("network {seed}"), graph, Options { input, ..options(output) })
+    });
+    are_right(graphs)
+}
+
+#[test]
+fn networks_on_shares_are_the_integers() {
+    let [run, all] = of_seeds(0..40);
+    assert!(2 * run >= all, "{run} of {all} were on shares");
+}
+
+#[test]
+#[ignore = "minutes: 600 networks"]
+fn many_networks_on_shares_are_the_integers() {
+    let [run, all] = of_seeds(1000..1600);
+    assert!(2 * run >= all, "{run} of {all} were on shares");
+}
+
+/// Residual and concatenating networks behind real stems: their first sums at most.
+#[test]
+#[ignore = "minutes: 40 networks with fixed point"]
+fn networks_with_blocks_are_the_integers() {
+    let graph = |seed: u64| (format!("network {seed}"), trained(seed * 7919 + 5).0, bits(34, Some(6)));
+    let [run, all] = are_right((0..40).map(graph));
+    assert!(run > 0, "{run} of {all} were on shares");
+}
