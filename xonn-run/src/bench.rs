@@ -4,7 +4,12 @@
 //! shared; the processor's own AES rate is measured beside the gates, because it is what bounds them.
 
 mod conditional_addition;
+mod correlated;
+mod error;
 mod first_layer;
+mod lattice;
+mod machine;
+mod signs;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,12 +18,27 @@ use rand::CryptoRng;
 use serde::Serialize;
 use xonn_circuits::tiled::TiledCircuit;
 
-pub use conditional_addition::{MeasureError, measure_first_layer};
+pub use conditional_addition::measure_first_layer;
+pub use correlated::measure_correlated;
+pub use error::MeasureError;
 pub use first_layer::FirstLayerShape;
+pub use lattice::measure_lattice;
+pub use machine::measure_memory;
+pub use signs::measure_signs;
 use xonn_crypto::block::{Backend, Block, Prg, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Evaluator, Garbler, Scheme, Secrets};
 use xonn_crypto::ot::{self, OtError};
+
+/// Whose the two rates of a row are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Roles {
+    /// Garbler and evaluator, or sender and receiver of OT.
+    Garbling,
+    /// Server and client of a prediction on shares.
+    Shares,
+}
 
 /// Millions a second, over several runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -38,13 +58,15 @@ pub struct Row {
     pub backend: String,
     /// Garbled how, where something is garbled.
     pub scheme: Option<String>,
+    /// Whose the two rates are.
+    pub roles: Roles,
     /// Threads used.
     pub threads: usize,
     /// Of what there are millions a second.
     pub unit: &'static str,
-    /// At the garbler, or the sender of OT.
+    /// At the garbler, the sender of OT, or on shares the server.
     pub garble: Option<Rate>,
-    /// At the evaluator, or the receiver of OT.
+    /// At the evaluator, the receiver of OT, or on shares the client.
     pub evaluate: Option<Rate>,
     /// Nanoseconds of both one after the other, by their medians.
     pub both_ns: Option<f64>,
@@ -115,6 +137,7 @@ fn measure_units(
         what: what.into(),
         backend: backend.to_string(),
         scheme: Some(scheme.to_string()),
+        roles: Roles::Garbling,
         threads,
         unit,
         garble: Some(rate(count, runs.iter().map(|run| run.0))),
@@ -160,8 +183,19 @@ pub fn measure_aes(backend: Backend) -> [Row; 2] {
     let count = CALLS as f64 * BLOCKS as f64;
     let row = |what: &str, unit, garble, evaluate| {
         let (what, backend) = (what.into(), backend.to_string());
-        Row { what, backend, scheme: None, threads: 1, unit, garble, evaluate, both_ns: None, bytes: None }
-            .with_both()
+        Row {
+            what,
+            backend,
+            scheme: None,
+            roles: Roles::Garbling,
+            threads: 1,
+            unit,
+            garble,
+            evaluate,
+            both_ns: None,
+            bytes: None,
+        }
+        .with_both()
     };
     [
         row("AES-128, one key", "block", Some(rate(count, stream)), None),
@@ -221,6 +255,7 @@ pub fn measure_ot(k: usize) -> Result<[Row; 2], OtError> {
             what: format!("OT, k = {k}, {}", if labels { "labels" } else { "random" }),
             backend: Backend::best().to_string(),
             scheme: None,
+            roles: Roles::Garbling,
             threads: 1,
             unit: "OT",
             garble: Some(rate(COUNT as f64, sending)),

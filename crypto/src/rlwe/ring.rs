@@ -103,6 +103,23 @@ impl Ring {
         self.q
     }
 
+    /// The vector instructions that its transforms use, by name; all give the same numbers.
+    pub fn instructions(&self) -> &'static str {
+        match self.level {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            Level::Avx512(_) => "avx-512",
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            Level::Avx2(_) => "avx2",
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            Level::Sse4_2(_) => "sse4.2",
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            Level::Sse2(_) => "sse2",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon(_) => "neon",
+            _ => "portable",
+        }
+    }
+
     pub(super) fn level(&self) -> Level {
         self.level
     }

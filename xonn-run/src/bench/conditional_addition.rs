@@ -4,26 +4,13 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
-use super::{FirstLayerShape, RUNS, Row, connect, measure_units, rate};
-use crate::oca::{self, Oca, OcaError, receiver, sender};
+use super::{FirstLayerShape, MeasureError, RUNS, Roles, Row, connect, measure_units, rate};
+use crate::oca::{self, Oca, receiver, sender};
 use xonn_crypto::block::Backend;
 use xonn_crypto::garble::Scheme;
-use xonn_crypto::ot::OtError;
 
 /// The layer measured, that of BM1: inputs, their bits, neurons.
 const LAYER: (u32, u32, u32) = (784, 8, 128);
-
-/// Why the layer could not be measured.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MeasureError {
-    /// The set-up of oblivious transfers failed.
-    #[error(transparent)]
-    Ot(#[from] OtError),
-    /// The corrections were not taken.
-    #[error(transparent)]
-    Oca(#[from] OcaError),
-}
 
 /// A dense first layer over 8-bit numbers on one thread and the fastest backend, in millions of conditional additions, that is
 /// of weights, a second: by oblivious conditional addition (the client sends, the server receives) and garbled by each of `schemes`.
@@ -71,6 +58,7 @@ pub fn measure_first_layer(schemes: &[Scheme]) -> Result<Vec<Row>, MeasureError>
             what: format!("{what}, oca"),
             backend: Backend::best().to_string(),
             scheme: None,
+            roles: Roles::Garbling,
             threads: 1,
             unit: "addition",
             garble: Some(rate(additions as f64, runs.iter().map(|run| run[0]))),

@@ -9,7 +9,7 @@ use xonn_circuits::bristol;
 use xonn_circuits::tiled::sample;
 
 use super::{Outcome, report};
-use crate::bench::{self, Rate, Row};
+use crate::bench::{self, Rate, Roles, Row};
 use xonn_crypto::block::Backend;
 use xonn_crypto::garble::Scheme;
 
@@ -62,7 +62,7 @@ impl Bench {
                 programs.push((format!("{name}, copies: {copies}"), program));
             }
         }
-        let mut rows = Vec::new();
+        let mut rows = Vec::from(bench::measure_memory());
         for k in FIELD_BITS {
             rows.extend(bench::measure_ot(k)?);
         }
@@ -76,6 +76,9 @@ impl Bench {
                 }
             }
         }
+        rows.extend(bench::measure_correlated()?);
+        rows.extend(bench::measure_signs()?);
+        rows.extend(bench::measure_lattice()?);
         let processor = bench::processor();
         if self.json {
             let version = env!("CARGO_PKG_VERSION");
@@ -119,7 +122,8 @@ fn groups(rows: &[Row]) -> Vec<(String, Vec<&Row>)> {
         let scheme =
             row.scheme.as_ref().map_or_else(String::new, |scheme| format!(", {}", scheme.replace('-', " ")));
         let threads = if row.threads == 1 { "1 thread".into() } else { format!("{} threads", row.threads) };
-        let group = format!("{}{scheme}, {threads}", row.backend);
+        let shares = if row.roles == Roles::Shares { "on shares: " } else { "" };
+        let group = format!("{shares}{}{scheme}, {threads}", row.backend);
         match groups.iter_mut().find(|(known, _)| *known == group) {
             Some((_, rows)) => rows.push(row),
             None => groups.push((group, vec![row])),
@@ -129,7 +133,11 @@ fn groups(rows: &[Row]) -> Vec<(String, Vec<&Row>)> {
 }
 
 fn table(rows: &[&Row]) -> Table {
-    let number = |n: f64| if n < 1000.0 { format!("{n:.1}") } else { format!("{n:.0}") };
+    let number = |n: f64| match n {
+        ..1.0 => format!("{n:.4}"),
+        1.0..1000.0 => format!("{n:.1}"),
+        _ => format!("{n:.0}"),
+    };
     let put = |rate: Option<Rate>| {
         rate.map_or_else(String::new, |rate| format!("{} ({})", number(rate.median), number(rate.best)))
     };
@@ -142,7 +150,11 @@ fn table(rows: &[&Row]) -> Table {
             row.bytes.map_or_else(String::new, |bytes| format!("{bytes:.2}")),
         ]
     };
-    let header = ["", "of", "garble or send", "evaluate", "bytes"];
+    let [first, second] = match rows.first().map(|row| row.roles) {
+        Some(Roles::Shares) => ["server", "client"],
+        _ => ["garble or send", "evaluate"],
+    };
+    let header = ["", "of", first, second, "bytes"];
     report::table(&header, 2, rows.iter().map(row))
 }
 
@@ -157,6 +169,7 @@ mod tests {
             what: "a netlist with a long and telling name, copies: 65536".into(),
             backend: backend.into(),
             scheme: scheme.map(Into::into),
+            roles: Roles::Garbling,
             threads,
             unit: "addition",
             garble: rate,

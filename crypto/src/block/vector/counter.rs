@@ -71,7 +71,8 @@ unsafe fn encrypt<V: Lanes>(keys: &[V; 11], first: u64, to: *mut Block) {
                 *state = state.round(key);
             }
         }
-        for (i, state) in states.into_iter().enumerate() {
+        // By reference, for an array that is iterated by value is copied first.
+        for (i, state) in states.iter().enumerate() {
             state.last_round(keys[10]).store(to.add(i * V::BLOCKS));
         }
     }

@@ -100,8 +100,9 @@ unsafe fn hash_batches<V: Lanes, const PER: usize, const SETS: usize>(
             *batch = load_batch::<V, PER>(start, first_tweak, at.add(set * groups * PER));
         }
         rounds::<V, PER, SETS>(&mut batches);
-        for (set, batch) in batches.into_iter().enumerate() {
-            for (m, states) in batch.states.into_iter().enumerate() {
+        // By reference: an array that is iterated by value is copied first, a tenth of the hash's time.
+        for (set, batch) in batches.iter().enumerate() {
+            for (m, &states) in batch.states.iter().enumerate() {
                 store_groups::<V, PER>(states, at.add((set * groups + m * V::BLOCKS) * PER));
             }
         }
@@ -232,7 +233,7 @@ pub(super) unsafe fn strided<V: Lanes>(start: Block, first_tweak: u64, groups: u
         let mut pairs = blocks.chunks_exact_mut(2 * groups);
         for pair in &mut pairs {
             let (one, two) = pair.split_at_mut(groups);
-            let at = [one, two].map(|turn| turn[begin..begin + batch].as_mut_ptr());
+            let at = [one[begin..begin + batch].as_mut_ptr(), two[begin..begin + batch].as_mut_ptr()];
             // SAFETY: both are a batch; the instructions are the caller's promise.
             unsafe { encrypt::<V, 2>(&keys, at) };
         }

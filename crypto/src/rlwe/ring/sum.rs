@@ -54,7 +54,7 @@ impl Sum {
     ///
     /// # Panics
     /// If the rings or the numbers of products differ, a mistake of the caller.
-    pub(in crate::rlwe) fn multiply_add_each(sums: &mut [&mut Self], pairs: &[Vec<(&Values, &Values)>]) {
+    pub fn multiply_add_each(sums: &mut [&mut Self], pairs: &[Vec<(&Values, &Values)>]) {
         let (Some(first), Some(count)) = (sums.first(), pairs.first().map(Vec::len)) else { return };
         let (ring, room) = (first.ring, first.room);
         let same = |other: &'static Ring| core::ptr::eq(other, ring);
