@@ -21,7 +21,7 @@ use xonn_crypto::ot::correlated::{
     CotSender as _, CotSource, PoolReceiver, PoolSender, ReceiverRows, SenderRows, Step, Supply,
 };
 use xonn_crypto::ot::msgs::{BaseReply, BaseRequest};
-use xonn_crypto::ot::{ReceiverSetup, SenderSetup, SessionId};
+use xonn_crypto::ot::{self, ReceiverSetup, SenderSetup, SessionId};
 use xonn_crypto::rlwe::{ClientKey, Params, Role, ServerKey};
 
 use crate::protocol::{ProtocolError, Rows};
@@ -110,14 +110,27 @@ fn send_start_point(wire: &mut dyn Wire, mut rng: &mut dyn CryptoRng) -> Result<
     Ok(Tccr::new(start))
 }
 
-impl ServerLink {
-    /// The set-up, and rows for a first prediction.
-    ///
-    /// # Errors
-    /// [`ProtocolError`] if the connection fails or a check does.
-    pub fn set_up(
+/// The server's base OTs of both pools, and the start point of the first one's hash. A fuzzer begins behind them.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
+pub struct ServerBase {
+    pub(crate) session: SessionId,
+    sender: ot::Sender,
+    receiver: ot::Receiver,
+    leaves_hash: Tccr,
+}
+
+/// The client's; mirrors [`ServerBase`].
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
+pub struct ClientBase {
+    pub(crate) session: SessionId,
+    sender: ot::Sender,
+    receiver: ot::Receiver,
+    leaves_hash: Tccr,
+}
+
+impl ServerBase {
+    pub(crate) fn set_up(
         session: SessionId,
-        rows: Rows,
         wire: &mut dyn Wire,
         mut rng: &mut dyn CryptoRng,
     ) -> Result<Self, ProtocolError> {
@@ -132,6 +145,54 @@ impl ServerLink {
         let (receiver, reply) = ReceiverSetup::reply(params, second, &mut rng, &request)?;
         wire.send(&reply.encode())?;
         let leaves_hash = send_start_point(wire, rng)?;
+        Ok(Self { session, sender, receiver, leaves_hash })
+    }
+}
+
+impl ClientBase {
+    pub(crate) fn set_up(
+        session: SessionId,
+        wire: &mut dyn Wire,
+        mut rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let params = PoolSender::PARAMS;
+        let [first, second] = ["leaves", "masks"].map(|name| pool_session(&session, name));
+        let request = wire.receive(BaseRequest::byte_len(params))?;
+        let request = BaseRequest::decode(params, &request)?;
+        let (receiver, reply) = ReceiverSetup::reply(params, first, &mut rng, &request)?;
+        wire.send(&reply.encode())?;
+        let (setup, request) = SenderSetup::start(params, second, &mut rng);
+        wire.send(&request.encode())?;
+        let reply = wire.receive(BaseReply::byte_len(params))?;
+        let sender = setup.finish(&BaseReply::decode(params, &reply)?)?;
+        let leaves_hash = start_point(wire)?;
+        Ok(Self { session, sender, receiver, leaves_hash })
+    }
+}
+
+impl ServerLink {
+    /// The set-up, and rows for a first prediction.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the connection fails or a check does.
+    pub fn set_up(
+        session: SessionId,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let base = ServerBase::set_up(session, wire, rng)?;
+        Self::extended(base, rows, wire, rng)
+    }
+
+    /// What follows the base OTs.
+    pub(crate) fn extended(
+        base: ServerBase,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let ServerBase { session, sender, receiver, leaves_hash } = base;
         let mut masks = PoolReceiver::new(receiver, Supply::default())?;
         extend(&mut masks, rows.masks, wire, rng)?;
         let masks_hash = start_point(wire)?;
@@ -215,19 +276,20 @@ impl ClientLink {
         session: SessionId,
         rows: Rows,
         wire: &mut dyn Wire,
-        mut rng: &mut dyn CryptoRng,
+        rng: &mut dyn CryptoRng,
     ) -> Result<Self, ProtocolError> {
-        let params = PoolSender::PARAMS;
-        let [first, second] = ["leaves", "masks"].map(|name| pool_session(&session, name));
-        let request = wire.receive(BaseRequest::byte_len(params))?;
-        let request = BaseRequest::decode(params, &request)?;
-        let (receiver, reply) = ReceiverSetup::reply(params, first, &mut rng, &request)?;
-        wire.send(&reply.encode())?;
-        let (setup, request) = SenderSetup::start(params, second, &mut rng);
-        wire.send(&request.encode())?;
-        let reply = wire.receive(BaseReply::byte_len(params))?;
-        let sender = setup.finish(&BaseReply::decode(params, &reply)?)?;
-        let leaves_hash = start_point(wire)?;
+        let base = ClientBase::set_up(session, wire, rng)?;
+        Self::extended(base, rows, wire, rng)
+    }
+
+    /// What follows the base OTs.
+    pub(crate) fn extended(
+        base: ClientBase,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let ClientBase { session, sender, receiver, leaves_hash } = base;
         let mut masks = PoolSender::new(sender, Supply::default())?;
         extend(&mut masks, rows.masks, wire, rng)?;
         let masks_hash = send_start_point(wire, rng)?;
