@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use rand::CryptoRng;
 use xonn_crypto::ot::SessionId;
 use xonn_program::{InputEncoding, Program};
+#[cfg(feature = "fuzzing")]
+use xonn_protocols::link::ClientBase;
 use xonn_protocols::plan::Plan;
 use xonn_protocols::run::{Client, ClientConnection, PreparedClient};
 use zeroize::Zeroizing;
@@ -35,16 +37,55 @@ impl Planned {
         program: &Program,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, SessionError> {
-        let doing = "receiving the plan";
-        let plan = channel.receive_up_to(Kind::Plan, msgs::MAX_PLAN, doing)?;
-        let refused =
-            |error: &dyn std::fmt::Display| SessionError::Misbehaved { doing, reason: error.to_string() };
-        let plan = Plan::from_bytes(&plan, program).map_err(|error| refused(&error))?;
-        let client = Client::new(plan, program).map_err(|error| refused(&error))?;
+        let client = Self::client(channel, program)?;
         let connection = client
             .set_up(session, &mut Steps::new(channel, SETTING_UP), rng)
             .map_err(|error| ended(error, SETTING_UP))?;
-        Ok(Self { client, connection, input: program.input().clone(), ready: VecDeque::new() })
+        Ok(Self::new(client, connection, program))
+    }
+
+    fn new(client: Client, connection: ClientConnection, program: &Program) -> Self {
+        Self { client, connection, input: program.input().clone(), ready: VecDeque::new() }
+    }
+
+    /// What runs the server's plan.
+    fn client<T: Transport>(channel: &mut Channel<T>, program: &Program) -> Result<Client, SessionError> {
+        let doing = "receiving the plan";
+        let plan = channel.receive_up_to(Kind::Plan, msgs::MAX_PLAN, doing)?;
+        // A reason may quote the plan, whose words are the server's.
+        let refused = |error: &dyn std::fmt::Display| {
+            let reason = msgs::printable(error.to_string().as_bytes());
+            SessionError::Misbehaved { doing, reason }
+        };
+        let plan = Plan::from_bytes(&plan, program).map_err(|error| refused(&error))?;
+        Client::new(plan, program).map_err(|error| refused(&error))
+    }
+
+    /// The base OTs alone, with the plan that they are for.
+    #[cfg(feature = "fuzzing")]
+    pub fn set_up_base<T: Transport>(
+        channel: &mut Channel<T>,
+        session: SessionId,
+        program: &Program,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Plan, ClientBase), SessionError> {
+        let client = Self::client(channel, program)?;
+        let wire = &mut Steps::new(channel, SETTING_UP);
+        let base = client.set_up_base(session, wire, rng).map_err(|error| ended(error, SETTING_UP))?;
+        Ok((client.plan().clone(), base))
+    }
+
+    /// What follows the base OTs.
+    #[cfg(feature = "fuzzing")]
+    pub fn behind_base<T: Transport>(
+        channel: &mut Channel<T>,
+        (program, plan, base): (&Program, Plan, ClientBase),
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, SessionError> {
+        let client = Client::new(plan, program).map_err(|error| SessionError::Mismatch(error.to_string()))?;
+        let wire = &mut Steps::new(channel, SETTING_UP);
+        let connection = client.set_up_behind(base, wire, rng).map_err(|error| ended(error, SETTING_UP))?;
+        Ok(Self::new(client, connection, program))
     }
 
     /// The plan.
