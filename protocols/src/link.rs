@@ -22,7 +22,7 @@ use xonn_crypto::ot::correlated::{
     CotSender as _, CotSource, PoolReceiver, PoolSender, ReceiverRows, SenderRows, Step, Supply,
 };
 use xonn_crypto::ot::msgs::{BaseReply, BaseRequest};
-use xonn_crypto::ot::{ReceiverSetup, SenderSetup, SessionId};
+use xonn_crypto::ot::{self, ReceiverSetup, SenderSetup, SessionId};
 use xonn_crypto::rlwe::{ClientKey, Params, Role, ServerKey};
 
 use crate::protocol::{ProtocolError, Rows};
@@ -80,17 +80,28 @@ fn key_session(session: &SessionId, predictions: u64) -> Vec<u8> {
     [&session[..], &(predictions / PREDICTIONS_A_KEY).to_le_bytes()].concat()
 }
 
-/// Sends and takes what a pool wants until it has `count` rows.
+/// Rows that a pool makes together at most, where fewer are wanted: 32 kB of SoftSpokenOT's messages.
+const TOGETHER: usize = 1 << 14;
+/// Predictions whose rows are made together at most, but for the first one of a connection.
+const PREDICTIONS_TOGETHER: usize = 8;
+
+/// How many rows a pool is extended to that has too few for `count` predictions: some more, for those that follow
+/// these, since the client waits for an extension of the second pool.
+fn wanted(each: usize, count: usize) -> usize {
+    (each * count).max((each * PREDICTIONS_TOGETHER).min(TOGETHER))
+}
+
+/// Sends and takes what a pool wants until it has `count` rows, or `more` if it has not.
 fn extend(
     pool: &mut impl CotSource,
-    count: usize,
+    (count, more): (usize, usize),
     wire: &mut dyn Wire,
     rng: &mut dyn CryptoRng,
 ) -> Result<(), ProtocolError> {
     if pool.ready() >= count {
         return Ok(());
     }
-    pool.extend(count)?;
+    pool.extend(more)?;
     loop {
         match pool.step(rng)? {
             Step::Send(message) => wire.send(&message)?,
@@ -116,37 +127,29 @@ fn without_pool() -> ProtocolError {
     ProtocolError::Message { what: "rows of masks", reason }
 }
 
-impl ServerLink {
-    /// The set-up, and rows for a first prediction.
-    ///
-    /// # Errors
-    /// [`ProtocolError`] if the connection fails or a check does.
-    pub fn set_up(
-        session: SessionId,
-        rows: Rows,
-        wire: &mut dyn Wire,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<Self, ProtocolError> {
-        Self::set_up_pools(session, rows, true, wire, rng)
-    }
+/// The server's base OTs of both pools, and the start point of the first one's hash. A fuzzer begins behind them.
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
+pub struct ServerBase {
+    pub(crate) session: SessionId,
+    sender: ot::Sender,
+    /// None of a plan that takes no rows of the second pool.
+    receiver: Option<ot::Receiver>,
+    leaves_hash: Tccr,
+}
 
-    /// The same of a plan that takes so many rows a prediction, and never more: a pool of which it takes none is not
-    /// set up.
-    ///
-    /// # Errors
-    /// As [`ServerLink::set_up`].
-    pub fn set_up_for(
-        session: SessionId,
-        rows: Rows,
-        wire: &mut dyn Wire,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<Self, ProtocolError> {
-        Self::set_up_pools(session, rows, rows.masks > 0, wire, rng)
-    }
+/// The client's; mirrors [`ServerBase`].
+#[cfg_attr(feature = "fuzzing", derive(Clone))]
+pub struct ClientBase {
+    pub(crate) session: SessionId,
+    sender: Option<ot::Sender>,
+    receiver: ot::Receiver,
+    leaves_hash: Tccr,
+}
 
-    fn set_up_pools(
+impl ServerBase {
+    /// `both`: whether there is a pool in which the client sends.
+    pub(crate) fn set_up(
         session: SessionId,
-        rows: Rows,
         both: bool,
         wire: &mut dyn Wire,
         mut rng: &mut dyn CryptoRng,
@@ -166,16 +169,68 @@ impl ServerLink {
             receiver = Some(own);
         }
         let leaves_hash = send_start_point(wire, rng)?;
+        Ok(Self { session, sender, receiver, leaves_hash })
+    }
+}
+
+impl ClientBase {
+    pub(crate) fn set_up(
+        session: SessionId,
+        both: bool,
+        wire: &mut dyn Wire,
+        mut rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let params = PoolSender::PARAMS;
+        let [first, second] = ["leaves", "masks"].map(|name| pool_session(&session, name));
+        let request = wire.receive(BaseRequest::byte_len(params))?;
+        let request = BaseRequest::decode(params, &request)?;
+        let (receiver, reply) = ReceiverSetup::reply(params, first, &mut rng, &request)?;
+        wire.send(&reply.encode())?;
+        let mut sender = None;
+        if both {
+            let (setup, request) = SenderSetup::start(params, second, &mut rng);
+            wire.send(&request.encode())?;
+            let reply = wire.receive(BaseReply::byte_len(params))?;
+            sender = Some(setup.finish(&BaseReply::decode(params, &reply)?)?);
+        }
+        let leaves_hash = start_point(wire)?;
+        Ok(Self { session, sender, receiver, leaves_hash })
+    }
+}
+
+impl ServerLink {
+    /// The set-up, and rows for a first prediction.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the connection fails or a check does.
+    pub fn set_up(
+        session: SessionId,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let base = ServerBase::set_up(session, true, wire, rng)?;
+        Self::extended(base, rows, wire, rng)
+    }
+
+    /// What follows the base OTs.
+    pub(crate) fn extended(
+        base: ServerBase,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        let ServerBase { session, sender, receiver, leaves_hash } = base;
         // Nothing is hashed by the second start point without its pool.
         let (mut masks, mut masks_hash) = (None, leaves_hash);
         if let Some(receiver) = receiver {
             let mut pool = PoolReceiver::new(receiver, Supply::default())?;
-            extend(&mut pool, rows.masks, wire, rng)?;
+            extend(&mut pool, (rows.masks, rows.masks), wire, rng)?;
             masks_hash = start_point(wire)?;
             masks = Some(pool);
         }
         let mut leaves = PoolSender::new(sender, Supply::default())?;
-        extend(&mut leaves, rows.leaves, wire, rng)?;
+        extend(&mut leaves, (rows.leaves, rows.leaves), wire, rng)?;
         let hashes = [leaves_hash, masks_hash];
         Ok(Self { session, leaves, masks, hashes, tweak: 0, predictions: 0, keys: Vec::new() })
     }
@@ -192,11 +247,11 @@ impl ServerLink {
         rng: &mut dyn CryptoRng,
     ) -> Result<VecDeque<ServerRows>, ProtocolError> {
         match &mut self.masks {
-            Some(masks) => extend(masks, rows.masks * count, wire, rng)?,
+            Some(masks) => extend(masks, (rows.masks * count, wanted(rows.masks, count)), wire, rng)?,
             None if rows.masks == 0 => {}
             None => return Err(without_pool()),
         }
-        extend(&mut self.leaves, rows.leaves * count, wire, rng)?;
+        extend(&mut self.leaves, (rows.leaves * count, wanted(rows.leaves, count)), wire, rng)?;
         (0..count)
             .map(|_| {
                 let leaves = self.leaves.reserve(rows.leaves)?;
@@ -263,54 +318,28 @@ impl ClientLink {
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, ProtocolError> {
-        Self::set_up_pools(session, rows, true, wire, rng)
+        let base = ClientBase::set_up(session, true, wire, rng)?;
+        Self::extended(base, rows, wire, rng)
     }
 
-    /// The same of a plan that takes so many rows a prediction, and never more: a pool of which it takes none is not
-    /// set up.
-    ///
-    /// # Errors
-    /// As [`ClientLink::set_up`].
-    pub fn set_up_for(
-        session: SessionId,
+    /// What follows the base OTs.
+    pub(crate) fn extended(
+        base: ClientBase,
         rows: Rows,
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, ProtocolError> {
-        Self::set_up_pools(session, rows, rows.masks > 0, wire, rng)
-    }
-
-    fn set_up_pools(
-        session: SessionId,
-        rows: Rows,
-        both: bool,
-        wire: &mut dyn Wire,
-        mut rng: &mut dyn CryptoRng,
-    ) -> Result<Self, ProtocolError> {
-        let params = PoolSender::PARAMS;
-        let [first, second] = ["leaves", "masks"].map(|name| pool_session(&session, name));
-        let request = wire.receive(BaseRequest::byte_len(params))?;
-        let request = BaseRequest::decode(params, &request)?;
-        let (receiver, reply) = ReceiverSetup::reply(params, first, &mut rng, &request)?;
-        wire.send(&reply.encode())?;
-        let mut sender = None;
-        if both {
-            let (setup, request) = SenderSetup::start(params, second, &mut rng);
-            wire.send(&request.encode())?;
-            let reply = wire.receive(BaseReply::byte_len(params))?;
-            sender = Some(setup.finish(&BaseReply::decode(params, &reply)?)?);
-        }
-        let leaves_hash = start_point(wire)?;
+        let ClientBase { session, sender, receiver, leaves_hash } = base;
         // Nothing is hashed by the second start point without its pool.
         let (mut masks, mut masks_hash) = (None, leaves_hash);
         if let Some(sender) = sender {
             let mut pool = PoolSender::new(sender, Supply::default())?;
-            extend(&mut pool, rows.masks, wire, rng)?;
+            extend(&mut pool, (rows.masks, rows.masks), wire, rng)?;
             masks_hash = send_start_point(wire, rng)?;
             masks = Some(pool);
         }
         let mut leaves = PoolReceiver::new(receiver, Supply::default())?;
-        extend(&mut leaves, rows.leaves, wire, rng)?;
+        extend(&mut leaves, (rows.leaves, rows.leaves), wire, rng)?;
         let hashes = [leaves_hash, masks_hash];
         Ok(Self { session, leaves, masks, hashes, tweak: 0, predictions: 0, keys: Vec::new() })
     }
@@ -327,11 +356,11 @@ impl ClientLink {
         rng: &mut dyn CryptoRng,
     ) -> Result<VecDeque<ClientRows>, ProtocolError> {
         match &mut self.masks {
-            Some(masks) => extend(masks, rows.masks * count, wire, rng)?,
+            Some(masks) => extend(masks, (rows.masks * count, wanted(rows.masks, count)), wire, rng)?,
             None if rows.masks == 0 => {}
             None => return Err(without_pool()),
         }
-        extend(&mut self.leaves, rows.leaves * count, wire, rng)?;
+        extend(&mut self.leaves, (rows.leaves * count, wanted(rows.leaves, count)), wire, rng)?;
         (0..count)
             .map(|_| {
                 let leaves = self.leaves.reserve(rows.leaves)?;

@@ -154,7 +154,10 @@ impl ClientRun for Masked {
     ) -> Result<Option<ClientValue>, ProtocolError> {
         let Side { count, ring, lo } = self.side;
         let t: Vec<i64> = clear(reads[0]).iter().take(count).map(|q| q.wrapping_sub(lo)).collect();
-        let mask = self.mask.as_ref().expect("it was drawn ahead");
+        let mask = self.mask.as_ref().ok_or_else(|| ProtocolError::Message {
+            what: "masked input",
+            reason: "it was asked for before its mask was drawn".into(),
+        })?;
         let masked = RingTensor::from_signed(ring.bits, &t)?.sub(mask)?;
         let mut message = Vec::with_capacity(self.side.bytes());
         bits::pack(masked.values(), ring.bits, &mut message);

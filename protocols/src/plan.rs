@@ -94,8 +94,8 @@ impl Plan {
     }
 
     /// Checks what the other host may have made up: each stage computes layers that come one after the other, reads
-    /// what is there in the form in which it is there, and the last one leaves the output. What is one protocol's own
-    /// is checked where its side is made.
+    /// what is there in the form in which it is there, none is computed twice, and the last one leaves the output. So a
+    /// plan is no longer than its program. What is one protocol's own is checked where its side is made.
     ///
     /// # Errors
     /// [`StageError`] for the first stage that breaks a rule.
@@ -124,8 +124,12 @@ impl Plan {
             if (stage.leaves == Form::Output) != (number + 1 == self.stages.len()) {
                 return Err(stage.error("the last stage leaves the output, and no other one"));
             }
-            // A tensor may change its form, from the client's numbers to shares; it is made once in each.
-            forms[stage.last()] = Some(stage.leaves);
+            // The client's numbers are there from the start; of what stages leave each tensor is made once.
+            let made = &mut forms[stage.last()];
+            if made.is_some() && stage.leaves != Form::Output {
+                return Err(stage.error("a stage before it has computed it"));
+            }
+            *made = Some(stage.leaves);
         }
         match self.stages.last() {
             Some(stage) if stage.last() + 1 == forms.len() => Ok(()),

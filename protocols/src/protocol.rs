@@ -280,4 +280,7 @@ pub enum ProtocolError {
         /// What is wrong with it.
         reason: String,
     },
+    /// This host's own caller asked for what cannot be; nothing was sent.
+    #[error("{0}")]
+    Misuse(String),
 }

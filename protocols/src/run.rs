@@ -14,7 +14,7 @@ use xonn_crypto::rlwe::Params;
 use xonn_program::{LayerId, Program, Tensor};
 
 use crate::cost::PlanCost;
-use crate::link::{ClientLink, ClientRows, ServerLink, ServerRows};
+use crate::link::{ClientBase, ClientLink, ClientRows, ServerBase, ServerLink, ServerRows};
 use crate::plan::{How, Plan, Stage};
 use crate::protocol::{
     ClientContext, ClientRun, ClientSide, Kept, Phase, ProtocolError, Rows, ServerContext, ServerRun,
@@ -84,7 +84,7 @@ fn makers(plan: &Plan) -> Vec<Vec<Option<usize>>> {
 }
 
 macro_rules! host {
-    ($(#[$doc:meta])* $host:ident, $side:ident, $link:ident, $rows:ident, $run:ident, $value:ident, $prepared:ident,
+    ($(#[$doc:meta])* $host:ident, $side:ident, $base:ident, $link:ident, $rows:ident, $run:ident, $value:ident, $prepared:ident,
      $connection:ident) => {
         $(#[$doc])*
         pub struct $host {
@@ -156,7 +156,40 @@ macro_rules! host {
                 wire: &mut dyn Wire,
                 rng: &mut dyn CryptoRng,
             ) -> Result<$connection, ProtocolError> {
-                let link = $link::set_up_for(session, self.places.all, wire, rng)?;
+                let base = $base::set_up(session, self.places.all.masks > 0, wire, rng)?;
+                self.set_up_behind(base, wire, rng)
+            }
+
+            /// The base OTs alone, for a fuzzer.
+            ///
+            /// # Errors
+            /// As [`Self::set_up`].
+            #[cfg(feature = "fuzzing")]
+            #[doc(hidden)]
+            pub fn set_up_base(
+                &self,
+                session: SessionId,
+                wire: &mut dyn Wire,
+                rng: &mut dyn CryptoRng,
+            ) -> Result<$base, ProtocolError> {
+                let base = $base::set_up(session, self.places.all.masks > 0, wire, rng)?;
+                wire.flush()?;
+                Ok(base)
+            }
+
+            /// What follows the base OTs.
+            ///
+            /// # Errors
+            /// As [`Self::set_up`].
+            #[doc(hidden)]
+            pub fn set_up_behind(
+                &self,
+                base: $base,
+                wire: &mut dyn Wire,
+                rng: &mut dyn CryptoRng,
+            ) -> Result<$connection, ProtocolError> {
+                let session = base.session;
+                let link = $link::extended(base, self.places.all, wire, rng)?;
                 let mut kept: Vec<Kept> = self.sides.iter().map(|_| None).collect();
                 for step in [SetUp::Asks, SetUp::Answers] {
                     for (number, (side, kept)) in self.sides.iter().zip(&mut kept).enumerate() {
@@ -177,12 +210,12 @@ macro_rules! host {
 
 host! {
     /// One model's server of a plan, for all clients.
-    Server, ServerSide, ServerLink, ServerRows, ServerRun, ServerValue, PreparedServer,
+    Server, ServerSide, ServerBase, ServerLink, ServerRows, ServerRun, ServerValue, PreparedServer,
     ServerConnection
 }
 host! {
     /// A client of a plan.
-    Client, ClientSide, ClientLink, ClientRows, ClientRun, ClientValue, PreparedClient,
+    Client, ClientSide, ClientBase, ClientLink, ClientRows, ClientRun, ClientValue, PreparedClient,
     ClientConnection
 }
 
@@ -314,10 +347,12 @@ impl Client {
     }
 
     /// `count` predictions, as far as they go without an input. Unless they are `kept` for later, what the server sends
-    /// last is taken with the answer, so that it costs no round trip of its own.
+    /// last is taken with the answer, so that it costs no round trip of its own. That is for one prediction whose input
+    /// follows: of several the server would have sent all of it before the first answer.
     ///
     /// # Errors
-    /// [`ProtocolError`]; the connection is over then.
+    /// [`ProtocolError::Misuse`] for several that are not kept, before anything is sent; after any other one the
+    /// connection is over.
     pub fn prepare(
         &self,
         connection: &mut ClientConnection,
@@ -325,6 +360,10 @@ impl Client {
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<VecDeque<PreparedClient>, ProtocolError> {
+        if count > 1 && !kept {
+            let reason = format!("{count} predictions to be prepared for inputs that follow, expected 1");
+            return Err(ProtocolError::Misuse(reason));
+        }
         let rows = connection.link.reserve(self.places.all, count, wire, rng)?;
         let mut all: VecDeque<PreparedClient> = rows.into_iter().map(|rows| self.begin(rows)).collect();
         for phase in Phase::ALL {

@@ -104,9 +104,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::Session`]; the session is over then.
     pub fn prepare(&mut self, count: usize) -> Result<usize, ClientError> {
-        while self.session.ready() < count && self.session.has_room() {
-            self.session.prepare(&mut self.rng)?;
-        }
+        let missing = count.saturating_sub(self.session.ready());
+        self.session.prepare_several(missing, &mut self.rng)?;
         Ok(self.session.ready())
     }
 

@@ -18,6 +18,14 @@ mod library;
 mod listener;
 #[path = "session/mismatch.rs"]
 mod mismatch;
+#[path = "session/planned.rs"]
+mod planned;
+#[path = "session/planned_client.rs"]
+mod planned_client;
+#[path = "session/planned_damage.rs"]
+mod planned_damage;
+#[path = "session/planned_server.rs"]
+mod planned_server;
 #[path = "support/programs.rs"]
 mod programs;
 #[path = "session/recall.rs"]

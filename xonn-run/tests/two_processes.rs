@@ -23,6 +23,8 @@ mod model;
 mod netlists;
 #[path = "support/programs.rs"]
 mod programs;
+#[path = "two_processes/shares.rs"]
+mod shares;
 #[path = "two_processes/tls.rs"]
 mod tls;
 #[path = "two_processes/watching.rs"]

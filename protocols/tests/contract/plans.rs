@@ -1,5 +1,6 @@
 //! Whole plans: both hosts' loops over their stages.
 
+use xonn_protocols::protocol::ProtocolError;
 use xonn_protocols::run::{Client, Server};
 use xonn_protocols::wire::Memory;
 
@@ -72,4 +73,24 @@ fn plans_give_the_output_and_cost_what_they_say() {
             }
         }
     }
+}
+
+/// What a server sends last for several predictions would come before the first answer, where nobody expects it.
+#[test]
+fn several_predictions_are_prepared_for_later_only() {
+    let dice = &mut dice(13);
+    let sample = samples::all().swap_remove(0);
+    let model = programs::model(&sample.program, dice);
+    let server = Server::new(sample.plan.clone(), &sample.program, &model).unwrap();
+    let client = Client::new(sample.plan, &sample.program).unwrap();
+    let [mut to_client, mut to_server] = Memory::pair();
+    std::thread::scope(|scope| {
+        let serves = scope.spawn(|| server.set_up([4; 32], &mut to_client, &mut self::dice(14)).map(drop));
+        let mut link = client.set_up([4; 32], &mut to_server, dice).unwrap();
+        serves.join().expect("the server does not panic").unwrap();
+        let before = to_server.sent;
+        let error = client.prepare(&mut link, (2, false), &mut to_server, dice).err().expect("not kept");
+        assert!(matches!(error, ProtocolError::Misuse(_)), "{error}");
+        assert_eq!(to_server.sent, before, "nothing is sent for them");
+    });
 }

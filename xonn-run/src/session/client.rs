@@ -464,14 +464,23 @@ impl<T: Transport> Session<T> {
             let (ready, most) = (self.ready(), self.ahead);
             return Err(Misuse::NoRoom { ready, most }.into());
         }
-        let result = self.try_prepare(rng);
+        self.prepare_several(1, rng)
+    }
+
+    /// The same for several, as far as there is room: on shares together, by the round trips of one.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn prepare_several(&mut self, count: usize, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
+        let count = count.min(usize::from(self.ahead).saturating_sub(self.ready()));
+        let result = self.try_prepare(count, rng);
         result.inspect_err(|error| self.refuse(error))
     }
 
-    fn try_prepare(&mut self, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
+    fn try_prepare(&mut self, count: usize, rng: &mut impl CryptoRng) -> Result<(), SessionError> {
         match &mut self.way {
-            Way::Circuits(circuits) => circuits.prepare(&mut self.channel, rng),
-            Way::Planned(planned) => planned.prepare(&mut self.channel, true, rng),
+            Way::Circuits(circuits) => (0..count).try_for_each(|_| circuits.prepare(&mut self.channel, rng)),
+            Way::Planned(planned) => planned.prepare(&mut self.channel, (count, true), rng),
         }
     }
 
@@ -510,7 +519,7 @@ impl<T: Transport> Session<T> {
             return Err(Misuse::InputLength { found: input.len(), expected }.into());
         }
         if self.ahead > 0 && self.ready() == 0 {
-            self.try_prepare(rng)?;
+            self.try_prepare(1, rng)?;
         }
         let before = self.channel.traffic();
         let output = match &mut self.way {

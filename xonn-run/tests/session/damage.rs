@@ -9,7 +9,7 @@ use crate::wire::{Direction, Fault, Harm};
 
 /// Longest that a damaged session may take: each host waits for one message, and a refusal may take a second more. The
 /// rest is for a busy machine.
-const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_secs(20);
 
 /// Runs a damaged session and checks what must hold whatever the damage is.
 fn run(fixture: &Fixture, fault: Fault, fetch: bool) -> Outcome {
@@ -31,7 +31,7 @@ fn one_addition() -> Fixture {
 }
 
 /// The frames of a stream: kind, offset of the head, length of the payload.
-fn frames(stream: &[u8]) -> Vec<(u8, usize, usize)> {
+pub fn frames(stream: &[u8]) -> Vec<(u8, usize, usize)> {
     let (mut frames, mut at) = (Vec::new(), 0);
     while let Some([kind, length @ ..]) = stream[at..].first_chunk::<5>() {
         let length = u32::from_le_bytes(*length) as usize;

@@ -1,5 +1,6 @@
 //! Circuits whose answers are known, and both hosts run on them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
@@ -9,11 +10,14 @@ use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_crypto::garble::Scheme;
-use xonn_program::Program;
+use xonn_program::{Program, Tensor};
+use xonn_protocols::plan::Plan;
+use xonn_protocols::planner;
+use xonn_protocols::run::Server;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Question, Unanswered};
-use xonn_run::session::server::{self, Model, Served};
+use xonn_run::session::server::{self, Model, Plans, Served};
 use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client};
 
 use crate::programs::{self, Numbers};
@@ -39,6 +43,15 @@ pub struct Fixture {
     pub ahead: [u16; 2],
     /// Whether the server offers one delta for all inferences, and whether the client accepts it.
     pub shared_delta: [bool; 2],
+    /// What is computed on shares, where that is on offer.
+    pub network: Option<Arc<Network>>,
+}
+
+/// A program with its numbers and its plan on shares.
+pub struct Network {
+    pub program: Program,
+    pub tensors: Vec<Tensor>,
+    pub plan: Plan,
 }
 
 /// Adds the garbler's number to the evaluator's: one AND a bit, and a sum with one bit more.
@@ -71,22 +84,32 @@ pub fn addition() -> Fixture {
         clients: Clients::SemiHonest,
         ahead: [0, 0],
         shared_delta: [false; 2],
+        network: None,
     }
 }
 
 /// A packaged layer of 1024 neurons on three inputs.
 pub fn neurons(fan_in: usize) -> Fixture {
-    of_program(&programs::neurons(fan_in, 1024))
+    of_program(&programs::neurons(fan_in, 1024), 1).0
 }
 
 /// A packaged first layer over numbers on three inputs.
 pub fn numbers(shape: &Numbers) -> Fixture {
-    of_program(&shape.program())
+    of_program(&shape.program(), 1).0
 }
 
-/// A packaged program on three inputs; the wanted outputs come from plaintext evaluation.
-fn of_program(program: &Program) -> Fixture {
-    let (package, secret) = programs::random_secret(program, 1);
+/// A packaged program that is computed on shares, on three inputs; `seed` is of its secret.
+pub fn on_shares(program: &Program, seed: u64) -> Fixture {
+    let (fixture, tensors) = of_program(program, seed);
+    let plan = planner::on_shares(program, Scheme::HalfGates).expect("it has sums and signs");
+    let network = Network { program: program.clone(), tensors, plan };
+    Fixture { first_layers: vec![FirstLayer::Shares], network: Some(Arc::new(network)), ..fixture }
+}
+
+/// A packaged program on three inputs; the wanted outputs come from plaintext evaluation. Its secret's numbers beside it.
+fn of_program(program: &Program, seed: u64) -> (Fixture, Vec<Tensor>) {
+    let (package, secret) = programs::random_secret(program, seed);
+    let tensors = secret.tensors().to_vec();
     let (circuit, secret) = Circuit::with_secret(&package, &secret).expect("it has a circuit");
     let random = |seed: u64, count: usize| -> Vec<bool> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
@@ -94,17 +117,34 @@ fn of_program(program: &Program) -> Fixture {
         rand::Rng::fill_bytes(&mut rng, &mut bytes);
         bytes.iter().map(|byte| byte & 1 == 1).collect()
     };
-    let inputs: Vec<_> = (2..5).map(|seed| random(seed, circuit.program.input_bits())).collect();
-    let wants = evaluate(&circuit.program, &secret, &inputs).expect("lengths fit");
-    assert!(
-        wants.iter().all(|w| w.contains(&true) && w.contains(&false)),
-        "one answer everywhere shows little"
-    );
+    let bits = circuit.program.input_bits();
+    let of = |inputs: &[Vec<bool>]| evaluate(&circuit.program, &secret, inputs).expect("lengths fit");
+    let mut inputs: Vec<_> = (2..5).map(|seed| random(seed, bits)).collect();
+    let mut wants = of(&inputs);
+    // Where the output is a class, one of them has another one.
+    if !wants.iter().all(|w| w.contains(&true) && w.contains(&false)) {
+        let mut others = (5..200).map(|seed| random(seed, bits));
+        let other = others.find(|input| of(std::slice::from_ref(input))[0] != wants[0]);
+        inputs[1] = other.expect("one answer everywhere shows little");
+        wants = of(&inputs);
+    }
     let secret = secret.to_vec();
     let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
     let clients = Clients::SemiHonest;
-    let (ahead, shared_delta) = ([0, 0], [false; 2]);
-    Fixture { circuit, secret, inputs, wants, schemes, first_layers, clients, ahead, shared_delta }
+    let (ahead, shared_delta, network) = ([0, 0], [false; 2], None);
+    let fixture = Fixture {
+        circuit,
+        secret,
+        inputs,
+        wants,
+        schemes,
+        first_layers,
+        clients,
+        ahead,
+        shared_delta,
+        network,
+    };
+    (fixture, tensors)
 }
 
 /// Limits for peers that stop answering: short, so that a test of them is.
@@ -143,7 +183,7 @@ pub struct Answers {
 
 impl Fixture {
     /// Of the server, or of the client.
-    fn offer(&self, client: bool) -> Offer {
+    pub fn offer(&self, client: bool) -> Offer {
         let side = usize::from(client);
         let (ahead, shared_delta) = (self.ahead[side], self.shared_delta[side]);
         Offer {
@@ -157,7 +197,19 @@ impl Fixture {
 
     /// What a server brings.
     pub fn model(&self) -> Model {
-        Model::new(self.circuit.clone(), self.secret.clone(), self.offer(false)).expect("they fit")
+        let server = |network: &Arc<Network>| {
+            let Network { program, tensors, plan } = &**network;
+            Server::new(plan.clone(), program, tensors).expect("it is its own plan")
+        };
+        let model = Model::new(self.circuit.clone(), self.secret.clone(), self.offer(false));
+        let model = model.expect("they fit");
+        // Fixtures by conditional addition are of circuits.
+        match &self.network {
+            Some(network) => {
+                model.with_plans(Plans { shares: Some(server(network)), first_layers: Vec::new() })
+            }
+            None => model,
+        }
     }
 
     /// Serves one session.
@@ -171,7 +223,8 @@ impl Fixture {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
         let bits = self.circuit.program.input_bits();
         let greeted = client::greet(transport, self.circuit.digest, bits, &self.offer(true), limits, rng)?;
-        self.ask_all(greeted, &self.circuit.program, rng)
+        let program = self.network.as_ref().map(|network| &network.program);
+        self.ask_all(greeted, (&self.circuit.program, program), rng)
     }
 
     /// Asks for all inputs, with the package that the server sends.
@@ -180,17 +233,21 @@ impl Fixture {
         let (greeted, package) = client::greet_and_fetch(transport, None, &self.offer(true), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
         let circuit = Circuit::of_package(&package).expect("it has a circuit");
-        self.ask_all(greeted, &circuit.program, rng)
+        let program = self.network.as_ref().map(|_| package.program());
+        self.ask_all(greeted, (&circuit.program, program), rng)
     }
 
     fn ask_all<T: Transport>(
         &self,
         greeted: client::Greeted<T>,
-        circuit: &TiledCircuit,
+        (circuit, program): (&TiledCircuit, Option<&Program>),
         rng: &mut ChaCha20Rng,
     ) -> Result<Answers, SessionError> {
         let (form, ahead) = (greeted.first_layer(), greeted.ahead());
-        let mut session = greeted.start(circuit, rng)?;
+        let mut session = match program {
+            Some(program) => greeted.start_program(program, rng)?,
+            None => greeted.start(circuit, rng)?,
+        };
         while session.has_room() {
             session.prepare(rng)?;
         }

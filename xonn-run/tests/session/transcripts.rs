@@ -8,8 +8,8 @@ use xonn_crypto::garble::Scheme;
 use xonn_run::oca::FirstLayer;
 use xonn_run::session::Limits;
 
-use crate::fixture::{Fixture, addition, neurons, numbers};
-use crate::programs::Numbers;
+use crate::fixture::{Fixture, addition, neurons, numbers, on_shares};
+use crate::programs::{self, Numbers};
 
 /// What a session is called here, how it goes, and whether the client asks for the package first.
 fn sessions() -> Vec<(&'static str, Fixture, bool)> {
@@ -22,7 +22,8 @@ fn sessions() -> Vec<(&'static str, Fixture, bool)> {
     let dense = Numbers::dense(30, 8, 12);
     let conv = Numbers { positions: 20, filters: 3, taps: 5, padded: true, also_input: true, ..dense };
     let (half, three) = (Scheme::HalfGates, Scheme::ThreeHalves);
-    let (garbled, oca) = (FirstLayer::Gc, FirstLayer::Oca);
+    let (garbled, oca, shares) = (FirstLayer::Gc, FirstLayer::Oca, FirstLayer::Shares);
+    let classes = programs::classes(10, 3, 9, 4);
     vec![
         ("netlist, half gates", by(addition(), half, garbled, 0), false),
         ("netlist, three halves", by(addition(), three, garbled, 0), false),
@@ -33,6 +34,8 @@ fn sessions() -> Vec<(&'static str, Fixture, bool)> {
         ("numbers, half gates, oca", by(numbers(&conv), half, oca, 0), false),
         ("numbers, three halves, oca, package", by(numbers(&conv), three, oca, 0), true),
         ("numbers, three halves, oca, ahead", by(numbers(&conv), three, oca, 2), false),
+        ("numbers, shares", by(on_shares(&conv.program(), 1), half, shares, 0), false),
+        ("classes, shares, package, ahead", by(on_shares(&classes, 2), half, shares, 2), true),
     ]
 }
 
@@ -50,6 +53,8 @@ const RECORDED: &[(&str, &str)] = &[
         "cf071d33ecffda71e1b16247c2bee559135a7ae991352ad2c994ccf13877333e",
     ),
     ("numbers, three halves, oca, ahead", "1e65d9b06e8c3092f4153c9218fcf9c31f001849b408978b1e9077ff3a939489"),
+    ("numbers, shares", "1ef0741a4b51ffa53db59d768a3a1883526063aaef357c8b5b6be205b0d36322"),
+    ("classes, shares, package, ahead", "7aea01ce83fc167a912194ed517147e8520b28e3e9ec314901d134d5f04b58d0"),
 ];
 
 #[test]

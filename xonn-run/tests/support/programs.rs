@@ -106,6 +106,20 @@ pub fn largest(numbers: usize, bits: u32, scale: f64) -> Program {
     made.finish(OutputEncoding::Argmax { classes: numbers as u32 })
 }
 
+/// Two layers of neurons over numbers: a hidden one, and one whose largest sum is the class.
+pub fn classes(numbers: usize, bits: u32, hidden: usize, classes: usize) -> Program {
+    let shape = vec![numbers as u32];
+    let mut made =
+        Made::new(InputEncoding { shape, bits, signed: false, scale: 1.0, zero: 0, features: Vec::new() });
+    let most = (numbers as i64) << bits;
+    let sums = Op::Linear(Linear::dense(numbers, hidden, Planes::Sign));
+    made.push(sums, vec![0], vec![hidden], int(-most, most));
+    made.push(Op::Threshold { cuts: hidden }, vec![1], vec![hidden], Kind::Bit);
+    let (sums, most) = (Op::Linear(Linear::dense(hidden, classes, Planes::Sign)), hidden as i64);
+    made.push(sums, vec![2], vec![classes], int(-most, most));
+    made.finish(OutputEncoding::Argmax { classes: classes as u32 })
+}
+
 /// The tensor of [`largest`] that adds these.
 pub fn added(numbers: &[i64]) -> Tensor {
     Tensor::Lines(numbers.iter().map(|&offset| Line { scale: 1, offset }).collect())

@@ -2,15 +2,74 @@
 //! base OTs.
 
 use super::circuits::{Circuits, SharedLayers};
-use super::{Session, Way};
+use super::planned::Planned;
+use super::{Greeted, Session, Way};
 use crate::oca::Oca;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::{Limits, Traffic};
+use rand::CryptoRng;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::ot::{Receiver, SessionId};
+use xonn_program::Program;
+use xonn_protocols::link::ClientBase;
+use xonn_protocols::plan::Plan;
+
+/// A session on shares behind its base OTs.
+pub struct SetUpShares {
+    program: Program,
+    plan: Plan,
+    base: ClientBase,
+    ahead: u16,
+}
+
+impl<T: Transport> Greeted<T> {
+    /// The base OTs of a plan on shares and nothing else.
+    ///
+    /// # Errors
+    /// What [`Greeted::start_program`] says.
+    pub fn set_up_shares_only(
+        mut self,
+        program: &Program,
+        rng: &mut impl CryptoRng,
+    ) -> Result<SetUpShares, SessionError> {
+        let (plan, base) =
+            Planned::set_up_base(&mut self.channel, self.session, (self.form, self.scheme), program, rng)?;
+        Ok(SetUpShares { program: program.clone(), plan, base, ahead: self.ahead })
+    }
+}
+
+impl SetUpShares {
+    /// The session behind the base OTs; a server that fails there is told, and it is over.
+    ///
+    /// # Errors
+    /// What [`Greeted::start_program`] says.
+    pub fn session<T: Transport>(
+        &self,
+        transport: T,
+        limits: &Limits,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Session<T>, SessionError> {
+        let mut channel = Channel::new(transport, limits.message);
+        let begin = (&self.program, self.plan.clone(), self.base.clone());
+        match Planned::behind_base(&mut channel, begin, rng) {
+            Ok(planned) => Ok(Session {
+                channel,
+                way: Way::Planned(Box::new(planned)),
+                ahead: self.ahead,
+                online: Traffic::default(),
+                failed: None,
+                over: false,
+            }),
+            Err(error) => {
+                channel.refuse(&error);
+                Err(error)
+            }
+        }
+    }
+}
 
 /// A session behind its set-up.
 pub struct SetUp {

@@ -6,6 +6,8 @@ use rand::CryptoRng;
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot::SessionId;
 use xonn_program::{InputEncoding, Program};
+#[cfg(feature = "fuzzing")]
+use xonn_protocols::link::ClientBase;
 use xonn_protocols::plan::{How, Plan, Stage};
 use xonn_protocols::run::{Client, ClientConnection, PreparedClient};
 use zeroize::Zeroizing;
@@ -16,6 +18,8 @@ use crate::session::error::SessionError;
 use crate::session::msgs::{self, Kind};
 use crate::session::steps::{Steps, ended};
 
+/// Most predictions that are prepared by one exchange of messages.
+const PREPARED_TOGETHER: usize = 8;
 const SETTING_UP: &str = "setting up shares";
 const PREPARING: &str = "preparing a prediction on shares";
 const ASKING: &str = "waiting for a prediction on shares";
@@ -39,10 +43,30 @@ impl Planned {
         program: &Program,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, SessionError> {
+        let client = Self::client(channel, (form, scheme), program)?;
+        let connection = client
+            .set_up(session, &mut Steps::new(channel, SETTING_UP), rng)
+            .map_err(|error| ended(error, SETTING_UP))?;
+        Ok(Self::new(client, connection, program))
+    }
+
+    fn new(client: Client, connection: ClientConnection, program: &Program) -> Self {
+        Self { client, connection, input: program.input().clone(), ready: VecDeque::new() }
+    }
+
+    /// What runs the server's plan.
+    fn client<T: Transport>(
+        channel: &mut Channel<T>,
+        (form, scheme): (FirstLayer, Scheme),
+        program: &Program,
+    ) -> Result<Client, SessionError> {
         let doing = "receiving the plan";
         let plan = channel.receive_up_to(Kind::Plan, msgs::MAX_PLAN, doing)?;
-        let refused =
-            |error: &dyn std::fmt::Display| SessionError::Misbehaved { doing, reason: error.to_string() };
+        // A reason may quote the plan, whose words are the server's.
+        let refused = |error: &dyn std::fmt::Display| {
+            let reason = msgs::printable(error.to_string().as_bytes());
+            SessionError::Misbehaved { doing, reason }
+        };
         let plan = Plan::from_bytes(&plan, program).map_err(|error| refused(&error))?;
         let other = |stage: &&Stage| match stage.how {
             How::Mask | How::Local | How::WeightOt => false,
@@ -55,11 +79,35 @@ impl Planned {
                 format!("layer {} by {name}, which is not what {form} and {scheme} are", stage.last());
             return Err(SessionError::Misbehaved { doing, reason });
         }
-        let client = Client::new(plan, program).map_err(|error| refused(&error))?;
-        let connection = client
-            .set_up(session, &mut Steps::new(channel, SETTING_UP), rng)
-            .map_err(|error| ended(error, SETTING_UP))?;
-        Ok(Self { client, connection, input: program.input().clone(), ready: VecDeque::new() })
+        Client::new(plan, program).map_err(|error| refused(&error))
+    }
+
+    /// The base OTs alone, with the plan that they are for.
+    #[cfg(feature = "fuzzing")]
+    pub fn set_up_base<T: Transport>(
+        channel: &mut Channel<T>,
+        session: SessionId,
+        chosen: (FirstLayer, Scheme),
+        program: &Program,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Plan, ClientBase), SessionError> {
+        let client = Self::client(channel, chosen, program)?;
+        let wire = &mut Steps::new(channel, SETTING_UP);
+        let base = client.set_up_base(session, wire, rng).map_err(|error| ended(error, SETTING_UP))?;
+        Ok((client.plan().clone(), base))
+    }
+
+    /// What follows the base OTs.
+    #[cfg(feature = "fuzzing")]
+    pub fn behind_base<T: Transport>(
+        channel: &mut Channel<T>,
+        (program, plan, base): (&Program, Plan, ClientBase),
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, SessionError> {
+        let client = Client::new(plan, program).map_err(|error| SessionError::Mismatch(error.to_string()))?;
+        let wire = &mut Steps::new(channel, SETTING_UP);
+        let connection = client.set_up_behind(base, wire, rng).map_err(|error| ended(error, SETTING_UP))?;
+        Ok(Self::new(client, connection, program))
     }
 
     /// The plan.
@@ -84,17 +132,23 @@ impl Planned {
         (rows.leaves + rows.masks) as u64 * 32 + self.client.cost().offline().down
     }
 
-    /// One prediction as far as it goes without an input, to be `kept` for later or used at once.
+    /// Some predictions as far as they go without an input, to be `kept` for later, or one that is used at once.
     pub fn prepare<T: Transport>(
         &mut self,
         channel: &mut Channel<T>,
-        kept: bool,
+        (count, kept): (usize, bool),
         rng: &mut impl CryptoRng,
     ) -> Result<(), SessionError> {
-        channel.send(Kind::Prepare, &1u32.to_le_bytes(), PREPARING)?;
-        let wire = &mut Steps::new(channel, PREPARING);
-        let prepared = self.client.prepare(&mut self.connection, (1, kept), wire, rng);
-        self.ready.extend(prepared.map_err(|error| ended(error, PREPARING))?);
+        // What one frame may ask for bounds what both hosts hold at once.
+        let mut left = count;
+        while left > 0 {
+            let some = left.min(PREPARED_TOGETHER);
+            left -= some;
+            channel.send(Kind::Prepare, &(some as u32).to_le_bytes(), PREPARING)?;
+            let wire = &mut Steps::new(channel, PREPARING);
+            let prepared = self.client.prepare(&mut self.connection, (some, kept), wire, rng);
+            self.ready.extend(prepared.map_err(|error| ended(error, PREPARING))?);
+        }
         Ok(())
     }
 
@@ -106,7 +160,7 @@ impl Planned {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
         if self.ready.is_empty() {
-            self.prepare(channel, false, rng)?;
+            self.prepare(channel, (1, false), rng)?;
         }
         // Taken off before anything is sent: whatever happens now, it takes no second input.
         let prepared = self.ready.pop_front().expect("one was prepared");

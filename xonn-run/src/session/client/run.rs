@@ -182,10 +182,12 @@ impl<T: Transport> Session<T> {
         (answers, preparing): (&mut Vec<(Answer, Duration)>, &mut Vec<Duration>),
     ) -> Result<(), SessionError> {
         let mut prepare = |session: &mut Self, wanted: usize, rng: &mut _| {
-            while session.ready() < wanted.min(most) {
+            let missing = wanted.min(most).saturating_sub(session.ready());
+            if missing > 0 {
                 let begin = Instant::now();
-                session.prepare(rng)?;
-                preparing.push(begin.elapsed());
+                session.prepare_several(missing, rng)?;
+                let each = begin.elapsed() / u32::try_from(missing).unwrap_or(u32::MAX);
+                preparing.extend(std::iter::repeat_n(each, missing));
             }
             Ok::<_, SessionError>(())
         };

@@ -14,6 +14,7 @@ use crate::session::server::Served;
 use crate::session::{Clients, Limits};
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot::{self, SessionId};
+use xonn_protocols::link::ServerBase;
 
 /// A session behind its set-up.
 pub struct SetUp<'m> {
@@ -23,9 +24,16 @@ pub struct SetUp<'m> {
     chosen: Chosen<'m>,
     ahead: u16,
     clients: Clients,
-    sender: ot::Sender,
-    receiver: Option<Receiver>,
     session: SessionId,
+    state: State,
+}
+
+/// What the set-up gave.
+enum State {
+    /// OTs of labels, and those of first layers.
+    Garbled(ot::Sender, Option<Receiver>),
+    /// Base OTs of a plan on shares.
+    Planned(ServerBase),
 }
 
 impl<'m, T: Transport> Greeted<'m, T> {
@@ -35,23 +43,35 @@ impl<'m, T: Transport> Greeted<'m, T> {
     /// What [`Greeted::serve`] says of a set-up.
     pub fn set_up_only(mut self, rng: &mut impl CryptoRng) -> Result<SetUp<'m>, SessionError> {
         let session = self.answer_hello(rng)?;
-        let (sender, receiver, session) = self.set_up(session, rng)?;
+        let state = match self.chosen {
+            Chosen::Planned(server) => State::Planned(self.set_up_base(server, session, rng)?),
+            Chosen::Garbled | Chosen::Shared(_) => {
+                let (sender, receiver, _) = self.set_up(session, rng)?;
+                State::Garbled(sender, receiver)
+            }
+        };
         let Self { model, hello, scheme, chosen, ahead, clients, .. } = self;
-        Ok(SetUp { model, hello, scheme, chosen, ahead, clients, sender, receiver, session })
+        Ok(SetUp { model, hello, scheme, chosen, ahead, clients, session, state })
     }
 }
 
 impl SetUp<'_> {
-    /// The OTs of labels.
+    /// The OTs of labels, but of a plan on shares.
     #[must_use]
-    pub fn sender(&self) -> &ot::Sender {
-        &self.sender
+    pub fn sender(&self) -> Option<&ot::Sender> {
+        match &self.state {
+            State::Garbled(sender, _) => Some(sender),
+            State::Planned(_) => None,
+        }
     }
 
     /// The OTs of first layers.
     #[must_use]
     pub fn receiver(&self) -> Option<&Receiver> {
-        self.receiver.as_ref()
+        match &self.state {
+            State::Garbled(_, receiver) => receiver.as_ref(),
+            State::Planned(_) => None,
+        }
     }
 
     /// What a masked input for circuit `number` adds to shares of zero, and how many bits were masked.
@@ -65,7 +85,7 @@ impl SetUp<'_> {
         let (differences, bits) =
             Wires::of(schedule.program(), oca).decode(&self.session, number, message)?;
         let mut shares = vec![false; oca.map_or(0, Oca::share_bits)];
-        if let (Some(oca), Some(receiver)) = (oca, &self.receiver) {
+        if let (Some(oca), Some(receiver)) = (oca, self.receiver()) {
             receiver.add_differences(oca, differences, &mut shares)?;
         }
         Ok((shares, bits.len()))
@@ -92,9 +112,17 @@ impl SetUp<'_> {
             clients: self.clients,
             shared_delta: false,
         };
-        let set_up = (self.sender.clone(), self.receiver.clone(), self.session);
         let mut done = Done::default();
-        let result = greeted.inferences(set_up, (limits, &()), rng, &mut done);
+        let result = match (&self.state, self.chosen) {
+            (State::Planned(base), Chosen::Planned(server)) => {
+                greeted.behind_base((server, base.clone()), limits, rng, &mut done)
+            }
+            (State::Planned(_), _) => Err(SessionError::Mismatch("a plan that was not chosen".into())),
+            (State::Garbled(sender, receiver), _) => {
+                let set_up = (sender.clone(), receiver.clone(), self.session);
+                greeted.inferences(set_up, (limits, &()), rng, &mut done)
+            }
+        };
         greeted.end(result, done, &())
     }
 }

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use rand::CryptoRng;
 use xonn_crypto::ot::SessionId;
+#[cfg(feature = "fuzzing")]
+use xonn_protocols::link::ServerBase;
 use xonn_protocols::run::{PreparedServer, Server, ServerConnection};
 
 use super::supervisor::await_question;
@@ -30,6 +32,33 @@ impl<T: Transport> Greeted<'_, T> {
         self.channel.send(Kind::Plan, &server.plan().to_bytes(), SETTING_UP)?;
         let wire = &mut Steps::new(&mut self.channel, SETTING_UP);
         server.set_up(session, wire, rng).map_err(|error| ended(error, SETTING_UP))
+    }
+
+    /// The base OTs alone.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn set_up_base(
+        &mut self,
+        server: &Server,
+        session: SessionId,
+        rng: &mut impl CryptoRng,
+    ) -> Result<ServerBase, SessionError> {
+        self.channel.send(Kind::Plan, &server.plan().to_bytes(), SETTING_UP)?;
+        let wire = &mut Steps::new(&mut self.channel, SETTING_UP);
+        server.set_up_base(session, wire, rng).map_err(|error| ended(error, SETTING_UP))
+    }
+
+    /// What follows the base OTs, to the goodbye.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn behind_base(
+        &mut self,
+        (server, base): (&Server, ServerBase),
+        limits: &Limits,
+        rng: &mut impl CryptoRng,
+        done: &mut Done,
+    ) -> Result<(), SessionError> {
+        let wire = &mut Steps::new(&mut self.channel, SETTING_UP);
+        let connection = server.set_up_behind(base, wire, rng).map_err(|error| ended(error, SETTING_UP))?;
+        self.predictions((server, connection), (limits, &()), rng, done)
     }
 
     /// All predictions, to the goodbye.
@@ -58,9 +87,10 @@ impl<T: Transport> Greeted<'_, T> {
                     let count = channel.payload(4, doing)?;
                     let count = u32::from_le_bytes(count.try_into().expect("four bytes were asked for"));
                     let count = usize::try_from(count).unwrap_or(usize::MAX);
-                    if count == 0 || count > most - ready.len() {
-                        let room = most - ready.len();
-                        return misbehaved(format!("{count} predictions to prepare, expected 1 to {room}"));
+                    let room = most - ready.len();
+                    if count == 0 || count > room {
+                        let expected = if room == 0 { "an input".into() } else { format!("1 to {room}") };
+                        return misbehaved(format!("{count} predictions to prepare, expected {expected}"));
                     }
                     if done.prepared + count as u64 > limits.inferences {
                         let granted = limits.inferences;
