@@ -121,7 +121,7 @@ impl Protocol for CompareOt {
         let rows = Rows { leaves: cost.leaf_rows, masks: cost.mask_rows, tweaks: cost.tweaks };
         let offline = crate::cost::Cost { up: ahead_up, down: ahead_down, rounds: 0.0 };
         let online = crate::cost::Cost { up, down, rounds: cost.round_trips() as f64 };
-        Ok(StageCost { offline, online, rows })
+        Ok(StageCost { offline, online, rows, ..StageCost::default() })
     }
 
     fn server(

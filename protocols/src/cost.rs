@@ -71,6 +71,8 @@ impl std::iter::Sum for Cost {
 /// What one stage costs a prediction.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct StageCost {
+    /// Once a connection. Its round trips are those of all stages together.
+    pub set_up: Cost,
     /// Ahead of the input. Round trips are the plan's, not a stage's.
     pub offline: Cost,
     /// With the input.
@@ -95,7 +97,11 @@ impl PlanCost {
     #[must_use]
     pub fn new(stages: Vec<StageCost>, rings: &[Params]) -> Self {
         let params = PoolSender::PARAMS;
-        let base = (BaseRequest::byte_len(params) + BaseReply::byte_len(params) + 16) as u64;
+        let [request, reply] = [BaseRequest::byte_len(params), BaseReply::byte_len(params)].map(|n| n as u64);
+        let mut base = Cost { up: reply, down: request + 16, rounds: 0.0 };
+        if stages.iter().any(|stage| stage.rows.masks > 0) {
+            base = base + Cost { up: request + 16, down: reply, rounds: 0.0 };
+        }
         let keys: u64 = rings.iter().map(|&ring| ClientKey::key_bytes(ring) as u64).sum();
         // A pool's sender is the server, or the client.
         let rows = |count: fn(&Rows) -> usize, predictions: usize| {
@@ -115,7 +121,10 @@ impl PlanCost {
             down: share(many.down, first.down),
             rounds: 0.0,
         };
-        let set_up = Cost { up: base + keys, down: base, rounds: 1.0 } + first;
+        let own: Cost = stages.iter().map(|stage| stage.set_up).sum();
+        // First all clients' messages, then all servers'.
+        let rounds = 1.0 + stages.iter().map(|stage| stage.set_up.rounds).fold(0.0, f64::max);
+        let set_up = base + Cost { up: keys, ..Cost::default() } + first + Cost { rounds, ..own };
         Self { stages, set_up, supply }
     }
 
@@ -135,13 +144,22 @@ impl PlanCost {
     /// A first prediction, all in one go.
     #[must_use]
     pub fn first(&self) -> Cost {
-        self.set_up + self.offline() + self.online()
+        self.set_up + self.at_once()
     }
 
-    /// A prediction that follows.
+    /// A prediction that follows, all in one go.
     #[must_use]
     pub fn further(&self) -> Cost {
-        self.supply + self.offline() + self.online()
+        self.supply + self.at_once()
+    }
+
+    /// Ahead of an input and with it. The client waits for what stages send it ahead, but for the last one, the
+    /// circuit: its tables come together with what opens the output.
+    fn at_once(&self) -> Cost {
+        let (offline, online) = (self.offline(), self.online());
+        let before = self.stages.split_last().map_or(&[][..], |(_, before)| before);
+        let waits = before.iter().any(|stage| stage.offline.down > 0);
+        Cost { rounds: online.rounds + if waits { offline.rounds } else { 0.0 }, ..offline + online }
     }
 }
 

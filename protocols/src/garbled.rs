@@ -51,7 +51,7 @@ impl Protocol for Garbled {
         // A message from the client comes before it if there is none of a mask.
         let rounds = if cost.up > 0 { 1.0 } else { 0.5 };
         let online = crate::cost::Cost { up: cost.up, down: cost.down, rounds };
-        Ok(StageCost { offline, online, rows: cost.rows })
+        Ok(StageCost { offline, online, rows: cost.rows, ..StageCost::default() })
     }
 
     fn server(

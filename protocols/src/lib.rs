@@ -3,6 +3,7 @@
 //!
 //! * [`compare_ot`]: layers of comparisons by correlated oblivious transfer: signs with a threshold, OR
 //!   pools.
+//! * [`weight_ot`]: linear layers by conditional addition, one oblivious transfer a weight.
 //! * [`steps`]: what several such layers are made of: digits, tables, keys, masks.
 
 #![forbid(unsafe_code)]
@@ -24,3 +25,4 @@ pub mod wire;
 
 pub mod compare_ot;
 pub mod steps;
+pub mod weight_ot;

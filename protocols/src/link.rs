@@ -8,6 +8,7 @@
 //! | 4, 5 | server | the reply; the start point of the first pool's hash |
 //! | 6 | client | the start point of the second pool's hash |
 //!
+//! Where no stage takes rows of the second pool there is none: of 2 to 6 the messages that are about it are left out.
 //! Then each pool is extended as far as the first prediction takes it. A start point is drawn by the host whose Delta
 //! the hash protects, behind the last message of the pool's set-up that the other one sends.
 
@@ -51,7 +52,7 @@ pub type ClientRows = Reserved<ReceiverRows, SenderRows>;
 pub struct ServerLink {
     session: SessionId,
     leaves: PoolSender,
-    masks: PoolReceiver,
+    masks: Option<PoolReceiver>,
     hashes: [Tccr; 2],
     tweak: u64,
     predictions: u64,
@@ -62,7 +63,7 @@ pub struct ServerLink {
 pub struct ClientLink {
     session: SessionId,
     leaves: PoolReceiver,
-    masks: PoolSender,
+    masks: Option<PoolSender>,
     hashes: [Tccr; 2],
     tweak: u64,
     predictions: u64,
@@ -110,6 +111,11 @@ fn send_start_point(wire: &mut dyn Wire, mut rng: &mut dyn CryptoRng) -> Result<
     Ok(Tccr::new(start))
 }
 
+fn without_pool() -> ProtocolError {
+    let reason = "the connection was set up without a pool of them".into();
+    ProtocolError::Message { what: "rows of masks", reason }
+}
+
 impl ServerLink {
     /// The set-up, and rows for a first prediction.
     ///
@@ -119,6 +125,30 @@ impl ServerLink {
         session: SessionId,
         rows: Rows,
         wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        Self::set_up_pools(session, rows, true, wire, rng)
+    }
+
+    /// The same of a plan that takes so many rows a prediction, and never more: a pool of which it takes none is not
+    /// set up.
+    ///
+    /// # Errors
+    /// As [`ServerLink::set_up`].
+    pub fn set_up_for(
+        session: SessionId,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        Self::set_up_pools(session, rows, rows.masks > 0, wire, rng)
+    }
+
+    fn set_up_pools(
+        session: SessionId,
+        rows: Rows,
+        both: bool,
+        wire: &mut dyn Wire,
         mut rng: &mut dyn CryptoRng,
     ) -> Result<Self, ProtocolError> {
         let params = PoolSender::PARAMS;
@@ -127,14 +157,23 @@ impl ServerLink {
         wire.send(&request.encode())?;
         let reply = wire.receive(BaseReply::byte_len(params))?;
         let sender = setup.finish(&BaseReply::decode(params, &reply)?)?;
-        let request = wire.receive(BaseRequest::byte_len(params))?;
-        let request = BaseRequest::decode(params, &request)?;
-        let (receiver, reply) = ReceiverSetup::reply(params, second, &mut rng, &request)?;
-        wire.send(&reply.encode())?;
+        let mut receiver = None;
+        if both {
+            let request = wire.receive(BaseRequest::byte_len(params))?;
+            let request = BaseRequest::decode(params, &request)?;
+            let (own, reply) = ReceiverSetup::reply(params, second, &mut rng, &request)?;
+            wire.send(&reply.encode())?;
+            receiver = Some(own);
+        }
         let leaves_hash = send_start_point(wire, rng)?;
-        let mut masks = PoolReceiver::new(receiver, Supply::default())?;
-        extend(&mut masks, rows.masks, wire, rng)?;
-        let masks_hash = start_point(wire)?;
+        // Nothing is hashed by the second start point without its pool.
+        let (mut masks, mut masks_hash) = (None, leaves_hash);
+        if let Some(receiver) = receiver {
+            let mut pool = PoolReceiver::new(receiver, Supply::default())?;
+            extend(&mut pool, rows.masks, wire, rng)?;
+            masks_hash = start_point(wire)?;
+            masks = Some(pool);
+        }
         let mut leaves = PoolSender::new(sender, Supply::default())?;
         extend(&mut leaves, rows.leaves, wire, rng)?;
         let hashes = [leaves_hash, masks_hash];
@@ -152,12 +191,19 @@ impl ServerLink {
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<VecDeque<ServerRows>, ProtocolError> {
-        extend(&mut self.masks, rows.masks * count, wire, rng)?;
+        match &mut self.masks {
+            Some(masks) => extend(masks, rows.masks * count, wire, rng)?,
+            None if rows.masks == 0 => {}
+            None => return Err(without_pool()),
+        }
         extend(&mut self.leaves, rows.leaves * count, wire, rng)?;
         (0..count)
             .map(|_| {
                 let leaves = self.leaves.reserve(rows.leaves)?;
-                let masks = self.masks.reserve(rows.masks)?;
+                let masks = match &mut self.masks {
+                    Some(masks) => masks.reserve(rows.masks)?,
+                    None => Default::default(),
+                };
                 let first_tweak = self.tweak;
                 self.tweak += rows.tweaks as u64;
                 Ok(Reserved { leaves, masks, first_tweak })
@@ -215,6 +261,30 @@ impl ClientLink {
         session: SessionId,
         rows: Rows,
         wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        Self::set_up_pools(session, rows, true, wire, rng)
+    }
+
+    /// The same of a plan that takes so many rows a prediction, and never more: a pool of which it takes none is not
+    /// set up.
+    ///
+    /// # Errors
+    /// As [`ClientLink::set_up`].
+    pub fn set_up_for(
+        session: SessionId,
+        rows: Rows,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, ProtocolError> {
+        Self::set_up_pools(session, rows, rows.masks > 0, wire, rng)
+    }
+
+    fn set_up_pools(
+        session: SessionId,
+        rows: Rows,
+        both: bool,
+        wire: &mut dyn Wire,
         mut rng: &mut dyn CryptoRng,
     ) -> Result<Self, ProtocolError> {
         let params = PoolSender::PARAMS;
@@ -223,14 +293,22 @@ impl ClientLink {
         let request = BaseRequest::decode(params, &request)?;
         let (receiver, reply) = ReceiverSetup::reply(params, first, &mut rng, &request)?;
         wire.send(&reply.encode())?;
-        let (setup, request) = SenderSetup::start(params, second, &mut rng);
-        wire.send(&request.encode())?;
-        let reply = wire.receive(BaseReply::byte_len(params))?;
-        let sender = setup.finish(&BaseReply::decode(params, &reply)?)?;
+        let mut sender = None;
+        if both {
+            let (setup, request) = SenderSetup::start(params, second, &mut rng);
+            wire.send(&request.encode())?;
+            let reply = wire.receive(BaseReply::byte_len(params))?;
+            sender = Some(setup.finish(&BaseReply::decode(params, &reply)?)?);
+        }
         let leaves_hash = start_point(wire)?;
-        let mut masks = PoolSender::new(sender, Supply::default())?;
-        extend(&mut masks, rows.masks, wire, rng)?;
-        let masks_hash = send_start_point(wire, rng)?;
+        // Nothing is hashed by the second start point without its pool.
+        let (mut masks, mut masks_hash) = (None, leaves_hash);
+        if let Some(sender) = sender {
+            let mut pool = PoolSender::new(sender, Supply::default())?;
+            extend(&mut pool, rows.masks, wire, rng)?;
+            masks_hash = send_start_point(wire, rng)?;
+            masks = Some(pool);
+        }
         let mut leaves = PoolReceiver::new(receiver, Supply::default())?;
         extend(&mut leaves, rows.leaves, wire, rng)?;
         let hashes = [leaves_hash, masks_hash];
@@ -248,12 +326,19 @@ impl ClientLink {
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<VecDeque<ClientRows>, ProtocolError> {
-        extend(&mut self.masks, rows.masks * count, wire, rng)?;
+        match &mut self.masks {
+            Some(masks) => extend(masks, rows.masks * count, wire, rng)?,
+            None if rows.masks == 0 => {}
+            None => return Err(without_pool()),
+        }
         extend(&mut self.leaves, rows.leaves * count, wire, rng)?;
         (0..count)
             .map(|_| {
                 let leaves = self.leaves.reserve(rows.leaves)?;
-                let masks = self.masks.reserve(rows.masks)?;
+                let masks = match &mut self.masks {
+                    Some(masks) => masks.reserve(rows.masks)?,
+                    None => Default::default(),
+                };
                 let first_tweak = self.tweak;
                 self.tweak += rows.tweaks as u64;
                 Ok(Reserved { leaves, masks, first_tweak })
@@ -290,12 +375,12 @@ impl ClientLink {
         self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| Arc::clone(key))
     }
 
-    /// Delta of the pool in which this host sends.
+    /// Delta of the pool in which this host sends; zero without that pool, of which no row is then to be had.
     ///
     /// # Errors
     /// [`xonn_crypto::ot::OtError::Refused`] after a failed check.
     pub fn delta(&self) -> Result<Block, ProtocolError> {
-        Ok(self.masks.delta()?)
+        self.masks.as_ref().map_or(Ok(Block::ZERO), |masks| Ok(masks.delta()?))
     }
 
     /// The tweaks from number `first` on.

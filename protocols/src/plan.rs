@@ -44,6 +44,8 @@ pub enum How {
     Local,
     /// Sums under lattice encryption: [`crate::rlwe`].
     Rlwe(rlwe::Choice),
+    /// Sums by conditional addition: [`crate::weight_ot`].
+    WeightOt,
     /// Comparisons by oblivious transfer: [`crate::compare_ot`].
     CompareOt(compare_ot::Choice),
     /// A garbled circuit of all layers: [`crate::garbled`].
@@ -62,6 +64,7 @@ impl How {
             Self::Mask => &crate::mask::Mask,
             Self::Local => &crate::local::Local,
             Self::Rlwe(_) => &rlwe::Rlwe,
+            Self::WeightOt => &crate::weight_ot::WeightOt,
             Self::CompareOt(_) => &compare_ot::CompareOt,
             Self::Garbled { .. } => &crate::garbled::Garbled,
         }

@@ -13,6 +13,12 @@ use crate::plan::{How, Plan, Stage};
 use crate::value::{Form, Ring};
 use crate::{compare_ot, local, rlwe};
 
+mod choose;
+mod first_layers;
+
+pub use choose::{Candidate, Way, cheapest};
+pub use first_layers::by_weight_ot;
+
 /// Most bits of a comparison, without its sign.
 const MOST_COMPARED: u32 = 21;
 
@@ -115,6 +121,13 @@ pub fn garbled(program: &Program, scheme: Scheme) -> Plan {
             how: How::Garbled { scheme },
         }],
     }
+}
+
+/// Exact shares of the client's input, as the mask leaves them.
+fn input(program: &Program, bits: u32) -> Ring {
+    let codes = program.input().codes();
+    let span = codes.end().abs_diff(*codes.start());
+    Ring { bits, fraction: 0, terms: 0, step: 1, span }
 }
 
 struct Walk<'p> {

@@ -3,10 +3,11 @@
 use crate::protocol::Protocol;
 
 /// Every protocol.
-pub const ALL: [&dyn Protocol; 5] = [
+pub const ALL: [&dyn Protocol; 6] = [
     &crate::mask::Mask,
     &crate::local::Local,
     &crate::rlwe::Rlwe,
+    &crate::weight_ot::WeightOt,
     &crate::compare_ot::CompareOt,
     &crate::garbled::Garbled,
 ];

@@ -156,7 +156,7 @@ macro_rules! host {
                 wire: &mut dyn Wire,
                 rng: &mut dyn CryptoRng,
             ) -> Result<$connection, ProtocolError> {
-                let link = $link::set_up(session, self.places.all, wire, rng)?;
+                let link = $link::set_up_for(session, self.places.all, wire, rng)?;
                 let mut kept: Vec<Kept> = self.sides.iter().map(|_| None).collect();
                 for step in [SetUp::Asks, SetUp::Answers] {
                     for (number, (side, kept)) in self.sides.iter().zip(&mut kept).enumerate() {

@@ -12,10 +12,12 @@ mod layout;
 mod netlist;
 mod network;
 mod of_file;
+mod plans;
 mod problem;
 mod shares;
 mod svg;
 pub mod text;
+pub mod ways;
 
 use serde::Serialize;
 use xonn_circuits::tiled::TiledCircuit;
@@ -28,6 +30,7 @@ pub use netlist::NetlistCosts;
 pub(crate) use network::AND_RATE;
 pub use network::{Estimate, Network};
 pub use of_file::{ReportError, report};
+pub use plans::PlanRow;
 pub use problem::{Problem, Stage};
 pub use shares::{NotTaken, OnLink, OnShares};
 
@@ -51,6 +54,8 @@ pub struct Report {
     /// Bytes of a prediction by each garbling scheme, with first layers garbled and, where they can be, by
     /// oblivious conditional addition; empty for netlists.
     pub traffic: Vec<Traffic>,
+    /// Plans beside each other: bytes and round trips of a first prediction and of one that follows.
+    pub plans: Vec<PlanRow>,
     /// A prediction on shares, of models and packages that can be computed so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_shares: Option<OnShares>,
@@ -94,6 +99,7 @@ impl Report {
             problems: Vec::new(),
             costs: None,
             traffic: Vec::new(),
+            plans: Vec::new(),
             on_shares: None,
             not_on_shares: None,
             netlist: None,
@@ -110,8 +116,10 @@ impl Report {
         self.diagrams.push(Diagram::of_circuit(input, circuit));
     }
 
-    /// Adds what a prediction on shares costs, or why there is none.
-    pub fn add_shares(&mut self, program: &Program) {
+    /// Adds what plans of the program cost, stage by stage of the one on shares, or why there is none.
+    pub fn add_plans(&mut self, program: &Program, circuit: &TiledCircuit) {
+        self.traffic = ways::of(program, circuit);
+        self.plans = plans::rows(program);
         match OnShares::of(program) {
             Ok(on_shares) => self.on_shares = Some(on_shares),
             Err(reason) => self.not_on_shares = Some(reason),

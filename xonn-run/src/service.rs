@@ -15,7 +15,7 @@ use xonn_protocols::run::Server;
 
 use crate::net::{self, Event, ServerOptions};
 use crate::oca::FirstLayer;
-use crate::session::server::Model;
+use crate::session::server::{Model, Plans};
 use crate::session::{Circuit, Offer, SessionError};
 
 /// A package with its secret and all that follows from them. A clone serves the same.
@@ -56,15 +56,22 @@ impl Service {
         if found != expected {
             return Err(ServiceError::OtherPackage { found, expected });
         }
-        let (plan, no_plan) = match offer.first_layers.contains(&FirstLayer::Shares) {
+        let mut plans = Plans::default();
+        let no_plan = match offer.first_layers.contains(&FirstLayer::Shares) {
             true => match plan(package, secret, &offer) {
-                Ok(plan) => (Some(plan), None),
-                Err(reason) => (None, Some(reason.into())),
+                Ok(plan) => {
+                    plans.shares = Some(plan);
+                    None
+                }
+                Err(reason) => Some(reason.into()),
             },
-            false => (None, None),
+            false => None,
         };
+        if offer.first_layers.contains(&FirstLayer::Oca) {
+            plans.first_layers = first_layers(package, secret, &offer);
+        }
         let (circuit, secret) = Circuit::with_secret(package, secret)?;
-        let model = Model::new(circuit, secret, offer)?.with_plan(plan);
+        let model = Model::new(circuit, secret, offer)?.with_plans(plans);
         Ok(Self { model: Arc::new(model), no_plan })
     }
 
@@ -116,6 +123,17 @@ pub fn plan(package: &Package, secret: &Secret, offer: &Offer) -> Result<Server,
     let scheme = offer.schemes.first().copied().unwrap_or(Scheme::ALL[0]);
     let plan = planner::on_shares(program, scheme).map_err(|error| error.to_string())?;
     Server::new(plan, program, secret.tensors()).map_err(|error| error.to_string())
+}
+
+/// The servers of a package's plans with first layers by conditional addition, one for each scheme on offer; none if it
+/// has no such layers.
+fn first_layers(package: &Package, secret: &Secret, offer: &Offer) -> Vec<(Scheme, Server)> {
+    let program = package.program();
+    let server = |&scheme: &Scheme| {
+        let plan = planner::by_weight_ot(program, scheme).ok()?;
+        Some((scheme, Server::new(plan, program, secret.tensors()).ok()?))
+    };
+    offer.schemes.iter().filter_map(server).collect()
 }
 
 /// A service that runs. Dropped, it stops.

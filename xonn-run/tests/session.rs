@@ -34,6 +34,8 @@ mod tls;
 mod traffic;
 #[path = "session/transcripts.rs"]
 mod transcripts;
+#[path = "session/weight_ot.rs"]
+mod weight_ot;
 #[path = "session/wire.rs"]
 mod wire;
 

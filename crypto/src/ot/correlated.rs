@@ -125,12 +125,14 @@ pub trait CotSender: CotSource<Rows = SenderRows> {
 pub trait CotReceiver: CotSource<Rows = ReceiverRows> {}
 
 /// A block of rows at the sender: K of each. Wiped when dropped.
+#[derive(Default)]
 pub struct SenderRows {
     first: u64,
     rows: Wiped<Block>,
 }
 
 /// A block of rows at the receiver: M of each, whose bit 0 is c. Wiped when dropped.
+#[derive(Default)]
 pub struct ReceiverRows {
     first: u64,
     rows: Wiped<Block>,

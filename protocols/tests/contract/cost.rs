@@ -19,8 +19,7 @@ fn bytes_and_flights_are_those_of_the_cost() {
                 .collect();
             let [server, client] = hosts.predict(links, mode, &reads, &|_, _, _| {}).sent;
             let count = reads.len() as u64;
-            // Once a connection; a cost of its own belongs here with the first protocol that has one.
-            assert_eq!([client.set_up, server.set_up], [0, 0], "{what}");
+            assert_eq!([client.set_up, server.set_up], [cost.set_up.up, cost.set_up.down], "{what}");
             let offline = [cost.offline.up, cost.offline.down].map(|bytes| bytes * count);
             assert_eq!([client.offline, server.offline], offline, "{what}");
             let online = [cost.online.up, cost.online.down].map(|bytes| bytes * count);

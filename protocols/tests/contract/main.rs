@@ -99,7 +99,7 @@ fn a_protocol_without_a_sample_is_an_error() {
 }
 
 /// What the samples of each protocol have, at least: its name, its way, and what it computes or reads.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 22] = [
     "compare_ot Narrow max_pool2d threshold",
     "compare_ot Narrow threshold max_pool2d",
     "compare_ot Sign threshold max_pool2d",
@@ -120,6 +120,8 @@ const KINDS: [&str; 20] = [
     "mask input",
     "rlwe conv2d",
     "rlwe dense",
+    "weight_ot conv2d",
+    "weight_ot dense",
 ];
 
 #[test]

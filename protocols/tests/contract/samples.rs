@@ -54,6 +54,7 @@ pub fn all() -> Vec<Sample> {
         let ways = [
             ("on shares", planner::on_shares(&program, Scheme::ThreeHalves).ok()),
             ("in a circuit", Some(planner::garbled(&program, Scheme::HalfGates))),
+            ("by conditional addition", planner::by_weight_ot(&program, Scheme::ThreeHalves).ok()),
         ];
         for (way, plan) in ways {
             let plan = plan.unwrap_or_else(|| panic!("{name} has no plan {way}"));

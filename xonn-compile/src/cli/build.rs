@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use xonn_circuits::tiled::traffic::Traffic;
 use xonn_program::files::{Readers, Staged};
 use xonn_program::package::Package;
 use xonn_program::secret::Secret;
@@ -13,6 +12,7 @@ use super::model::{ModelOptions, output_file};
 use super::{Outcome, flatten};
 use crate::Built;
 use crate::inspect::text::headline;
+use crate::inspect::ways;
 
 #[derive(Args)]
 pub struct Build {
@@ -55,7 +55,7 @@ impl Build {
         let Built { package, secret, circuit } = compiled.build()?;
         self.write(&package, &secret, &output, &secret_path)?;
         println!("{}: digest {}", output.display(), package.digest());
-        println!("{}", headline(&Traffic::of(&circuit)));
+        println!("{}", headline(&ways::of(package.program(), &circuit)));
         println!(
             "{}: {} secret bits, for the server only",
             secret_path.display(),

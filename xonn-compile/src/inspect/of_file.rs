@@ -116,7 +116,7 @@ fn of_package(source: &Source<'_>) -> Result<Report, ReportError> {
     let circuit = circuit::lower(package.program())
         .map_err(|error| ReportError::Circuit { file: file.to_string(), error })?;
     report.add_circuit(package.program().input(), &circuit);
-    report.add_shares(package.program());
+    report.add_plans(package.program(), &circuit);
     Ok(report)
 }
 
@@ -161,7 +161,7 @@ fn of_model(source: &Source<'_>, options: &Options) -> Result<Report, ReportErro
             match compiled.lower() {
                 Ok(lowered) => {
                     report.add_circuit(compiled.network().input(), &lowered.circuit);
-                    report.add_shares(compiled.network().program());
+                    report.add_plans(compiled.network().program(), &lowered.circuit);
                 }
                 Err(error) => report.problems = error.problems(),
             }

@@ -7,7 +7,7 @@ use xonn_circuits::tiled::traffic::Traffic;
 use xonn_program::text::grouped;
 use xonn_protocols::describe::Row;
 
-use super::{Costs, Estimate, NetlistCosts, OnLink, OnShares, Problem, Report};
+use super::{Costs, Estimate, NetlistCosts, OnLink, OnShares, PlanRow, Problem, Report};
 use crate::{notes, table};
 
 /// The whole report.
@@ -46,6 +46,11 @@ pub fn text(report: &Report) -> String {
         line(traffic(&report.traffic).to_string());
         line(WAYS.into());
     }
+    if !report.plans.is_empty() {
+        line(String::new());
+        line(plans(&report.plans).to_string());
+        line(PLANS.into());
+    }
     if let Some(on_shares) = &report.on_shares {
         line(String::new());
         line(self::on_shares(on_shares));
@@ -68,6 +73,10 @@ const LEAST: &str = "/least: ANDs over the least that counting the ones takes, b
 const WAYS: &str = "clients: what xonn-run serve --clients takes them for. hostile, the default:\n\
                     all layers garbled. semi-honest: first layers by oblivious conditional\n\
                     addition. The first scheme is the default.";
+
+/// What the table of plans is.
+const PLANS: &str = "plan: what xonn-run serve --first-layer takes, set-up in the first one. Of\n\
+                     those that its --clients allow serve runs the quickest on its link.";
 
 /// What the column `least` means.
 pub const BOUND: &str = "least: ANDs that counting the ones takes at least, n - H(n) a neuron of fan-in n \
@@ -198,6 +207,23 @@ fn traffic(ways: &[Traffic]) -> Table {
         [way.clients, way.scheme].map(str::to_owned).into_iter().chain(numbers).collect()
     };
     table::table(&header, 2, ways.iter().map(row))
+}
+
+/// Plans beside each other.
+fn plans(plans: &[PlanRow]) -> Table {
+    let header = ["plan", "clients", "protocols", "first, bytes", "trips", "further, bytes", "trips"];
+    let row = |plan: &PlanRow| {
+        vec![
+            plan.first_layer.to_owned(),
+            plan.clients.to_owned(),
+            plan.protocols.join(", "),
+            grouped(plan.first_bytes),
+            plan.first_round_trips.to_string(),
+            grouped(plan.further_bytes),
+            plan.further_round_trips.to_string(),
+        ]
+    };
+    table::table(&header, 3, plans.iter().map(row))
 }
 
 /// A prediction on shares, a row a stage.

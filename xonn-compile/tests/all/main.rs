@@ -1,6 +1,7 @@
 //! All integration tests of the compiler in one binary: it links once.
 
 mod bm1;
+mod by_weight_ot;
 mod commands;
 mod common;
 mod digests;

@@ -7,6 +7,8 @@ use chacha20::ChaCha12Rng;
 use rand::SeedableRng as _;
 use xonn_compile::network::Network;
 use xonn_crypto::garble::Scheme;
+use xonn_program::Program;
+use xonn_protocols::plan::Plan;
 use xonn_protocols::planner::{self, NotOnShares};
 use xonn_protocols::run::{Client, Server};
 use xonn_protocols::wire::Memory;
@@ -14,14 +16,18 @@ use xonn_protocols::wire::Memory;
 use crate::common::{compile, fixture, samples};
 use crate::fixtures::MODELS;
 
+const ON_SHARES: (Planner, Scheme) = (planner::on_shares, Scheme::ALL[0]);
+
 fn rng(seed: u64) -> ChaCha12Rng {
     ChaCha12Rng::seed_from_u64(seed)
 }
 
-/// Runs samples, all on one connection, `ahead` of them prepared before any input.
-pub fn run(network: &Network, samples: &[Vec<i64>], ahead: usize) -> Result<Vec<Vec<bool>>, NotOnShares> {
+/// Makes a plan of a program.
+pub type Planner = fn(&Program, Scheme) -> Result<Plan, NotOnShares>;
+
+/// Runs samples by a plan, all on one connection, `ahead` of them prepared before any input; bytes both ways.
+pub fn run(network: &Network, plan: Plan, samples: &[Vec<i64>], ahead: usize) -> (Vec<Vec<bool>>, u64) {
     let program = network.program();
-    let plan = planner::on_shares(program, Scheme::ALL[0])?;
     let server = Server::new(plan.clone(), program, network.tensors()).expect("our own plan");
     let client = Client::new(plan, program).expect("our own plan");
     let [mut client_end, mut server_end] = Memory::pair();
@@ -66,12 +72,19 @@ pub fn run(network: &Network, samples: &[Vec<i64>], ahead: usize) -> Result<Vec<
         serving.join().expect("the server does not panic");
         outputs
     });
-    Ok(outputs)
+    (outputs, client_end.sent + server_end.sent)
 }
 
-pub fn are_the_integers(name: &str, network: &Network, samples: &[Vec<i64>], ahead: usize) -> bool {
-    let outputs = match run(network, samples, ahead) {
-        Ok(outputs) => outputs,
+/// Whether there is such a plan; its predictions are the integers.
+pub fn are_the_integers(
+    name: &str,
+    network: &Network,
+    (planner, scheme): (Planner, Scheme),
+    samples: &[Vec<i64>],
+    ahead: usize,
+) -> bool {
+    let outputs = match planner(network.program(), scheme) {
+        Ok(plan) => run(network, plan, samples, ahead).0,
         Err(reason) => {
             println!("{name}: not on shares, {reason}");
             return false;
@@ -90,7 +103,7 @@ fn fixtures_on_shares_give_the_integers() {
     for &(model, data) in MODELS {
         let network = compile(&fixture(model)).unwrap_or_else(|e| panic!("{model}: {e}"));
         let (_, q) = samples(&fixture(data), network.input());
-        run += usize::from(are_the_integers(model, &network, &q[..6], run % 3));
+        run += usize::from(are_the_integers(model, &network, ON_SHARES, &q[..6], run % 3));
     }
     assert!(run >= 25, "only {run} models were run on shares");
 }
@@ -112,6 +125,12 @@ fn all_bundled_models_on_shares_give_the_integers() {
 }
 
 fn bundled(model: &str, count: usize) {
+    let (network, samples) = bundled_model(model, count);
+    assert!(are_the_integers(model, &network, ON_SHARES, &samples, 2), "{model} is on shares");
+}
+
+/// A bundled model, and made-up samples.
+pub fn bundled_model(model: &str, count: usize) -> (Network, Vec<Vec<i64>>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model);
     let network = compile(&folder.join("model.h5")).unwrap_or_else(|e| panic!("{model}: {e}"));
     let elements = network.input().elements();
@@ -121,8 +140,8 @@ fn bundled(model: &str, count: usize) {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) % most) as i64
     };
-    let samples: Vec<Vec<i64>> = (0..count).map(|_| (0..elements).map(|_| number()).collect()).collect();
-    assert!(are_the_integers(model, &network, &samples, 2), "{model} is on shares");
+    let samples = (0..count).map(|_| (0..elements).map(|_| number()).collect()).collect();
+    (network, samples)
 }
 
 /// Of networks whose sums are exact the circuit has the head's scales to do, or nothing but the output. What stays in

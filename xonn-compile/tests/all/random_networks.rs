@@ -17,8 +17,12 @@ use xonn_circuits::tiled::flatten::flatten;
 use xonn_compile::graph::{Array, BatchNorm, Conv, LayerGraph, LayerOp, Padding, Pool, Quantizer};
 use xonn_compile::network::Network;
 use xonn_compile::passes::{self, InputOptions, Options, OutputMode, infer_shapes};
+use xonn_crypto::garble::Scheme;
 use xonn_program::op::Cut;
 use xonn_program::{OutputEncoding, Package, Tensor, circuit};
+use xonn_protocols::planner;
+
+use crate::on_shares::are_the_integers;
 
 /// Choices, one after another, from what proptest shrinks.
 struct Choices {
@@ -439,4 +443,25 @@ fn sums_around_a_border_that_is_off_the_grid() {
     let graph = network(seed, true);
     let network = passes::run(&graph, &options(OutputMode::Argmax)).expect("it compiles").network;
     circuit_is_the_integers(&network, &samples(seed, network.input().elements()));
+}
+
+proptest! {
+    // Fewer: each is a connection.
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        cases: 24,
+        ..ProptestConfig::default()
+    })]
+
+    /// First layers by conditional addition, between two hosts.
+    #[test]
+    fn first_layers_by_weight_ot_give_the_integers(seed in any::<u64>()) {
+        let graph = network(seed, seed.is_multiple_of(2));
+        let Ok(compiled) = passes::run(&graph, &options(OutputMode::Argmax)) else { return Ok(()) };
+        let network = compiled.network;
+        let q = samples(seed, network.input().elements());
+        let how = (planner::by_weight_ot as _, Scheme::ALL[seed as usize % 2]);
+        prop_assert!(are_the_integers("random", &network, how, &q[..2], 1), "its first layer has secret weights");
+    }
 }

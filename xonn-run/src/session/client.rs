@@ -313,7 +313,7 @@ impl<T: Transport> Greeted<T> {
         program: &Program,
         rng: &mut impl CryptoRng,
     ) -> Result<Session<T>, SessionError> {
-        if self.form != FirstLayer::Shares {
+        if self.form == FirstLayer::Gc {
             return match circuit::lower(program) {
                 Ok(circuit) => self.start(&circuit, rng),
                 Err(error) => {
@@ -322,7 +322,8 @@ impl<T: Transport> Greeted<T> {
                 }
             };
         }
-        match Planned::set_up(&mut self.channel, self.session, program, rng) {
+        let form = (self.form, self.scheme);
+        match Planned::set_up(&mut self.channel, self.session, form, program, rng) {
             Ok(planned) => Ok(self.ready(Way::Planned(Box::new(planned)))),
             Err(error) => Err(self.end(error)),
         }

@@ -7,7 +7,7 @@ use super::Clients;
 use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
-use super::msgs::{ClientHello, Kind};
+use super::msgs::{self, ClientHello, Kind};
 use super::server::{Chosen, Model};
 use crate::oca::{self, DIGEST_BYTES, FirstLayer, Oca};
 use xonn_crypto::block::Block;
@@ -34,8 +34,11 @@ pub(super) fn choose<'m>(
     let accepted = |form: &FirstLayer| hello.first_layers & form.bit() != 0;
     let chosen = |form: FirstLayer| match form {
         FirstLayer::Gc => Some(Chosen::Garbled),
-        FirstLayer::Oca => shared.map(Chosen::Shared),
-        FirstLayer::Shares => model.plan().map(Chosen::Planned),
+        FirstLayer::Oca => match model.first_layers(scheme) {
+            Some(server) => Some(Chosen::Planned(form, server)),
+            None => shared.map(Chosen::Shared),
+        },
+        FirstLayer::Shares => model.plan().map(|server| Chosen::Planned(form, server)),
     };
     let offered = FirstLayer::ALL.into_iter().filter(|form| model.offer().first_layers.contains(form));
     let (offered, barred): (Vec<FirstLayer>, Vec<_>) =
@@ -57,19 +60,22 @@ pub(super) fn choose<'m>(
     })
 }
 
-/// What a first inference costs, its set-up included but for what all ways have.
+/// What a first inference costs, its set-up included.
 fn cost(chosen: Chosen<'_>, model: &Model, (scheme, shared_delta): (Scheme, bool), ahead: bool) -> Cost {
+    let params = msgs::label_params(shared_delta);
+    let base = ot::msgs::BaseRequest::byte_len(params) + ot::msgs::BaseReply::byte_len(params);
     let circuit = |schedule: &Schedule, oca: Option<&Oca>| match ahead {
         true => ahead_bytes(Wires::of(schedule.program(), oca), schedule, scheme, shared_delta),
         false => inference_bytes(schedule, scheme, shared_delta),
     };
+    // The reply of the base OTs leaves together with the first inference, or with the set-up of first layers.
     match chosen {
-        Chosen::Garbled => Cost::of_bytes(circuit(model.schedule(), None), 1.0),
+        Chosen::Garbled => Cost::of_bytes(base as u64 + circuit(model.schedule(), None), 1.0),
         Chosen::Shared(shared) => {
             let bytes = set_up_bytes(shared.oca) + circuit(shared.schedule, Some(shared.oca));
-            Cost::of_bytes(bytes, 2.0)
+            Cost::of_bytes(base as u64 + bytes, 2.0)
         }
-        Chosen::Planned(server) => server.cost().first(),
+        Chosen::Planned(_, server) => server.cost().first(),
     }
 }
 

@@ -47,11 +47,19 @@ pub struct Model {
     schedule: Schedule,
     /// Its first layers by oblivious conditional addition, if it has such and they are on offer.
     shared: Option<SharedLayers>,
-    /// The plan on shares, if there is one and it is on offer.
-    plan: Option<Server>,
+    plans: Plans,
     /// The garbler's bits.
     secret: Zeroizing<Vec<bool>>,
     offer: Offer,
+}
+
+/// Ways of a program's own beside its circuit, as far as there are such and they are on offer.
+#[derive(Default)]
+pub struct Plans {
+    /// First layers by conditional addition, once for each garbling scheme of the circuit behind them.
+    pub first_layers: Vec<(Scheme, Server)>,
+    /// The plan on shares.
+    pub shares: Option<Server>,
 }
 
 /// What computes a session's layers.
@@ -61,8 +69,8 @@ pub(super) enum Chosen<'m> {
     Garbled,
     /// Conditional additions, and a garbled circuit behind them.
     Shared(Shared<'m>),
-    /// A plan on shares.
-    Planned(&'m Server),
+    /// A plan, of this form.
+    Planned(FirstLayer, &'m Server),
 }
 
 /// First layers that are computed by oblivious conditional addition, and the rest of the circuit.
@@ -104,20 +112,36 @@ impl Model {
             ahead: oca.program_ahead().filter(|_| offer.ahead > 0).map(garbling),
             oca,
         });
-        Ok(Self { schedule: garbling(&circuit.program), circuit, shared, plan: None, secret, offer })
+        Ok(Self {
+            schedule: garbling(&circuit.program),
+            circuit,
+            shared,
+            plans: Plans::default(),
+            secret,
+            offer,
+        })
     }
 
-    /// The same, with a plan on shares beside its circuit if that is on offer.
+    /// The same, with plans beside its circuit, as far as they are on offer. Then first layers by conditional addition are
+    /// those of a plan.
     #[must_use]
-    pub fn with_plan(self, plan: Option<Server>) -> Self {
-        let plan = plan.filter(|_| self.offer.first_layers.contains(&FirstLayer::Shares));
-        Self { plan, ..self }
+    pub fn with_plans(self, mut plans: Plans) -> Self {
+        let offered = |form| self.offer.first_layers.contains(&form);
+        plans.shares = plans.shares.filter(|_| offered(FirstLayer::Shares));
+        plans.first_layers.retain(|_| offered(FirstLayer::Oca));
+        Self { plans, shared: None, ..self }
     }
 
     /// The plan on shares, if one can be run.
     #[must_use]
     pub fn plan(&self) -> Option<&Server> {
-        self.plan.as_ref()
+        self.plans.shares.as_ref()
+    }
+
+    /// The plan whose first layers are by conditional addition, and whose circuit is garbled by this scheme.
+    #[must_use]
+    pub fn first_layers(&self, scheme: Scheme) -> Option<&Server> {
+        self.plans.first_layers.iter().find(|(of, _)| *of == scheme).map(|(_, server)| server)
     }
 
     /// The circuit.
@@ -129,7 +153,7 @@ impl Model {
     /// Whether first layers can be computed by oblivious conditional addition: they are such, and it is on offer.
     #[must_use]
     pub fn has_shared_layers(&self) -> bool {
-        self.shared.is_some()
+        self.shared.is_some() || !self.plans.first_layers.is_empty()
     }
 
     /// Its first layers on shares, garbled ahead or not; none if it has none of this form.
@@ -278,7 +302,7 @@ impl<T: Transport> Greeted<'_, T> {
         done: &mut Done,
     ) -> Result<(), SessionError> {
         let session = self.answer_hello(rng)?;
-        if let Chosen::Planned(server) = self.chosen {
+        if let Chosen::Planned(_, server) = self.chosen {
             let connection = self.set_up_shares(server, session, rng)?;
             return self.predictions((server, connection), (limits, supervisor), rng, done);
         }
@@ -434,7 +458,7 @@ impl<'m> Chosen<'m> {
     pub fn shared(self) -> Option<Shared<'m>> {
         match self {
             Self::Shared(shared) => Some(shared),
-            Self::Garbled | Self::Planned(_) => None,
+            Self::Garbled | Self::Planned(..) => None,
         }
     }
 
@@ -442,7 +466,7 @@ impl<'m> Chosen<'m> {
         match self {
             Self::Garbled => FirstLayer::Gc,
             Self::Shared(_) => FirstLayer::Oca,
-            Self::Planned(_) => FirstLayer::Shares,
+            Self::Planned(form, _) => form,
         }
     }
 }

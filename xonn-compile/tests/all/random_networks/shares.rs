@@ -3,6 +3,8 @@
 use super::blocks::{bits, trained};
 use super::*;
 use crate::on_shares;
+use xonn_crypto::garble::Scheme;
+use xonn_protocols::planner;
 
 /// The lowest and the highest numbers there are, both by turns, and random ones.
 fn inputs(network: &Network, seed: u64) -> Vec<Vec<i64>> {
@@ -22,8 +24,9 @@ fn are_right(graphs: impl Iterator<Item = (String, LayerGraph, Options)>) -> [us
         // Some offsets are too large for fixed point, which is said.
         let Ok(compiled) = passes::run(&graph, &options) else { continue };
         let network = compiled.network;
+        let plan = (planner::on_shares as on_shares::Planner, Scheme::ALL[all % Scheme::ALL.len()]);
         let inputs = inputs(&network, !(all as u64));
-        run += usize::from(on_shares::are_the_integers(&name, &network, &inputs, all % 3));
+        run += usize::from(on_shares::are_the_integers(&name, &network, plan, &inputs, all % 3));
         all += 1;
     }
     println!("{run} of {all} on shares");

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 
 use rand::CryptoRng;
+use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot::SessionId;
 use xonn_program::{InputEncoding, Program};
-use xonn_protocols::plan::Plan;
+use xonn_protocols::plan::{How, Plan, Stage};
 use xonn_protocols::run::{Client, ClientConnection, PreparedClient};
 use zeroize::Zeroizing;
 
+use crate::oca::FirstLayer;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::{self, Kind};
@@ -28,10 +30,12 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Takes the server's plan, of which nothing is trusted, and sets up what it needs.
+    /// Takes the server's plan, of which nothing is trusted, and sets up what it needs. It has to be of the form that
+    /// the server said.
     pub fn set_up<T: Transport>(
         channel: &mut Channel<T>,
         session: SessionId,
+        (form, scheme): (FirstLayer, Scheme),
         program: &Program,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, SessionError> {
@@ -40,6 +44,17 @@ impl Planned {
         let refused =
             |error: &dyn std::fmt::Display| SessionError::Misbehaved { doing, reason: error.to_string() };
         let plan = Plan::from_bytes(&plan, program).map_err(|error| refused(&error))?;
+        let other = |stage: &&Stage| match stage.how {
+            How::Mask | How::Local | How::WeightOt => false,
+            How::Garbled { scheme: found } => found != scheme,
+            _ => true,
+        };
+        if let (FirstLayer::Oca, Some(stage)) = (form, plan.stages.iter().find(other)) {
+            let name = stage.how.protocol().name();
+            let reason =
+                format!("layer {} by {name}, which is not what {form} and {scheme} are", stage.last());
+            return Err(SessionError::Misbehaved { doing, reason });
+        }
         let client = Client::new(plan, program).map_err(|error| refused(&error))?;
         let connection = client
             .set_up(session, &mut Steps::new(channel, SETTING_UP), rng)
@@ -62,10 +77,11 @@ impl Planned {
         self.input.bit_count()
     }
 
-    /// Memory of a prediction that waits, about: its rows, and as much again for what was made of them.
+    /// Memory of a prediction that waits, about: its rows, as much again for what was made of them, and what came
+    /// ahead, tables of a circuit above all.
     pub fn bytes_ahead(&self) -> u64 {
         let rows = self.client.rows();
-        (rows.leaves + rows.masks) as u64 * 32
+        (rows.leaves + rows.masks) as u64 * 32 + self.client.cost().offline().down
     }
 
     /// One prediction as far as it goes without an input, to be `kept` for later or used at once.

@@ -1,0 +1,91 @@
+//! Clients that send other corrections than their numbers make: what it does to the sums, and what it tells
+//! of weights.
+//!
+//! A correction that is e too large takes `2^place e` off its own sum where the sign is a minus. So a client
+//! brings another number to each sign, and nothing stops it: `docs/protocols/weight_ot.md`.
+
+use rand::Rng;
+use xonn_program::op::{Linear, Planes};
+use xonn_protocols::protocol::{Protocol, Trust};
+use xonn_protocols::weight_ot::WeightOt;
+
+use crate::common::{Case, Hosts, Outcome, rng};
+use crate::layers;
+
+/// Replaces the digest by that of what is sent, as a client that cheats can.
+fn signed(hosts: &Hosts, mut parts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    parts.push(hosts.digest(&parts));
+    parts
+}
+
+/// A prediction whose corrections are changed, digest included, and the same one without a change.
+fn pair(case: &Case, weights: &[i32], change: impl Fn(&mut [Vec<u8>])) -> [Outcome; 2] {
+    let zeros = vec![0; case.inputs()];
+    let honest = case.connect(weights.to_vec(), 3).predict(&zeros, &vec![0; case.inputs()], &|_| {});
+    let mut hosts = case.connect(weights.to_vec(), 3);
+    // The same seeds give the same corrections.
+    let parts = honest.sent[..honest.sent.len() - 1].to_vec();
+    hosts.predictions = 1;
+    let mut changed = parts.clone();
+    change(&mut changed);
+    let messages = signed(&hosts, changed);
+    hosts.predictions = 0;
+    let cheated = hosts.predict(&zeros, &vec![0; case.inputs()], &move |sent| {
+        assert_eq!(sent[..sent.len() - 1], parts);
+        sent.clone_from(&messages);
+    });
+    [honest, cheated]
+}
+
+fn opened(outcome: &Outcome) -> Vec<u64> {
+    let server = outcome.server.as_ref().expect("every correction is one that a client can have");
+    server.shares().0.add(&outcome.client).unwrap().values().to_vec()
+}
+
+/// Each neuron shows the sign of a weight of the client's choice: the top bit of its correction is changed,
+/// so its sum changes by half of the ring where the weight is negative, and not at all where it is positive.
+#[test]
+fn each_neuron_shows_the_sign_of_one_weight() {
+    let (inputs, neurons) = (13, 5);
+    let case = Case::new(Linear::dense(inputs, neurons, Planes::Sign), 1, 255);
+    let bits = case.bits as usize - 1;
+    for seed in 0..4 {
+        let weights = case.weights(&mut rng(seed));
+        let asked = |neuron: usize| (neuron * 5 + seed as usize) % inputs;
+        let [honest, cheated] = pair(&case, &weights, |parts| {
+            for neuron in 0..neurons {
+                let bit = 8 * (inputs * bits).div_ceil(8) * neuron + asked(neuron) * bits + bits - 1;
+                parts[0][bit / 8] ^= 1 << (bit % 8);
+            }
+        });
+        let (honest, cheated) = (opened(&honest), opened(&cheated));
+        for neuron in 0..neurons {
+            let half = 1 << (case.bits - 1);
+            let negative = weights[neuron * inputs + asked(neuron)] < 0;
+            assert_eq!(honest[neuron] ^ cheated[neuron], if negative { half } else { 0 }, "neuron {neuron}");
+        }
+    }
+}
+
+/// Whether corrections are taken depends on their lengths and the digest, and on no weight: no failure tells
+/// of one.
+#[test]
+fn no_corrections_are_refused_for_what_the_weights_are() {
+    for (what, case) in layers::all() {
+        for seed in 0..2 {
+            let weights = case.weights(&mut rng(seed));
+            let [_, cheated] = pair(&case, &weights, |parts| {
+                parts.iter_mut().for_each(|part| rng(9).fill_bytes(part));
+            });
+            assert!(cheated.server.is_ok(), "{what}");
+            let share = opened(&cheated);
+            assert_eq!(share.len(), case.elements(), "{what}");
+        }
+    }
+}
+
+/// So it is for clients that follow the protocol, and says so.
+#[test]
+fn it_holds_against_clients_that_follow_the_protocol_only() {
+    assert_eq!(WeightOt.holds(), Trust::SemiHonest);
+}

@@ -1,0 +1,61 @@
+//! The ways of computing a whole program, beside each other.
+
+use serde::Serialize;
+use xonn_crypto::garble::Scheme;
+use xonn_program::Program;
+use xonn_protocols::cost::Cost;
+use xonn_protocols::planner::Way;
+use xonn_protocols::protocol::Trust;
+
+/// What a prediction costs by a plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanRow {
+    /// The plan, as `--first-layer` has it.
+    pub first_layer: &'static str,
+    /// Which clients it protects the server from, as `xonn-run serve --clients` has it.
+    pub clients: &'static str,
+    /// How its circuit is garbled, as `--scheme` has it.
+    pub scheme: String,
+    /// Its stages' protocols, in order, each once.
+    pub protocols: Vec<&'static str>,
+    /// Bytes of a first prediction, its set-up included.
+    pub first_bytes: u64,
+    /// Its round trips.
+    pub first_round_trips: f64,
+    /// Bytes of one that follows.
+    pub further_bytes: u64,
+    /// Its round trips.
+    pub further_round_trips: f64,
+}
+
+/// All plans of a program, with the scheme that is taken by default.
+#[must_use]
+pub fn rows(program: &Program) -> Vec<PlanRow> {
+    Way::ALL.into_iter().filter_map(|way| row(way, Scheme::ALL[0], program)).collect()
+}
+
+fn row(way: Way, scheme: Scheme, program: &Program) -> Option<PlanRow> {
+    let found = way.plan(program, scheme).ok()?;
+    let mut protocols = Vec::new();
+    for stage in &found.plan.stages {
+        let name = stage.how.protocol().name();
+        if !protocols.contains(&name) {
+            protocols.push(name);
+        }
+    }
+    let [first, further]: [Cost; 2] = [found.cost.first(), found.cost.further()];
+    Some(PlanRow {
+        first_layer: match way {
+            Way::Garbled => "gc",
+            Way::WeightOt => "oca",
+            Way::OnShares => "shares",
+        },
+        clients: if found.plan.holds() == Trust::Hostile { "hostile" } else { "semi-honest" },
+        scheme: scheme.to_string(),
+        protocols,
+        first_bytes: first.bytes(),
+        first_round_trips: first.rounds,
+        further_bytes: further.bytes(),
+        further_round_trips: further.rounds,
+    })
+}

@@ -1,0 +1,73 @@
+//! Predictions whose first layers are by conditional addition are those of the integers.
+
+use xonn_circuits::tiled::traffic::Traffic;
+use xonn_crypto::garble::Scheme;
+use xonn_program::Package;
+use xonn_protocols::cost::Link;
+use xonn_protocols::planner::{self, Way};
+use xonn_protocols::protocol::Trust;
+
+use crate::common::{compile, fixture, samples};
+use crate::fixtures::MODELS;
+use crate::on_shares::{are_the_integers, bundled_model, run};
+
+#[test]
+fn fixtures_by_weight_ot_give_the_integers() {
+    let mut run = 0;
+    for &(model, data) in MODELS {
+        let network = compile(&fixture(model)).unwrap_or_else(|e| panic!("{model}: {e}"));
+        let (_, q) = samples(&fixture(data), network.input());
+        let how = (planner::by_weight_ot as _, Scheme::ALL[run % Scheme::ALL.len()]);
+        run += usize::from(are_the_integers(model, &network, how, &q[..4], run % 3));
+    }
+    assert!(run >= 25, "only {run} models have such first layers");
+}
+
+/// Bytes both ways without frames, beside what the same layers took by messages of their own.
+#[test]
+fn bm1_by_weight_ot_gives_the_integers_in_the_bytes_that_are_told() {
+    let (network, samples) = bundled_model("bm1", 5);
+    let program = network.program();
+    let circuit = network.lower().expect("it has a circuit").circuit;
+    let package = Package::new(program).bytes().len() as u64;
+    for scheme in Scheme::ALL {
+        assert!(are_the_integers("bm1", &network, (planner::by_weight_ot, scheme), &samples, 2));
+        let found = Way::WeightOt.plan(program, scheme).expect("it adds up its input");
+        assert_eq!(found.plan.holds(), Trust::SemiHonest);
+        let all = |count: usize| run(&network, found.plan.clone(), &samples[..count], 0);
+        let (first, further) = (all(1).1, (all(5).1 - all(1).1) / 4);
+        assert_eq!(first, found.cost.first().bytes());
+        // Of rows the average of many predictions is told.
+        assert!(further.abs_diff(found.cost.further().bytes()) * 200 < further, "{further}");
+        let before = Traffic::of(&circuit).into_iter();
+        let before =
+            before.filter(|way| way.first_layer == "oca").find(|way| way.scheme == scheme.to_string());
+        let before = before.expect("it had such a way");
+        println!(
+            "{scheme}: first {} (was {}), further {further} (was {}), package {package}",
+            first + package,
+            before.inference + before.connection + package,
+            before.inference
+        );
+        assert!(further * 100 <= before.inference * 105, "{further}, was {}", before.inference);
+        assert!(first + package <= 1_300_000, "{first}");
+    }
+}
+
+/// The least time on a link, of what is right for the clients.
+#[test]
+fn the_planner_chooses_by_link_and_trust() {
+    let network = bundled_model("bm1", 1).0;
+    let choose = |mbps, rtt_ms, clients| {
+        planner::cheapest(network.program(), Scheme::ALL[1], Link { rtt_ms, mbps }, clients)
+            .expect("a circuit")
+            .way
+    };
+    assert_eq!(choose(100.0, 5.0, Trust::Hostile), Way::Garbled);
+    assert_eq!(choose(1e6, 1000.0, Trust::SemiHonest), Way::Garbled, "the fewest round trips");
+    let costs = [Way::WeightOt, Way::OnShares]
+        .map(|way| way.plan(network.program(), Scheme::ALL[1]).expect("it has both").cost.first());
+    println!("{costs:?}");
+    let less = if costs[0].bytes() < costs[1].bytes() { Way::WeightOt } else { Way::OnShares };
+    assert_eq!(choose(1.0, 1.0, Trust::SemiHonest), less, "the fewest bytes");
+}
