@@ -144,9 +144,9 @@ pub fn bundled_model(model: &str, count: usize) -> (Network, Vec<Vec<i64>>) {
     (network, samples)
 }
 
-/// Of networks whose sums are exact the circuit has the head's scales to do, or nothing but the output. What stays in
-/// circuits otherwise is said with its reason; `--nocapture` lists it. `XONN_MODELS`, of paths with a colon between
-/// them, adds models to the list.
+/// Of networks whose sums are exact the circuit has the head's scales to do, or nothing but the output. What
+/// stays in circuits otherwise is said with its reason; `--nocapture` lists it. `XONN_MODELS`, of paths with
+/// a colon between them, adds models to the list.
 #[test]
 fn exact_fixtures_leave_only_the_head_to_the_circuit() {
     let more = std::env::var("XONN_MODELS").unwrap_or_default();

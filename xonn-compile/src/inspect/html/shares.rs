@@ -33,8 +33,8 @@ impl Page {
         }
         self.add(format_args!(
             "</table></div>\n<p class=\"soft\">As <code>serve --first-layer</code> names them; the first \
-             prediction is with its set-up. Of those that its <code>--clients</code> allow <code>serve</code> \
-             runs the quickest on its link.</p></section>\n"
+             prediction is with its set-up. Of those that its <code>--clients</code> allow \
+             <code>serve</code> runs the quickest on its link.</p></section>\n"
         ));
     }
 
@@ -48,7 +48,8 @@ impl Page {
         } else if let Some(reason) = &report.not_on_shares {
             self.add(format_args!(
                 "<section><h2>Not on shares</h2>\n<p>{}</p>\n<p class=\"soft\">So <code>serve --first-layer \
-                 shares</code> refuses it; <code>gc</code>, <code>oca</code> and <code>auto</code> do not.</p>\
+                 shares</code> refuses it; <code>gc</code>, <code>oca</code> and <code>auto</code> do \
+                 not.</p>\
                  </section>\n",
                 escape(reason)
             ));
@@ -75,9 +76,9 @@ impl Page {
             row(&name, link.first_further_online_ms.map(duration));
         }
         self.add(format_args!(
-            "</table></div>\n<p class=\"soft\">By <code>serve --clients semi-honest --first-layer shares</code>: \
-             a client that cheats can learn weights. Times are of the link alone, without the hosts' own work. \
-             The noise of the sums spoils a prediction with a probability below 2<sup>-{}</sup>, which the \
+            "</table></div>\n<p class=\"soft\">By <code>serve --clients semi-honest --first-layer \
+             shares</code>: a client that cheats can learn weights. Times are of the link alone, without the hosts' own \
+             work. The noise of the sums spoils a prediction with a probability below 2<sup>-{}</sup>, which the \
              server checks with its weights before it serves.</p>\n",
             plan.failure_bits
         ));
