@@ -1,6 +1,5 @@
 //! Random networks on shares: what two hosts compute is what the integers are.
 
-use super::blocks::{bits, trained};
 use super::*;
 use crate::on_shares;
 use xonn_crypto::garble::Scheme;
@@ -57,13 +56,4 @@ fn networks_on_shares_are_the_integers() {
 fn many_networks_on_shares_are_the_integers() {
     let [run, all] = of_seeds(1000..1600);
     assert!(2 * run >= all, "{run} of {all} were on shares");
-}
-
-/// Residual and concatenating networks behind real stems: their first sums at most.
-#[test]
-#[ignore = "minutes: 40 networks with fixed point"]
-fn networks_with_blocks_are_the_integers() {
-    let graph = |seed: u64| (format!("network {seed}"), trained(seed * 7919 + 5).0, bits(34, Some(6)));
-    let [run, all] = are_right((0..40).map(graph));
-    assert!(run > 0, "{run} of {all} were on shares");
 }
