@@ -70,8 +70,8 @@ pub fn on_shares(program: &Program, scheme: Scheme) -> Result<Plan, NotOnShares>
     Ok(on_shares_until(program, scheme)?.0)
 }
 
-/// A plan on shares, and why its circuit has more to do than the output: the layer that no protocol on shares takes.
-/// The circuit may begin before it, with layers that would have been computed together with it.
+/// A plan on shares, and why its circuit has more to do than the output: the layer that no protocol on shares
+/// takes. The circuit may begin before it, with layers that would have been computed together with it.
 ///
 /// # Errors
 /// As [`on_shares`].

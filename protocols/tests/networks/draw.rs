@@ -1,4 +1,5 @@
-//! Random programs of every operation that shares let through, with weights, and cuts on the edges of what samples give.
+//! Random programs of every operation that shares let through, with weights, and cuts on the edges of what
+//! samples give.
 
 use chacha20::ChaCha12Rng;
 use rand::{RngExt as _, SeedableRng as _};

@@ -4,56 +4,69 @@ mod draw;
 mod hosts;
 mod prefix;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use xonn_crypto::garble::Scheme;
+use xonn_protocols::plan::Plan;
 use xonn_protocols::planner;
 
 use crate::draw::{Drawn, network};
 
-/// Runs networks from seeds; how many were on shares, and how many stages of each protocol there were.
-fn all_are_right(seeds: std::ops::Range<u64>) -> (usize, std::collections::BTreeMap<&'static str, usize>) {
-    let (mut run, mut stages) = (0, std::collections::BTreeMap::new());
-    let mut reasons = std::collections::BTreeMap::<String, usize>::new();
+/// What was run: networks by each planner, and stages by protocol.
+#[derive(Default, Debug)]
+struct Run {
+    networks: [usize; 2],
+    stages: BTreeMap<&'static str, usize>,
+    refused: BTreeMap<String, usize>,
+}
+
+/// Plans networks from seeds, and runs all plans.
+fn all_are_right(seeds: Range<u64>) -> Run {
+    let mut run = Run::default();
     for seed in seeds {
         if seed % 100 == 0 {
             println!("network {seed}");
         }
-        let Drawn { program, tensors, samples } = network(seed);
-        let planned = planner::on_shares(&program, Scheme::ALL[seed as usize % Scheme::ALL.len()]);
-        let plan = match planned {
-            Ok(plan) => plan,
-            Err(refused) => {
-                let layer = &program.layers()[refused.layer];
-                assert_eq!(refused.op, layer.op.name(), "network {seed}");
-                assert!(!refused.reason.is_empty(), "network {seed}");
-                *reasons.entry(format!("{}: {}", refused.op, refused.reason)).or_default() += 1;
-                continue;
+        let drawn = network(seed);
+        let scheme = Scheme::ALL[seed as usize % Scheme::ALL.len()];
+        for (number, planner) in [planner::on_shares, planner::by_weight_ot].into_iter().enumerate() {
+            match planner(&drawn.program, scheme) {
+                Ok(plan) => {
+                    run.networks[number] += 1;
+                    for stage in &plan.stages {
+                        *run.stages.entry(stage.how.protocol().name()).or_default() += 1;
+                    }
+                    is_right(seed, plan, &drawn);
+                }
+                Err(refused) => {
+                    assert_eq!(refused.op, drawn.program.layers()[refused.layer].op.name(), "network {seed}");
+                    assert!(!refused.reason.is_empty(), "network {seed}");
+                    *run.refused.entry(format!("{}: {}", refused.op, refused.reason)).or_default() += 1;
+                }
             }
-        };
-        run += 1;
-        for stage in &plan.stages {
-            *stages.entry(stage.how.protocol().name()).or_default() += 1;
-        }
-        let ahead = seed as usize % 3;
-        let outputs = hosts::predict(plan, &program, &tensors, &samples, ahead)
-            .unwrap_or_else(|error| panic!("network {seed}: {error}"));
-        let expected = program.evaluate(&tensors, &samples).expect("inputs are in range");
-        for (number, (output, expected)) in outputs.iter().zip(&expected).enumerate() {
-            let found = program.output().decode(output);
-            let expected = expected.prediction(program.output());
-            assert_eq!(found, expected, "network {seed}, sample {number}: {:#?}", program.layers());
         }
     }
-    assert!(run > 0, "none were on shares");
-    println!("{run} on shares: {stages:?}; not: {reasons:#?}");
-    (run, stages)
+    println!("{run:#?}");
+    run
+}
+
+fn is_right(seed: u64, plan: Plan, Drawn { program, tensors, samples }: &Drawn) {
+    let outputs = hosts::predict(plan, program, tensors, samples, seed as usize % 3)
+        .unwrap_or_else(|error| panic!("network {seed}: {error}"));
+    let expected = program.evaluate(tensors, samples).expect("inputs are in range");
+    for (number, (output, expected)) in outputs.iter().zip(&expected).enumerate() {
+        let (found, expected) = (program.output().decode(output), expected.prediction(program.output()));
+        assert_eq!(found, expected, "network {seed}, sample {number}: {:#?}", program.layers());
+    }
 }
 
 #[test]
 fn random_networks_on_shares_give_the_program() {
-    let (run, stages) = all_are_right(0..80);
-    assert!(run >= 60, "only {run} networks were run on shares");
-    for protocol in ["mask", "local", "rlwe", "compare_ot", "garbled"] {
-        assert!(stages[protocol] >= 30, "{protocol}: {stages:?}");
+    let run = all_are_right(0..80);
+    assert!(run.networks.iter().all(|&networks| networks >= 60), "{run:?}");
+    for protocol in ["mask", "local", "rlwe", "compare_ot", "weight_ot", "garbled"] {
+        assert!(run.stages[protocol] >= 30, "{protocol}: {run:?}");
     }
 }
 
@@ -65,6 +78,6 @@ fn many_random_networks_on_shares_give_the_program() {
     let number = |text: &str| text.parse().expect("XONN_NETWORKS is FIRST..END");
     let (first, end) = range.split_once("..").expect("XONN_NETWORKS is FIRST..END");
     let (first, end): (u64, u64) = (number(first), number(end));
-    let (run, _) = all_are_right(first..end);
-    assert!(2 * run as u64 >= end - first, "only {run} networks were run on shares");
+    let run = all_are_right(first..end);
+    assert!(run.networks.iter().all(|&networks| 2 * networks as u64 >= end - first), "{run:?}");
 }

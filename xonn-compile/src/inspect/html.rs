@@ -79,6 +79,7 @@ pub fn html(report: &Report) -> String {
         page.table(costs, report.networks.first());
     }
     page.traffic(&report.traffic);
+    page.plans(&report.plans);
     page.shares(report);
     page.networks(&report.networks);
     for diagram in &report.diagrams {

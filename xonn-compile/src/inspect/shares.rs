@@ -86,6 +86,6 @@ impl NotTaken {
     #[must_use]
     pub fn sentence(&self) -> String {
         let Self { layer, op, reason } = self;
-        format!("The circuit begins where it does because of layer {layer} ({op}): {reason}.")
+        format!("On shares as far as layer {layer} ({op}): {reason}.")
     }
 }

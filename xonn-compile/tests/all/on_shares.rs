@@ -16,7 +16,7 @@ use xonn_protocols::wire::Memory;
 use crate::common::{compile, fixture, samples};
 use crate::fixtures::MODELS;
 
-pub const ON_SHARES: (Planner, Scheme) = (planner::on_shares, Scheme::ALL[0]);
+const ON_SHARES: (Planner, Scheme) = (planner::on_shares, Scheme::ALL[0]);
 
 fn rng(seed: u64) -> ChaCha12Rng {
     ChaCha12Rng::seed_from_u64(seed)
@@ -144,9 +144,9 @@ pub fn bundled_model(model: &str, count: usize) -> (Network, Vec<Vec<i64>>) {
     (network, samples)
 }
 
-/// Of networks whose sums are exact the circuit has the head's scales to do, or nothing but the output. What stays in
-/// circuits otherwise is said with its reason; `--nocapture` lists it. `XONN_MODELS`, of paths with a colon between
-/// them, adds models to the list.
+/// Of networks whose sums are exact the circuit has the head's scales to do, or nothing but the output. What
+/// stays in circuits otherwise is said with its reason; `--nocapture` lists it. `XONN_MODELS`, of paths with
+/// a colon between them, adds models to the list.
 #[test]
 fn exact_fixtures_leave_only_the_head_to_the_circuit() {
     let more = std::env::var("XONN_MODELS").unwrap_or_default();

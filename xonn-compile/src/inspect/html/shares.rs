@@ -1,12 +1,43 @@
-//! A prediction on shares, on a page.
+//! Plans beside each other, and a prediction on shares stage by stage, on a page.
 
+use xonn_program::text::grouped;
 use xonn_protocols::describe::Row;
 
 use super::super::text::{bytes, duration};
-use super::super::{OnShares, Report};
+use super::super::{OnShares, PlanRow, Report};
 use super::{Page, escape};
 
 impl Page {
+    /// The ways of computing a whole program.
+    pub(super) fn plans(&mut self, plans: &[PlanRow]) {
+        if plans.is_empty() {
+            return;
+        }
+        self.add(format_args!(
+            "<section><h2>Plans</h2>\n<div class=\"scroll\"><table>\n<tr><th>plan</th><th>clients</th>\
+             <th>protocols</th><th class=\"n\">the first, bytes</th><th class=\"n\">round trips</th>\
+             <th class=\"n\">further ones, bytes</th><th class=\"n\">round trips</th></tr>\n"
+        ));
+        for plan in plans {
+            self.add(format_args!(
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+                plan.first_layer,
+                plan.clients,
+                plan.protocols.join(", "),
+                grouped(plan.first_bytes),
+                plan.first_round_trips,
+                grouped(plan.further_bytes),
+                plan.further_round_trips
+            ));
+        }
+        self.add(format_args!(
+            "</table></div>\n<p class=\"soft\">As <code>serve --first-layer</code> names them; the first \
+             prediction is with its set-up. Of those that its <code>--clients</code> allow \
+             <code>serve</code> runs the quickest on its link.</p></section>\n"
+        ));
+    }
+
     /// The plan on shares, or why there is none.
     pub(super) fn shares(&mut self, report: &Report) {
         if let Some(plan) = &report.on_shares {
@@ -17,7 +48,8 @@ impl Page {
         } else if let Some(reason) = &report.not_on_shares {
             self.add(format_args!(
                 "<section><h2>Not on shares</h2>\n<p>{}</p>\n<p class=\"soft\">So <code>serve --first-layer \
-                 shares</code> refuses it; <code>gc</code>, <code>oca</code> and <code>auto</code> do not.</p>\
+                 shares</code> refuses it; <code>gc</code>, <code>oca</code> and <code>auto</code> do \
+                 not.</p>\
                  </section>\n",
                 escape(reason)
             ));
@@ -44,10 +76,10 @@ impl Page {
             row(&name, link.first_further_online_ms.map(duration));
         }
         self.add(format_args!(
-            "</table></div>\n<p class=\"soft\">By <code>serve --clients semi-honest --first-layer shares</code>: \
-             a client that cheats can learn weights. Times are of the link alone, without the hosts' own work. \
-             The noise of the sums spoils a prediction with a probability below 2<sup>-{}</sup>, which the \
-             server checks with its weights before it serves.</p>\n",
+            "</table></div>\n<p class=\"soft\">By <code>serve --clients semi-honest --first-layer \
+             shares</code>: a client that cheats can learn weights. Times are of the link alone, without the \
+             hosts' own work. The noise of the sums spoils a prediction with a probability below \
+             2<sup>-{}</sup>, which the server checks with its weights before it serves.</p>\n",
             plan.failure_bits
         ));
     }

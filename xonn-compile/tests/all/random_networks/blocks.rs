@@ -4,7 +4,7 @@
 use super::*;
 
 /// A random network whose BatchNorms know mean and variance of some samples.
-pub fn trained(seed: u64) -> (LayerGraph, Vec<Vec<i64>>) {
+fn trained(seed: u64) -> (LayerGraph, Vec<Vec<i64>>) {
     let choices = Choices { seed, dyadic: false };
     let shape = vec![8, 8, 3];
     let mut graph = LayerGraph::default();
@@ -161,7 +161,7 @@ fn right(graph: &LayerGraph, samples: &[Vec<i64>], options: &Options) -> Result<
     Ok([samples.iter().zip(&ours).filter(|&pair| is_right(pair)).count(), samples.len()])
 }
 
-pub fn bits(scale: u32, weight: Option<u32>) -> Options {
+fn bits(scale: u32, weight: Option<u32>) -> Options {
     Options { scale_bits: scale, weight_bits: weight, allow_error: true, ..Options::default() }
 }
 

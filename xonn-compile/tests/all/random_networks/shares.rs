@@ -1,8 +1,9 @@
 //! Random networks on shares: what two hosts compute is what the integers are.
 
-use super::blocks::{bits, trained};
 use super::*;
 use crate::on_shares;
+use xonn_crypto::garble::Scheme;
+use xonn_protocols::planner;
 
 /// The lowest and the highest numbers there are, both by turns, and random ones.
 fn inputs(network: &Network, seed: u64) -> Vec<Vec<i64>> {
@@ -22,9 +23,9 @@ fn are_right(graphs: impl Iterator<Item = (String, LayerGraph, Options)>) -> [us
         // Some offsets are too large for fixed point, which is said.
         let Ok(compiled) = passes::run(&graph, &options) else { continue };
         let network = compiled.network;
+        let plan = (planner::on_shares as on_shares::Planner, Scheme::ALL[all % Scheme::ALL.len()]);
         let inputs = inputs(&network, !(all as u64));
-        run +=
-            usize::from(on_shares::are_the_integers(&name, &network, on_shares::ON_SHARES, &inputs, all % 3));
+        run += usize::from(on_shares::are_the_integers(&name, &network, plan, &inputs, all % 3));
         all += 1;
     }
     println!("{run} of {all} on shares");
@@ -55,13 +56,4 @@ fn networks_on_shares_are_the_integers() {
 fn many_networks_on_shares_are_the_integers() {
     let [run, all] = of_seeds(1000..1600);
     assert!(2 * run >= all, "{run} of {all} were on shares");
-}
-
-/// Residual and concatenating networks behind real stems: their first sums at most.
-#[test]
-#[ignore = "minutes: 40 networks with fixed point"]
-fn networks_with_blocks_are_the_integers() {
-    let graph = |seed: u64| (format!("network {seed}"), trained(seed * 7919 + 5).0, bits(34, Some(6)));
-    let [run, all] = are_right((0..40).map(graph));
-    assert!(run > 0, "{run} of {all} were on shares");
 }
