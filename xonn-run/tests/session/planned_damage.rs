@@ -201,14 +201,12 @@ fn is_none(messages: &[Message], number: usize, harm: Harm) -> bool {
 /// A host's side of a session on a transport.
 type Host<'a> = &'a (dyn Fn(&Fixture, Replay) -> Result<(), SessionError> + Sync);
 
+/// Sees what was done, the reaction to it and to nothing, and what the host tells its own user.
+type Check<'a> = &'a (dyn Fn(&str, &Reaction, &Reaction, Option<&SessionError>) + Sync);
+
 /// Harms each message to one of the hosts; what it says may not depend on which of the sessions it is. `check` sees each
 /// reaction to a harm, and the reaction to none.
-fn harm_each(
-    (ahead, sample): (u16, Sample),
-    to_server: bool,
-    host: Host<'_>,
-    check: &(dyn Fn(&str, &Reaction, &Reaction, Option<&SessionError>) + Sync),
-) {
+fn harm_each((ahead, sample): (u16, Sample), to_server: bool, host: Host<'_>, check: Check<'_>) {
     let sessions = sessions(ahead);
     let told: Vec<Vec<Message>> = sessions
         .iter()
