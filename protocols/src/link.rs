@@ -110,7 +110,8 @@ fn send_start_point(wire: &mut dyn Wire, mut rng: &mut dyn CryptoRng) -> Result<
     Ok(Tccr::new(start))
 }
 
-/// The server's base OTs of both pools, and the start point of the first one's hash. A fuzzer begins behind them.
+/// The server's base OTs of both pools, and the start point of the first one's hash. A fuzzer begins behind
+/// them.
 #[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub struct ServerBase {
     pub(crate) session: SessionId,
