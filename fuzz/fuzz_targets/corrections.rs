@@ -11,7 +11,7 @@ fuzz_target!(init: { cases(); }, |data: &[u8]| {
     let with = |case: &&Case| case.server.receiver().is_some();
     let cases: Vec<&Case> = cases().iter().filter(with).collect();
     let case = cases[(number >> 2) % cases.len()];
-    let (oca, _) = case.client.shared().expect("both hosts have it");
+    let (oca, _) = case.shared().expect("both hosts have it");
     let payload = |kind: u8| {
         case.behind.to_server.iter().filter(move |frame| frame.kind == kind).map(|frame| &frame.payload[..])
     };

@@ -37,7 +37,7 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
-    let kind = |byte: u8| Kind::from_byte(byte).or(Kind::from_byte(byte % 19)).unwrap_or(Kind::Tables);
+    let kind = |byte: u8| Kind::from_byte(byte).or(Kind::from_byte(byte % 27)).unwrap_or(Kind::Tables);
     let mut stream = Vec::new();
     for part in &input.stream {
         match part {

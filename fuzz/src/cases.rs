@@ -7,8 +7,12 @@ use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_crypto::garble::Scheme;
+use xonn_program::Program;
 use xonn_program::op::Planes;
-use xonn_run::oca::FirstLayer;
+use xonn_protocols::plan::Plan;
+use xonn_protocols::planner;
+use xonn_run::oca::sender::Sender;
+use xonn_run::oca::{FirstLayer, Oca};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Finished, Question};
 use xonn_run::session::server::{self, Model, Served};
@@ -16,9 +20,9 @@ use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
 use zeroize::Zeroizing;
 
 use crate::allocations::Memory;
-use crate::fixture::{Fixture, addition, numbers};
+use crate::fixture::{Fixture, addition, numbers, on_shares};
 use crate::peer::limits;
-use crate::programs::Numbers;
+use crate::programs::{Numbers, classes, neurons};
 use crate::script::{Frame, frames};
 use crate::wire;
 
@@ -33,10 +37,16 @@ pub struct Case {
     limits: Limits,
     /// Both hosts behind the set-up.
     pub server: server::fuzzing::SetUp<'static>,
-    pub client: client::fuzzing::SetUp,
+    client: Client,
     /// What they say from there on.
     pub behind: Recorded,
     whole: OnceLock<Recorded>,
+}
+
+/// A client behind its set-up; of a plan on shares behind its base OTs.
+enum Client {
+    Circuits(client::fuzzing::SetUp),
+    Shares(client::fuzzing::SetUpShares),
 }
 
 /// What two honest hosts say, and the memory that both take.
@@ -63,7 +73,30 @@ pub fn cases() -> &'static [Case] {
             Case::new(oca(numbers(&shape())), true),
             Case::new(Fixture { ahead: [2, 2], ..oca(numbers(&mixed)) }, false),
             Case::new(Fixture { ahead: [1, 1], ..gc(numbers(&mixed)) }, true),
+            Case::new(on_shares(&classes(10, 3, 9, 4), 1), false),
+            Case::new(Fixture { ahead: [2, 2], ..on_shares(&mixed.program(), 1) }, true),
         ]
+    })
+}
+
+/// A program and an honest plan for it.
+pub struct Planned {
+    pub program: Program,
+    pub plan: Plan,
+}
+
+/// Programs whose plans have stages of every protocol, on shares and in a circuit.
+pub fn plans() -> &'static [Planned] {
+    static PLANS: OnceLock<Vec<Planned>> = OnceLock::new();
+    PLANS.get_or_init(|| {
+        let mixed = Numbers { also_input: true, ..shape() };
+        let programs = [classes(4, 2, 5, 3), mixed.program(), shape().program(), neurons(9, 12)];
+        let both = |program: Program| {
+            let shares = planner::on_shares(&program, Scheme::HalfGates).expect("it has sums and signs");
+            let garbled = planner::garbled(&program, Scheme::ThreeHalves);
+            [shares, garbled].map(|plan| Planned { program: program.clone(), plan })
+        };
+        programs.into_iter().flat_map(both).collect()
     })
 }
 
@@ -114,8 +147,7 @@ impl Case {
         let (schemes, first_layers) = (fixture.schemes.clone(), fixture.first_layers.clone());
         let offer = Offer { schemes, first_layers, ahead, shared_delta: false, ..Offer::default() };
         let circuit = &fixture.circuit;
-        let model = Model::new(circuit.clone(), fixture.secret.clone(), offer.clone()).expect("they fit");
-        let model = leak(model);
+        let model = leak(fixture.model());
         let limits = Limits { clients: fixture.clients, ..limits() };
         // The set-up alone, then what comes behind it, then all in one.
         let (server_end, client_end) = wire::pair(None);
@@ -126,8 +158,17 @@ impl Case {
             });
             let (bits, rng) = (program.input_bits(), &mut rng(2));
             let greeted = client::greet(client_end, circuit.digest, bits, &offer, &limits, rng);
-            let session = greeted.expect("an honest server").start(program, rng).expect("an honest server");
-            let client = session.set_up_only().expect("an honest server");
+            let greeted = greeted.expect("an honest server");
+            let client = match &fixture.network {
+                None => {
+                    let session = greeted.start(program, rng).expect("an honest server");
+                    Client::Circuits(session.set_up_only().expect("an honest server"))
+                }
+                Some(network) => {
+                    let set_up = greeted.set_up_shares_only(&network.program, rng);
+                    Client::Shares(set_up.expect("an honest server"))
+                }
+            };
             (server.join().expect("no panic"), client)
         });
         let nothing = || Recorded {
@@ -137,7 +178,8 @@ impl Case {
         };
         let (behind, whole) = (nothing(), OnceLock::new());
         let mut case = Self { fixture, fetch, offer, model, limits, server, client, behind, whole };
-        case.behind = case.record(Self::serve_behind, Self::ask_behind);
+        let ask = |case: &Self, end| case.ask_behind(end).expect("an honest server");
+        case.behind = case.record(Self::serve_behind, ask);
         case
     }
 
@@ -176,13 +218,15 @@ impl Case {
         Recorded { to_server: frames(&to_server()), to_client: frames(&to_client()), memory }
     }
 
-    /// How many questions have an answer, each of which must be the right one.
+    /// How many questions have the right answer. In a circuit there is no other one; on shares damage may
+    /// give one.
     pub fn right_answers(&self, finished: &Finished) -> usize {
         let mut right = 0;
         for ((answer, _), want) in finished.answers.iter().zip(&self.fixture.wants) {
             if let Ok(answer) = answer {
-                assert_eq!(answer, want, "a wrong answer");
-                right += 1;
+                let same = answer == want;
+                assert!(same || self.is_on_shares() && answer.len() == want.len(), "a wrong answer");
+                right += usize::from(same);
             }
         }
         right
@@ -210,8 +254,29 @@ impl Case {
     }
 
     /// A client from behind the set-up on.
-    pub fn ask_behind(&self, transport: impl Transport) -> Finished {
-        self.ask(self.client.session(transport, &self.limits), &mut rng(4))
+    ///
+    /// # Errors
+    /// Whatever the peer does wrong before the first question.
+    pub fn ask_behind(&self, transport: impl Transport) -> Result<Finished, SessionError> {
+        let (limits, rng) = (&self.limits, &mut rng(4));
+        let session = match &self.client {
+            Client::Circuits(set_up) => set_up.session(transport, limits),
+            Client::Shares(set_up) => set_up.session(transport, limits, rng)?,
+        };
+        Ok(self.ask(session, rng))
+    }
+
+    /// The OTs of first layers at the client, and what they add up.
+    pub fn shared(&self) -> Option<(&Oca, &Sender)> {
+        match &self.client {
+            Client::Circuits(set_up) => set_up.shared(),
+            Client::Shares(_) => None,
+        }
+    }
+
+    /// Whether a plan on shares is run: what comes of damage may be a wrong answer then.
+    pub fn is_on_shares(&self) -> bool {
+        matches!(self.client, Client::Shares(_))
     }
 
     /// A server.
@@ -230,13 +295,19 @@ impl Case {
         let (circuit, limits, rng) = (self.model.circuit(), &self.limits, &mut rng(6));
         if self.fetch {
             let (greeted, package) = client::greet_and_fetch(transport, None, &self.offer, limits, rng)?;
-            let circuit = Circuit::of_package(&package).expect("it has a circuit");
-            let session = greeted.start(&circuit.program, rng)?;
+            let session = if self.is_on_shares() {
+                greeted.start_program(package.program(), rng)?
+            } else {
+                greeted.start(&Circuit::of_package(&package).expect("it has a circuit").program, rng)?
+            };
             return Ok(self.ask(session, rng));
         }
         let bits = circuit.program.input_bits();
         let greeted = client::greet(transport, circuit.digest, bits, &self.offer, limits, rng)?;
-        let session = greeted.start(&circuit.program, rng)?;
+        let session = match &self.fixture.network {
+            Some(network) => greeted.start_program(&network.program, rng)?,
+            None => greeted.start(&circuit.program, rng)?,
+        };
         Ok(self.ask(session, rng))
     }
 

@@ -93,9 +93,10 @@ impl Plan {
         holds.min().unwrap_or(Trust::Hostile)
     }
 
-    /// Checks what the other host may have made up: each stage computes layers that come one after the other, reads
-    /// what is there in the form in which it is there, none is computed twice, and the last one leaves the output. So a
-    /// plan is no longer than its program. What is one protocol's own is checked where its side is made.
+    /// Checks what the other host may have made up: each stage computes layers that come one after the other,
+    /// reads what is there in the form in which it is there, none is computed twice, and the last one leaves
+    /// the output. So a plan is no longer than its program. What is one protocol's own is checked where its
+    /// side is made.
     ///
     /// # Errors
     /// [`StageError`] for the first stage that breaks a rule.

@@ -84,8 +84,8 @@ fn makers(plan: &Plan) -> Vec<Vec<Option<usize>>> {
 }
 
 macro_rules! host {
-    ($(#[$doc:meta])* $host:ident, $side:ident, $base:ident, $link:ident, $rows:ident, $run:ident, $value:ident, $prepared:ident,
-     $connection:ident) => {
+    ($(#[$doc:meta])* $host:ident, $side:ident, $base:ident, $link:ident, $rows:ident, $run:ident, $value:ident,
+     $prepared:ident, $connection:ident) => {
         $(#[$doc])*
         pub struct $host {
             plan: Plan,
@@ -347,12 +347,12 @@ impl Client {
     }
 
     /// `count` predictions, as far as they go without an input. Unless they are `kept` for later, what the server sends
-    /// last is taken with the answer, so that it costs no round trip of its own. That is for one prediction whose input
-    /// follows: of several the server would have sent all of it before the first answer.
+    /// last is taken with the answer, so that it costs no round trip of its own. That is for one prediction
+    /// whose input follows: of several the server would have sent all of it before the first answer.
     ///
     /// # Errors
-    /// [`ProtocolError::Misuse`] for several that are not kept, before anything is sent; after any other one the
-    /// connection is over.
+    /// [`ProtocolError::Misuse`] for several that are not kept, before anything is sent; after any other one
+    /// the connection is over.
     pub fn prepare(
         &self,
         connection: &mut ClientConnection,

@@ -75,7 +75,7 @@ fn plans_give_the_output_and_cost_what_they_say() {
     }
 }
 
-/// What a server sends last for several predictions would come before the first answer, where nobody expects it.
+/// What a server sends last for several predictions would come before the first answer.
 #[test]
 fn several_predictions_are_prepared_for_later_only() {
     let dice = &mut dice(13);

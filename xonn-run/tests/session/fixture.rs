@@ -106,7 +106,8 @@ pub fn on_shares(program: &Program, seed: u64) -> Fixture {
     Fixture { first_layers: vec![FirstLayer::Shares], network: Some(Arc::new(network)), ..fixture }
 }
 
-/// A packaged program on three inputs; the wanted outputs come from plaintext evaluation. Its secret's numbers beside it.
+/// A packaged program on three inputs, and its secret's numbers; the wanted outputs come from plaintext
+/// evaluation.
 fn of_program(program: &Program, seed: u64) -> (Fixture, Vec<Tensor>) {
     let (package, secret) = programs::random_secret(program, seed);
     let tensors = secret.tensors().to_vec();

@@ -77,7 +77,7 @@ fn bytes_with_the_input_are_those_of_the_plan() {
     for (stream, bytes) in [(&outcome.to_server, online.up), (&outcome.to_client, online.down)] {
         let all = frames(stream);
         let first = all.iter().position(|&(kind, ..)| kind == ASK).unwrap_or(0);
-        // The server's last messages are those with the inputs: it has sent no other since it prepared three times.
+        // The server's last messages are those with the inputs: it has prepared three times before.
         let steps: Vec<u64> =
             all[first..].iter().filter(|f| f.0 == STEP).map(|&(_, _, length)| length as u64).collect();
         let sum = if first > 0 {
@@ -172,7 +172,7 @@ fn samples(count: u32) -> Vec<Vec<f64>> {
     (0..count).map(|s| (0..10).map(|i| f64::from((i * 7 + s * 31 + i * i * s) % 8)).collect()).collect()
 }
 
-/// Two clients at once, a third that leaves in the middle, and numbers without a code: the server cannot tell.
+/// Several clients at once, one that leaves in the middle, and a number without a code.
 #[test]
 fn a_service_answers_several_clients_at_once() {
     let program = small();

@@ -108,6 +108,9 @@ impl<'f> Scripted<'f> {
     }
 }
 
+/// What a client does behind the set-up.
+type Script = fn(&mut Scripted<'_>);
+
 /// How a server fares with such a client, and what the client hears of it.
 fn play(
     fixture: &Fixture,
@@ -243,7 +246,7 @@ fn nothing_is_answered_after_the_goodbye() {
 fn states_count_as_inferences_when_they_are_prepared() {
     let reason = "an inference too many, a connection is granted 2";
     let limits = Limits { inferences: 2, ..Limits::default() };
-    let tries: [(u16, fn(&mut Scripted<'_>)); 3] = [
+    let tries: [(u16, Script); 3] = [
         (3, |client| {
             client.prepare(2);
             client.send(Kind::Prepare, &1u32.to_le_bytes());

@@ -1,8 +1,8 @@
-//! Sessions on shares of which somebody changes messages: no host panics or waits for ever, and what it says next
-//! depends on nothing that it keeps secret.
+//! Sessions on shares of which somebody changes messages: no host panics or waits for ever, and what it
+//! says next depends on nothing that it keeps secret.
 //!
-//! Seeds are fixed, so a host's messages are known beforehand. One host runs, on a transport that holds all that the
-//! other one said to it in an undamaged session, but for one message; nobody waits.
+//! Seeds are fixed, so a host's messages are known beforehand. One host runs, on a transport that holds all
+//! that the other one said to it in an undamaged session, but for one message; nobody waits.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -137,8 +137,8 @@ fn harmed(messages: &[Message], number: usize, harm: Harm) -> Vec<u8> {
     stream
 }
 
-/// What the other host sees of one: kinds and lengths of its messages, and the text of its refusal, whose numbers are
-/// left out: they are of the message that is refused, which its sender knows.
+/// What the other host sees of one: kinds and lengths of its messages, and the text of its refusal, whose
+/// numbers are left out: they are of the message that is refused, which its sender knows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Reaction {
     said: Vec<(u8, usize)>,
@@ -201,14 +201,12 @@ fn is_none(messages: &[Message], number: usize, harm: Harm) -> bool {
 /// A host's side of a session on a transport.
 type Host<'a> = &'a (dyn Fn(&Fixture, Replay) -> Result<(), SessionError> + Sync);
 
-/// Harms each message to one of the hosts; what it says may not depend on which of the sessions it is. `check` sees each
-/// reaction to a harm, and the reaction to none.
-fn harm_each(
-    (ahead, sample): (u16, Sample),
-    to_server: bool,
-    host: Host<'_>,
-    check: &(dyn Fn(&str, &Reaction, &Reaction, Option<&SessionError>) + Sync),
-) {
+/// Sees what was done, the reaction to it and to nothing, and what the host tells its own user.
+type Check<'a> = &'a (dyn Fn(&str, &Reaction, &Reaction, Option<&SessionError>) + Sync);
+
+/// Harms each message to one of the hosts; what it says may not depend on which of the sessions it is.
+/// `check` sees each reaction to a harm, and the reaction to none.
+fn harm_each((ahead, sample): (u16, Sample), to_server: bool, host: Host<'_>, check: Check<'_>) {
     let sessions = sessions(ahead);
     let told: Vec<Vec<Message>> = sessions
         .iter()
@@ -352,7 +350,7 @@ fn an_answer_is_taken_once() {
     }
 }
 
-/// Where the server's messages with inputs begin: two answers, each of a table and the circuit's last message.
+/// Where the server's messages with inputs begin: two answers, each of a table and the circuit's last.
 fn online_begins(to_client: &[u8], stages: usize) -> usize {
     assert_eq!(stages, 5, "the input, numbers, sums, signs, the output");
     frames(to_client).len() - 2 * 2

@@ -21,8 +21,11 @@ fn hello(fixture: &Fixture, form: FirstLayer, clients: Clients) -> Vec<u8> {
     frame(2, &hello)
 }
 
+/// Kind and payload of a message.
+type Message = (u8, Vec<u8>);
+
 /// What a client says to these messages behind its own hello.
-fn say(fixture: &Fixture, messages: &[Vec<u8>]) -> (Result<Answers, SessionError>, Vec<(u8, Vec<u8>)>) {
+fn say(fixture: &Fixture, messages: &[Vec<u8>]) -> (Result<Answers, SessionError>, Vec<Message>) {
     scripted_server(fixture, &Limits::default(), false, |end| {
         assert_eq!(end.take_frame().expect("a hello").0, 1);
         messages.iter().for_each(|message| end.put(message));

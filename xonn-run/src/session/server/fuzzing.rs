@@ -44,7 +44,7 @@ impl<'m, T: Transport> Greeted<'m, T> {
     pub fn set_up_only(mut self, rng: &mut impl CryptoRng) -> Result<SetUp<'m>, SessionError> {
         let session = self.answer_hello(rng)?;
         let state = match self.chosen {
-            Chosen::Planned(server) => State::Planned(self.set_up_base(server, session, rng)?),
+            Chosen::Planned(_, server) => State::Planned(self.set_up_base(server, session, rng)?),
             Chosen::Garbled | Chosen::Shared(_) => {
                 let (sender, receiver, _) = self.set_up(session, rng)?;
                 State::Garbled(sender, receiver)
@@ -114,7 +114,7 @@ impl SetUp<'_> {
         };
         let mut done = Done::default();
         let result = match (&self.state, self.chosen) {
-            (State::Planned(base), Chosen::Planned(server)) => {
+            (State::Planned(base), Chosen::Planned(_, server)) => {
                 greeted.behind_base((server, base.clone()), limits, rng, &mut done)
             }
             (State::Planned(_), _) => Err(SessionError::Mismatch("a plan that was not chosen".into())),
