@@ -12,7 +12,7 @@ use super::model::{ModelOptions, output_file};
 use super::{Outcome, flatten};
 use crate::Built;
 use crate::inspect::text::headline;
-use crate::inspect::ways;
+use crate::inspect::{OnShares, ways};
 
 #[derive(Args)]
 pub struct Build {
@@ -55,7 +55,8 @@ impl Build {
         let Built { package, secret, circuit } = compiled.build()?;
         self.write(&package, &secret, &output, &secret_path)?;
         println!("{}: digest {}", output.display(), package.digest());
-        println!("{}", headline(&ways::of(package.program(), &circuit)));
+        let on_shares = OnShares::of(package.program()).ok();
+        println!("{}", headline(&ways::of(package.program(), &circuit), on_shares.as_ref()));
         println!(
             "{}: {} secret bits, for the server only",
             secret_path.display(),

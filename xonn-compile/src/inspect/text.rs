@@ -28,7 +28,7 @@ pub fn text(report: &Report) -> String {
         line(problems(&report.problems));
     }
     if !report.traffic.is_empty() {
-        line(headline(&report.traffic));
+        line(headline(&report.traffic, report.on_shares.as_ref()));
     }
     if let Some(costs) = &report.costs {
         line(format!(
@@ -139,10 +139,14 @@ pub(super) fn ways(ways: &[Traffic]) -> [Option<&Traffic>; 2] {
     [ways.iter().find(|way| way.is_default()), trusting]
 }
 
-/// What a prediction takes by the default protocol, and in a second line if clients are semi-honest.
+/// What a prediction takes by the default protocol, and in further lines if clients are semi-honest.
 #[must_use]
-pub fn headline(all: &[Traffic]) -> String {
+pub fn headline(all: &[Traffic], on_shares: Option<&OnShares>) -> String {
     let [Some(way), trusting] = ways(all) else { return String::new() };
+    let shares = on_shares.map_or(String::new(), |plan| {
+        let [first, further] = [plan.first_bytes, plan.further_bytes].map(bytes);
+        format!("\nor then on shares: {first} the first prediction, {further} each further one")
+    });
     let beside = trusting.map_or(String::new(), |way| {
         format!(
             "\nwith serve --clients semi-honest: {} ANDs, {} a prediction",
@@ -150,7 +154,7 @@ pub fn headline(all: &[Traffic]) -> String {
             bytes(way.inference)
         )
     });
-    format!("{} ANDs, {} a prediction{beside}", grouped(way.and.total()), bytes(way.inference))
+    format!("{} ANDs, {} a prediction{beside}{shares}", grouped(way.and.total()), bytes(way.inference))
 }
 
 /// The table of layers; with times in place of fan-in and depth if there is a network.

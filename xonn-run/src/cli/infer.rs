@@ -40,11 +40,12 @@ pub struct Infer {
     digest: Option<Digest>,
     #[command(flatten)]
     files: InputFiles,
-    /// Have up to N circuits garbled and sent ahead of the inputs, if the server's --pool allows it, so that an input is answered in
-    /// one round trip. With --input - they wait for names of files
+    /// Have up to N predictions prepared ahead of the inputs, if the server's --pool allows it: circuits are
+    /// garbled and sent, so that an input is answered in one round trip; on shares sums are made, and what is left
+    /// is a round trip a hidden layer. With --input - they wait for names of files
     #[arg(long, value_name = "N", default_value_t = 0)]
     ahead: u16,
-    /// Most memory for circuits ahead, in megabytes: tables and labels of all of them are kept
+    /// Most memory for predictions ahead, in megabytes: tables, labels and shares of all of them are kept
     #[arg(long, value_name = "MB", default_value_t = 4096)]
     ahead_memory: u64,
     /// Accept one delta for all inferences of the connection, if the server has it too (`serve
@@ -124,7 +125,7 @@ impl Infer {
         let clients = greeted.clients();
         if ahead < usize::from(self.ahead) {
             report::log(format_args!(
-                "the server garbles {ahead} circuits ahead, --ahead asks for {}",
+                "the server prepares {ahead} predictions ahead, --ahead asks for {}",
                 self.ahead
             ));
         }

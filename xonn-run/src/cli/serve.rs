@@ -68,8 +68,8 @@ pub struct Serve {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     #[arg(help_heading = MODEL)]
     inferences: u64,
-    /// Circuits that a client may have garbled ahead of its inputs (`infer --ahead`), so that an input is answered in one round
-    /// trip. They are kept with the connection, and each is used once or never
+    /// Predictions that a client may have prepared ahead of its inputs (`infer --ahead`): circuits are garbled and
+    /// sent, sums on shares are made, so that an input is answered sooner. They are kept with the connection, and each is used once or never
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = MODEL)]
     pool: u16,
     /// Let a client that accepts it (`infer --shared-delta`) have one delta for all inferences of its
@@ -241,7 +241,7 @@ impl Serve {
     /// What clients are taken for and granted, in one line.
     fn trust(&self, first_layers: &[FirstLayer]) -> String {
         format!(
-            "clients are taken for {}: first layers by {}; each is granted {} inferences an hour, by {}",
+            "clients are taken for {}: layers by {}; each is granted {} inferences an hour, by {}",
             self.clients,
             FirstLayer::names(first_layers.iter().copied()),
             report::grouped(self.inferences),
