@@ -55,6 +55,12 @@ pub fn can_see() -> bool {
     some != others && !some.is_empty()
 }
 
+/// One place of the program that runs `code`: a second one would be other instructions.
+#[inline(never)]
+fn run<S, R>(code: &impl Fn(&S) -> R, secret: &S) -> Vec<u32> {
+    steps_of(|| code(secret)).0
+}
+
 /// How often a run on a secret is tried until it is one of the runs on the first one.
 const TRIES: usize = 6;
 
@@ -69,18 +75,18 @@ pub fn assert_same_steps<S, R>(what: &str, secrets: &[S], code: impl Fn(&S) -> R
     }
     // What is set up at the first call, or allocated, is there afterwards.
     secrets.iter().for_each(|secret| drop(code(secret)));
-    let mut known = vec![steps_of(|| code(&secrets[0])).0];
+    let mut known = vec![run(&code, &secrets[0])];
     assert!(known[0].len() > 100, "{what}: {} instructions are too few to be it", known[0].len());
     for (number, secret) in secrets.iter().enumerate().skip(1) {
         // A loop over two buffers may begin with a comparison of their addresses, which are the allocator's: it falls
         // as it likes from one run to the next. What falls by a secret does so in every run.
-        let mut steps = steps_of(|| code(secret)).0;
+        let mut steps = run(&code, secret);
         for _ in 1..TRIES {
             if known.contains(&steps) {
                 break;
             }
-            known.push(steps_of(|| code(&secrets[0])).0);
-            steps = steps_of(|| code(secret)).0;
+            known.push(run(&code, &secrets[0]));
+            steps = run(&code, secret);
         }
         let same = steps.iter().zip(&known[0]).take_while(|(a, b)| a == b).count();
         assert!(
