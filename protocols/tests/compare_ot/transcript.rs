@@ -78,7 +78,7 @@ fn a_stage_sends_the_recorded_messages() {
         hash.update(message);
     }
     let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hash, "8f92dda38363ea74a81babdf2a0e987f9d2226fbe329e69800ccfa2acbc44ab7");
+    assert_eq!(hash, "d56a8d016186239089814f47244778c6a17f45d47b5128f0b82ee6df15a79b68");
 }
 
 /// All three ways for layers of several parts: 12,345 elements alone, and twice as many in windows of 2.
