@@ -53,8 +53,8 @@ const RECORDED: &[(&str, &str)] = &[
         "cf071d33ecffda71e1b16247c2bee559135a7ae991352ad2c994ccf13877333e",
     ),
     ("numbers, three halves, oca, ahead", "1e65d9b06e8c3092f4153c9218fcf9c31f001849b408978b1e9077ff3a939489"),
-    ("numbers, shares", "1ef0741a4b51ffa53db59d768a3a1883526063aaef357c8b5b6be205b0d36322"),
-    ("classes, shares, package, ahead", "7aea01ce83fc167a912194ed517147e8520b28e3e9ec314901d134d5f04b58d0"),
+    ("numbers, shares", "f77b5cc945129ef2653dff9b2b30641b0d7cd4377aa36651b95b21975ba2e0c4"),
+    ("classes, shares, package, ahead", "ec1bd199d521591461e12b93880f269b790a18efa0c2b8a1091bc86a01f429bc"),
 ];
 
 #[test]
