@@ -14,7 +14,6 @@ use serde::Serialize;
 use xonn_circuits::tiled::TiledCircuit;
 
 pub use conditional_addition::{MeasureError, measure_first_layer};
-pub use first_layer::FirstLayerShape;
 use xonn_crypto::block::{Backend, Block, Prg, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Evaluator, Garbler, Scheme, Secrets};

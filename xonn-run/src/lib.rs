@@ -4,7 +4,7 @@
 //! anything else. The parts, from the inside out:
 //!
 //! * `xonn-crypto`: garbling and oblivious transfer; no I/O, no randomness of its own.
-//! * [`oca`]: first layers over numbers by oblivious transfer in place of garbling; no I/O either.
+//! * `xonn-protocols`: other ways to compute layers, and the plans that put them together; no I/O either.
 //! * [`Service`] and [`Client`]: what a program calls that serves a model, or asks one. `examples/two_hosts.rs` is both.
 //! * [`session`]: the protocol between two hosts; `docs/protocol.md` lists its messages.
 //! * [`net`]: TCP servers and clients around sessions.
@@ -17,7 +17,6 @@ pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod net;
-pub mod oca;
 pub mod service;
 pub mod session;
 

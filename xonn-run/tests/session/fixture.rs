@@ -1,20 +1,20 @@
 //! Circuits whose answers are known, and both hosts run on them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_crypto::garble::Scheme;
-use xonn_program::Program;
-use xonn_run::oca::FirstLayer;
+use xonn_program::{Package, Program, Secret};
+use xonn_run::service::first_layers;
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Question, Unanswered};
-use xonn_run::session::server::{self, Model, Served};
-use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client};
+use xonn_run::session::server::{self, Model, Plans, Served};
+use xonn_run::session::{Circuit, Clients, FirstLayer, Limits, Offer, SessionError, Traffic, client};
 
 use crate::programs::{self, Numbers};
 use crate::wire::{self, Fault};
@@ -39,6 +39,8 @@ pub struct Fixture {
     pub ahead: [u16; 2],
     /// Whether the server offers one delta for all inferences, and whether the client accepts it.
     pub shared_delta: [bool; 2],
+    /// What the circuit was made of, if it is a package's: then it has first layers by conditional addition, too.
+    pub packaged: Option<Arc<(Package, Secret)>>,
 }
 
 /// Adds the garbler's number to the evaluator's: one AND a bit, and a sum with one bit more.
@@ -71,6 +73,7 @@ pub fn addition() -> Fixture {
         clients: Clients::SemiHonest,
         ahead: [0, 0],
         shared_delta: [false; 2],
+        packaged: None,
     }
 }
 
@@ -87,7 +90,7 @@ pub fn numbers(shape: &Numbers) -> Fixture {
 /// A packaged program on three inputs; the wanted outputs come from plaintext evaluation.
 fn of_program(program: &Program) -> Fixture {
     let (package, secret) = programs::random_secret(program, 1);
-    let (circuit, secret) = Circuit::with_secret(&package, &secret).expect("it has a circuit");
+    let (circuit, bits) = Circuit::with_secret(&package, &secret).expect("it has a circuit");
     let random = |seed: u64, count: usize| -> Vec<bool> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut bytes = vec![0; count];
@@ -95,16 +98,23 @@ fn of_program(program: &Program) -> Fixture {
         bytes.iter().map(|byte| byte & 1 == 1).collect()
     };
     let inputs: Vec<_> = (2..5).map(|seed| random(seed, circuit.program.input_bits())).collect();
-    let wants = evaluate(&circuit.program, &secret, &inputs).expect("lengths fit");
+    let wants = evaluate(&circuit.program, &bits, &inputs).expect("lengths fit");
     assert!(
         wants.iter().all(|w| w.contains(&true) && w.contains(&false)),
         "one answer everywhere shows little"
     );
-    let secret = secret.to_vec();
-    let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
-    let clients = Clients::SemiHonest;
-    let (ahead, shared_delta) = ([0, 0], [false; 2]);
-    Fixture { circuit, secret, inputs, wants, schemes, first_layers, clients, ahead, shared_delta }
+    Fixture {
+        circuit,
+        secret: bits.to_vec(),
+        inputs,
+        wants,
+        schemes: Scheme::ALL.to_vec(),
+        first_layers: FirstLayer::ALL.to_vec(),
+        clients: Clients::SemiHonest,
+        ahead: [0, 0],
+        shared_delta: [false; 2],
+        packaged: Some(Arc::new((package, secret))),
+    }
 }
 
 /// Limits for peers that stop answering: short, so that a test of them is.
@@ -143,7 +153,7 @@ pub struct Answers {
 
 impl Fixture {
     /// Of the server, or of the client.
-    fn offer(&self, client: bool) -> Offer {
+    pub fn offer(&self, client: bool) -> Offer {
         let side = usize::from(client);
         let (ahead, shared_delta) = (self.ahead[side], self.shared_delta[side]);
         Offer {
@@ -157,7 +167,10 @@ impl Fixture {
 
     /// What a server brings.
     pub fn model(&self) -> Model {
-        Model::new(self.circuit.clone(), self.secret.clone(), self.offer(false)).expect("they fit")
+        let offer = self.offer(false);
+        let model = Model::new(self.circuit.clone(), self.secret.clone(), offer.clone()).expect("they fit");
+        let Some((package, secret)) = self.packaged.as_deref() else { return model };
+        model.with_plans(Plans { first_layers: first_layers(package, secret, &offer), shares: None })
     }
 
     /// Serves one session.
@@ -171,7 +184,8 @@ impl Fixture {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
         let bits = self.circuit.program.input_bits();
         let greeted = client::greet(transport, self.circuit.digest, bits, &self.offer(true), limits, rng)?;
-        self.ask_all(greeted, &self.circuit.program, rng)
+        let package = self.packaged.as_deref().map(|(package, _)| package);
+        self.ask_all(greeted, package, rng)
     }
 
     /// Asks for all inputs, with the package that the server sends.
@@ -179,18 +193,20 @@ impl Fixture {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
         let (greeted, package) = client::greet_and_fetch(transport, None, &self.offer(true), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
-        let circuit = Circuit::of_package(&package).expect("it has a circuit");
-        self.ask_all(greeted, &circuit.program, rng)
+        self.ask_all(greeted, Some(&package), rng)
     }
 
     fn ask_all<T: Transport>(
         &self,
         greeted: client::Greeted<T>,
-        circuit: &TiledCircuit,
+        package: Option<&Package>,
         rng: &mut ChaCha20Rng,
     ) -> Result<Answers, SessionError> {
         let (form, ahead) = (greeted.first_layer(), greeted.ahead());
-        let mut session = greeted.start(circuit, rng)?;
+        let mut session = match package {
+            Some(package) => greeted.start_program(package.program(), rng)?,
+            None => greeted.start(&self.circuit.program, rng)?,
+        };
         while session.has_room() {
             session.prepare(rng)?;
         }

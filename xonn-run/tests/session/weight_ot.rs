@@ -9,10 +9,9 @@ use xonn_protocols::cost::Link;
 use xonn_protocols::planner;
 use xonn_protocols::run::Server;
 use xonn_run::Service;
-use xonn_run::oca::FirstLayer;
 use xonn_run::session::client::run::Question;
 use xonn_run::session::server::{Model, Plans};
-use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client, server};
+use xonn_run::session::{Circuit, Clients, FirstLayer, Limits, Offer, SessionError, Traffic, client, server};
 
 use crate::programs::{Numbers, random_secret};
 use crate::wire;

@@ -4,11 +4,9 @@
 use rand::CryptoRng;
 
 use super::{Chosen, Done, Greeted, Model};
-use crate::oca::Oca;
-use crate::oca::receiver::Receiver;
-use crate::session::ahead::Wires;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
+use crate::session::masked;
 use crate::session::msgs::ClientHello;
 use crate::session::server::Served;
 use crate::session::{Clients, Limits};
@@ -24,7 +22,6 @@ pub struct SetUp<'m> {
     ahead: u16,
     clients: Clients,
     sender: ot::Sender,
-    receiver: Option<Receiver>,
     session: SessionId,
 }
 
@@ -35,9 +32,9 @@ impl<'m, T: Transport> Greeted<'m, T> {
     /// What [`Greeted::serve`] says of a set-up.
     pub fn set_up_only(mut self, rng: &mut impl CryptoRng) -> Result<SetUp<'m>, SessionError> {
         let session = self.answer_hello(rng)?;
-        let (sender, receiver, session) = self.set_up(session, rng)?;
+        let (sender, session) = self.set_up(session, rng)?;
         let Self { model, hello, scheme, chosen, ahead, clients, .. } = self;
-        Ok(SetUp { model, hello, scheme, chosen, ahead, clients, sender, receiver, session })
+        Ok(SetUp { model, hello, scheme, chosen, ahead, clients, sender, session })
     }
 }
 
@@ -48,27 +45,13 @@ impl SetUp<'_> {
         &self.sender
     }
 
-    /// The OTs of first layers.
-    #[must_use]
-    pub fn receiver(&self) -> Option<&Receiver> {
-        self.receiver.as_ref()
-    }
-
-    /// What a masked input for circuit `number` adds to shares of zero, and how many bits were masked.
+    /// How many bits a masked input for circuit `number` has.
     ///
     /// # Errors
     /// What a session says of the message.
-    pub fn take_masked(&self, number: u64, message: &[u8]) -> Result<(Vec<bool>, usize), SessionError> {
-        let shared = self.chosen.shared();
-        let oca = shared.map(|shared| shared.oca);
-        let schedule = shared.map_or(&self.model.schedule, |shared| shared.schedule);
-        let (differences, bits) =
-            Wires::of(schedule.program(), oca).decode(&self.session, number, message)?;
-        let mut shares = vec![false; oca.map_or(0, Oca::share_bits)];
-        if let (Some(oca), Some(receiver)) = (oca, &self.receiver) {
-            receiver.add_differences(oca, differences, &mut shares)?;
-        }
-        Ok((shares, bits.len()))
+    pub fn take_masked(&self, number: u64, message: &[u8]) -> Result<usize, SessionError> {
+        let bits = self.model.circuit.program.input_bits();
+        Ok(masked::decode(&self.session, number, bits, message)?.len())
     }
 
     /// The inferences, to the goodbye.
@@ -92,7 +75,7 @@ impl SetUp<'_> {
             clients: self.clients,
             shared_delta: false,
         };
-        let set_up = (self.sender.clone(), self.receiver.clone(), self.session);
+        let set_up = (self.sender.clone(), self.session);
         let mut done = Done::default();
         let result = greeted.inferences(set_up, (limits, &()), rng, &mut done);
         greeted.end(result, done, &())
