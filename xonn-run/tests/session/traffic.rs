@@ -31,8 +31,7 @@ fn bytes_told_beforehand_are_the_bytes_that_are_sent() {
     for mut fixture in layers.into_iter().chain([neurons(33), addition()]) {
         fixture.inputs.truncate(1);
         fixture.wants.truncate(1);
-        for told in Traffic::of(&fixture.circuit.program).into_iter().filter(|told| told.first_layer == "gc")
-        {
+        for told in Traffic::of(&fixture.circuit.program) {
             let scheme: Scheme = told.scheme.parse().expect("the names are ours");
             fixture.schemes = vec![scheme];
             fixture.first_layers = vec![FirstLayer::Gc];
