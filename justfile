@@ -44,7 +44,7 @@ package:
 deny:
     cargo deny check
 
-# unsafe code under AddressSanitizer (needs a nightly toolchain): block, ot, oca, garble, on all backends of this processor
+# unsafe code under AddressSanitizer (needs a nightly toolchain): block, ot, garble, on all backends of this processor
 sanitize:
     RUSTFLAGS='-Zsanitizer=address -Cdebug-assertions=on' cargo +nightly test --release -p xonn-crypto --lib --test all garbling \
         --target x86_64-unknown-linux-gnu --target-dir target/sanitize

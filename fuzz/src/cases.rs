@@ -8,11 +8,10 @@ use rand::SeedableRng;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_crypto::garble::Scheme;
 use xonn_program::op::Planes;
-use xonn_run::oca::FirstLayer;
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Finished, Question};
 use xonn_run::session::server::{self, Model, Served};
-use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
+use xonn_run::session::{Circuit, FirstLayer, Limits, Offer, SessionError, client};
 use zeroize::Zeroizing;
 
 use crate::allocations::Memory;
@@ -53,15 +52,12 @@ pub fn cases() -> &'static [Case] {
         let scheme = |scheme| vec![scheme];
         let form = |form| vec![form];
         let mixed = Numbers { also_input: true, weights: Planes::Odd { bits: 2 }, signed: true, ..small() };
-        let oca = |fixture| Fixture { first_layers: form(FirstLayer::Oca), ..fixture };
         let gc = |fixture| Fixture { first_layers: form(FirstLayer::Gc), ..fixture };
         vec![
             Case::new(Fixture { schemes: scheme(Scheme::HalfGates), ..addition() }, false),
             Case::new(Fixture { schemes: scheme(Scheme::ThreeHalves), ..addition() }, false),
             Case::new(Fixture { ahead: [2, 2], ..addition() }, false),
             Case::new(Fixture { schemes: scheme(Scheme::ThreeHalves), ..gc(numbers(&shape())) }, true),
-            Case::new(oca(numbers(&shape())), true),
-            Case::new(Fixture { ahead: [2, 2], ..oca(numbers(&mixed)) }, false),
             Case::new(Fixture { ahead: [1, 1], ..gc(numbers(&mixed)) }, true),
         ]
     })
@@ -202,11 +198,6 @@ impl Case {
     /// Whatever the peer does wrong.
     pub fn greet(&self, transport: impl Transport) -> Result<(), SessionError> {
         server::greet(transport, self.model, &self.limits).map(|_| ())
-    }
-
-    /// Bits that the server keeps secret.
-    pub fn secret_bits(&self) -> usize {
-        self.model.circuit().program.secret_bits() as usize
     }
 
     /// A client from behind the set-up on.
