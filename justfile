@@ -24,8 +24,8 @@ arm filter="block":
 
 # no branch depends on a secret: the machine code of an optimised build, instruction by instruction (x86-64 Linux), minutes
 steps:
-    cargo test --release -p xonn-crypto -p xonn-run steps -- --include-ignored --nocapture
-    cargo test --release -p xonn-protocols --test compare_ot --test rlwe same_steps -- --include-ignored --nocapture
+    cargo test --release -p xonn-crypto steps -- --include-ignored --nocapture
+    cargo test --release -p xonn-protocols --test compare_ot --test rlwe --test weight_ot same_steps -- --include-ignored --nocapture
 
 # gates per second of this machine
 bench:

@@ -10,7 +10,7 @@
 //! * [`net`]: TCP servers and clients around sessions.
 //! * [`cli`]: the commands.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod bench;
 #[doc(hidden)]
@@ -22,9 +22,3 @@ pub mod session;
 
 pub use client::{Client, ClientOptions};
 pub use service::Service;
-
-// Of tests alone; the library has no unsafe code.
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
-#[allow(unsafe_code)]
-#[path = "../../crypto/src/block/steps.rs"]
-mod steps;

@@ -87,7 +87,7 @@ fn a_wrong_correction_moves_its_sum_where_its_sign_is_a_minus_and_nothing_else()
         let (bits, rng) = (case.bits as usize, &mut rng(21));
         let weights = case.weights(rng);
         // Of each sign: its neuron, its place, where its correction is, what is added to it.
-        let places: Vec<usize> = planes.shifts().into_iter().map(|shift| shift as usize + 1).collect();
+        let places: Vec<usize> = planes.shifts().into_iter().map(|shift| shift + 1).collect();
         let each: usize = places.iter().map(|place| bits - place).sum();
         let (mut changes, mut moved) = (Vec::new(), vec![0u64; neurons]);
         for (weight, &value) in weights.iter().enumerate() {
