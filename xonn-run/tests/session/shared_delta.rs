@@ -9,7 +9,6 @@ use xonn_run::session::{FirstLayer, Limits};
 use crate::fixture::{Fixture, Outcome, addition, neurons, numbers};
 
 fn fixtures() -> Vec<Fixture> {
-    // A plan has one delta a connection by itself.
     let garbled = |fixture| Fixture { first_layers: vec![FirstLayer::Gc], ..fixture };
     vec![addition(), garbled(neurons(33)), garbled(numbers(&Numbers::dense(30, 8, 12)))]
 }
@@ -60,6 +59,18 @@ fn each_host_can_leave_it() {
     let apart = bytes([false, false]);
     assert_eq!([bytes([true, false]), bytes([false, true])], [apart; 2]);
     assert!(bytes([true, true]) < apart);
+}
+
+/// A plan draws a delta for each prediction, whatever both hosts agree on.
+#[test]
+fn a_plan_is_the_same_with_it() {
+    let lengths = |shared_delta| {
+        let first_layers = vec![FirstLayer::Oca];
+        let fixture = Fixture { shared_delta, first_layers, ..numbers(&Numbers::dense(30, 8, 12)) };
+        let outcome = converse(&fixture);
+        (outcome.to_client.len(), outcome.to_server.len())
+    };
+    assert_eq!(lengths([true; 2]), lengths([false; 2]));
 }
 
 /// Seeds are fixed, so bytes are: these are those from before there was the option.
