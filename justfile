@@ -24,8 +24,8 @@ arm filter="block":
 
 # no branch depends on a secret: the machine code of an optimised build, instruction by instruction (x86-64 Linux), minutes
 steps:
-    cargo test --release -p xonn-crypto -p xonn-run steps -- --include-ignored --nocapture
-    cargo test --release -p xonn-protocols --test compare_ot --test rlwe same_steps -- --include-ignored --nocapture
+    cargo test --release -p xonn-crypto steps -- --include-ignored --nocapture
+    cargo test --release -p xonn-protocols --test compare_ot --test rlwe --test weight_ot same_steps -- --include-ignored --nocapture
 
 # gates per second of this machine
 bench:
@@ -44,7 +44,7 @@ package:
 deny:
     cargo deny check
 
-# unsafe code under AddressSanitizer (needs a nightly toolchain): block, ot, oca, garble, on all backends of this processor
+# unsafe code under AddressSanitizer (needs a nightly toolchain): block, ot, garble, on all backends of this processor
 sanitize:
     RUSTFLAGS='-Zsanitizer=address -Cdebug-assertions=on' cargo +nightly test --release -p xonn-crypto --lib --test all garbling \
         --target x86_64-unknown-linux-gnu --target-dir target/sanitize

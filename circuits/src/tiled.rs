@@ -13,9 +13,7 @@
 pub mod evaluate;
 pub mod flatten;
 pub mod index;
-pub mod linear;
 pub mod sample;
-pub mod shared;
 pub mod traffic;
 mod verify;
 
@@ -24,7 +22,6 @@ use std::sync::Arc;
 use crate::knowledge::{self, AndCosts, Class};
 use crate::netlist::Netlist;
 pub use index::{Axis, IndexMap};
-pub use linear::Linear;
 pub use verify::CircuitError;
 
 /// Where an instance reads bits from.
@@ -58,8 +55,6 @@ pub struct Tile {
     pub inputs: Vec<Port>,
     /// Which bits of the layer's vector the template's outputs become.
     pub output: IndexMap,
-    /// What the template adds up, where that is known and the numbers are the client's.
-    pub linear: Option<Linear>,
 }
 
 impl Tile {
@@ -173,7 +168,7 @@ impl TiledCircuit {
         let layer = Layer {
             info: LayerInfo { name: "netlist".into(), kind: "netlist".into(), shape: vec![bits], fan_in: 0 },
             bits: bits.into(),
-            tiles: vec![Tile { template: 0, grid: vec![], inputs, output, linear: None }],
+            tiles: vec![Tile { template: 0, grid: vec![], inputs, output }],
         };
         Self::new(input_bits, secret_bits, vec![netlist], vec![layer])
     }

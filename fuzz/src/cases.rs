@@ -11,12 +11,10 @@ use xonn_program::Program;
 use xonn_program::op::Planes;
 use xonn_protocols::plan::Plan;
 use xonn_protocols::planner;
-use xonn_run::oca::sender::Sender;
-use xonn_run::oca::{FirstLayer, Oca};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Finished, Question};
 use xonn_run::session::server::{self, Model, Served};
-use xonn_run::session::{Circuit, Limits, Offer, SessionError, client};
+use xonn_run::session::{Circuit, FirstLayer, Limits, Offer, SessionError, client};
 use zeroize::Zeroizing;
 
 use crate::allocations::Memory;
@@ -63,15 +61,12 @@ pub fn cases() -> &'static [Case] {
         let scheme = |scheme| vec![scheme];
         let form = |form| vec![form];
         let mixed = Numbers { also_input: true, weights: Planes::Odd { bits: 2 }, signed: true, ..small() };
-        let oca = |fixture| Fixture { first_layers: form(FirstLayer::Oca), ..fixture };
         let gc = |fixture| Fixture { first_layers: form(FirstLayer::Gc), ..fixture };
         vec![
             Case::new(Fixture { schemes: scheme(Scheme::HalfGates), ..addition() }, false),
             Case::new(Fixture { schemes: scheme(Scheme::ThreeHalves), ..addition() }, false),
             Case::new(Fixture { ahead: [2, 2], ..addition() }, false),
             Case::new(Fixture { schemes: scheme(Scheme::ThreeHalves), ..gc(numbers(&shape())) }, true),
-            Case::new(oca(numbers(&shape())), true),
-            Case::new(Fixture { ahead: [2, 2], ..oca(numbers(&mixed)) }, false),
             Case::new(Fixture { ahead: [1, 1], ..gc(numbers(&mixed)) }, true),
             Case::new(on_shares(&classes(10, 3, 9, 4), 1), false),
             Case::new(Fixture { ahead: [2, 2], ..on_shares(&mixed.program(), 1) }, true),
@@ -246,11 +241,6 @@ impl Case {
     /// Whatever the peer does wrong.
     pub fn greet(&self, transport: impl Transport) -> Result<(), SessionError> {
         server::greet(transport, self.model, &self.limits).map(|_| ())
-    }
-
-    /// Bits that the server keeps secret.
-    pub fn secret_bits(&self) -> usize {
-        self.model.circuit().program.secret_bits() as usize
     }
 
     /// A client from behind the set-up on.

@@ -4,11 +4,11 @@
 pub mod allocations;
 pub mod cases;
 // The sessions that the tests run are those that are harmed here.
+#[allow(dead_code)]
 #[path = "../../xonn-run/tests/session/fixture.rs"]
 mod fixture;
 pub mod overlay;
 pub mod peer;
-#[allow(dead_code)]
 #[allow(dead_code)]
 #[path = "../../xonn-run/tests/support/programs.rs"]
 mod programs;

@@ -16,7 +16,6 @@ mod pool;
 mod run;
 mod scale;
 mod secret;
-mod shares;
 mod sum;
 mod template;
 mod threshold;

@@ -168,3 +168,23 @@ impl<S> Ready<S> {
 fn wrong(what: &'static str, reason: impl Into<String>) -> ProtocolError {
     ProtocolError::Message { what, reason: reason.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Streams under the same keys in two sessions, whose numbers take more than a block each: they have counters of
+    /// their own, and so nothing in common.
+    #[test]
+    fn streams_of_other_sessions_have_counters_of_their_own() {
+        let read = |session: SessionId| {
+            let base = counters(&own_session(&session)) ^ message_tweak(5);
+            let mut numbers = packing::Numbers::default();
+            let mut stream = numbers.of((Block::from(7), base), 64, 32);
+            (0..64).map(|_| stream.next(32)).collect::<Vec<_>>()
+        };
+        let [one, other] = [read([3; 32]), read([4; 32])];
+        assert_eq!(one, read([3; 32]));
+        assert!(one.iter().zip(&other).all(|(a, b)| a != b));
+    }
+}

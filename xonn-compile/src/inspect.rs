@@ -112,7 +112,7 @@ impl Report {
     /// Adds what a circuit costs, and its drawing.
     pub fn add_circuit(&mut self, input: &InputEncoding, circuit: &TiledCircuit) {
         self.costs = Some(Costs::of(circuit));
-        self.traffic = Traffic::of(circuit);
+        self.traffic = Traffic::of(circuit).to_vec();
         self.diagrams.push(Diagram::of_circuit(input, circuit));
     }
 

@@ -21,7 +21,6 @@ use xonn_circuits::tiled::TiledCircuit;
 pub use conditional_addition::measure_first_layer;
 pub use correlated::measure_correlated;
 pub use error::MeasureError;
-pub use first_layer::FirstLayerShape;
 pub use lattice::measure_lattice;
 pub use machine::measure_memory;
 pub use signs::measure_signs;

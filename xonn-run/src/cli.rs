@@ -19,8 +19,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use self::failure::Failure;
-use crate::oca::FirstLayer;
-use crate::oca::form::Allowed;
+use crate::session::FirstLayer;
+use crate::session::first_layer::Allowed;
 use crate::session::{Limits, Traffic};
 use xonn_crypto::garble::Scheme;
 

@@ -4,28 +4,21 @@
 //! anything else. The parts, from the inside out:
 //!
 //! * `xonn-crypto`: garbling and oblivious transfer; no I/O, no randomness of its own.
-//! * [`oca`]: first layers over numbers by oblivious transfer in place of garbling; no I/O either.
+//! * `xonn-protocols`: other ways to compute layers, and the plans that put them together; no I/O either.
 //! * [`Service`] and [`Client`]: what a program calls that serves a model, or asks one. `examples/two_hosts.rs` is both.
 //! * [`session`]: the protocol between two hosts; `docs/protocol.md` lists its messages.
 //! * [`net`]: TCP servers and clients around sessions.
 //! * [`cli`]: the commands.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod bench;
 #[doc(hidden)]
 pub mod cli;
 pub mod client;
 pub mod net;
-pub mod oca;
 pub mod service;
 pub mod session;
 
 pub use client::{Client, ClientOptions};
 pub use service::Service;
-
-// Of tests alone; the library has no unsafe code.
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
-#[allow(unsafe_code)]
-#[path = "../../crypto/src/block/steps.rs"]
-mod steps;

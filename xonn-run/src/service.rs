@@ -14,9 +14,8 @@ use xonn_protocols::planner;
 use xonn_protocols::run::Server;
 
 use crate::net::{self, Event, ServerOptions};
-use crate::oca::FirstLayer;
 use crate::session::server::{Model, Plans};
-use crate::session::{Circuit, Offer, SessionError};
+use crate::session::{Circuit, FirstLayer, Offer, SessionError};
 
 /// A package with its secret and all that follows from them. A clone serves the same.
 #[derive(Clone)]
@@ -127,7 +126,8 @@ pub fn plan(package: &Package, secret: &Secret, offer: &Offer) -> Result<Server,
 
 /// The servers of a package's plans with first layers by conditional addition, one for each scheme on offer; none if it
 /// has no such layers.
-fn first_layers(package: &Package, secret: &Secret, offer: &Offer) -> Vec<(Scheme, Server)> {
+#[must_use]
+pub fn first_layers(package: &Package, secret: &Secret, offer: &Offer) -> Vec<(Scheme, Server)> {
     let program = package.program();
     let server = |&scheme: &Scheme| {
         let plan = planner::by_weight_ot(program, scheme).ok()?;

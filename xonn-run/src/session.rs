@@ -4,12 +4,12 @@
 //! decided before it is read ([`msgs`]): every message has one kind that is expected and one length that follows from the
 //! public program, so nothing that a peer says sizes an allocation. Every message has a deadline.
 
-pub mod ahead;
 pub mod channel;
 pub mod client;
 pub mod clients;
 pub mod error;
 pub mod first_layer;
+mod masked;
 pub mod msgs;
 mod netlist;
 pub mod server;
@@ -18,10 +18,10 @@ mod steps;
 pub use channel::{Channel, Traffic};
 pub use clients::Clients;
 pub use error::{Misuse, SessionError};
+pub use first_layer::FirstLayer;
 
 use std::time::Duration;
 
-use crate::oca::FirstLayer;
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::{CircuitError, TiledCircuit};
 use xonn_crypto::block::{Block, Prg};

@@ -34,7 +34,7 @@ fn protocols_do_no_io_and_draw_nothing_of_their_own() {
         "crypto/src/ot",
         "crypto/src/rlwe",
         "protocols/src/steps",
-        "xonn-run/src/oca",
+        "protocols/src/weight_ot",
     ];
     for room in rooms {
         let files = sources(&root().join(room));

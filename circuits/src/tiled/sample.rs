@@ -35,7 +35,6 @@ pub fn binary_layer(fan_in: u32, neurons: u32) -> TiledCircuit {
         grid: vec![neurons],
         inputs: vec![input, secret(0, n), secret(n, width)],
         output: IndexMap { base: 0, outer: vec![1], inner: axis(1) },
-        linear: None,
     };
     let info =
         LayerInfo { name: "1_dense".into(), kind: "dense + threshold".into(), shape: vec![neurons], fan_in };
@@ -64,7 +63,6 @@ pub fn copies(netlist: Netlist, copies: u32) -> Result<TiledCircuit, CircuitErro
         grid: vec![copies],
         inputs: vec![Port { source: Source::Input, map: row(inputs) }],
         output: row(outputs),
-        linear: None,
     };
     let info =
         LayerInfo { name: "copies".into(), kind: "netlist".into(), shape: vec![copies, outputs], fan_in: 0 };

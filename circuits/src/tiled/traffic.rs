@@ -1,4 +1,4 @@
-//! Bytes of a prediction, from the public program alone: for each garbling scheme, with first layers garbled and on shares.
+//! Bytes of a prediction whose layers are all garbled, from the public program alone, for each garbling scheme.
 //!
 //! The messages are those of `docs/protocol.md` without their heads of 5 bytes. What runs them counts them; `xonn-run`'s tests
 //! hold both to each other.
@@ -6,7 +6,6 @@
 use serde::Serialize;
 
 use super::TiledCircuit;
-use super::shared::Sharing;
 use crate::knowledge::AndCosts;
 
 /// Bytes of one way to compute a prediction.
@@ -25,7 +24,7 @@ pub struct Traffic {
     pub tables: u64,
     /// Labels of the input: extension and corrections of one oblivious transfer a bit, and the start point of the hash.
     pub labels: u64,
-    /// What is sent for the first layer's sums, digest included; 0 if they are garbled.
+    /// What is sent for layers that are not garbled; 0 if all are.
     pub corrections: u64,
     /// What opens the output.
     pub decoding: u64,
@@ -67,37 +66,26 @@ impl Traffic {
         self.clients == "hostile" && self.scheme == "half-gates"
     }
 
-    /// All ways there are: garbled first layers by either scheme, then, if the program says what its first layers add up, the
-    /// same on shares.
+    /// All layers garbled, by either scheme.
     #[must_use]
-    pub fn of(program: &TiledCircuit) -> Vec<Self> {
-        let ways = |program: &TiledCircuit, first_layer, corrections, set_up| {
-            let and = program.costs();
-            let schemes = [("half-gates", and.half_gate_bytes()), ("three-halves", and.three_halves_bytes())];
-            schemes.map(|(scheme, tables)| {
-                let labels = labels(program.input_bits() as u64);
-                let decoding = decoding(program.output_bits() as u64);
-                let inference = tables + labels + corrections + decoding;
-                let connection = CONNECT + set_up;
-                Self {
-                    first_layer,
-                    clients: if first_layer == "oca" { "semi-honest" } else { "hostile" },
-                    scheme,
-                    and,
-                    tables,
-                    labels,
-                    corrections,
-                    decoding,
-                    inference,
-                    connection,
-                }
-            })
-        };
-        let mut all = ways(program, "gc", 0, 0).to_vec();
-        if let Some(sharing) = Sharing::of(program) {
-            let set_up = base(8) + extend(sharing.choices.len() as u64, 8);
-            all.extend(ways(&sharing.program, "oca", sharing.bytes + 32, set_up));
-        }
-        all
+    pub fn of(program: &TiledCircuit) -> [Self; 2] {
+        let and = program.costs();
+        let schemes = [("half-gates", and.half_gate_bytes()), ("three-halves", and.three_halves_bytes())];
+        schemes.map(|(scheme, tables)| {
+            let labels = labels(program.input_bits() as u64);
+            let decoding = decoding(program.output_bits() as u64);
+            Self {
+                first_layer: "gc",
+                clients: "hostile",
+                scheme,
+                and,
+                tables,
+                labels,
+                corrections: 0,
+                decoding,
+                inference: tables + labels + decoding,
+                connection: CONNECT,
+            }
+        })
     }
 }

@@ -124,14 +124,11 @@ fn verify_size(program: &TiledCircuit) -> Result<(), CircuitError> {
         // Too many are refused with their layer, and so are templates that do not exist.
         let instances =
             tile.grid.iter().fold(1u64, |n, &axis| n.saturating_mul(axis.into())).min(MAX_INSTANCES);
-        let shared = tile.linear.as_ref().map(|linear| linear.shared);
-        for template in [Some(tile.template), shared].into_iter().flatten() {
-            let Some(template) = program.templates.get(template as usize) else { continue };
-            let of_one = u64::from(template.wires());
-            places = places.saturating_add((template.input_bits() + template.output_bits()) as u64);
-            wires = wires.saturating_add(of_one);
-            work = work.saturating_add(of_one.saturating_mul(instances));
-        }
+        let Some(template) = program.templates.get(tile.template as usize) else { continue };
+        let of_one = u64::from(template.wires());
+        places = places.saturating_add((template.input_bits() + template.output_bits()) as u64);
+        wires = wires.saturating_add(of_one);
+        work = work.saturating_add(of_one.saturating_mul(instances));
     }
     within("input and output bits of templates, counted for each tile", places, MAX_PLACES)?;
     within("wires, counted for each tile", wires, once.saturating_add(MAX_REPEATED_WIRES))?;
@@ -194,7 +191,7 @@ fn verify_tile(program: &TiledCircuit, index: usize, layer: &Layer, tile: &Tile)
     if written != out {
         return Err(format!("the output map takes {written} bits, the template gives {out}"));
     }
-    tile.linear.as_ref().map_or(Ok(()), |linear| linear.verify(program, tile))
+    Ok(())
 }
 
 /// Checks that a map stays within `length` and enumerates at most `most` bits; returns how many.

@@ -8,7 +8,7 @@ use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::evaluate::{LengthError, evaluate};
 use xonn_circuits::tiled::flatten::flatten;
 use xonn_circuits::tiled::{
-    Axis, CircuitError, IndexMap, Layer, LayerInfo, Linear, Port, Source, Tile, TiledCircuit,
+    Axis, CircuitError, IndexMap, Layer, LayerInfo, Port, Source, Tile, TiledCircuit,
 };
 
 fn axis(extent: u32, stride: u64) -> Axis {
@@ -40,7 +40,6 @@ fn parts() -> (u64, u64, Vec<Netlist>, Vec<Layer>) {
             Port { source: Source::Secret, map: map(0, &[0, 0, 1], &[axis(1, 0)]) },
         ],
         output: map(0, &[24, 6, 3], &[axis(3, 1)]),
-        linear: None,
     };
     let pairs = Tile {
         template: 0,
@@ -50,7 +49,6 @@ fn parts() -> (u64, u64, Vec<Netlist>, Vec<Layer>) {
             Port { source: Source::Secret, map: map(2, &[0], &[axis(1, 0)]) },
         ],
         output: map(0, &[3], &[axis(3, 1)]),
-        linear: None,
     };
     let layer = |bits, tile| Layer { info: LayerInfo::default(), bits, tiles: vec![tile] };
     (12, 3, vec![template()], vec![layer(48, window), layer(72, pairs)])
@@ -171,7 +169,6 @@ fn a_program_that_would_take_long_or_much_is_refused() {
         grid: vec![1],
         inputs: vec![Port { source: Source::Input, map: map(0, &[0], &[axis(1 << 20, 0)]) }],
         output: map(0, &[0], &[axis(1, 1)]),
-        linear: None,
     };
     let layer = |tiles| Layer { info: LayerInfo::default(), bits: 40, tiles };
     let forty = |base: u64| Tile { output: map(base, &[0], &[axis(1, 1)]), ..tile.clone() };
@@ -201,82 +198,4 @@ fn a_program_that_would_take_long_or_much_is_refused() {
         t.push(long.clone());
         l.push(Layer { info: LayerInfo::default(), bits: 1 << 20, tiles: vec![tile(0, 1 << 20)] });
     });
-}
-
-/// Two numbers of two bits with a sign each, an addend, a flip; and the same on two shares of four bits.
-fn linear_parts() -> (Vec<Netlist>, Vec<Layer>) {
-    let mut b = Builder::new();
-    let bits = b.input(4 + 2 + 3 + 1);
-    let sum = b.xor(bits[0], bits[9]);
-    let whole = b.finish(&[vec![sum]]);
-    let mut b = Builder::new();
-    let bits = b.input(4 + 4 + 1);
-    let sum = b.xor(bits[0], bits[8]);
-    let shared = b.finish(&[vec![sum]]);
-    let port = |source, base, extent| Port { source, map: map(base, &[0], &[axis(extent, 1)]) };
-    let tile = Tile {
-        template: 0,
-        grid: vec![1],
-        inputs: vec![
-            port(Source::Input, 0, 4),
-            port(Source::Secret, 0, 2),
-            port(Source::Secret, 2, 3),
-            port(Source::Secret, 5, 1),
-        ],
-        output: map(0, &[0], &[axis(1, 1)]),
-        linear: Some(Linear {
-            width: 2,
-            top_inverted: false,
-            shifts: vec![0],
-            addend: true,
-            bits: 4,
-            shared: 1,
-        }),
-    };
-    (vec![whole, shared], vec![Layer { info: LayerInfo::default(), bits: 1, tiles: vec![tile] }])
-}
-
-/// A description that reaches out of bounds is refused, whatever it says; none makes a reader panic.
-#[test]
-fn every_rule_of_a_sums_description_is_enforced() {
-    let made = |change: &dyn Fn(&mut Linear, &mut Vec<Port>)| {
-        let (templates, mut layers) = linear_parts();
-        let tile = &mut layers[0].tiles[0];
-        change(tile.linear.as_mut().expect("it has one"), &mut tile.inputs);
-        TiledCircuit::new(4, 6, templates, layers)
-    };
-    made(&|_, _| {}).expect("it obeys every rule");
-    type Change = fn(&mut Linear, &mut Vec<Port>);
-    let changes: [(&str, Change); 18] = [
-        ("numbers of 0 bits", |l, _| l.width = 0),
-        ("numbers of 33 bits", |l, _| l.width = 33),
-        ("in 63 bits", |l, _| l.bits = 63),
-        ("in 0 bits", |l, _| l.bits = 0),
-        ("do not fit 3 bits a number", |l, _| l.width = 3),
-        ("do not fit 1 bits a number", |l, _| l.width = 1),
-        ("shifts []", |l, _| l.shifts = vec![]),
-        ("of its weights do not fit", |l, _| l.shifts = vec![0; 33]),
-        ("shifts [3]", |l, _| l.shifts = vec![3]),
-        ("shifts [4294967295]", |l, _| l.shifts = vec![u32::MAX]),
-        ("2 signs do not fit", |l, _| l.shifts = vec![0, 0]),
-        ("sums of 2 numbers do not fit 4 bits", |l, _| l.shifts = vec![2]),
-        ("template 2 of 2 for shares", |l, _| l.shared = 2),
-        ("template 0 for shares takes 10 bits", |l, _| l.shared = 0),
-        ("for shares takes 9 bits and gives 1, expected 11", |l, _| l.bits = 5),
-        ("secret signs and addend", |_, p| p[0].source = Source::Secret),
-        ("secret signs and addend", |_, p| p[1].source = Source::Input),
-        ("secret signs and addend", |_, p| (p[2].source, p[2].map.base) = (Source::Input, 0)),
-    ];
-    for (what, change) in changes {
-        let error = made(&change).expect_err(what).to_string();
-        assert!(error.contains(what), "{what}: {error}");
-    }
-    // Without the addend its port is one of the others, of which the template for shares takes one bit.
-    assert!(made(&|l, _| l.addend = false).expect_err("three bits more").to_string().contains("expected 12"));
-    let short = made(&|_, p| {
-        let rest: Vec<Port> = p.drain(1..).collect();
-        p[0].map.inner = vec![axis(10, 0)];
-        drop(rest);
-    });
-    assert!(short.expect_err("one port").to_string().contains("has 1 ports, expected 3"));
 }

@@ -161,7 +161,6 @@ fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> TiledCircui
         grid: vec![count],
         inputs: ports.collect(),
         output: IndexMap { base: 0, outer: vec![outputs.into()], inner: axis(outputs) },
-        linear: None,
     };
     let info = LayerInfo { name: "adders".into(), kind: "adders".into(), shape: vec![count], fan_in: 1 };
     let layer = Layer { info, bits: u64::from(outputs * count), tiles: vec![block] };

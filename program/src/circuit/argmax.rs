@@ -26,7 +26,6 @@ pub(super) fn output(lowering: &mut Lowering<'_>, id: LayerId, tensor: &Place) -
                     map: IndexMap { base: 0, outer: vec![], inner: line(classes * width) },
                 }],
                 output: IndexMap { base: 0, outer: vec![], inner: line(index) },
-                linear: None,
             };
             let encoding = Encoding { width: index, lo: 0, step: 1, top_inverted: false };
             lowering.push("argmax", classes, &[], encoding, vec![tile])?;
@@ -56,7 +55,7 @@ fn signs(
     let grid: Vec<u32> = shape.iter().map(|&units| units as u32).collect();
     let map = || IndexMap { base: 0, outer: vec![1; grid.len()], inner: vec![Axis { extent: 1, stride: 1 }] };
     let inputs = vec![Port { source: tensor.source, map: map() }];
-    let tile = Tile { template, inputs, output: map(), linear: None, grid };
+    let tile = Tile { template, inputs, output: map(), grid };
     lowering.push(kind, 0, shape, Encoding::BIT, vec![tile])?;
     Ok(())
 }

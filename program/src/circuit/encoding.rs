@@ -111,7 +111,6 @@ pub(super) fn concatenate(lowering: &mut Lowering<'_>, id: LayerId) -> Result<Pl
                 outer: vec![(channels * width) as u64, width as u64],
                 inner: line(width),
             },
-            linear: None,
         });
         first += own;
     }
@@ -150,7 +149,6 @@ fn elementwise(
         grid: vec![shape.iter().product::<usize>() as u32],
         inputs: tensors.iter().map(|x| Port { source: x.source, map: map(x.encoding.width) }).collect(),
         output: map(encoding.width),
-        linear: None,
     };
     lowering.push(kind, 0, shape, encoding, vec![tile])
 }

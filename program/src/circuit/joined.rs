@@ -171,7 +171,7 @@ pub(super) fn number(lowering: &mut Lowering<'_>, index: usize) -> Result<Option
     let inputs = joined.ports(|bits| vec![bits as u64]).to_vec();
     let output = IndexMap { base: 0, outer: vec![encoding.width as u64], inner: line(encoding.width) };
     let template = lowering.templates.get(&template)?;
-    let tile = Tile { template, grid, inputs, output, linear: None };
+    let tile = Tile { template, grid, inputs, output };
     lowering.push("unshare", 0, &layer.shape, encoding, vec![tile]).map(Some)
 }
 
@@ -196,13 +196,12 @@ pub(super) fn threshold(
     let outer = |bits: usize| vec![(channels * bits) as u64, bits as u64];
     let [client, server] = joined.ports(outer);
     let flip = IndexMap { base, outer: vec![0, 1], inner: line(1) };
-    let template = Template::SharedThreshold { bits: joined.bits, carry: joined.bits - 1 };
+    let template = Template::SharedThreshold { bits: joined.bits };
     let tile = Tile {
         template: lowering.templates.get(&template)?,
         grid: vec![(joined.elements / channels) as u32, channels as u32],
         inputs: vec![client, server, Port { source: Source::Secret, map: flip }],
         output: IndexMap { base: 0, outer: outer(1), inner: line(1) },
-        linear: None,
     };
     lowering.push("threshold", 0, &shape, Encoding::BIT, vec![tile])
 }

@@ -4,7 +4,6 @@ use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 
 use super::encoding::common_encoding;
-use super::shares::{self, After};
 use super::sum::{Sum, negatives, with_weights};
 use super::template::{Template, sum_width};
 use super::window::{self, Class};
@@ -87,11 +86,6 @@ pub(super) fn linear(
         let share = share(n);
         let constants = Constants { weights: known, cuts, threshold: threshold.is_some(), correction, share };
         let constant_bits = constants.add(lowering, op, class, sum);
-        let after = match threshold {
-            Some(_) => After::Threshold,
-            None => After::Stored { correction, placing, out: encoding.width },
-        };
-        let linear = shares::linear(lowering, &x, planes, sum, after)?;
         let template = match threshold {
             Some(_) => Template::linear_threshold(n, planes, x.encoding),
             None => sum.shape(n, planes, correction, placing, encoding.width),
@@ -150,7 +144,7 @@ pub(super) fn linear(
         };
         let template = lowering.templates.get(&template)?;
         lowering.check_tiles(tiles.len())?;
-        tiles.push(Tile { template, grid, inputs, output, linear });
+        tiles.push(Tile { template, grid, inputs, output });
     }
     let kind = match (window.is_dense(), threshold.is_some()) {
         (true, true) => "dense + threshold",

@@ -37,7 +37,7 @@ pub(super) fn permute(
         };
         let inputs = vec![Port { source: x.source, map: at(source[first], stride) }];
         lowering.check_tiles(tiles.len())?;
-        tiles.push(Tile { template, grid: vec![run as u32], inputs, output: at(first, 1), linear: None });
+        tiles.push(Tile { template, grid: vec![run as u32], inputs, output: at(first, 1) });
         first += run;
     }
     lowering.push("permute", 0, &shape, x.encoding, tiles)

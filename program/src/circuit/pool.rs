@@ -112,7 +112,7 @@ fn tiles(
             inner: vec![run(out_width)],
         };
         lowering.check_tiles(tiles.len())?;
-        tiles.push(Tile { template: lowering.templates.get(&shape)?, grid, inputs, output, linear: None });
+        tiles.push(Tile { template: lowering.templates.get(&shape)?, grid, inputs, output });
     }
     Ok(tiles)
 }

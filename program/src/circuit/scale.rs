@@ -58,7 +58,6 @@ pub(super) fn scale(
         grid: vec![positions as u32, channels as u32],
         inputs,
         output: IndexMap { base: 0, outer: element(out), inner: line(out) },
-        linear: None,
     };
     lowering.push("scale", 0, &x.shape, Encoding::signed(out), vec![tile])
 }

@@ -30,13 +30,11 @@ pub(crate) enum Template {
         placing: Placing,
         out: usize,
     },
-    /// Two shares of a sum, modulo `2^bits`, a flip: bit `carry` of the sum, flipped.
-    SharedThreshold { bits: usize, carry: usize },
+    /// Two shares of a sum, modulo `2^bits`, a flip: the top bit of the sum, flipped.
+    SharedThreshold { bits: usize },
     /// Two shares modulo `2^bits`, of which `fraction` bits are noise, and a number of `rest` bits behind the second one:
     /// `step * floor(sum / 2^fraction) + rest` in `out` bits, without its `drop` lowest ones.
     Unshare { bits: usize, fraction: usize, step: u64, rest: usize, out: usize, drop: usize },
-    /// Two shares of a sum, modulo `2^bits`: the sum, placed, in `out` bits.
-    SharedSum { bits: usize, placing: Placing, out: usize },
     /// `n` numbers of `width` bits: their sum, placed, in `out` bits.
     Sum { n: usize, width: usize, top_inverted: bool, placing: Placing, out: usize },
     /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`, without its `drop` lowest
@@ -143,10 +141,10 @@ fn build(template: &Template) -> Netlist {
             let sum = placed(columns, placing, out);
             b.finish(&[sum])
         }
-        Template::SharedThreshold { bits, carry } => {
+        Template::SharedThreshold { bits } => {
             let (mine, yours, flip) = (b.input(bits), b.input(bits), b.input(1));
-            let sum = add_mod(&mut b, &mine[..=carry], &yours[..=carry]);
-            let out = b.xor(sum[carry], flip[0]);
+            let sum = add_mod(&mut b, &mine, &yours);
+            let out = b.xor(sum[bits - 1], flip[0]);
             b.finish(&[vec![out]])
         }
         Template::Unshare { bits, fraction, step, rest, out, drop } => {
@@ -157,14 +155,6 @@ fn build(template: &Template) -> Netlist {
             add_multiple(&mut columns, &rest, 1, out);
             let value = columns.sum(out);
             b.finish(&[value[drop..].to_vec()])
-        }
-        Template::SharedSum { bits, placing, out } => {
-            let (mine, yours) = (b.input(bits), b.input(bits));
-            let sum = add_mod(&mut b, &mine, &yours);
-            let mut columns = Columns::new(&mut b);
-            sum.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
-            let sum = placed(columns, placing, out);
-            b.finish(&[sum])
         }
         Template::Sum { n, width, top_inverted, placing, out } => {
             let x = b.input(n * width);
@@ -313,7 +303,7 @@ impl Template {
             Self::LinearThreshold { n, planes, width, .. } | Self::LinearSum { n, planes, width, .. } => {
                 product([n, planes.count(), width])
             }
-            Self::SharedThreshold { bits, .. } | Self::SharedSum { bits, .. } => 2 * bits,
+            Self::SharedThreshold { bits } => 2 * bits,
             Self::Unshare { bits, out, .. } => 2 * bits + product([64, out, 1]),
             Self::Sum { n, width, .. } | Self::Max { n, width, .. } | Self::Argmax { n, width, .. } => {
                 product([n, width, 1])

@@ -41,7 +41,6 @@ pub(super) fn threshold(lowering: &mut Lowering<'_>, id: LayerId, cuts: usize) -
         grid: vec![positions as u32, channels as u32],
         inputs,
         output: IndexMap { base: 0, outer: element(1), inner: line(1) },
-        linear: None,
     };
     lowering.push("threshold", 0, &x.shape, Encoding::BIT, vec![tile])
 }

@@ -4,7 +4,7 @@
 //! A correction that is e too large takes `2^place e` off its own sum where the sign is a minus. So a client
 //! brings another number to each sign, and nothing stops it: `docs/protocols/weight_ot.md`.
 
-use rand::Rng;
+use rand::{Rng, RngExt};
 use xonn_program::op::{Linear, Planes};
 use xonn_protocols::protocol::{Protocol, Trust};
 use xonn_protocols::weight_ot::WeightOt;
@@ -64,6 +64,52 @@ fn each_neuron_shows_the_sign_of_one_weight() {
             let negative = weights[neuron * inputs + asked(neuron)] < 0;
             assert_eq!(honest[neuron] ^ cheated[neuron], if negative { half } else { 0 }, "neuron {neuron}");
         }
+    }
+}
+
+/// Adds `e` to the number in `bits` bits from bit `at` on, modulo the power of two.
+fn add(part: &mut [u8], at: usize, bits: usize, e: u64) {
+    let mut carry = false;
+    for (k, bit) in (at..at + bits).enumerate() {
+        let (a, b) = (part[bit / 8] >> (bit % 8) & 1 == 1, e >> k & 1 == 1);
+        part[bit / 8] ^= u8::from(b ^ carry) << (bit % 8);
+        carry = a & b | a & carry | b & carry;
+    }
+}
+
+/// A correction that is e too large takes `2^place e` off its own sum where the sign is a minus. Nothing else
+/// changes.
+#[test]
+fn a_wrong_correction_moves_its_sum_where_its_sign_is_a_minus_and_nothing_else() {
+    for planes in [Planes::Sign, Planes::Odd { bits: 3 }] {
+        let (inputs, neurons) = (13, 5);
+        let case = Case::new(Linear::dense(inputs, neurons, planes), 1, 255);
+        let (bits, rng) = (case.bits as usize, &mut rng(21));
+        let weights = case.weights(rng);
+        // Of each sign: its neuron, its place, where its correction is, what is added to it.
+        let places: Vec<usize> = planes.shifts().into_iter().map(|shift| shift + 1).collect();
+        let each: usize = places.iter().map(|place| bits - place).sum();
+        let (mut changes, mut moved) = (Vec::new(), vec![0u64; neurons]);
+        for (weight, &value) in weights.iter().enumerate() {
+            let neuron = weight / inputs;
+            let mut at = 8 * (inputs * each).div_ceil(8) * neuron + weight % inputs * each;
+            for (&place, minus) in places.iter().zip(planes.negative(value)) {
+                let e = if rng.random_range(0..3) == 0 { rng.next_u64() } else { 0 };
+                changes.push((at, bits - place, e));
+                moved[neuron] = moved[neuron].wrapping_add(if minus { e << place } else { 0 });
+                at += bits - place;
+            }
+        }
+        let [honest, cheated] = pair(&case, &weights, |parts| {
+            changes.iter().for_each(|&(at, bits, e)| add(&mut parts[0], at, bits, e));
+        });
+        let expected: Vec<u64> = opened(&honest)
+            .iter()
+            .zip(&moved)
+            .map(|(sum, moved)| sum.wrapping_sub(*moved) & ((1 << bits) - 1))
+            .collect();
+        assert_eq!(opened(&cheated), expected, "{planes:?}");
+        assert!(moved.iter().any(|moved| moved & ((1 << bits) - 1) != 0), "a test of no minus shows nothing");
     }
 }
 

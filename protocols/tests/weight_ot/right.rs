@@ -158,3 +158,24 @@ fn two_hosts_at_the_same_time() {
         check("threads", &case, &weights, (t, &vec![0; t.len()]), outcome);
     }
 }
+
+/// The same share twice gives corrections and sums that have nothing in common: fresh streams each time.
+#[test]
+fn no_prediction_repeats_another() {
+    for linear in [layers::dense(xonn_program::op::Planes::Sign), layers::all().swap_remove(9).1.linear] {
+        let case = Case::new(linear, 1, 255);
+        let mut hosts = case.connect(case.weights(&mut rng(2)), 2);
+        let zeros = RingTensor::new(case.reads.bits, vec![0; case.inputs()]).unwrap();
+        let mut run = || hosts.client(ClientValue::Shares(zeros.clone())).unwrap();
+        let ((first, sent), (second, again)) = (run(), run());
+        let differing = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>();
+        let bits = 8 * sent[0].len() as u32;
+        let (between, ones) = (differing(&sent[0], &again[0]), differing(&sent[0], &vec![0; sent[0].len()]));
+        // Half of the bits, give or take six standard deviations.
+        let spread = 6.0 * f64::from(bits).sqrt() / 2.0;
+        for found in [between, ones] {
+            assert!((f64::from(found) - f64::from(bits) / 2.0).abs() < spread, "{found} of {bits} bits");
+        }
+        assert_ne!(first.values(), second.values());
+    }
+}

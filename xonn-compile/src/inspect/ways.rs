@@ -13,8 +13,7 @@ use xonn_protocols::value::Form;
 /// All ways there are, the garbled ones first; `circuit` is the program's.
 #[must_use]
 pub fn of(program: &Program, circuit: &TiledCircuit) -> Vec<Traffic> {
-    let mut all = Traffic::of(circuit);
-    all.retain(|way| way.first_layer == "gc");
+    let mut all = Traffic::of(circuit).to_vec();
     let plans: Vec<Traffic> = Scheme::ALL
         .into_iter()
         .filter_map(|scheme| {

@@ -1,6 +1,5 @@
 //! Predictions whose first layers are by conditional addition are those of the integers.
 
-use xonn_circuits::tiled::traffic::Traffic;
 use xonn_crypto::garble::Scheme;
 use xonn_program::Package;
 use xonn_protocols::cost::Link;
@@ -23,12 +22,11 @@ fn fixtures_by_weight_ot_give_the_integers() {
     assert!(run >= 25, "only {run} models have such first layers");
 }
 
-/// Bytes both ways without frames, beside what the same layers took by messages of their own.
+/// Bytes both ways without frames.
 #[test]
 fn bm1_by_weight_ot_gives_the_integers_in_the_bytes_that_are_told() {
     let (network, samples) = bundled_model("bm1", 5);
     let program = network.program();
-    let circuit = network.lower().expect("it has a circuit").circuit;
     let package = Package::new(program).bytes().len() as u64;
     for scheme in Scheme::ALL {
         assert!(are_the_integers("bm1", &network, (planner::by_weight_ot, scheme), &samples, 2));
@@ -39,18 +37,9 @@ fn bm1_by_weight_ot_gives_the_integers_in_the_bytes_that_are_told() {
         assert_eq!(first, found.cost.first().bytes());
         // Of rows the average of many predictions is told.
         assert!(further.abs_diff(found.cost.further().bytes()) * 200 < further, "{further}");
-        let before = Traffic::of(&circuit).into_iter();
-        let before =
-            before.filter(|way| way.first_layer == "oca").find(|way| way.scheme == scheme.to_string());
-        let before = before.expect("it had such a way");
-        println!(
-            "{scheme}: first {} (was {}), further {further} (was {}), package {package}",
-            first + package,
-            before.inference + before.connection + package,
-            before.inference
-        );
-        assert!(further * 100 <= before.inference * 105, "{further}, was {}", before.inference);
-        assert!(first + package <= 1_300_000, "{first}");
+        println!("{scheme}: first {}, further {further}, package {package}", first + package);
+        let most = if scheme == Scheme::HalfGates { 1_070_000 } else { 900_000 };
+        assert!(further <= most && first + package <= 1_300_000, "{first} {further}");
     }
 }
 

@@ -11,67 +11,67 @@ use xonn_program::{Digest, Package, circuit};
 
 /// Model, digest of its package, digest of its circuit's layers and templates.
 ///
-/// Where a circuit changes, [`circuit::VERSION`] must rise, and with it all digests do.
+/// Where a circuit changes in what is garbled, [`circuit::VERSION`] must rise, and with it all digests do.
 const DIGESTS: &[(&str, &str, &str)] = &[
     (
         "bc1",
         "bbb402aada7ed32f3cf7c90b4d8b11dfb79930f5b65ccb58c747a2181898eca1",
-        "ca1605919e739828b08f0587e4eabbb1baefede2eebadae7145d080a7e5f84d5",
+        "b767a19622bfa4a9dcee1097ab7c6f89a977ad305dc55402695b05a2181358be",
     ),
     (
         "bc1_valid",
         "3864c066401d8f5e5dd8d99738efa2b9629a94f2232feebdea7235c5bfc2d61c",
-        "0700769d02387d2ff94c0d685b09fe83dceda9aa34b9837fac051614bd5885d4",
+        "7faafdcbfb78abc5cb10c21f1684f7f7739168cd24915eafe72caaff0d6ab2e8",
     ),
     (
         "bc1_wide",
         "0ed59da67a923a811c55e74ec63557d9b2f0a487897b5b569ef46dd7999667b8",
-        "c6a9d810760abf8e6bc6df1cff2a5bfd3504480ecfb10a896fec28990a27ba33",
+        "0e13ed5825047a35d387d3f0d21b30e9329db1a117a4a5bdab09b8eb6e67ca1d",
     ),
     (
         "bh1",
         "20c4a1256801a39205e36186db40dc5b3f112c0b2ec11ca8df7ad1c1cae2bccb",
-        "81a9a22ec7f265776a995483cf7cc20e89d877703e507ed6addccd77e24e8fcc",
+        "cb62aaf9c4b13cc1607e116d651b8816d0c3188c5fc28e732fe4f26ef11136f8",
     ),
     (
         "bh2",
         "28b2327f9a9a8a0f6e67f857fe00ca4f9308a2d08c28aad37b0c798dbc88aad7",
-        "7e4bfffe36add7034d53f1ba3790f6082f35807449246b43d153c0bc6ef79b2d",
+        "96290252042248379d15477a16ccc6325a22427d3bb0e83b5f6d9b30b5b9f271",
     ),
     (
         "bh3",
         "a027a1ba8b54ef1871af3f7a461a6c35d446c5e0287c9fcdd14e9309580ab612",
-        "856fbef4452c260a624dce10dd07decbe8c571bff25d33e60150982247ef9c92",
+        "ce98ca10a242248654b0d728cac861430c3778a0ff641bf9c9358db50db560f6",
     ),
     (
         "bh4",
         "a3de1092d243ca83ded1c0d29ae243d3c316c11a84d1285b30c460cd6f6aa029",
-        "6804b56ec32968eab730a155295e43f7dc3b681f9d1bb85f746d7cef9505822a",
+        "6e95684c8a9cb7951d7cfaeb82c95937b049287a3db87ffa47ff0ad7721e6a4d",
     ),
     (
         "bm1",
         "360a1250334d707d414147436d94cc5508ac8eacd65f8c17c8afabea28cbb7a9",
-        "07362b3b0aff1527fd3555ed3b4ef9f682ba9c089c99044de1088e20071d1244",
+        "fa2ab8f32ebd46bad26250aa1ae8548fe4ace5eca6e80562b85050e91d971ef8",
     ),
     (
         "bm2",
         "98da85903de59b35e53ac69f897d4217ff37090d426b289f1f0f16c99536c9c4",
-        "4dcff60ddc30ea74451ec04c7c4d901a61bc1b96535c93a099db1ce78691fe27",
+        "5937b68ff6412bf1f162ad4947ec929db3d19dee849526d853699f2f80597a63",
     ),
     (
         "bm3",
         "5e64c43cb3e774b49fe4772f0d981af8147a95416bfda91115a1b3e56f45043e",
-        "616caa9e6544c1ee0c2a1a45e56a536373539fe900c80557c34084e8e4a74e44",
+        "3b21063adeb5ee60d58a398877a659f1c03068bbf42eee5ecad87b91dfa665eb",
     ),
     (
         "fitnet_half",
         "1dd18ceaab89d298f48125ebc6867f2ec3bed6fc12427142ce0f12787287c0df",
-        "4c4f48e072b7707ebeff7c341a6ac64c6a3e631a0732460d99439e52c21e0d15",
+        "826ed85f12f5a993fd7ae33ed6e0b59fab77d916efa27c9c3496e82445a5ec8d",
     ),
     (
         "vgg16_half",
         "7996afe9878ee6af2a726aa5507e0e8444c10748c49626faa7c7f9ebd34acc4d",
-        "c5d99642cba6d928aa2ccefbcb0331956747bd3e1bdc3dbd186e654c4995ebc0",
+        "9b57f6368c8ff0930e8e46087be7181c1aa27c2b378f919aa90005a4f7d37da7",
     ),
 ];
 

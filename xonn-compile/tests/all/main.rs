@@ -12,7 +12,6 @@ mod inspect;
 mod labels;
 mod libhdf5;
 mod library;
-mod linear;
 mod on_shares;
 mod optimize;
 mod passes;

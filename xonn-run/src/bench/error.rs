@@ -3,9 +3,8 @@
 use xonn_crypto::ot::OtError;
 use xonn_crypto::rlwe::{RlweError, encode::EncodeError};
 use xonn_crypto::share::ShareError;
+use xonn_protocols::protocol::ProtocolError;
 use xonn_protocols::steps::StepError;
-
-use crate::oca::OcaError;
 
 /// Why something could not be measured.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +13,9 @@ pub enum MeasureError {
     /// The set-up of oblivious transfers failed.
     #[error(transparent)]
     Ot(#[from] OtError),
-    /// The corrections were not taken.
+    /// A message of a protocol was not taken.
     #[error(transparent)]
-    Oca(#[from] OcaError),
+    Protocol(#[from] ProtocolError),
     /// A message of lattice encryption was not taken.
     #[error(transparent)]
     Rlwe(#[from] RlweError),

@@ -17,10 +17,9 @@ use super::serve::{events::line, listen};
 use super::tls::{ClientFlags, ServerFlags};
 use super::{Figures, Outcome, Schemes, Timeouts, report};
 use crate::net;
-use crate::oca::FirstLayer;
 use crate::session::client::run::Question;
 use crate::session::server::Model;
-use crate::session::{Circuit, Limits, Offer, client};
+use crate::session::{Circuit, FirstLayer, Limits, Offer, client};
 
 /// The netlist and who holds which of its inputs; the same on both hosts.
 #[derive(Args)]

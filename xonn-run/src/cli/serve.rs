@@ -27,9 +27,8 @@ use super::{Figures, FirstLayers, Outcome, Schemes, Timeouts, report};
 use crate::net::door::HALF_OPEN;
 use crate::net::monitor::Monitor;
 use crate::net::{self, ServerOptions};
-use crate::oca::FirstLayer;
 use crate::service::Service;
-use crate::session::{Clients, Limits, Offer};
+use crate::session::{Clients, FirstLayer, Limits, Offer};
 
 /// Headings of the help.
 const MODEL: &str = "Model and protocols";

@@ -191,9 +191,6 @@ pub fn kind(error: &SessionError) -> &'static str {
         SessionError::Exhausted(_) => "allowance",
         SessionError::Refused(_) => "refused",
         SessionError::Recalled { .. } => "recalled",
-        SessionError::Misbehaved { .. }
-        | SessionError::Ot(_)
-        | SessionError::Oca(_)
-        | SessionError::Evaluate(_) => "protocol",
+        SessionError::Misbehaved { .. } | SessionError::Ot(_) | SessionError::Evaluate(_) => "protocol",
     }
 }

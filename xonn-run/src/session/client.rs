@@ -1,6 +1,5 @@
 //! The client's side of a session: evaluator, receiver of oblivious transfer. `server.rs` mirrors it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use rand::CryptoRng;
@@ -12,8 +11,7 @@ use xonn_protocols::plan::Plan;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Clients, Limits, Misuse, Offer, Traffic, first_layer};
-use crate::oca::{FirstLayer, Oca};
+use super::{Clients, FirstLayer, Limits, Misuse, Offer, Traffic};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{EvaluateError, Scheme};
 use xonn_crypto::ot;
@@ -27,7 +25,7 @@ mod ready;
 mod round;
 pub mod run;
 
-use circuits::{Circuits, SharedLayers};
+use circuits::Circuits;
 use planned::Planned;
 
 /// A connection on which the hellos have been exchanged.
@@ -58,9 +56,9 @@ pub struct Session<T: Transport> {
 
 /// What predictions are made by.
 enum Way {
-    /// Garbled circuits, of the whole program or of all but its first layers.
+    /// Garbled circuits of the whole program.
     Circuits(Box<Circuits>),
-    /// A plan on shares.
+    /// A plan.
     Planned(Box<Planned>),
 }
 
@@ -334,61 +332,33 @@ impl<T: Transport> Greeted<T> {
         Session { channel, way, ahead, online: Traffic::default(), failed: None, over: false }
     }
 
-    /// Base OTs. The reply leaves together with the first inference. Where first layers are not garbled their
-    /// OTs take a round trip here, before the input is needed.
+    /// Base OTs. The reply leaves together with the first inference.
     ///
     /// `circuit`: that whose digest was named, or of the package that came.
     ///
     /// # Errors
-    /// [`SessionError::Ot`] if a message of the server's is not valid, [`SessionError::Mismatch`] if the server chose
-    /// a protocol for first layers that the circuit does not have, and the transport's errors. The server is told.
+    /// [`SessionError::Ot`] if a message of the server's is not valid, [`SessionError::Mismatch`] if the server does not
+    /// garble all of it, which takes the program, and the transport's errors. The server is told.
     pub fn start(
         mut self,
         circuit: &TiledCircuit,
         rng: &mut impl CryptoRng,
     ) -> Result<Session<T>, SessionError> {
-        let set_up = self.schedule(circuit).and_then(|(schedule, oca)| {
-            let (receiver, shared) = self.transfers(oca, rng)?;
-            Ok(Circuits::new(schedule, (receiver, shared), self.scheme, self.session))
-        });
-        match set_up {
-            Ok(circuits) => Ok(self.ready(Way::Circuits(Box::new(circuits)))),
+        if self.form != FirstLayer::Gc {
+            let reason = format!(
+                "the server computes first layers by {}, the circuit describes none: that takes a package's program",
+                self.form
+            );
+            return Err(self.end(SessionError::Mismatch(reason)));
+        }
+        match self.base_transfers(rng) {
+            Ok(receiver) => {
+                let schedule = Schedule::new(circuit, Role::Evaluator);
+                let circuits = Circuits::new(schedule, receiver, self.scheme, self.session);
+                Ok(self.ready(Way::Circuits(Box::new(circuits))))
+            }
             Err(error) => Err(self.end(error)),
         }
-    }
-
-    /// What is garbled on this connection, and the first layers that are not.
-    fn schedule(&self, circuit: &TiledCircuit) -> Result<(Schedule, Option<Arc<Oca>>), SessionError> {
-        let none = || {
-            let reason =
-                format!("the server computes first layers by {}, the circuit describes none", self.form);
-            SessionError::Mismatch(reason)
-        };
-        match self.form {
-            FirstLayer::Gc => return Ok((Schedule::new(circuit, Role::Evaluator), None)),
-            FirstLayer::Shares => return Err(none()),
-            FirstLayer::Oca => {}
-        }
-        let oca = Oca::of(circuit).ok_or_else(none)?;
-        let garbled = if self.ahead > 0 { oca.program_ahead() } else { Some(oca.program()) };
-        let schedule = Schedule::new(garbled.ok_or_else(none)?, Role::Evaluator);
-        Ok((schedule, Some(Arc::new(oca))))
-    }
-
-    fn transfers(
-        &mut self,
-        oca: Option<Arc<Oca>>,
-        rng: &mut impl CryptoRng,
-    ) -> Result<(ot::Receiver, Option<SharedLayers>), SessionError> {
-        let receiver = self.base_transfers(rng)?;
-        let shared = match oca {
-            None => None,
-            Some(oca) => {
-                let sender = first_layer::start(&mut self.channel, &oca, self.session, rng)?;
-                Some((oca, sender))
-            }
-        };
-        Ok((receiver, shared))
     }
 
     fn base_transfers(&mut self, rng: &mut impl CryptoRng) -> Result<ot::Receiver, SessionError> {
@@ -404,8 +374,7 @@ impl<T: Transport> Greeted<T> {
 }
 
 impl<T: Transport> Session<T> {
-    /// What is garbled on this connection: the circuit's own gates, or those on shares of its first layers. None where
-    /// a plan on shares is run.
+    /// The circuit that is garbled on this connection; none where a plan is run.
     pub fn garbled(&self) -> Option<&TiledCircuit> {
         match &self.way {
             Way::Circuits(circuits) => Some(circuits.schedule.program()),
@@ -413,7 +382,7 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// The plan on shares, if one is run.
+    /// The plan, if one is run.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.way {
             Way::Circuits(_) => None,

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use crate::oca::FirstLayer;
+use super::FirstLayer;
 
 /// What a server takes its clients for. The default is the one that is right whatever they are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]

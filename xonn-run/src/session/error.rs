@@ -4,7 +4,6 @@
 use std::io;
 use std::time::Duration;
 
-use crate::oca::OcaError;
 use xonn_crypto::garble::EvaluateError;
 use xonn_crypto::ot::OtError;
 
@@ -42,9 +41,6 @@ pub enum SessionError {
     /// The peer failed a step of oblivious transfer.
     #[error(transparent)]
     Ot(#[from] OtError),
-    /// The client's part of a first layer cannot be used.
-    #[error(transparent)]
-    Oca(#[from] OcaError),
     /// The garbled circuit gave no valid output.
     #[error("the evaluation failed")]
     Evaluate(#[from] EvaluateError),
@@ -123,7 +119,6 @@ impl SessionError {
             Self::Misbehaved { doing, reason } => Some(format!("while {doing}: {reason}")),
             Self::TimedOut { doing, limit } => Some(format!("{doing}{SLOW}{limit:?}")),
             Self::Ot(_) => Some("a check of oblivious transfer failed".into()),
-            Self::Oca(error) => Some(error.to_string()),
             Self::Full => Some(self.to_string()),
             Self::Misuse(Misuse::InputLength { .. }) => {
                 Some("the client's input does not fit the circuit".into())

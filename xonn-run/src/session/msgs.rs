@@ -5,8 +5,7 @@ use sha2::{Digest as _, Sha256};
 use xonn_program::package::{Digest, MAX_PACKAGE};
 
 use super::error::SessionError;
-use super::{Clients, Offer};
-use crate::oca::FirstLayer;
+use super::{Clients, FirstLayer, Offer};
 use xonn_crypto::block::Block;
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot::{self, Params};
@@ -57,16 +56,7 @@ pub enum Kind {
     Decoding = 9,
     /// Client to server: no more inferences.
     Bye = 10,
-    /// Client to server: base OT of conditional additions, first message.
-    OcaRequest = 11,
-    /// Server to client: base OT of conditional additions, second message.
-    OcaReply = 12,
-    /// Server to client: the extension that chooses by the weights.
-    OcaExtend = 13,
-    /// Client to server: a part of an inference's corrections.
-    Corrections = 14,
-    /// Client to server: SHA-256 of all of them.
-    CorrectionsDigest = 15,
+    // 11 to 15 are left out: they were those of first layers by conditional addition, which are a plan's now.
     /// Client to server: an input, masked, for the oldest circuit garbled ahead.
     Masked = 16,
     /// Server to client: the labels that could not be sent ahead.
@@ -103,11 +93,6 @@ impl Kind {
             Tables,
             Decoding,
             Bye,
-            OcaRequest,
-            OcaReply,
-            OcaExtend,
-            Corrections,
-            CorrectionsDigest,
             Masked,
             Labels,
             Wait,
@@ -125,18 +110,7 @@ impl Kind {
     #[must_use]
     pub fn is_of_first_layer(self) -> bool {
         use Kind::*;
-        matches!(
-            self,
-            Extend
-                | Correlate
-                | OcaRequest
-                | OcaReply
-                | OcaExtend
-                | Corrections
-                | CorrectionsDigest
-                | Masked
-                | Labels
-        )
+        matches!(self, Extend | Correlate | Masked | Labels)
     }
 }
 

@@ -6,18 +6,16 @@ use std::time::Instant;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::ahead::Wires;
 use super::channel::{Channel, Transport};
 use super::error::SessionError;
 use super::msgs::{self, ClientHello, Kind, ServerHello};
-use super::{Circuit, Clients, Limits, Misuse, Offer, Traffic, first_layer, netlist};
-use crate::oca::{self, FirstLayer, Oca};
-use xonn_circuits::tiled::TiledCircuit;
+use super::{Circuit, Clients, FirstLayer, Limits, Misuse, Offer, Traffic, masked, netlist};
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::ot::{self, SessionId};
 use xonn_protocols::run::Server;
 
+mod choose;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -45,8 +43,6 @@ const CHOICES: &str = "receiving the client's oblivious choices";
 pub struct Model {
     circuit: Circuit,
     schedule: Schedule,
-    /// Its first layers by oblivious conditional addition, if it has such and they are on offer.
-    shared: Option<SharedLayers>,
     plans: Plans,
     /// The garbler's bits.
     secret: Zeroizing<Vec<bool>>,
@@ -67,26 +63,8 @@ pub struct Plans {
 pub(super) enum Chosen<'m> {
     /// A garbled circuit of all.
     Garbled,
-    /// Conditional additions, and a garbled circuit behind them.
-    Shared(Shared<'m>),
     /// A plan, of this form.
     Planned(FirstLayer, &'m Server),
-}
-
-/// First layers that are computed by oblivious conditional addition, and the rest of the circuit.
-struct SharedLayers {
-    oca: Oca,
-    /// Of the circuit on shares.
-    schedule: Schedule,
-    /// Of the circuit that is garbled ahead, [`Oca::program_ahead`], if that is on offer and there is one.
-    ahead: Option<Schedule>,
-}
-
-/// The form of these that a session runs.
-#[derive(Clone, Copy)]
-pub(super) struct Shared<'m> {
-    pub oca: &'m Oca,
-    pub schedule: &'m Schedule,
 }
 
 impl Model {
@@ -104,32 +82,17 @@ impl Model {
         if secret.len() != expected {
             return Err(Misuse::InputLength { found: secret.len(), expected }.into());
         }
-        let garbling = |circuit: &TiledCircuit| Schedule::new(circuit, Role::Garbler);
-        let wanted = offer.first_layers.contains(&FirstLayer::Oca);
-        let oca = Some(&circuit.program).filter(|_| wanted).and_then(Oca::of);
-        let shared = oca.map(|oca| SharedLayers {
-            schedule: garbling(oca.program()),
-            ahead: oca.program_ahead().filter(|_| offer.ahead > 0).map(garbling),
-            oca,
-        });
-        Ok(Self {
-            schedule: garbling(&circuit.program),
-            circuit,
-            shared,
-            plans: Plans::default(),
-            secret,
-            offer,
-        })
+        let schedule = Schedule::new(&circuit.program, Role::Garbler);
+        Ok(Self { circuit, schedule, plans: Plans::default(), secret, offer })
     }
 
-    /// The same, with plans beside its circuit, as far as they are on offer. Then first layers by conditional addition are
-    /// those of a plan.
+    /// The same, with plans beside its circuit, as far as they are on offer.
     #[must_use]
     pub fn with_plans(self, mut plans: Plans) -> Self {
         let offered = |form| self.offer.first_layers.contains(&form);
         plans.shares = plans.shares.filter(|_| offered(FirstLayer::Shares));
         plans.first_layers.retain(|_| offered(FirstLayer::Oca));
-        Self { plans, shared: None, ..self }
+        Self { plans, ..self }
     }
 
     /// The plan on shares, if one can be run.
@@ -153,14 +116,7 @@ impl Model {
     /// Whether first layers can be computed by oblivious conditional addition: they are such, and it is on offer.
     #[must_use]
     pub fn has_shared_layers(&self) -> bool {
-        self.shared.is_some() || !self.plans.first_layers.is_empty()
-    }
-
-    /// Its first layers on shares, garbled ahead or not; none if it has none of this form.
-    pub(super) fn shared(&self, ahead: bool) -> Option<Shared<'_>> {
-        let shared = self.shared.as_ref()?;
-        let schedule = if ahead { shared.ahead.as_ref()? } else { &shared.schedule };
-        Some(Shared { oca: &shared.oca, schedule })
+        !self.plans.first_layers.is_empty()
     }
 
     /// What is garbled where nothing is on shares.
@@ -200,8 +156,8 @@ pub fn serve<T: Transport>(
     greet(transport, model, limits)?.serve(limits, rng)
 }
 
-/// What a session is set up with: the OTs of labels, those of first layers, and the session's id.
-type SetUp = (ot::Sender, Option<oca::receiver::Receiver>, SessionId);
+/// What a session is set up with: the OTs of labels, and the session's id.
+type SetUp = (ot::Sender, SessionId);
 
 /// A client whose hello fits the model, and that waits for an answer.
 pub struct Greeted<'m, T> {
@@ -210,7 +166,7 @@ pub struct Greeted<'m, T> {
     hello: ClientHello,
     package: &'m [u8],
     scheme: Scheme,
-    /// What computes first layers, if they are not garbled.
+    /// What computes its layers.
     chosen: Chosen<'m>,
     /// The most circuits that the client may hold ahead.
     ahead: u16,
@@ -236,7 +192,7 @@ pub fn greet<'m, T: Transport>(
         let package = check_hello(&hello, &model.circuit)?;
         let scheme = choose_scheme(&hello, &model.offer.schemes)?;
         let ahead = hello.ahead.min(model.offer.ahead);
-        let chosen = first_layer::choose(&hello, model, scheme, ahead > 0, limits.clients)?;
+        let chosen = choose::choose(&hello, model, scheme, ahead > 0, limits.clients)?;
         Ok((hello, package, scheme, chosen, ahead))
     };
     match read(&mut channel) {
@@ -328,24 +284,17 @@ impl<T: Transport> Greeted<'_, T> {
 
     fn inferences(
         &mut self,
-        (mut sender, mut receiver, session): SetUp,
+        (mut sender, session): SetUp,
         (limits, supervisor): (&Limits, &impl Supervisor),
         rng: &mut (impl CryptoRng + Send),
         done: &mut Done,
     ) -> Result<(), SessionError> {
         let (channel, model, most) = (&mut self.channel, self.model, usize::from(self.ahead));
-        let shared = self.chosen.shared();
-        let schedule = shared.map_or(&model.schedule, |shared| shared.schedule);
-        let oca = shared.map(|shared| shared.oca);
-        let wires = Wires::of(schedule.program(), oca.filter(|_| most > 0));
-        let count = if most > 0 { wires.transfers() } else { schedule.program().input_bits() };
-        let extend = ot::msgs::Extend::byte_len(sender.params(), count);
+        let schedule = &model.schedule;
+        let count = schedule.program().input_bits();
         // What a circuit begins with, and an input for one that was garbled ahead.
-        let begins = match oca.and_then(|oca| oca.part_lengths().next()) {
-            Some(length) => (Kind::Corrections, length),
-            None => (Kind::Extend, extend),
-        };
-        let masked = (Kind::Masked, wires.masked_bytes());
+        let begins = (Kind::Extend, ot::msgs::Extend::byte_len(sender.params(), count));
+        let masked = (Kind::Masked, masked::message_bytes(count));
         let (mut buffers, mut ready) = (Vec::new(), VecDeque::<Box<Prepared>>::new());
         loop {
             let doing = "waiting for an inference";
@@ -367,7 +316,7 @@ impl<T: Transport> Greeted<'_, T> {
                     return misbehaved("an input, and no circuit is left that was garbled ahead".into());
                 };
                 let message = channel.payload(length, "receiving the client's masked input")?;
-                prepared.answer(channel, wires, &session, oca.zip(receiver.as_ref()), &message)?;
+                prepared.answer(channel, &session, &message)?;
                 done.inferences += 1;
                 done.online += channel.traffic() - before;
                 supervisor.answered(begin.elapsed());
@@ -388,33 +337,14 @@ impl<T: Transport> Greeted<'_, T> {
             }
             supervisor.count().map_err(SessionError::Exhausted)?;
             done.counted += 1;
-            let own;
-            let mut secret = &model.secret[..];
-            let mut choices = None;
-            if let (Some(oca), Some(receiver)) = (oca, &mut receiver) {
-                let first = channel.payload(length, first_layer::RECEIVING)?;
-                own = first_layer::receive(channel, oca, receiver, secret, &first)?;
-                secret = &own;
-            } else {
-                choices = Some(channel.payload(length, CHOICES)?);
-            }
-            let choices = choices.map_or_else(|| channel.receive(Kind::Extend, extend, CHOICES), Ok)?;
+            let choices = channel.payload(length, CHOICES)?;
             let keys = sender.extend(count, &ot::msgs::Extend::decode(sender.params(), count, &choices)?)?;
             let (scheme, shared_delta) = (self.scheme, self.shared_delta);
             let round = Round { schedule, scheme, keys, shared_delta, buffers: &mut buffers };
             if most > 0 {
-                let shares = Zeroizing::new(secret[model.secret.len()..].to_vec());
-                ready.push_back(Prepared::garble(
-                    round,
-                    channel,
-                    wires,
-                    done.prepared,
-                    &model.secret,
-                    shares,
-                    rng,
-                )?);
+                ready.push_back(Prepared::garble(round, channel, done.prepared, &model.secret, rng)?);
             } else {
-                round.infer(channel, secret, rng)?;
+                round.infer(channel, &model.secret, rng)?;
                 done.inferences += 1;
                 done.online += channel.traffic() - before;
                 supervisor.answered(begin.elapsed());
@@ -437,7 +367,7 @@ impl<T: Transport> Greeted<'_, T> {
         Ok(msgs::session_id(&self.hello, &answer))
     }
 
-    /// Base OTs; and those of first layers, with the extension that chooses by the weights.
+    /// Base OTs.
     fn set_up(&mut self, session: SessionId, rng: &mut impl CryptoRng) -> Result<SetUp, SessionError> {
         let (channel, doing) = (&mut self.channel, "greeting");
         let params = msgs::label_params(self.shared_delta);
@@ -445,27 +375,14 @@ impl<T: Transport> Greeted<'_, T> {
         channel.send(Kind::BaseRequest, &request.encode(), doing)?;
         let length = ot::msgs::BaseReply::byte_len(params);
         let reply = channel.receive(Kind::BaseReply, length, "receiving the base oblivious transfers")?;
-        let sender = setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?;
-        let (secret, shared) = (&self.model.secret, self.chosen.shared());
-        let chosen =
-            shared.map(|shared| first_layer::choose_weights(channel, shared.oca, session, secret, rng));
-        Ok((sender, chosen.transpose()?, session))
+        Ok((setup.finish(&ot::msgs::BaseReply::decode(params, &reply)?)?, session))
     }
 }
 
-impl<'m> Chosen<'m> {
-    /// What computes first layers, if a circuit behind them is garbled.
-    pub fn shared(self) -> Option<Shared<'m>> {
-        match self {
-            Self::Shared(shared) => Some(shared),
-            Self::Garbled | Self::Planned(..) => None,
-        }
-    }
-
+impl Chosen<'_> {
     fn form(self) -> FirstLayer {
         match self {
             Self::Garbled => FirstLayer::Gc,
-            Self::Shared(_) => FirstLayer::Oca,
             Self::Planned(form, _) => form,
         }
     }

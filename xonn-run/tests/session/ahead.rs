@@ -6,13 +6,12 @@ use sha2::{Digest as _, Sha256};
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot;
 use xonn_program::op::Planes;
-use xonn_run::oca::FirstLayer;
 use xonn_run::session::msgs::{Kind, ServerHello};
 use xonn_run::session::server::Served;
-use xonn_run::session::{Clients, Limits, Offer, SessionError, client};
+use xonn_run::session::{Clients, FirstLayer, Limits, Offer, SessionError, client};
 
-use crate::damage::flip_also_heads;
-use crate::fixture::{Answers, Fixture, WIDTH, addition, neurons, numbers, question};
+use crate::damage::{flip_also_heads, payloads};
+use crate::fixture::{Answers, Fixture, Outcome, WIDTH, addition, neurons, numbers, question};
 use crate::hostile::{frame, scripted_server};
 use crate::programs::Numbers;
 use crate::steps::{ask as ask_for, begin};
@@ -79,11 +78,11 @@ fn an_input_takes_one_round_trip_and_the_bytes_of_the_closed_form() {
     // A bit of each masked bit and its label; an output bit's two hashes.
     let up = head + 32 + WIDTH / 8;
     check(addition(), up, (head + 16 * WIDTH) + (head + 32 * (WIDTH + 1)));
-    // 12 sums of 14 bits over 30 numbers: a difference of 14 bits each, and a label a bit of the server's shares.
+    // 12 sums of 13 bits and a sign over 30 numbers, masked by 14 bits each; labels of the server's shares.
     let shape = Numbers::dense(30, 8, 12);
     let fixture = Fixture { first_layers: vec![FirstLayer::Oca], ..numbers(&shape) };
-    let up = head + 32 + (30usize * 14).div_ceil(8);
-    check(fixture, up, (head + 16 * 12 * 14) + (head + 32 * 12));
+    let up = head + head + (30usize * 14).div_ceil(8);
+    check(fixture, up, head + 16 * 12 * 14 + 32 * 12);
 }
 
 /// Whatever is prepared, the inferences themselves are those of a connection without.
@@ -113,6 +112,19 @@ fn a_server_that_grants_more_than_was_asked_is_left() {
     assert!(refusal.expect("the server is told").contains("3 circuits ahead"));
 }
 
+/// Payloads of the messages that bring inputs, of both ways, and of those that bring labels.
+fn with_inputs<'s>(outcome: &'s Outcome, form: FirstLayer) -> [Vec<&'s [u8]>; 2] {
+    let steps = |stream: &'s [u8]| payloads(stream, 26);
+    match form {
+        FirstLayer::Gc => [payloads(&outcome.to_server, 16), payloads(&outcome.to_client, 17)],
+        // Three questions: a masked input each, and labels together with the decoding.
+        _ => {
+            let [up, down] = [steps(&outcome.to_server), steps(&outcome.to_client)];
+            [up[up.len() - 3..].to_vec(), down[down.len() - 3..].to_vec()]
+        }
+    }
+}
+
 /// The same input three times: what is sent is masked, and labelled, by other bits each time.
 #[test]
 fn no_masked_input_repeats_another() {
@@ -122,16 +134,16 @@ fn no_masked_input_repeats_another() {
         fixture.inputs = vec![fixture.inputs[0].clone(); 3];
         fixture.wants = vec![fixture.wants[0].clone(); 3];
         let outcome = fixture.converse(None, &Limits::default(), false);
-        for (stream, kind) in [(&outcome.to_server, 16), (&outcome.to_client, 17)] {
-            let payloads = crate::damage::payloads(stream, kind);
-            let [a, b, c] = &payloads[..] else { panic!("{} messages of kind {kind}", payloads.len()) };
+        for payloads in with_inputs(&outcome, form) {
+            let [a, b, c] = &payloads[..] else { panic!("{} messages", payloads.len()) };
             let bits = 8 * a.len() as u32;
             for (a, b) in [(a, b), (b, c), (a, c)] {
+                assert_eq!(a.len(), b.len());
                 let differing: u32 = a.iter().zip(*b).map(|(a, b)| (a ^ b).count_ones()).sum();
                 // Half of the bits, give or take six standard deviations.
                 let spread = 6.0 * f64::from(bits).sqrt() / 2.0;
                 let off = (f64::from(differing) - f64::from(bits) / 2.0).abs();
-                assert!(off < spread, "{differing} of {bits} bits of kind {kind} differ");
+                assert!(off < spread, "{differing} of {bits} bits differ by {form}");
             }
         }
     }
@@ -280,14 +292,11 @@ fn a_dropped_session_says_goodbye_and_leaves_no_circuit() {
 
 #[test]
 fn flipped_bits_of_the_last_messages_are_noticed_or_harmless() {
-    let shape = Numbers::dense(30, 8, 12);
-    for (form, fixture) in [(FirstLayer::Gc, addition()), (FirstLayer::Oca, numbers(&shape))] {
-        let mut fixture = ahead(1, Fixture { first_layers: vec![form], ..fixture });
-        fixture.inputs.truncate(1);
-        fixture.wants.truncate(1);
-        let (flips, errors) = flip_also_heads(&fixture, false, false, |kind, at| {
-            kind == 16 && at % 3 == 0 || (kind == 17 || kind == 9) && at % 61 == 5
-        });
-        assert!(errors > flips / 2, "{errors} of {flips}");
-    }
+    let mut fixture = ahead(1, addition());
+    fixture.inputs.truncate(1);
+    fixture.wants.truncate(1);
+    let (flips, errors) = flip_also_heads(&fixture, false, false, |kind, at| {
+        kind == 16 && at % 3 == 0 || (kind == 17 || kind == 9) && at % 61 == 5
+    });
+    assert!(errors > flips / 2, "{errors} of {flips}");
 }

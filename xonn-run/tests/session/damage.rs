@@ -71,10 +71,31 @@ pub fn flip_also_heads(
             let head = |at: usize| at < begin + 5 && heads;
             let payload = |at: usize| at >= begin + 5 && wanted(kind, at - begin - 5);
             let bytes = (begin..begin + 5 + length).filter(|&at| head(at) || payload(at));
-            let flips = bytes.map(|at| (at, Harm::Flip((at * 5 % 8) as u8)));
-            faults.extend(flips.map(|(at, harm)| Fault { direction, at, harm }));
+            faults.extend(bytes.map(|at| flipped(direction, at)));
         }
     }
+    sweep(fixture, fetch, &faults)
+}
+
+fn flipped(direction: Direction, at: usize) -> Fault {
+    Fault { direction, at, harm: Harm::Flip((at * 5 % 8) as u8) }
+}
+
+/// Flips one bit of every so many bytes of the messages of a plan's protocols, to one of the hosts; but for the client's
+/// behind an `Ask`. What it masks its input by has no digest: changed it is another input, to which the answer is right.
+pub fn flip_before_the_input(fixture: &Fixture, direction: Direction, every: usize) -> (usize, usize) {
+    let clean = fixture.converse(None, &Limits::default(), false);
+    assert!(clean.server.is_ok() && clean.client.is_ok());
+    let stream = if direction == Direction::ToServer { &clean.to_server } else { &clean.to_client };
+    let messages = frames(stream).into_iter().take_while(|&(kind, ..)| kind != ASK);
+    let steps = messages.filter(|&(kind, ..)| kind == STEP);
+    let bytes = steps.flat_map(|(_, begin, length)| (begin + 5..begin + 5 + length).step_by(every));
+    let faults: Vec<_> = bytes.map(|at| flipped(direction, at)).collect();
+    sweep(fixture, false, &faults)
+}
+
+/// How many faults there are, and of how many of them an error told.
+fn sweep(fixture: &Fixture, fetch: bool, faults: &[Fault]) -> (usize, usize) {
     // Several at a time: most of a session's time is waiting for the other host.
     let errors = std::sync::atomic::AtomicUsize::new(0);
     let next = std::sync::atomic::AtomicUsize::new(0);
@@ -97,6 +118,8 @@ const BASE_REQUEST: u8 = 4;
 const BASE_REPLY: u8 = 5;
 const EXTEND: u8 = 6;
 const BYE: u8 = 10;
+const ASK: u8 = 25;
+const STEP: u8 = 26;
 
 #[test]
 fn every_flipped_bit_of_hellos_and_heads_is_noticed() {

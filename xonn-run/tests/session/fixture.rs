@@ -7,18 +7,17 @@ use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_circuits::builder::Builder;
 use xonn_circuits::netlist::Netlist;
-use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_crypto::garble::Scheme;
-use xonn_program::{Program, Tensor};
+use xonn_program::{Package, Program, Secret};
 use xonn_protocols::plan::Plan;
 use xonn_protocols::planner;
 use xonn_protocols::run::Server;
-use xonn_run::oca::FirstLayer;
+use xonn_run::service::first_layers;
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Question, Unanswered};
 use xonn_run::session::server::{self, Model, Plans, Served};
-use xonn_run::session::{Circuit, Clients, Limits, Offer, SessionError, Traffic, client};
+use xonn_run::session::{Circuit, Clients, FirstLayer, Limits, Offer, SessionError, Traffic, client};
 
 use crate::programs::{self, Numbers};
 use crate::wire::{self, Fault};
@@ -43,15 +42,10 @@ pub struct Fixture {
     pub ahead: [u16; 2],
     /// Whether the server offers one delta for all inferences, and whether the client accepts it.
     pub shared_delta: [bool; 2],
-    /// What is computed on shares, where that is on offer.
-    pub network: Option<Arc<Network>>,
-}
-
-/// A program with its numbers and its plan on shares.
-pub struct Network {
-    pub program: Program,
-    pub tensors: Vec<Tensor>,
-    pub plan: Plan,
+    /// What the circuit was made of, if it is a package's: then it has first layers by conditional addition, too.
+    pub packaged: Option<Arc<(Package, Secret)>>,
+    /// How it is computed on shares, where that is on offer.
+    pub plan: Option<Plan>,
 }
 
 /// Adds the garbler's number to the evaluator's: one AND a bit, and a sum with one bit more.
@@ -84,68 +78,61 @@ pub fn addition() -> Fixture {
         clients: Clients::SemiHonest,
         ahead: [0, 0],
         shared_delta: [false; 2],
-        network: None,
+        packaged: None,
+        plan: None,
     }
 }
 
 /// A packaged layer of 1024 neurons on three inputs.
 pub fn neurons(fan_in: usize) -> Fixture {
-    of_program(&programs::neurons(fan_in, 1024), 1).0
+    of_program(&programs::neurons(fan_in, 1024), 1)
 }
 
 /// A packaged first layer over numbers on three inputs.
 pub fn numbers(shape: &Numbers) -> Fixture {
-    of_program(&shape.program(), 1).0
+    of_program(&shape.program(), 1)
 }
 
 /// A packaged program that is computed on shares, on three inputs; `seed` is of its secret.
 pub fn on_shares(program: &Program, seed: u64) -> Fixture {
-    let (fixture, tensors) = of_program(program, seed);
     let plan = planner::on_shares(program, Scheme::HalfGates).expect("it has sums and signs");
-    let network = Network { program: program.clone(), tensors, plan };
-    Fixture { first_layers: vec![FirstLayer::Shares], network: Some(Arc::new(network)), ..fixture }
+    Fixture { first_layers: vec![FirstLayer::Shares], plan: Some(plan), ..of_program(program, seed) }
 }
 
-/// A packaged program on three inputs, and its secret's numbers; the wanted outputs come from plaintext
-/// evaluation.
-fn of_program(program: &Program, seed: u64) -> (Fixture, Vec<Tensor>) {
+/// A packaged program on three inputs; the wanted outputs come from plaintext evaluation.
+fn of_program(program: &Program, seed: u64) -> Fixture {
     let (package, secret) = programs::random_secret(program, seed);
-    let tensors = secret.tensors().to_vec();
-    let (circuit, secret) = Circuit::with_secret(&package, &secret).expect("it has a circuit");
+    let (circuit, bits) = Circuit::with_secret(&package, &secret).expect("it has a circuit");
     let random = |seed: u64, count: usize| -> Vec<bool> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut bytes = vec![0; count];
         rand::Rng::fill_bytes(&mut rng, &mut bytes);
         bytes.iter().map(|byte| byte & 1 == 1).collect()
     };
-    let bits = circuit.program.input_bits();
-    let of = |inputs: &[Vec<bool>]| evaluate(&circuit.program, &secret, inputs).expect("lengths fit");
-    let mut inputs: Vec<_> = (2..5).map(|seed| random(seed, bits)).collect();
+    let count = circuit.program.input_bits();
+    let of = |inputs: &[Vec<bool>]| evaluate(&circuit.program, &bits, inputs).expect("lengths fit");
+    let mut inputs: Vec<_> = (2..5).map(|seed| random(seed, count)).collect();
     let mut wants = of(&inputs);
     // Where the output is a class, one of them has another one.
     if !wants.iter().all(|w| w.contains(&true) && w.contains(&false)) {
-        let mut others = (5..200).map(|seed| random(seed, bits));
+        let mut others = (5..200).map(|seed| random(seed, count));
         let other = others.find(|input| of(std::slice::from_ref(input))[0] != wants[0]);
         inputs[1] = other.expect("one answer everywhere shows little");
         wants = of(&inputs);
     }
-    let secret = secret.to_vec();
-    let (schemes, first_layers) = (Scheme::ALL.to_vec(), FirstLayer::ALL.to_vec());
-    let clients = Clients::SemiHonest;
-    let (ahead, shared_delta, network) = ([0, 0], [false; 2], None);
-    let fixture = Fixture {
+    Fixture {
+        secret: bits.to_vec(),
         circuit,
-        secret,
         inputs,
         wants,
-        schemes,
-        first_layers,
-        clients,
-        ahead,
-        shared_delta,
-        network,
-    };
-    (fixture, tensors)
+        schemes: Scheme::ALL.to_vec(),
+        first_layers: FirstLayer::ALL.to_vec(),
+        clients: Clients::SemiHonest,
+        ahead: [0, 0],
+        shared_delta: [false; 2],
+        packaged: Some(Arc::new((package, secret))),
+        plan: None,
+    }
 }
 
 /// Limits for peers that stop answering: short, so that a test of them is.
@@ -198,19 +185,14 @@ impl Fixture {
 
     /// What a server brings.
     pub fn model(&self) -> Model {
-        let server = |network: &Arc<Network>| {
-            let Network { program, tensors, plan } = &**network;
-            Server::new(plan.clone(), program, tensors).expect("it is its own plan")
+        let offer = self.offer(false);
+        let model = Model::new(self.circuit.clone(), self.secret.clone(), offer.clone()).expect("they fit");
+        let Some((package, secret)) = self.packaged.as_deref() else { return model };
+        let server = |plan: &Plan| {
+            Server::new(plan.clone(), package.program(), secret.tensors()).expect("it is its own plan")
         };
-        let model = Model::new(self.circuit.clone(), self.secret.clone(), self.offer(false));
-        let model = model.expect("they fit");
-        // Fixtures by conditional addition are of circuits.
-        match &self.network {
-            Some(network) => {
-                model.with_plans(Plans { shares: Some(server(network)), first_layers: Vec::new() })
-            }
-            None => model,
-        }
+        let shares = self.plan.as_ref().map(server);
+        model.with_plans(Plans { first_layers: first_layers(package, secret, &offer), shares })
     }
 
     /// Serves one session.
@@ -224,8 +206,8 @@ impl Fixture {
         let rng = &mut ChaCha20Rng::seed_from_u64(2);
         let bits = self.circuit.program.input_bits();
         let greeted = client::greet(transport, self.circuit.digest, bits, &self.offer(true), limits, rng)?;
-        let program = self.network.as_ref().map(|network| &network.program);
-        self.ask_all(greeted, (&self.circuit.program, program), rng)
+        let package = self.packaged.as_deref().map(|(package, _)| package);
+        self.ask_all(greeted, package, rng)
     }
 
     /// Asks for all inputs, with the package that the server sends.
@@ -233,21 +215,19 @@ impl Fixture {
         let rng = &mut ChaCha20Rng::seed_from_u64(3);
         let (greeted, package) = client::greet_and_fetch(transport, None, &self.offer(true), limits, rng)?;
         assert_eq!((greeted.digest(), package.digest()), (self.circuit.digest, self.circuit.digest));
-        let circuit = Circuit::of_package(&package).expect("it has a circuit");
-        let program = self.network.as_ref().map(|_| package.program());
-        self.ask_all(greeted, (&circuit.program, program), rng)
+        self.ask_all(greeted, Some(&package), rng)
     }
 
     fn ask_all<T: Transport>(
         &self,
         greeted: client::Greeted<T>,
-        (circuit, program): (&TiledCircuit, Option<&Program>),
+        package: Option<&Package>,
         rng: &mut ChaCha20Rng,
     ) -> Result<Answers, SessionError> {
         let (form, ahead) = (greeted.first_layer(), greeted.ahead());
-        let mut session = match program {
-            Some(program) => greeted.start_program(program, rng)?,
-            None => greeted.start(circuit, rng)?,
+        let mut session = match package {
+            Some(package) => greeted.start_program(package.program(), rng)?,
+            None => greeted.start(&self.circuit.program, rng)?,
         };
         while session.has_room() {
             session.prepare(rng)?;

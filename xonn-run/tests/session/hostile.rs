@@ -7,10 +7,9 @@ use rand::SeedableRng;
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot;
 use xonn_program::package::Digest;
-use xonn_run::oca::FirstLayer;
 use xonn_run::session::msgs::{self, ClientHello, ServerHello};
 use xonn_run::session::server::Served;
-use xonn_run::session::{Clients, Limits, Offer, SessionError};
+use xonn_run::session::{Clients, FirstLayer, Limits, Offer, SessionError};
 
 use crate::fixture::{Answers, Fixture, addition, neurons, short};
 use crate::wire::{self, End};

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 use xonn_program::op::Planes;
 use xonn_program::{Package, Prediction, Program};
 use xonn_run::net::{Event, ServerOptions, listen};
-use xonn_run::oca::FirstLayer;
 use xonn_run::session::client::run::Unanswered;
 use xonn_run::session::server::Served;
-use xonn_run::session::{Clients, Limits, Offer};
+use xonn_run::session::{Clients, FirstLayer, Limits, Offer};
 use xonn_run::{Client, ClientOptions, Service};
 
 use crate::damage::frames;
@@ -143,8 +142,8 @@ fn hostile_clients_get_no_plan() {
     let both =
         Fixture { first_layers: FirstLayer::ALL.to_vec(), clients: Clients::Hostile, ..shares.clone() };
     for ahead in [0, 2] {
-        let fixture = Fixture { ahead: [ahead; 2], network: None, ..both.clone() };
-        let asking = Fixture { network: None, ..fixture.clone() };
+        let fixture = Fixture { ahead: [ahead; 2], plan: None, ..both.clone() };
+        let asking = Fixture { plan: None, ..fixture.clone() };
         let serving = Fixture { ahead: [ahead; 2], ..both.clone() };
         let (server_end, client_end) = wire::pair(None);
         let tap = server_end.tap();

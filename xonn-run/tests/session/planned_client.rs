@@ -60,7 +60,7 @@ impl<'f> Scripted<'f> {
         let answer = channel.receive(Kind::ServerHello, ServerHello::BYTES, DOING).expect("received");
         let session = msgs::session_id(&hello, &ServerHello::decode(&answer).expect("a hello"));
         let plan = channel.receive_up_to(Kind::Plan, msgs::MAX_PLAN, DOING).expect("received");
-        let program = &fixture.network.as_ref().expect("it is on shares").program;
+        let program = fixture.packaged.as_ref().expect("it is on shares").0.program();
         let plan = Plan::from_bytes(&plan, program).expect("an honest server");
         let client = Client::new(plan, program).expect("an honest server");
         let mut wire = Steps(channel);
@@ -85,8 +85,8 @@ impl<'f> Scripted<'f> {
     /// The answer to an input, as an honest client asks for it.
     fn ask(&mut self, number: usize) {
         self.send(Kind::Ask, &[]);
-        let network = self.fixture.network.as_ref().expect("it is on shares");
-        let bits = network.program.input().bits as usize;
+        let (package, _) = &**self.fixture.packaged.as_ref().expect("it is on shares");
+        let bits = package.program().input().bits as usize;
         let code = |bits: &[bool]| bits.iter().rev().fold(0, |code, &bit| 2 * code + i64::from(bit));
         let codes: Vec<i64> = self.fixture.inputs[number].chunks(bits).map(code).collect();
         let prepared = self.ready.pop_front().expect("a state");

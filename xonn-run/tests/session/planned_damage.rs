@@ -326,7 +326,7 @@ fn an_answer_is_taken_once() {
         let session = session(2, seed, [0, 1]);
         let outcome = session.converse(None, &Limits::default(), false);
         let told = messages(&outcome.to_client);
-        let plan = &session.network.as_ref().expect("it is on shares").plan;
+        let plan = session.plan.as_ref().expect("it is on shares");
         let steps = told.len() - 2 * (told.len() - online_begins(&outcome.to_client, plan.stages.len())) / 2;
         let (first, second) = told[steps..].split_at((told.len() - steps) / 2);
         assert_eq!(

@@ -1,8 +1,7 @@
 //! Servers that send a plan which no honest one sends: the client refuses it before it says anything more.
 
 use serde_json::{Value, json};
-use xonn_run::oca::FirstLayer;
-use xonn_run::session::{Clients, Limits, SessionError};
+use xonn_run::session::{Clients, FirstLayer, Limits, SessionError};
 
 use crate::fixture::{Answers, Fixture, on_shares};
 use crate::hostile::{frame, scripted_server, server_hello};
@@ -51,7 +50,7 @@ fn assert_refused(fixture: &Fixture, messages: &[Vec<u8>], reason: &str) {
 
 /// The server's own plan with one thing changed.
 fn changed(fixture: &Fixture, change: impl Fn(&mut Value)) -> Vec<u8> {
-    let plan = &fixture.network.as_ref().expect("it has one").plan;
+    let plan = fixture.plan.as_ref().expect("it has one");
     let mut plan: Value = serde_json::from_slice(&plan.to_bytes()).expect("JSON");
     change(&mut plan["stages"]);
     frame(PLAN, &serde_json::to_vec(&plan).expect("JSON"))
@@ -108,7 +107,7 @@ fn layers_that_are_not_the_programs_are_refused() {
     let fixture = fixture();
     let refused = |change: &dyn Fn(&mut Value), reason: &str| refuse_plan(changed(&fixture, change), reason);
     let pick = |stages: &mut Value, number: usize| stages[number].clone();
-    let count = fixture.network.as_ref().expect("it has one").plan.stages.len();
+    let count = fixture.plan.as_ref().expect("it has one").stages.len();
     assert_eq!(count, 5, "the input, sums, signs, sums, the largest");
     refused(&|stages| drop(stages.as_array_mut().expect("a list").pop()), "the last stage leaves the output");
     refused(&|stages| drop(stages.as_array_mut().expect("a list").remove(0)), "in a form that nobody leaves");

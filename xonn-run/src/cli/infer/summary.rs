@@ -9,8 +9,7 @@ use xonn_program::package::Package;
 use super::super::failure::Failure;
 use super::super::report;
 use super::asked::Done;
-use crate::oca::FirstLayer;
-use crate::session::{Clients, Traffic};
+use crate::session::{Clients, FirstLayer, Traffic};
 use xonn_crypto::garble::Scheme;
 
 /// The figures of a run.

@@ -1,10 +1,9 @@
 //! Clients whose set-up is done once and asked with many times, as no client may: a fuzzer has no time for
 //! base OTs.
 
-use super::circuits::{Circuits, SharedLayers};
+use super::circuits::Circuits;
 use super::planned::Planned;
 use super::{Greeted, Session, Way};
-use crate::oca::Oca;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::{Limits, Traffic};
@@ -76,7 +75,6 @@ pub struct SetUp {
     circuit: TiledCircuit,
     receiver: Receiver,
     scheme: Scheme,
-    shared: Option<SharedLayers>,
     session: SessionId,
     ahead: u16,
 }
@@ -90,14 +88,13 @@ impl<T: Transport> Session<T> {
         self.flush()?;
         self.over = true; // without a goodbye
         let Way::Circuits(circuits) = &self.way else {
-            let reason = "a plan on shares has no circuit to be fuzzed";
+            let reason = "a plan has no circuit to be fuzzed";
             return Err(SessionError::Mismatch(reason.into()));
         };
         Ok(SetUp {
             circuit: circuits.schedule.program().clone(),
             receiver: circuits.receiver.clone(),
             scheme: circuits.scheme,
-            shared: circuits.shared.clone(),
             session: circuits.session,
             ahead: self.ahead,
         })
@@ -111,17 +108,10 @@ impl SetUp {
         &self.receiver
     }
 
-    /// The OTs of first layers, and what they add up.
-    #[must_use]
-    pub fn shared(&self) -> Option<(&Oca, &crate::oca::sender::Sender)> {
-        self.shared.as_ref().map(|(oca, sender)| (&**oca, sender))
-    }
-
     /// The session behind the set-up.
     pub fn session<T: Transport>(&self, transport: T, limits: &Limits) -> Session<T> {
         let schedule = Schedule::new(&self.circuit, Role::Evaluator);
-        let transfers = (self.receiver.clone(), self.shared.clone());
-        let circuits = Circuits::new(schedule, transfers, self.scheme, self.session);
+        let circuits = Circuits::new(schedule, self.receiver.clone(), self.scheme, self.session);
         Session {
             channel: Channel::new(transport, limits.message),
             way: Way::Circuits(Box::new(circuits)),

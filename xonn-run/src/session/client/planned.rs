@@ -12,7 +12,7 @@ use xonn_protocols::plan::{How, Plan, Stage};
 use xonn_protocols::run::{Client, ClientConnection, PreparedClient};
 use zeroize::Zeroizing;
 
-use crate::oca::FirstLayer;
+use crate::session::FirstLayer;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::{self, Kind};

@@ -9,7 +9,7 @@ use super::circuits::Circuits;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::{Kind, correlate_bytes};
-use crate::session::{Misuse, batch, first_layer, mask_decoding};
+use crate::session::{batch, mask_decoding};
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
 use xonn_crypto::ot;
@@ -25,18 +25,6 @@ impl Circuits {
         input: &[bool],
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<bool>, SessionError> {
-        let shares;
-        let input = match &mut self.shared {
-            Some((oca, sender)) => {
-                shares = first_layer::send(channel, sender.begin(oca, input))?;
-                &shares[..]
-            }
-            None => input,
-        };
-        let expected = self.schedule.program().input_bits();
-        if input.len() != expected {
-            return Err(Misuse::InputLength { found: input.len(), expected }.into());
-        }
         let (hash, key, labels) = self.labels(channel, input, rng)?;
         let schedule = &self.schedule;
         let mut evaluator = Evaluator::new(schedule, self.scheme, hash, labels);

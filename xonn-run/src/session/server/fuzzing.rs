@@ -4,11 +4,9 @@
 use rand::CryptoRng;
 
 use super::{Chosen, Done, Greeted, Model};
-use crate::oca::Oca;
-use crate::oca::receiver::Receiver;
-use crate::session::ahead::Wires;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
+use crate::session::masked;
 use crate::session::msgs::ClientHello;
 use crate::session::server::Served;
 use crate::session::{Clients, Limits};
@@ -30,8 +28,8 @@ pub struct SetUp<'m> {
 
 /// What the set-up gave.
 enum State {
-    /// OTs of labels, and those of first layers.
-    Garbled(ot::Sender, Option<Receiver>),
+    /// OTs of labels.
+    Garbled(ot::Sender),
     /// Base OTs of a plan on shares.
     Planned(ServerBase),
 }
@@ -45,10 +43,7 @@ impl<'m, T: Transport> Greeted<'m, T> {
         let session = self.answer_hello(rng)?;
         let state = match self.chosen {
             Chosen::Planned(_, server) => State::Planned(self.set_up_base(server, session, rng)?),
-            Chosen::Garbled | Chosen::Shared(_) => {
-                let (sender, receiver, _) = self.set_up(session, rng)?;
-                State::Garbled(sender, receiver)
-            }
+            Chosen::Garbled => State::Garbled(self.set_up(session, rng)?.0),
         };
         let Self { model, hello, scheme, chosen, ahead, clients, .. } = self;
         Ok(SetUp { model, hello, scheme, chosen, ahead, clients, session, state })
@@ -60,35 +55,18 @@ impl SetUp<'_> {
     #[must_use]
     pub fn sender(&self) -> Option<&ot::Sender> {
         match &self.state {
-            State::Garbled(sender, _) => Some(sender),
+            State::Garbled(sender) => Some(sender),
             State::Planned(_) => None,
         }
     }
 
-    /// The OTs of first layers.
-    #[must_use]
-    pub fn receiver(&self) -> Option<&Receiver> {
-        match &self.state {
-            State::Garbled(_, receiver) => receiver.as_ref(),
-            State::Planned(_) => None,
-        }
-    }
-
-    /// What a masked input for circuit `number` adds to shares of zero, and how many bits were masked.
+    /// How many bits a masked input for circuit `number` has.
     ///
     /// # Errors
     /// What a session says of the message.
-    pub fn take_masked(&self, number: u64, message: &[u8]) -> Result<(Vec<bool>, usize), SessionError> {
-        let shared = self.chosen.shared();
-        let oca = shared.map(|shared| shared.oca);
-        let schedule = shared.map_or(&self.model.schedule, |shared| shared.schedule);
-        let (differences, bits) =
-            Wires::of(schedule.program(), oca).decode(&self.session, number, message)?;
-        let mut shares = vec![false; oca.map_or(0, Oca::share_bits)];
-        if let (Some(oca), Some(receiver)) = (oca, self.receiver()) {
-            receiver.add_differences(oca, differences, &mut shares)?;
-        }
-        Ok((shares, bits.len()))
+    pub fn take_masked(&self, number: u64, message: &[u8]) -> Result<usize, SessionError> {
+        let bits = self.model.circuit.program.input_bits();
+        Ok(masked::decode(&self.session, number, bits, message)?.len())
     }
 
     /// The inferences, to the goodbye.
@@ -118,8 +96,8 @@ impl SetUp<'_> {
                 greeted.behind_base((server, base.clone()), limits, rng, &mut done)
             }
             (State::Planned(_), _) => Err(SessionError::Mismatch("a plan that was not chosen".into())),
-            (State::Garbled(sender, receiver), _) => {
-                let set_up = (sender.clone(), receiver.clone(), self.session);
+            (State::Garbled(sender), _) => {
+                let set_up = (sender.clone(), self.session);
                 greeted.inferences(set_up, (limits, &()), rng, &mut done)
             }
         };

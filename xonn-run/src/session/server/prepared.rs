@@ -4,11 +4,9 @@ use rand::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::round::{Garbled, Round, send_decoding};
-use crate::oca::Oca;
-use crate::oca::receiver::Receiver;
-use crate::session::ahead::Wires;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
+use crate::session::masked;
 use crate::session::msgs::Kind;
 use xonn_crypto::block::{Block, Prg};
 use xonn_crypto::ot::SessionId;
@@ -20,8 +18,8 @@ pub(super) struct Prepared {
     garbled: Garbled,
     /// Seed of the zero labels that are sent with the answer, and where its counters begin.
     seed: [Block; 2],
-    /// The server's shares of the sums of random numbers.
-    shares: Zeroizing<Vec<bool>>,
+    /// Bits of an input.
+    bits: usize,
 }
 
 impl Prepared {
@@ -29,20 +27,16 @@ impl Prepared {
     pub fn garble<T: Transport>(
         round: Round<'_>,
         channel: &mut Channel<T>,
-        wires: Wires,
         number: u64,
         secret: &[bool],
-        shares: Zeroizing<Vec<bool>>,
         rng: &mut impl CryptoRng,
     ) -> Result<Box<Self>, SessionError> {
         let seed = [Block::random(rng), Block::random(rng)];
-        let input = |labels: Vec<Block>| {
-            let labels = Zeroizing::new(labels);
-            wires.join(&labels, &zero_labels(wires, seed))
-        };
+        let bits = round.schedule.program().input_bits();
+        let input = |labels: Vec<Block>| masked::join(&Zeroizing::new(labels), &zero_labels(bits, seed));
         let garbled = round.garble(channel, secret, input, rng)?;
         // In a box: a queue that grows would leave copies of secrets behind.
-        let prepared = Box::new(Self { number, garbled, seed, shares });
+        let prepared = Box::new(Self { number, garbled, seed, bits });
         channel.flush("sending a circuit ahead")?;
         Ok(prepared)
     }
@@ -50,19 +44,14 @@ impl Prepared {
     /// Answers the client's masked input.
     #[expect(clippy::boxed_local, reason = "taken out of its box it would leave a copy of its secrets there")]
     pub fn answer<T: Transport>(
-        mut self: Box<Self>,
+        self: Box<Self>,
         channel: &mut Channel<T>,
-        wires: Wires,
         session: &SessionId,
-        first_layer: Option<(&Oca, &Receiver)>,
         message: &[u8],
     ) -> Result<(), SessionError> {
-        let (differences, masked) = wires.decode(session, self.number, message)?;
-        if let Some((oca, receiver)) = first_layer {
-            receiver.add_differences(oca, differences, &mut self.shares)?;
-        }
-        let mut labels = zero_labels(wires, self.seed);
-        for (label, &bit) in labels.iter_mut().zip(self.shares.iter().chain(&masked)) {
+        let masked = masked::decode(session, self.number, self.bits, message)?;
+        let mut labels = zero_labels(self.bits, self.seed);
+        for (label, &bit) in labels.iter_mut().zip(&masked) {
             *label ^= self.garbled.delta.masked(bit);
         }
         channel.send(Kind::Labels, Block::as_bytes(&labels), "answering a masked input")?;
@@ -77,8 +66,8 @@ impl Drop for Prepared {
 }
 
 /// The zero labels of the bits whose labels are sent with the answer.
-fn zero_labels(wires: Wires, [seed, base]: [Block; 2]) -> Zeroizing<Vec<Block>> {
-    let mut labels = Zeroizing::new(vec![Block::ZERO; wires.labels()]);
+fn zero_labels(bits: usize, [seed, base]: [Block; 2]) -> Zeroizing<Vec<Block>> {
+    let mut labels = Zeroizing::new(vec![Block::ZERO; bits]);
     Prg::based(seed, base, 0).fill(&mut labels);
     labels
 }
