@@ -134,6 +134,12 @@ pub fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
 }
 
+/// What is computed on shares, if it is.
+fn shared_program(fixture: &Fixture) -> Option<&Program> {
+    let (package, _) = &**fixture.packaged.as_ref()?;
+    fixture.plan.is_some().then(|| package.program())
+}
+
 impl Case {
     fn new(fixture: Fixture, fetch: bool) -> Self {
         let fixture = leak(fixture);
@@ -154,13 +160,13 @@ impl Case {
             let (bits, rng) = (program.input_bits(), &mut rng(2));
             let greeted = client::greet(client_end, circuit.digest, bits, &offer, &limits, rng);
             let greeted = greeted.expect("an honest server");
-            let client = match &fixture.network {
+            let client = match shared_program(fixture) {
                 None => {
                     let session = greeted.start(program, rng).expect("an honest server");
                     Client::Circuits(session.set_up_only().expect("an honest server"))
                 }
-                Some(network) => {
-                    let set_up = greeted.set_up_shares_only(&network.program, rng);
+                Some(program) => {
+                    let set_up = greeted.set_up_shares_only(program, rng);
                     Client::Shares(set_up.expect("an honest server"))
                 }
             };
@@ -256,14 +262,6 @@ impl Case {
         Ok(self.ask(session, rng))
     }
 
-    /// The OTs of first layers at the client, and what they add up.
-    pub fn shared(&self) -> Option<(&Oca, &Sender)> {
-        match &self.client {
-            Client::Circuits(set_up) => set_up.shared(),
-            Client::Shares(_) => None,
-        }
-    }
-
     /// Whether a plan on shares is run: what comes of damage may be a wrong answer then.
     pub fn is_on_shares(&self) -> bool {
         matches!(self.client, Client::Shares(_))
@@ -294,8 +292,8 @@ impl Case {
         }
         let bits = circuit.program.input_bits();
         let greeted = client::greet(transport, circuit.digest, bits, &self.offer, limits, rng)?;
-        let session = match &self.fixture.network {
-            Some(network) => greeted.start_program(&network.program, rng)?,
+        let session = match shared_program(self.fixture) {
+            Some(program) => greeted.start_program(program, rng)?,
             None => greeted.start(&circuit.program, rng)?,
         };
         Ok(self.ask(session, rng))

@@ -173,8 +173,8 @@ fn wrong(what: &'static str, reason: impl Into<String>) -> ProtocolError {
 mod tests {
     use super::*;
 
-    /// Streams under the same keys in two sessions, whose numbers take more than a block each: they have counters of
-    /// their own, and so nothing in common.
+    /// Streams under the same keys in two sessions, whose numbers take more than a block each: they have
+    /// counters of their own, and so nothing in common.
     #[test]
     fn streams_of_other_sessions_have_counters_of_their_own() {
         let read = |session: SessionId| {

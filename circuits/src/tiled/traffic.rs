@@ -1,4 +1,5 @@
-//! Bytes of a prediction whose layers are all garbled, from the public program alone, for each garbling scheme.
+//! Bytes of a prediction whose layers are all garbled, from the public program alone, for each garbling
+//! scheme.
 //!
 //! The messages are those of `docs/protocol.md` without their heads of 5 bytes. What runs them counts them; `xonn-run`'s tests
 //! hold both to each other.

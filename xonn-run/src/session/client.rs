@@ -337,8 +337,9 @@ impl<T: Transport> Greeted<T> {
     /// `circuit`: that whose digest was named, or of the package that came.
     ///
     /// # Errors
-    /// [`SessionError::Ot`] if a message of the server's is not valid, [`SessionError::Mismatch`] if the server does not
-    /// garble all of it, which takes the program, and the transport's errors. The server is told.
+    /// [`SessionError::Ot`] if a message of the server's is not valid, [`SessionError::Mismatch`] if the
+    /// server does not garble all of it, which takes the program, and the transport's errors. The server is
+    /// told.
     pub fn start(
         mut self,
         circuit: &TiledCircuit,
@@ -346,7 +347,7 @@ impl<T: Transport> Greeted<T> {
     ) -> Result<Session<T>, SessionError> {
         if self.form != FirstLayer::Gc {
             let reason = format!(
-                "the server computes first layers by {}, the circuit describes none: that takes a package's program",
+                "the server computes first layers by {}, the circuit describes none: that takes a program",
                 self.form
             );
             return Err(self.end(SessionError::Mismatch(reason)));

@@ -8,10 +8,12 @@ use core::str::FromStr;
 pub enum FirstLayer {
     /// Garbled like all others: a client can bring one input and no more.
     Gc,
-    /// By oblivious conditional addition: far less to send, and a client that cheats can bring another input to each weight.
+    /// By oblivious conditional addition: far less to send, and a client that cheats can bring another
+    /// input to each weight.
     Oca,
-    /// Sums by lattice encryption and signs by oblivious transfer, on shares, as far as the network goes so; the rest is
-    /// garbled. The least to send, a round trip a layer, and a client that cheats can learn weights.
+    /// Sums by lattice encryption and signs by oblivious transfer, on shares, as far as the network goes
+    /// so; the rest is garbled. The least to send, a round trip a layer, and a client that cheats can learn
+    /// weights.
     Shares,
 }
 

@@ -1,12 +1,13 @@
 //! Inputs of circuits that were garbled before they were there: what both hosts have to agree on.
 //!
-//! Ahead of an input the hosts run everything that does not depend on it: OTs of labels, which choose by random pads in
-//! place of input bits, and garbled tables. When the input is there one message goes each way:
+//! Ahead of an input the hosts run everything that does not depend on it: OTs of labels, which choose by
+//! random pads in place of input bits, and garbled tables. When the input is there one message goes each
+//! way:
 //!
-//! * [`super::msgs::Kind::Masked`]: each input bit XOR its pad (Beaver, "Precomputing Oblivious Transfer", CRYPTO 1995),
-//!   under a digest;
-//! * [`super::msgs::Kind::Labels`]: for each masked bit the label of the masked bit's own wire, a wire of which the
-//!   input's wire is the XOR with the pad's (free XOR). Then the decoding.
+//! * [`super::msgs::Kind::Masked`]: each input bit XOR its pad (Beaver, "Precomputing Oblivious Transfer",
+//!   CRYPTO 1995), under a digest;
+//! * [`super::msgs::Kind::Labels`]: for each masked bit the label of the masked bit's own wire, a wire of
+//!   which the input's wire is the XOR with the pad's (free XOR). Then the decoding.
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -28,7 +29,8 @@ pub(super) fn label_bytes(bits: usize) -> usize {
     Block::BYTES * bits
 }
 
-/// The labels of the input bits, of those of their pads and those of the masked bits: zero labels or active ones.
+/// The labels of the input bits, of those of their pads and those of the masked bits: zero labels or active
+/// ones.
 pub(super) fn join(pads: &[Block], masked: &[Block]) -> Vec<Block> {
     pads.iter().zip(masked).map(|(&pad, &masked)| pad ^ masked).collect()
 }

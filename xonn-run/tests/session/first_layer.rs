@@ -64,8 +64,8 @@ fn steps(count: usize) -> [u64; 3] {
     [up, down, outcome.client.expect("nothing is wrong").traffic.round_trips]
 }
 
-/// The messages of `docs/protocols/weight_ot.md`, added up, for a dense layer of 12 neurons over 30 numbers of 8 bits:
-/// sums of 13 bits and a sign, corrections of 13.
+/// The messages of `docs/protocols/weight_ot.md`, added up, for a dense layer of 12 neurons over 30 numbers
+/// of 8 bits: sums of 13 bits and a sign, corrections of 13.
 #[test]
 fn bytes_and_round_trips_are_those_of_the_closed_form() {
     let (neurons, share) = (12, 14);
@@ -75,8 +75,8 @@ fn bytes_and_round_trips_are_those_of_the_closed_form() {
     let servers = first_layers(package, secret, &fixture.offer(false));
     let cost = servers[0].1.cost().first();
     assert_eq!((one[0], one[1]), (cost.up, cost.down));
-    // Corrections and their digest; rows for labels of the client's shares and a key, what they choose, with a digest;
-    // the masked input.
+    // Corrections and their digest; rows for labels of the client's shares and a key, what they choose,
+    // with a digest; the masked input.
     let (corrections, rows) = (neurons * (30usize * 13).div_ceil(8) + 32, neurons * share + 1);
     let extend = 48 + 2048 / 8 * (rows.div_ceil(128) + 1);
     let up = corrections + extend + rows.div_ceil(8) + 32 + (30usize * share).div_ceil(8);
@@ -190,8 +190,8 @@ fn a_server_that_takes_a_form_which_cannot_be_is_refused() {
     }
 }
 
-/// The set-up, corrections, their digest and the choices of labels are bound to checks; of what the server sends not all
-/// is needed.
+/// The set-up, corrections, their digest and the choices of labels are bound to checks; of what the server
+/// sends not all is needed.
 #[test]
 fn flipped_bits_give_an_error_or_the_right_answer() {
     let mut fixture = by(FirstLayer::Oca, numbers(&Numbers::dense(9, 4, 8)));

@@ -42,7 +42,8 @@ pub struct Fixture {
     pub ahead: [u16; 2],
     /// Whether the server offers one delta for all inferences, and whether the client accepts it.
     pub shared_delta: [bool; 2],
-    /// What the circuit was made of, if it is a package's: then it has first layers by conditional addition, too.
+    /// What the circuit was made of, if it is a package's: then it has first layers by conditional
+    /// addition, too.
     pub packaged: Option<Arc<(Package, Secret)>>,
     /// How it is computed on shares, where that is on offer.
     pub plan: Option<Plan>,

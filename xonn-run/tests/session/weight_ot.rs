@@ -239,8 +239,8 @@ impl Wire for Steps {
     }
 }
 
-/// A client that does everything right up to the set-up, prepares so many predictions, asks so many questions, and then
-/// sends `last`: what the server says.
+/// A client that does everything right up to the set-up, prepares so many predictions, asks so many
+/// questions, and then sends `last`: what the server says.
 fn refusal(
     fixture: &Fixture,
     end: wire::End,

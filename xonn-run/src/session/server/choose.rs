@@ -10,8 +10,8 @@ use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::ot;
 use xonn_protocols::cost::Cost;
 
-/// What client and server allow; of several the one whose first inference takes the least time on the link, set-up
-/// included. `ahead`: whether circuits are garbled ahead of the client's inputs.
+/// What client and server allow; of several the one whose first inference takes the least time on the link,
+/// set-up included. `ahead`: whether circuits are garbled ahead of the client's inputs.
 pub(super) fn choose<'m>(
     hello: &ClientHello,
     model: &'m Model,
@@ -54,8 +54,8 @@ fn cost(chosen: Chosen<'_>, model: &Model, garbling: (Scheme, bool), ahead: bool
     }
 }
 
-/// Bytes of base OTs, labels, tables and the masked input of a circuit that is garbled ahead, without frames. The reply
-/// of the base OTs leaves together with the first inference.
+/// Bytes of base OTs, labels, tables and the masked input of a circuit that is garbled ahead, without
+/// frames. The reply of the base OTs leaves together with the first inference.
 fn garbled(schedule: &Schedule, (scheme, shared_delta): (Scheme, bool), ahead: bool) -> Cost {
     let params = msgs::label_params(shared_delta);
     let labels = schedule.program().input_bits();
