@@ -75,16 +75,16 @@ fn bytes_and_round_trips_are_those_of_the_closed_form() {
     let servers = first_layers(package, secret, &fixture.offer(false));
     let cost = servers[0].1.cost().first();
     assert_eq!((one[0], one[1]), (cost.up, cost.down));
-    // Corrections and their digest; rows for labels of the client's shares and a key, what they choose,
-    // with a digest; the masked input.
+    // Corrections and their digest; rows for labels of the client's shares and a key, which are made for eight
+    // predictions at once behind the first; what they choose, with a digest; the masked input.
     let (corrections, rows) = (neurons * (30usize * 13).div_ceil(8) + 32, neurons * share + 1);
-    let extend = 48 + 2048 / 8 * (rows.div_ceil(128) + 1);
-    let up = corrections + extend + rows.div_ceil(8) + 32 + (30usize * share).div_ceil(8);
+    let extend = 48 + 2048 / 8 * ((8 * rows).div_ceil(128) + 1);
+    let up = corrections + rows.div_ceil(8) + 32 + (30usize * share).div_ceil(8);
     // Labels by rows; a ripple adder; labels of the server's shares; what opens the output.
     let tables = neurons * 32 * (share - 1);
     let down = 16 * rows + tables + 16 * neurons * share + 32 * neurons;
-    for [further, before] in [[two, one], [three, two]] {
-        assert_eq!((further[0] - before[0], further[1] - before[1]), (up as u64, down as u64));
+    for ([further, before], extend) in [([two, one], extend), ([three, two], 0)] {
+        assert_eq!((further[0] - before[0], further[1] - before[1]), ((up + extend) as u64, down as u64));
         assert_eq!(further[2] - before[2], 1, "one round trip for each further one");
     }
     assert_eq!(one[2], 4, "hellos, base OTs, the extension of weights, the prediction");

@@ -46,12 +46,12 @@ const RECORDED: &[(&str, &str)] = &[
     ("layer, half gates, package", "a39a028d06afc7b4768ea8e94fd86a7d60d1928ef90fa97902b62023c845ca96"),
     ("layer, three halves, ahead", "4ac51b427f0146b79335dd9b56e0f1fed71772715583240c0248794359a39804"),
     ("numbers, half gates", "ade73f8ac8532b25377e3c17184ddac26f7f3014d67c7c4419d9ba6d68564791"),
-    ("numbers, half gates, oca", "0c43e5668d31491e1987afb9ff9b87abf6b351de1b562d19309645b6d9fc0fcd"),
+    ("numbers, half gates, oca", "c50aeef86e8bfe1b4e997e63e5eb23dd0a1037ec289d9719321c153f8ee7e759"),
     (
         "numbers, three halves, oca, package",
-        "63b2699218d20f7a69fa61c8517cfef67b89f1b906d6600c2ed7a0677c47aaa6",
+        "7da5101f92abd84370460837c6221dabdadc24b9efd01a7846a3599d750804b4",
     ),
-    ("numbers, three halves, oca, ahead", "cb9a44bcf16e1fcebcebadcea0259b0af656f70a9c3cd2aac9859e5653e5ebfa"),
+    ("numbers, three halves, oca, ahead", "e67d7b01bc89868fad078dab938a8440841754e5f3a8b1ffedfac9efee91c347"),
     ("numbers, shares", "f77b5cc945129ef2653dff9b2b30641b0d7cd4377aa36651b95b21975ba2e0c4"),
     ("classes, shares, package, ahead", "ec1bd199d521591461e12b93880f269b790a18efa0c2b8a1091bc86a01f429bc"),
 ];

@@ -289,7 +289,7 @@ fn a_prediction_that_was_prepared_answers_once() {
     for (done, last, reason) in [
         ((0, 0), (Kind::Ask, &[][..]), none),
         ((2, 2), (Kind::Ask, &[]), none),
-        ((2, 0), (Kind::Prepare, &[1, 0, 0, 0]), "1 predictions to prepare, expected 1 to 0"),
+        ((2, 0), (Kind::Prepare, &[1, 0, 0, 0]), "1 predictions to prepare, expected an input"),
         ((0, 0), (Kind::Prepare, &[255; 4]), "4294967295 predictions to prepare, expected 1 to 2"),
         ((2, 1), (Kind::Prepare, &[1, 0, 0, 0]), "an inference too many, a connection is granted 2"),
         ((1, 1), (Kind::Step, &[0]), "Step of 1 bytes, expected Prepare of 4 bytes, Ask or Bye"),
