@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::packing::{Numbers, Packer, mask};
 use super::single::{PIECE, Send, Single};
-use super::sums::{Sums, Unit};
+use super::sums::{Sums, Unit, add};
 use super::{Ready, Turn, message_tweak, own_session, params, wrong};
 use crate::protocol::{ClientContext, ClientRun, ClientSide, Kept, Phase, ProtocolError, Rows, SetUp};
 use crate::value::ClientValue;
@@ -124,8 +124,7 @@ impl Sending<'_> {
             let mut bytes = Vec::with_capacity(sums.part_bytes(part));
             for (unit, (corrections, more)) in units.iter().zip(&done) {
                 bytes.extend(corrections);
-                let all = shares[unit.filter * positions..][..positions].iter_mut().zip(more.iter());
-                all.for_each(|(share, more)| *share = share.wrapping_add(*more));
+                add(&mut shares[unit.filter * positions..][..positions], more);
             }
             self.turn.digest.update(&bytes);
             wire.send(&bytes)?;

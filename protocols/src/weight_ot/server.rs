@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::packing::{Numbers, Unpacker};
 use super::single::{PIECE, Receive, Single};
-use super::sums::{Sums, Unit};
+use super::sums::{Sums, Unit, add};
 use super::{DIGEST_BYTES, Ready, Turn, message_tweak, own_session, params, wrong};
 use crate::plan::Stage;
 use crate::protocol::{
@@ -178,8 +178,7 @@ impl Receiving<'_> {
             let units: Vec<_> = part.clone().map(unit).collect();
             let done: Vec<_> = units.par_iter().map(|(unit, bytes)| self.unit(unit, bytes)).collect();
             for ((unit, _), more) in units.iter().zip(&done) {
-                let all = shares[unit.filter * positions..][..positions].iter_mut().zip(more.iter());
-                all.for_each(|(share, more)| *share = share.wrapping_add(*more));
+                add(&mut shares[unit.filter * positions..][..positions], more);
             }
         }
         // Public: the client can make any.
