@@ -80,8 +80,9 @@ fn key_session(session: &SessionId, predictions: u64) -> Vec<u8> {
     [&session[..], &(predictions / PREDICTIONS_A_KEY).to_le_bytes()].concat()
 }
 
-/// Rows that a pool makes together at most, where fewer are wanted: 32 kB of SoftSpokenOT's messages.
-const TOGETHER: usize = 1 << 14;
+/// Rows that a pool makes together at most, where fewer are wanted: 16 MB of them; so many cost less by silent OT
+/// than those of one prediction by SoftSpokenOT.
+const TOGETHER: usize = 1 << 20;
 /// Predictions whose rows are made together at most, but for the first one of a connection.
 const PREDICTIONS_TOGETHER: usize = 8;
 
