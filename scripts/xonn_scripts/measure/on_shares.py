@@ -53,8 +53,8 @@ def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, boo
     further = (count * (run["sent_bytes_each"] + run["received_bytes_each"]) - first) / max(count - 1, 1)
     text = (
         f"{name:12} {revealed:7} {run['equal_to_eval']:5} of {run['samples']:5} equal,"
-        f" first {first / 1e6:.3f} MB, further {further / 1e6:.3f} MB, median {run['inference_ms_median']} ms,"
-        f" client's peak {run['peak_memory_bytes'] / 1e6:.0f} MB"
+        f" first {first / 1e6:.3f} MB, further {further / 1e6:.3f} MB,"
+        f" median {run['inference_ms_median']} ms, client's peak {run['peak_memory_bytes'] / 1e6:.0f} MB"
     )
     return text, run["equal_to_eval"] == run["samples"]
 

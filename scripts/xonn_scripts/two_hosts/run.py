@@ -129,12 +129,14 @@ def entry_of(model: Model, link_name: str, first: Entry, many: Entry, count: int
 
     With a ``count`` of 1 both are the same connection, and its prediction's own time is taken.
     """
+    # Of a plan the report counts no gates: `inspect` lists those of its circuit.
+    gates = many["and"] or {"full": 0, "half": 0}
     entry = {
         "model": model.name,
         "link": link_name,
         "scheme": many["scheme"],
         "first_layer": name_of(many["first_layer"]),
-        "ands": many["and"]["full"] + many["and"]["half"],
+        "ands": gates["full"] + gates["half"],
         "first_layer_table_bytes": model.first_layer_bytes,
         "connection_bytes": traffic(first),
         "connection_rounds": first["round_trips"],
