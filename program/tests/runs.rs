@@ -1,4 +1,5 @@
-//! The circuit of a run of layers, with what it reads in shares or at the client, against the program's layers.
+//! The circuit of a run of layers, with what it reads in shares or at the client, against the program's
+//! layers.
 
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use xonn_circuits::tiled::evaluate::evaluate;

@@ -128,7 +128,8 @@ impl PlanCost {
         Self { stages, set_up, supply }
     }
 
-    /// Ahead of an input, without rows: one round trip and a half, of which the half goes together with the input.
+    /// Ahead of an input, without rows: one round trip and a half, of which the half goes together with the
+    /// input.
     #[must_use]
     pub fn offline(&self) -> Cost {
         Cost { rounds: 1.0, ..self.stages.iter().map(|stage| stage.offline).sum() }
@@ -153,8 +154,8 @@ impl PlanCost {
         self.supply + self.at_once()
     }
 
-    /// Ahead of an input and with it. The client waits for what stages send it ahead, but for the last one, the
-    /// circuit: its tables come together with what opens the output.
+    /// Ahead of an input and with it. The client waits for what stages send it ahead, but for the last one,
+    /// the circuit: its tables come together with what opens the output.
     fn at_once(&self) -> Cost {
         let (offline, online) = (self.offline(), self.online());
         let before = self.stages.split_last().map_or(&[][..], |(_, before)| before);

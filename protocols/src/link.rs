@@ -1,5 +1,5 @@
-//! What two hosts share for a whole connection: correlated OTs both ways, start points of their hashes, and the client's
-//! keys of lattice encryption.
+//! What two hosts share for a whole connection: correlated OTs both ways, start points of their hashes, and
+//! the client's keys of lattice encryption.
 //!
 //! | message | from | what |
 //! |---|---|---|
@@ -8,9 +8,10 @@
 //! | 4, 5 | server | the reply; the start point of the first pool's hash |
 //! | 6 | client | the start point of the second pool's hash |
 //!
-//! Where no stage takes rows of the second pool there is none: of 2 to 6 the messages that are about it are left out.
-//! Then each pool is extended as far as the first prediction takes it. A start point is drawn by the host whose Delta
-//! the hash protects, behind the last message of the pool's set-up that the other one sends.
+//! Where no stage takes rows of the second pool there is none: of 2 to 6 the messages that are about it are
+//! left out. Then each pool is extended as far as the first prediction takes it. A start point is drawn by
+//! the host whose Delta the hash protects, behind the last message of the pool's set-up that the other one
+//! sends.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,8 +30,8 @@ use crate::protocol::{ProtocolError, Rows};
 use crate::steps::rows::Tweaks;
 use crate::wire::Wire;
 
-/// Predictions for which a key of lattice encryption is used, a bound on what a server that bends answers could learn
-/// of it. See `docs/protocols/rlwe.md`.
+/// Predictions for which a key of lattice encryption is used, a bound on what a server that bends answers
+/// could learn of it. See `docs/protocols/rlwe.md`.
 pub const PREDICTIONS_A_KEY: u64 = 64;
 
 /// Rows of one prediction, and its block of tweaks.
@@ -80,14 +81,14 @@ fn key_session(session: &SessionId, predictions: u64) -> Vec<u8> {
     [&session[..], &(predictions / PREDICTIONS_A_KEY).to_le_bytes()].concat()
 }
 
-/// Rows that a pool makes together at most, where fewer are wanted: 16 MB of them; so many cost less by silent OT
-/// than those of one prediction by SoftSpokenOT.
+/// Rows that a pool makes together at most, where fewer are wanted: 16 MB of them; so many cost less by
+/// silent OT than those of one prediction by SoftSpokenOT.
 const TOGETHER: usize = 1 << 20;
 /// Predictions whose rows are made together at most, but for the first one of a connection.
 const PREDICTIONS_TOGETHER: usize = 8;
 
-/// How many rows a pool is extended to that has too few for `count` predictions: some more, for those that follow
-/// these, since the client waits for an extension of the second pool.
+/// How many rows a pool is extended to that has too few for `count` predictions: some more, for those that
+/// follow these, since the client waits for an extension of the second pool.
 fn wanted(each: usize, count: usize) -> usize {
     (each * count).max((each * PREDICTIONS_TOGETHER).min(TOGETHER))
 }
@@ -128,7 +129,8 @@ fn without_pool() -> ProtocolError {
     ProtocolError::Message { what: "rows of masks", reason }
 }
 
-/// The server's base OTs of both pools, and the start point of the first one's hash. A fuzzer begins behind them.
+/// The server's base OTs of both pools, and the start point of the first one's hash. A fuzzer begins behind
+/// them.
 #[cfg_attr(feature = "fuzzing", derive(Clone))]
 pub struct ServerBase {
     pub(crate) session: SessionId,

@@ -7,8 +7,9 @@
 //! | concatenate | brought to one step and one fraction | as they are |
 //! | add, sum pool | the same, and added | added |
 //!
-//! Bringing shares to a smaller step multiplies them by a public number, and noise with them: [`Ring::terms`] counts
-//! how often a share was rounded down, and the server moves its share so that noise of either sign is met alike.
+//! Bringing shares to a smaller step multiplies them by a public number, and noise with them: [`Ring::terms`]
+//! counts how often a share was rounded down, and the server moves its share so that noise of either sign is
+//! met alike.
 
 use std::sync::Arc;
 
@@ -175,8 +176,8 @@ impl Side {
         shares.iter().zip(&self.factors).map(scale).collect()
     }
 
-    /// What the server adds to an element that is made of `members` of the first tensor, or of one of each, so that
-    /// noise is in the middle: in units of the shares, rounded down.
+    /// What the server adds to an element that is made of `members` of the first tensor, or of one of each,
+    /// so that noise is in the middle: in units of the shares, rounded down.
     fn centre(&self, parts: impl Iterator<Item = usize>) -> u64 {
         let before: i64 = parts
             .map(|part| (self.factors[part] as i64).wrapping_mul(self.reads[part].centre_halves()))

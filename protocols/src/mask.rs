@@ -1,5 +1,5 @@
-//! The client's numbers become shares: it draws its share r ahead, and with the input it sends x - r, which tells the
-//! server nothing.
+//! The client's numbers become shares: it draws its share r ahead, and with the input it sends x - r, which
+//! tells the server nothing.
 //!
 //! In: the client's codes q. Out: exact shares of `t = q - lo`, lo the least code, modulo 2^bits.
 //!

@@ -1,7 +1,7 @@
 //! Which protocol computes which layers, and how both hosts hold what is between them: public.
 //!
-//! The server makes a plan ([`crate::planner`]) and sends it; a client takes any that its program allows and whose
-//! parameters are on its own menus ([`Plan::check`]), so two hosts never have to agree on a search.
+//! The server makes a plan ([`crate::planner`]) and sends it; a client takes any that its program allows and
+//! whose parameters are on its own menus ([`Plan::check`]), so two hosts never have to agree on a search.
 
 use serde::{Deserialize, Serialize};
 use xonn_crypto::garble::Scheme;

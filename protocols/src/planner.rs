@@ -1,9 +1,9 @@
-//! Which layers go on shares: the longest run of layers from the input on whose sums and signs can be computed so; a
-//! garbled circuit computes the rest and the output.
+//! Which layers go on shares: the longest run of layers from the input on whose sums and signs can be
+//! computed so; a garbled circuit computes the rest and the output.
 //!
-//! Forwards: what each tensor's shares mean, and whether they are exact. Backwards: how many bits each tensor's readers
-//! want. Then each sum's ring and packing is searched for ([`rlwe::search`]), and the stages are written down.
-//! Everything follows from the program alone, so a plan tells nothing of the weights.
+//! Forwards: what each tensor's shares mean, and whether they are exact. Backwards: how many bits each
+//! tensor's readers want. Then each sum's ring and packing is searched for ([`rlwe::search`]), and the stages
+//! are written down. Everything follows from the program alone, so a plan tells nothing of the weights.
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::op::Linear;
@@ -65,7 +65,8 @@ enum Role {
 /// A plan on shares.
 ///
 /// # Errors
-/// [`NotOnShares`] with the first layer that stays in a circuit, if not even the first sums and signs go on shares.
+/// [`NotOnShares`] with the first layer that stays in a circuit, if not even the first sums and signs go on
+/// shares.
 pub fn on_shares(program: &Program, scheme: Scheme) -> Result<Plan, NotOnShares> {
     Ok(on_shares_until(program, scheme)?.0)
 }

@@ -1,7 +1,8 @@
 //! What a way of computing layers between two hosts is.
 //!
-//! A [`Protocol`] makes of a public [`Stage`] a [`ServerSide`] and a [`ClientSide`], once a model. Each prediction
-//! begins with a run on either side, which is used up: three or four messages ahead ([`Phase`]), then the input's.
+//! A [`Protocol`] makes of a public [`Stage`] a [`ServerSide`] and a [`ClientSide`], once a model. Each
+//! prediction begins with a run on either side, which is used up: three or four messages ahead ([`Phase`]),
+//! then the input's.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -40,8 +41,8 @@ pub trait Protocol: Sync {
     /// [`Program::tensors`].
     ///
     /// # Errors
-    /// [`StageError`] if the stage is none of this protocol and program, or these weights make it fail more often than
-    /// is granted.
+    /// [`StageError`] if the stage is none of this protocol and program, or these weights make it fail more
+    /// often than is granted.
     fn server(
         &self,
         stage: &Stage,
@@ -135,8 +136,8 @@ pub trait ServerSide: Send + Sync {
     /// What a prediction takes.
     fn rows(&self) -> Rows;
 
-    /// What the stage has for a whole connection. First all stages' clients speak, then all servers, as far as they do
-    /// in a set-up: [`SetUp::Asks`], [`SetUp::Answers`].
+    /// What the stage has for a whole connection. First all stages' clients speak, then all servers, as far
+    /// as they do in a set-up: [`SetUp::Asks`], [`SetUp::Answers`].
     ///
     /// # Errors
     /// [`ProtocolError`].
@@ -214,8 +215,9 @@ pub trait ClientSide: Send + Sync {
 pub trait ClientRun: Send {
     /// This phase's message, sent or received, if the stage has one.
     ///
-    /// `reads` are those of [`Stage::reads`], as far as the client's shares of them are known yet. Where the share of
-    /// what the stage leaves becomes known ahead of the input, it is given back once, in the phase in which it does.
+    /// `reads` are those of [`Stage::reads`], as far as the client's shares of them are known yet. Where the
+    /// share of what the stage leaves becomes known ahead of the input, it is given back once, in the phase
+    /// in which it does.
     ///
     /// # Errors
     /// [`ProtocolError`]; nothing is checked on what a message decrypts to.
@@ -237,7 +239,8 @@ pub trait ClientRun: Send {
     ) -> Result<Option<ClientValue>, ProtocolError>;
 }
 
-/// A stage is none of its protocol, or not of this program. Of a server's plan it says what the client refuses.
+/// A stage is none of its protocol, or not of this program. Of a server's plan it says what the client
+/// refuses.
 #[derive(Debug, thiserror::Error)]
 #[error("layer {layer}: {reason}")]
 pub struct StageError {
@@ -263,7 +266,8 @@ pub enum ProtocolError {
     /// A message of lattice encryption.
     #[error(transparent)]
     Rlwe(#[from] RlweError),
-    /// The evaluation of a garbled circuit gave no valid output. Only the client knows, and it goes on as if it had.
+    /// The evaluation of a garbled circuit gave no valid output. Only the client knows, and it goes on as if
+    /// it had.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
     /// Shares that do not belong together.

@@ -1,7 +1,8 @@
 //! A plan, run: the loop over its stages, ahead of an input and behind it. Both hosts' loops are the same.
 //!
-//! Ahead, phase by phase over all stages and predictions, so that the round trips do not grow with the depth; with the
-//! input, stage by stage. A prediction that is prepared is used once: [`Server::answer`] and [`Client::ask`] take it.
+//! Ahead, phase by phase over all stages and predictions, so that the round trips do not grow with the depth;
+//! with the input, stage by stage. A prediction that is prepared is used once: [`Server::answer`] and
+//! [`Client::ask`] take it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -346,9 +347,10 @@ impl Client {
         Self::of(plan, program, sides)
     }
 
-    /// `count` predictions, as far as they go without an input. Unless they are `kept` for later, what the server sends
-    /// last is taken with the answer, so that it costs no round trip of its own. That is for one prediction
-    /// whose input follows: of several the server would have sent all of it before the first answer.
+    /// `count` predictions, as far as they go without an input. Unless they are `kept` for later, what the
+    /// server sends last is taken with the answer, so that it costs no round trip of its own. That is for one
+    /// prediction whose input follows: of several the server would have sent all of it before the first
+    /// answer.
     ///
     /// # Errors
     /// [`ProtocolError::Misuse`] for several that are not kept, before anything is sent; after any other one
@@ -419,8 +421,8 @@ impl Client {
     /// A prediction: the output bits. `input` are the codes that the program's input takes.
     ///
     /// # Errors
-    /// [`ProtocolError::Evaluate`] if the output is none, which the server must not learn; after any other one the
-    /// connection is over.
+    /// [`ProtocolError::Evaluate`] if the output is none, which the server must not learn; after any other
+    /// one the connection is over.
     pub fn ask(
         &self,
         connection: &mut ClientConnection,

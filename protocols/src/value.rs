@@ -22,9 +22,9 @@ pub enum Form {
 /// t = floor((y0 + y1 mod 2^bits) / 2^fraction),  0 <= t <= span        value = step t + offset
 /// ```
 ///
-/// The offset is one number an element that only the server knows and never sends: adding to it is taking from its
-/// share. The server has moved it so that no t of that element is below 0. Bits of fraction hold the noise of sums by
-/// lattice encryption; without them shares are exact.
+/// The offset is one number an element that only the server knows and never sends: adding to it is taking
+/// from its share. The server has moved it so that no t of that element is below 0. Bits of fraction hold the
+/// noise of sums by lattice encryption; without them shares are exact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ring {
@@ -32,8 +32,9 @@ pub struct Ring {
     pub bits: u32,
     /// Bits of fraction.
     pub fraction: u32,
-    /// How many noisy sums are added up in each element, each of which loses less than 2 units of the shares' last
-    /// bit; 0 if shares are exact. What the server adds so that t is right most surely is in its share already.
+    /// How many noisy sums are added up in each element, each of which loses less than 2 units of the shares'
+    /// last bit; 0 if shares are exact. What the server adds so that t is right most surely is in its share
+    /// already.
     pub terms: u32,
     /// Value of one t; at least 1.
     pub step: i64,
@@ -60,8 +61,8 @@ impl Ring {
         self.terms == 0
     }
 
-    /// What stands behind the point so that noise of either sign is met alike: `(2^fraction + 2 terms - 1) / 2`, in
-    /// halves. See `docs/protocols/rlwe.md`.
+    /// What stands behind the point so that noise of either sign is met alike: `(2^fraction + 2 terms - 1) /
+    /// 2`, in halves. See `docs/protocols/rlwe.md`.
     #[must_use]
     pub fn centre_halves(self) -> i64 {
         if self.is_exact() { 0 } else { (1 << self.fraction) + 2 * i64::from(self.terms) - 1 }

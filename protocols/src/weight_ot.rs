@@ -17,8 +17,8 @@
 //! | phase One, client to server | corrections, in parts, and their digest |
 //!
 //! # The sums
-//! A weight is `w = most - sum of 2^e c` over its signs, c = 1 for a minus, with public places e. So only
-//! `c u` is shared for each number u of r, modulo `2^m` with `m = bits - e`. With `k0`, `k1` the m bits of the
+//! A weight is `w = most - sum of 2^e c` over its signs, c = 1 for a minus, with public places e. So only `c
+//! u` is shared for each number u of r, modulo `2^m` with `m = bits - e`. With `k0`, `k1` the m bits of the
 //! OT's two streams the client sends `d = k0 + u - k1`, and the server takes `k_c + c d = k0 + c u`.
 //!
 //! ```text

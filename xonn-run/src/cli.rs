@@ -92,8 +92,8 @@ impl Timeouts {
 /// How ANDs are garbled.
 #[derive(Args, Clone)]
 struct Schemes {
-    /// Garbling schemes allowed. The host that garbles takes its first one that the other allows: half-gates is less work,
-    /// three-halves sends a quarter less
+    /// Garbling schemes allowed. The host that garbles takes its first one that the other allows: half-gates
+    /// is less work, three-halves sends a quarter less
     #[arg(long, value_name = "NAME", value_delimiter = ',', default_values_t = Scheme::ALL)]
     scheme: Vec<Scheme>,
 }
@@ -101,10 +101,11 @@ struct Schemes {
 /// How first layers over numbers are computed.
 #[derive(Args, Clone, Copy)]
 struct FirstLayers {
-    /// Protocol for first layers: gc garbles them like all others; oca (oblivious conditional addition) sends far less, and a
-    /// client that cheats can then bring another input to each weight; shares computes hidden layers on shares too, with
-    /// lattice encryption and oblivious transfer, sends the least and takes a round trip a layer, and a client that cheats
-    /// can learn weights; auto allows all, and the one that takes the least time on the server's link is run
+    /// Protocol for first layers: gc garbles them like all others; oca (oblivious conditional addition) sends
+    /// far less, and a client that cheats can then bring another input to each weight; shares computes hidden
+    /// layers on shares too, with lattice encryption and oblivious transfer, sends the least and takes a
+    /// round trip a layer, and a client that cheats can learn weights; auto allows all, and the one that
+    /// takes the least time on the server's link is run
     #[arg(long, value_name = "shares|oca|gc|auto", default_value_t = Allowed(&FirstLayer::ALL))]
     first_layer: Allowed,
 }

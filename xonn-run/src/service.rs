@@ -89,8 +89,8 @@ impl Service {
         self.model.plan().ok_or(reason)
     }
 
-    /// Serves clients on this thread, each on one of its own, until `options.stop` is set or `options.total` clients
-    /// have been served; `report` hears of what happens.
+    /// Serves clients on this thread, each on one of its own, until `options.stop` is set or `options.total`
+    /// clients have been served; `report` hears of what happens.
     pub fn serve(&self, listener: &TcpListener, options: &ServerOptions, report: impl Fn(Event<'_>) + Sync) {
         net::serve(listener, &self.model, options, report);
     }
@@ -124,8 +124,8 @@ pub fn plan(package: &Package, secret: &Secret, offer: &Offer) -> Result<Server,
     Server::new(plan, program, secret.tensors()).map_err(|error| error.to_string())
 }
 
-/// The servers of a package's plans with first layers by conditional addition, one for each scheme on offer; none if it
-/// has no such layers.
+/// The servers of a package's plans with first layers by conditional addition, one for each scheme on offer;
+/// none if it has no such layers.
 #[must_use]
 pub fn first_layers(package: &Package, secret: &Secret, offer: &Offer) -> Vec<(Scheme, Server)> {
     let program = package.program();
@@ -175,8 +175,8 @@ impl Drop for Running {
     }
 }
 
-/// Has a listener notice that it is to stop: it waits for a client, and this is one. An address that stands for all is
-/// reached by the loopback.
+/// Has a listener notice that it is to stop: it waits for a client, and this is one. An address that stands
+/// for all is reached by the loopback.
 pub(crate) fn wake(mut address: SocketAddr) {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {

@@ -78,8 +78,8 @@ pub fn assert_same_steps<S, R>(what: &str, secrets: &[S], code: impl Fn(&S) -> R
     let mut known = vec![run(&code, &secrets[0])];
     assert!(known[0].len() > 100, "{what}: {} instructions are too few to be it", known[0].len());
     for (number, secret) in secrets.iter().enumerate().skip(1) {
-        // A loop over two buffers may begin with a comparison of their addresses, which are the allocator's: it falls
-        // as it likes from one run to the next. What falls by a secret does so in every run.
+        // A loop over two buffers may begin with a comparison of their addresses, which are the allocator's:
+        // it falls as it likes from one run to the next. What falls by a secret does so in every run.
         let mut steps = run(&code, secret);
         for _ in 1..TRIES {
             if known.contains(&steps) {

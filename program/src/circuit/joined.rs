@@ -1,12 +1,13 @@
 //! Tensors that both hosts hold in shares: how a circuit reads them.
 //!
-//! With `value = step t + offset` and the layer's public range `lo..=hi`, `value - lo = step t + (offset - lo)`. The
-//! server splits `offset - lo = step q + r`, `0 <= r < step`, and adds `q` to its share of t. So the circuit adds both
-//! shares, drops the fraction, and has `t + q`; what it stores is `step (t + q) + r`, with r brought by the server as a
-//! number beside its share. No bit of t above those that the range needs is looked at.
+//! With `value = step t + offset` and the layer's public range `lo..=hi`, `value - lo = step t + (offset -
+//! lo)`. The server splits `offset - lo = step q + r`, `0 <= r < step`, and adds `q` to its share of t. So
+//! the circuit adds both shares, drops the fraction, and has `t + q`; what it stores is `step (t + q) + r`,
+//! with r brought by the server as a number beside its share. No bit of t above those that the range needs is
+//! looked at.
 //!
-//! A threshold that alone reads such a tensor needs no number: `value >= cut` is `t - T >= 0`, and the server takes its T
-//! from its share.
+//! A threshold that alone reads such a tensor needs no number: `value >= cut` is `t - T >= 0`, and the server
+//! takes its T from its share.
 
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};

@@ -3,11 +3,12 @@
 //! # Input bits
 //! The circuit takes, in this order, each number least significant bit first:
 //!
-//! 1. the client's input ([`Run::input_bits`]), if the run reads it: the bits of its codes, as in [`super::lower`];
-//! 2. the client's shares ([`Run::share_bits`]): of each tensor in shares, in the order of the reads, the low bits of each
-//!    element's share that are looked at;
-//! 3. the server's shares ([`Run::server_bits`]): the same, and behind each element's share a small number where its step
-//!    is not 1.
+//! 1. the client's input ([`Run::input_bits`]), if the run reads it: the bits of its codes, as in
+//!    [`super::lower`];
+//! 2. the client's shares ([`Run::share_bits`]): of each tensor in shares, in the order of the reads, the low
+//!    bits of each element's share that are looked at;
+//! 3. the server's shares ([`Run::server_bits`]): the same, and behind each element's share a small number
+//!    where its step is not 1.
 
 use xonn_circuits::tiled::TiledCircuit;
 
@@ -26,8 +27,9 @@ pub enum Held {
     Shares(Sharing),
 }
 
-/// Shares y0 of the server's and y1 of the client's modulo `2^bits`, and an offset of each element's that only the server
-/// knows: `value = step floor((y0 + y1 mod 2^bits) / 2^fraction) + offset`, the rounded number being `0..=span`.
+/// Shares y0 of the server's and y1 of the client's modulo `2^bits`, and an offset of each element's that
+/// only the server knows: `value = step floor((y0 + y1 mod 2^bits) / 2^fraction) + offset`, the rounded
+/// number being `0..=span`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sharing {
     /// Bits of the shares.
@@ -55,10 +57,11 @@ pub struct RunOfModel {
     pub secret: Vec<bool>,
 }
 
-/// The circuit of `layers` and of the program's output, as a client makes it. Nothing that is given is trusted.
+/// The circuit of `layers` and of the program's output, as a client makes it. Nothing that is given is
+/// trusted.
 ///
-/// * `layers`: rising.   * `reads`: the tensors that they read, and how they are held. A layer that is also named here is
-///   not computed, so that the run may be the output alone.
+/// * `layers`: rising.   * `reads`: the tensors that they read, and how they are held. A layer that is also
+///   named here is not computed, so that the run may be the output alone.
 ///
 /// # Errors
 /// [`LowerError`] naming the layer.
@@ -213,7 +216,8 @@ impl Run {
     /// Appends what the server brings, given its share of each tensor in shares and the offsets.
     ///
     /// # Errors
-    /// [`LowerError`] if there are not as many as the program says, or an offset is not one of such a tensor's.
+    /// [`LowerError`] if there are not as many as the program says, or an offset is not one of such a
+    /// tensor's.
     pub fn bits_of_server(
         &self,
         shares: &[(&[u64], &[i64])],

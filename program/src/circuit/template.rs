@@ -17,10 +17,11 @@ use crate::op::Planes;
 /// What a template computes. Inputs are named in the order of the template's input groups.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Template {
-    /// `n` numbers of `width` bits, the signs of each in every plane, an addend, a flip: fires or not, flipped.
+    /// `n` numbers of `width` bits, the signs of each in every plane, an addend, a flip: fires or not,
+    /// flipped.
     LinearThreshold { n: usize, planes: Planes, width: usize, top_inverted: bool },
-    /// `n` numbers of `width` bits, the signs of each in every plane, a correction of `correction` bits: the sum, placed, in
-    /// `out` bits.
+    /// `n` numbers of `width` bits, the signs of each in every plane, a correction of `correction` bits: the
+    /// sum, placed, in `out` bits.
     LinearSum {
         n: usize,
         planes: Planes,
@@ -32,13 +33,13 @@ pub(crate) enum Template {
     },
     /// Two shares of a sum, modulo `2^bits`, a flip: the top bit of the sum, flipped.
     SharedThreshold { bits: usize },
-    /// Two shares modulo `2^bits`, of which `fraction` bits are noise, and a number of `rest` bits behind the second one:
-    /// `step * floor(sum / 2^fraction) + rest` in `out` bits, without its `drop` lowest ones.
+    /// Two shares modulo `2^bits`, of which `fraction` bits are noise, and a number of `rest` bits behind the
+    /// second one: `step * floor(sum / 2^fraction) + rest` in `out` bits, without its `drop` lowest ones.
     Unshare { bits: usize, fraction: usize, step: u64, rest: usize, out: usize, drop: usize },
     /// `n` numbers of `width` bits: their sum, placed, in `out` bits.
     Sum { n: usize, width: usize, top_inverted: bool, placing: Placing, out: usize },
-    /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`, without its `drop` lowest
-    /// bits.
+    /// Several numbers: their sum, each times a public factor, and a public number, modulo `2^out`, without
+    /// its `drop` lowest bits.
     Add { terms: Vec<Term>, constant: u64, drop: usize, out: usize },
     /// Two bits: whether they are equal, the product of -1 and +1.
     Equal,

@@ -80,8 +80,8 @@ pub(super) struct Message<'s> {
     pub bits: u32,
 }
 
-/// Adds `more` to `sums`, number by number. Never a part of its caller: there the compiler compares the addresses
-/// of both before it adds, and which instructions run would depend on the allocator.
+/// Adds `more` to `sums`, number by number. Never a part of its caller: there the compiler compares the
+/// addresses of both before it adds, and which instructions run would depend on the allocator.
 #[inline(never)]
 pub(super) fn add(sums: &mut [u64], more: &[u64]) {
     for (sum, more) in sums.iter_mut().zip(more) {

@@ -1,4 +1,5 @@
-//! The same seeds give the same bytes: a change of a protocol's messages is seen here, and is a new version of it.
+//! The same seeds give the same bytes: a change of a protocol's messages is seen here, and is a new version
+//! of it.
 
 use std::collections::BTreeMap;
 

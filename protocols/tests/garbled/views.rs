@@ -1,4 +1,5 @@
-//! What the server sees of a client: bits that are uniform and masked once, whatever the input and the shares are.
+//! What the server sees of a client: bits that are uniform and masked once, whatever the input and the shares
+//! are.
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::evaluate::tensors;

@@ -1,5 +1,5 @@
-//! Predictions on shares are those of the integers: two hosts in one process, every fixture and bundled model that has
-//! a plan.
+//! Predictions on shares are those of the integers: two hosts in one process, every fixture and bundled model
+//! that has a plan.
 
 use std::path::Path;
 

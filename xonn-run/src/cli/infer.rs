@@ -41,8 +41,8 @@ pub struct Infer {
     #[command(flatten)]
     files: InputFiles,
     /// Have up to N predictions prepared ahead of the inputs, if the server's --pool allows it: circuits are
-    /// garbled and sent, so that an input is answered in one round trip; on shares sums are made, and what is left
-    /// is a round trip a hidden layer. With --input - they wait for names of files
+    /// garbled and sent, so that an input is answered in one round trip; on shares sums are made, and what is
+    /// left is a round trip a hidden layer. With --input - they wait for names of files
     #[arg(long, value_name = "N", default_value_t = 0)]
     ahead: u16,
     /// Most memory for predictions ahead, in megabytes: tables, labels and shares of all of them are kept

@@ -67,8 +67,9 @@ pub struct Serve {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     #[arg(help_heading = MODEL)]
     inferences: u64,
-    /// Predictions that a client may have prepared ahead of its inputs (`infer --ahead`): circuits are garbled and
-    /// sent, sums on shares are made, so that an input is answered sooner. They are kept with the connection, and each is used once or never
+    /// Predictions that a client may have prepared ahead of its inputs (`infer --ahead`): circuits are
+    /// garbled and sent, sums on shares are made, so that an input is answered sooner. They are kept with the
+    /// connection, and each is used once or never
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = MODEL)]
     pool: u16,
     /// Let a client that accepts it (`infer --shared-delta`) have one delta for all inferences of its
@@ -103,7 +104,8 @@ pub struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     #[arg(help_heading = CLIENTS)]
     recall_after: u64,
-    /// Longest wait for the next inference of a connected client, in seconds; 60, and 3600 for one that holds circuits ahead
+    /// Longest wait for the next inference of a connected client, in seconds; 60, and 3600 for one that holds
+    /// circuits ahead
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     #[arg(help_heading = CLIENTS)]
     idle: Option<u64>,

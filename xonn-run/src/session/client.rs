@@ -62,11 +62,12 @@ enum Way {
     Planned(Box<Planned>),
 }
 
-/// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `offer` what
-/// the server may choose from.
+/// Greets a server to run a circuit that this client has; `input_bits` is what its input encodes to, `offer`
+/// what the server may choose from.
 ///
 /// # Errors
-/// [`SessionError::Refused`] with the server's reason if it serves another circuit, and the transport's errors.
+/// [`SessionError::Refused`] with the server's reason if it serves another circuit, and the transport's
+/// errors.
 pub fn greet<T: Transport>(
     transport: T,
     circuit: Digest,
@@ -109,12 +110,13 @@ pub fn greet_in_turn<T: Transport>(
     Ok(greeted)
 }
 
-/// Greets a server and receives the package that it serves, which is the one `wanted`. If that is not said, the server decides
-/// which circuit it is: the answer is the server's word.
+/// Greets a server and receives the package that it serves, which is the one `wanted`. If that is not said,
+/// the server decides which circuit it is: the answer is the server's word.
 ///
 /// # Errors
-/// [`SessionError::Mismatch`] before anything is fetched if the server announces another package than the one wanted,
-/// [`SessionError::Misbehaved`] if the package is not valid or not the announced one, and the transport's errors.
+/// [`SessionError::Mismatch`] before anything is fetched if the server announces another package than the one
+/// wanted, [`SessionError::Misbehaved`] if the package is not valid or not the announced one, and the
+/// transport's errors.
 pub fn greet_and_fetch<T: Transport>(
     transport: T,
     wanted: Option<Digest>,
@@ -290,7 +292,8 @@ impl<T: Transport> Greeted<T> {
         self.clients
     }
 
-    /// How many circuits can be held ahead of inputs on this connection: at most what was offered, 0 if the server prepares none.
+    /// How many circuits can be held ahead of inputs on this connection: at most what was offered, 0 if the
+    /// server prepares none.
     pub fn ahead(&self) -> u16 {
         self.ahead
     }
@@ -300,12 +303,13 @@ impl<T: Transport> Greeted<T> {
         self.shared_delta
     }
 
-    /// The set-up, as the server chose: base OTs, whose reply leaves together with the first inference where all is
-    /// garbled. `program` is that of the package whose digest was named, or that came.
+    /// The set-up, as the server chose: base OTs, whose reply leaves together with the first inference where
+    /// all is garbled. `program` is that of the package whose digest was named, or that came.
     ///
     /// # Errors
     /// [`SessionError::Mismatch`] if the program has no circuit, or none of the kind that the server chose,
-    /// [`SessionError::Misbehaved`] for a plan that this client does not run, and those of both ways. The server is told.
+    /// [`SessionError::Misbehaved`] for a plan that this client does not run, and those of both ways. The
+    /// server is told.
     pub fn start_program(
         mut self,
         program: &Program,
@@ -396,8 +400,8 @@ impl<T: Transport> Session<T> {
         self.channel.traffic()
     }
 
-    /// Of what went over the wire, all that came after the inputs were there: everything of inferences that were not prepared,
-    /// the messages with the input of those that were.
+    /// Of what went over the wire, all that came after the inputs were there: everything of inferences that
+    /// were not prepared, the messages with the input of those that were.
     pub fn online(&self) -> Traffic {
         self.online
     }
@@ -415,7 +419,8 @@ impl<T: Transport> Session<T> {
         self.ready() < usize::from(self.ahead)
     }
 
-    /// Memory that a prediction takes from when it is prepared until it is used, in bytes; of a plan on shares about.
+    /// Memory that a prediction takes from when it is prepared until it is used, in bytes; of a plan on
+    /// shares about.
     #[must_use]
     pub fn bytes_ahead(&self) -> u64 {
         match &self.way {
@@ -424,8 +429,8 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Has all done for a later [`Session::ask`] that needs no input, as [`Session::has_room`] allows. What came of it stays in
-    /// memory until then. After an error the session is over and the server is told.
+    /// Has all done for a later [`Session::ask`] that needs no input, as [`Session::has_room`] allows. What
+    /// came of it stays in memory until then. After an error the session is over and the server is told.
     ///
     /// # Errors
     /// [`SessionError`]; [`Misuse::NoRoom`] if there is no room.
@@ -501,7 +506,8 @@ impl<T: Transport> Session<T> {
         output
     }
 
-    /// Sends what waits for more to go with it. To be called before a wait for inputs: the server counts the time.
+    /// Sends what waits for more to go with it. To be called before a wait for inputs: the server counts the
+    /// time.
     ///
     /// # Errors
     /// If the transport fails.

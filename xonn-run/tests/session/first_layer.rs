@@ -1,4 +1,5 @@
-//! First layers over numbers, garbled and by oblivious conditional addition: the same answers, and the bytes of each.
+//! First layers over numbers, garbled and by oblivious conditional addition: the same answers, and the bytes
+//! of each.
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
@@ -75,8 +76,8 @@ fn bytes_and_round_trips_are_those_of_the_closed_form() {
     let servers = first_layers(package, secret, &fixture.offer(false));
     let cost = servers[0].1.cost().first();
     assert_eq!((one[0], one[1]), (cost.up, cost.down));
-    // Corrections and their digest; rows for labels of the client's shares and a key, which are made for eight
-    // predictions at once behind the first; what they choose, with a digest; the masked input.
+    // Corrections and their digest; rows for labels of the client's shares and a key, which are made for
+    // eight predictions at once behind the first; what they choose, with a digest; the masked input.
     let (corrections, rows) = (neurons * (30usize * 13).div_ceil(8) + 32, neurons * share + 1);
     let extend = 48 + 2048 / 8 * ((8 * rows).div_ceil(128) + 1);
     let up = corrections + rows.div_ceil(8) + 32 + (30usize * share).div_ceil(8);
@@ -204,8 +205,8 @@ fn flipped_bits_give_an_error_or_the_right_answer() {
     assert!(flips > 100 && errors > flips / 4, "{errors} of {flips}");
 }
 
-/// An input may come again, and one of another length is refused by its own client. What corrections that are no input's do is
-/// tested in `protocols/tests/weight_ot/cheating.rs`.
+/// An input may come again, and one of another length is refused by its own client. What corrections that are
+/// no input's do is tested in `protocols/tests/weight_ot/cheating.rs`.
 #[test]
 fn an_input_that_comes_again_gets_its_answer_and_one_of_another_length_is_refused() {
     let (mut fixture, other) =

@@ -34,8 +34,8 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Takes the server's plan, of which nothing is trusted, and sets up what it needs. It has to be of the form that
-    /// the server said.
+    /// Takes the server's plan, of which nothing is trusted, and sets up what it needs. It has to be of the
+    /// form that the server said.
     pub fn set_up<T: Transport>(
         channel: &mut Channel<T>,
         session: SessionId,
@@ -125,14 +125,15 @@ impl Planned {
         self.input.bit_count()
     }
 
-    /// Memory of a prediction that waits, about: its rows, as much again for what was made of them, and what came
-    /// ahead, tables of a circuit above all.
+    /// Memory of a prediction that waits, about: its rows, as much again for what was made of them, and what
+    /// came ahead, tables of a circuit above all.
     pub fn bytes_ahead(&self) -> u64 {
         let rows = self.client.rows();
         (rows.leaves + rows.masks) as u64 * 32 + self.client.cost().offline().down
     }
 
-    /// Some predictions as far as they go without an input, to be `kept` for later, or one that is used at once.
+    /// Some predictions as far as they go without an input, to be `kept` for later, or one that is used at
+    /// once.
     pub fn prepare<T: Transport>(
         &mut self,
         channel: &mut Channel<T>,
