@@ -24,6 +24,7 @@ use crate::protocol::{
     ClientContext, ClientRun, ClientSide, Phase, Protocol, ProtocolError, Rows, ServerContext, ServerRun,
     ServerSide, StageError, Trust,
 };
+use crate::steps::windows::MOST_PLACES;
 use crate::value::{ClientValue, Form, Ring, ServerValue};
 
 /// The protocol.
@@ -87,14 +88,17 @@ pub fn leaves(op: &Op, reads: &[Ring]) -> Option<Ring> {
     (fits && (terms == 0 || 2 * u64::from(terms) <= 1 << fraction)).then_some(ring)
 }
 
-/// The members of each pooled element: all taps inside of the image.
-pub(crate) fn windows(window: &Window2d) -> Vec<Vec<u32>> {
+/// The members of each pooled element: all taps inside of the image. None if they are too many, which a small file
+/// could ask for.
+fn windows(window: &Window2d) -> Option<Vec<Vec<u32>>> {
     let channels = window.input[2];
+    let pixels: usize = window.positions().map(|at| window.taps(at).flatten().count()).sum();
+    pixels.checked_mul(channels).filter(|&places| places <= MOST_PLACES)?;
     let position = |at| {
         let taps: Vec<usize> = window.taps(at).flatten().collect();
         (0..channels).map(move |channel| taps.iter().map(|&tap| (tap * channels + channel) as u32).collect())
     };
-    window.positions().flat_map(position).collect()
+    Some(window.positions().flat_map(position).collect())
 }
 
 impl Side {
@@ -123,7 +127,11 @@ impl Side {
                 Gather::Add
             }
             Op::Permute { source } => Gather::Pick(source.iter().map(|&at| at as u32).collect()),
-            Op::SumPool { window } => Gather::Sums(windows(window)),
+            Op::SumPool { window } => {
+                let too_many =
+                    || stage.error(format!("more than {MOST_PLACES} elements in all windows of a pool"));
+                Gather::Sums(windows(window).ok_or_else(too_many)?)
+            }
             Op::Add => Gather::Add,
             _ => {
                 let rows = shapes().next().map_or(0, |read| read.elements() / read.channels().max(1));
@@ -319,5 +327,25 @@ impl ClientRun for Once {
             Some(shares) if !self.done => self.share(&shares),
             _ => Ok(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_of_too_many_elements_is_none() {
+        let pool = |side: usize, channels| Window2d {
+            input: [side, side, channels],
+            kernel: [side, side],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad_low: [side / 2; 2],
+            output: [side, side],
+        };
+        assert_eq!(windows(&pool(4, 3)).map(|all| all.len()), Some(4 * 4 * 3));
+        // A page of JSON; with all elements listed it would take 2^34 numbers and more.
+        assert_eq!(windows(&pool(64, 4096)), None);
     }
 }

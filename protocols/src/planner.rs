@@ -7,7 +7,7 @@
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::op::Linear;
-use xonn_program::{Kind, Layer, LayerId, Op, Program};
+use xonn_program::{Layer, LayerId, Op, Program};
 
 use crate::plan::{How, Plan, Stage};
 use crate::value::{Form, Ring};
@@ -386,8 +386,7 @@ impl<'p> Walk<'p> {
                 Role::Fused => continue,
                 Role::Mask => {
                     let meaning = self.meanings[id].ok_or(refused(id, "an input of no numbers"))?;
-                    let bits = wanted[id].max(bits_of(meaning.span));
-                    let ring = Ring { bits, fraction: 0, terms: 0, step: 1, span: meaning.span };
+                    let ring = input(self.program, wanted[id].max(bits_of(meaning.span)));
                     (vec![id], vec![(id, Form::Client)], ring, How::Mask)
                 }
                 Role::Local => {
@@ -469,10 +468,4 @@ impl Meaning {
         let fraction = if self.terms == 0 { 0 } else { 16 };
         Ring { bits: 62, fraction, terms: self.terms, step: self.step, span: self.span }
     }
-}
-
-/// Whether a tensor is of bits.
-#[must_use]
-pub fn is_bits(layer: &Layer) -> bool {
-    layer.kind == Kind::Bit
 }

@@ -11,12 +11,9 @@ use crate::protocol::{ProtocolError, Rows, StageError};
 use crate::steps::StepError;
 use crate::steps::digits::MOST_BITS;
 use crate::steps::frame::Fields;
-use crate::steps::windows::{MOST_MEMBERS, Windows};
+use crate::steps::windows::{MOST_MEMBERS, MOST_PLACES, Windows};
 use crate::value::{Form, Ring};
 use crate::wire::Wire;
-
-/// Most elements of all windows of a pool together: what the windows take in memory follows from it.
-const MOST_PLACES: usize = 1 << 26;
 
 /// Most bits of a ring that results are left in.
 const MOST_RESULT_BITS: u32 = 62;

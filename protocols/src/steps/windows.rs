@@ -3,6 +3,9 @@
 use super::StepError;
 use super::error::within;
 
+/// Most elements of all windows of a pool together: what the windows take in memory and time follows from it.
+pub const MOST_PLACES: usize = 1 << 26;
+
 /// Most elements of a window whose results are all written out.
 pub const MOST_MEMBERS: usize = 4;
 
