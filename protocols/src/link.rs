@@ -19,9 +19,7 @@ use std::sync::Arc;
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::ot::correlated::{
-    CotSender as _, CotSource, PoolReceiver, PoolSender, ReceiverRows, SenderRows, Step, Supply,
-};
+use xonn_crypto::ot::correlated::{CotSender as _, CotSource, PoolReceiver, PoolSender, Step, Supply};
 use xonn_crypto::ot::msgs::{BaseReply, BaseRequest};
 use xonn_crypto::ot::{self, ReceiverSetup, SenderSetup, SessionId};
 use xonn_crypto::rlwe::{ClientKey, Params, Role, ServerKey};
@@ -44,32 +42,29 @@ pub struct Reserved<L, M> {
     pub first_tweak: u64,
 }
 
+/// Rows of one prediction from two pools.
+pub type RowsOf<L, M> = Reserved<<L as CotSource>::Rows, <M as CotSource>::Rows>;
 /// Rows of one prediction at the server.
-pub type ServerRows = Reserved<SenderRows, ReceiverRows>;
+pub type ServerRows = RowsOf<PoolSender, PoolReceiver>;
 /// Rows of one prediction at the client.
-pub type ClientRows = Reserved<ReceiverRows, SenderRows>;
+pub type ClientRows = RowsOf<PoolReceiver, PoolSender>;
+
+/// What a host has for a connection: a pool in which the server sends, one in which the client sends, and keys.
+pub struct Link<L, M, K> {
+    session: SessionId,
+    leaves: L,
+    /// None of a plan that takes no rows of it.
+    masks: Option<M>,
+    hashes: [Tccr; 2],
+    tweak: u64,
+    predictions: u64,
+    keys: Vec<(Params, Arc<K>)>,
+}
 
 /// The server's side of a connection.
-pub struct ServerLink {
-    session: SessionId,
-    leaves: PoolSender,
-    masks: Option<PoolReceiver>,
-    hashes: [Tccr; 2],
-    tweak: u64,
-    predictions: u64,
-    keys: Vec<(Params, Arc<ServerKey>)>,
-}
-
+pub type ServerLink = Link<PoolSender, PoolReceiver, ServerKey>;
 /// The client's side of a connection.
-pub struct ClientLink {
-    session: SessionId,
-    leaves: PoolReceiver,
-    masks: Option<PoolSender>,
-    hashes: [Tccr; 2],
-    tweak: u64,
-    predictions: u64,
-    keys: Vec<(Params, Arc<ClientKey>)>,
-}
+pub type ClientLink = Link<PoolReceiver, PoolSender, ClientKey>;
 
 /// The session of one pool.
 fn pool_session(session: &SessionId, name: &str) -> SessionId {
@@ -201,6 +196,60 @@ impl ClientBase {
     }
 }
 
+impl<L, M, K> Link<L, M, K>
+where
+    L: CotSource,
+    M: CotSource<Rows: Default>,
+{
+    fn new(session: SessionId, leaves: L, masks: Option<M>, hashes: [Tccr; 2]) -> Self {
+        Self { session, leaves, masks, hashes, tweak: 0, predictions: 0, keys: Vec::new() }
+    }
+
+    /// Rows for some predictions, of which none is used for another one.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the connection fails or a check does, or there is no pool of rows that are wanted.
+    pub fn reserve(
+        &mut self,
+        rows: Rows,
+        count: usize,
+        wire: &mut dyn Wire,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<VecDeque<RowsOf<L, M>>, ProtocolError> {
+        match &mut self.masks {
+            Some(masks) => extend(masks, (rows.masks * count, wanted(rows.masks, count)), wire, rng)?,
+            None if rows.masks == 0 => {}
+            None => return Err(without_pool()),
+        }
+        extend(&mut self.leaves, (rows.leaves * count, wanted(rows.leaves, count)), wire, rng)?;
+        (0..count)
+            .map(|_| {
+                let leaves = self.leaves.reserve(rows.leaves)?;
+                let masks = match &mut self.masks {
+                    Some(masks) => masks.reserve(rows.masks)?,
+                    None => Default::default(),
+                };
+                let first_tweak = self.tweak;
+                self.tweak += rows.tweaks as u64;
+                Ok(Reserved { leaves, masks, first_tweak })
+            })
+            .collect()
+    }
+
+    /// The client's key for this ring. A prediction keeps the one that it began with.
+    #[must_use]
+    pub fn key(&self, params: Params) -> Option<Arc<K>> {
+        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| Arc::clone(key))
+    }
+
+    /// The tweaks from number `first` on.
+    #[must_use]
+    pub fn tweaks(&self, first: u64) -> Tweaks {
+        let [leaves, masks] = self.hashes;
+        Tweaks { leaves, masks, first }
+    }
+}
+
 impl ServerLink {
     /// The set-up, and rows for a first prediction.
     ///
@@ -234,39 +283,7 @@ impl ServerLink {
         }
         let mut leaves = PoolSender::new(sender, Supply::default())?;
         extend(&mut leaves, (rows.leaves, rows.leaves), wire, rng)?;
-        let hashes = [leaves_hash, masks_hash];
-        Ok(Self { session, leaves, masks, hashes, tweak: 0, predictions: 0, keys: Vec::new() })
-    }
-
-    /// Rows for some predictions, of which none is used for another one.
-    ///
-    /// # Errors
-    /// As [`ServerLink::set_up`].
-    pub fn reserve(
-        &mut self,
-        rows: Rows,
-        count: usize,
-        wire: &mut dyn Wire,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<VecDeque<ServerRows>, ProtocolError> {
-        match &mut self.masks {
-            Some(masks) => extend(masks, (rows.masks * count, wanted(rows.masks, count)), wire, rng)?,
-            None if rows.masks == 0 => {}
-            None => return Err(without_pool()),
-        }
-        extend(&mut self.leaves, (rows.leaves * count, wanted(rows.leaves, count)), wire, rng)?;
-        (0..count)
-            .map(|_| {
-                let leaves = self.leaves.reserve(rows.leaves)?;
-                let masks = match &mut self.masks {
-                    Some(masks) => masks.reserve(rows.masks)?,
-                    None => Default::default(),
-                };
-                let first_tweak = self.tweak;
-                self.tweak += rows.tweaks as u64;
-                Ok(Reserved { leaves, masks, first_tweak })
-            })
-            .collect()
+        Ok(Self::new(session, leaves, masks, [leaves_hash, masks_hash]))
     }
 
     /// The client's keys, if it is time for new ones.
@@ -288,25 +305,12 @@ impl ServerLink {
         Ok(())
     }
 
-    /// The client's key for this ring. A prediction keeps the one that it began with.
-    #[must_use]
-    pub fn key(&self, params: Params) -> Option<Arc<ServerKey>> {
-        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| Arc::clone(key))
-    }
-
     /// Delta of the pool in which this host sends.
     ///
     /// # Errors
     /// [`xonn_crypto::ot::OtError::Refused`] after a failed check.
     pub fn delta(&self) -> Result<Block, ProtocolError> {
         Ok(self.leaves.delta()?)
-    }
-
-    /// The tweaks from number `first` on.
-    #[must_use]
-    pub fn tweaks(&self, first: u64) -> Tweaks {
-        let [leaves, masks] = self.hashes;
-        Tweaks { leaves, masks, first }
     }
 }
 
@@ -343,39 +347,7 @@ impl ClientLink {
         }
         let mut leaves = PoolReceiver::new(receiver, Supply::default())?;
         extend(&mut leaves, (rows.leaves, rows.leaves), wire, rng)?;
-        let hashes = [leaves_hash, masks_hash];
-        Ok(Self { session, leaves, masks, hashes, tweak: 0, predictions: 0, keys: Vec::new() })
-    }
-
-    /// Rows for some predictions, of which none is used for another one.
-    ///
-    /// # Errors
-    /// As [`ClientLink::set_up`].
-    pub fn reserve(
-        &mut self,
-        rows: Rows,
-        count: usize,
-        wire: &mut dyn Wire,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<VecDeque<ClientRows>, ProtocolError> {
-        match &mut self.masks {
-            Some(masks) => extend(masks, (rows.masks * count, wanted(rows.masks, count)), wire, rng)?,
-            None if rows.masks == 0 => {}
-            None => return Err(without_pool()),
-        }
-        extend(&mut self.leaves, (rows.leaves * count, wanted(rows.leaves, count)), wire, rng)?;
-        (0..count)
-            .map(|_| {
-                let leaves = self.leaves.reserve(rows.leaves)?;
-                let masks = match &mut self.masks {
-                    Some(masks) => masks.reserve(rows.masks)?,
-                    None => Default::default(),
-                };
-                let first_tweak = self.tweak;
-                self.tweak += rows.tweaks as u64;
-                Ok(Reserved { leaves, masks, first_tweak })
-            })
-            .collect()
+        Ok(Self::new(session, leaves, masks, [leaves_hash, masks_hash]))
     }
 
     /// New keys, if it is time for them.
@@ -401,24 +373,11 @@ impl ClientLink {
         Ok(())
     }
 
-    /// The key for this ring. A prediction keeps the one that it began with.
-    #[must_use]
-    pub fn key(&self, params: Params) -> Option<Arc<ClientKey>> {
-        self.keys.iter().find(|(of, _)| *of == params).map(|(_, key)| Arc::clone(key))
-    }
-
     /// Delta of the pool in which this host sends; zero without that pool, of which no row is then to be had.
     ///
     /// # Errors
     /// [`xonn_crypto::ot::OtError::Refused`] after a failed check.
     pub fn delta(&self) -> Result<Block, ProtocolError> {
         self.masks.as_ref().map_or(Ok(Block::ZERO), |masks| Ok(masks.delta()?))
-    }
-
-    /// The tweaks from number `first` on.
-    #[must_use]
-    pub fn tweaks(&self, first: u64) -> Tweaks {
-        let [leaves, masks] = self.hashes;
-        Tweaks { leaves, masks, first }
     }
 }
