@@ -266,7 +266,7 @@ impl ServerRun for Arc<Side> {
     ) -> Result<ServerValue, ProtocolError> {
         let (mut shares, mut moved) = (Vec::new(), Vec::new());
         for read in reads {
-            let (share, offsets) = read.shares();
+            let (share, offsets) = read.shares().ok_or_else(|| ProtocolError::missing("shares"))?;
             shares.push(share);
             moved.push(offsets.iter().map(|&offset| offset as u64).collect::<Vec<u64>>());
         }

@@ -19,7 +19,6 @@ use crate::protocol::{
     ClientContext, ClientRun, ClientSide, Phase, Protocol, ProtocolError, Rows, ServerContext, ServerRun,
     ServerSide, StageError, Trust,
 };
-use crate::run::clear;
 use crate::value::{ClientValue, Form, Ring, ServerValue};
 
 /// The protocol.
@@ -153,7 +152,9 @@ impl ClientRun for Masked {
         reads: &[&ClientValue],
     ) -> Result<Option<ClientValue>, ProtocolError> {
         let Side { count, ring, lo } = self.side;
-        let t: Vec<i64> = clear(reads[0]).iter().take(count).map(|q| q.wrapping_sub(lo)).collect();
+        let numbers = reads.first().and_then(|read| read.numbers());
+        let numbers = numbers.ok_or_else(|| ProtocolError::missing("the client's numbers"))?;
+        let t: Vec<i64> = numbers.iter().take(count).map(|q| q.wrapping_sub(lo)).collect();
         let mask = self.mask.as_ref().ok_or_else(|| ProtocolError::Message {
             what: "masked input",
             reason: "it was asked for before its mask was drawn".into(),

@@ -288,3 +288,10 @@ pub enum ProtocolError {
     #[error("{0}")]
     Misuse(String),
 }
+
+impl ProtocolError {
+    /// A stage is not given what [`crate::plan::Plan::check`] says that it reads: this host's own mistake.
+    pub(crate) fn missing(what: &str) -> Self {
+        Self::Misuse(format!("a stage is not given {what}"))
+    }
+}

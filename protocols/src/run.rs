@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
-use xonn_crypto::Wiped;
 use xonn_crypto::ot::SessionId;
 use xonn_crypto::rlwe::Params;
 use xonn_program::{LayerId, Program, Tensor};
@@ -66,12 +65,6 @@ fn stage_session(session: &SessionId, number: usize) -> SessionId {
     Sha256::new_with_prefix(b"xonn stage").chain_update(number).chain_update(session).finalize().into()
 }
 
-/// Values by layer: a client's input and the shares made of it are values of one layer.
-struct Values<V> {
-    /// Of each stage what it left.
-    left: Vec<Option<V>>,
-}
-
 /// For each stage and each of its reads the stage that left it, or none for the client's own numbers.
 fn makers(plan: &Plan) -> Vec<Vec<Option<usize>>> {
     let maker = |number: usize, (layer, form): (LayerId, Form)| {
@@ -84,6 +77,18 @@ fn makers(plan: &Plan) -> Vec<Vec<Option<usize>>> {
     plan.stages.iter().enumerate().map(reads).collect()
 }
 
+/// Of each stage the stages whose values nobody reads after it.
+fn spent(makers: &[Vec<Option<usize>>]) -> Vec<Vec<usize>> {
+    let last = |maker: usize| makers.iter().rposition(|reads| reads.contains(&Some(maker)));
+    let mut spent = vec![Vec::new(); makers.len()];
+    for maker in 0..makers.len() {
+        if let Some(reader) = last(maker) {
+            spent[reader].push(maker);
+        }
+    }
+    spent
+}
+
 macro_rules! host {
     ($(#[$doc:meta])* $host:ident, $side:ident, $base:ident, $link:ident, $rows:ident, $run:ident, $value:ident,
      $prepared:ident, $connection:ident) => {
@@ -92,6 +97,7 @@ macro_rules! host {
             plan: Plan,
             sides: Vec<Arc<dyn $side>>,
             makers: Vec<Vec<Option<usize>>>,
+            spent: Vec<Vec<usize>>,
             places: Places,
             rings: Vec<Params>,
             cost: PlanCost,
@@ -108,7 +114,8 @@ macro_rules! host {
         pub struct $prepared {
             runs: Vec<Option<Box<dyn $run>>>,
             rows: $rows,
-            values: Values<$value>,
+            /// Of each stage what it left: a client's input and the shares made of it are values of one layer.
+            left: Vec<Option<$value>>,
             /// Whether the last phase is still to come.
             open: bool,
         }
@@ -125,8 +132,8 @@ macro_rules! host {
             fn of(plan: Plan, program: &Program, sides: Vec<Arc<dyn $side>>) -> Result<Self, StageError> {
                 let places = Places::of(sides.iter().map(|side| side.rows()));
                 let (makers, rings) = (makers(&plan), rings(&plan));
-                let cost = plan.cost(program)?;
-                Ok(Self { plan, sides, makers, places, rings, cost })
+                let (spent, cost) = (spent(&makers), plan.cost(program)?);
+                Ok(Self { plan, sides, makers, spent, places, rings, cost })
             }
 
             /// What it costs.
@@ -203,7 +210,7 @@ macro_rules! host {
             fn begin(&self, rows: $rows) -> $prepared {
                 let runs = self.sides.iter().map(|side| Some(side.begin())).collect();
                 let left = self.sides.iter().map(|_| None).collect();
-                $prepared { runs, rows, values: Values { left }, open: true }
+                $prepared { runs, rows, left, open: true }
             }
         }
     };
@@ -220,16 +227,54 @@ host! {
     ClientConnection
 }
 
-/// The rows and tweaks of a stage.
-macro_rules! context {
-    ($context:ident, $connection:expr, $number:expr, $wire:expr, $rng:expr, $rows:expr, $place:expr, $leaves:expr, $masks:expr) => {{
-        let [begin, count] = $place;
-        let leaves = &$rows.leaves[begin.leaves..][..count.leaves];
-        let masks = &$rows.masks[begin.masks..][..count.masks];
-        let (link, kept) = (&$connection.link, &mut $connection.kept[$number]);
-        let tweaks = link.tweaks($rows.first_tweak).behind(begin.tweaks);
-        $context { wire: $wire, rng: $rng, link, kept, leaves: $leaves(leaves), masks: $masks(masks), tweaks }
-    }};
+impl ServerConnection {
+    /// What stage `number` works with; `rows` are its prediction's.
+    fn context<'a>(
+        &'a mut self,
+        (places, number): (&Places, usize),
+        rows: &'a ServerRows,
+        wire: &'a mut dyn Wire,
+        rng: &'a mut dyn CryptoRng,
+    ) -> Result<ServerContext<'a>, ProtocolError> {
+        let [begin, count] = places.each[number];
+        let leaves = &rows.leaves[begin.leaves..][..count.leaves];
+        let masks = &rows.masks[begin.masks..][..count.masks];
+        let delta = self.link.delta()?;
+        Ok(ServerContext {
+            wire,
+            rng,
+            link: &self.link,
+            kept: &mut self.kept[number],
+            leaves: rows::SenderRows::new(leaves, delta),
+            masks: rows::ReceiverRows::new(masks),
+            tweaks: self.link.tweaks(rows.first_tweak).behind(begin.tweaks),
+        })
+    }
+}
+
+impl ClientConnection {
+    /// What stage `number` works with; `rows` are its prediction's.
+    fn context<'a>(
+        &'a mut self,
+        (places, number): (&Places, usize),
+        rows: &'a ClientRows,
+        wire: &'a mut dyn Wire,
+        rng: &'a mut dyn CryptoRng,
+    ) -> Result<ClientContext<'a>, ProtocolError> {
+        let [begin, count] = places.each[number];
+        let leaves = &rows.leaves[begin.leaves..][..count.leaves];
+        let masks = &rows.masks[begin.masks..][..count.masks];
+        let delta = self.link.delta()?;
+        Ok(ClientContext {
+            wire,
+            rng,
+            link: &self.link,
+            kept: &mut self.kept[number],
+            leaves: rows::ReceiverRows::new(leaves),
+            masks: rows::SenderRows::new(masks, delta),
+            tweaks: self.link.tweaks(rows.first_tweak).behind(begin.tweaks),
+        })
+    }
 }
 
 impl Server {
@@ -277,21 +322,10 @@ impl Server {
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), ProtocolError> {
-        let delta = connection.link.delta()?;
-        for (number, (run, &place)) in prepared.runs.iter_mut().zip(&self.places.each).enumerate() {
+        for (number, run) in prepared.runs.iter_mut().enumerate() {
             let Some(run) = run else { continue };
-            let (senders, choosers) = (|keys| rows::SenderRows::new(keys, delta), rows::ReceiverRows::new);
-            let mut context = context!(
-                ServerContext,
-                connection,
-                number,
-                &mut *wire,
-                &mut *rng,
-                prepared.rows,
-                place,
-                senders,
-                choosers
-            );
+            let mut context =
+                connection.context((&self.places, number), &prepared.rows, &mut *wire, &mut *rng)?;
             run.prepare(phase, &mut context)?;
         }
         Ok(())
@@ -308,29 +342,19 @@ impl Server {
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), ProtocolError> {
-        let PreparedServer { runs, rows, mut values, .. } = prepared;
-        let (delta, nothing) = (connection.link.delta()?, ServerValue::Nothing);
+        let PreparedServer { runs, rows, mut left, .. } = prepared;
+        let nothing = ServerValue::Nothing;
         for (number, run) in runs.into_iter().enumerate() {
             let Some(run) = run else { continue };
-            let (senders, choosers) = (|keys| rows::SenderRows::new(keys, delta), rows::ReceiverRows::new);
-            let place = self.places.each[number];
-            let mut context = context!(
-                ServerContext,
-                connection,
-                number,
-                &mut *wire,
-                &mut *rng,
-                rows,
-                place,
-                senders,
-                choosers
-            );
+            let mut context = connection.context((&self.places, number), &rows, &mut *wire, &mut *rng)?;
             let makers = self.makers[number].iter();
             let reads: Vec<&ServerValue> = makers
-                .map(|maker| maker.and_then(|maker| values.left[maker].as_ref()).unwrap_or(&nothing))
+                .map(|maker| maker.and_then(|maker| left[maker].as_ref()).unwrap_or(&nothing))
                 .collect();
-            let left = run.run(&mut context, &reads)?;
-            values.left[number] = Some(left);
+            let value = run.run(&mut context, &reads)?;
+            left[number] = Some(value);
+            // Wiped as soon as nobody reads it any more.
+            self.spent[number].iter().for_each(|&maker| left[maker] = None);
         }
         wire.flush()?;
         Ok(())
@@ -389,30 +413,18 @@ impl Client {
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<(), ProtocolError> {
-        let delta = connection.link.delta()?;
         prepared.open &= phase != Phase::Four;
         for number in 0..prepared.runs.len() {
             let Some(run) = &mut prepared.runs[number] else { continue };
-            let (choosers, senders) = (rows::ReceiverRows::new, |keys| rows::SenderRows::new(keys, delta));
-            let place = self.places.each[number];
-            let mut context = context!(
-                ClientContext,
-                connection,
-                number,
-                &mut *wire,
-                &mut *rng,
-                prepared.rows,
-                place,
-                choosers,
-                senders
-            );
-            let left = &prepared.values.left;
+            let mut context =
+                connection.context((&self.places, number), &prepared.rows, &mut *wire, &mut *rng)?;
+            let left = &prepared.left;
             let reads: Vec<Option<&ClientValue>> = self.makers[number]
                 .iter()
                 .map(|maker| maker.and_then(|maker| left[maker].as_ref()))
                 .collect();
             if let Some(value) = run.prepare(phase, &mut context, &reads)? {
-                prepared.values.left[number] = Some(value);
+                prepared.left[number] = Some(value);
             }
         }
         Ok(())
@@ -431,7 +443,6 @@ impl Client {
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<bool>, ProtocolError> {
-        let delta = connection.link.delta()?;
         let input = ClientValue::Clear(input.iter().copied().collect());
         for number in 0..prepared.runs.len() {
             // What waits to be sent leaves with the first wait, so the input is on its way already.
@@ -439,44 +450,22 @@ impl Client {
                 self.phase(Phase::Four, connection, &mut prepared, wire, rng)?;
             }
             let Some(run) = prepared.runs[number].take() else { continue };
-            let (choosers, senders) = (rows::ReceiverRows::new, |keys| rows::SenderRows::new(keys, delta));
-            let place = self.places.each[number];
-            let mut context = context!(
-                ClientContext,
-                connection,
-                number,
-                &mut *wire,
-                &mut *rng,
-                prepared.rows,
-                place,
-                choosers,
-                senders
-            );
-            let left = &prepared.values.left;
+            let mut context =
+                connection.context((&self.places, number), &prepared.rows, &mut *wire, &mut *rng)?;
+            let left = &prepared.left;
             let known = |maker: &Option<usize>| match maker {
-                None => &input,
-                Some(maker) => left[*maker].as_ref().expect("a stage before it has left it"),
+                None => Ok(&input),
+                Some(maker) => left[*maker].as_ref().ok_or_else(|| ProtocolError::missing("what it reads")),
             };
-            let reads: Vec<&ClientValue> = self.makers[number].iter().map(known).collect();
+            let reads = self.makers[number].iter().map(known).collect::<Result<Vec<_>, _>>()?;
             if let Some(value) = run.run(&mut context, &reads)? {
-                prepared.values.left[number] = Some(value);
+                prepared.left[number] = Some(value);
             }
+            self.spent[number].iter().for_each(|&maker| prepared.left[maker] = None);
         }
-        match prepared.values.left.pop().flatten() {
+        match prepared.left.pop().flatten() {
             Some(ClientValue::Output(bits)) => Ok(bits),
             _ => Ok(Vec::new()),
         }
-    }
-}
-
-/// The numbers of a client's input, for a protocol that reads them.
-///
-/// # Panics
-/// If it is something else, which [`Plan::check`] does not let through.
-#[must_use]
-pub fn clear(value: &ClientValue) -> &Wiped<i64> {
-    match value {
-        ClientValue::Clear(numbers) => numbers,
-        _ => panic!("a stage that reads the client's numbers comes first"),
     }
 }

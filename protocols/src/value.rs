@@ -102,6 +102,15 @@ pub enum ServerValue {
 }
 
 impl ClientValue {
+    /// The client's numbers.
+    #[must_use]
+    pub fn numbers(&self) -> Option<&Wiped<i64>> {
+        match self {
+            Self::Clear(numbers) => Some(numbers),
+            _ => None,
+        }
+    }
+
     /// Its share.
     #[must_use]
     pub fn share(&self) -> Option<&RingTensor> {
@@ -114,14 +123,11 @@ impl ClientValue {
 
 impl ServerValue {
     /// Its share, and the offset of each element.
-    ///
-    /// # Panics
-    /// If it has none, which [`crate::plan::Plan::check`] does not let through to a stage that reads shares.
     #[must_use]
-    pub fn shares(&self) -> (&RingTensor, &Wiped<i64>) {
+    pub fn shares(&self) -> Option<(&RingTensor, &Wiped<i64>)> {
         match self {
-            Self::Shares { share, offsets } => (share, offsets),
-            Self::Nothing => panic!("a stage that reads shares comes behind one that leaves some"),
+            Self::Shares { share, offsets } => Some((share, offsets)),
+            Self::Nothing => None,
         }
     }
 }

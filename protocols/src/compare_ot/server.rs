@@ -131,7 +131,7 @@ impl ServerRun for Run {
         let (State::Ready(ready), [read]) = (self.state, reads) else {
             return Err(not_yet("the input"));
         };
-        let (share, offsets) = read.shares();
+        let (share, offsets) = read.shares().ok_or_else(|| ProtocolError::missing("shares"))?;
         let y0 = cuts::taken_from(share, offsets, layer.reads, cuts)?;
         let (in_front, behind) = match layer.pool {
             Pool::InFront => (Column::zeros(y0.len()), cuts::falling(layer.results, cuts)),

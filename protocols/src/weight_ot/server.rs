@@ -136,7 +136,7 @@ impl ServerRun for Run {
         let Self { side, shares } = *self;
         let (sums, filters) = (&side.sums, side.sums.linear.filters);
         let Some(shares) = shares else { return Err(wrong("corrections", "they did not come ahead")) };
-        let (share, offsets) = reads[0].shares();
+        let (share, offsets) = reads[0].shares().ok_or_else(|| ProtocolError::missing("shares"))?;
         if (share.bits(), share.len(), offsets.len()) != (sums.reads.bits, sums.inputs(), sums.inputs()) {
             return Err(wrong("sums", format!("{share:?} is no share of what is added up")));
         }

@@ -218,7 +218,7 @@ fn serve(cases: &[Case], wire: &mut Memory) -> Vec<Done> {
         let (ahead, turns) = (wire.sent, wire.turns);
         let mut context = context!(ServerContext, wire, rng, &link, leaves, masks, rows.first_tweak);
         let left = run.run(&mut context, &[&case.y0]).unwrap();
-        let share = left.shares();
+        let share = left.shares().unwrap();
         Done {
             share: Some((share.0.clone(), share.1.to_vec())),
             bytes: [0, ahead - begin, wire.sent - ahead, 0],

@@ -90,7 +90,12 @@ pub fn spans(stage: &Stage, outcome: &Outcome) -> bool {
     let (Ok(server), Ok(client)) = (&outcome.server, &outcome.client) else { return false };
     let Form::Shares(ring) = stage.leaves else { return true };
     server.iter().zip(client).all(|(server, client)| {
-        let y = server.shares().0.add(client.share().expect("a share")).expect("shares of one tensor");
+        let y = server
+            .shares()
+            .expect("a share")
+            .0
+            .add(client.share().expect("a share"))
+            .expect("shares of one tensor");
         y.values().iter().all(|y| y >> ring.fraction <= ring.span)
     })
 }

@@ -204,7 +204,7 @@ impl Ends {
         let value = self.at_server(|context| server.run(context, &[&read.0]))?;
         assert!(self.at_client(|context| client.run(context, &[&read.1]))?.is_none());
         let Some(ClientValue::Shares(y1)) = left else { panic!("no share: {left:?}") };
-        let (y0, offsets) = value.shares();
+        let (y0, offsets) = value.shares().unwrap();
         Ok((y0.clone(), y1, offsets.to_vec()))
     }
 }

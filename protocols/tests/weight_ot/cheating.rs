@@ -39,7 +39,7 @@ fn pair(case: &Case, weights: &[i32], change: impl Fn(&mut [Vec<u8>])) -> [Outco
 
 fn opened(outcome: &Outcome) -> Vec<u64> {
     let server = outcome.server.as_ref().expect("every correction is one that a client can have");
-    server.shares().0.add(&outcome.client).unwrap().values().to_vec()
+    server.shares().unwrap().0.add(&outcome.client).unwrap().values().to_vec()
 }
 
 /// Each neuron shows the sign of a weight of the client's choice: the top bit of its correction is changed,

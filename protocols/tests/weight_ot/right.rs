@@ -27,7 +27,7 @@ fn check(
     let channels = case.linear.window.input[2];
     let want = Op::Linear(case.linear).evaluate(Some(&tensor), &[(&x, channels)]);
     let server = outcome.server.unwrap();
-    let (share, offsets) = server.shares();
+    let (share, offsets) = server.shares().unwrap();
     let opened = share.add(&outcome.client).unwrap();
     assert_eq!(opened.bits(), case.bits);
     let ring = case.leaves();
