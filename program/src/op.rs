@@ -15,6 +15,7 @@ pub use linear::{Linear, Pad};
 pub use planes::Planes;
 pub use scale::Line;
 pub use threshold::Cut;
+pub(crate) use threshold::split;
 pub use window::Window2d;
 
 use crate::program::Range;

@@ -79,8 +79,8 @@ fn key_session(session: &SessionId, predictions: u64) -> Vec<u8> {
 /// Rows that a pool makes together at most, where fewer are wanted: 16 MB of them; so many cost less by
 /// silent OT than those of one prediction by SoftSpokenOT.
 const TOGETHER: usize = 1 << 20;
-/// Predictions whose rows are made together at most, but for the first one of a connection.
-const PREDICTIONS_TOGETHER: usize = 8;
+/// Most predictions that are prepared together; but for the first one of a connection, rows are made for so many.
+pub(crate) const PREDICTIONS_TOGETHER: usize = 8;
 
 /// How many rows a pool is extended to that has too few for `count` predictions: some more, for those that
 /// follow these, since the client waits for an extension of the second pool.

@@ -16,7 +16,7 @@ use crate::{compare_ot, local, rlwe};
 mod choose;
 mod first_layers;
 
-pub use choose::{Candidate, Way, cheapest};
+pub use choose::{Candidate, Way, quickest};
 pub use first_layers::by_weight_ot;
 
 /// Most bits of a comparison, without its sign.

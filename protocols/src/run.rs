@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
-use xonn_crypto::ot::SessionId;
+use xonn_crypto::garble::Scheme;
+use xonn_crypto::ot::{MAX_COUNT, SessionId};
 use xonn_crypto::rlwe::Params;
 use xonn_program::{LayerId, Program, Tensor};
 
 use crate::cost::PlanCost;
-use crate::link::{ClientBase, ClientLink, ClientRows, ServerBase, ServerLink, ServerRows};
+use crate::link::{
+    ClientBase, ClientLink, ClientRows, PREDICTIONS_TOGETHER, ServerBase, ServerLink, ServerRows,
+};
 use crate::plan::{How, Plan, Stage};
 use crate::protocol::{
     ClientContext, ClientRun, ClientSide, Kept, Phase, ProtocolError, Rows, ServerContext, ServerRun,
@@ -23,6 +26,9 @@ use crate::protocol::{
 use crate::steps::rows;
 use crate::value::{ClientValue, Form, ServerValue};
 use crate::wire::Wire;
+
+/// Bytes that a client sends at most while the server may be sending too: any system holds as many.
+const MOST_UNREAD: u64 = 1 << 16;
 
 /// Where each stage's rows and tweaks begin in a prediction's block, and how many the block has.
 #[derive(Clone, Debug)]
@@ -91,7 +97,7 @@ fn spent(makers: &[Vec<Option<usize>>]) -> Vec<Vec<usize>> {
 
 macro_rules! host {
     ($(#[$doc:meta])* $host:ident, $side:ident, $base:ident, $link:ident, $rows:ident, $run:ident, $value:ident,
-     $prepared:ident, $connection:ident) => {
+     $prepared:ident, $connection:ident $(, $open:ident)?) => {
         $(#[$doc])*
         pub struct $host {
             plan: Plan,
@@ -116,22 +122,21 @@ macro_rules! host {
             rows: $rows,
             /// Of each stage what it left: a client's input and the shares made of it are values of one layer.
             left: Vec<Option<$value>>,
-            /// Whether the last phase is still to come.
-            open: bool,
-        }
-
-        impl $prepared {
-            /// Whether the last phase is still to come, which is taken with the answer then.
-            #[must_use]
-            pub fn is_open(&self) -> bool {
-                self.open
-            }
+            $(
+                /// Whether the last phase is still to come, which is taken with the answer then.
+                $open: bool,
+            )?
         }
 
         impl $host {
             fn of(plan: Plan, program: &Program, sides: Vec<Arc<dyn $side>>) -> Result<Self, StageError> {
                 let places = Places::of(sides.iter().map(|side| side.rows()));
                 let (makers, rings) = (makers(&plan), rings(&plan));
+                let most = places.all.leaves.max(places.all.masks);
+                if most > MAX_COUNT {
+                    let reason = format!("a prediction takes {most} OTs, expected at most {MAX_COUNT}");
+                    return Err(StageError { layer: 0, reason });
+                }
                 let (spent, cost) = (spent(&makers), plan.cost(program)?);
                 Ok(Self { plan, sides, makers, spent, places, rings, cost })
             }
@@ -146,6 +151,14 @@ macro_rules! host {
             #[must_use]
             pub fn plan(&self) -> &Plan {
                 &self.plan
+            }
+
+            /// Most predictions that are prepared by one exchange of messages: it bounds what both hosts hold at
+            /// once, and no pool makes more rows together.
+            #[must_use]
+            pub fn together(&self) -> usize {
+                let rows = self.places.all.leaves.max(self.places.all.masks).max(1);
+                (MAX_COUNT / rows).clamp(1, PREDICTIONS_TOGETHER)
             }
 
             /// What a prediction takes of both pools.
@@ -210,7 +223,7 @@ macro_rules! host {
             fn begin(&self, rows: $rows) -> $prepared {
                 let runs = self.sides.iter().map(|side| Some(side.begin())).collect();
                 let left = self.sides.iter().map(|_| None).collect();
-                $prepared { runs, rows, left, open: true }
+                $prepared { runs, rows, left $(, $open: true)? }
             }
         }
     };
@@ -224,7 +237,7 @@ host! {
 host! {
     /// A client of a plan.
     Client, ClientSide, ClientBase, ClientLink, ClientRows, ClientRun, ClientValue, PreparedClient,
-    ClientConnection
+    ClientConnection, open
 }
 
 impl ServerConnection {
@@ -286,6 +299,26 @@ impl Server {
         plan.check(program)?;
         let side = |stage: &Stage| stage.how.protocol().server(stage, program, tensors);
         let sides = plan.stages.iter().map(side).collect::<Result<_, _>>()?;
+        Self::of(plan, program, sides)
+    }
+
+    /// The same, whose circuits are garbled by this scheme; all else is shared with this one.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn with_scheme(
+        &self,
+        scheme: Scheme,
+        program: &Program,
+        tensors: &[Tensor],
+    ) -> Result<Self, StageError> {
+        let plan = self.plan.with_scheme(scheme);
+        let pairs = plan.stages.iter().zip(&self.plan.stages).zip(&self.sides);
+        let side = |((stage, was), side): ((&Stage, &Stage), &Arc<dyn ServerSide>)| match stage == was {
+            true => Ok(Arc::clone(side)),
+            false => stage.how.protocol().server(stage, program, tensors),
+        };
+        let sides = pairs.map(side).collect::<Result<_, _>>()?;
         Self::of(plan, program, sides)
     }
 
@@ -390,6 +423,11 @@ impl Client {
             let reason = format!("{count} predictions to be prepared for inputs that follow, expected 1");
             return Err(ProtocolError::Misuse(reason));
         }
+        // While the server sends its last message it does not read: a long one of this host's would wait for
+        // ever.
+        let stages = self.plan.stages.iter().zip(&self.cost.stages);
+        let first = stages.filter(|(stage, _)| stage.how.speaks_first()).map(|(_, cost)| cost.online.up);
+        let kept = kept || first.sum::<u64>() > MOST_UNREAD;
         let rows = connection.link.reserve(self.places.all, count, wire, rng)?;
         let mut all: VecDeque<PreparedClient> = rows.into_iter().map(|rows| self.begin(rows)).collect();
         for phase in Phase::ALL {
@@ -446,7 +484,7 @@ impl Client {
         let input = ClientValue::Clear(input.iter().copied().collect());
         for number in 0..prepared.runs.len() {
             // What waits to be sent leaves with the first wait, so the input is on its way already.
-            if prepared.is_open() && !matches!(self.plan.stages[number].how, How::Mask) {
+            if prepared.open && !self.plan.stages[number].how.speaks_first() {
                 self.phase(Phase::Four, connection, &mut prepared, wire, rng)?;
             }
             let Some(run) = prepared.runs[number].take() else { continue };
@@ -465,7 +503,7 @@ impl Client {
         }
         match prepared.left.pop().flatten() {
             Some(ClientValue::Output(bits)) => Ok(bits),
-            _ => Ok(Vec::new()),
+            _ => Err(ProtocolError::missing("its output")),
         }
     }
 }

@@ -56,16 +56,13 @@ impl Service {
             return Err(ServiceError::OtherPackage { found, expected });
         }
         let mut plans = Plans::default();
-        let no_plan = match offer.first_layers.contains(&FirstLayer::Shares) {
-            true => match plan(package, secret, &offer) {
-                Ok(plan) => {
-                    plans.shares = Some(plan);
-                    None
-                }
-                Err(reason) => Some(reason.into()),
-            },
-            false => None,
-        };
+        let mut no_plan = None;
+        if offer.first_layers.contains(&FirstLayer::Shares) {
+            match on_shares(package, secret, &offer) {
+                Ok(servers) => plans.shares = servers,
+                Err(reason) => no_plan = Some(reason.into()),
+            }
+        }
         if offer.first_layers.contains(&FirstLayer::Oca) {
             plans.first_layers = first_layers(package, secret, &offer);
         }
@@ -86,7 +83,8 @@ impl Service {
     /// Why there is none: the layer that is not computed so, or that it is not on offer.
     pub fn plan(&self) -> Result<&Server, &str> {
         let reason = self.no_plan.as_deref().unwrap_or("shares are not on offer");
-        self.model.plan().ok_or(reason)
+        let schemes = &self.model.offer().schemes;
+        schemes.iter().find_map(|&scheme| self.model.plan(FirstLayer::Shares, scheme)).ok_or(reason)
     }
 
     /// Serves clients on this thread, each on one of its own, until `options.stop` is set or `options.total`
@@ -113,15 +111,24 @@ impl Service {
     }
 }
 
-/// The server of a package's plan on shares.
+/// The servers of a package's plan on shares, one for each scheme on offer.
 ///
 /// # Errors
 /// A sentence that names the layer for which there is none.
-pub fn plan(package: &Package, secret: &Secret, offer: &Offer) -> Result<Server, String> {
-    let program = package.program();
-    let scheme = offer.schemes.first().copied().unwrap_or(Scheme::ALL[0]);
-    let plan = planner::on_shares(program, scheme).map_err(|error| error.to_string())?;
-    Server::new(plan, program, secret.tensors()).map_err(|error| error.to_string())
+fn on_shares(package: &Package, secret: &Secret, offer: &Offer) -> Result<Vec<(Scheme, Server)>, String> {
+    let (program, tensors) = (package.program(), secret.tensors());
+    let mut servers: Vec<(Scheme, Server)> = Vec::new();
+    for &scheme in &offer.schemes {
+        let server = match servers.first() {
+            Some((_, first)) => first.with_scheme(scheme, program, tensors),
+            None => {
+                let plan = planner::on_shares(program, scheme).map_err(|error| error.to_string())?;
+                Server::new(plan, program, tensors)
+            }
+        };
+        servers.push((scheme, server.map_err(|error| error.to_string())?));
+    }
+    Ok(servers)
 }
 
 /// The servers of a package's plans with first layers by conditional addition, one for each scheme on offer;

@@ -14,10 +14,9 @@ use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 use zeroize::Zeroizing;
 
 use super::run::Sharing;
-use super::sum::ceil_div;
 use super::template::Template;
 use super::{Encoding, LowerError, Lowering, Place};
-use crate::op::{Cut, Op};
+use crate::op::{Cut, Op, split};
 use crate::program::{Kind, LayerId, Program};
 
 /// Most bits of a number that shares are of.
@@ -123,21 +122,14 @@ impl Joined {
         let Sharing { fraction, step, span, .. } = self.sharing;
         match &self.how {
             &How::Number { lo, .. } => {
-                let moved = offset.wrapping_sub(lo);
-                // The step is public.
-                let (q, r) = match step.unsigned_abs().is_power_of_two() {
-                    true => (moved >> step.trailing_zeros(), moved & (step - 1)),
-                    false => (moved.div_euclid(step), moved.rem_euclid(step)),
-                };
+                let (q, r) = split(i128::from(offset.wrapping_sub(lo)), step.unsigned_abs());
                 let share = share.wrapping_add((q as u64) << fraction);
-                (r >> self.rest == 0).then_some([share, r as u64])
+                (r >> self.rest == 0).then_some([share, r])
             }
             How::Cut(cuts) => {
                 let cut = cuts.get(element % cuts.len().max(1))?;
-                // y <= at is the complement of y >= at + 1.
-                let at = cut.at.saturating_add(i64::from(!cut.rising));
-                let from = ceil_div(at.saturating_sub(offset), step).clamp(0, span as i64 + 1);
-                Some([share.wrapping_sub((from as u64) << fraction), 0])
+                let from = cut.edge(step.unsigned_abs(), span, offset);
+                Some([share.wrapping_sub(from << fraction), 0])
             }
         }
     }

@@ -127,7 +127,7 @@ impl Sum {
     }
 }
 
-pub(super) fn ceil_div(a: i64, b: i64) -> i64 {
+fn ceil_div(a: i64, b: i64) -> i64 {
     a.div_euclid(b) + i64::from(a.rem_euclid(b) != 0)
 }
 

@@ -1,13 +1,13 @@
-//! Of all plans for a program the one that takes the least time on a link, among those that protect the
-//! server from the clients that it has.
+//! The ways of computing a whole program, and which of them is taken: the one that takes the least time on a link,
+//! among those that protect the server from the clients that it has.
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 
 use super::{NotOnShares, by_weight_ot, garbled, on_shares};
-use crate::cost::{Link, PlanCost};
-use crate::plan::Plan;
-use crate::protocol::Trust;
+use crate::cost::{Cost, Link, PlanCost};
+use crate::plan::{How, Plan, Stage};
+use crate::protocol::{StageError, Trust};
 
 /// How a whole program is computed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,6 +35,30 @@ impl Way {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Garbled, Self::WeightOt, Self::OnShares];
 
+    /// Whether a plan is one of this way, whose circuits are garbled by this scheme. Of a plan that a server has
+    /// sent it tells whether it is what the server said before.
+    ///
+    /// # Errors
+    /// [`StageError`] for the first stage that is not.
+    pub fn takes(self, plan: &Plan, scheme: Scheme) -> Result<(), StageError> {
+        let right = |how: &How| match how {
+            How::Garbled { scheme: found } => *found == scheme,
+            How::Mask | How::Local => self != Self::Garbled,
+            How::WeightOt => self == Self::WeightOt,
+            How::Rlwe(_) | How::CompareOt(_) => self == Self::OnShares,
+        };
+        let name = |stage: &Stage| match stage.how {
+            How::Garbled { scheme } => format!("garbled, {scheme}"),
+            _ => stage.how.protocol().name().to_owned(),
+        };
+        match plan.stages.iter().find(|stage| !right(&stage.how)) {
+            Some(stage) => {
+                Err(stage.error(format!("by {}, which is none of the way that was said", name(stage))))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The plan of a program.
     ///
     /// # Errors
@@ -54,12 +78,14 @@ impl Way {
     }
 }
 
-/// The plan whose first prediction takes the least time, set-up included; none if there is no circuit for the
-/// program.
-/// `clients` is what the server takes its clients for.
-#[must_use]
-pub fn cheapest(program: &Program, scheme: Scheme, link: Link, clients: Trust) -> Option<Candidate> {
-    let plans = Way::ALL.into_iter().filter_map(|way| way.plan(program, scheme).ok());
-    let permitted = plans.filter(|candidate| candidate.plan.holds() >= clients);
-    permitted.min_by(|a, b| a.cost.first().time(link).total_cmp(&b.cost.first().time(link)))
+/// Of some ways, each with the clients that it holds against and what a first prediction costs, the one that
+/// takes the least time on a link, among those that hold against these clients.
+pub fn quickest<T>(
+    ways: impl IntoIterator<Item = (T, Trust, Cost)>,
+    link: Link,
+    clients: Trust,
+) -> Option<T> {
+    let permitted = ways.into_iter().filter(|&(_, holds, _)| holds >= clients);
+    let (way, ..) = permitted.min_by(|(.., a), (.., b)| a.time(link).total_cmp(&b.time(link)))?;
+    Some(way)
 }

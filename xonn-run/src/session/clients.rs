@@ -3,6 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use xonn_protocols::protocol::Trust;
+
 use super::FirstLayer;
 
 /// What a server takes its clients for. The default is the one that is right whatever they are.
@@ -39,6 +41,15 @@ impl Clients {
         match self {
             Self::Hostile => 0,
             Self::SemiHonest => 0x80,
+        }
+    }
+
+    /// What a protocol has to hold against.
+    #[must_use]
+    pub const fn trust(self) -> Trust {
+        match self {
+            Self::Hostile => Trust::Hostile,
+            Self::SemiHonest => Trust::SemiHonest,
         }
     }
 

@@ -87,6 +87,12 @@ pub enum Misuse {
         /// Circuits that may.
         most: u16,
     },
+    /// A protocol was given what it does not take.
+    #[error("a protocol of the plan was used wrongly: {reason}")]
+    Protocol {
+        /// How.
+        reason: String,
+    },
 }
 
 impl SessionError {

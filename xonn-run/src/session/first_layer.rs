@@ -3,6 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use xonn_protocols::planner::Way;
+
 /// How first layers over the client's numbers are computed, and with them the layers behind.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum FirstLayer {
@@ -39,6 +41,16 @@ impl FirstLayer {
         match self {
             Self::Gc => true,
             Self::Oca | Self::Shares => false,
+        }
+    }
+
+    /// The way of computing a program that it is.
+    #[must_use]
+    pub const fn way(self) -> Way {
+        match self {
+            Self::Gc => Way::Garbled,
+            Self::Oca => Way::WeightOt,
+            Self::Shares => Way::OnShares,
         }
     }
 

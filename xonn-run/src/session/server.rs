@@ -54,8 +54,8 @@ pub struct Model {
 pub struct Plans {
     /// First layers by conditional addition, once for each garbling scheme of the circuit behind them.
     pub first_layers: Vec<(Scheme, Server)>,
-    /// The plan on shares.
-    pub shares: Option<Server>,
+    /// On shares, likewise.
+    pub shares: Vec<(Scheme, Server)>,
 }
 
 /// What computes a session's layers.
@@ -90,21 +90,20 @@ impl Model {
     #[must_use]
     pub fn with_plans(self, mut plans: Plans) -> Self {
         let offered = |form| self.offer.first_layers.contains(&form);
-        plans.shares = plans.shares.filter(|_| offered(FirstLayer::Shares));
+        plans.shares.retain(|_| offered(FirstLayer::Shares));
         plans.first_layers.retain(|_| offered(FirstLayer::Oca));
         Self { plans, ..self }
     }
 
-    /// The plan on shares, if one can be run.
+    /// The plan of this form whose circuit is garbled by this scheme, if there is one.
     #[must_use]
-    pub fn plan(&self) -> Option<&Server> {
-        self.plans.shares.as_ref()
-    }
-
-    /// The plan whose first layers are by conditional addition, and whose circuit is garbled by this scheme.
-    #[must_use]
-    pub fn first_layers(&self, scheme: Scheme) -> Option<&Server> {
-        self.plans.first_layers.iter().find(|(of, _)| *of == scheme).map(|(_, server)| server)
+    pub fn plan(&self, form: FirstLayer, scheme: Scheme) -> Option<&Server> {
+        let plans = match form {
+            FirstLayer::Gc => return None,
+            FirstLayer::Oca => &self.plans.first_layers,
+            FirstLayer::Shares => &self.plans.shares,
+        };
+        plans.iter().find(|(of, _)| *of == scheme).map(|(_, server)| server)
     }
 
     /// The circuit.
@@ -125,7 +124,7 @@ impl Model {
     }
 
     /// What is on offer.
-    pub(super) fn offer(&self) -> &Offer {
+    pub(crate) fn offer(&self) -> &Offer {
         &self.offer
     }
 }

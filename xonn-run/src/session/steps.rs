@@ -4,7 +4,7 @@ use xonn_protocols::protocol::ProtocolError;
 use xonn_protocols::wire::{Wire, WireError};
 
 use super::channel::{Channel, Transport};
-use super::error::SessionError;
+use super::error::{Misuse, SessionError};
 use super::msgs::Kind;
 
 /// The channel, and what this host does with it.
@@ -46,6 +46,10 @@ pub(super) fn ended(error: ProtocolError, doing: &'static str) -> SessionError {
         },
         ProtocolError::Ot(error) => SessionError::Ot(error),
         ProtocolError::Evaluate(error) => SessionError::Evaluate(error),
+        // This host's own mistake, of which the peer is told nothing.
+        ProtocolError::Share(_) | ProtocolError::Circuit(_) | ProtocolError::Misuse(_) => {
+            SessionError::Misuse(Misuse::Protocol { reason: error.to_string() })
+        }
         other => SessionError::Misbehaved { doing, reason: other.to_string() },
     }
 }

@@ -192,7 +192,7 @@ impl Fixture {
         let server = |plan: &Plan| {
             Server::new(plan.clone(), package.program(), secret.tensors()).expect("it is its own plan")
         };
-        let shares = self.plan.as_ref().map(server);
+        let shares = self.plan.iter().map(|plan| (Scheme::HalfGates, server(plan))).collect();
         model.with_plans(Plans { first_layers: first_layers(package, secret, &offer), shares })
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use xonn_crypto::garble::Scheme;
 use xonn_program::op::Planes;
 use xonn_program::{Package, Prediction, Program};
 use xonn_run::net::{Event, ServerOptions, listen};
@@ -71,7 +72,7 @@ fn answers_are_those_of_the_clear() {
 fn bytes_with_the_input_are_those_of_the_plan() {
     let fixture = Fixture { ahead: [3, 3], ..on_shares(&small(), 1) };
     let model = fixture.model();
-    let online = model.plan().expect("it is on offer").cost().online();
+    let online = model.plan(FirstLayer::Shares, Scheme::HalfGates).expect("it is on offer").cost().online();
     let outcome = fixture.converse(None, &Limits::default(), false);
     for (stream, bytes) in [(&outcome.to_server, online.up), (&outcome.to_client, online.down)] {
         let all = frames(stream);

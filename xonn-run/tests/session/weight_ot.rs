@@ -195,7 +195,7 @@ fn a_plan_of_another_form_than_was_said_is_refused() {
             Offer { first_layers: OCA.to_vec(), schemes: vec![Scheme::HalfGates], ..Offer::default() };
         let (circuit, bits) = Circuit::with_secret(&package, &secret).expect("it has a circuit");
         let server = Server::new(plan, &program, secret.tensors()).expect("our own plan");
-        let plans = Plans { first_layers: vec![(Scheme::HalfGates, server)], shares: None };
+        let plans = Plans { first_layers: vec![(Scheme::HalfGates, server)], shares: Vec::new() };
         let model = Model::new(circuit, bits, offer).expect("they fit").with_plans(plans);
         let (server_end, client_end) = wire::pair(None);
         let limits = Limits { clients: Clients::SemiHonest, ..Limits::default() };

@@ -60,6 +60,24 @@ fn predictions(json: &str) -> (Vec<Value>, Value) {
     (rows.iter().map(|row| row["prediction"].clone()).collect(), report)
 }
 
+/// What is garbled behind shares is by the scheme that the client accepts, not by the server's first one.
+#[test]
+fn circuits_are_garbled_by_a_scheme_that_the_client_accepts() {
+    let files = Files::new();
+    let input = files.path("x.npy");
+    let received = ["half-gates", "three-halves"].map(|scheme| {
+        let server = files.serve(&["--connections", "1"]);
+        let asked =
+            run_ok(["infer", "--server", &server.address, "--input", &input, "--scheme", scheme, "--json"]);
+        let (found, report) = predictions(&asked);
+        assert_eq!(found, files.wanted, "{scheme}");
+        assert_eq!([&report["scheme"], &report["first_layer"]], [scheme, "shares"]);
+        server.finish();
+        report["received_bytes"].as_u64().expect("a count")
+    });
+    assert!(received[1] < received[0], "{received:?}");
+}
+
 #[test]
 fn the_answers_are_those_of_eval_at_once_ahead_and_inside_of_tls() {
     let files = Files::new();

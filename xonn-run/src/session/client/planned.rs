@@ -8,7 +8,7 @@ use xonn_crypto::ot::SessionId;
 use xonn_program::{InputEncoding, Program};
 #[cfg(feature = "fuzzing")]
 use xonn_protocols::link::ClientBase;
-use xonn_protocols::plan::{How, Plan, Stage};
+use xonn_protocols::plan::Plan;
 use xonn_protocols::run::{Client, ClientConnection, PreparedClient};
 use zeroize::Zeroizing;
 
@@ -18,8 +18,6 @@ use crate::session::error::SessionError;
 use crate::session::msgs::{self, Kind};
 use crate::session::steps::{Steps, ended};
 
-/// Most predictions that are prepared by one exchange of messages.
-const PREPARED_TOGETHER: usize = 8;
 const SETTING_UP: &str = "setting up shares";
 const PREPARING: &str = "preparing a prediction on shares";
 const ASKING: &str = "waiting for a prediction on shares";
@@ -68,17 +66,7 @@ impl Planned {
             SessionError::Misbehaved { doing, reason }
         };
         let plan = Plan::from_bytes(&plan, program).map_err(|error| refused(&error))?;
-        let other = |stage: &&Stage| match stage.how {
-            How::Mask | How::Local | How::WeightOt => false,
-            How::Garbled { scheme: found } => found != scheme,
-            _ => true,
-        };
-        if let (FirstLayer::Oca, Some(stage)) = (form, plan.stages.iter().find(other)) {
-            let name = stage.how.protocol().name();
-            let reason =
-                format!("layer {} by {name}, which is not what {form} and {scheme} are", stage.last());
-            return Err(SessionError::Misbehaved { doing, reason });
-        }
+        form.way().takes(&plan, scheme).map_err(|error| refused(&error))?;
         Client::new(plan, program).map_err(|error| refused(&error))
     }
 
@@ -140,10 +128,9 @@ impl Planned {
         (count, kept): (usize, bool),
         rng: &mut impl CryptoRng,
     ) -> Result<(), SessionError> {
-        // What one frame may ask for bounds what both hosts hold at once.
         let mut left = count;
         while left > 0 {
-            let some = left.min(PREPARED_TOGETHER);
+            let some = left.min(self.client.together());
             left -= some;
             channel.send(Kind::Prepare, &(some as u32).to_le_bytes(), PREPARING)?;
             let wire = &mut Steps::new(channel, PREPARING);

@@ -9,6 +9,8 @@ use xonn_crypto::garble::Scheme;
 use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::ot;
 use xonn_protocols::cost::Cost;
+use xonn_protocols::planner;
+use xonn_protocols::protocol::Trust;
 
 /// What client and server allow; of several the one whose first inference takes the least time on the link,
 /// set-up included. `ahead`: whether circuits are garbled ahead of the client's inputs.
@@ -23,16 +25,24 @@ pub(super) fn choose<'m>(
     let accepted = |form: &FirstLayer| hello.first_layers & form.bit() != 0;
     let chosen = |form: FirstLayer| match form {
         FirstLayer::Gc => Some(Chosen::Garbled),
-        FirstLayer::Oca => model.first_layers(scheme).map(|server| Chosen::Planned(form, server)),
-        FirstLayer::Shares => model.plan().map(|server| Chosen::Planned(form, server)),
+        FirstLayer::Oca | FirstLayer::Shares => {
+            model.plan(form, scheme).map(|server| Chosen::Planned(form, server))
+        }
     };
     let offered = FirstLayer::ALL.into_iter().filter(|form| model.offer().first_layers.contains(form));
-    let (offered, barred): (Vec<FirstLayer>, Vec<_>) =
-        offered.filter(|&form| chosen(form).is_some()).partition(|&form| clients.permit(form));
-    let both = offered.iter().filter(|form| accepted(form)).filter_map(|&form| chosen(form));
-    let time =
-        |chosen: &Chosen<'_>| cost(*chosen, model, (scheme, shared_delta), ahead).time(model.offer().link);
-    both.min_by(|a, b| time(a).total_cmp(&time(b))).ok_or_else(|| {
+    let holds = |form: FirstLayer| match chosen(form) {
+        Some(Chosen::Planned(_, server)) => server.plan().holds(),
+        _ => Trust::Hostile,
+    };
+    let (offered, barred): (Vec<FirstLayer>, Vec<_>) = offered
+        .filter(|&form| chosen(form).is_some())
+        .partition(|&form| clients.permit(form) && holds(form) >= clients.trust());
+    let both = offered.iter().filter(|form| accepted(form));
+    let ways = both.filter_map(|&form| {
+        let chosen = chosen(form)?;
+        Some((chosen, holds(form), cost(chosen, model, (scheme, shared_delta), ahead)))
+    });
+    planner::quickest(ways, model.offer().link, clients.trust()).ok_or_else(|| {
         SessionError::Mismatch(format!(
             "the client accepts first layers by {}, this server offers {}; {}",
             FirstLayer::names(FirstLayer::in_set(hello.first_layers)),

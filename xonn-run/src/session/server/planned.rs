@@ -87,7 +87,7 @@ impl<T: Transport> Greeted<'_, T> {
                     let count = channel.payload(4, doing)?;
                     let count = u32::from_le_bytes(count.try_into().expect("four bytes were asked for"));
                     let count = usize::try_from(count).unwrap_or(usize::MAX);
-                    let room = most - ready.len();
+                    let room = (most - ready.len()).min(server.together());
                     if count == 0 || count > room {
                         let expected = if room == 0 { "an input".into() } else { format!("1 to {room}") };
                         return misbehaved(format!("{count} predictions to prepare, expected {expected}"));
