@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod circuit;
+pub mod console;
 pub mod data;
 pub mod encoding;
 pub mod evaluate;

@@ -13,6 +13,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xonn_program::console;
 use xonn_program::text::sentence;
 
 /// What is below the list of commands.
@@ -52,7 +53,8 @@ enum Command {
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Runs the command line; exit code 1 if the command fails, 2 for wrong usage.
+/// Runs the command line; exit code 1 if the command fails, 2 for wrong usage, 141 without a word if nobody
+/// reads on.
 #[must_use]
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
@@ -67,8 +69,9 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if console::reader_left(error.as_ref()) => console::READER_LEFT.into(),
         Err(error) => {
-            eprintln!("xonn-compile: {}", sentence(error.as_ref()));
+            console::log(format_args!("xonn-compile: {}", sentence(error.as_ref())));
             ExitCode::FAILURE
         }
     }

@@ -15,6 +15,8 @@
 //! This crate knows no cryptography; it meets the runtime only in `xonn-program`.
 
 #![forbid(unsafe_code)]
+// They panic when the reader leaves: `xonn_program::console`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod calibrate;
 pub mod check;

@@ -28,7 +28,7 @@ use xonn_crypto::garble::Scheme;
 const AFTER: &str = "`xonn-run completions SHELL` prints completions for a shell, `xonn-run man DIR` writes \
     manual pages.\n\nExit code: 0 done, 2 wrong usage, 3 a file or sample cannot be read or does not fit, \
     4 the peer does not follow the protocol or runs another thing, or an evaluation failed, 5 another try may \
-    help (full, refused, reset, timed out), 1 anything else.";
+    help (full, refused, reset, timed out), 141 nobody reads its output, 1 anything else.";
 
 /// Private predictions between two hosts: the server keeps its weights, the client keeps its input.
 #[derive(Parser)]

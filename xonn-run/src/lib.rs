@@ -11,6 +11,8 @@
 //! * [`cli`]: the commands.
 
 #![forbid(unsafe_code)]
+// They panic when the reader leaves: `xonn_program::console`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bench;
 #[doc(hidden)]

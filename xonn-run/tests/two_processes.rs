@@ -273,10 +273,10 @@ fn wrong_usage_has_another_exit_code() {
     assert!(run_ok(["--version"]).starts_with("xonn-run "));
 }
 
-/// A reader that leaves early, such as `head`, is an error to report, not a crash.
+/// Output that has no room is an error to report, not a crash.
 #[cfg(unix)]
 #[test]
-fn nobody_reads_the_answers() {
+fn answers_have_no_room() {
     let model = Model::new(MASKS);
     let file = model.write_samples("x.npy", &samples(1));
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full");

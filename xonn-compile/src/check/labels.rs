@@ -18,16 +18,16 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Prints them, a line for each.
-    pub fn print(&self) {
-        let share = |n: usize| {
-            format!("{n} of {} ({:.2} %)", self.labels, 100.0 * n as f64 / self.labels.max(1) as f64)
+    /// A line for people about each figure that is known.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(what, count): (&str, Option<usize>)| {
+            let share = 100.0 * count? as f64 / self.labels.max(1) as f64;
+            Some(format!("single labels {what}: {} of {} ({share:.2} %)", count?, self.labels))
         };
-        for (what, count) in [("correct", self.correct), ("equal to Keras", self.equal_to_keras)] {
-            if let Some(count) = count {
-                println!("single labels {what}: {}", share(count));
-            }
-        }
+        [("correct", self.correct), ("equal to Keras", self.equal_to_keras)]
+            .into_iter()
+            .filter_map(line)
+            .collect()
     }
 }
 

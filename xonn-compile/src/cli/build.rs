@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use xonn_program::console;
 use xonn_program::files::{Readers, Staged};
 use xonn_program::package::Package;
 use xonn_program::secret::Secret;
@@ -54,18 +55,14 @@ impl Build {
         self.options.print_notes(compiled.notes());
         let Built { package, secret, circuit } = compiled.build()?;
         self.write(&package, &secret, &output, &secret_path)?;
-        println!("{}: digest {}", output.display(), package.digest());
-        let on_shares = OnShares::of(package.program()).ok();
-        println!("{}", headline(&ways::of(package.program(), &circuit), on_shares.as_ref()));
-        println!(
-            "{}: {} secret bits, for the server only",
-            secret_path.display(),
-            grouped(package.program().secret_bits())
-        );
-        match &self.bristol {
-            Some(path) => flatten::write(&circuit, path),
-            None => Ok(()),
-        }
+        // All files are there before the first word: whoever reads it may leave.
+        let flat = self.bristol.as_ref().map(|path| flatten::write(&circuit, path)).transpose()?;
+        let program = package.program();
+        console::say(format_args!("{}: digest {}", output.display(), package.digest()))?;
+        console::say(headline(&ways::of(program, &circuit), OnShares::of(program).ok().as_ref()))?;
+        let bits = grouped(program.secret_bits());
+        console::say(format_args!("{}: {bits} secret bits, for the server only", secret_path.display()))?;
+        Ok(flat.map_or(Ok(()), console::say)?)
     }
 
     /// Both files, of which none is in its place before both are whole.

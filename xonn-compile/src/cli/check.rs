@@ -7,10 +7,12 @@ use clap::Args;
 use rayon::prelude::*;
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_program::Prediction;
+use xonn_program::console;
 use xonn_program::data;
 
 use super::Outcome;
 use super::model::{ModelOptions, output_file, progress};
+use crate::check::labels::Counts;
 use crate::check::{self, Report};
 use crate::compile::quantised_or_advice;
 use crate::network::Network;
@@ -84,9 +86,9 @@ impl Check {
             std::fs::write(path, &json).map_err(|e| format!("{}: cannot be written: {e}", path.display()))?;
         }
         if self.json {
-            println!("{json}")
+            console::say(json)?;
         } else {
-            print(&report)
+            console::put(text(&report))?;
         }
         if report.disagreements.is_empty() {
             Ok(())
@@ -119,30 +121,27 @@ fn through_circuit(
     Ok(batches.concat())
 }
 
-fn print(report: &Report) {
+/// The report for people, a line for each figure.
+fn text(report: &Report) -> String {
     let share =
         |n: usize| format!("{n} of {} ({:.2} %)", report.samples, 100.0 * n as f64 / report.samples as f64);
-    println!("circuit = integer network on all {} samples", report.samples);
-    if let Some(correct) = report.correct {
-        println!("correct: {}", share(correct));
-    }
-    if let Some(labels) = &report.labels {
-        labels.print();
-    }
-    if let Some(equal) = report.equal_to_keras {
-        println!("equal to Keras: {}", share(equal));
-    }
-    if let Some(error) = report.largest_score_error {
-        println!("largest difference of a score to Keras's: {error:.2e}");
-    }
-    for margin in &report.margins {
-        println!("smallest margin before the sign of {}: {}", margin.layer, margin.smallest);
-    }
-    for d in report.disagreements.iter().take(SHOWN) {
+    let mut lines = vec![format!("circuit = integer network on all {} samples", report.samples)];
+    lines.extend(report.correct.map(|correct| format!("correct: {}", share(correct))));
+    lines.extend(report.labels.iter().flat_map(Counts::lines));
+    lines.extend(report.equal_to_keras.map(|equal| format!("equal to Keras: {}", share(equal))));
+    let error = report.largest_score_error;
+    lines.extend(error.map(|error| format!("largest difference of a score to Keras's: {error:.2e}")));
+    lines.extend(
+        report.margins.iter().map(|margin| {
+            format!("smallest margin before the sign of {}: {}", margin.layer, margin.smallest)
+        }),
+    );
+    lines.extend(report.disagreements.iter().take(SHOWN).map(|d| {
         let margin = d.keras_margin.map_or(String::new(), |m| format!(" (its margin is {m:.2e})"));
-        println!("sample {}: {}, Keras says {}{margin}", d.sample, d.ours, d.keras);
-    }
+        format!("sample {}: {}, Keras says {}{margin}", d.sample, d.ours, d.keras)
+    }));
     if report.disagreements.len() > SHOWN {
-        println!("and {} more, -o REPORT.json lists all", report.disagreements.len() - SHOWN);
+        lines.push(format!("and {} more, -o REPORT.json lists all", report.disagreements.len() - SHOWN));
     }
+    lines.join("\n") + "\n"
 }

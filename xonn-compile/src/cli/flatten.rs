@@ -8,6 +8,7 @@ use clap::Args;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::flatten::flatten;
 use xonn_program::circuit;
+use xonn_program::console;
 use xonn_program::package::Package;
 use xonn_program::text::grouped;
 use xonn_program::text::sentence;
@@ -30,12 +31,12 @@ impl Flatten {
         let package = Package::read(&self.package)?;
         let circuit = circuit::lower(package.program())
             .map_err(|e| format!("{}: {}", self.package.display(), sentence(&e)))?;
-        write(&circuit, &self.output)
+        Ok(console::say(write(&circuit, &self.output)?)?)
     }
 }
 
-/// Writes `circuit` as a flat netlist and says what was written.
-pub fn write(circuit: &TiledCircuit, path: &Path) -> Outcome {
+/// Writes `circuit` as a flat netlist; what was written, in one line.
+pub fn write(circuit: &TiledCircuit, path: &Path) -> Result<String, String> {
     let cannot = |e: std::io::Error| format!("{}: cannot be written: {e}", path.display());
     let file = File::create(path).map_err(cannot)?;
     let mut out = std::io::BufWriter::with_capacity(1 << 20, file);
@@ -47,6 +48,5 @@ pub fn write(circuit: &TiledCircuit, path: &Path) -> Outcome {
     .map_err(|e| format!("{}: {e}", path.display()))?;
     out.flush().map_err(cannot)?;
     bar.finish_and_clear();
-    println!("{}: {} gates, {} of them AND", path.display(), grouped(flat.gates), grouped(flat.and));
-    Ok(())
+    Ok(format!("{}: {} gates, {} of them AND", path.display(), grouped(flat.gates), grouped(flat.and)))
 }

@@ -1,9 +1,9 @@
 //! `xonn-compile inspect`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use xonn_program::console;
 
 use super::Outcome;
 use super::model::{ModelOptions, output_file};
@@ -87,7 +87,7 @@ impl Inspect {
         match &self.output {
             Some(path) => std::fs::write(path, shown)
                 .map_err(|e| format!("{}: cannot be written: {e}", path.display()))?,
-            None => std::io::stdout().write_all(shown.as_bytes())?,
+            None => console::put(shown)?,
         }
         match report.problems.len() {
             0 => Ok(()),

@@ -1,11 +1,11 @@
 //! `xonn-compile completions` and `xonn-compile man`: what a package of an operating system installs beside
 //! the program.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use xonn_program::console;
 
 use super::{Cli, Outcome};
 
@@ -21,8 +21,7 @@ impl Completions {
     pub fn run(self) -> Outcome {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "xonn-compile", &mut script);
-        let written = std::io::stdout().write_all(&script);
-        Ok(written.map_err(|e| format!("standard output: cannot be written: {e}"))?)
+        Ok(console::put(String::from_utf8_lossy(&script))?)
     }
 }
 

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use xonn_program::console;
 
 use crate::keras::ReadOptions;
 use crate::notes;
@@ -96,8 +97,8 @@ pub struct ModelOptions {
 impl ModelOptions {
     /// Prints the notes of a compilation on standard error, unless they are not wanted.
     pub fn print_notes(&self, notes: &[String]) {
-        if !self.quiet {
-            eprint!("{}", notes::text(notes));
+        if !self.quiet && !notes.is_empty() {
+            console::log(notes::text(notes).trim_end());
         }
     }
 

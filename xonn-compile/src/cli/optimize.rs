@@ -10,6 +10,7 @@ use serde::Serialize;
 use xonn_circuits::bristol::{self, Dialect, Parsed};
 use xonn_circuits::optimize::equivalence::Compared;
 use xonn_circuits::optimize::{self, Counts, Optimized, Options, Pass, Step};
+use xonn_program::console;
 use xonn_program::text::grouped;
 
 use super::Outcome;
@@ -119,9 +120,9 @@ impl Optimize {
             seconds: start.elapsed().as_secs_f64(),
         };
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            console::say(serde_json::to_string_pretty(&report)?)?;
         } else {
-            println!("{}\n{}", report.table(), report.summary(&self.output));
+            console::say(format_args!("{}\n{}", report.table(), report.summary(&self.output)))?;
         }
         Ok(())
     }

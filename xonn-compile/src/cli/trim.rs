@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use xonn_program::console;
 use xonn_program::data::{self, Dataset};
 use xonn_program::text::grouped;
 
@@ -118,20 +119,15 @@ impl Trim {
             write(path, &plot::svg(&report)?)?;
         }
         if self.json {
-            println!("{json}");
+            console::say(json)?;
             return Ok(());
         }
-        println!("{}", report.text());
+        console::say(report.text())?;
         for warning in &report.warnings {
-            eprintln!("warning: {warning}");
+            console::log(format_args!("warning: {warning}"));
         }
-        println!(
-            "{}: {} ANDs, was {}",
-            self.output.display(),
-            grouped(report.after.ands),
-            grouped(report.before.ands)
-        );
-        Ok(())
+        let [after, before] = [report.after.ands, report.before.ands].map(grouped);
+        Ok(console::say(format_args!("{}: {after} ANDs, was {before}", self.output.display()))?)
     }
 }
 

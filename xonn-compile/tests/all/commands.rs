@@ -196,3 +196,65 @@ fn each_command_has_a_manual_page() {
     let [_, stderr] = said(&["man", text(&file)], 1);
     assert!(stderr.contains("file: cannot be written"), "{stderr}");
 }
+
+/// Samples with a true label each, which is 0.
+fn labelled(samples: &Path, folder: &tempfile::TempDir) -> PathBuf {
+    let count = xonn_program::data::load(samples).expect("a fixture").x.shape()[0];
+    let labels = folder.path().join("y.npy");
+    xonn_program::data::write_npy(&labels, &vec![0i64; count], &[count]).expect("written");
+    let read = |path: &Path| std::fs::File::open(path).expect("it is there");
+    let path = folder.path().join("labelled.npz");
+    let file = std::fs::File::create(&path).expect("created");
+    let mut labelled = zip::ZipWriter::new(file);
+    let mut fixture = zip::ZipArchive::new(read(samples)).expect("a zip file");
+    labelled.raw_copy_file(fixture.by_name("x.npy").expect("samples")).expect("copied");
+    labelled.start_file("y.npy", zip::write::SimpleFileOptions::default()).expect("started");
+    std::io::copy(&mut read(&labels), &mut labelled).expect("copied");
+    labelled.finish().expect("finished");
+    path
+}
+
+/// A reader may leave, as `head` does. The command ends without a word, as one that SIGPIPE ends, and has
+/// written its files.
+#[test]
+fn a_reader_that_leaves_ends_a_command_quietly() {
+    let (folder, model) = copied("functional.h5");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (package, flat, data) =
+        (path("m.xonn"), path("m.txt"), labelled(&fixture("functional.npz"), &folder));
+    let written = |name: &str| folder.path().join(name).exists();
+    let unread = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_xonn-compile"));
+        let log = writer.try_clone().expect("open");
+        // Notes and complaints go where nobody reads them either.
+        let both = command.args(arguments).stdout(writer.try_clone().expect("open")).stderr(log).status();
+        assert_eq!(both.expect("it starts").code(), Some(141), "{arguments:?}");
+        let out = command.stdout(writer).stderr(std::process::Stdio::piped()).output().expect("it starts");
+        let log = String::from_utf8(out.stderr).expect("text");
+        assert_eq!((out.status.code(), log.as_str()), (Some(141), ""), "{arguments:?}");
+    };
+    unread(&["build", "-q", "--force", text(&model), "-o", &package, "--bristol", &flat]);
+    assert!(written("m.xonn") && written("m.secret") && written("m.txt"));
+    for format in ["text", "json", "html", "dot"] {
+        unread(&["inspect", "-q", text(&model), "--format", format]);
+    }
+    let check = ["check", "-q", text(&model), "--data", text(&data)];
+    unread(&check);
+    unread(&[&check[..], &["--json"]].concat());
+    unread(&["flatten", &package, "-o", &path("other.txt")]);
+    assert!(written("other.txt"));
+    for more in [&[][..], &["--json"]] {
+        let (optimized, trimmed) = (path("optimized.txt"), path("trimmed.h5"));
+        unread(&[&["optimize", &flat, "-o", &optimized], more].concat());
+        unread(
+            &[&["trim", "-q", text(&model), "--data", text(&data), "--exact-only", "-o", &trimmed], more]
+                .concat(),
+        );
+        for name in ["optimized.txt", "trimmed.h5"] {
+            std::fs::remove_file(path(name)).expect("it was written");
+        }
+    }
+    unread(&["completions", "bash"]);
+}

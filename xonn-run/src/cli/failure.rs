@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use serde_json::{Value, json};
 use xonn_circuits::bristol::BristolError;
+use xonn_program::console;
 use xonn_program::data::DataError;
 use xonn_program::package::PackageError;
 use xonn_program::secret::SecretError;
@@ -27,6 +28,8 @@ pub enum Kind {
     Protocol = 4,
     /// Another try may help: the peer cannot be reached, is full or slow, or the connection broke.
     Transient = 5,
+    /// Whoever read standard output left, as `head` does. The command ends without a word.
+    ReaderLeft = console::READER_LEFT as isize,
 }
 
 impl Kind {
@@ -38,6 +41,7 @@ impl Kind {
             Self::Data => "data",
             Self::Protocol => "protocol",
             Self::Transient => "transient",
+            Self::ReaderLeft => "reader_left",
         }
     }
 
@@ -45,6 +49,9 @@ impl Kind {
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         if let Some(failure) = error.downcast_ref::<Failure>() {
             return failure.kind;
+        }
+        if console::reader_left(error) {
+            return Self::ReaderLeft;
         }
         if let Some(error) = error.downcast_ref::<SessionError>() {
             return match error {
@@ -133,7 +140,7 @@ impl Failure {
             // If nobody reads it, the sentence and the code are left.
             let _ = report::say(json!({ "error": self.json() }));
         }
-        if !self.logged {
+        if !self.logged && self.kind != Kind::ReaderLeft {
             report::log(format_args!("xonn-run: {self}"));
         }
         self.kind as u8

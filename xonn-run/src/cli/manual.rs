@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use xonn_program::console;
 
-use super::{Cli, Outcome, report};
+use super::{Cli, Outcome};
 
 /// Completions of the command line for a shell, to standard output.
 #[derive(Args)]
@@ -20,7 +21,7 @@ impl Completions {
     pub fn run(self) -> Outcome {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "xonn-run", &mut script);
-        Ok(report::say(String::from_utf8_lossy(&script).trim_end())?)
+        Ok(console::put(String::from_utf8_lossy(&script))?)
     }
 }
 

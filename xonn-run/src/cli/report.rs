@@ -1,18 +1,12 @@
 //! How figures and errors are put for people.
 
-use std::fmt::Display;
-use std::io::Write;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+pub use xonn_program::console::{log, say};
 pub use xonn_program::text::{grouped, sentence};
 
 use crate::session::Traffic;
-
-/// Writes a line to standard output; unlike `println!` it gives an error, not a panic, when nobody reads any more.
-pub fn say(line: impl Display) -> Result<(), String> {
-    writeln!(std::io::stdout(), "{line}").map_err(|e| format!("standard output: cannot be written: {e}"))
-}
 
 /// A table without lines for a terminal of 80 columns, whose first `text` columns are text and the others
 /// numbers. Text is broken where a row would be wider, numbers are not.
@@ -31,11 +25,6 @@ pub fn table(header: &[&str], text: usize, rows: impl IntoIterator<Item = Vec<St
         }
     }
     table
-}
-
-/// Writes a line to standard error. If nobody reads it, it is lost: a server must not end because its log does.
-pub fn log(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Bytes in a unit that reads well, decimal prefixes.

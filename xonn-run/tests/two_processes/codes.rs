@@ -243,3 +243,62 @@ fn a_server_warns_of_a_secret_that_others_may_read() {
         assert_eq!(log.contains("m.secret: others than its owner may read"), warned, "{mode:o}: {log}");
     }
 }
+
+/// What the command says to standard error when nobody reads its standard output; it ends as one that SIGPIPE
+/// ends.
+fn unread(arguments: &[&str]) -> String {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xonn-run"));
+    let ended = command.args(arguments).stdin(Stdio::null()).stdout(writer).output().expect("it starts");
+    let log = String::from_utf8(ended.stderr).expect("text");
+    assert_eq!(ended.status.code(), Some(141), "{arguments:?}: {log}");
+    log
+}
+
+/// A reader may leave, as `head` does: the command ends without a word.
+#[test]
+fn a_reader_that_leaves_ends_a_command_quietly() {
+    let model = Model::new(MASKS);
+    let (package, secret, file) =
+        (model.package(), model.secret(), model.write_samples("x.npy", &samples(3)));
+    let answers = model.file("answers.npy");
+    let eval = ["eval", &package, "--secret", &secret, "--input", &file, "--output", &answers];
+    // Of bench one kind of output is enough: it takes seconds.
+    let bench = ["bench", "--fan-in", "1", "--threads", "1", "--backend", "portable"];
+    let made = model.file("made");
+    let (certificate, key) = (format!("{made}.crt"), format!("{made}.key"));
+    for arguments in [
+        &eval[..],
+        &[&eval[..], &["--json"]].concat(),
+        &bench,
+        &["certificate", "localhost", "-o", &made],
+        &["serve", &package, "--secret", &secret, "--listen", "127.0.0.1:0"],
+        &["completions", "bash"],
+    ] {
+        assert_eq!(unread(arguments), "", "{arguments:?}");
+    }
+    assert!([&certificate, &key].into_iter().all(|path| std::fs::exists(path).expect("readable")));
+    // The answers of a client are where it was told to write them, and the server has seen nothing of it.
+    let server = serve(&model, &["--connections", "2"]);
+    for more in [&[][..], &["--json"]] {
+        std::fs::remove_file(&answers).expect("they were written");
+        let infer = ["infer", "--server", &server.address, "--input", &file, "--output", &answers];
+        assert_eq!(unread(&[&infer[..], more].concat()), "");
+    }
+    assert!(std::fs::exists(&answers).expect("readable"));
+    let log = server.finish();
+    assert_eq!(log.matches(": 3 inferences in ").count(), 2, "{log}");
+}
+
+/// A failure that has a sentence of its own keeps its code, and is said.
+#[test]
+fn a_failure_is_told_though_nobody_reads_the_json() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xonn-run"));
+    command.args(["eval", "missing.xonn", "--secret", "missing.secret", "--input", "x.npy", "--json"]);
+    let ended = command.stdout(writer).output().expect("it starts");
+    assert_eq!(ended.status.code(), Some(DATA));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("missing.xonn"));
+}

@@ -68,14 +68,14 @@ impl<'a> Asked<'a> {
     /// Prints a line. That nobody reads any more is nothing for the server to see.
     fn say(&mut self, line: impl Display) {
         if let Err(error) = report::say(line) {
-            self.wrong.get_or_insert(Failure::new(Kind::Other, error));
+            self.wrong.get_or_insert(Failure::of(&error));
         }
     }
 
     /// What came of it all, when the connection is gone. Prints what was not printed as it came.
     ///
     /// # Errors
-    /// If the connection failed before any answer, or standard output cannot be written.
+    /// If the connection failed before any answer.
     pub fn done(mut self, finished: Finished, late: bool) -> Result<Done, Box<dyn Error>> {
         let Finished { answers, preparing, online, end } = finished;
         let mut done = Done {
@@ -94,8 +94,11 @@ impl<'a> Asked<'a> {
             match answer {
                 Ok(output) => {
                     let prediction = self.program.output().decode(&output);
-                    if !late && !self.json {
-                        report::say(format_args!("{}: {prediction}", sample.name))?;
+                    if !late
+                        && !self.json
+                        && let Err(error) = report::say(format_args!("{}: {prediction}", sample.name))
+                    {
+                        self.wrong.get_or_insert(Failure::of(&error));
                     }
                     done.first += usize::from(done.first == number);
                     done.names.push(sample.name.clone());
