@@ -77,6 +77,7 @@ fn ot_extension(c: &mut Criterion) {
             let mut sender = setup.finish(&reply).expect("the reply is honest");
             let choices: Vec<bool> = (0..count).map(|i| i % 3 == 0).collect();
 
+            let delta = xonn_crypto::label::Delta::from_block(Block::ZERO);
             let bytes = Extend::byte_len(params, count) as f64 / count as f64;
             let mut group = c.benchmark_group(format!("ot extension {count}, k = {k}, {bytes:.2} bytes"));
             group.throughput(Throughput::Elements(count as u64));
@@ -90,7 +91,7 @@ fn ot_extension(c: &mut Criterion) {
                             receiver.extend(&mut rng, &choices).expect("the count is small");
                         total += start.elapsed();
                         let keys = sender.extend(count, &extend).expect("the client is honest");
-                        let (_, correlate) = keys.correlate(Block::from(1));
+                        let (_, correlate) = keys.correlate(&delta);
                         let start = Instant::now();
                         black_box(pending.correlate(&correlate).expect("the server is honest"));
                         total += start.elapsed();
@@ -105,7 +106,7 @@ fn ot_extension(c: &mut Criterion) {
                         let (_, extend) = receiver.extend(&mut rng, &choices).expect("the count is small");
                         let start = Instant::now();
                         let keys = sender.extend(count, &extend).expect("the client is honest");
-                        black_box(keys.correlate(Block::from(1)));
+                        black_box(keys.correlate(&delta));
                         total += start.elapsed();
                     }
                     total

@@ -20,6 +20,7 @@
 //! independent ANDs at a time instead, in the order that `schedule.rs` gives them. This order is part of the protocol; it
 //! does not depend on threads or instruction sets.
 
+mod answer;
 mod batch;
 mod evaluator;
 mod fuse;
@@ -31,7 +32,9 @@ pub mod scheme;
 mod steps;
 mod tables;
 mod tape;
+mod walk;
 
+pub use answer::{batch, mask_decoding, zero_labels};
 pub use evaluator::{EvaluateError, Evaluator};
 pub use garbler::{Garbler, Secrets};
 pub use scheme::Scheme;

@@ -2,6 +2,7 @@
 //! out, no I/O, no clock, no randomness of its own.
 //!
 //! * [`block`]: 128-bit blocks and the hash, on whatever AES instructions the processor has. The only unsafe code.
+//! * [`label`]: the garbler's offset, and the labels of either host, a type each.
 //! * [`garble`]: half gates or three halves over tiled circuits.
 //! * [`ot`]: oblivious transfer with its extension.
 //! * [`rlwe`]: a client's masks go to a server encrypted, a linear layer of them comes back as additive
@@ -45,7 +46,9 @@
 //! Garbler and evaluator joined in memory, on an AND gate whose first input is the garbler's:
 //! ```
 //! use xonn_circuits::{builder::Builder, tiled::TiledCircuit};
-//! use xonn_crypto::{block::{Block, Tccr}, garble::{Evaluator, Garbler, Scheme, Secrets, schedule::{Role, Schedule}}};
+//! use xonn_crypto::block::{Block, Tccr};
+//! use xonn_crypto::garble::{Evaluator, Garbler, Scheme, Secrets, schedule::{Role, Schedule}};
+//! use xonn_crypto::label::{Delta, ZeroLabel};
 //!
 //! let mut b = Builder::new();
 //! let (mine, yours) = (b.input(1), b.input(1));
@@ -53,11 +56,12 @@
 //! let program = TiledCircuit::from_netlist(b.finish(&[vec![both]]), &[0])?;
 //!
 //! let rng = &mut rand::rng();
-//! let (delta, zero, hash) = (Block::random(rng).with_lsb_set(), Block::random(rng), Tccr::new(Block::random(rng)));
+//! let (delta, zero, hash) = (Delta::random(rng), ZeroLabel::random(rng), Tccr::new(Block::random(rng)));
+//! let one = zero.label(true, &delta);
 //! let (garbling, evaluation) = (Schedule::new(&program, Role::Garbler), Schedule::new(&program, Role::Evaluator));
 //! let (scheme, secrets) = (Scheme::HalfGates, Secrets { delta, dice: Block::random(rng) });
 //! let mut garbler = Garbler::new(&garbling, scheme, &[true], secrets, hash, vec![zero]);
-//! let mut evaluator = Evaluator::new(&evaluation, scheme, hash, vec![zero ^ delta]); // the label for 1
+//! let mut evaluator = Evaluator::new(&evaluation, scheme, hash, vec![one]);
 //! evaluator.evaluate(&garbler.garble(1))?;
 //! assert_eq!(evaluator.decode(&garbler.decoding())?, [true]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -69,6 +73,7 @@ pub mod bits;
 #[allow(unsafe_code)] // the only module with unsafe code; see its invariants
 pub mod block;
 pub mod garble;
+pub mod label;
 pub mod ot;
 pub mod rlwe;
 pub mod share;

@@ -27,7 +27,7 @@
 //! # Example
 //! ```
 //! use rand::SeedableRng;
-//! use xonn_crypto::block::Block;
+//! use xonn_crypto::label::Delta;
 //! use xonn_crypto::ot::{Params, ReceiverSetup, SenderSetup};
 //!
 //! let mut rng = chacha20::ChaCha20Rng::seed_from_u64(1); // of the operating system in earnest
@@ -38,11 +38,11 @@
 //!
 //! let choices = [true, false, true];
 //! let (pending, extend) = receiver.extend(&mut rng, &choices)?; //                   client
-//! let delta = Block::random(&mut rng).with_lsb_set();
-//! let (zeros, correlate) = sender.extend(3, &extend)?.correlate(delta); //           server
+//! let delta = Delta::random(&mut rng);
+//! let (zeros, correlate) = sender.extend(3, &extend)?.correlate(&delta); //           server
 //! let labels = pending.correlate(&correlate)?; //                                    client
 //! for ((label, zero), choice) in labels.into_iter().zip(zeros).zip(choices) {
-//!     assert_eq!(label, zero ^ delta.masked(choice));
+//!     assert_eq!(label, zero.label(choice, &delta));
 //! }
 //! # Ok::<(), xonn_crypto::ot::OtError>(())
 //! ```

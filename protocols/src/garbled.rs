@@ -205,11 +205,6 @@ fn out_of_order(reason: &str) -> ProtocolError {
     ProtocolError::Message { what: "garbled circuit", reason: reason.into() }
 }
 
-/// Segments that are garbled, or evaluated, side by side: two for each thread of the pool.
-fn batch() -> usize {
-    2 * rayon::current_num_threads()
-}
-
 /// A garbling scheme as it stands in a plan: by its name.
 pub mod scheme_name {
     use serde::{Deserialize as _, Deserializer, Serializer};

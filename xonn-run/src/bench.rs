@@ -27,6 +27,7 @@ pub use signs::measure_signs;
 use xonn_crypto::block::{Backend, Block, Prg, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Evaluator, Garbler, Scheme, Secrets};
+use xonn_crypto::label::{Delta, ZeroLabel};
 use xonn_crypto::ot::{self, OtError};
 
 /// Whose the two rates of a row are.
@@ -106,13 +107,13 @@ fn measure_units(
     for _ in 0..RUNS {
         let (mut garble, mut evaluate) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..times {
-            let delta = Block::random(&mut rng).with_lsb_set();
-            let secrets = Secrets { delta, dice: Block::random(&mut rng) };
+            let secrets = Secrets::random(&mut rng);
             let hash =
                 Tccr::with_backend(Block::random(&mut rng), backend).expect("the backend is available");
-            let labels: Vec<Block> = (0..program.input_bits()).map(|_| Block::random(&mut rng)).collect();
-            let mut garbler = Garbler::new(&garbling, scheme, &secret, secrets, hash, labels.clone());
-            let mut evaluator = Evaluator::new(&evaluation, scheme, hash, labels);
+            let zeros: Vec<_> = (0..program.input_bits()).map(|_| ZeroLabel::random(&mut rng)).collect();
+            let active = zeros.iter().map(|zero| zero.label(false, &secrets.delta)).collect();
+            let mut garbler = Garbler::new(&garbling, scheme, &secret, secrets, hash, zeros);
+            let mut evaluator = Evaluator::new(&evaluation, scheme, hash, active);
             pool.install(|| {
                 loop {
                     let begin = Instant::now();
@@ -227,7 +228,7 @@ pub fn measure_ot(k: usize) -> Result<[Row; 2], OtError> {
             let begin = Instant::now();
             let keys = sender.extend(COUNT, &extend)?;
             if labels {
-                let (labels, correlate) = keys.correlate(Block::from(1));
+                let (labels, correlate) = keys.correlate(&Delta::from_block(Block::ZERO));
                 sending.push(begin.elapsed());
                 black_box(labels);
                 let begin = Instant::now();

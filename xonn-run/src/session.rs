@@ -24,7 +24,6 @@ use std::time::Duration;
 
 use xonn_circuits::netlist::Netlist;
 use xonn_circuits::tiled::{CircuitError, TiledCircuit};
-use xonn_crypto::block::{Block, Prg};
 use xonn_crypto::garble::Scheme;
 use xonn_program::circuit::{self, LowerError};
 use xonn_program::package::{Digest, Package};
@@ -136,20 +135,4 @@ impl Default for Limits {
             clients: Clients::default(),
         }
     }
-}
-
-/// Puts the pad on a decoding, or takes it off: the stream of the key that both hosts have of the labels'
-/// OTs, from the hash's start point on.
-///
-/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a
-/// listener would find its hash among the two that are sent.
-fn mask_decoding(decoding: &mut [Block], key: &Block, start: Block) {
-    let mut pad = Zeroizing::new(vec![Block::ZERO; decoding.len()]);
-    Prg::based(*key, start, 0).fill(&mut pad);
-    decoding.iter_mut().zip(pad.iter()).for_each(|(block, &pad)| *block ^= pad);
-}
-
-/// Segments that are garbled, or evaluated, side by side: two for each thread of the pool.
-fn batch() -> usize {
-    2 * rayon::current_num_threads()
 }

@@ -3,21 +3,22 @@
 use xonn_circuits::tiled::{IndexMap, Port, Source, TiledCircuit};
 
 use super::schedule::{LANES, Schedule, Segment, TileSchedule};
-use crate::block::{Block, Gates, Wide};
+use crate::block::{Gates, Wide};
+use crate::label::AnyLabel;
 
 /// The label vectors alive: the client's input and the layers that are still read.
-pub(super) struct Vectors {
-    input: Vec<Block>,
-    layers: Vec<Vec<Block>>,
+pub(super) struct Vectors<L: AnyLabel> {
+    input: Vec<L>,
+    layers: Vec<Vec<L>>,
 }
 
-impl Vectors {
+impl<L: AnyLabel> Vectors<L> {
     /// Starts with the labels of the client's input bits.
-    pub fn new(input: Vec<Block>, layers: usize) -> Self {
+    pub fn new(input: Vec<L>, layers: usize) -> Self {
         Self { input, layers: (0..layers).map(|_| Vec::new()).collect() }
     }
 
-    fn source(&self, source: Source) -> &[Block] {
+    fn source(&self, source: Source) -> &[L] {
         match source {
             Source::Input => &self.input,
             Source::Layer(l) => &self.layers[l as usize],
@@ -26,12 +27,12 @@ impl Vectors {
     }
 
     /// Writes the outputs of a segment: template outputs of the first instance, then of the next.
-    pub fn scatter(&mut self, schedule: &Schedule, segment: &Segment, outputs: &[Block]) {
+    pub fn scatter(&mut self, schedule: &Schedule, segment: &Segment, outputs: &[L]) {
         let layer = &schedule.program.layers()[segment.layer];
         let block = &layer.tiles[segment.block];
         let inner = &schedule.layers[segment.layer][segment.block].outputs;
         let vector = &mut self.layers[segment.layer];
-        vector.resize(layer.bits as usize, Block::ZERO);
+        vector.resize(layer.bits as usize, L::default());
         for (instance, values) in segment.instances.clone().zip(outputs.chunks(inner.len())) {
             let at = block.output.offset(&block.grid, instance);
             inner.iter().zip(values).for_each(|(&offset, &value)| vector[at + offset] = value);
@@ -48,40 +49,40 @@ impl Vectors {
     }
 
     /// The labels of the program's output.
-    pub fn output(&self) -> &[Block] {
+    pub fn output(&self) -> &[L] {
         self.layers.last().map_or(&[], Vec::as_slice)
     }
 }
 
-impl Drop for Vectors {
+impl<L: AnyLabel> Drop for Vectors<L> {
     fn drop(&mut self) {
         wipe(&mut self.input);
         self.layers.iter_mut().for_each(wipe);
     }
 }
 
-fn wipe(labels: &mut Vec<Block>) {
+fn wipe<L: AnyLabel>(labels: &mut Vec<L>) {
     zeroize::Zeroize::zeroize(labels);
     labels.shrink_to_fit();
 }
 
 /// The inputs of up to [`LANES`] instances.
-pub(super) struct Inputs<'a> {
+pub(super) struct Inputs<'a, L> {
     inputs: &'a [(u32, u32)],
-    ports: Vec<PortInputs<'a>>,
+    ports: Vec<PortInputs<'a, L>>,
     lanes: usize,
 }
 
 /// One port of up to [`LANES`] instances.
-struct PortInputs<'a> {
-    vector: &'a [Block],
+struct PortInputs<'a, L> {
+    vector: &'a [L],
     /// Where each lane begins in the vector.
     begins: [usize; LANES],
     /// Whether that is one place for all, as for the neurons of a dense layer.
     shared: bool,
 }
 
-impl<'a> Inputs<'a> {
+impl<'a, L: AnyLabel> Inputs<'a, L> {
     /// The inputs of instances `first..first + lanes` of a block.
     pub fn new(
         program: &TiledCircuit,
@@ -89,7 +90,7 @@ impl<'a> Inputs<'a> {
         segment: &Segment,
         first: u64,
         lanes: usize,
-        vectors: &'a Vectors,
+        vectors: &'a Vectors<L>,
     ) -> Self {
         let block = &program.layers()[segment.layer].tiles[segment.block];
         let port = |port: &Port| {
@@ -102,7 +103,7 @@ impl<'a> Inputs<'a> {
 
     /// Template input `input` of the first instance, as a label.
     #[inline(always)]
-    pub fn label(&self, input: u32) -> Block {
+    pub fn label(&self, input: u32) -> L {
         let (port, offset) = self.inputs[input as usize];
         let port = &self.ports[port as usize];
         port.vector[port.begins[0] + offset as usize]
@@ -114,11 +115,11 @@ impl<'a> Inputs<'a> {
         let (port, offset) = self.inputs[input as usize];
         let port = &self.ports[port as usize];
         if port.shared {
-            return gates.splat(&port.vector[port.begins[0] + offset as usize]);
+            return gates.splat(&port.vector[port.begins[0] + offset as usize].block());
         }
         let mut labels = Wide::ZERO;
         for (label, begin) in labels.0.iter_mut().zip(port.begins).take(self.lanes) {
-            *label = port.vector[begin + offset as usize];
+            *label = port.vector[begin + offset as usize].block();
         }
         labels
     }

@@ -11,6 +11,7 @@ use super::schedule::{Role, Schedule};
 use super::{Ciphertexts, Evaluator, Garbler, Scheme, Secrets};
 use crate::block::steps::assert_same_steps;
 use crate::block::{Backend, Block, Tccr};
+use crate::label::{Delta, ZeroLabel};
 
 fn random_bits(rng: &mut ChaCha20Rng, count: usize) -> Vec<bool> {
     (0..count).map(|_| rng.next_u32() & 1 == 1).collect()
@@ -37,7 +38,7 @@ fn programs() -> [TiledCircuit; 2] {
 struct Case {
     secret: Vec<bool>,
     secrets: Secrets,
-    zero: Vec<Block>,
+    zero: Vec<ZeroLabel>,
     input: Vec<bool>,
 }
 
@@ -47,7 +48,8 @@ fn garble<'p>(
     hash: Tccr,
     case: &'p Case,
 ) -> (Vec<Ciphertexts>, Vec<Block>) {
-    let mut garbler = Garbler::new(schedule, scheme, &case.secret, case.secrets, hash, case.zero.clone());
+    let mut garbler =
+        Garbler::new(schedule, scheme, &case.secret, case.secrets.clone(), hash, case.zero.clone());
     let mut tables = Vec::new();
     loop {
         match garbler.garble(1) {
@@ -78,8 +80,8 @@ fn check(programs: &[TiledCircuit], backends: &[Backend]) {
             let count = program.secret_bits() as usize;
             let mut case = |secret: Vec<bool>, delta: Block| Case {
                 secret,
-                secrets: Secrets { delta: delta.with_lsb_set(), dice: Block::random(&mut rng) },
-                zero: (0..program.input_bits()).map(|_| Block::random(&mut rng)).collect(),
+                secrets: Secrets { delta: Delta::from_block(delta), dice: Block::random(&mut rng).into() },
+                zero: (0..program.input_bits()).map(|_| ZeroLabel::random(&mut rng)).collect(),
                 input: random_bits(&mut rng, program.input_bits()),
             };
             let cases = [
@@ -97,7 +99,7 @@ fn check(programs: &[TiledCircuit], backends: &[Backend]) {
                 let what = format!("evaluating by {scheme} on {backend}");
                 assert_same_steps(&what, &garbled, |(case, (tables, decoding))| {
                     let zeros = case.zero.iter().zip(&case.input);
-                    let active = zeros.map(|(&zero, &bit)| zero ^ case.secrets.delta.masked(bit)).collect();
+                    let active = zeros.map(|(&zero, &bit)| zero.label(bit, &case.secrets.delta)).collect();
                     let mut evaluator = Evaluator::new(&evaluation, scheme, hash, active);
                     tables.chunks(1).for_each(|table| evaluator.evaluate(table).expect("the right lengths"));
                     evaluator.decode(decoding).expect("undamaged")

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::msgs::{BaseReply, BaseRequest, Correlate, Extend};
 use super::*;
 use crate::block::Block;
+use crate::label::{Delta, Label};
 
 const SESSION: SessionId = [9; 32];
 const FIELD_BITS: [usize; 4] = [1, 2, 4, 8];
@@ -30,20 +31,20 @@ fn the_client_gets_the_labels_of_its_choices() {
         // One connection, a new delta each time.
         for count in [0, 1, 127, 128, 129, 6272, 1, 300] {
             let choices = random_bits(&mut rng, count);
-            let delta = Block::random(&mut rng).with_lsb_set();
+            let delta = Delta::random(&mut rng);
             let (pending, extend) = receiver.extend(&mut rng, &choices).unwrap();
             let extend = extend.encode();
             assert_eq!(extend.len(), Extend::byte_len(params, count));
             let keys = sender.extend(count, &Extend::decode(params, count, &extend).unwrap()).unwrap();
             assert_eq!(keys.count(), count);
-            let (zeros, correlate) = keys.correlate(delta);
+            let (zeros, correlate) = keys.correlate(&delta);
             let correlate = correlate.encode();
             assert_eq!(correlate.len(), Correlate::byte_len(count));
             let labels = pending.correlate(&Correlate::decode(count, &correlate).unwrap()).unwrap();
             assert_eq!((labels.len(), zeros.len()), (count, count));
             for (j, ((&label, &zero), &choice)) in labels.iter().zip(&zeros).zip(&choices).enumerate() {
-                assert_eq!(label, zero ^ delta.masked(choice), "k = {k}, OT {j} of {count}");
-                assert!(seen.insert(zero.to_bytes()), "k = {k}: label {j} of {count} repeats");
+                assert_eq!(label, zero.label(choice, &delta), "k = {k}, OT {j} of {count}");
+                assert!(seen.insert(zero.block().to_bytes()), "k = {k}: label {j} of {count} repeats");
             }
         }
     }
@@ -64,16 +65,16 @@ fn the_client_gets_labels_of_the_extensions_own_delta() {
             let labels = pending.into_labels();
             assert_eq!((labels.len(), zeros.len()), (count, count));
             for (j, ((&label, &zero), &choice)) in labels.iter().zip(&zeros).zip(&choices).enumerate() {
-                assert_eq!(label, zero ^ delta.masked(choice), "k = {k}, OT {j} of {count}");
-                assert!(seen.insert(zero.to_bytes()), "k = {k}: label {j} of {count} repeats");
+                assert_eq!(label, zero.label(choice, &delta), "k = {k}, OT {j} of {count}");
+                assert!(seen.insert(zero.block().to_bytes()), "k = {k}: label {j} of {count} repeats");
             }
-            deltas.push(*delta);
+            deltas.push(*delta.block());
         }
         assert!(deltas[0].lsb() && deltas.iter().all(|&delta| delta == deltas[0]), "k = {k}");
         let (mut sender, mut receiver) = set_up(params, &mut rng);
         let (_, extend) = receiver.extend(&mut rng, &[true]).unwrap();
         let (other, _) = sender.extend(1, &extend).unwrap().into_labels();
-        assert!(*other != deltas[0], "k = {k}: another connection has another delta");
+        assert!(*other.block() != deltas[0], "k = {k}: another connection has another delta");
     }
 }
 
@@ -102,13 +103,13 @@ fn a_secret_that_was_not_drawn_for_it_is_no_delta() {
 
 #[test]
 fn all_zeros_and_all_ones_are_choices_too() {
+    let delta = Delta::from_block(Block::from(3));
     for choice in [false, true] {
         let mut rng = ChaCha12Rng::seed_from_u64(2);
         let (mut sender, mut receiver) = set_up(Params::default(), &mut rng);
         let (pending, extend) = receiver.extend(&mut rng, &[choice; 200]).unwrap();
-        let (zeros, correlate) = sender.extend(200, &extend).unwrap().correlate(Block::from(3));
-        let expected: Vec<Block> =
-            zeros.into_iter().map(|zero| zero ^ Block::from(3).masked(choice)).collect();
+        let (zeros, correlate) = sender.extend(200, &extend).unwrap().correlate(&delta);
+        let expected: Vec<Label> = zeros.into_iter().map(|zero| zero.label(choice, &delta)).collect();
         assert_eq!(pending.correlate(&correlate).unwrap(), expected);
     }
 }
@@ -274,13 +275,14 @@ fn a_damaged_correlation_reaches_only_the_labels_it_is_for() {
     let (mut sender, mut receiver) = set_up(Params::default(), &mut rng);
     for choice in [false, true] {
         let (pending, extend) = receiver.extend(&mut rng, &[choice; 2]).unwrap();
-        let delta = Block::random(&mut rng);
-        let (zeros, correlate) = sender.extend(2, &extend).unwrap().correlate(delta);
+        let delta = Delta::random(&mut rng);
+        let (zeros, correlate) = sender.extend(2, &extend).unwrap().correlate(&delta);
         let mut bytes = correlate.encode();
         bytes[16] ^= 1;
         let labels = pending.correlate(&Correlate::decode(2, &bytes).unwrap()).unwrap();
-        assert_eq!(labels[0], zeros[0] ^ delta.masked(choice));
-        assert_eq!(labels[1], zeros[1] ^ (delta ^ Block::from(1)).masked(choice));
+        assert_eq!(labels[0], zeros[0].label(choice, &delta));
+        let damage = Label::from_block(Block::from(1).masked(choice));
+        assert_eq!(labels[1], zeros[1].label(choice, &delta) ^ damage);
     }
 }
 
@@ -319,9 +321,10 @@ fn the_bytes_on_the_wire_are_those_recorded() {
             let (_, extend) =
                 receiver.extend(&mut rng, &random_bits(&mut ChaCha12Rng::seed_from_u64(1), count)).unwrap();
             digest.update(extend.encode());
-            let (zeros, correlate) = sender.extend(count, &extend).unwrap().correlate(Block::from(1));
+            let (zeros, correlate) =
+                sender.extend(count, &extend).unwrap().correlate(&Delta::from_block(Block::ZERO));
             digest.update(correlate.encode());
-            digest.update(Block::as_bytes(&zeros));
+            zeros.iter().for_each(|zero| digest.update(zero.block().to_bytes()));
         }
         let hex: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, recorded, "k = {k}");

@@ -14,6 +14,7 @@ use xonn_circuits::tiled::{
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Ciphertexts, EvaluateError, Evaluator, Garbler, Scheme, Secrets};
+use xonn_crypto::label::{Label, ZeroLabel};
 
 /// One garbled run with each scheme, which must agree.
 fn run(program: &TiledCircuit, secret: &[bool], input: &[bool], most: usize) -> Vec<bool> {
@@ -40,11 +41,10 @@ fn run_damaged(
         garbling.segment_lengths(scheme).eq(evaluation.segment_lengths(scheme)),
         "both hosts cut at the same places"
     );
-    let (delta, hash) = (Block::random(rng).with_lsb_set(), Tccr::new(Block::random(rng)));
-    let zero: Vec<Block> = input.iter().map(|_| Block::random(rng)).collect();
-    let active = zero.iter().zip(input).map(|(&w, &bit)| w ^ delta.masked(bit)).collect();
-    let mut garbler =
-        Garbler::new(&garbling, scheme, secret, Secrets { delta, dice: Block::random(rng) }, hash, zero);
+    let (secrets, hash) = (Secrets::random(rng), Tccr::new(Block::random(rng)));
+    let zero: Vec<ZeroLabel> = input.iter().map(|_| ZeroLabel::random(rng)).collect();
+    let active = zero.iter().zip(input).map(|(&zero, &bit)| zero.label(bit, &secrets.delta)).collect();
+    let mut garbler = Garbler::new(&garbling, scheme, secret, secrets, hash, zero);
     let mut batches = Vec::new();
     loop {
         match garbler.garble(most) {
@@ -291,7 +291,7 @@ fn a_segment_of_another_length_is_refused() {
     let program = binary_layer(3, 1024);
     let schedule = Schedule::new(&program, Role::Evaluator);
     let rng = &mut rand::rng();
-    let labels = vec![Block::random(rng); program.input_bits()];
+    let labels = vec![Label::from_block(Block::random(rng)); program.input_bits()];
     for scheme in Scheme::ALL {
         let mut evaluator = Evaluator::new(&schedule, scheme, Tccr::new(Block::ZERO), labels.clone());
         let mut short = Ciphertexts::default();

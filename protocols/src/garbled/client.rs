@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
-use xonn_crypto::garble::{Ciphertexts, Evaluator, Scheme};
+use xonn_crypto::garble::{Ciphertexts, Evaluator, Scheme, batch, mask_decoding};
+use xonn_crypto::label::Label;
 use xonn_program::circuit::Run;
 use xonn_program::{InputEncoding, Program};
 use zeroize::Zeroizing;
 
-use super::labels::{self, Labels};
-use super::server::mask_decoding;
-use super::{CHOICES, INPUT, Wires, batch, encode, out_of_order};
+use super::labels;
+use super::{CHOICES, INPUT, Wires, encode, out_of_order};
 use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError, Rows};
 use crate::value::ClientValue;
 
@@ -55,7 +55,7 @@ struct Ready {
     /// What masks the decoding.
     key: Zeroizing<Block>,
     /// Of the pads and of the shares.
-    labels: Labels,
+    labels: Zeroizing<Vec<Label>>,
     tables: Vec<Ciphertexts>,
 }
 
@@ -81,13 +81,14 @@ impl Client {
         let wires = self.wires;
         let message = context.wire.receive(wires.correction_bytes())?;
         let (start, corrections) = message.as_chunks::<{ Block::BYTES }>().0.split_at(1);
-        let mut labels = labels::active(context.leaves, context.tweaks, wires.transfers() + 1)?;
-        let key = Zeroizing::new(labels.pop().unwrap_or(Block::ZERO));
+        let mut hashes = labels::active(context.leaves, context.tweaks, wires.transfers() + 1)?;
+        let key = Zeroizing::new(hashes.pop().unwrap_or(Block::ZERO));
         let pads = context.leaves.keys().iter().take(wires.pads).map(|row| row.lsb());
         let bits = pads.chain(shares.iter().copied());
-        for ((label, correction), bit) in labels.iter_mut().zip(corrections).zip(bits) {
-            *label ^= Block::from_bytes(*correction).masked(bit);
+        for ((hash, correction), bit) in hashes.iter_mut().zip(corrections).zip(bits) {
+            *hash ^= Block::from_bytes(*correction).masked(bit);
         }
+        let labels = Zeroizing::new(Label::from_blocks(std::mem::take(&mut *hashes)));
         let lengths = self.schedule.segment_lengths(self.scheme);
         let mut tables = Vec::new();
         for length in lengths.filter(|&length| length > 0) {
@@ -104,7 +105,7 @@ impl Client {
     fn evaluate(
         &self,
         ready: Ready,
-        labels: Vec<Block>,
+        labels: Vec<Label>,
         decoding: &mut [Block],
     ) -> Result<Vec<bool>, ProtocolError> {
         let mut evaluator = Evaluator::new(&self.schedule, self.scheme, ready.hash, labels);
@@ -174,7 +175,8 @@ impl ClientRun for Prediction {
         let message = Zeroizing::new(context.wire.receive(wires.output_bytes())?);
         let (answered, decoding) = message.split_at(Block::BYTES * wires.answered());
         let blocks = |bytes| Block::vec_from_bytes(bytes).expect("whole blocks were asked for");
-        let (answered, mut decoding) = (Zeroizing::new(blocks(answered)), blocks(decoding));
+        let answered = Zeroizing::new(Label::from_blocks(blocks(answered)));
+        let mut decoding = blocks(decoding);
         let (masked, servers) = answered.split_at(wires.pads);
         let (pads, shares) = ready.labels.split_at(wires.pads);
         // As long as it gets from the start, so that no copy of a label is left behind.

@@ -12,9 +12,6 @@ use crate::protocol::ProtocolError;
 use crate::steps::StepError;
 use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
 
-/// Labels as a host has them.
-pub(super) type Labels = Zeroizing<Vec<Block>>;
-
 /// An error unless there are as many rows as a stage takes.
 fn expect(found: usize, expected: usize) -> Result<(), ProtocolError> {
     match found == expected {
@@ -28,7 +25,7 @@ pub(super) fn pairs(
     rows: SenderRows<'_>,
     tweaks: Tweaks,
     differences: &[bool],
-) -> Result<Labels, ProtocolError> {
+) -> Result<Zeroizing<Vec<Block>>, ProtocolError> {
     expect(rows.keys().len(), differences.len())?;
     // As long as it gets from the start, so that no copy is left behind.
     let mut both = Zeroizing::new(vec![Block::ZERO; 2 * differences.len()]);
@@ -46,7 +43,7 @@ pub(super) fn active(
     rows: ReceiverRows<'_>,
     tweaks: Tweaks,
     expected: usize,
-) -> Result<Labels, ProtocolError> {
+) -> Result<Zeroizing<Vec<Block>>, ProtocolError> {
     expect(rows.keys().len(), expected)?;
     let mut active = Zeroizing::new(rows.keys().to_vec());
     tweaks.leaves.hash::<1>(tweaks.first, &mut active);

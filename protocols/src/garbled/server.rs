@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, mpsc};
 
-use xonn_crypto::block::{Block, Prg, Tccr};
+use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
-use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme, Secrets};
+use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme, Secrets, batch, mask_decoding, zero_labels};
+use xonn_crypto::label::{Delta, ZeroLabel};
 use xonn_program::circuit::{Run, RunOfModel};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::labels::{self, Labels};
-use super::{CHOICES, INPUT, Wires, batch, decode, out_of_order};
+use super::labels;
+use super::{CHOICES, INPUT, Wires, decode, out_of_order};
 use crate::protocol::{Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide};
 use crate::value::ServerValue;
 use crate::wire::{Wire, WireError};
@@ -54,7 +55,7 @@ struct Prediction {
 
 /// A circuit whose tables are sent. Wiped when dropped.
 struct Garbled {
-    delta: Block,
+    delta: Delta,
     /// Seed of the zero labels that are sent with the output, and where its counters begin.
     seed: [Block; 2],
     /// What lets the client read its output; masked.
@@ -63,17 +64,7 @@ struct Garbled {
 
 impl Drop for Garbled {
     fn drop(&mut self) {
-        self.delta.zeroize();
         self.seed.zeroize();
-    }
-}
-
-impl Garbled {
-    /// The zero labels of the bits whose labels are sent with the output.
-    fn zero_labels(&self, wires: Wires) -> Labels {
-        let mut labels = Zeroizing::new(vec![Block::ZERO; wires.answered()]);
-        Prg::based(self.seed[0], self.seed[1], 0).fill(&mut labels);
-        labels
     }
 }
 
@@ -117,12 +108,11 @@ impl ServerRun for Prediction {
             ServerValue::Nothing => None,
         });
         side.run.bits_of_server(&shares.collect::<Vec<_>>(), &mut bits)?;
-        let mut labels = garbled.zero_labels(wires);
-        for (label, &bit) in labels.iter_mut().zip(bits.iter()) {
-            *label ^= garbled.delta.masked(bit);
-        }
+        let labels = zero_labels(wires.answered(), garbled.seed);
         let mut message = Vec::with_capacity(wires.output_bytes());
-        message.extend_from_slice(Block::as_bytes(&labels));
+        for (zero, &bit) in labels.iter().zip(bits.iter()) {
+            message.extend_from_slice(&zero.label(bit, &garbled.delta).block().to_bytes());
+        }
         message.extend_from_slice(Block::as_bytes(&garbled.decoding));
         context.wire.send(&message)?;
         Ok(ServerValue::Nothing)
@@ -137,10 +127,10 @@ fn garble(
 ) -> Result<Garbled, ProtocolError> {
     let wires = side.wires;
     let rng = &mut *context.rng;
-    let mut secrets = Secrets { delta: Block::random(rng).with_lsb_set(), dice: Block::random(rng) };
+    let secrets = Secrets::random(rng);
     let seed = [Block::random(rng), Block::random(rng)];
     // From here on it is wiped, however this ends.
-    let mut garbled = Garbled { delta: secrets.delta, seed, decoding: Vec::new() };
+    let mut garbled = Garbled { delta: secrets.delta.clone(), seed, decoding: Vec::new() };
     // The client has fixed its labels before it knows the start point.
     let start = Block::random(rng);
     let pairs = labels::pairs(context.leaves, context.tweaks, differences)?;
@@ -150,20 +140,20 @@ fn garble(
     let mut message = Vec::with_capacity(wires.correction_bytes());
     message.extend_from_slice(&start.to_bytes());
     for [zero, one] in own {
-        message.extend_from_slice(&(*zero ^ *one ^ garbled.delta).to_bytes());
+        message.extend_from_slice(&(*zero ^ *one ^ *garbled.delta.block()).to_bytes());
     }
     context.wire.send(&message)?;
 
-    let answered = garbled.zero_labels(wires);
+    let answered = zero_labels(wires.answered(), seed);
     let (masked, servers) = answered.split_at(wires.pads);
     let (pads, shares) = own.split_at(wires.pads);
     // As long as it gets from the start, so that no copy of a label is left behind.
     let mut input = Vec::with_capacity(wires.transfers() + wires.servers);
-    input.extend(pads.iter().zip(masked).map(|([pad, _], &masked)| *pad ^ masked));
-    input.extend(shares.iter().map(|[zero, _]| *zero));
+    let zero = |&[zero, _]: &[Block; 2]| ZeroLabel::from_block(zero);
+    input.extend(pads.iter().map(zero).zip(masked).map(|(pad, &masked)| pad ^ masked));
+    input.extend(shares.iter().map(zero));
     input.extend(servers);
     let garbler = Garbler::new(&side.schedule, side.scheme, &side.secret, secrets, Tccr::new(start), input);
-    secrets.zeroize();
     garbled.decoding = send_tables(garbler, &mut *context.wire)?;
     mask_decoding(&mut garbled.decoding, &key, start);
     Ok(garbled)
@@ -194,14 +184,4 @@ fn send_tables(mut garbler: Garbler<'_>, wire: &mut dyn Wire) -> Result<Vec<Bloc
         let garbler = garbling.join().expect("garbling does not panic on a verified circuit");
         Ok(garbler.decoding())
     })
-}
-
-/// Puts the pad on a decoding, or takes it off: the stream of the key that both hosts have of the last row.
-///
-/// Of an output that the garbler knows the active label is 0, which everybody knows; without the pad a
-/// listener would find its hash among the two that are sent.
-pub(super) fn mask_decoding(decoding: &mut [Block], key: &Block, start: Block) {
-    let mut pad = Zeroizing::new(vec![Block::ZERO; decoding.len()]);
-    Prg::based(*key, start, 0).fill(&mut pad);
-    decoding.iter_mut().zip(pad.iter()).for_each(|(block, &pad)| *block ^= pad);
 }

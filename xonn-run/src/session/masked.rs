@@ -9,6 +9,8 @@
 //! * [`super::msgs::Kind::Labels`]: for each masked bit the label of the masked bit's own wire, a wire of
 //!   which the input's wire is the XOR with the pad's (free XOR). Then the decoding.
 
+use std::ops::BitXor;
+
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -31,7 +33,7 @@ pub(super) fn label_bytes(bits: usize) -> usize {
 
 /// The labels of the input bits, of those of their pads and those of the masked bits: zero labels or active
 /// ones.
-pub(super) fn join(pads: &[Block], masked: &[Block]) -> Vec<Block> {
+pub(super) fn join<L: BitXor<Output = L> + Copy>(pads: &[L], masked: &[L]) -> Vec<L> {
     pads.iter().zip(masked).map(|(&pad, &masked)| pad ^ masked).collect()
 }
 

@@ -2,19 +2,19 @@
 
 use zeroize::Zeroize;
 
-use super::Inputs;
-use crate::block::{Block, Gates, LANES, Wide, Work};
+use crate::block::{Gates, LANES, Wide, Work};
 use crate::garble::tables::Reader;
 use crate::garble::tape::{Op, Tape};
+use crate::garble::walk::{self, Group};
+use crate::label::Label;
 
 /// Labels of a running tape, wiped when dropped.
 #[derive(Default)]
-pub(super) struct Slots(Vec<Block>);
+pub(super) struct Slots(Vec<Label>);
 
-impl Slots {
-    /// Makes room for a tape; what is there stays.
-    pub fn fit(&mut self, tape: &Tape) {
-        self.0.resize(tape.label_slots as usize, Block::ZERO);
+impl walk::Slots for Slots {
+    fn fit(&mut self, tape: &Tape) {
+        self.0.resize(tape.label_slots as usize, Label::default());
     }
 }
 
@@ -26,13 +26,12 @@ impl Drop for Slots {
 
 /// Part of a tape on one instance.
 pub(super) struct Run<'a, 't> {
-    pub ops: &'a [Op],
-    pub inputs: Inputs<'a>,
+    pub group: Group<'a, Label>,
     pub slots: &'a mut Slots,
     /// Where the ciphertexts are.
     pub tables: &'a mut Reader<'t>,
     /// The template's outputs.
-    pub outputs: &'a mut [Block],
+    pub outputs: &'a mut [Label],
 }
 
 impl Work for Run<'_, '_> {
@@ -40,7 +39,7 @@ impl Work for Run<'_, '_> {
 
     #[inline(always)]
     fn run<G: Gates>(self, gates: &mut G) {
-        let Self { ops, inputs, slots, tables, outputs } = self;
+        let Self { group: Group { ops, inputs, .. }, slots, tables, outputs } = self;
         let labels = &mut slots.0[..];
         let (mut left, mut right) = (Wide::ZERO, Wide::ZERO);
         let mut rest = ops.iter();
@@ -56,10 +55,11 @@ impl Work for Run<'_, '_> {
                     for (lane, op) in batch.iter().enumerate().take(LANES) {
                         match *op {
                             Op::And { a, b, .. } => {
-                                (left.0[lane], right.0[lane]) = (labels[a as usize], labels[b as usize]);
+                                (left.0[lane], right.0[lane]) =
+                                    (labels[a as usize].block(), labels[b as usize].block());
                             }
                             Op::AndBit { a, .. } => {
-                                left.0[lane] = labels[a as usize];
+                                left.0[lane] = labels[a as usize].block();
                                 full = false;
                             }
                             _ => unreachable!("a batch is of gates that cost something"),
@@ -72,7 +72,7 @@ impl Work for Run<'_, '_> {
                     };
                     for (op, &value) in batch.iter().zip(&out.0) {
                         if let Op::And { to, .. } | Op::AndBit { to, .. } = *op {
-                            labels[to as usize] = value;
+                            labels[to as usize] = Label::from_block(value);
                         }
                     }
                 }

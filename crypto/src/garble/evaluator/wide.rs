@@ -2,18 +2,18 @@
 
 use zeroize::Zeroize;
 
-use super::Inputs;
-use crate::block::{Block, Gates, Wide, Work};
+use crate::block::{Gates, Wide, Work};
 use crate::garble::tables::Reader;
 use crate::garble::tape::{Op, Tape};
+use crate::garble::walk::{self, Group};
+use crate::label::Label;
 
 /// Labels of a running tape, wiped when dropped.
 #[derive(Default)]
 pub(super) struct Slots(Vec<Wide>);
 
-impl Slots {
-    /// Makes room for a tape; what is there stays.
-    pub fn fit(&mut self, tape: &Tape) {
+impl walk::Slots for Slots {
+    fn fit(&mut self, tape: &Tape) {
         self.0.resize(tape.label_slots as usize, Wide::ZERO);
     }
 }
@@ -26,14 +26,12 @@ impl Drop for Slots {
 
 /// Part of a tape on `lanes` instances.
 pub(super) struct Run<'a, 't> {
-    pub ops: &'a [Op],
-    pub inputs: Inputs<'a>,
-    pub lanes: usize,
+    pub group: Group<'a, Label>,
     pub slots: &'a mut Slots,
     /// Where the ciphertexts are.
     pub tables: &'a mut Reader<'t>,
     /// Template outputs of the first instance, then of the next.
-    pub outputs: &'a mut [Block],
+    pub outputs: &'a mut [Label],
 }
 
 impl Work for Run<'_, '_> {
@@ -41,7 +39,7 @@ impl Work for Run<'_, '_> {
 
     #[inline(always)]
     fn run<G: Gates>(self, gates: &mut G) {
-        let Self { ops, inputs, lanes, slots, tables, outputs } = self;
+        let Self { group: Group { ops, inputs, lanes }, slots, tables, outputs } = self;
         let labels = &mut slots.0[..];
         let width = outputs.len() / lanes;
         for op in ops {
@@ -73,7 +71,7 @@ impl Work for Run<'_, '_> {
                 }
                 Op::Store { output, a } => {
                     for (instance, &value) in outputs.chunks_exact_mut(width).zip(&labels[a as usize].0) {
-                        instance[output as usize] = value;
+                        instance[output as usize] = Label::from_block(value);
                     }
                 }
                 // What the garbler or everybody knows has active label 0, which is what `outputs` holds.

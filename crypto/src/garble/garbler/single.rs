@@ -2,22 +2,22 @@
 
 use zeroize::Zeroize;
 
-use super::Inputs;
-use crate::block::{Block, Gates, LANES, Wide, Work};
+use crate::block::{Gates, LANES, Wide, Work};
 use crate::garble::tables::Writer;
 use crate::garble::tape::{Op, Tape};
+use crate::garble::walk::{self, Group};
+use crate::label::{Delta, ZeroLabel};
 
 /// Values of a running tape. Wiped when dropped.
 #[derive(Default)]
 pub(super) struct Slots {
-    labels: Vec<Block>,
+    labels: Vec<ZeroLabel>,
     bits: Vec<bool>,
 }
 
-impl Slots {
-    /// Makes room for a tape; what is there stays.
-    pub fn fit(&mut self, tape: &Tape) {
-        self.labels.resize(tape.label_slots as usize, Block::ZERO);
+impl walk::Slots for Slots {
+    fn fit(&mut self, tape: &Tape) {
+        self.labels.resize(tape.label_slots as usize, ZeroLabel::default());
         self.bits.resize(tape.bit_slots as usize, false);
     }
 }
@@ -31,15 +31,14 @@ impl Drop for Slots {
 
 /// Part of a tape on one instance.
 pub(super) struct Run<'a, 't> {
-    pub ops: &'a [Op],
-    pub inputs: Inputs<'a>,
+    pub group: Group<'a, ZeroLabel>,
     pub secret: &'a [bool],
-    pub delta: Block,
+    pub delta: &'a Delta,
     pub slots: &'a mut Slots,
     /// Where ciphertexts go.
     pub tables: &'a mut Writer<'t>,
     /// The template's outputs.
-    pub outputs: &'a mut [Block],
+    pub outputs: &'a mut [ZeroLabel],
 }
 
 impl Work for Run<'_, '_> {
@@ -47,7 +46,7 @@ impl Work for Run<'_, '_> {
 
     #[inline(always)]
     fn run<G: Gates>(self, gates: &mut G) {
-        let Self { ops, inputs, secret, mut delta, slots, tables, outputs } = self;
+        let Self { group: Group { ops, inputs, .. }, secret, delta, slots, tables, outputs } = self;
         let Slots { labels, bits } = slots;
         let (labels, bits) = (&mut labels[..], &mut bits[..]);
         let (mut left, mut right) = (Wide::ZERO, Wide::ZERO);
@@ -56,9 +55,9 @@ impl Work for Run<'_, '_> {
             match *op {
                 Op::Load { to, input } => labels[to as usize] = inputs.label(input),
                 Op::Xor { to, a, b } => labels[to as usize] = labels[a as usize] ^ labels[b as usize],
-                Op::Flip { to, a } => labels[to as usize] = labels[a as usize] ^ delta,
+                Op::Flip { to, a } => labels[to as usize] = labels[a as usize].moved(true, delta),
                 Op::XorBit { to, a, bit } => {
-                    labels[to as usize] = labels[a as usize] ^ delta.masked(bits[bit as usize]);
+                    labels[to as usize] = labels[a as usize].moved(bits[bit as usize], delta);
                 }
                 Op::Batch { count } => {
                     let count = count as usize;
@@ -69,10 +68,11 @@ impl Work for Run<'_, '_> {
                     for (lane, op) in batch.iter().enumerate().take(LANES) {
                         match *op {
                             Op::And { a, b, .. } => {
-                                (left.0[lane], right.0[lane]) = (labels[a as usize], labels[b as usize]);
+                                (left.0[lane], right.0[lane]) =
+                                    (labels[a as usize].block(), labels[b as usize].block());
                             }
                             Op::AndBit { a, bit, .. } => {
-                                left.0[lane] = labels[a as usize];
+                                left.0[lane] = labels[a as usize].block();
                                 known |= u16::from(bits[bit as usize]) << lane;
                                 full = false;
                             }
@@ -80,13 +80,13 @@ impl Work for Run<'_, '_> {
                         }
                     }
                     let out = if full {
-                        tables.and(gates, &delta, [&left, &right, &Wide::ZERO], count)
+                        tables.and(gates, delta.block(), [&left, &right, &Wide::ZERO], count)
                     } else {
-                        tables.half(gates, &delta, &left, known, count)
+                        tables.half(gates, delta.block(), &left, known, count)
                     };
                     for (op, &value) in batch.iter().zip(&out.0) {
                         if let Op::And { to, .. } | Op::AndBit { to, .. } = *op {
-                            labels[to as usize] = value;
+                            labels[to as usize] = ZeroLabel::from_block(value);
                         }
                     }
                 }
@@ -95,8 +95,12 @@ impl Work for Run<'_, '_> {
                 Op::BitAnd { to, a, b } => bits[to as usize] = bits[a as usize] & bits[b as usize],
                 Op::BitFlip { to, a } => bits[to as usize] = !bits[a as usize],
                 Op::Store { output, a } => outputs[output as usize] = labels[a as usize],
-                Op::StoreBit { output, bit } => outputs[output as usize] = delta.masked(bits[bit as usize]),
-                Op::StoreConst { output, value } => outputs[output as usize] = delta.masked(value),
+                Op::StoreBit { output, bit } => {
+                    outputs[output as usize] = ZeroLabel::default().moved(bits[bit as usize], delta);
+                }
+                Op::StoreConst { output, value } => {
+                    outputs[output as usize] = ZeroLabel::default().moved(value, delta);
+                }
                 Op::And { .. } | Op::AndBit { .. } | Op::FullAdder { .. } => {
                     unreachable!("a single instance's ANDs are in batches")
                 }
@@ -104,6 +108,5 @@ impl Work for Run<'_, '_> {
         }
         left.zeroize();
         right.zeroize();
-        delta.zeroize();
     }
 }

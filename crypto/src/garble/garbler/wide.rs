@@ -2,10 +2,11 @@
 
 use zeroize::Zeroize;
 
-use super::Inputs;
-use crate::block::{Block, Gates, Wide, Work};
+use crate::block::{Gates, Wide, Work};
 use crate::garble::tables::Writer;
 use crate::garble::tape::{Op, Tape};
+use crate::garble::walk::{self, Group};
+use crate::label::{Delta, ZeroLabel};
 
 /// Values of a running tape: labels, and bits with one lane a bit. Wiped when dropped.
 #[derive(Default)]
@@ -16,9 +17,8 @@ pub(super) struct Slots {
     ahead: Option<(u32, [u16; 8])>,
 }
 
-impl Slots {
-    /// Makes room for a tape; what is there stays.
-    pub fn fit(&mut self, tape: &Tape) {
+impl walk::Slots for Slots {
+    fn fit(&mut self, tape: &Tape) {
         self.labels.resize(tape.label_slots as usize, Wide::ZERO);
         self.bits.resize(tape.bit_slots as usize, 0);
         self.ahead = None;
@@ -37,16 +37,14 @@ impl Drop for Slots {
 
 /// Part of a tape on `lanes` instances.
 pub(super) struct Run<'a, 't> {
-    pub ops: &'a [Op],
-    pub inputs: Inputs<'a>,
-    pub lanes: usize,
+    pub group: Group<'a, ZeroLabel>,
     pub secret: &'a [bool],
-    pub delta: Block,
+    pub delta: &'a Delta,
     pub slots: &'a mut Slots,
     /// Where ciphertexts go.
     pub tables: &'a mut Writer<'t>,
     /// Template outputs of the first instance, then of the next.
-    pub outputs: &'a mut [Block],
+    pub outputs: &'a mut [ZeroLabel],
 }
 
 impl Work for Run<'_, '_> {
@@ -54,8 +52,8 @@ impl Work for Run<'_, '_> {
 
     #[inline(always)]
     fn run<G: Gates>(self, gates: &mut G) {
-        let Self { ops, inputs, lanes, secret, mut delta, slots, tables, outputs } = self;
-        let mut deltas = gates.splat(&delta);
+        let Self { group: Group { ops, inputs, lanes }, secret, delta, slots, tables, outputs } = self;
+        let mut deltas = gates.splat(delta.block());
         let Slots { labels, bits, ahead } = slots;
         let (labels, bits) = (&mut labels[..], &mut bits[..]);
         let width = outputs.len() / lanes;
@@ -81,7 +79,7 @@ impl Work for Run<'_, '_> {
                         }
                         _ => unreachable!("matched above"),
                     };
-                    let out = tables.and(gates, &delta, [x, y, c], lanes);
+                    let out = tables.and(gates, delta.block(), [x, y, c], lanes);
                     if let Some((slot, sum)) = sum {
                         labels[slot as usize] = sum;
                     }
@@ -89,7 +87,7 @@ impl Work for Run<'_, '_> {
                 }
                 Op::AndBit { to, a, bit } => {
                     let (a, bits) = (&labels[a as usize], bits[bit as usize]);
-                    labels[to as usize] = tables.half(gates, &delta, a, bits, lanes);
+                    labels[to as usize] = tables.half(gates, delta.block(), a, bits, lanes);
                 }
                 Op::BitLoad { to, input } => {
                     let at = |(first, eight): (u32, [u16; 8])| {
@@ -114,15 +112,14 @@ impl Work for Run<'_, '_> {
                 Op::Batch { .. } => unreachable!("batches are of single instances"),
             }
         }
-        delta.zeroize();
         deltas.zeroize();
     }
 }
 
 /// Template output `output` of every instance.
 #[inline(always)]
-fn store(outputs: &mut [Block], width: usize, output: u32, values: &Wide) {
+fn store(outputs: &mut [ZeroLabel], width: usize, output: u32, values: &Wide) {
     for (instance, &value) in outputs.chunks_exact_mut(width).zip(&values.0) {
-        instance[output as usize] = value;
+        instance[output as usize] = ZeroLabel::from_block(value);
     }
 }

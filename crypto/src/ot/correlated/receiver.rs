@@ -172,7 +172,7 @@ impl Ready {
         let mut choices = Zeroizing::new(Vec::with_capacity(count));
         choices.extend((0..count).map(|i| bytes[i / 8] >> (i % 8) & 1 == 1));
         let (pending, message) = self.extension.extend(rng, &choices)?;
-        let mut rows = Wiped::from(pending.into_labels());
+        let mut rows = Wiped::from(pending.into_rows());
         for (row, &choice) in rows.iter_mut().zip(choices.iter()) {
             *row = without_choice(*row) ^ Block::from(u128::from(choice));
         }

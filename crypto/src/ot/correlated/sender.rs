@@ -170,7 +170,7 @@ impl Ready {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Extend(count) => {
                 let message = Extend::decode(self.extension.params(), count, message)?;
-                let (_, rows) = self.extension.extend(count, &message)?.into_labels();
+                let rows = self.extension.extend(count, &message)?.into_rows();
                 let mut rows = crate::Wiped::from(rows);
                 rows.iter_mut().for_each(|row| *row = without_choice(*row));
                 self.stream.push(rows);

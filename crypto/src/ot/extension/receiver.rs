@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::streams::ReceiverStreams;
 use super::{Progress, check_count, digest_of};
 use crate::block::{Block, Tccr};
+use crate::label::Label;
 use crate::ot::msgs::{BaseReply, BaseRequest, Correlate, Extend};
 use crate::ot::vole::{add, expand};
 use crate::ot::{OtError, Params, SessionId, base, pprf, transpose};
@@ -129,8 +130,13 @@ impl PendingReceiver {
     /// # Panics
     /// If the server's secret is not that.
     #[must_use]
-    pub fn into_labels(mut self) -> Vec<Block> {
+    pub fn into_labels(self) -> Vec<Label> {
         assert!(self.shared_delta, "the secret of these OTs is not the delta of labels");
+        Label::from_blocks(self.into_rows())
+    }
+
+    /// The row of each OT.
+    pub(in crate::ot) fn into_rows(mut self) -> Vec<Block> {
         std::mem::take(&mut *self.rows)
     }
 
@@ -138,11 +144,13 @@ impl PendingReceiver {
     ///
     /// # Errors
     /// [`OtError::Shape`] if `message` is for another number of OTs.
-    pub fn correlate(mut self, message: &Correlate) -> Result<Vec<Block>, OtError> {
+    pub fn correlate(mut self, message: &Correlate) -> Result<Vec<Label>, OtError> {
         message.check_shape(self.choices.len())?;
         self.hash.hash::<1>(self.first_tweak, &mut self.rows);
         let labels = self.rows.iter().zip(&message.differences).zip(self.choices.iter());
-        Ok(labels.map(|((&row, difference), &choice)| row ^ difference.masked(choice)).collect())
+        Ok(labels
+            .map(|((&row, difference), &choice)| Label::from_block(row ^ difference.masked(choice)))
+            .collect())
     }
 }
 

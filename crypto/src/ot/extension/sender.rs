@@ -10,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::streams::SenderStreams;
 use super::{Progress, check_count, digest_of};
 use crate::block::{Block, Tccr};
+use crate::label::{Delta, ZeroLabel};
 use crate::ot::msgs::{BaseReply, BaseRequest, Correlate, Extend};
 use crate::ot::vole::{correct, expand};
 use crate::ot::{OtError, Params, SessionId, base, bits, pprf, transpose};
@@ -186,9 +187,14 @@ impl SenderKeys {
     /// # Panics
     /// If s is not the delta of labels: its bit 0 may be 0 then.
     #[must_use]
-    pub fn into_labels(mut self) -> (Zeroizing<Block>, Vec<Block>) {
+    pub fn into_labels(self) -> (Delta, Vec<ZeroLabel>) {
         assert!(self.shared_delta, "the secret of these OTs is not the delta of labels");
-        (self.secret, std::mem::take(&mut *self.rows))
+        (Delta::from_block(*self.secret), ZeroLabel::from_blocks(self.into_rows()))
+    }
+
+    /// The row of each OT.
+    pub(in crate::ot) fn into_rows(mut self) -> Vec<Block> {
+        std::mem::take(&mut *self.rows)
     }
 
     /// Step 6: the zero label of each OT, and what the client needs to have it with `delta` added where it
@@ -196,7 +202,7 @@ impl SenderKeys {
     ///
     /// Each OT is hashed under a tweak of its own, and with it used up, so that a fresh `delta` per inference
     /// is free.
-    pub fn correlate(self, delta: Block) -> (Vec<Block>, Correlate) {
+    pub fn correlate(self, delta: &Delta) -> (Vec<ZeroLabel>, Correlate) {
         let mut labels = Vec::with_capacity(self.rows.len());
         let mut differences = Vec::with_capacity(self.rows.len());
         // As many rows at a time as stay in the first cache with both their hashes.
@@ -209,8 +215,8 @@ impl SenderKeys {
             }
             self.hash.hash::<2>(tweak, pairs);
             for &[zero, one] in pairs.as_chunks::<2>().0 {
-                labels.push(zero);
-                differences.push(zero ^ one ^ delta);
+                labels.push(ZeroLabel::from_block(zero));
+                differences.push(zero ^ one ^ *delta.block());
             }
         }
         pairs.zeroize();

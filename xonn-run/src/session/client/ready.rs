@@ -11,6 +11,7 @@ use crate::session::masked;
 use crate::session::msgs::Kind;
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::{Ciphertexts, Evaluator};
+use xonn_crypto::label::Label;
 
 /// A circuit whose tables are here. It takes one input: [`Circuits::answer`] uses it up.
 pub(super) struct Ready {
@@ -19,7 +20,7 @@ pub(super) struct Ready {
     /// What masks the decoding.
     key: Zeroizing<Block>,
     /// Labels of the pads.
-    labels: Zeroizing<Vec<Block>>,
+    labels: Zeroizing<Vec<Label>>,
     /// What masks the input bits.
     pads: Zeroizing<Vec<bool>>,
     tables: Vec<Ciphertexts>,
@@ -60,7 +61,8 @@ impl Circuits {
         channel.send(Kind::Masked, &message, doing)?;
         let answered =
             Zeroizing::new(channel.receive(Kind::Labels, masked::label_bytes(masked.len()), doing)?);
-        let answered = Zeroizing::new(Block::vec_from_bytes(&answered).expect("labels are whole blocks"));
+        let blocks = Block::vec_from_bytes(&answered).expect("labels are whole blocks");
+        let answered = Zeroizing::new(Label::from_blocks(blocks));
         let labels = masked::join(&ready.labels, &answered);
         let mut evaluator = Evaluator::new(&self.schedule, self.scheme, ready.hash, labels);
         let mut tables = std::mem::take(&mut ready.tables).into_iter();

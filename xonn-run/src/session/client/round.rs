@@ -9,9 +9,9 @@ use super::circuits::Circuits;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::{Kind, correlate_bytes};
-use crate::session::{batch, mask_decoding};
 use xonn_crypto::block::{Block, Tccr};
-use xonn_crypto::garble::{Ciphertexts, DECODE_BYTES, Evaluator};
+use xonn_crypto::garble::{Ciphertexts, DECODE_BYTES, Evaluator, batch, mask_decoding};
+use xonn_crypto::label::Label;
 use xonn_crypto::ot;
 
 /// What a client does that waits for a circuit.
@@ -67,7 +67,7 @@ impl Circuits {
         channel: &mut Channel<T>,
         choices: &[bool],
         rng: &mut impl CryptoRng,
-    ) -> Result<(Tccr, Zeroizing<Block>, Vec<Block>), SessionError> {
+    ) -> Result<(Tccr, Zeroizing<Block>, Vec<Label>), SessionError> {
         let (pending, extend) = self.receiver.extend(rng, choices)?;
         channel.send(Kind::Extend, &extend.encode(), "sending oblivious choices")?;
         let shared_delta = self.receiver.params().shared_delta();

@@ -8,7 +8,9 @@ use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::masked;
 use crate::session::msgs::Kind;
-use xonn_crypto::block::{Block, Prg};
+use xonn_crypto::block::Block;
+use xonn_crypto::garble::zero_labels;
+use xonn_crypto::label::ZeroLabel;
 use xonn_crypto::ot::SessionId;
 
 /// The server's side of a circuit whose tables the client has. It lives in this process and on this connection only, and
@@ -33,7 +35,7 @@ impl Prepared {
     ) -> Result<Box<Self>, SessionError> {
         let seed = [Block::random(rng), Block::random(rng)];
         let bits = round.schedule.program().input_bits();
-        let input = |labels: Vec<Block>| masked::join(&Zeroizing::new(labels), &zero_labels(bits, seed));
+        let input = |labels: Vec<ZeroLabel>| masked::join(&Zeroizing::new(labels), &zero_labels(bits, seed));
         let garbled = round.garble(channel, secret, input, rng)?;
         // In a box: a queue that grows would leave copies of secrets behind.
         let prepared = Box::new(Self { number, garbled, seed, bits });
@@ -50,10 +52,10 @@ impl Prepared {
         message: &[u8],
     ) -> Result<(), SessionError> {
         let masked = masked::decode(session, self.number, self.bits, message)?;
-        let mut labels = zero_labels(self.bits, self.seed);
-        for (label, &bit) in labels.iter_mut().zip(&masked) {
-            *label ^= self.garbled.delta.masked(bit);
-        }
+        let zeros = zero_labels(self.bits, self.seed);
+        let active =
+            zeros.iter().zip(&masked).map(|(zero, &bit)| zero.label(bit, &self.garbled.delta).block());
+        let labels: Zeroizing<Vec<Block>> = Zeroizing::new(active.collect());
         channel.send(Kind::Labels, Block::as_bytes(&labels), "answering a masked input")?;
         send_decoding(channel, &self.garbled.decoding)
     }
@@ -63,11 +65,4 @@ impl Drop for Prepared {
     fn drop(&mut self) {
         self.seed.zeroize();
     }
-}
-
-/// The zero labels of the bits whose labels are sent with the answer.
-fn zero_labels(bits: usize, [seed, base]: [Block; 2]) -> Zeroizing<Vec<Block>> {
-    let mut labels = Zeroizing::new(vec![Block::ZERO; bits]);
-    Prg::based(seed, base, 0).fill(&mut labels);
-    labels
 }

@@ -3,15 +3,14 @@
 use std::sync::mpsc;
 
 use rand::CryptoRng;
-use zeroize::Zeroize;
 
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::msgs::Kind;
-use crate::session::{batch, mask_decoding};
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::Schedule;
-use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme, Secrets};
+use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme, Secrets, batch, mask_decoding};
+use xonn_crypto::label::{Delta, ZeroLabel};
 use xonn_crypto::ot::SenderKeys;
 
 /// What a server does that garbles.
@@ -32,9 +31,9 @@ pub(super) struct Round<'a> {
     pub buffers: &'a mut Vec<Ciphertexts>,
 }
 
-/// What is left of a circuit when its tables are sent. Wiped on drop.
+/// What is left of a circuit when its tables are sent.
 pub(super) struct Garbled {
-    pub delta: Block,
+    pub delta: Delta,
     /// What lets the client read its output, once its input is fixed; under a key that both hosts have of the
     /// labels' OTs.
     pub decoding: Vec<Block>,
@@ -58,33 +57,30 @@ impl Round<'_> {
         self,
         channel: &mut Channel<T>,
         secret: &[bool],
-        input: impl FnOnce(Vec<Block>) -> Vec<Block>,
+        input: impl FnOnce(Vec<ZeroLabel>) -> Vec<ZeroLabel>,
         rng: &mut impl CryptoRng,
     ) -> Result<Garbled, SessionError> {
-        let mut secrets = Secrets { delta: Block::random(rng).with_lsb_set(), dice: Block::random(rng) };
-        // From here on it is wiped, however this ends.
-        let mut garbled = Garbled { delta: secrets.delta, decoding: Vec::new() };
+        let mut secrets = Secrets::random(rng);
         // The client's choices are there: it has fixed its labels before it knows the start point.
         let start = Block::random(rng);
         let key = self.keys.shared_key();
         let mut message = start.to_bytes().to_vec();
         let labels = if self.shared_delta {
             let (delta, labels) = self.keys.into_labels();
-            (secrets.delta, garbled.delta) = (*delta, *delta);
+            secrets.delta = delta;
             labels
         } else {
-            let (labels, correlate) = self.keys.correlate(garbled.delta);
+            let (labels, correlate) = self.keys.correlate(&secrets.delta);
             message.extend(correlate.encode());
             labels
         };
         channel.send(Kind::Correlate, &message, GARBLING)?;
 
-        let hash = Tccr::new(start);
+        let (hash, delta) = (Tccr::new(start), secrets.delta.clone());
         let mut garbler = Garbler::new(self.schedule, self.scheme, secret, secrets, hash, input(labels));
-        secrets.zeroize();
         garbler.recycle(self.buffers.drain(..));
         // One thread garbles, this one sends; the queue between them bounds the memory.
-        garbled.decoding = std::thread::scope(|scope| {
+        let mut decoding = std::thread::scope(|scope| {
             let (queue, batches) = mpsc::sync_channel::<Vec<Ciphertexts>>(BATCHES_AHEAD);
             let (back, sent) = mpsc::channel::<Ciphertexts>();
             let thread = std::thread::Builder::new();
@@ -112,8 +108,8 @@ impl Round<'_> {
             self.buffers.extend(sent.try_iter());
             Ok::<_, SessionError>(garbler.decoding())
         })?;
-        mask_decoding(&mut garbled.decoding, &key, start);
-        Ok(garbled)
+        mask_decoding(&mut decoding, &key, start);
+        Ok(Garbled { delta, decoding })
     }
 }
 
@@ -124,10 +120,4 @@ pub(super) fn send_decoding<T: Transport>(
 ) -> Result<(), SessionError> {
     channel.send(Kind::Decoding, Block::as_bytes(decoding), GARBLING)?;
     channel.flush(GARBLING)
-}
-
-impl Drop for Garbled {
-    fn drop(&mut self) {
-        self.delta.zeroize();
-    }
 }
