@@ -13,7 +13,7 @@ mod window;
 
 pub use linear::{Linear, Pad};
 pub use planes::Planes;
-pub use scale::Line;
+pub use scale::{Line, gcd};
 pub use threshold::Cut;
 pub(crate) use threshold::split;
 pub use window::Window2d;

@@ -74,9 +74,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xonn_program::{Program, Tensor};
 
-use crate::cost::StageCost;
 use crate::plan::Stage;
-use crate::protocol::{ClientSide, Protocol, Rows, ServerSide, StageError, Trust};
+use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
 
 /// How a layer of thresholds is computed. Public.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -113,15 +112,6 @@ impl Protocol for CompareOt {
 
     fn holds(&self) -> Trust {
         Trust::SemiHonest
-    }
-
-    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
-        let cost = cost(stage, program)?;
-        let [ahead_up, ahead_down, down, up] = cost.bytes().map(|bytes| bytes as u64);
-        let rows = Rows { leaves: cost.leaf_rows, masks: cost.mask_rows, tweaks: cost.tweaks };
-        let offline = crate::cost::Cost { up: ahead_up, down: ahead_down, rounds: 0.0 };
-        let online = crate::cost::Cost { up, down, rounds: cost.round_trips() as f64 };
-        Ok(StageCost { offline, online, rows, ..StageCost::default() })
     }
 
     fn server(

@@ -27,7 +27,6 @@ use xonn_program::{LayerId, Program, Tensor};
 
 pub use cost::{Cost, cost};
 
-use crate::cost::StageCost;
 use crate::plan::{How, Stage};
 use crate::protocol::{ClientSide, Protocol, ProtocolError, Rows, ServerSide, StageError, Trust};
 use crate::value::Form;
@@ -43,15 +42,6 @@ impl Protocol for Garbled {
     /// What it reads in shares comes from a stage that says so itself.
     fn holds(&self) -> Trust {
         Trust::Hostile
-    }
-
-    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
-        let cost = cost(stage, program, scheme(stage)?)?;
-        let offline = crate::cost::Cost { up: cost.three, down: cost.four, rounds: 0.0 };
-        // A message from the client comes before it if there is none of a mask.
-        let rounds = if cost.up > 0 { 1.0 } else { 0.5 };
-        let online = crate::cost::Cost { up: cost.up, down: cost.down, rounds };
-        Ok(StageCost { offline, online, rows: cost.rows, ..StageCost::default() })
     }
 
     fn server(
@@ -185,7 +175,7 @@ fn decode(
     count: usize,
     message: &[u8],
 ) -> Result<Vec<bool>, ProtocolError> {
-    let wrong = |reason: String| ProtocolError::Message { what, reason };
+    let wrong = |reason: String| ProtocolError::message(what, reason);
     let split = message.split_first_chunk::<DIGEST>();
     let (found, payload) = split.ok_or_else(|| wrong("it is shorter than its digest".into()))?;
     if *found != digest(what, first_tweak, payload) {
@@ -199,11 +189,6 @@ fn decode(
 const CHOICES: &str = "choices of labels";
 /// What the client's message with its input is called.
 const INPUT: &str = "masked input bits";
-
-/// A state that the loop over stages does not lead to.
-fn out_of_order(reason: &str) -> ProtocolError {
-    ProtocolError::Message { what: "garbled circuit", reason: reason.into() }
-}
 
 /// A garbling scheme as it stands in a plan: by its name.
 pub mod scheme_name {

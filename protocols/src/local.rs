@@ -15,13 +15,13 @@ use std::sync::Arc;
 
 use xonn_crypto::Wiped;
 use xonn_crypto::share::RingTensor;
-use xonn_program::op::Window2d;
+use xonn_program::op::{Window2d, gcd};
 use xonn_program::{Op, Program, Tensor};
 
 use crate::cost::StageCost;
 use crate::plan::{How, Stage};
 use crate::protocol::{
-    ClientContext, ClientRun, ClientSide, Phase, Protocol, ProtocolError, Rows, ServerContext, ServerRun,
+    ClientContext, ClientRun, ClientSide, Phase, Protocol, ProtocolError, ServerContext, ServerRun,
     ServerSide, StageError, Trust,
 };
 use crate::steps::windows::MOST_PLACES;
@@ -53,10 +53,6 @@ struct Side {
     recode: [i64; 2],
 }
 
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 /// How shares of `op` are held, if shares in these rings let it through.
 #[must_use]
 pub fn leaves(op: &Op, reads: &[Ring]) -> Option<Ring> {
@@ -84,7 +80,7 @@ pub fn leaves(op: &Op, reads: &[Ring]) -> Option<Ring> {
         _ => return None,
     };
     let ring = Ring { bits, fraction, terms, step, span };
-    let fits = bits <= 62 && fraction < bits && span >> ring.whole() == 0;
+    let fits = bits <= Ring::MOST_BITS && fraction < bits && span >> ring.whole() == 0;
     (fits && (terms == 0 || 2 * u64::from(terms) <= 1 << fraction)).then_some(ring)
 }
 
@@ -226,10 +222,6 @@ impl Protocol for Local {
         Trust::SemiHonest
     }
 
-    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
-        Side::of(stage, program).map(|_| StageCost::default())
-    }
-
     fn server(
         &self,
         stage: &Stage,
@@ -245,8 +237,8 @@ impl Protocol for Local {
 }
 
 impl ServerSide for Arc<Side> {
-    fn rows(&self) -> Rows {
-        Rows::default()
+    fn cost(&self) -> StageCost {
+        StageCost::default()
     }
 
     fn begin(&self) -> Box<dyn ServerRun> {
@@ -279,8 +271,8 @@ impl ServerRun for Arc<Side> {
 }
 
 impl ClientSide for Arc<Side> {
-    fn rows(&self) -> Rows {
-        Rows::default()
+    fn cost(&self) -> StageCost {
+        StageCost::default()
     }
 
     fn begin(&self) -> Box<dyn ClientRun> {

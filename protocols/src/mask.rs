@@ -16,7 +16,7 @@ use xonn_program::{Op, Program, Tensor};
 use crate::cost::{Cost, StageCost};
 use crate::plan::{How, Stage};
 use crate::protocol::{
-    ClientContext, ClientRun, ClientSide, Phase, Protocol, ProtocolError, Rows, ServerContext, ServerRun,
+    ClientContext, ClientRun, ClientSide, Phase, Protocol, ProtocolError, ServerContext, ServerRun,
     ServerSide, StageError, Trust,
 };
 use crate::value::{ClientValue, Form, Ring, ServerValue};
@@ -47,7 +47,7 @@ impl Side {
         }
         let codes = program.input().codes();
         let (lo, span) = (*codes.start(), codes.end().abs_diff(*codes.start()));
-        let holds = (1..=62).contains(&ring.bits) && span >> ring.bits == 0;
+        let holds = (1..=Ring::MOST_BITS).contains(&ring.bits) && span >> ring.bits == 0;
         if !holds || ring != (Ring { bits: ring.bits, fraction: 0, terms: 0, step: 1, span }) {
             return Err(stage.error(format!("shares {ring:?} of codes {codes:?}")));
         }
@@ -68,11 +68,6 @@ impl Protocol for Mask {
         Trust::SemiHonest
     }
 
-    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
-        let up = Side::of(stage, program)?.bytes() as u64;
-        Ok(StageCost { online: Cost { up, down: 0, rounds: 0.5 }, ..StageCost::default() })
-    }
-
     fn server(
         &self,
         stage: &Stage,
@@ -88,8 +83,8 @@ impl Protocol for Mask {
 }
 
 impl ServerSide for Side {
-    fn rows(&self) -> Rows {
-        Rows::default()
+    fn cost(&self) -> StageCost {
+        StageCost { online: Cost { up: self.bytes() as u64, down: 0, rounds: 0.5 }, ..StageCost::default() }
     }
 
     fn begin(&self) -> Box<dyn ServerRun> {
@@ -109,15 +104,15 @@ impl ServerRun for Side {
     ) -> Result<ServerValue, ProtocolError> {
         let message = context.wire.receive(self.bytes())?;
         let numbers = bits::unpack(&message, self.count, self.ring.bits)
-            .map_err(|error| ProtocolError::Message { what: "masked input", reason: error.to_string() })?;
+            .map_err(|error| ProtocolError::message("masked input", error.to_string()))?;
         let share = RingTensor::new(self.ring.bits, numbers)?;
         Ok(ServerValue::Shares { share, offsets: vec![self.lo; self.count].into() })
     }
 }
 
 impl ClientSide for Side {
-    fn rows(&self) -> Rows {
-        Rows::default()
+    fn cost(&self) -> StageCost {
+        StageCost { online: Cost { up: self.bytes() as u64, down: 0, rounds: 0.5 }, ..StageCost::default() }
     }
 
     fn begin(&self) -> Box<dyn ClientRun> {
@@ -155,10 +150,7 @@ impl ClientRun for Masked {
         let numbers = reads.first().and_then(|read| read.numbers());
         let numbers = numbers.ok_or_else(|| ProtocolError::missing("the client's numbers"))?;
         let t: Vec<i64> = numbers.iter().take(count).map(|q| q.wrapping_sub(lo)).collect();
-        let mask = self.mask.as_ref().ok_or_else(|| ProtocolError::Message {
-            what: "masked input",
-            reason: "it was asked for before its mask was drawn".into(),
-        })?;
+        let mask = self.mask.as_ref().ok_or_else(|| ProtocolError::out_of_turn("the input's mask"))?;
         let masked = RingTensor::from_signed(ring.bits, &t)?.sub(mask)?;
         let mut message = Vec::with_capacity(self.side.bytes());
         bits::pack(masked.values(), ring.bits, &mut message);

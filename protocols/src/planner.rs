@@ -6,7 +6,6 @@
 //! are written down. Everything follows from the program alone, so a plan tells nothing of the weights.
 
 use xonn_crypto::garble::Scheme;
-use xonn_program::op::Linear;
 use xonn_program::{Layer, LayerId, Op, Program};
 
 use crate::plan::{How, Plan, Stage};
@@ -150,11 +149,6 @@ fn compared_bits(span: u64) -> u32 {
     bits_of(span) + 1
 }
 
-/// Whether the sums' common factor is 2.
-fn weight_factor(linear: &Linear) -> i64 {
-    if linear.weights == xonn_program::op::Planes::Ternary { 2 } else { 1 }
-}
-
 impl<'p> Walk<'p> {
     /// Over the layers in front of number `end`, as far as they go.
     fn over(program: &'p Program, end: LayerId) -> Result<Self, NotOnShares> {
@@ -244,15 +238,11 @@ impl<'p> Walk<'p> {
                 if read.terms > 0 {
                     return Err("it adds up sums that no sign has followed");
                 }
-                let factor = weight_factor(linear);
-                let most = (linear.fan_in() as u64)
-                    .checked_mul((linear.weights.largest() / factor) as u64)
-                    .and_then(|most| most.checked_mul(read.span));
-                let span = most.ok_or("its sums are too large")?;
+                let span = linear.span(read.span).ok_or("its sums are too large")?;
                 let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
                 let choice =
                     rlwe::search(linear, read.span, compared_bits(span), sigmas, 1).ok_or(NO_RING)?;
-                let step = read.step.checked_mul(factor).ok_or("its sums are too large")?;
+                let step = read.step.checked_mul(linear.common_factor()).ok_or("its sums are too large")?;
                 Ok((Role::Sums, Some(Meaning { step, span, terms: 1, fraction: choice.fraction })))
             }
             Op::MaxPool { .. } => {
@@ -466,6 +456,6 @@ impl Meaning {
     /// A ring that is large enough for anything, to ask what becomes of it.
     fn ring(self) -> Ring {
         let fraction = if self.terms == 0 { 0 } else { 16 };
-        Ring { bits: 62, fraction, terms: self.terms, step: self.step, span: self.span }
+        Ring { bits: Ring::MOST_BITS, fraction, terms: self.terms, step: self.step, span: self.span }
     }
 }

@@ -35,7 +35,9 @@ pub trait Protocol: Sync {
     ///
     /// # Errors
     /// [`StageError`] if the stage is none of this protocol and program.
-    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError>;
+    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
+        Ok(self.client(stage, program)?.cost())
+    }
 
     /// The server's side of a stage, for one model and all its clients. `tensors`: one for each of
     /// [`Program::tensors`].
@@ -133,8 +135,13 @@ pub struct ClientContext<'a> {
 
 /// The server's side of a stage: one model's, for all clients.
 pub trait ServerSide: Send + Sync {
-    /// What a prediction takes.
-    fn rows(&self) -> Rows;
+    /// What it costs a prediction and a connection. Both sides say the same.
+    fn cost(&self) -> StageCost;
+
+    /// What a prediction takes of the pools.
+    fn rows(&self) -> Rows {
+        self.cost().rows
+    }
 
     /// What the stage has for a whole connection. First all stages' clients speak, then all servers, as far
     /// as they do in a set-up: [`SetUp::Asks`], [`SetUp::Answers`].
@@ -189,8 +196,13 @@ pub trait ServerRun: Send {
 
 /// The client's side of a stage.
 pub trait ClientSide: Send + Sync {
-    /// What a prediction takes.
-    fn rows(&self) -> Rows;
+    /// What it costs a prediction and a connection. Both sides say the same.
+    fn cost(&self) -> StageCost;
+
+    /// What a prediction takes of the pools.
+    fn rows(&self) -> Rows {
+        self.cost().rows
+    }
 
     /// Mirrors [`ServerSide::set_up`].
     ///
@@ -293,5 +305,15 @@ impl ProtocolError {
     /// A stage is not given what [`crate::plan::Plan::check`] says that it reads: this host's own mistake.
     pub(crate) fn missing(what: &str) -> Self {
         Self::Misuse(format!("a stage is not given {what}"))
+    }
+
+    /// Something is wrong with a message, or with what a run has of it.
+    pub(crate) fn message(what: &'static str, reason: impl Into<String>) -> Self {
+        Self::Message { what, reason: reason.into() }
+    }
+
+    /// A run is asked for something out of turn, to which the loop over stages does not lead.
+    pub(crate) fn out_of_turn(what: &'static str) -> Self {
+        Self::message(what, "it is not there yet, or was used already")
     }
 }

@@ -38,7 +38,6 @@ pub use margin::{FAILURE_BITS, margin, neurons, sigmas_for};
 pub use pack::search;
 pub use sums::leaves;
 
-use crate::cost::StageCost;
 use crate::plan::Stage;
 use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
 use sums::Sums;
@@ -120,12 +119,6 @@ impl Protocol for Rlwe {
 
     fn holds(&self) -> Trust {
         Trust::SemiHonest
-    }
-
-    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
-        let [up, down] = cost(stage, program)?.map(|bytes| bytes as u64);
-        let offline = crate::cost::Cost { up, down, rounds: 0.0 };
-        Ok(StageCost { offline, ..StageCost::default() })
     }
 
     fn server(

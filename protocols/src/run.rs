@@ -14,7 +14,7 @@ use xonn_crypto::ot::{MAX_COUNT, SessionId};
 use xonn_crypto::rlwe::Params;
 use xonn_program::{LayerId, Program, Tensor};
 
-use crate::cost::PlanCost;
+use crate::cost::{PlanCost, StageCost};
 use crate::link::{
     ClientBase, ClientLink, ClientRows, PREDICTIONS_TOGETHER, ServerBase, ServerLink, ServerRows,
 };
@@ -129,15 +129,16 @@ macro_rules! host {
         }
 
         impl $host {
-            fn of(plan: Plan, program: &Program, sides: Vec<Arc<dyn $side>>) -> Result<Self, StageError> {
-                let places = Places::of(sides.iter().map(|side| side.rows()));
+            fn of(plan: Plan, sides: Vec<Arc<dyn $side>>) -> Result<Self, StageError> {
+                let costs: Vec<StageCost> = sides.iter().map(|side| side.cost()).collect();
+                let places = Places::of(costs.iter().map(|cost| cost.rows));
                 let (makers, rings) = (makers(&plan), rings(&plan));
                 let most = places.all.leaves.max(places.all.masks);
                 if most > MAX_COUNT {
                     let reason = format!("a prediction takes {most} OTs, expected at most {MAX_COUNT}");
                     return Err(StageError { layer: 0, reason });
                 }
-                let (spent, cost) = (spent(&makers), plan.cost(program)?);
+                let (spent, cost) = (spent(&makers), PlanCost::new(costs, &rings));
                 Ok(Self { plan, sides, makers, spent, places, rings, cost })
             }
 
@@ -299,7 +300,7 @@ impl Server {
         plan.check(program)?;
         let side = |stage: &Stage| stage.how.protocol().server(stage, program, tensors);
         let sides = plan.stages.iter().map(side).collect::<Result<_, _>>()?;
-        Self::of(plan, program, sides)
+        Self::of(plan, sides)
     }
 
     /// The same, whose circuits are garbled by this scheme; all else is shared with this one.
@@ -319,7 +320,7 @@ impl Server {
             false => stage.how.protocol().server(stage, program, tensors),
         };
         let sides = pairs.map(side).collect::<Result<_, _>>()?;
-        Self::of(plan, program, sides)
+        Self::of(plan, sides)
     }
 
     /// `count` predictions, as far as they go without an input.
@@ -401,7 +402,7 @@ impl Client {
         plan.check(program)?;
         let side = |stage: &Stage| stage.how.protocol().client(stage, program);
         let sides = plan.stages.iter().map(side).collect::<Result<_, _>>()?;
-        Self::of(plan, program, sides)
+        Self::of(plan, sides)
     }
 
     /// `count` predictions, as far as they go without an input. Unless they are `kept` for later, what the

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use xonn_crypto::Wiped;
 use xonn_crypto::share::RingTensor;
+use xonn_program::circuit::Sharing;
 
 /// What both hosts know of how a tensor is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub struct Ring {
 }
 
 impl Ring {
+    /// Most bits of shares that stages hold.
+    pub const MOST_BITS: u32 = Sharing::MOST_BITS;
+
     /// Exact shares of bits, `+1` and `-1`.
     #[must_use]
     pub fn of_bits(bits: u32) -> Self {

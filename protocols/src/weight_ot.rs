@@ -46,7 +46,7 @@ use xonn_program::{Program, Tensor};
 
 use crate::cost::{Cost, StageCost};
 use crate::plan::Stage;
-use crate::protocol::{ClientSide, Protocol, ProtocolError, ServerSide, StageError, Trust};
+use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
 use crate::value::Ring;
 use sums::Sums;
 
@@ -60,14 +60,6 @@ impl Protocol for WeightOt {
 
     fn holds(&self) -> Trust {
         Trust::SemiHonest
-    }
-
-    fn cost(&self, stage: &Stage, program: &Program) -> Result<StageCost, StageError> {
-        let (sums, params) = (Sums::of(stage, program)?, params());
-        let answer = BaseReply::byte_len(params) + Extend::byte_len(params, sums.ots());
-        let set_up = Cost { up: BaseRequest::byte_len(params) as u64, down: answer as u64, rounds: 1.0 };
-        let up = sums.bytes() + DIGEST_BYTES as u64;
-        Ok(StageCost { set_up, offline: Cost { up, ..Cost::default() }, ..StageCost::default() })
     }
 
     fn server(
@@ -87,11 +79,20 @@ impl Protocol for WeightOt {
 /// How the sums of exact shares are held in so many bits, if they fit any exact shares.
 #[must_use]
 pub fn leaves(linear: &Linear, reads: Ring, bits: u32) -> Option<Ring> {
-    let factor = sums::factor(linear);
-    let most = u64::try_from(linear.weights.largest() / factor).ok()?;
-    let span = (linear.fan_in() as u64).checked_mul(most)?.checked_mul(reads.span)?;
-    let ring = Ring { bits, fraction: 0, terms: 0, step: reads.step.checked_mul(factor)?, span };
+    let (step, span) = (reads.step.checked_mul(linear.common_factor())?, linear.span(reads.span)?);
+    let ring = Ring { bits, fraction: 0, terms: 0, step, span };
     (reads.is_exact() && sums::holds(ring)).then_some(ring)
+}
+
+impl Sums {
+    /// What it costs.
+    fn cost(&self) -> StageCost {
+        let params = params();
+        let answer = BaseReply::byte_len(params) + Extend::byte_len(params, self.ots());
+        let set_up = Cost { up: BaseRequest::byte_len(params) as u64, down: answer as u64, rounds: 1.0 };
+        let up = self.bytes() + DIGEST_BYTES as u64;
+        StageCost { set_up, offline: Cost { up, ..Cost::default() }, ..StageCost::default() }
+    }
 }
 
 /// Parameters of these OTs: k = 8, 2 bytes an OT, because there may be very many and they are extended once a
@@ -163,10 +164,6 @@ impl<S> Ready<S> {
             digest: digest_of(&self.session, prediction),
         }
     }
-}
-
-fn wrong(what: &'static str, reason: impl Into<String>) -> ProtocolError {
-    ProtocolError::Message { what, reason: reason.into() }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::graph::{LayerGraph, LayerOp};
 use crate::network::Network;
 use crate::passes::{self, Compiled, InputOptions, Options, PassError};
 use xonn_program::evaluate::Evaluated;
-use xonn_program::op::Planes;
+use xonn_program::op::{Planes, gcd};
 use xonn_program::{Op, OutputEncoding};
 
 /// Samples that candidates are compared on.
@@ -131,10 +131,6 @@ fn common_step(values: &[f64], lo: f64, hi: f64) -> Option<Step> {
         if first == 0 || first.unsigned_abs().is_multiple_of(apart.unsigned_abs()) { 1 } else { apart };
     let name = if apart == 1 { format!("1/{d}") } else { format!("{apart}/{d}") };
     Some(Step { per_one: f64::from(d) / apart as f64, name })
-}
-
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a.abs() } else { gcd(b, a % b) }
 }
 
 /// Numbers of a common step, kept as they are.

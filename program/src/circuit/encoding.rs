@@ -5,6 +5,7 @@ use xonn_circuits::tiled::{Axis, IndexMap, Port, Tile};
 
 use super::template::{Placing, Template, Term};
 use super::{Encoding, LowerError, Lowering, Place};
+use crate::op::gcd;
 use crate::program::LayerId;
 
 /// One encoding for numbers `step * u + lo`, `u` from 0 to `max`, given as `(lo, max, step)`; and how each is placed in it.
@@ -21,10 +22,6 @@ pub(super) fn common_encoding(numbers: &[(i64, i64, i64)]) -> (Encoding, Vec<Pla
     let largest = numbers.iter().zip(&placings).map(|((_, max, _), p)| p.factor * *max as u64 + p.constant);
     let width = width_of(largest.max().unwrap_or(0)).max(1);
     (Encoding { width, lo, step, top_inverted: false }, placings)
-}
-
-pub(super) fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a.abs() } else { gcd(b, a % b) }
 }
 
 /// The sum of the tensors that layer `id` reads.

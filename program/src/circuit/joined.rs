@@ -61,7 +61,11 @@ impl Joined {
         cut_by: Option<LayerId>,
     ) -> Result<Self, String> {
         let Sharing { bits, fraction, step, span } = sharing;
-        if !(1..=62).contains(&bits) || fraction >= bits || step < 1 || span >> (bits - fraction) != 0 {
+        if !(1..=Sharing::MOST_BITS).contains(&bits)
+            || fraction >= bits
+            || step < 1
+            || span >> (bits - fraction) != 0
+        {
             return Err(format!("{sharing:?} are no shares that a circuit can read"));
         }
         let (of, fraction) = (&program.layers()[layer], fraction as usize);

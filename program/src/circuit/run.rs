@@ -42,6 +42,11 @@ pub struct Sharing {
     pub span: u64,
 }
 
+impl Sharing {
+    /// Most bits of shares that a circuit reads.
+    pub const MOST_BITS: u32 = 62;
+}
+
 /// The circuit of a run, and how values become its input bits.
 pub struct Run {
     circuit: TiledCircuit,

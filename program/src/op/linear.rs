@@ -53,6 +53,19 @@ impl Linear {
         self.window.kernel[0] * self.window.kernel[1] * self.channels()
     }
 
+    /// What all weights are multiples of: ternary ones are -2, 0 and 2.
+    #[must_use]
+    pub fn common_factor(&self) -> i64 {
+        if self.weights == Planes::Ternary { 2 } else { 1 }
+    }
+
+    /// The largest sum of numbers of at most `most`, over the weights' common factor.
+    #[must_use]
+    pub fn span(&self, most: u64) -> Option<u64> {
+        let largest = (self.weights.largest() / self.common_factor()).unsigned_abs();
+        (self.fan_in() as u64).checked_mul(largest)?.checked_mul(most)
+    }
+
     /// Weights of all filters.
     #[must_use]
     pub fn weight_count(&self) -> usize {

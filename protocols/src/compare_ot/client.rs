@@ -6,11 +6,12 @@ use std::sync::Arc;
 use xonn_crypto::share::RingTensor;
 use xonn_program::Program;
 
-use super::stage::{Layer, Way, not_yet, receive, send};
+use super::stage::{Layer, Way, receive, send};
 use super::{narrow, sign, wide};
+use crate::cost::StageCost;
 use crate::mask::random;
 use crate::plan::Stage;
-use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError, Rows, StageError};
+use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError, StageError};
 use crate::value::ClientValue;
 
 /// The client's side of a stage.
@@ -51,8 +52,8 @@ impl Side {
 }
 
 impl ClientSide for Side {
-    fn rows(&self) -> Rows {
-        self.0.rows()
+    fn cost(&self) -> StageCost {
+        self.0.cost()
     }
 
     fn begin(&self) -> Box<dyn ClientRun> {
@@ -130,12 +131,12 @@ impl ClientRun for Run {
             }
             (Phase::Three, State::Products(rho, products, started)) => {
                 let [Some(ClientValue::Shares(y1))] = reads else {
-                    return Err(not_yet("the client's share"));
+                    return Err(ProtocolError::out_of_turn("the client's share"));
                 };
                 State::Ready(rho, Self::digits(context, started, &products, y1)?)
             }
             (Phase::Four, ready) => ready,
-            _ => return Err(not_yet("a phase")),
+            _ => return Err(ProtocolError::out_of_turn("a phase")),
         };
         Ok(left)
     }
@@ -146,7 +147,7 @@ impl ClientRun for Run {
         _reads: &[&ClientValue],
     ) -> Result<Option<ClientValue>, ProtocolError> {
         let State::Ready(rho, ready) = self.state else {
-            return Err(not_yet("the input"));
+            return Err(ProtocolError::out_of_turn("the input"));
         };
         let fields = self.layer.way.cost().online;
         let tables = |context: &mut ClientContext<'_>, turn: usize| receive(context.wire, &fields[turn]);

@@ -7,10 +7,11 @@ use xonn_program::op::Cut;
 use xonn_program::{Program, Tensor};
 use zeroize::Zeroizing;
 
-use super::stage::{Layer, Pool, Way, not_yet, receive, send};
+use super::stage::{Layer, Pool, Way, receive, send};
 use super::{cuts, narrow, sign, wide};
+use crate::cost::StageCost;
 use crate::plan::Stage;
-use crate::protocol::{Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError};
+use crate::protocol::{Phase, ProtocolError, ServerContext, ServerRun, ServerSide, StageError};
 use crate::steps::column::Column;
 use crate::value::ServerValue;
 
@@ -63,8 +64,8 @@ impl Side {
 }
 
 impl ServerSide for Side {
-    fn rows(&self) -> Rows {
-        self.0.layer.rows()
+    fn cost(&self) -> StageCost {
+        self.0.layer.cost()
     }
 
     fn begin(&self) -> Box<dyn ServerRun> {
@@ -117,7 +118,7 @@ impl ServerRun for Run {
             }
             (Phase::Three, State::Digits(digits)) => self.digits(context, digits)?,
             (Phase::Four, ready) => ready,
-            _ => return Err(not_yet("a phase")),
+            _ => return Err(ProtocolError::out_of_turn("a phase")),
         };
         Ok(())
     }
@@ -129,7 +130,7 @@ impl ServerRun for Run {
     ) -> Result<ServerValue, ProtocolError> {
         let Parts { layer, cuts } = &*self.parts;
         let (State::Ready(ready), [read]) = (self.state, reads) else {
-            return Err(not_yet("the input"));
+            return Err(ProtocolError::out_of_turn("the input"));
         };
         let (share, offsets) = read.shares().ok_or_else(|| ProtocolError::missing("shares"))?;
         let y0 = cuts::taken_from(share, offsets, layer.reads, cuts)?;

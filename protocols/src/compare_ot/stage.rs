@@ -6,6 +6,7 @@ use xonn_program::op::Window2d;
 use xonn_program::{LayerId, Op, Program};
 
 use super::{Choice, Cost, narrow, sign, wide};
+use crate::cost::StageCost;
 use crate::plan::{How, Stage};
 use crate::protocol::{ProtocolError, Rows, StageError};
 use crate::steps::StepError;
@@ -16,7 +17,7 @@ use crate::value::{Form, Ring};
 use crate::wire::Wire;
 
 /// Most bits of a ring that results are left in.
-const MOST_RESULT_BITS: u32 = 62;
+const MOST_RESULT_BITS: u32 = Ring::MOST_BITS;
 
 /// Where the pool stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,10 +159,14 @@ impl Layer {
         Ok(Self { way, pool, reads: *reads, leaves: leaves.bits, results, tensor })
     }
 
-    /// What a prediction takes.
-    pub fn rows(&self) -> Rows {
+    /// What it costs.
+    pub fn cost(&self) -> StageCost {
         let cost = self.way.cost();
-        Rows { leaves: cost.leaf_rows, masks: cost.mask_rows, tweaks: cost.tweaks }
+        let [ahead_up, ahead_down, down, up] = cost.bytes().map(|bytes| bytes as u64);
+        let rows = Rows { leaves: cost.leaf_rows, masks: cost.mask_rows, tweaks: cost.tweaks };
+        let offline = crate::cost::Cost { up: ahead_up, down: ahead_down, rounds: 0.0 };
+        let online = crate::cost::Cost { up, down, rounds: cost.round_trips() as f64 };
+        StageCost { offline, online, rows, ..StageCost::default() }
     }
 }
 
@@ -206,9 +211,4 @@ pub(super) fn receive(wire: &mut dyn Wire, fields: &Fields) -> Result<Vec<u8>, P
         0 => Ok(Vec::new()),
         length => Ok(wire.receive(length)?),
     }
-}
-
-/// What another order of calls or a plan of another order gives.
-pub(super) fn not_yet(what: &'static str) -> ProtocolError {
-    ProtocolError::Message { what, reason: "it comes out of turn".into() }
 }

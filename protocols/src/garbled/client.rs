@@ -10,9 +10,11 @@ use xonn_program::circuit::Run;
 use xonn_program::{InputEncoding, Program};
 use zeroize::Zeroizing;
 
+use super::cost::Cost;
 use super::labels;
-use super::{CHOICES, INPUT, Wires, encode, out_of_order};
-use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError, Rows};
+use super::{CHOICES, INPUT, Wires, encode};
+use crate::cost::StageCost;
+use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError};
 use crate::value::ClientValue;
 
 /// One model's.
@@ -32,8 +34,8 @@ impl Client {
 }
 
 impl ClientSide for Arc<Client> {
-    fn rows(&self) -> Rows {
-        self.wires.rows()
+    fn cost(&self) -> StageCost {
+        Cost::of(self.wires, &self.schedule, self.scheme).of_stage()
     }
 
     fn begin(&self) -> Box<dyn ClientRun> {
@@ -68,7 +70,7 @@ impl Client {
                 Some(ClientValue::Shares(share)) => shares.push(share.values()),
                 // The client's own input, which is not there yet.
                 Some(ClientValue::Clear(_)) | None => {}
-                Some(ClientValue::Output(_)) => return Err(out_of_order("it reads an output")),
+                Some(ClientValue::Output(_)) => return Err(ProtocolError::missing("shares")),
             }
         }
         let mut bits = Zeroizing::new(Vec::new());
@@ -146,7 +148,8 @@ impl ClientRun for Prediction {
                 self.shares = Some(shares);
             }
             Phase::Four => {
-                let shares = self.shares.take().ok_or_else(|| out_of_order("no choices are made"))?;
+                let shares =
+                    self.shares.take().ok_or_else(|| ProtocolError::out_of_turn("choices of labels"))?;
                 self.ready = Some(self.side.receive(&shares, context)?);
             }
         }
@@ -159,7 +162,7 @@ impl ClientRun for Prediction {
         reads: &[&ClientValue],
     ) -> Result<Option<ClientValue>, ProtocolError> {
         let Self { side, ready, .. } = *self;
-        let ready = ready.ok_or_else(|| out_of_order("no circuit is there"))?;
+        let ready = ready.ok_or_else(|| ProtocolError::out_of_turn("the garbled circuit"))?;
         let wires = side.wires;
         if wires.pads > 0 {
             let numbers = reads.iter().find_map(|read| match read {
@@ -167,7 +170,7 @@ impl ClientRun for Prediction {
                 _ => None,
             });
             let numbers = numbers.filter(|numbers| numbers.len() == side.input.elements());
-            let numbers = numbers.ok_or_else(|| out_of_order("the input has another length"))?;
+            let numbers = numbers.ok_or_else(|| ProtocolError::missing("an input of the right length"))?;
             let bits = numbers.iter().flat_map(|&number| side.input.bits_of(number));
             let masked = bits.zip(context.leaves.keys()).map(|(bit, row)| bit ^ row.lsb());
             context.wire.send(&encode(INPUT, context.tweaks.first, masked))?;

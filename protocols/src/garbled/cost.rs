@@ -5,6 +5,7 @@ use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_program::Program;
 
 use super::{Wires, lowered};
+use crate::cost::StageCost;
 use crate::plan::Stage;
 use crate::protocol::{Rows, StageError};
 
@@ -24,6 +25,26 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// Of a circuit with these wires.
+    pub(super) fn of(wires: Wires, schedule: &Schedule, scheme: Scheme) -> Self {
+        Self {
+            three: wires.choice_bytes() as u64,
+            four: wires.correction_bytes() as u64 + schedule.bytes(scheme),
+            up: wires.input_bytes() as u64,
+            down: wires.output_bytes() as u64,
+            rows: wires.rows(),
+        }
+    }
+
+    /// As a plan counts it.
+    pub(super) fn of_stage(self) -> StageCost {
+        let offline = crate::cost::Cost { up: self.three, down: self.four, rounds: 0.0 };
+        // A message from the client comes before it if there is none of a mask.
+        let rounds = if self.up > 0 { 1.0 } else { 0.5 };
+        let online = crate::cost::Cost { up: self.up, down: self.down, rounds };
+        StageCost { offline, online, rows: self.rows, ..StageCost::default() }
+    }
+
     /// What is sent ahead of the input.
     #[must_use]
     pub fn ahead(self) -> u64 {
@@ -43,13 +64,5 @@ impl Cost {
 /// [`StageError`] if the stage has no circuit.
 pub fn cost(stage: &Stage, program: &Program, scheme: Scheme) -> Result<Cost, StageError> {
     let run = lowered(stage, program)?;
-    let wires = Wires::of(&run);
-    let tables = Schedule::new(run.circuit(), Role::Evaluator).bytes(scheme);
-    Ok(Cost {
-        three: wires.choice_bytes() as u64,
-        four: wires.correction_bytes() as u64 + tables,
-        up: wires.input_bytes() as u64,
-        down: wires.output_bytes() as u64,
-        rows: wires.rows(),
-    })
+    Ok(Cost::of(Wires::of(&run), &Schedule::new(run.circuit(), Role::Evaluator), scheme))
 }

@@ -9,9 +9,11 @@ use xonn_crypto::label::{Delta, ZeroLabel};
 use xonn_program::circuit::{Run, RunOfModel};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::cost::Cost;
 use super::labels;
-use super::{CHOICES, INPUT, Wires, decode, out_of_order};
-use crate::protocol::{Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide};
+use super::{CHOICES, INPUT, Wires, decode};
+use crate::cost::StageCost;
+use crate::protocol::{Phase, ProtocolError, ServerContext, ServerRun, ServerSide};
 use crate::value::ServerValue;
 use crate::wire::{Wire, WireError};
 
@@ -36,8 +38,8 @@ impl Server {
 }
 
 impl ServerSide for Arc<Server> {
-    fn rows(&self) -> Rows {
-        self.wires.rows()
+    fn cost(&self) -> StageCost {
+        Cost::of(self.wires, &self.schedule, self.scheme).of_stage()
     }
 
     fn begin(&self) -> Box<dyn ServerRun> {
@@ -83,7 +85,8 @@ impl ServerRun for Prediction {
             }
             Phase::Four => {
                 let differences = self.differences.take();
-                let differences = differences.ok_or_else(|| out_of_order("no choices are there"))?;
+                let differences =
+                    differences.ok_or_else(|| ProtocolError::out_of_turn("choices of labels"))?;
                 self.garbled = Some(garble(&self.side, &differences, context)?);
             }
         }
@@ -96,7 +99,7 @@ impl ServerRun for Prediction {
         reads: &[&ServerValue],
     ) -> Result<ServerValue, ProtocolError> {
         let Self { side, garbled, .. } = *self;
-        let garbled = garbled.ok_or_else(|| out_of_order("it is not garbled"))?;
+        let garbled = garbled.ok_or_else(|| ProtocolError::out_of_turn("the garbled circuit"))?;
         let wires = side.wires;
         let mut bits = Zeroizing::new(Vec::with_capacity(wires.answered()));
         if wires.pads > 0 {

@@ -15,9 +15,6 @@ use crate::plan::{How, Plan, Stage};
 use crate::value::{Form, Ring};
 use crate::weight_ot;
 
-/// Bits of shares that hold whatever can be shared, to ask what becomes of a tensor.
-const MOST_BITS: u32 = 62;
-
 /// A plan whose first linear layers are computed by conditional addition.
 ///
 /// # Errors
@@ -54,13 +51,12 @@ impl<'p> First<'p> {
             let read = |read: &LayerId| first.rings[*read].filter(|_| !first.sums.contains(read));
             let reads: Option<Vec<Ring>> = layer.reads.iter().map(read).collect();
             let ring = match (&layer.op, reads.as_deref()) {
-                (Op::Input, _) => Some(super::input(program, MOST_BITS)),
+                (Op::Input, _) => Some(super::input(program, Ring::MOST_BITS)),
                 _ if left_out.contains(&id) => None,
-                (Op::Linear(linear), Some(&[reads])) => {
-                    weight_ot::leaves(linear, reads, MOST_BITS).inspect(|_| {
+                (Op::Linear(linear), Some(&[reads])) => weight_ot::leaves(linear, reads, Ring::MOST_BITS)
+                    .inspect(|_| {
                         first.sums.insert(id);
-                    })
-                }
+                    }),
                 (op, Some(reads)) => local::leaves(op, reads),
                 (_, None) => None,
             };
@@ -120,7 +116,7 @@ impl<'p> First<'p> {
             let of = if self.sums.contains(&id) { self.bits(id)? } else { bits_of(self.ring(id)?.span) };
             bits = bits.max(of);
         }
-        if bits > MOST_BITS {
+        if bits > Ring::MOST_BITS {
             return Err(refused(self.program, last, "its sums are too large for shares"));
         }
         let (mut stages, mut rings) = (Vec::new(), vec![None; last + 1]);

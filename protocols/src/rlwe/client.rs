@@ -5,14 +5,14 @@ use std::sync::Arc;
 use xonn_crypto::rlwe::ClientKey;
 use xonn_crypto::share::RingTensor;
 
-use super::server::out_of_turn;
 use super::sums::Sums;
-use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError, Rows};
+use crate::cost::StageCost;
+use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError};
 use crate::value::ClientValue;
 
 impl ClientSide for Arc<Sums> {
-    fn rows(&self) -> Rows {
-        Rows::default()
+    fn cost(&self) -> StageCost {
+        Sums::cost(self)
     }
 
     fn begin(&self) -> Box<dyn ClientRun> {
@@ -35,15 +35,16 @@ impl Run {
         share: Option<&RingTensor>,
     ) -> Result<Vec<u8>, ProtocolError> {
         let sums = Arc::clone(&self.sums);
-        let share = share.ok_or_else(|| out_of_turn("the client's share"))?;
+        let share = share.ok_or_else(|| ProtocolError::out_of_turn("the client's share"))?;
         if share.len() != sums.inputs {
             let reason = format!("{} numbers, expected {}", share.len(), sums.inputs);
-            return Err(ProtocolError::Message { what: "the client's share", reason });
+            return Err(ProtocolError::message("the client's share", reason));
         }
         let l = sums.rounding.l();
         let image = sums.shape.image(share.reduce(l)?.values());
         let masks = sums.layout.encode_inputs(&image).map_err(xonn_crypto::rlwe::RlweError::from)?;
-        let key = context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"))?;
+        let key =
+            context.link.key(sums.params).ok_or_else(|| ProtocolError::out_of_turn("the client's key"))?;
         let message = key.encrypt(l, &masks, &mut &mut *context.rng)?;
         self.key = Some(key);
         Ok(message)
@@ -67,7 +68,7 @@ impl ClientRun for Run {
             Phase::Two => {
                 let sums = &self.sums;
                 let answer = context.wire.receive(sums.bytes[1])?;
-                let key = self.key.take().ok_or_else(|| out_of_turn("the client's key"))?;
+                let key = self.key.take().ok_or_else(|| ProtocolError::out_of_turn("the client's key"))?;
                 let share = key.decrypt(&sums.layout, &sums.rounding, &answer)?;
                 let share = RingTensor::new(sums.leaves.bits, sums.shape.filters_last(&share))?;
                 Ok(Some(ClientValue::Shares(share)))

@@ -27,7 +27,7 @@ const ROW_BITS: f64 = 0.4;
 #[must_use]
 pub fn search(linear: &Linear, span_x: u64, bits: u32, sigmas: f64, terms: u32) -> Option<Choice> {
     let numbers = Numbers::of(linear);
-    let l = bits.max(Numbers::bits(numbers.span(span_x)?));
+    let l = bits.max(Numbers::bits(linear.span(span_x)?));
     let terms = terms.max(1);
     let least = u32::BITS - (2 * terms.min(1 << 20) - 1).leading_zeros();
     let dense = Shape::has_one_position(linear);

@@ -9,8 +9,9 @@ use xonn_program::{Program, Tensor};
 
 use super::sums::Sums;
 use super::{clear, margin};
+use crate::cost::StageCost;
 use crate::plan::Stage;
-use crate::protocol::{Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, StageError};
+use crate::protocol::{Phase, ProtocolError, ServerContext, ServerRun, ServerSide, StageError};
 use crate::value::ServerValue;
 
 /// A layer of one model.
@@ -107,8 +108,8 @@ impl Side {
 }
 
 impl ServerSide for Arc<Side> {
-    fn rows(&self) -> Rows {
-        Rows::default()
+    fn cost(&self) -> StageCost {
+        self.sums.cost()
     }
 
     fn begin(&self) -> Box<dyn ServerRun> {
@@ -124,23 +125,22 @@ struct Run {
     kept: Option<Kept>,
 }
 
-/// What is said of a run that is asked for something out of turn.
-pub(super) fn out_of_turn(what: &'static str) -> ProtocolError {
-    ProtocolError::Message { what, reason: "it is not there yet, or was used already".into() }
-}
-
 impl ServerRun for Run {
     fn prepare(&mut self, phase: Phase, context: &mut ServerContext<'_>) -> Result<(), ProtocolError> {
         let sums = &self.side.sums;
         match phase {
             Phase::One => {
                 let message = context.wire.receive(sums.bytes[0])?;
-                let key = context.link.key(sums.params).ok_or_else(|| out_of_turn("the client's key"))?;
+                let key = context
+                    .link
+                    .key(sums.params)
+                    .ok_or_else(|| ProtocolError::out_of_turn("the client's key"))?;
                 let masks = key.masks(&sums.layout, &message)?;
                 self.masks = Some((key, masks));
             }
             Phase::Two => {
-                let (key, masks) = self.masks.take().ok_or_else(|| out_of_turn("the client's masks"))?;
+                let (key, masks) =
+                    self.masks.take().ok_or_else(|| ProtocolError::out_of_turn("the client's masks"))?;
                 let (weights, rounding) = (&self.side.weights, &sums.rounding);
                 let rng = &mut &mut *context.rng;
                 let (answer, kept) = key.respond(&sums.layout, weights, rounding, &masks, rng)?;
@@ -159,13 +159,13 @@ impl ServerRun for Run {
     ) -> Result<ServerValue, ProtocolError> {
         let Self { side, kept, .. } = *self;
         let sums = &side.sums;
-        let kept = kept.ok_or_else(|| out_of_turn("the answer to the client's masks"))?;
+        let kept = kept.ok_or_else(|| ProtocolError::out_of_turn("the answer to the client's masks"))?;
         let [ServerValue::Shares { share, offsets }] = reads else {
-            return Err(out_of_turn("the server's share"));
+            return Err(ProtocolError::out_of_turn("the server's share"));
         };
         if [share.len(), offsets.len()] != [sums.inputs; 2] {
             let reason = format!("{} numbers, expected {}", share.len(), sums.inputs);
-            return Err(ProtocolError::Message { what: "the server's share", reason });
+            return Err(ProtocolError::message("the server's share", reason));
         }
         let shifted = side.shifted(&share.reduce(sums.rounding.l())?);
         let shares = kept.into_shares(&sums.shape.filters_first(&shifted))?;

@@ -3,7 +3,7 @@
 
 use xonn_crypto::Wiped;
 use xonn_crypto::rlwe::encode::{Convolution, Geometry};
-use xonn_program::op::{Linear, Window2d};
+use xonn_program::op::{Linear, Window2d, gcd};
 
 /// Most elements of an image once padding is written out.
 const MOST_PIXELS: usize = 1 << 26;
@@ -27,10 +27,6 @@ struct Axis {
     input: usize,
 }
 
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 impl Axis {
     fn of(window: &Window2d, axis: usize) -> Self {
         let [kernel, output, low] = [window.kernel, window.output, window.pad_low].map(|all| all[axis]);
@@ -41,7 +37,7 @@ impl Axis {
             _ => (window.stride[axis], window.dilation[axis]),
         };
         // Pixels between those that both are multiples of are never read.
-        let unit = gcd(step, spread);
+        let unit = gcd(step as i64, spread as i64) as usize;
         let (step, spread) = (step / unit, spread / unit);
         let kernel = (kernel - 1) * spread + 1;
         // Nor are pixels between two windows.

@@ -2,11 +2,12 @@
 
 use xonn_crypto::rlwe::encode::Layout;
 use xonn_crypto::rlwe::{ClientKey, Params, RlweError, Rounding};
-use xonn_program::op::{Linear, Planes};
+use xonn_program::op::Linear;
 use xonn_program::{Op, Program};
 
 use super::shape::Shape;
 use super::{Choice, Packing};
+use crate::cost::{Cost, StageCost};
 use crate::plan::{How, Stage};
 use crate::protocol::StageError;
 use crate::value::{Form, Ring};
@@ -15,14 +16,11 @@ use crate::value::{Form, Ring};
 /// most then.
 const MOST_COEFFICIENTS: usize = 1 << 27;
 
-/// Most bits of a ring, and of values.
-const MOST_BITS: u32 = 62;
-
 /// The weights' size once their common factor is taken out: of ternary ones 2, of others 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Numbers {
     /// What all weights are multiples of.
-    pub factor: i32,
+    pub factor: i64,
     /// The largest weight over it.
     pub largest: u64,
     /// Weights of one sum.
@@ -31,14 +29,9 @@ pub(super) struct Numbers {
 
 impl Numbers {
     pub fn of(linear: &Linear) -> Self {
-        let factor = if linear.weights == Planes::Ternary { 2 } else { 1 };
-        let largest = linear.weights.largest().unsigned_abs() / factor as u64;
+        let factor = linear.common_factor();
+        let largest = linear.weights.largest().unsigned_abs() / factor.unsigned_abs();
         Self { factor, largest, fan_in: linear.fan_in() as u64 }
-    }
-
-    /// The largest t of a sum of numbers of at most `span`.
-    pub fn span(self, span: u64) -> Option<u64> {
-        self.fan_in.checked_mul(self.largest)?.checked_mul(span)
     }
 
     /// The least l that holds sums up to `span`, and one bit more, so that a difference of two has a sign.
@@ -56,19 +49,19 @@ impl Numbers {
 #[must_use]
 pub fn leaves(linear: &Linear, reads: Ring, choice: &Choice) -> Option<Ring> {
     let numbers = Numbers::of(linear);
-    let span = numbers.span(reads.span)?;
-    let step = reads.step.checked_mul(i64::from(numbers.factor))?;
+    let span = linear.span(reads.span)?;
+    let step = reads.step.checked_mul(numbers.factor)?;
     let bits = choice.bits.checked_add(choice.fraction)?;
     // Values are at most 2^60, and differ by 2^61 at most.
     let small = u128::from(span) * u128::from(step.unsigned_abs()) <= 1 << 61;
     let holds = reads.is_exact()
         && reads.fraction == 0
-        && (1..=MOST_BITS).contains(&reads.bits)
+        && (1..=Ring::MOST_BITS).contains(&reads.bits)
         && reads.span >> reads.bits == 0
         && step >= 1
         && choice.bits <= reads.bits
         && choice.fraction >= 1
-        && bits <= MOST_BITS
+        && bits <= Ring::MOST_BITS
         && choice.bits >= Numbers::bits(span);
     (holds && small).then_some(Ring { bits, fraction: choice.fraction, terms: 1, step, span })
 }
@@ -109,6 +102,12 @@ pub(super) struct Sums {
 }
 
 impl Sums {
+    /// What it costs.
+    pub fn cost(&self) -> StageCost {
+        let [up, down] = self.bytes.map(|bytes| bytes as u64);
+        StageCost { offline: Cost { up, down, rounds: 0.0 }, ..StageCost::default() }
+    }
+
     pub fn of(stage: &Stage, program: &Program) -> Result<Self, StageError> {
         let (How::Rlwe(choice), &[layer]) = (&stage.how, &stage.layers[..]) else {
             return Err(stage.error("lattice encryption computes one layer at a time"));

@@ -15,8 +15,9 @@ use zeroize::{Zeroize, Zeroizing};
 use super::packing::{Numbers, Packer, mask};
 use super::single::{PIECE, Send, Single};
 use super::sums::{Sums, Unit, add};
-use super::{Ready, Turn, message_tweak, own_session, params, wrong};
-use crate::protocol::{ClientContext, ClientRun, ClientSide, Kept, Phase, ProtocolError, Rows, SetUp};
+use super::{Ready, Turn, message_tweak, own_session, params};
+use crate::cost::StageCost;
+use crate::protocol::{ClientContext, ClientRun, ClientSide, Kept, Phase, ProtocolError, SetUp};
 use crate::value::ClientValue;
 use crate::wire::Wire;
 
@@ -30,8 +31,8 @@ struct Run {
 }
 
 impl ClientSide for Side {
-    fn rows(&self) -> Rows {
-        Rows::default()
+    fn cost(&self) -> StageCost {
+        self.0.cost()
     }
 
     fn set_up(
@@ -51,7 +52,7 @@ impl ClientSide for Side {
             }
             SetUp::Answers => {
                 let Some(setup) = kept.take().and_then(|kept| kept.downcast::<SenderSetup>().ok()) else {
-                    return Err(wrong("base OTs", "they were not asked for"));
+                    return Err(ProtocolError::out_of_turn("the request for base OTs"));
                 };
                 let reply = wire.receive(BaseReply::byte_len(params))?;
                 let mut sender = setup.finish(&BaseReply::decode(params, &reply)?)?;
@@ -81,14 +82,17 @@ impl ClientRun for Run {
         }
         let sums = &*self.sums;
         let Some(share) = reads.first().and_then(|read| read.and_then(ClientValue::share)) else {
-            return Err(wrong("corrections", "the client's share of what is added up is not known ahead"));
+            return Err(ProtocolError::missing("the client's share ahead"));
         };
         if (share.bits(), share.len()) != (sums.reads.bits, sums.inputs()) {
-            return Err(wrong("corrections", format!("{share:?} is no share of what is added up")));
+            return Err(ProtocolError::message(
+                "corrections",
+                format!("{share:?} is no share of what is added up"),
+            ));
         }
         let ready = context.kept.as_mut().and_then(|kept| kept.downcast_mut::<Ready<SenderStreams>>());
         let Some(ready) = ready else {
-            return Err(wrong("corrections", "there are no OTs on this connection"));
+            return Err(ProtocolError::out_of_turn("the connection's OTs"));
         };
         self.done = true;
         let sending = Sending { sums, turn: ready.turn(sums) };
@@ -101,7 +105,7 @@ impl ClientRun for Run {
         _context: &mut ClientContext<'_>,
         _reads: &[&ClientValue],
     ) -> Result<Option<ClientValue>, ProtocolError> {
-        if self.done { Ok(None) } else { Err(wrong("corrections", "they were not sent ahead")) }
+        if self.done { Ok(None) } else { Err(ProtocolError::out_of_turn("corrections")) }
     }
 }
 

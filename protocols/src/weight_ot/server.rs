@@ -1,6 +1,6 @@
 //! The server's side: its signs choose, and it takes corrections. `client.rs` mirrors this file.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rand::CryptoRng;
 use rayon::prelude::*;
@@ -16,11 +16,10 @@ use zeroize::{Zeroize, Zeroizing};
 use super::packing::{Numbers, Unpacker};
 use super::single::{PIECE, Receive, Single};
 use super::sums::{Sums, Unit, add};
-use super::{DIGEST_BYTES, Ready, Turn, message_tweak, own_session, params, wrong};
+use super::{DIGEST_BYTES, Ready, Turn, message_tweak, own_session, params};
+use crate::cost::StageCost;
 use crate::plan::Stage;
-use crate::protocol::{
-    Kept, Phase, ProtocolError, Rows, ServerContext, ServerRun, ServerSide, SetUp, StageError,
-};
+use crate::protocol::{Kept, Phase, ProtocolError, ServerContext, ServerRun, ServerSide, SetUp, StageError};
 use crate::value::ServerValue;
 use crate::wire::Wire;
 
@@ -34,6 +33,8 @@ pub(super) struct Side {
     least: Wiped<i64>,
     /// What the offset of each element has in it that is no input's.
     constants: Wiped<i64>,
+    /// The offsets of what the first prediction added up, and of its sums.
+    offsets: OnceLock<(Wiped<i64>, Wiped<i64>)>,
 }
 
 impl Side {
@@ -59,7 +60,20 @@ impl Side {
         let step = sums.leaves.step;
         let constants = outside.iter().zip(least.iter());
         let constants = constants.map(|(outside, least)| outside.wrapping_sub(step.wrapping_mul(*least)));
-        Ok(Self { constants: constants.collect(), least, choices, weights, sums })
+        Ok(Self { constants: constants.collect(), least, choices, weights, sums, offsets: OnceLock::new() })
+    }
+
+    /// The offsets of the sums, given those of what is added up. A model's are the same for every prediction.
+    fn offsets(&self, of: &[i64]) -> Wiped<i64> {
+        let made = || {
+            let sums = self.evaluate(of);
+            let factor = self.sums.factor;
+            let offsets = sums.iter().zip(self.constants.iter());
+            let offsets = offsets.map(|(sum, more)| sum.wrapping_mul(factor).wrapping_add(*more));
+            (of.to_vec().into(), offsets.collect())
+        };
+        let (known, offsets) = self.offsets.get_or_init(made);
+        if known[..] == *of { offsets.clone() } else { made().1 }
     }
 
     /// What comes of tensors that the server has, weights being divided by their common factor.
@@ -76,8 +90,8 @@ struct Run {
 }
 
 impl ServerSide for Arc<Side> {
-    fn rows(&self) -> Rows {
-        Rows::default()
+    fn cost(&self) -> StageCost {
+        self.sums.cost()
     }
 
     fn set_up(
@@ -96,7 +110,7 @@ impl ServerSide for Arc<Side> {
             }
             SetUp::Answers => {
                 let Some(request) = kept.take().and_then(|kept| kept.downcast::<BaseRequest>().ok()) else {
-                    return Err(wrong("base OTs", "they were not asked for"));
+                    return Err(ProtocolError::out_of_turn("the request for base OTs"));
                 };
                 let (mut receiver, reply) = ReceiverSetup::reply(params, session, rng, &request)?;
                 wire.send(&reply.encode())?;
@@ -120,7 +134,7 @@ impl ServerRun for Run {
         }
         let ready = context.kept.as_mut().and_then(|kept| kept.downcast_mut::<Ready<ReceiverStreams>>());
         let Some(ready) = ready else {
-            return Err(wrong("corrections", "there are no OTs on this connection"));
+            return Err(ProtocolError::out_of_turn("the connection's OTs"));
         };
         let sums = &self.side.sums;
         let receiving = Receiving { sums, turn: ready.turn(sums) };
@@ -135,10 +149,10 @@ impl ServerRun for Run {
     ) -> Result<ServerValue, ProtocolError> {
         let Self { side, shares } = *self;
         let (sums, filters) = (&side.sums, side.sums.linear.filters);
-        let Some(shares) = shares else { return Err(wrong("corrections", "they did not come ahead")) };
+        let Some(shares) = shares else { return Err(ProtocolError::out_of_turn("corrections")) };
         let (share, offsets) = reads[0].shares().ok_or_else(|| ProtocolError::missing("shares"))?;
         if (share.bits(), share.len(), offsets.len()) != (sums.reads.bits, sums.inputs(), sums.inputs()) {
-            return Err(wrong("sums", format!("{share:?} is no share of what is added up")));
+            return Err(ProtocolError::message("sums", format!("{share:?} is no share of what is added up")));
         }
         let own: Wiped<i64> = share.values().iter().map(|&y| y as i64).collect();
         let own = side.evaluate(&own);
@@ -147,10 +161,7 @@ impl ServerRun for Run {
             own[at].wrapping_add(side.least[at]) as u64
         };
         let share = RingTensor::new(sums.leaves.bits, sums.tensor(&shares, own))?;
-        let offsets = side.evaluate(offsets);
-        let offsets = offsets.iter().zip(side.constants.iter());
-        let offsets = offsets.map(|(sum, more)| sum.wrapping_mul(sums.factor).wrapping_add(*more)).collect();
-        Ok(ServerValue::Shares { share, offsets })
+        Ok(ServerValue::Shares { share, offsets: side.offsets(offsets) })
     }
 }
 
@@ -183,7 +194,10 @@ impl Receiving<'_> {
         }
         // Public: the client can make any.
         if wire.receive(DIGEST_BYTES)? != self.turn.digest.finalize()[..] {
-            return Err(wrong("corrections", "they do not have the digest that was sent with them"));
+            return Err(ProtocolError::message(
+                "corrections",
+                "they do not have the digest that was sent with them",
+            ));
         }
         Ok(shares)
     }

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use xonn_crypto::Wiped;
 use xonn_crypto::ot::MAX_COUNT;
-use xonn_program::op::{Linear, Pad, Planes};
+use xonn_program::op::{Linear, Pad};
 use xonn_program::{Op, Program};
 
 use crate::plan::{How, Stage};
@@ -108,7 +108,7 @@ impl Sums {
         if !holds(reads) {
             return Err(stage.error(format!("exact shares are read, not {reads:?}")));
         }
-        let factor = factor(&linear);
+        let factor = linear.common_factor();
         let most = (linear.weights.largest() / factor) as u64;
         let expected = super::leaves(&linear, reads, leaves.bits);
         let Some(expected) = expected else { return Err(stage.error("its sums are too large")) };
@@ -312,15 +312,10 @@ impl Message<'_> {
     }
 }
 
-/// What all weights are multiples of.
-pub(super) fn factor(linear: &Linear) -> i64 {
-    if linear.weights == Planes::Ternary { 2 } else { 1 }
-}
-
 /// Whether exact shares can be of this ring.
 pub(super) fn holds(ring: Ring) -> bool {
     let Ring { bits, fraction, terms, step, span } = ring;
-    (1..=62).contains(&bits) && fraction == 0 && terms == 0 && step >= 1 && span >> bits == 0
+    (1..=Ring::MOST_BITS).contains(&bits) && fraction == 0 && terms == 0 && step >= 1 && span >> bits == 0
 }
 
 /// Rows or columns of the kernel that see the image from some position.

@@ -157,10 +157,10 @@ fn phases_out_of_turn_are_errors() {
     use xonn_protocols::protocol::Phase;
     let links = &mut Links::new(1 << 12);
     for (phases, at_server, at_client) in [
-        (vec![], "it is not garbled", "no circuit is there"),
-        (vec![Phase::Three], "it is not garbled", "no circuit is there"),
-        (vec![Phase::Four], "no choices are there", "no choices are made"),
-        (vec![Phase::Three, Phase::Four, Phase::Four], "no choices are there", "no choices are made"),
+        (vec![], "the garbled circuit", "the garbled circuit"),
+        (vec![Phase::Three], "the garbled circuit", "the garbled circuit"),
+        (vec![Phase::Four], "choices of labels", "choices of labels"),
+        (vec![Phase::Three, Phase::Four, Phase::Four], "choices of labels", "choices of labels"),
     ] {
         for mut case in cases(links) {
             case.hosts.phases = phases.clone();

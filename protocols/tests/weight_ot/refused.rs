@@ -122,7 +122,7 @@ fn calls_out_of_order_are_errors() {
             offsets: vec![0; case.inputs()].into(),
         };
         let error = hosts.server.begin().run(context, &[&read]).unwrap_err().to_string();
-        assert!(error.contains("did not come ahead"), "{error}");
+        assert!(error.contains("not there yet"), "{error}");
     });
     // A share of another length, behind corrections that came.
     let (_, sent) = hosts.client(share(case.reads.bits, case.inputs())).unwrap();
