@@ -23,6 +23,8 @@ pub struct Service {
     model: Arc<Model>,
     /// Why there is no plan on shares, if it is on offer and there is none.
     no_plan: Option<Arc<str>>,
+    /// The same of first layers by conditional addition.
+    no_first_layers: Option<Arc<str>>,
 }
 
 /// Why there is no service.
@@ -56,7 +58,7 @@ impl Service {
             return Err(ServiceError::OtherPackage { found, expected });
         }
         let mut plans = Plans::default();
-        let mut no_plan = None;
+        let (mut no_plan, mut no_first_layers) = (None, None);
         if offer.first_layers.contains(&FirstLayer::Shares) {
             match on_shares(package, secret, &offer) {
                 Ok(servers) => plans.shares = servers,
@@ -64,11 +66,14 @@ impl Service {
             }
         }
         if offer.first_layers.contains(&FirstLayer::Oca) {
-            plans.first_layers = first_layers(package, secret, &offer);
+            match first_layers(package, secret, &offer) {
+                Ok(servers) => plans.first_layers = servers,
+                Err(reason) => no_first_layers = Some(reason.into()),
+            }
         }
         let (circuit, secret) = Circuit::with_secret(package, secret)?;
         let model = Model::new(circuit, secret, offer)?.with_plans(plans);
-        Ok(Self { model: Arc::new(model), no_plan })
+        Ok(Self { model: Arc::new(model), no_plan, no_first_layers })
     }
 
     /// What it serves.
@@ -85,6 +90,12 @@ impl Service {
         let reason = self.no_plan.as_deref().unwrap_or("shares are not on offer");
         let schemes = &self.model.offer().schemes;
         schemes.iter().find_map(|&scheme| self.model.plan(FirstLayer::Shares, scheme)).ok_or(reason)
+    }
+
+    /// Why no first layers are computed by conditional addition, if they are on offer and there are none.
+    #[must_use]
+    pub fn no_first_layers(&self) -> Option<&str> {
+        self.no_first_layers.as_deref()
     }
 
     /// Serves clients on this thread, each on one of its own, until `options.stop` is set or `options.total`
@@ -131,16 +142,22 @@ fn on_shares(package: &Package, secret: &Secret, offer: &Offer) -> Result<Vec<(S
     Ok(servers)
 }
 
-/// The servers of a package's plans with first layers by conditional addition, one for each scheme on offer;
-/// none if it has no such layers.
-#[must_use]
-pub fn first_layers(package: &Package, secret: &Secret, offer: &Offer) -> Vec<(Scheme, Server)> {
+/// The servers of a package's plans with first layers by conditional addition, one for each scheme on offer.
+///
+/// # Errors
+/// A sentence that says why there are none.
+pub fn first_layers(
+    package: &Package,
+    secret: &Secret,
+    offer: &Offer,
+) -> Result<Vec<(Scheme, Server)>, String> {
     let program = package.program();
     let server = |&scheme: &Scheme| {
-        let plan = planner::by_weight_ot(program, scheme).ok()?;
-        Some((scheme, Server::new(plan, program, secret.tensors()).ok()?))
+        let plan = planner::by_weight_ot(program, scheme).map_err(|error| error.to_string())?;
+        let server = Server::new(plan, program, secret.tensors()).map_err(|error| error.to_string())?;
+        Ok((scheme, server))
     };
-    offer.schemes.iter().filter_map(server).collect()
+    offer.schemes.iter().map(server).collect()
 }
 
 /// A service that runs. Dropped, it stops.

@@ -188,6 +188,9 @@ impl Serve {
             Err(reason) if on_shares => report::say(format_args!("not on shares: {reason}"))?,
             Err(_) => {}
         }
+        if let Some(reason) = service.no_first_layers() {
+            report::say(format_args!("no first layer by oca: {reason}"))?;
+        }
         let mut options = ServerOptions::new(self.max_connections.into(), self.queue.into());
         options.stop = stop;
         if let Some(address) = &self.metrics {

@@ -6,11 +6,12 @@ use rand::SeedableRng;
 use xonn_crypto::garble::Scheme;
 use xonn_program::op::Planes;
 use xonn_run::service::first_layers;
+use xonn_run::session::msgs::Kind;
 use xonn_run::session::{Clients, FirstLayer, Limits, Misuse, Offer, SessionError, client};
 
 use crate::damage::{self, flip_before_the_input};
 use crate::fixture::{Answers, Fixture, addition, numbers};
-use crate::hostile::{frame, scripted_server, server_hello};
+use crate::hostile::{frame, scripted_server, server_hello_of};
 use crate::programs::Numbers;
 use crate::wire::{self, Direction};
 
@@ -60,7 +61,7 @@ fn steps(count: usize) -> [u64; 3] {
     fixture.inputs.truncate(count);
     fixture.wants.truncate(count);
     let outcome = fixture.converse(None, &Limits::default(), false);
-    let all = |stream| damage::payloads(stream, 26).iter().map(|payload| payload.len() as u64).sum();
+    let all = |stream| damage::payloads(stream, Kind::Step).iter().map(|payload| payload.len() as u64).sum();
     let [up, down] = [&outcome.to_server, &outcome.to_client].map(|stream| all(stream));
     [up, down, outcome.client.expect("nothing is wrong").traffic.round_trips]
 }
@@ -73,7 +74,7 @@ fn bytes_and_round_trips_are_those_of_the_closed_form() {
     let [one, two, three] = [1, 2, 3].map(steps);
     let fixture = numbers(&shapes()[0]);
     let (package, secret) = fixture.packaged.as_deref().expect("it is packaged");
-    let servers = first_layers(package, secret, &fixture.offer(false));
+    let servers = first_layers(package, secret, &fixture.offer(false)).expect("it has such layers");
     let cost = servers[0].1.cost().first();
     assert_eq!((one[0], one[1]), (cost.up, cost.down));
     // Corrections and their digest; rows for labels of the client's shares and a key, which are made for
@@ -173,8 +174,7 @@ fn a_server_that_takes_a_form_which_cannot_be_is_refused() {
         ),
         (addition(), "the circuit describes none"),
     ] {
-        let mut hello = server_hello(fixture.circuit.digest, 0);
-        hello[47] = FirstLayer::Oca.bit() | Clients::SemiHonest.bit();
+        let hello = server_hello_of(fixture.circuit.digest, 0, (FirstLayer::Oca, Clients::SemiHonest));
         let (_, base) = xonn_crypto::ot::SenderSetup::start(
             xonn_crypto::ot::Params::default(),
             [0; 32],
@@ -182,8 +182,8 @@ fn a_server_that_takes_a_form_which_cannot_be_is_refused() {
         );
         let (error, refusal) = scripted_server(&fixture, &Limits::default(), false, |end| {
             end.take_frame();
-            end.put(&frame(2, &hello));
-            end.put(&frame(4, &base.encode()));
+            end.put(&frame(Kind::ServerHello, &hello));
+            end.put(&frame(Kind::BaseRequest, &base.encode()));
             end.take_refusal()
         });
         assert!(error.expect_err("it cannot be").to_string().contains(reason));

@@ -193,7 +193,10 @@ impl Fixture {
             Server::new(plan.clone(), package.program(), secret.tensors()).expect("it is its own plan")
         };
         let shares = self.plan.iter().map(|plan| (Scheme::HalfGates, server(plan))).collect();
-        model.with_plans(Plans { first_layers: first_layers(package, secret, &offer), shares })
+        model.with_plans(Plans {
+            first_layers: first_layers(package, secret, &offer).unwrap_or_default(),
+            shares,
+        })
     }
 
     /// Serves one session.
