@@ -30,6 +30,8 @@ mod planned_server;
 mod programs;
 #[path = "session/recall.rs"]
 mod recall;
+#[path = "session/scripted.rs"]
+mod scripted;
 #[path = "session/serving.rs"]
 mod serving;
 #[path = "session/shared_delta.rs"]

@@ -104,7 +104,7 @@ fn a_server_that_grants_more_than_was_asked_is_left() {
     let hello =
         ServerHello::new(digest, 0, Scheme::HalfGates, (FirstLayer::Gc, Clients::Hostile), 3, rng).encode();
     let (client, refusal) = scripted_server(&fixture, &Limits::default(), false, |end| {
-        end.put(&frame(2, &hello));
+        end.put(&frame(Kind::ServerHello, &hello));
         end.take_refusal()
     });
     let text = client.expect_err("too many").to_string();
@@ -114,9 +114,11 @@ fn a_server_that_grants_more_than_was_asked_is_left() {
 
 /// Payloads of the messages that bring inputs, of both ways, and of those that bring labels.
 fn with_inputs<'s>(outcome: &'s Outcome, form: FirstLayer) -> [Vec<&'s [u8]>; 2] {
-    let steps = |stream: &'s [u8]| payloads(stream, 26);
+    let steps = |stream: &'s [u8]| payloads(stream, Kind::Step);
     match form {
-        FirstLayer::Gc => [payloads(&outcome.to_server, 16), payloads(&outcome.to_client, 17)],
+        FirstLayer::Gc => {
+            [payloads(&outcome.to_server, Kind::Masked), payloads(&outcome.to_client, Kind::Labels)]
+        }
         // Three questions: a masked input each, and labels together with the decoding.
         _ => {
             let [up, down] = [steps(&outcome.to_server), steps(&outcome.to_client)];
@@ -191,7 +193,7 @@ fn masked(session: &ot::SessionId, number: u64, bits: [u8; WIDTH / 8]) -> Vec<u8
         .chain_update(number.to_le_bytes())
         .chain_update(bits)
         .finalize();
-    frame(16, &[&digest[..], &bits].concat())
+    frame(Kind::Masked, &[&digest[..], &bits].concat())
 }
 
 #[test]
@@ -219,19 +221,24 @@ fn what_does_not_belong_there_is_refused() {
     let right = 32 + WIDTH / 8;
     let extend = ot::msgs::Extend::byte_len(ot::Params::default(), WIDTH);
     for (granted, circuits, last, reason) in [
-        (2, 0, frame(16, &vec![0; right]), "no circuit is left".to_owned()),
-        (2, 1, frame(16, &vec![0; right]), "does not have the digest".into()),
-        (2, 1, frame(16, &vec![0; right + 1]), format!("Masked of {} bytes, expected Extend", right + 1)),
+        (2, 0, frame(Kind::Masked, &vec![0; right]), "no circuit is left".to_owned()),
+        (2, 1, frame(Kind::Masked, &vec![0; right]), "does not have the digest".into()),
         (
             2,
             1,
-            frame(17, &[]),
+            frame(Kind::Masked, &vec![0; right + 1]),
+            format!("Masked of {} bytes, expected Extend", right + 1),
+        ),
+        (
+            2,
+            1,
+            frame(Kind::Labels, &[]),
             format!("Labels of 0 bytes, expected Extend of {extend} bytes, Masked of {right}"),
         ),
         (
             0,
             0,
-            frame(16, &vec![0; right]),
+            frame(Kind::Masked, &vec![0; right]),
             format!("Masked of {right} bytes, expected Extend of {extend} bytes or Bye"),
         ),
         (1, 2, vec![], "a circuit too many ahead, a connection is granted 1".into()),
@@ -296,7 +303,8 @@ fn flipped_bits_of_the_last_messages_are_noticed_or_harmless() {
     fixture.inputs.truncate(1);
     fixture.wants.truncate(1);
     let (flips, errors) = flip_also_heads(&fixture, false, false, |kind, at| {
-        kind == 16 && at % 3 == 0 || (kind == 17 || kind == 9) && at % 61 == 5
+        kind == Kind::Masked as u8 && at % 3 == 0
+            || (kind == Kind::Labels as u8 || kind == Kind::Decoding as u8) && at % 61 == 5
     });
     assert!(errors > flips / 2, "{errors} of {flips}");
 }

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+use xonn_run::session::msgs::Kind;
 
 use xonn_run::net::ServerOptions;
 use xonn_run::session::{Limits, SessionError};
@@ -64,13 +65,13 @@ fn one_address_has_so_many_places_and_leaves_the_others_to_others() {
     let fixture = neurons(2);
     let options = ServerOptions { per_address: 1, ..options(2, 3) };
     with_options(&fixture, options, |address| {
-        let hello = frame(1, &client_hello(Some(fixture.circuit.digest), 2));
+        let hello = frame(Kind::ClientHello, &client_hello(Some(fixture.circuit.digest), 2));
         let mut crowd = ["192.0.2.7:1", "192.0.2.7:2"].map(|client| connect_for(address, client));
-        for (client, kind) in crowd.iter_mut().zip([2, 18]) {
+        for (client, kind) in crowd.iter_mut().zip([Kind::ServerHello, Kind::Wait]) {
             client.write_all(&hello).expect("sent");
             let mut first = [0];
             client.read_exact(&mut first).expect("an answer");
-            assert_eq!(first[0], kind, "a hello for the first, the second waits");
+            assert_eq!(first[0], kind as u8, "a hello for the first, the second waits");
         }
         let answers = fixture.ask(connect_for(address, "192.0.2.8:1"), &Limits::default());
         assert_eq!(answers.expect("there is a place").outputs, fixture.wants);
@@ -82,7 +83,7 @@ fn one_address_has_so_many_places_and_leaves_the_others_to_others() {
         loop {
             let mut head = [0; 5];
             second.read_exact(&mut head).expect("a message");
-            if head[0] == 2 {
+            if head[0] == Kind::ServerHello as u8 {
                 break;
             }
             second.read_exact(&mut rest[..8]).expect("told to wait");
@@ -95,7 +96,7 @@ fn without_a_right_header_the_connection_is_closed() {
     let fixture = neurons(2);
     let events = with_options(&fixture, options(2, 1), |address| {
         for wrong in [
-            frame(1, &client_hello(Some(fixture.circuit.digest), 2)),
+            frame(Kind::ClientHello, &client_hello(Some(fixture.circuit.digest), 2)),
             b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n".to_vec(),
             [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x21, 0x11, 0xff, 0xff]].concat(),
         ] {

@@ -1,6 +1,7 @@
 //! Somebody between the hosts flips bits, cuts the stream, or swallows it: both hosts end in time, and no answer is wrong.
 
 use std::time::Duration;
+use xonn_run::session::msgs::Kind;
 
 use xonn_run::session::{Limits, SessionError};
 
@@ -43,8 +44,8 @@ pub fn frames(stream: &[u8]) -> Vec<(u8, usize, usize)> {
 }
 
 /// The payloads of one kind of message in a stream.
-pub fn payloads(stream: &[u8], wanted: u8) -> Vec<&[u8]> {
-    let of_kind = frames(stream).into_iter().filter(|&(kind, ..)| kind == wanted);
+pub fn payloads(stream: &[u8], wanted: Kind) -> Vec<&[u8]> {
+    let of_kind = frames(stream).into_iter().filter(|&(kind, ..)| kind == wanted as u8);
     of_kind.map(|(_, at, length)| &stream[at + 5..][..length]).collect()
 }
 
@@ -117,10 +118,10 @@ fn sweep(fixture: &Fixture, fetch: bool, faults: &[Fault]) -> (usize, usize) {
 
 const BASE_REQUEST: u8 = 4;
 const BASE_REPLY: u8 = 5;
-const EXTEND: u8 = 6;
-const BYE: u8 = 10;
-const ASK: u8 = 25;
-const STEP: u8 = 26;
+const EXTEND: u8 = Kind::Extend as u8;
+const BYE: u8 = Kind::Bye as u8;
+const ASK: u8 = Kind::Ask as u8;
+const STEP: u8 = Kind::Step as u8;
 
 #[test]
 fn every_flipped_bit_of_hellos_and_heads_is_noticed() {
@@ -156,7 +157,8 @@ fn flipped_bits_of_labels_tables_and_hashes_give_an_error_or_the_right_answer() 
     let mut fixture = addition();
     fixture.inputs.truncate(2);
     fixture.wants.truncate(2);
-    let (flips, errors) = flip(&fixture, false, |kind, at| (7..=9).contains(&kind) && at % 23 == 5);
+    let of_circuit = [Kind::Correlate, Kind::Tables, Kind::Decoding].map(|kind| kind as u8);
+    let (flips, errors) = flip(&fixture, false, |kind, at| of_circuit.contains(&kind) && at % 23 == 5);
     // Half of the ciphertexts and hashes belong to labels that this input does not meet.
     assert!(errors > flips / 4 && errors < flips, "{errors} of {flips}");
 }
@@ -166,7 +168,7 @@ fn a_damaged_package_is_refused_or_the_same_package() {
     let mut fixture = neurons(2);
     fixture.inputs.truncate(1);
     fixture.wants.truncate(1);
-    let (flips, errors) = flip(&fixture, true, |kind, at| kind == 3 && at % 11 == 0);
+    let (flips, errors) = flip(&fixture, true, |kind, at| kind == Kind::Package as u8 && at % 11 == 0);
     assert!(errors > flips / 2, "{errors} of {flips}: only the archive's own unused fields may go unnoticed");
 }
 
@@ -228,7 +230,7 @@ fn a_server_cannot_tell_a_failed_evaluation_from_a_success() {
     let fixture = one_addition();
     let clean = fixture.converse(None, &Limits::default(), false);
     let (kind, begin, length) = *frames(&clean.to_client).last().expect("frames");
-    assert_eq!((kind, length), (9, 17 * 32));
+    assert_eq!((kind, length), (Kind::Decoding as u8, 17 * 32));
     let mut failed = 0;
     for block in 0..length / 16 {
         let fault = Fault { direction: Direction::ToClient, at: begin + 5 + 16 * block, harm: Harm::Flip(0) };
@@ -246,8 +248,10 @@ fn a_failed_evaluation_leaves_no_circuit_unused() {
     let fixture = Fixture { ahead: [3, 3], ..addition() };
     let clean = fixture.converse(None, &Limits::default(), false);
     let kinds = |stream: &[u8]| frames(stream).into_iter().map(|(kind, _, n)| (kind, n)).collect::<Vec<_>>();
-    let (_, begin, length) =
-        *frames(&clean.to_client).iter().find(|&&(kind, ..)| kind == 9).expect("an answer");
+    let (_, begin, length) = *frames(&clean.to_client)
+        .iter()
+        .find(|&&(kind, ..)| kind == Kind::Decoding as u8)
+        .expect("an answer");
     let mut failed = 0;
     for block in (0..length / 16).step_by(5) {
         let fault = Fault { direction: Direction::ToClient, at: begin + 5 + 16 * block, harm: Harm::Flip(0) };

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot;
 use xonn_program::package::Digest;
-use xonn_run::session::msgs::{self, ClientHello, ServerHello};
+use xonn_run::session::msgs::{self, ClientHello, Kind, ServerHello};
 use xonn_run::session::server::Served;
 use xonn_run::session::{Clients, FirstLayer, Limits, Offer, SessionError};
 
@@ -15,13 +15,13 @@ use crate::fixture::{Answers, Fixture, addition, neurons, short};
 use crate::wire::{self, End};
 
 /// A message as it goes over the wire.
-pub fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
-    [&[kind][..], &(payload.len() as u32).to_le_bytes(), payload].concat()
+pub fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    [&claim(kind, payload.len() as u32), payload].concat()
 }
 
 /// A head that claims a length, whatever follows.
-fn claim(kind: u8, length: u32) -> Vec<u8> {
-    [&[kind][..], &length.to_le_bytes()].concat()
+pub fn claim(kind: Kind, length: u32) -> Vec<u8> {
+    [&[kind as u8][..], &length.to_le_bytes()].concat()
 }
 
 pub fn client_hello(wanted: Option<Digest>, input_bits: u32) -> Vec<u8> {
@@ -29,15 +29,12 @@ pub fn client_hello(wanted: Option<Digest>, input_bits: u32) -> Vec<u8> {
 }
 
 pub fn server_hello(digest: Digest, package_bytes: u64) -> Vec<u8> {
-    ServerHello::new(
-        digest,
-        package_bytes,
-        Scheme::HalfGates,
-        (FirstLayer::Gc, Clients::Hostile),
-        0,
-        &mut ChaCha20Rng::seed_from_u64(8),
-    )
-    .encode()
+    server_hello_of(digest, package_bytes, (FirstLayer::Gc, Clients::Hostile))
+}
+
+pub fn server_hello_of(digest: Digest, package_bytes: u64, chosen: (FirstLayer, Clients)) -> Vec<u8> {
+    let rng = &mut ChaCha20Rng::seed_from_u64(8);
+    ServerHello::new(digest, package_bytes, Scheme::HalfGates, chosen, 0, rng).encode()
 }
 
 /// Serves a client that follows a script; the script's end is kept open until the server is done.
@@ -96,14 +93,20 @@ fn a_first_message_that_is_no_hello_is_refused() {
     for (bytes, reason) in [
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "there is no message of kind 71"),
         (vec![0; 64], "there is no message of kind 0"),
-        (claim(1, u32::MAX), "ClientHello of 4294967295 bytes, expected ClientHello of at most 256 bytes"),
-        (claim(6, u32::MAX), "Extend of 4294967295 bytes, expected ClientHello"),
-        (claim(3, 1 << 30), "Package of 1073741824 bytes"),
-        (frame(1, &client_hello(None, 0)[..74]), "it is too short"),
-        (frame(10, &[]), "Bye of 0 bytes, expected ClientHello"),
-        (frame(2, &server_hello(Digest([0; 32]), 0)), "ServerHello of 82 bytes, expected ClientHello"),
-        (frame(1, &flag), "the flag for a digest is 2, expected 0 or 1"),
-        (frame(1, &magic), "it does not begin with XONN"),
+        (
+            claim(Kind::ClientHello, u32::MAX),
+            "ClientHello of 4294967295 bytes, expected ClientHello of at most 256 bytes",
+        ),
+        (claim(Kind::Extend, u32::MAX), "Extend of 4294967295 bytes, expected ClientHello"),
+        (claim(Kind::Package, 1 << 30), "Package of 1073741824 bytes"),
+        (frame(Kind::ClientHello, &client_hello(None, 0)[..74]), "it is too short"),
+        (frame(Kind::Bye, &[]), "Bye of 0 bytes, expected ClientHello"),
+        (
+            frame(Kind::ServerHello, &server_hello(Digest([0; 32]), 0)),
+            "ServerHello of 82 bytes, expected ClientHello",
+        ),
+        (frame(Kind::ClientHello, &flag), "the flag for a digest is 2, expected 0 or 1"),
+        (frame(Kind::ClientHello, &magic), "it does not begin with XONN"),
     ] {
         assert_refused(&bytes, &limits, reason);
     }
@@ -112,23 +115,32 @@ fn a_first_message_that_is_no_hello_is_refused() {
 #[test]
 fn a_server_that_answers_wrongly_is_refused() {
     let fixture = addition();
-    let hello = frame(2, &server_hello(fixture.circuit.digest, 0));
+    let hello = frame(Kind::ServerHello, &server_hello(fixture.circuit.digest, 0));
     let base = ot::msgs::BaseRequest::byte_len(ot::Params::default());
     for (bytes, reason) in [
         (b"HTTP/1.1 400 Bad Request\r\n".to_vec(), "there is no message of kind 72"),
-        (claim(2, u32::MAX), "ServerHello of 4294967295 bytes, expected ServerHello of at most 256 bytes"),
-        (frame(4, &vec![0; base]), "BaseRequest of 8192 bytes, expected ServerHello"),
         (
-            frame(2, &server_hello(fixture.circuit.digest, u64::MAX)),
+            claim(Kind::ServerHello, u32::MAX),
+            "ServerHello of 4294967295 bytes, expected ServerHello of at most 256 bytes",
+        ),
+        (frame(Kind::BaseRequest, &vec![0; base]), "BaseRequest of 8192 bytes, expected ServerHello"),
+        (
+            frame(Kind::ServerHello, &server_hello(fixture.circuit.digest, u64::MAX)),
             "a package of 18446744073709551615 bytes",
         ),
-        ([&hello[..], &claim(4, u32::MAX)].concat(), "BaseRequest of 4294967295 bytes, expected BaseRequest"),
-        ([&hello[..], &frame(9, &[0; 32])].concat(), "Decoding of 32 bytes, expected BaseRequest"),
         (
-            [&hello[..], &frame(4, &vec![0; base])].concat(),
+            [&hello[..], &claim(Kind::BaseRequest, u32::MAX)].concat(),
+            "BaseRequest of 4294967295 bytes, expected BaseRequest",
+        ),
+        (
+            [&hello[..], &frame(Kind::Decoding, &[0; 32])].concat(),
+            "Decoding of 32 bytes, expected BaseRequest",
+        ),
+        (
+            [&hello[..], &frame(Kind::BaseRequest, &vec![0; base])].concat(),
             "point 0 of the base request message is the identity",
         ),
-        ([&hello[..], &frame(4, &vec![0xff; base])].concat(), "is not canonical"),
+        ([&hello[..], &frame(Kind::BaseRequest, &vec![0xff; base])].concat(), "is not canonical"),
     ] {
         let (client, refusal) = scripted_server(&fixture, &Limits::default(), false, |end| {
             end.take_frame();
@@ -145,10 +157,10 @@ fn a_server_that_answers_wrongly_is_refused() {
 #[test]
 fn a_package_in_parts_of_other_lengths_or_of_nonsense_is_refused() {
     let fixture = neurons(2);
-    let hello = frame(2, &server_hello(fixture.circuit.digest, 3 << 20));
+    let hello = frame(Kind::ServerHello, &server_hello(fixture.circuit.digest, 3 << 20));
     for (bytes, reason) in [
-        (frame(3, &[0; 100]), "Package of 100 bytes, expected Package of 1048576 bytes"),
-        (frame(3, &vec![7; 1 << 20]).repeat(3), "the server's package: its digest is"),
+        (frame(Kind::Package, &[0; 100]), "Package of 100 bytes, expected Package of 1048576 bytes"),
+        (frame(Kind::Package, &vec![7; 1 << 20]).repeat(3), "the server's package: its digest is"),
     ] {
         let (client, refusal) = scripted_server(&fixture, &Limits::default(), true, |end| {
             end.take_frame();
@@ -165,13 +177,14 @@ fn a_package_in_parts_of_other_lengths_or_of_nonsense_is_refused() {
 #[test]
 fn a_refusal_cannot_control_a_terminal_nor_be_endless() {
     let text = b"\x1b[31mred\x07\r\n\xff\xe2\x80\xaetxt";
-    let (client, ()) = scripted_server(&addition(), &short(), false, |end| end.put(&frame(255, text)));
+    let (client, ()) =
+        scripted_server(&addition(), &short(), false, |end| end.put(&frame(Kind::Refusal, text)));
     match client.expect_err("refused") {
         SessionError::Refused(text) => assert_eq!(text, " [31mred   \u{fffd} txt"),
         other => panic!("{other}"),
     }
     let begin = Instant::now();
-    let endless = [claim(255, u32::MAX), vec![b'a'; 100_000]].concat();
+    let endless = [claim(Kind::Refusal, u32::MAX), vec![b'a'; 100_000]].concat();
     let (client, ()) = scripted_server(&addition(), &Limits::default(), false, |end| end.put(&endless));
     match client.expect_err("refused") {
         SessionError::Refused(text) => assert_eq!(text, "a".repeat(msgs::MAX_REFUSAL)),
@@ -197,7 +210,7 @@ fn a_peer_that_drips_meets_the_same_deadline() {
         assert!(error.to_string().contains(&format!("took longer than {limit:?}")), "{error}");
         assert!((limit..limit + Duration::from_secs(1)).contains(&elapsed), "{elapsed:?}");
     };
-    let message = frame(1, &client_hello(None, 0));
+    let message = frame(Kind::ClientHello, &client_hello(None, 0));
     std::thread::scope(|scope| {
         let (server_end, mut client_end) = wire::pair(None);
         let server = scope.spawn(|| {
@@ -216,7 +229,7 @@ fn a_peer_that_drips_meets_the_same_deadline() {
             let begin = Instant::now();
             (addition().ask(client_end, &short()).expect_err("too slow"), begin.elapsed())
         });
-        drip(&mut server_end, &frame(2, &server_hello(Digest([0; 32]), 0)));
+        drip(&mut server_end, &frame(Kind::ServerHello, &server_hello(Digest([0; 32]), 0)));
         let (error, elapsed) = client.join().expect("no panic");
         check(error, elapsed);
     });

@@ -3,6 +3,7 @@
 
 use xonn_circuits::builder::Builder;
 use xonn_crypto::block::{Block, Tccr};
+use xonn_run::session::msgs::Kind;
 use xonn_run::session::{Circuit, Limits};
 
 use crate::damage::payloads;
@@ -52,7 +53,8 @@ fn outputs_that_the_garbler_knows_cannot_be_read_on_the_way() {
         let fixture = Fixture { ahead: [ahead; 2], ..known_outputs() };
         let outcome = fixture.converse(None, &Limits::default(), false);
         assert_eq!(outcome.client.expect("nothing is wrong").outputs, fixture.wants);
-        let (labels, decodings) = (payloads(&outcome.to_client, 7), payloads(&outcome.to_client, 9));
+        let (labels, decodings) =
+            (payloads(&outcome.to_client, Kind::Correlate), payloads(&outcome.to_client, Kind::Decoding));
         assert_eq!((labels.len(), decodings.len()), (3, 3));
         for (labels, decoding) in labels.iter().zip(&decodings) {
             assert_eq!(read(labels, decoding), [None; WIDTH + 1], "{ahead} circuits ahead");

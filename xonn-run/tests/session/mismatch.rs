@@ -1,6 +1,7 @@
 //! Hosts that do not fit together: both end with one sentence that names what each of them has.
 
 use std::time::Duration;
+use xonn_run::session::msgs::Kind;
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
@@ -100,7 +101,7 @@ fn a_server_that_takes_a_scheme_which_the_client_did_not_name() {
     hello[46] = Scheme::ThreeHalves.bit();
     let (error, refusal) = scripted_server(&fixture, &Limits::default(), false, |end| {
         end.take_frame();
-        end.put(&frame(2, &hello));
+        end.put(&frame(Kind::ServerHello, &hello));
         end.take_refusal()
     });
     let error = error.expect_err("it is not the client's scheme");
@@ -116,7 +117,7 @@ fn another_version_at_the_client() {
         hello[4] = version;
         hello.resize(length, 0);
         let (server, refusal) = scripted_client(&addition(), &Limits::default(), |end| {
-            end.put(&frame(1, &hello));
+            end.put(&frame(Kind::ClientHello, &hello));
             end.take_refusal()
         });
         let spoken = format!("client speaks version {version}");
@@ -131,7 +132,7 @@ fn another_version_at_the_server() {
     hello[4..6].copy_from_slice(&[2, 1]);
     let (client, refusal) = scripted_server(&addition(), &Limits::default(), false, |end| {
         end.take_frame();
-        end.put(&frame(2, &hello));
+        end.put(&frame(Kind::ServerHello, &hello));
         end.take_refusal()
     });
     assert_sentence(
@@ -151,7 +152,7 @@ fn another_circuit_or_package_than_asked_for() {
     ] {
         let (client, refusal) = scripted_server(&fixture, &Limits::default(), false, |end| {
             end.take_frame();
-            end.put(&frame(2, &server_hello(digest, package)));
+            end.put(&frame(Kind::ServerHello, &server_hello(digest, package)));
             end.take_refusal()
         });
         assert_sentence(&client.expect_err("not what was asked for"), &[&parts[0], &parts[1]]);
@@ -166,8 +167,8 @@ fn a_package_of_another_digest_than_announced() {
     let announced = Digest([0xab; 32]);
     let (client, refusal) = scripted_server(&fixture, &Limits::default(), true, |end| {
         end.take_frame();
-        end.put(&frame(2, &server_hello(announced, package.len() as u64)));
-        end.put(&frame(3, &package));
+        end.put(&frame(Kind::ServerHello, &server_hello(announced, package.len() as u64)));
+        end.put(&frame(Kind::Package, &package));
         end.take_refusal()
     });
     let digests = [announced.to_string(), fixture.circuit.digest.to_string()];
@@ -188,7 +189,7 @@ fn another_package_than_the_one_wanted_is_not_fetched() {
                 .err()
         });
         server_end.take_frame();
-        server_end.put(&frame(2, &server_hello(fixture.circuit.digest, 1 << 20)));
+        server_end.put(&frame(Kind::ServerHello, &server_hello(fixture.circuit.digest, 1 << 20)));
         let refusal = server_end.take_refusal();
         (client.join().expect("no panic").expect("not the one wanted"), refusal)
     });

@@ -1,6 +1,7 @@
 //! Predictions by a plan on shares: the answers of the clear, at once and ahead, and every state once.
 
 use std::sync::{Arc, Mutex};
+use xonn_run::session::msgs::Kind;
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::op::Planes;
@@ -17,9 +18,9 @@ use crate::programs::{self, Numbers, random_secret};
 use crate::wire;
 
 /// The kinds of messages that only a session on shares has.
-pub const PLAN: u8 = 19;
-pub const ASK: u8 = 25;
-pub const STEP: u8 = 26;
+pub const PLAN: u8 = Kind::Plan as u8;
+pub const ASK: u8 = Kind::Ask as u8;
+pub const STEP: u8 = Kind::Step as u8;
 
 /// A network of two layers that is done soon.
 pub fn small() -> Program {
@@ -160,7 +161,7 @@ fn hostile_clients_get_no_plan() {
     // Of a client that accepts nothing else both hear.
     let fixture = Fixture { clients: Clients::Hostile, ..shares };
     let outcome = fixture.converse(None, &Limits::default(), false);
-    assert!(frames(&outcome.to_client).iter().all(|&(kind, ..)| kind == 255));
+    assert!(frames(&outcome.to_client).iter().all(|&(kind, ..)| kind == Kind::Refusal as u8));
     for error in [outcome.server.err(), outcome.client.err()] {
         let text = error.expect("nothing in common").to_string();
         assert!(text.contains("accepts first layers by shares, this server offers none;"), "{text}");

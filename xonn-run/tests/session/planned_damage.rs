@@ -8,6 +8,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use xonn_run::session::msgs::Kind;
 
 use xonn_run::session::channel::Transport;
 use xonn_run::session::{Limits, SessionError};
@@ -153,7 +154,7 @@ fn react<R>(
     let told = Arc::new(Mutex::new(Vec::new()));
     let error = host(Replay { says, at: 0, told: Arc::clone(&told) }).err();
     let mut said = messages(&told.lock().expect("no holder panics"));
-    let refusal = said.pop_if(|(kind, _)| *kind == 255);
+    let refusal = said.pop_if(|(kind, _)| *kind == Kind::Refusal as u8);
     let refusal = refusal.map(|(_, text)| {
         let text = String::from_utf8(text).expect("our own texts are UTF-8");
         let numbers =

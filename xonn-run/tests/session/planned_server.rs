@@ -1,13 +1,14 @@
 //! Servers that send a plan which no honest one sends: the client refuses it before it says anything more.
 
 use serde_json::{Value, json};
+use xonn_run::session::msgs::Kind;
 use xonn_run::session::{Clients, FirstLayer, Limits, SessionError};
 
 use crate::fixture::{Answers, Fixture, on_shares};
-use crate::hostile::{frame, scripted_server, server_hello};
-use crate::planned::{PLAN, small};
+use crate::hostile::{claim, frame, scripted_server, server_hello_of};
+use crate::planned::small;
 
-const REFUSAL: u8 = 255;
+const REFUSAL: u8 = Kind::Refusal as u8;
 
 fn fixture() -> Fixture {
     on_shares(&small(), 1)
@@ -15,9 +16,7 @@ fn fixture() -> Fixture {
 
 /// A hello by which the plan follows.
 fn hello(fixture: &Fixture, form: FirstLayer, clients: Clients) -> Vec<u8> {
-    let mut hello = server_hello(fixture.circuit.digest, 0);
-    hello[47] = form.bit() | clients.bit();
-    frame(2, &hello)
+    frame(Kind::ServerHello, &server_hello_of(fixture.circuit.digest, 0, (form, clients)))
 }
 
 /// Kind and payload of a message.
@@ -26,7 +25,7 @@ type Message = (u8, Vec<u8>);
 /// What a client says to these messages behind its own hello.
 fn say(fixture: &Fixture, messages: &[Vec<u8>]) -> (Result<Answers, SessionError>, Vec<Message>) {
     scripted_server(fixture, &Limits::default(), false, |end| {
-        assert_eq!(end.take_frame().expect("a hello").0, 1);
+        assert_eq!(end.take_frame().expect("a hello").0, Kind::ClientHello as u8);
         messages.iter().for_each(|message| end.put(message));
         // Nothing more comes: a client that waits for it learns that at once.
         xonn_run::session::channel::Transport::hang_up(end, std::time::Duration::ZERO);
@@ -53,7 +52,7 @@ fn changed(fixture: &Fixture, change: impl Fn(&mut Value)) -> Vec<u8> {
     let plan = fixture.plan.as_ref().expect("it has one");
     let mut plan: Value = serde_json::from_slice(&plan.to_bytes()).expect("JSON");
     change(&mut plan["stages"]);
-    frame(PLAN, &serde_json::to_vec(&plan).expect("JSON"))
+    frame(Kind::Plan, &serde_json::to_vec(&plan).expect("JSON"))
 }
 
 #[track_caller]
@@ -75,31 +74,31 @@ fn the_plan_of_an_honest_server_is_taken() {
 
 #[test]
 fn what_is_no_plan_is_refused() {
-    refuse_plan(frame(PLAN, b""), "EOF while parsing");
-    refuse_plan(frame(PLAN, b"\0\xff\xfe"), "expected value at line 1");
-    refuse_plan(frame(PLAN, b"null"), "invalid type: null");
-    refuse_plan(frame(PLAN, b"{}"), "missing field `stages`");
-    refuse_plan(frame(PLAN, br#"{"stages":[]}"#), "no stage computes it");
-    refuse_plan(frame(PLAN, br#"{"stages":[],"more":1}"#), "unknown field `more`");
-    refuse_plan(frame(PLAN, br#"{"stages":[]} {}"#), "trailing characters");
+    refuse_plan(frame(Kind::Plan, b""), "EOF while parsing");
+    refuse_plan(frame(Kind::Plan, b"\0\xff\xfe"), "expected value at line 1");
+    refuse_plan(frame(Kind::Plan, b"null"), "invalid type: null");
+    refuse_plan(frame(Kind::Plan, b"{}"), "missing field `stages`");
+    refuse_plan(frame(Kind::Plan, br#"{"stages":[]}"#), "no stage computes it");
+    refuse_plan(frame(Kind::Plan, br#"{"stages":[],"more":1}"#), "unknown field `more`");
+    refuse_plan(frame(Kind::Plan, br#"{"stages":[]} {}"#), "trailing characters");
     // What the server calls something goes to nobody's terminal as it is.
-    refuse_plan(frame(PLAN, "{\"\\u001b[2J\\nx\u{202e}\":1}".as_bytes()), "unknown field ` [2J x ");
+    refuse_plan(frame(Kind::Plan, "{\"\\u001b[2J\\nx\u{202e}\":1}".as_bytes()), "unknown field ` [2J x ");
     refuse_plan(
-        frame(PLAN, &format!("{{\"{}\":1}}", "a".repeat(60_000)).into_bytes()),
+        frame(Kind::Plan, &format!("{{\"{}\":1}}", "a".repeat(60_000)).into_bytes()),
         "unknown field `aaaa",
     );
     // The most that is read: deep, wide and long ones.
     let most = 1 << 20;
-    refuse_plan(frame(PLAN, &vec![b'['; most]), "layer 0: ");
-    refuse_plan(frame(PLAN, &vec![b' '; most]), "EOF while parsing");
-    refuse_plan(frame(PLAN, &[&br#"{"stages":["#[..], &vec![b'['; most - 11]].concat()), "layer 0: ");
+    refuse_plan(frame(Kind::Plan, &vec![b'['; most]), "layer 0: ");
+    refuse_plan(frame(Kind::Plan, &vec![b' '; most]), "EOF while parsing");
+    refuse_plan(frame(Kind::Plan, &[&br#"{"stages":["#[..], &vec![b'['; most - 11]].concat()), "layer 0: ");
     let nested = r#"{"stages":"#.repeat(most / 11);
-    refuse_plan(frame(PLAN, nested.as_bytes()), "layer 0: ");
+    refuse_plan(frame(Kind::Plan, nested.as_bytes()), "layer 0: ");
     let length = most + 1;
     let reason = format!("Plan of {length} bytes, expected Plan of at most {most}");
-    refuse_plan([&[PLAN][..], &(length as u32).to_le_bytes()].concat(), &reason);
+    refuse_plan(claim(Kind::Plan, length as u32), &reason);
     let reason = format!("Plan of {} bytes", u32::MAX);
-    refuse_plan([&[PLAN][..], &u32::MAX.to_le_bytes()].concat(), &reason);
+    refuse_plan(claim(Kind::Plan, u32::MAX), &reason);
 }
 
 #[test]
@@ -194,7 +193,11 @@ fn a_plan_comes_where_the_hello_says_so_and_nowhere_else() {
         assert_refused(&both, &[garbled, plan.clone()], "expected BaseRequest of 8192 bytes");
     }
     let planned = hello(&shares, FirstLayer::Shares, Clients::SemiHonest);
-    assert_refused(&shares, &[planned, frame(4, &[0; 8192])], "BaseRequest of 8192 bytes, expected Plan");
+    assert_refused(
+        &shares,
+        &[planned, frame(Kind::BaseRequest, &[0; 8192])],
+        "BaseRequest of 8192 bytes, expected Plan",
+    );
     // What is for clients that follow the protocol is not for such that may be hostile.
     let hostile = hello(&shares, FirstLayer::Shares, Clients::Hostile);
     assert_refused(&shares, &[hostile, plan.clone()], "by shares are not for clients taken for hostile");

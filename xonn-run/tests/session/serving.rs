@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use xonn_run::session::msgs::Kind;
 
 use xonn_run::net::{self, Event, ServerOptions};
 use xonn_run::session::server::Model;
@@ -94,7 +95,8 @@ pub fn connect(address: &str) -> TcpStream {
 fn hold(address: &str, fixture: &Fixture) -> TcpStream {
     let mut held = connect(address);
     let bits = fixture.circuit.program.input_bits() as u32;
-    held.write_all(&frame(1, &client_hello(Some(fixture.circuit.digest), bits))).expect("sent");
+    held.write_all(&frame(Kind::ClientHello, &client_hello(Some(fixture.circuit.digest), bits)))
+        .expect("sent");
     held.read_exact(&mut [0]).expect("the server's hello begins");
     held
 }
@@ -128,7 +130,7 @@ fn bad_clients_do_not_disturb_a_good_one() {
     let fixture = neurons(9);
     // The message limit holds for the good client too, on a machine that may be busy; the bad ones are held up by it.
     let limits = Limits { message: Duration::from_secs(2), ..Limits::default() };
-    let hello = frame(1, &client_hello(Some(fixture.circuit.digest), 9));
+    let hello = frame(Kind::ClientHello, &client_hello(Some(fixture.circuit.digest), 9));
     // Four of six say hello, and only they count.
     let events = with_server(&fixture, limits, 16, 4, |address| {
         let mut garbage = connect(address);
@@ -236,7 +238,7 @@ fn turning_away_does_not_hold_up_the_door() {
     with_server(&fixture, Limits::default(), 1, 2, |address| {
         let held = hold(address, &fixture);
         let begin = Instant::now();
-        let hello = frame(1, &client_hello(Some(fixture.circuit.digest), 2));
+        let hello = frame(Kind::ClientHello, &client_hello(Some(fixture.circuit.digest), 2));
         let crowd: Vec<TcpStream> = (0..20).map(|_| connect(address)).collect();
         // Some are closed unheard: an address has few connections whose hello is not there yet.
         crowd.iter().for_each(|mut client| drop(client.write_all(&hello)));

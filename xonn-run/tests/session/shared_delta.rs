@@ -4,6 +4,7 @@
 use crate::programs::Numbers;
 use sha2::{Digest, Sha256};
 use xonn_crypto::garble::Scheme;
+use xonn_run::session::msgs::Kind;
 use xonn_run::session::{FirstLayer, Limits};
 
 use crate::fixture::{Fixture, Outcome, addition, neurons, numbers};
@@ -19,15 +20,9 @@ fn converse(fixture: &Fixture) -> Outcome {
     outcome
 }
 
-/// Payloads of messages 7, the corrections of labels.
-fn correlates(mut stream: &[u8]) -> Vec<&[u8]> {
-    let mut found = Vec::new();
-    while let Some((&[kind, ref length @ ..], rest)) = stream.split_first_chunk::<5>() {
-        let (payload, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
-        found.extend((kind == 7).then_some(payload));
-        stream = rest;
-    }
-    found
+/// The corrections of labels.
+fn correlates(stream: &[u8]) -> Vec<&[u8]> {
+    payloads(stream, Kind::Correlate)
 }
 
 #[test]

@@ -83,16 +83,20 @@ fn what_does_not_belong_between_inferences_is_refused() {
     let length = ot::msgs::Extend::byte_len(ot::Params::default(), WIDTH);
     for (last, asked, reason) in [
         (
-            frame(6, &vec![0; length - 1]),
+            frame(Kind::Extend, &vec![0; length - 1]),
             0,
             format!("Extend of {} bytes, expected Extend of {length} bytes or Bye", length - 1),
         ),
-        (frame(6, &vec![0; length + 1]), 1, format!("Extend of {} bytes", length + 1)),
-        (frame(10, &[0]), 1, "Bye of 1 bytes".into()),
-        (frame(1, &client_hello(None, 0)), 1, "ClientHello of 79 bytes, expected Extend".into()),
-        (frame(7, &[]), 0, "Correlate of 0 bytes".into()),
-        (frame(6, &vec![0; length]), 0, "a check of oblivious transfer failed".into()),
-        (frame(6, &vec![0; length]), 1, "a check of oblivious transfer failed".into()),
+        (frame(Kind::Extend, &vec![0; length + 1]), 1, format!("Extend of {} bytes", length + 1)),
+        (frame(Kind::Bye, &[0]), 1, "Bye of 1 bytes".into()),
+        (
+            frame(Kind::ClientHello, &client_hello(None, 0)),
+            1,
+            "ClientHello of 79 bytes, expected Extend".into(),
+        ),
+        (frame(Kind::Correlate, &[]), 0, "Correlate of 0 bytes".into()),
+        (frame(Kind::Extend, &vec![0; length]), 0, "a check of oblivious transfer failed".into()),
+        (frame(Kind::Extend, &vec![0; length]), 1, "a check of oblivious transfer failed".into()),
     ] {
         let (server, refusal) = after_base_transfers(&Limits::default(), &last, asked);
         let error = server.expect_err("not a message of the protocol");
@@ -106,7 +110,7 @@ fn what_does_not_belong_between_inferences_is_refused() {
 #[test]
 fn inferences_beyond_the_limit_are_refused() {
     let limits = Limits { inferences: 2, ..Limits::default() };
-    let (server, refusal) = after_base_transfers(&limits, &frame(10, &[]), 3);
+    let (server, refusal) = after_base_transfers(&limits, &frame(Kind::Bye, &[]), 3);
     let reason = "an inference too many, a connection is granted 2";
     assert!(server.expect_err("three").to_string().contains(reason));
     assert!(refusal.expect("the client is told").contains(reason));

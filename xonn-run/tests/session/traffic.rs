@@ -3,22 +3,17 @@
 use xonn_circuits::tiled::traffic::Traffic;
 use xonn_crypto::garble::Scheme;
 use xonn_program::op::Planes;
+use xonn_run::session::msgs::Kind;
 use xonn_run::session::{FirstLayer, Limits};
 
+use crate::damage::{self, frames};
 use crate::fixture::{addition, neurons, numbers};
 use crate::programs::Numbers;
 
 /// Bytes of all payloads of these kinds, and how many there are.
-fn payloads(mut stream: &[u8], kinds: &[u8]) -> (u64, u64) {
-    let (mut bytes, mut count) = (0, 0);
-    while let Some((&[kind, ref length @ ..], rest)) = stream.split_first_chunk::<5>() {
-        let length = u32::from_le_bytes(*length) as usize;
-        if kinds.contains(&kind) {
-            (bytes, count) = (bytes + length as u64, count + 1);
-        }
-        stream = &rest[length..];
-    }
-    (bytes, count)
+fn payloads(stream: &[u8], kinds: &[Kind]) -> (u64, u64) {
+    let all: Vec<&[u8]> = kinds.iter().flat_map(|&kind| damage::payloads(stream, kind)).collect();
+    (all.iter().map(|payload| payload.len() as u64).sum(), all.len() as u64)
 }
 
 #[test]
@@ -38,8 +33,8 @@ fn bytes_told_beforehand_are_the_bytes_that_are_sent() {
             let outcome = fixture.converse(None, &Limits::default(), false);
             assert_eq!(outcome.client.expect("nothing is wrong").outputs, fixture.wants);
             let all = [outcome.to_server, outcome.to_client].concat();
-            let sent = |kinds: &[u8]| payloads(&all, kinds).0;
-            let (tables, segments) = payloads(&all, &[8]);
+            let sent = |kinds: &[Kind]| payloads(&all, kinds).0;
+            let (tables, segments) = payloads(&all, &[Kind::Tables]);
             let filled = tables - told.tables;
             match scheme {
                 Scheme::HalfGates => assert_eq!(filled, 0),
@@ -47,11 +42,13 @@ fn bytes_told_beforehand_are_the_bytes_that_are_sent() {
                     assert!(filled < segments.max(1), "{filled} bytes in {segments} segments")
                 }
             }
-            assert_eq!(sent(&[6, 7]), told.labels);
-            assert_eq!(sent(&[9]), told.decoding);
-            assert_eq!(sent(&[1, 2, 4, 5]), told.connection);
+            assert_eq!(sent(&[Kind::Extend, Kind::Correlate]), told.labels);
+            assert_eq!(sent(&[Kind::Decoding]), told.decoding);
+            let connection = [Kind::ClientHello, Kind::ServerHello, Kind::BaseRequest, Kind::BaseReply];
+            assert_eq!(sent(&connection), told.connection);
             assert_eq!(told.inference, told.tables + told.labels + told.decoding);
-            assert_eq!(sent(&(0..=255).collect::<Vec<_>>()), told.inference + filled + told.connection);
+            let everything: u64 = frames(&all).iter().map(|&(.., length)| length as u64).sum();
+            assert_eq!(everything, told.inference + filled + told.connection);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! First layers by conditional addition as a service runs them: a plan of `weight_ot` and a garbled circuit.
 
-use std::time::Duration;
-
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_crypto::garble::Scheme;
@@ -10,18 +8,16 @@ use xonn_program::{Program, Tensor};
 use xonn_protocols::cost::Link;
 use xonn_protocols::plan::Plan;
 use xonn_protocols::planner;
-use xonn_protocols::run::{self, Server};
-use xonn_protocols::wire::{Wire, WireError};
+use xonn_protocols::run::Server;
 use xonn_run::Service;
 use xonn_run::session::client::run::Question;
-use xonn_run::session::msgs::{self, ClientHello, Kind, ServerHello};
+use xonn_run::session::msgs::Kind;
 use xonn_run::session::server::{Model, Plans};
-use xonn_run::session::{
-    Channel, Circuit, Clients, FirstLayer, Limits, Offer, SessionError, Traffic, client, server,
-};
+use xonn_run::session::{Circuit, Clients, FirstLayer, Limits, Offer, SessionError, Traffic, client, server};
 
 use crate::fixture::{Fixture, numbers};
 use crate::programs::{Numbers, random_secret};
+use crate::scripted::play;
 use crate::wire;
 
 fn shapes() -> Vec<Numbers> {
@@ -216,77 +212,12 @@ fn a_plan_of_another_form_than_was_said_is_refused() {
     }
 }
 
-/// A channel as the plan's protocols see it.
-struct Steps(Channel<wire::End>);
-
-const DOING: &str = "testing";
-
-fn lost(error: SessionError) -> WireError {
-    WireError(Box::new(error))
-}
-
-impl Wire for Steps {
-    fn send(&mut self, message: &[u8]) -> Result<(), WireError> {
-        self.0.send(Kind::Step, message, DOING).map_err(lost)
-    }
-
-    fn receive(&mut self, length: usize) -> Result<Vec<u8>, WireError> {
-        self.0.receive(Kind::Step, length, DOING).map_err(lost)
-    }
-
-    fn flush(&mut self) -> Result<(), WireError> {
-        self.0.flush(DOING).map_err(lost)
-    }
-}
-
-/// A client that does everything right up to the set-up, prepares so many predictions, asks so many
-/// questions, and then sends `last`: what the server says.
-fn refusal(
-    fixture: &Fixture,
-    end: wire::End,
-    (prepared, asked): (u32, usize),
-    last: (Kind, &[u8]),
-) -> String {
-    let (rng, bits) = (&mut ChaCha20Rng::seed_from_u64(9), fixture.circuit.program.input_bits() as u32);
-    let program = fixture.packaged.as_deref().expect("it is packaged").0.program();
-    let mut wire = Steps(Channel::new(end, Duration::from_secs(5)));
-    let hello = ClientHello::new(Some(fixture.circuit.digest), bits, &fixture.offer(true), rng);
-    wire.0.send(Kind::ClientHello, &hello.encode(), DOING).expect("sent");
-    let answer = wire.0.receive(Kind::ServerHello, ServerHello::BYTES, DOING).expect("received");
-    let session = msgs::session_id(&hello, &ServerHello::decode(&answer).expect("a hello"));
-    let plan = wire.0.receive_up_to(Kind::Plan, msgs::MAX_PLAN, DOING).expect("received");
-    let client =
-        run::Client::new(Plan::from_bytes(&plan, program).expect("a plan"), program).expect("a plan");
-    let mut connection = client.set_up(session, &mut wire, rng).expect("an honest server");
-    let mut ready = std::collections::VecDeque::new();
-    if prepared > 0 {
-        wire.0.send(Kind::Prepare, &prepared.to_le_bytes(), DOING).expect("sent");
-        let kept = (prepared as usize, true);
-        ready = client.prepare(&mut connection, kept, &mut wire, rng).expect("an honest server");
-    }
-    for (number, prepared) in ready.drain(..asked).enumerate() {
-        wire.0.send(Kind::Ask, &[], DOING).expect("sent");
-        let code = |bits: &[bool]| bits.iter().rev().fold(0, |code, &bit| 2 * code + i64::from(bit));
-        let codes: Vec<i64> = fixture.inputs[number].chunks(8).map(code).collect();
-        let answer = client.ask(&mut connection, prepared, &codes, &mut wire, rng);
-        assert_eq!(answer.expect("an honest server"), fixture.wants[number]);
-    }
-    wire.0.send(last.0, last.1, DOING).expect("sent");
-    wire.0.flush(DOING).expect("sent");
-    loop {
-        match wire.0.head(Duration::from_secs(5), DOING).expect("received") {
-            (Kind::Refusal, length) => return wire.0.refusal(length, DOING).expect("a text").to_string(),
-            (_, length) => drop(wire.0.payload(length, DOING).expect("received")),
-        }
-    }
-}
-
 /// What was prepared answers once; more is not prepared than was granted; and nothing else belongs there.
 #[test]
 fn a_prediction_that_was_prepared_answers_once() {
     let none = "an input, and no prediction is left that was prepared";
     let limits = Limits { inferences: 2, ..Limits::default() };
-    for (done, last, reason) in [
+    for ((prepared, asked), (kind, payload), reason) in [
         ((0, 0), (Kind::Ask, &[][..]), none),
         ((2, 2), (Kind::Ask, &[]), none),
         ((2, 0), (Kind::Prepare, &[1, 0, 0, 0]), "1 predictions to prepare, expected an input"),
@@ -297,12 +228,15 @@ fn a_prediction_that_was_prepared_answers_once() {
     ] {
         let fixture =
             Fixture { first_layers: OCA.to_vec(), ahead: [2, 2], ..numbers(&Numbers::dense(30, 8, 12)) };
-        let (server_end, client_end) = wire::pair(None);
-        let (told, server) = std::thread::scope(|scope| {
-            let serving = scope.spawn(|| fixture.serve(server_end, &limits));
-            (refusal(&fixture, client_end, done, last), serving.join().expect("a server does not panic"))
+        let (server, told) = play(&fixture, &limits, |client| {
+            if prepared > 0 {
+                client.prepare(prepared);
+            }
+            (0..asked).for_each(|number| client.ask(number));
+            client.send(kind, payload);
         });
-        let error = server.expect_err("it is refused").to_string();
+        let (error, told) =
+            (server.expect_err("it is refused").to_string(), told.expect("the client is told"));
         assert!(told.contains(reason) && error.contains(reason), "{told}, {error}, expected {reason}");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use xonn_run::session::msgs::Kind;
 
 use xonn_run::session::channel::Transport;
 
@@ -93,7 +94,7 @@ impl End {
     pub fn take_refusal(&mut self) -> Option<String> {
         loop {
             let (kind, payload) = self.take_frame()?;
-            if kind == 255 {
+            if kind == Kind::Refusal as u8 {
                 return Some(String::from_utf8(payload).expect("our own texts are UTF-8"));
             }
         }

@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
+use xonn_run::session::msgs::Kind;
 
 use crate::model::{Model, samples};
 use crate::{MASKS, serve};
 
 /// Messages of both hosts that matter here: the last of an inference.
-const DECODING: u8 = 9;
-const EXTEND: u8 = 6;
+const DECODING: u8 = Kind::Decoding as u8;
+const EXTEND: u8 = Kind::Extend as u8;
 
 /// Runs `infer` through a wire that notes kind and length of each message to the server, and damages the server's
 /// `damaged`-th decoding. `names` go to its standard input.
