@@ -17,7 +17,7 @@ mod problem;
 mod shares;
 mod svg;
 pub mod text;
-pub mod ways;
+pub mod traffic;
 
 use serde::Serialize;
 use xonn_circuits::tiled::TiledCircuit;
@@ -118,7 +118,7 @@ impl Report {
 
     /// Adds what plans of the program cost, stage by stage of the one on shares, or why there is none.
     pub fn add_plans(&mut self, program: &Program, circuit: &TiledCircuit) {
-        self.traffic = ways::of(program, circuit);
+        self.traffic = traffic::of(program, circuit);
         self.plans = plans::rows(program);
         match OnShares::of(program) {
             Ok(on_shares) => self.on_shares = Some(on_shares),

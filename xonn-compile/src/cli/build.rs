@@ -13,7 +13,7 @@ use super::model::{ModelOptions, output_file};
 use super::{Outcome, flatten};
 use crate::Built;
 use crate::inspect::text::headline;
-use crate::inspect::{OnShares, ways};
+use crate::inspect::{OnShares, traffic};
 
 #[derive(Args)]
 pub struct Build {
@@ -59,7 +59,7 @@ impl Build {
         let flat = self.bristol.as_ref().map(|path| flatten::write(&circuit, path)).transpose()?;
         let program = package.program();
         console::say(format_args!("{}: digest {}", output.display(), package.digest()))?;
-        console::say(headline(&ways::of(program, &circuit), OnShares::of(program).ok().as_ref()))?;
+        console::say(headline(&traffic::of(program, &circuit), OnShares::of(program).ok().as_ref()))?;
         let bits = grouped(program.secret_bits());
         console::say(format_args!("{}: {bits} secret bits, for the server only", secret_path.display()))?;
         Ok(flat.map_or(Ok(()), console::say)?)

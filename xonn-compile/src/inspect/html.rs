@@ -12,7 +12,7 @@ use xonn_program::text::grouped;
 
 use super::network::Estimate;
 use super::svg::svg;
-use super::text::{BOUND, TRAFFIC, bytes, duration, groups, ratio, shape, traffic_cells, ways};
+use super::text::{BOUND, TRAFFIC, by_trust, bytes, duration, groups, ratio, shape, traffic_cells};
 use super::{Costs, FileKind, NetlistCosts, Problem, Report, Row};
 use crate::notes::folded;
 
@@ -141,7 +141,7 @@ impl Page {
     }
 
     fn program_tiles(&mut self, costs: &Costs, traffic: &[Traffic], estimate: Option<&Estimate>) {
-        let [default, trusting] = ways(traffic);
+        let [default, trusting] = by_trust(traffic);
         let mut tiles = vec![(grouped(costs.total.and.total()), "AND gates")];
         tiles.extend(default.map(|way| (bytes(way.inference), "a prediction, by default")));
         tiles.extend(trusting.map(|way| (bytes(way.inference), "with --clients semi-honest")));

@@ -51,6 +51,14 @@ pub struct OnLink {
     pub first_further_online_ms: [f64; 3],
 }
 
+impl OnLink {
+    /// As a row is called.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} Mbit/s, {} ms", self.mbps, self.rtt_ms)
+    }
+}
+
 impl OnShares {
     /// The plan of a program.
     ///

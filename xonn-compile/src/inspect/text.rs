@@ -134,15 +134,15 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// What two hosts do by themselves, then what they do if clients are trusted to follow the protocol.
-pub(super) fn ways(ways: &[Traffic]) -> [Option<&Traffic>; 2] {
-    let trusting = ways.iter().find(|way| way.clients == "semi-honest" && way.scheme == "half-gates");
-    [ways.iter().find(|way| way.is_default()), trusting]
+pub(super) fn by_trust(all: &[Traffic]) -> [Option<&Traffic>; 2] {
+    let trusting = all.iter().find(|way| way.clients == "semi-honest" && way.scheme == "half-gates");
+    [all.iter().find(|way| way.is_default()), trusting]
 }
 
 /// What a prediction takes by the default protocol, and in further lines if clients are semi-honest.
 #[must_use]
 pub fn headline(all: &[Traffic], on_shares: Option<&OnShares>) -> String {
-    let [Some(way), trusting] = ways(all) else { return String::new() };
+    let [Some(way), trusting] = by_trust(all) else { return String::new() };
     let shares = on_shares.map_or(String::new(), |plan| {
         let [first, further] = [plan.first_bytes, plan.further_bytes].map(bytes);
         format!("\nor then on shares: {first} the first prediction, {further} each further one")
@@ -247,10 +247,8 @@ fn on_shares(plan: &OnShares) -> String {
     let sizes = ["bytes".to_owned()].into_iter().chain(costs.map(bytes)).collect();
     let trips = plan.round_trips.map(|trips| trips.to_string());
     let trips = ["round trips".to_owned()].into_iter().chain(trips).collect();
-    let on = |link: &OnLink| {
-        let name = format!("{} Mbit/s, {} ms", link.mbps, link.rtt_ms);
-        [name].into_iter().chain(link.first_further_online_ms.map(duration)).collect()
-    };
+    let on =
+        |link: &OnLink| [link.name()].into_iter().chain(link.first_further_online_ms.map(duration)).collect();
     let rows: Vec<Vec<String>> = [sizes, trips].into_iter().chain(plan.links.iter().map(on)).collect();
     let costs = table::table(&header, 1, rows);
     let not_taken = plan.not_taken.as_ref().map_or(String::new(), |layer| wrapped(&layer.sentence()) + "\n");

@@ -7,7 +7,7 @@ use crate::common::{compile, fixture, options};
 use assert_cmd::Command;
 use serde_json::{Value, json};
 use xonn_circuits::tiled::traffic::Traffic;
-use xonn_compile::inspect::{Costs, Diagram, FileKind, Network, Problem, Report, dot, html, ways};
+use xonn_compile::inspect::{Costs, Diagram, FileKind, Network, Problem, Report, dot, html, traffic};
 use xonn_compile::keras;
 use xonn_program::text::grouped;
 
@@ -83,7 +83,7 @@ fn bytes_of_a_prediction_stand_in_every_format() {
     let file = fixture("conv_same.h5");
     let network = compile(&file).expect("it compiles");
     let program = network.lower().expect("it has a circuit").circuit;
-    let ways = ways::of(network.program(), &program);
+    let ways = traffic::of(network.program(), &program);
     assert_eq!(ways[..2], Traffic::of(&program)[..2]);
     for way in &ways {
         assert_eq!(way.inference, way.tables + way.labels + way.corrections + way.decoding, "{way:?}");

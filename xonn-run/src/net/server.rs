@@ -45,7 +45,7 @@ pub struct ServerOptions {
     /// Set to have no more clients accepted; those that are served stay, those that wait for a place are
     /// turned away. A listener that waits for a client has to be connected to once, to notice.
     pub stop: Arc<AtomicBool>,
-    /// Clients after which the server ends, or none. Who does not greet is none.
+    /// Clients after which the server ends, or none. A connection without a hello is not counted.
     pub total: Option<u64>,
     /// What is counted.
     pub metrics: Metrics,

@@ -72,8 +72,7 @@ impl Page {
         row("bytes", [plan.first_bytes, plan.further_bytes, plan.online_bytes].map(bytes));
         row("round trips", plan.round_trips.map(|trips| trips.to_string()));
         for link in &plan.links {
-            let name = format!("{} Mbit/s, {} ms", link.mbps, link.rtt_ms);
-            row(&name, link.first_further_online_ms.map(duration));
+            row(&link.name(), link.first_further_online_ms.map(duration));
         }
         self.add(format_args!(
             "</table></div>\n<p class=\"soft\">By <code>serve --clients semi-honest --first-layer \

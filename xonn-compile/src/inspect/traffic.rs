@@ -10,7 +10,7 @@ use xonn_protocols::plan::Stage;
 use xonn_protocols::planner::{Candidate, Way};
 use xonn_protocols::value::Form;
 
-/// All ways there are, the garbled ones first; `circuit` is the program's.
+/// Of each protocol and scheme, the garbled ones first; `circuit` is the program's.
 #[must_use]
 pub fn of(program: &Program, circuit: &TiledCircuit) -> Vec<Traffic> {
     let mut all = Traffic::of(circuit).to_vec();
