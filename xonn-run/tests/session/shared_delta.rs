@@ -1,6 +1,7 @@
 //! One delta for all inferences of a connection: the same answers for fewer bytes, and only where both hosts
 //! say so.
 
+use crate::damage::payloads;
 use crate::programs::Numbers;
 use sha2::{Digest, Sha256};
 use xonn_crypto::garble::Scheme;

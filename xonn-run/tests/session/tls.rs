@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
-use xonn_run::session::msgs::Kind;
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;

@@ -6,7 +6,6 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::op::Planes;
 use xonn_program::{Program, Tensor};
 use xonn_protocols::cost::Link;
-use xonn_protocols::plan::Plan;
 use xonn_protocols::planner;
 use xonn_protocols::run::Server;
 use xonn_run::Service;
