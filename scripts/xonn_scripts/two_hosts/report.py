@@ -79,7 +79,7 @@ def costs(runs: Runs) -> list[str]:
         share = "" if cell["first_layer"] != "garbled" else f"{first_layer_bytes(cell) / further(cell):.0%}"
         memory = f"{mb(cell['server_peak_bytes'])} / {mb(cell['client_peak_bytes'])}"
         rounds = f"{cell['connection_rounds']} / {cell.get('prediction_rounds', 1)}"
-        first = [title, scheme, f"{cell['ands']:,}", mb(further(cell)), share]
+        first = [title, scheme, counted(cell["ands"]), mb(further(cell)), share]
         rows.append(first + [rounds, memory, duration(cell["cpu_s"])])
     head = [
         "model",
@@ -90,6 +90,11 @@ def costs(runs: Runs) -> list[str]:
         "round trips, first / further",
     ]
     return table(head + ["peak memory, MB, server / client", "processor time of both hosts"], rows)
+
+
+def counted(gates: int | None) -> str:
+    """A number of gates as a cell; where none was counted it stays empty."""
+    return "" if gates is None else f"{gates:,}"
 
 
 def further(run: Run) -> int:
@@ -214,6 +219,8 @@ def joined(runs: list[Run], show: Callable[[Run], str]) -> str:
 def grown(runs: list[Run]) -> list[str]:
     """Cost of networks of growing size, half gates / three halves."""
     rows = []
+    # What a run costs an AND says nothing where no ANDs were counted.
+    runs = [run for run in runs if run["ands"]]
     half = [run for run in runs if run["scheme"] == "half-gates"]
     for run in sorted(half, key=lambda run: run["ands"]):
         three = next((r for r in runs if r["scheme"] == "three-halves" and r["model"] == run["model"]), None)
