@@ -50,6 +50,12 @@ class Tables(unittest.TestCase):
         row = markdown.cells(report.costs(report.Runs([shares]))[2])
         self.assertEqual(row[:4], ["BM2, s = 1", "half gates, first layer shares", "", "7.75"])
 
+    def test_first_layers_of_before_plans_are_marked(self) -> None:
+        old = run("bm2", "half-gates", 250_000, first_layer="oca")
+        for found, mark in (([old], " †"), ([old | {"ands": None}], "")):
+            row = markdown.cells(report.costs(report.Runs(found))[2])
+            self.assertEqual(row[1], f"half gates, first layer oca{mark}")
+
     def test_grown_and_its_plot_leave_out_runs_without_counted_gates(self) -> None:
         runs = growth_runs("bm1@0.125")
         uncounted = [run("bm3", "half-gates", 10) | {"ands": ands} for ands in (None, 0)]

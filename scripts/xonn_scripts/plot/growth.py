@@ -76,8 +76,9 @@ def coloured(x: float, y: float, name: str, colour: str) -> Markup:
 
 
 def growth(runs: list[Run], caption: str) -> str:
-    """The plot of runs by both schemes; ``caption`` is the line under it. Runs whose ANDs were not counted have
-    no place in it.
+    """The plot of runs by both schemes; ``caption`` is the line under it.
+
+    Runs whose ANDs were not counted have no place in it.
     """
     runs = [run for run in runs if run["ands"]]
     half = [run for run in runs if run["scheme"] == "half-gates"]

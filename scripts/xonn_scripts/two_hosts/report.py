@@ -43,6 +43,16 @@ TITLES = {
 Run = dict[str, Any]
 
 
+def way_of(runs: list[Run | None]) -> str:
+    """How the first layer was run, with a mark where it was none of a plan's stages yet: only then were gates
+    beside it counted.
+    """
+    found = [run for run in runs if run]
+    way = found[0]["first_layer"]
+    before_plans = way != "garbled" and any(run.get("ands") is not None for run in found)
+    return f"{way} †" if before_plans else way
+
+
 class Runs:
     """Runs by what they measured."""
 
@@ -65,7 +75,7 @@ class Runs:
                 for scheme, name in SCHEMES.items():
                     found = [self.find(model, link, scheme, way) for link in links]
                     if any(found):
-                        label = name if way == "garbled" else f"{name}, first layer {way}"
+                        label = name if way == "garbled" else f"{name}, first layer {way_of(found)}"
                         rows.append([title, label] + [show(run) if run else "" for run in found])
         return rows
 
@@ -137,7 +147,7 @@ def compared(runs: Runs) -> list[str]:
             )
             lan = [runs.find(model, "lan", scheme, way) for scheme in SCHEMES]
             took = " / ".join(duration(run["prediction_s"]) if run else "-" for run in lan)
-            rows.append([network.upper(), f"{width:g}", size(theirs), way, sizes, rest, took])
+            rows.append([network.upper(), f"{width:g}", size(theirs), way_of(both), sizes, rest, took])
     head = [
         "network",
         "s",
