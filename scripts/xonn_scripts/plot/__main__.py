@@ -20,9 +20,8 @@ from xonn_scripts.plot.training import TITLES, training
 from xonn_scripts.plot.trimming import trimming
 from xonn_scripts.plot.widths import widths
 
-
-# Bytes of the bundled networks by the programs that trim.json was measured with: the points of a plot are of the
-# same programs. Those of today are in cost.json.
+# Bytes of the bundled networks by the programs that trim.json was measured with: all points of a plot are of
+# the same programs. Those of today are in cost.json.
 BUNDLED = {"bm1": 1_517_629, "bm2": 14_277_001, "bm3": 28_632_063}
 
 
