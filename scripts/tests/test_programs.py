@@ -16,6 +16,7 @@ from xonn_scripts.paths import RESULTS, default_programs
 from xonn_scripts.two_hosts import links, store
 from xonn_scripts.two_hosts.models import Model, npy_of_bytes
 from xonn_scripts.two_hosts.run import (
+    FIRST_LAYERS,
     RunError,
     ahead_entry_of,
     entry_of,
@@ -82,6 +83,11 @@ class Entries(unittest.TestCase):
         )
         self.assertAlmostEqual(entry["cpu_s"], 0.125)
         self.assertAlmostEqual(entry["prediction_s"], 0.005)
+
+    def test_gates_of_several_protocols_are_not_counted_as_none(self) -> None:
+        first, many = (report(count) | {"and": None, "first_layer": "shares"} for count in (1, 5))
+        entry = entry_of(model(), "lan", first, many, 5)
+        self.assertEqual((entry["ands"], entry["first_layer"]), (None, "shares"))
 
     def test_a_single_prediction_stands_for_itself(self) -> None:
         entry = entry_of(model(), "wan", report(1), report(1), 1)
@@ -158,6 +164,8 @@ class RealPrograms(unittest.TestCase):
             entry = measure(args, here, "loopback", bm1, "half-gates", "oca")
             args.ahead = 2
             ahead = measure(args, here, "loopback", bm1, "half-gates", "oca")
+            args.ahead = None
+            counted = {way: measure(args, here, "loopback", bm1, "half-gates", way) for way in FIRST_LAYERS}
         self.assertEqual(
             (entry["first_layer"], entry["scheme"], entry["predictions"]), ("oca", "half-gates", 2)
         )
@@ -165,7 +173,10 @@ class RealPrograms(unittest.TestCase):
         self.assertLess(entry["prediction_bytes"], 2_000_000)
         self.assertGreater(entry["prediction_bytes"], 500_000)
         self.assertGreater(entry["server_peak_bytes"], 1_000_000)
-        self.assertGreater(bm1.ands, entry["ands"])
+        self.assertEqual(counted["gc"]["ands"], bm1.ands)
+        for way in ("oca", "shares"):
+            self.assertEqual((counted[way]["first_layer"], counted[way]["ands"]), (way, None))
+        self.assertIn(counted["auto"]["first_layer"], ("garbled", "oca", "shares"))
         self.assertTrue(re.fullmatch(r"[0-9a-f]+\+?|unknown\+?", entry["commit"]), entry["commit"])
         self.assertEqual((ahead["ahead"], ahead["online_rounds"]), (2, 1))
 

@@ -11,6 +11,7 @@ from tests.figures import growth_runs, run
 from xonn_scripts import markdown
 from xonn_scripts.measure import gathered
 from xonn_scripts.paths import DOCS, RESULTS
+from xonn_scripts.plot.growth import growth
 from xonn_scripts.two_hosts import report
 
 
@@ -43,6 +44,23 @@ class Tables(unittest.TestCase):
         self.assertEqual(half[:5], ["BM2, s = 1", "half gates", "250,000", "7.75", "26%"])
         self.assertEqual(three[:4], ["BM2, s = 1", "three halves", "250,000", "5.81"])
         self.assertEqual(half[5:], ["2 / 1", "20.0 / 12.0", "8.3 ms"])
+
+    def test_gates_that_nobody_counted_are_an_empty_cell(self) -> None:
+        shares = run("bm2", "half-gates", 250_000, first_layer="shares") | {"ands": None}
+        row = markdown.cells(report.costs(report.Runs([shares]))[2])
+        self.assertEqual(row[:4], ["BM2, s = 1", "half gates, first layer shares", "", "7.75"])
+
+    def test_first_layers_of_before_plans_are_marked(self) -> None:
+        old = run("bm2", "half-gates", 250_000, first_layer="oca")
+        for found, mark in (([old], " †"), ([old | {"ands": None}], "")):
+            row = markdown.cells(report.costs(report.Runs(found))[2])
+            self.assertEqual(row[1], f"half gates, first layer oca{mark}")
+
+    def test_grown_and_its_plot_leave_out_runs_without_counted_gates(self) -> None:
+        runs = growth_runs("bm1@0.125")
+        uncounted = [run("bm3", "half-gates", 10) | {"ands": ands} for ands in (None, 0)]
+        self.assertEqual(report.grown(runs + uncounted), report.grown(runs))
+        self.assertEqual(growth(runs + uncounted, "made up"), growth(runs, "made up"))
 
     def test_times_have_a_column_for_each_link_measured(self) -> None:
         runs = report.Runs([run("bm3", "half-gates", 50_000_000, link=link) for link in ("wan", "loopback")])

@@ -19,6 +19,8 @@ mod common;
 mod cost;
 mod damage;
 mod end;
+#[path = "../support/plan.rs"]
+mod plan;
 mod plans;
 #[path = "../garbled/programs.rs"]
 #[allow(dead_code)] // other tests' plain networks

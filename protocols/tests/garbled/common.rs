@@ -3,6 +3,7 @@
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::share::RingTensor;
+use xonn_program::evaluate::tensors;
 use xonn_program::{Kind, LayerId, Program, Tensor};
 use xonn_protocols::garbled::Garbled;
 use xonn_protocols::link::{ClientLink, ServerLink};
@@ -12,7 +13,10 @@ use xonn_protocols::protocol::{
 };
 use xonn_protocols::steps::rows::{ReceiverRows, SenderRows};
 use xonn_protocols::value::{ClientValue, Form, Ring, ServerValue};
-use xonn_protocols::wire::{Memory, Wire, WireError};
+use xonn_protocols::wire::Memory;
+
+use crate::end::End;
+pub use crate::end::Tamper;
 
 pub type Dice = chacha20::ChaCha12Rng;
 
@@ -41,33 +45,8 @@ impl Links {
     }
 }
 
-/// Changes a message on its way: whether it is the server's, its number, and itself.
-pub type Tamper<'a> = &'a (dyn Fn(bool, usize, &mut Vec<u8>) + Sync);
-
-/// A connection on which messages are tampered with.
-struct Tampered<'a> {
-    inner: Memory,
-    server: bool,
-    number: usize,
-    tamper: Tamper<'a>,
-}
-
-impl Wire for Tampered<'_> {
-    fn send(&mut self, message: &[u8]) -> Result<(), WireError> {
-        let mut message = message.to_vec();
-        (self.tamper)(self.server, self.number, &mut message);
-        self.number += 1;
-        self.inner.send(&message)
-    }
-
-    fn receive(&mut self, length: usize) -> Result<Vec<u8>, WireError> {
-        self.inner.receive(length)
-    }
-
-    fn flush(&mut self) -> Result<(), WireError> {
-        self.inner.flush()
-    }
-}
+/// The values of what a stage reads, as the server and the client hold them.
+pub type Reads = Vec<(ServerValue, ClientValue)>;
 
 /// What came of a prediction.
 pub struct Outcome {
@@ -113,8 +92,7 @@ impl Hosts {
             let server = scope.spawn(move || {
                 let reserved = at_server.reserve(rows, 1, &mut to_client, server_rng).unwrap();
                 let delta = at_server.delta().unwrap();
-                to_client.kept = Some(Vec::new());
-                let mut wire = Tampered { inner: to_client, server: true, number: 0, tamper };
+                let mut wire = End::new(to_client, true, tamper);
                 let context = ServerContext {
                     wire: &mut wire,
                     rng: &mut dice(5),
@@ -124,12 +102,11 @@ impl Hosts {
                     masks: ReceiverRows::new(&reserved[0].masks),
                     tweaks: at_server.tweaks(reserved[0].first_tweak),
                 };
-                (self.at_server(context, values), wire.inner.kept.take().unwrap())
+                (self.at_server(context, values), wire.sent.messages)
             });
             let reserved = at_client.reserve(rows, 1, &mut to_server, client_rng).unwrap();
             let delta = at_client.delta().unwrap();
-            to_server.kept = Some(Vec::new());
-            let mut wire = Tampered { inner: to_server, server: false, number: 0, tamper };
+            let mut wire = End::new(to_server, false, tamper);
             let context = ClientContext {
                 wire: &mut wire,
                 rng: &mut dice(6),
@@ -140,7 +117,7 @@ impl Hosts {
                 tweaks: at_client.tweaks(reserved[0].first_tweak),
             };
             let output = self.at_client(context, values);
-            let of_client = wire.inner.kept.take().unwrap();
+            let of_client = std::mem::take(&mut wire.sent.messages);
             drop(wire);
             let (server, of_server) = server.join().expect("the server does not panic");
             Outcome { output, server, messages: [of_server, of_client] }
@@ -210,6 +187,36 @@ pub fn ring(program: &Program, layer: LayerId, dice: &mut Dice) -> Ring {
     let fraction = dice.random_range(0..=3);
     let whole = (64 - span.leading_zeros()).max(1) + dice.random_range(0..=2);
     Ring { bits: whole + fraction, fraction, terms: u32::from(fraction > 0), step, span }
+}
+
+/// The layers that a stage reads, and how.
+pub type Held = Vec<(LayerId, Form)>;
+
+/// What a stage reads of an input: layer 0 is the client's own, all others are in shares at random.
+pub fn held(
+    (program, model): (&Program, &[Tensor]),
+    sample: &[i64],
+    reads: &[LayerId],
+    dice: &mut Dice,
+) -> (Held, Reads) {
+    let all = tensors(program.layers(), model, sample);
+    let (mut held, mut values) = (Vec::new(), Vec::new());
+    for &layer in reads {
+        if layer == 0 {
+            held.push((layer, Form::Client));
+            values.push(client_input(sample));
+        } else {
+            let ring = ring(program, layer, dice);
+            held.push((layer, Form::Shares(ring)));
+            values.push(share(&all[layer], ring, dice));
+        }
+    }
+    (held, values)
+}
+
+/// An input that its client has in the clear.
+pub fn client_input(sample: &[i64]) -> (ServerValue, ClientValue) {
+    (ServerValue::Nothing, ClientValue::Clear(sample.to_vec().into()))
 }
 
 /// The layers behind `cut`, and the ones before it that they read.

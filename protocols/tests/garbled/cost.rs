@@ -1,12 +1,11 @@
 //! What a stage sends is what `cost` says.
 
 use xonn_crypto::garble::Scheme;
-use xonn_program::evaluate::tensors;
 use xonn_protocols::garbled::{Cost, Garbled, cost};
 use xonn_protocols::protocol::Protocol as _;
-use xonn_protocols::value::{ClientValue, Form, Ring, ServerValue};
+use xonn_protocols::value::{Form, Ring};
 
-use crate::common::{Hosts, Links, cut, dice, ring, share, stage};
+use crate::common::{Hosts, Links, cut, dice, held, stage};
 use crate::programs;
 
 #[test]
@@ -16,21 +15,9 @@ fn every_message_is_as_long_as_its_cost() {
     for program in programs::all() {
         let model = programs::model(&program, dice);
         let sample = programs::sample(&program, dice);
-        let all = tensors(program.layers(), &model, &sample);
         for at in 0..program.layers().len() {
             let (layers, reads) = cut(&program, at);
-            let mut held = Vec::new();
-            let mut values = Vec::new();
-            for layer in reads {
-                if layer == 0 {
-                    held.push((layer, Form::Client));
-                    values.push((ServerValue::Nothing, ClientValue::Clear(sample.clone().into())));
-                } else {
-                    let ring = ring(&program, layer, dice);
-                    held.push((layer, Form::Shares(ring)));
-                    values.push(share(&all[layer], ring, dice));
-                }
-            }
+            let (held, values) = held((&program, &model), &sample, &reads, dice);
             for scheme in Scheme::ALL {
                 let stage = stage(layers.clone(), held.clone(), scheme);
                 let cost = cost(&stage, &program, scheme).unwrap();

@@ -3,17 +3,15 @@
 use rand::{Rng as _, RngExt as _};
 use xonn_crypto::garble::{EvaluateError, Scheme};
 use xonn_program::Program;
-use xonn_program::evaluate::tensors;
 use xonn_protocols::protocol::ProtocolError;
-use xonn_protocols::value::{ClientValue, Form, ServerValue};
 
-use crate::common::{Hosts, Links, dice, ring, share, stage};
+use crate::common::{Hosts, Links, Reads, dice, held, share, stage};
 use crate::programs;
 
 /// A stage that reads the client's own input and shares, its values, and the right output.
 struct Case {
     hosts: Hosts,
-    values: Vec<(ServerValue, ClientValue)>,
+    values: Reads,
     right: Vec<bool>,
     messages: [Vec<Vec<u8>>; 2],
 }
@@ -22,18 +20,7 @@ fn case(program: &Program, layers: Vec<usize>, reads: &[usize], scheme: Scheme, 
     let dice = &mut dice(41);
     let model = programs::model(program, dice);
     let sample = programs::sample(program, dice);
-    let all = tensors(program.layers(), &model, &sample);
-    let (mut held, mut values) = (Vec::new(), Vec::new());
-    for &layer in reads {
-        if layer == 0 {
-            held.push((layer, Form::Client));
-            values.push((ServerValue::Nothing, ClientValue::Clear(sample.clone().into())));
-        } else {
-            let ring = ring(program, layer, dice);
-            held.push((layer, Form::Shares(ring)));
-            values.push(share(&all[layer], ring, dice));
-        }
-    }
+    let (held, values) = held((program, &model), &sample, reads, dice);
     let hosts = Hosts::new(&stage(layers, held, scheme), program, &model);
     let outcome = hosts.predict(links, &values, &|_, _, _| {});
     let right = outcome.output.unwrap();

@@ -9,6 +9,7 @@ use xonn_protocols::run::{Client, Server};
 use xonn_protocols::value::{Form, Ring};
 
 use crate::common::{self, stage};
+use crate::plan::predict;
 use crate::{plans, programs};
 
 fn ring() -> Ring {
@@ -117,7 +118,7 @@ fn a_plan_with_anything_replaced_is_right_or_refused() {
                         (Ok(server), Ok(client)) => {
                             let sample = programs::sample(&program, dice);
                             let answers =
-                                plans::run(&server, &client, std::slice::from_ref(&sample), true, 53);
+                                predict(&server, &client, std::slice::from_ref(&sample), 1, 53).outputs;
                             let output = program.output().decode(&answers[0]);
                             assert_eq!(output, programs::expected(&program, &model, &sample), "{bad}");
                             right += 1;

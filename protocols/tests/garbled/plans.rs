@@ -7,9 +7,9 @@ use xonn_protocols::plan::{How, Plan, Stage};
 use xonn_protocols::protocol::Trust;
 use xonn_protocols::run::{Client, Server};
 use xonn_protocols::value::{Form, Ring};
-use xonn_protocols::wire::Memory;
 
 use crate::common::{self, dice};
+use crate::plan::predict;
 use crate::programs;
 
 /// The program garbled as a whole; or its input masked first.
@@ -25,38 +25,6 @@ pub fn plans(program: &Program, scheme: Scheme) -> [Plan; 2] {
     [Plan { stages: vec![whole] }, Plan { stages: vec![mask, tail] }]
 }
 
-/// The answers to samples: all prepared ahead of their inputs, or each with its input.
-pub fn run(server: &Server, client: &Client, samples: &[Vec<i64>], ahead: bool, seed: u64) -> Vec<Vec<bool>> {
-    let [mut to_client, mut to_server] = Memory::pair();
-    let count = if ahead { samples.len() } else { 1 };
-    let turns = samples.len() / count;
-    // Each host hangs up when it is done, however that is.
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let rng = &mut common::dice(seed);
-            let mut link = server.set_up([3; 32], &mut to_client, rng).unwrap();
-            for _ in 0..turns {
-                for prepared in server.prepare(&mut link, count, &mut to_client, rng).unwrap() {
-                    server.answer(&mut link, prepared, &mut to_client, rng).unwrap();
-                }
-            }
-        });
-        let asks = scope.spawn(move || {
-            let rng = &mut common::dice(seed ^ 1);
-            let mut link = client.set_up([3; 32], &mut to_server, rng).unwrap();
-            let mut answers = Vec::new();
-            for samples in samples.chunks(count) {
-                let all = client.prepare(&mut link, (count, ahead), &mut to_server, rng).unwrap();
-                for (prepared, sample) in all.into_iter().zip(samples) {
-                    answers.push(client.ask(&mut link, prepared, sample, &mut to_server, rng).unwrap());
-                }
-            }
-            answers
-        });
-        asks.join().unwrap()
-    })
-}
-
 #[test]
 fn plans_give_what_the_program_gives_ahead_and_at_once() {
     let dice = &mut dice(21);
@@ -66,9 +34,9 @@ fn plans_give_what_the_program_gives_ahead_and_at_once() {
             let model = programs::model(program, dice);
             let server = Server::new(plan.clone(), program, &model).unwrap();
             let client = Client::new(plan, program).unwrap();
-            for ahead in [false, true] {
+            for ahead in [0, 3] {
                 let samples: Vec<_> = (0..3).map(|_| programs::sample(program, dice)).collect();
-                let answers = run(&server, &client, &samples, ahead, dice.random());
+                let answers = predict(&server, &client, &samples, ahead, dice.random()).outputs;
                 for (answer, sample) in answers.iter().zip(&samples) {
                     let output = program.output().decode(answer);
                     assert_eq!(output, programs::expected(program, &model, sample));

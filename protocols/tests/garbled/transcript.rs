@@ -3,10 +3,8 @@
 
 use sha2::{Digest as _, Sha256};
 use xonn_crypto::garble::Scheme;
-use xonn_program::evaluate::tensors;
-use xonn_protocols::value::{ClientValue, Form, ServerValue};
 
-use crate::common::{Hosts, Links, cut, dice, ring, share, stage};
+use crate::common::{Hosts, Links, cut, dice, held, stage};
 use crate::programs;
 
 /// All cuts of all programs, the input being the client's own: the server's messages, then the client's.
@@ -16,20 +14,9 @@ fn transcript(scheme: Scheme) -> String {
     for program in programs::all() {
         let model = programs::model(&program, dice);
         let sample = programs::sample(&program, dice);
-        let all = tensors(program.layers(), &model, &sample);
         for at in 0..program.layers().len() {
             let (layers, reads) = cut(&program, at);
-            let (mut held, mut values) = (Vec::new(), Vec::new());
-            for layer in reads {
-                if layer == 0 {
-                    held.push((layer, Form::Client));
-                    values.push((ServerValue::Nothing, ClientValue::Clear(sample.clone().into())));
-                } else {
-                    let ring = ring(&program, layer, dice);
-                    held.push((layer, Form::Shares(ring)));
-                    values.push(share(&all[layer], ring, dice));
-                }
-            }
+            let (held, values) = held((&program, &model), &sample, &reads, dice);
             let hosts = Hosts::new(&stage(layers, held, scheme), &program, &model);
             let outcome = hosts.predict(links, &values, &|_, _, _| {});
             assert_eq!(

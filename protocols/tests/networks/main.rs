@@ -2,6 +2,9 @@
 
 mod draw;
 mod hosts;
+#[path = "../support/plan.rs"]
+#[allow(dead_code)] // bytes
+mod plan;
 mod prefix;
 
 use std::collections::BTreeMap;

@@ -168,7 +168,8 @@ fn noise_is_what_the_bound_says() {
     }
 }
 
-/// Where results are wrong now and then, they are as often as the margin says, and no more often.
+/// In rings with too small a margin sums are wrong now and then: no more often than the margin says, and at least
+/// a twentieth as often.
 #[test]
 fn the_failures_are_those_that_the_margin_says() {
     let linear = Linear::dense(512, 32, Planes::Sign);

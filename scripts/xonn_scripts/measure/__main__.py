@@ -2,6 +2,7 @@
 
     python -m xonn_scripts.measure bm1 bm2   after cargo build --release
     python -m xonn_scripts.measure bc1 --count 100
+    python -m xonn_scripts.measure bm1 --bytes    gates and bytes alone; no test inputs, no times
     python -m xonn_scripts.measure           only gather what was measured, in docs/results/models.json
 
 Figures go into ``models/NAME/cost.json``.  Server and client are two processes on this machine.  Bytes are
@@ -39,15 +40,21 @@ def main() -> int:
         help="of the two-process runs (default both)",
     )
     parser.add_argument(
+        "--bytes", action="store_true", help="gates and bytes alone: the other figures stay as they are"
+    )
+    parser.add_argument(
         "--programs", type=Path, default=default_programs(), help="folder of the xonn programs"
     )
     arguments = parser.parse_args()
     try:
         for name in arguments.networks:
             # Here, since gathering does without NumPy.
-            from xonn_scripts.measure.models import measure
+            from xonn_scripts.measure.models import measure, measure_bytes
 
-            found = measure(name, arguments.programs, arguments.count, arguments.schemes)
+            if arguments.bytes:
+                found = measure_bytes(name, arguments.programs)
+            else:
+                found = measure(name, arguments.programs, arguments.count, arguments.schemes)
             (MODELS / name / "cost.json").write_text(json.dumps(found, indent=2) + "\n")
             print(name, json.dumps(found, indent=2), flush=True)
     except ProgramError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,22 @@ import numpy as np
 from xonn_scripts.measure.private_run import build, build_options, bytes_of_one, compare
 from xonn_scripts.paths import MODELS, TARGET
 from xonn_scripts.programs import ProgramError, and_gates, call, costs_of
+
+
+def measure_bytes(name: str, programs: Path) -> dict[str, Any]:
+    """What one network's file of figures says, with gates and bytes of these programs in it.
+
+    Times, and the comparisons with test inputs, stay those of before.
+    """
+    model = MODELS / name / "model.h5"
+    sample = next(path for path in sorted((model.parent / "samples").iterdir()))
+    with tempfile.TemporaryDirectory() as temporary:
+        package, secret = build(model, programs, Path(temporary))
+        return json.loads((model.parent / "cost.json").read_text()) | {
+            "and": and_gates(costs_of(package, programs)),
+            "package_bytes": package.stat().st_size,
+            "bytes_of_one_prediction": bytes_of_one(package, secret, sample, programs),
+        }
 
 
 def measure(name: str, programs: Path, count: int, schemes: list[str]) -> dict[str, Any]:

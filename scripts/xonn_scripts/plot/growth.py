@@ -76,7 +76,11 @@ def coloured(x: float, y: float, name: str, colour: str) -> Markup:
 
 
 def growth(runs: list[Run], caption: str) -> str:
-    """The plot of runs by both schemes; ``caption`` is the line under it."""
+    """The plot of runs by both schemes; ``caption`` is the line under it.
+
+    Runs whose ANDs were not counted have no place in it.
+    """
+    runs = [run for run in runs if run["ands"]]
     half = [run for run in runs if run["scheme"] == "half-gates"]
     three = [run for run in runs if run["scheme"] == "three-halves"]
     last = max(filter(is_line, half), key=itemgetter("ands"))

@@ -46,7 +46,7 @@ def parse() -> argparse.Namespace:
     add(
         "--first-layer",
         metavar="HOW,...",
-        help="gc, oca or auto, for serve and infer; default gc,oca, for --growth gc",
+        help=f"{', '.join(FIRST_LAYERS)}, for serve and infer; default gc,oca, for --growth gc",
     )
     add(
         "--ahead",

@@ -43,6 +43,16 @@ TITLES = {
 Run = dict[str, Any]
 
 
+def way_of(runs: list[Run | None]) -> str:
+    """How the first layer was run, with a mark where it was none of a plan's stages yet: only then were gates
+    beside it counted.
+    """
+    found = [run for run in runs if run]
+    way = found[0]["first_layer"]
+    before_plans = way != "garbled" and any(run.get("ands") is not None for run in found)
+    return f"{way} †" if before_plans else way
+
+
 class Runs:
     """Runs by what they measured."""
 
@@ -65,7 +75,7 @@ class Runs:
                 for scheme, name in SCHEMES.items():
                     found = [self.find(model, link, scheme, way) for link in links]
                     if any(found):
-                        label = name if way == "garbled" else f"{name}, first layer {way}"
+                        label = name if way == "garbled" else f"{name}, first layer {way_of(found)}"
                         rows.append([title, label] + [show(run) if run else "" for run in found])
         return rows
 
@@ -79,7 +89,7 @@ def costs(runs: Runs) -> list[str]:
         share = "" if cell["first_layer"] != "garbled" else f"{first_layer_bytes(cell) / further(cell):.0%}"
         memory = f"{mb(cell['server_peak_bytes'])} / {mb(cell['client_peak_bytes'])}"
         rounds = f"{cell['connection_rounds']} / {cell.get('prediction_rounds', 1)}"
-        first = [title, scheme, f"{cell['ands']:,}", mb(further(cell)), share]
+        first = [title, scheme, counted(cell["ands"]), mb(further(cell)), share]
         rows.append(first + [rounds, memory, duration(cell["cpu_s"])])
     head = [
         "model",
@@ -90,6 +100,11 @@ def costs(runs: Runs) -> list[str]:
         "round trips, first / further",
     ]
     return table(head + ["peak memory, MB, server / client", "processor time of both hosts"], rows)
+
+
+def counted(gates: int | None) -> str:
+    """A number of gates as a cell; where none was counted it stays empty."""
+    return "" if gates is None else f"{gates:,}"
 
 
 def further(run: Run) -> int:
@@ -132,7 +147,7 @@ def compared(runs: Runs) -> list[str]:
             )
             lan = [runs.find(model, "lan", scheme, way) for scheme in SCHEMES]
             took = " / ".join(duration(run["prediction_s"]) if run else "-" for run in lan)
-            rows.append([network.upper(), f"{width:g}", size(theirs), way, sizes, rest, took])
+            rows.append([network.upper(), f"{width:g}", size(theirs), way_of(both), sizes, rest, took])
     head = [
         "network",
         "s",
@@ -214,6 +229,8 @@ def joined(runs: list[Run], show: Callable[[Run], str]) -> str:
 def grown(runs: list[Run]) -> list[str]:
     """Cost of networks of growing size, half gates / three halves."""
     rows = []
+    # What a run costs an AND says nothing where no ANDs were counted.
+    runs = [run for run in runs if run["ands"]]
     half = [run for run in runs if run["scheme"] == "half-gates"]
     for run in sorted(half, key=lambda run: run["ands"]):
         three = next((r for r in runs if r["scheme"] == "three-halves" and r["model"] == run["model"]), None)

@@ -16,7 +16,7 @@ from xonn_scripts.two_hosts import links
 from xonn_scripts.two_hosts.models import Model
 from xonn_scripts.two_hosts.store import Entry, commit
 
-FIRST_LAYERS = ("gc", "oca", "auto")
+FIRST_LAYERS = ("gc", "oca", "shares", "auto")
 # ANDs a second that are counted on when the number of predictions of a run is chosen; it decides nothing
 # else.
 EXPECTED_RATE = 40e6
@@ -129,14 +129,14 @@ def entry_of(model: Model, link_name: str, first: Entry, many: Entry, count: int
 
     With a ``count`` of 1 both are the same connection, and its prediction's own time is taken.
     """
-    # Of a plan the report counts no gates: `inspect` lists those of its circuit.
-    gates = many["and"] or {"full": 0, "half": 0}
+    # Of stages by several protocols the client counts no gates, and none is not 0.
+    gates = many["and"]
     entry = {
         "model": model.name,
         "link": link_name,
         "scheme": many["scheme"],
         "first_layer": name_of(many["first_layer"]),
-        "ands": gates["full"] + gates["half"],
+        "ands": gates["full"] + gates["half"] if gates else None,
         "first_layer_table_bytes": model.first_layer_bytes,
         "connection_bytes": traffic(first),
         "connection_rounds": first["round_trips"],

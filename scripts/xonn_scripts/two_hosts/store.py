@@ -15,7 +15,7 @@ from xonn_scripts.paths import REPO_ROOT
 # What identifies a run: an entry with the same values is replaced.
 KEY = ("model", "link", "scheme", "first_layer")
 # What the programs are built from.
-SOURCES = ("circuits", "program", "xonn-compile", "xonn-run", "Cargo.lock")
+SOURCES = ("circuits", "program", "crypto", "protocols", "xonn-compile", "xonn-run", "Cargo.lock")
 
 Entry = dict[str, Any]
 

@@ -68,7 +68,7 @@ pub fn html(report: &Report) -> String {
         page.problems(&report.problems);
     }
     if let Some(costs) = &report.costs {
-        page.program_tiles(costs, &report.traffic, report.networks.first());
+        page.program_tiles(costs, report);
     }
     if let Some(netlist) = &report.netlist {
         page.netlist(netlist);
@@ -140,11 +140,13 @@ impl Page {
         self.0.push_str("</div>\n");
     }
 
-    fn program_tiles(&mut self, costs: &Costs, traffic: &[Traffic], estimate: Option<&Estimate>) {
-        let [default, trusting] = by_trust(traffic);
+    fn program_tiles(&mut self, costs: &Costs, report: &Report) {
+        let [default, trusting] = by_trust(&report.traffic);
         let mut tiles = vec![(grouped(costs.total.and.total()), "AND gates")];
         tiles.extend(default.map(|way| (bytes(way.inference), "a prediction, by default")));
-        tiles.extend(trusting.map(|way| (bytes(way.inference), "with --clients semi-honest")));
+        tiles.extend(trusting.map(|way| (bytes(way.inference), "by conditional addition")));
+        let shares = report.on_shares.as_ref();
+        tiles.extend(shares.map(|plan| (bytes(plan.further_bytes), "on shares, behind the first")));
         tiles.extend([
             (bytes(costs.total.bytes), "garbled tables"),
             (grouped(costs.layers.len() as u64), "layers"),
@@ -152,7 +154,7 @@ impl Page {
             (grouped(costs.secret_bits), "secret bits (server)"),
         ]);
         tiles.extend(costs.total.bound_ratio.map(|r| (format!("{r:.3}"), "ANDs / least, binary layers")));
-        tiles.extend(estimate.map(|e| (duration(e.total_ms), "an inference")));
+        tiles.extend(report.networks.first().map(|e| (duration(e.total_ms), "an inference")));
         self.tiles(&tiles);
     }
 
@@ -273,10 +275,10 @@ impl Page {
             self.0.push_str("</tr>\n");
         }
         self.0.push_str(
-            "</table></div>\n<p class=\"soft\">The first row is what <code>xonn-run serve</code> does by \
-             itself; the rows of semi-honest clients are those of <code>--clients semi-honest</code>. gc: \
-             first layers garbled like all others; oca: their sums by oblivious conditional addition. What a \
-             connection takes is paid once.</p></section>\n",
+            "</table></div>\n<p class=\"soft\">The first row is what <code>xonn-run serve</code> does if \
+             nothing else is said. Rows of semi-honest clients need <code>--clients semi-honest</code>. gc: \
+             first layers are garbled like all others; oca: their sums are by oblivious conditional addition. \
+             What a connection takes is sent once.</p></section>\n",
         );
     }
 

@@ -70,13 +70,14 @@ const LEAST: &str = "/least: ANDs over the least that counting the ones takes, b
                      More columns, and exact bytes: --format html or json.";
 
 /// What the first two columns of the table of bytes mean.
-const WAYS: &str = "clients: what xonn-run serve --clients takes them for. hostile, the default:\n\
-                    all layers garbled. semi-honest: first layers by oblivious conditional\n\
-                    addition. The first scheme is the default.";
+const WAYS: &str = "clients: hostile (the default of xonn-run serve --clients) has all layers\n\
+                    garbled; with semi-honest the first layers may go by oblivious conditional\n\
+                    addition (oca). scheme: infer --scheme; half gates are the default.";
 
 /// What the table of plans is.
-const PLANS: &str = "plan: what xonn-run serve --first-layer takes, set-up in the first one. Of\n\
-                     those that its --clients allow serve runs the quickest on its link.";
+const PLANS: &str = "plan: as xonn-run serve --first-layer names it. The first prediction has the\n\
+                     set-up of its connection. serve takes the plan that is quickest on its\n\
+                     link (--rtt, --mbps), of those that its --clients allow.";
 
 /// What the column `least` means.
 pub const BOUND: &str = "least: ANDs that counting the ones takes at least, n - H(n) a neuron of fan-in n \
@@ -139,22 +140,25 @@ pub(super) fn by_trust(all: &[Traffic]) -> [Option<&Traffic>; 2] {
     [all.iter().find(|way| way.is_default()), trusting]
 }
 
-/// What a prediction takes by the default protocol, and in further lines if clients are semi-honest.
+/// What a prediction takes by the default protocol, and in further lines what it takes by each of those for clients
+/// that are semi-honest.
 #[must_use]
 pub fn headline(all: &[Traffic], on_shares: Option<&OnShares>) -> String {
     let [Some(way), trusting] = by_trust(all) else { return String::new() };
-    let shares = on_shares.map_or(String::new(), |plan| {
+    let all_of =
+        |way: &Traffic| format!("{} ANDs, {} a prediction", grouped(way.and.total()), bytes(way.inference));
+    let mut lines = vec![all_of(way)];
+    if trusting.is_some() || on_shares.is_some() {
+        lines.push("with serve --clients semi-honest:".into());
+    }
+    if let Some(way) = trusting {
+        lines.push(format!("  first layers by conditional addition: {}", all_of(way)));
+    }
+    if let Some(plan) = on_shares {
         let [first, further] = [plan.first_bytes, plan.further_bytes].map(bytes);
-        format!("\nor then on shares: {first} the first prediction, {further} each further one")
-    });
-    let beside = trusting.map_or(String::new(), |way| {
-        format!(
-            "\nwith serve --clients semi-honest: {} ANDs, {} a prediction",
-            grouped(way.and.total()),
-            bytes(way.inference)
-        )
-    });
-    format!("{} ANDs, {} a prediction{beside}{shares}", grouped(way.and.total()), bytes(way.inference))
+        lines.push(format!("  on shares: {first} the first prediction, {further} each further one"));
+    }
+    lines.join("\n")
 }
 
 /// The table of layers; with times in place of fan-in and depth if there is a network.

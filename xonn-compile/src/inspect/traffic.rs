@@ -19,7 +19,7 @@ pub fn of(program: &Program, circuit: &TiledCircuit) -> Vec<Traffic> {
         .filter_map(|scheme| {
             let plan = Way::WeightOt.plan(program, scheme).ok()?;
             let garbled = all.iter().find(|way| way.scheme == scheme.to_string())?;
-            by_weight_ot(&plan, program, circuit, garbled.scheme)
+            Some(by_weight_ot(&plan, program, circuit, garbled.scheme))
         })
         .collect();
     all.extend(plans);
@@ -31,38 +31,39 @@ fn by_weight_ot(
     program: &Program,
     circuit: &TiledCircuit,
     scheme: &'static str,
-) -> Option<Traffic> {
-    let (last, before) = cost.stages.split_last()?;
+) -> Traffic {
+    let (last, before) = cost.stages.split_last().expect("a plan has stages");
     let further = cost.further().bytes();
     let corrections = before.iter().map(|stage| stage.offline.bytes() + stage.online.bytes()).sum();
-    // The client's bits have rows, and one row more has the key of the output: a block each, and a start
-    // point.
+    // In front of the tables comes a block for each bit of the client's share, and one more, the start point of
+    // the hash: as many as the circuit has rows, since one row is for the key of the output.
     let by_rows = 16 * last.rows.leaves as u64;
     let (tables, decoding) = (last.offline.down - by_rows, decoding(circuit.output_bits() as u64));
-    Some(Traffic {
+    Traffic {
         first_layer: "oca",
         clients: "semi-honest",
         scheme,
-        and: ands(plan.stages.last()?, program)?,
+        and: ands(plan.stages.last().expect("as above"), program),
         tables,
         labels: further - corrections - tables - decoding,
         corrections,
         decoding,
         inference: further,
         connection: cost.first().bytes() - further,
-    })
+    }
 }
 
 /// The gates of a stage's circuit.
-fn ands(stage: &Stage, program: &Program) -> Option<AndCosts> {
+fn ands(stage: &Stage, program: &Program) -> AndCosts {
     let held = |&(layer, form): &(LayerId, Form)| match form {
-        Form::Client => Some((layer, Held::Client)),
+        Form::Client => (layer, Held::Client),
         Form::Shares(ring) => {
             let (bits, fraction, step, span) = (ring.bits, ring.fraction, ring.step, ring.span);
-            Some((layer, Held::Shares(Sharing { bits, fraction, step, span })))
+            (layer, Held::Shares(Sharing { bits, fraction, step, span }))
         }
-        Form::Output => None,
+        Form::Output => unreachable!("no stage reads the output"),
     };
-    let reads: Vec<_> = stage.reads.iter().map(held).collect::<Option<_>>()?;
-    circuit::run(program, &stage.layers, &reads).ok().map(|run| run.circuit().costs())
+    let reads: Vec<_> = stage.reads.iter().map(held).collect();
+    let run = circuit::run(program, &stage.layers, &reads).expect("the plan's cost is that of this circuit");
+    run.circuit().costs()
 }

@@ -6,20 +6,12 @@ use xonn_protocols::cost::Link;
 use xonn_protocols::planner::{self, Way};
 use xonn_protocols::protocol::Trust;
 
-use crate::common::{compile, fixture, samples};
-use crate::fixtures::MODELS;
-use crate::on_shares::{are_the_integers, bundled_model, run};
+use crate::on_shares::{are_the_integers, bundled_model, fixtures_give_the_integers, run};
 
 #[test]
 fn fixtures_by_weight_ot_give_the_integers() {
-    let mut run = 0;
-    for &(model, data) in MODELS {
-        let network = compile(&fixture(model)).unwrap_or_else(|e| panic!("{model}: {e}"));
-        let (_, q) = samples(&fixture(data), network.input());
-        let how = (planner::by_weight_ot as _, Scheme::ALL[run % Scheme::ALL.len()]);
-        run += usize::from(are_the_integers(model, &network, how, &q[..4], run % 3));
-    }
-    assert!(run >= 25, "only {run} models have such first layers");
+    let reason = "layer 0 (input): no layer adds up the client's numbers by secret weights";
+    fixtures_give_the_integers(planner::by_weight_ot, &Scheme::ALL, 4, &[["standardised.h5", reason]]);
 }
 
 /// Bytes both ways without frames.
@@ -29,13 +21,14 @@ fn bm1_by_weight_ot_gives_the_integers_in_the_bytes_that_are_told() {
     let program = network.program();
     let package = Package::new(program).bytes().len() as u64;
     for scheme in Scheme::ALL {
-        assert!(are_the_integers("bm1", &network, (planner::by_weight_ot, scheme), &samples[..5], 2));
+        are_the_integers("bm1", &network, (planner::by_weight_ot, scheme), &samples[..5], 2)
+            .expect("it adds up its input");
         let found = Way::WeightOt.plan(program, scheme).expect("it adds up its input");
         assert_eq!(found.plan.holds(), Trust::SemiHonest);
         let all = |count: usize| run(&network, found.plan.clone(), &samples[..count], 0);
         let (first, further) = (all(1).1, (all(17).1 - all(1).1) / 16);
         assert_eq!(first, found.cost.first().bytes());
-        // Of rows the average of many predictions is told; they are made for several at once.
+        // Rows are made for several predictions at once; what is told is the average of many predictions.
         assert!(further.abs_diff(found.cost.further().bytes()) * 200 < further, "{further}");
         println!("{scheme}: first {}, further {further}, package {package}", first + package);
         let most = if scheme == Scheme::HalfGates { 1_070_000 } else { 900_000 };

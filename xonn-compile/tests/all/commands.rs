@@ -42,12 +42,13 @@ fn build_writes_beside_the_model_and_keeps_a_secret_that_is_there() {
     let (folder, model) = copied("tiny_mlp.h5");
     let [stdout, _] = said(&["build", text(&model)], 0);
     assert_eq!(names(folder.path()), ["tiny_mlp.h5", "tiny_mlp.secret", "tiny_mlp.xonn"]);
-    // The figures are those of the default protocol, with the other one named by its flag.
-    let ways = stdout.lines().nth(1).zip(stdout.lines().nth(2)).expect("both figures");
-    assert!(
-        ways.0.ends_with(" a prediction") && ways.1.starts_with("with serve --clients semi-honest: "),
-        "{stdout}"
-    );
+    // The figures are those of the default protocol, then those of the others behind the flag that has them.
+    let lines: Vec<&str> = stdout.lines().skip(1).take(4).collect();
+    let [default, flag, addition, shares] = lines[..] else { panic!("{stdout}") };
+    assert!(default.ends_with(" a prediction") && addition.ends_with(" a prediction"), "{stdout}");
+    assert_eq!(flag, "with serve --clients semi-honest:");
+    assert!(addition.starts_with("  first layers by conditional addition: "), "{stdout}");
+    assert!(shares.starts_with("  on shares: ") && shares.ends_with(" each further one"), "{stdout}");
 
     let (secret, package) = (model.with_extension("secret"), model.with_extension("xonn"));
     let before = [&secret, &package].map(|path| std::fs::read(path).expect("readable"));

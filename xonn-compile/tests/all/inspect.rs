@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::common::{compile, fixture, options};
+use crate::on_shares::bundled_model;
 use assert_cmd::Command;
 use serde_json::{Value, json};
 use xonn_circuits::tiled::traffic::Traffic;
@@ -74,6 +75,45 @@ fn json_has_costs_bounds_and_the_time_of_a_network() {
     assert_eq!(network["layers_ms"].as_array().map(Vec::len), report["layers"].as_array().map(Vec::len));
     output(inspect().arg(&file).args(["--rtt", "10"]), 2);
     output(inspect().arg(&file).args(["--rtt", "10", "--mbps", "0"]), 2);
+}
+
+/// Sums of 8-bit pixels by conditional addition: each figure of its rows from shapes and gates alone, as
+/// docs/protocols/{weight_ot,garbled}.md have it.
+#[test]
+fn bytes_by_conditional_addition_are_those_of_the_shapes() {
+    // A dense layer with thresholds: its neurons, and bits of the output.
+    for (name, neurons, output) in [("tiny_mlp.h5", 16, 2), ("bm1", 128, 4)] {
+        let network =
+            if name == "bm1" { bundled_model(name, 1).0 } else { compile(&fixture(name)).expect(name) };
+        let pixels = network.input().elements() as u64;
+        // What holds all sums, and a bit more for the comparison.
+        let bits = u64::from((pixels * 255).ilog2()) + 2;
+        let circuit = network.lower().expect("it has a circuit").circuit;
+        let ways = ways::of(network.program(), &circuit);
+        let [garbled, addition] = ways.as_chunks::<2>().0 else { panic!("{name}: {} ways", ways.len()) };
+        for (number, (garbled, way)) in garbled.iter().zip(addition).enumerate() {
+            assert_eq!((way.first_layer, way.scheme), ("oca", garbled.scheme), "{name}");
+            // Half gates: two blocks. Three halves: three half blocks, and 5 bits.
+            let and = &way.and;
+            let full = [32 * and.full, 24 * and.full + (5 * and.full).div_ceil(8)][number];
+            let tables = full + 16 * (and.half + and.evaluator_half);
+            // Bits of a segment are filled up to a byte; these circuits have few of them.
+            assert!((tables..tables + 1 + number as u64).contains(&way.tables), "{name}: {tables}, {way:?}");
+            // The sums of the first layer are not in it.
+            assert!(and.full < garbled.and.full, "{name}");
+            // The masked pixels; for each weight a number that counts twice; a digest.
+            let corrections = (pixels * bits).div_ceil(8) + neurons * (pixels * (bits - 1)).div_ceil(8) + 32;
+            assert_eq!(way.corrections, corrections, "{name}: {way:?}");
+            assert_eq!(way.decoding, 32 * output, "{name}");
+            // A block for each bit of either share and one to begin with; the client's choices, their digest.
+            let shared = neurons * bits;
+            let labels = 16 * (2 * shared + 1) + (shared + 1).div_ceil(8) + 32;
+            // The rest makes the rows of these choices, some two bytes a row.
+            let rows = way.labels.checked_sub(labels).expect("no less than that");
+            println!("{name}: {rows} bytes for {} rows", shared + 1);
+            assert!(rows > 0 && rows < 3 * shared, "{name}: {way:?}");
+        }
+    }
 }
 
 /// A first layer of pixels by both protocols, in all three formats; the closed form is `xonn-run`'s test of

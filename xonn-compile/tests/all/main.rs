@@ -15,6 +15,8 @@ mod library;
 mod on_shares;
 mod optimize;
 mod passes;
+#[path = "../../../protocols/tests/support/plan.rs"]
+mod plan;
 mod random_networks;
 mod refusals;
 mod standardised;

@@ -26,8 +26,9 @@ use xonn_protocols::wire::Memory;
 /// The layer measured, that of BM1: inputs, their bits, neurons.
 const LAYER: (usize, u32, usize) = (784, 8, 128);
 
-/// A dense first layer over 8-bit numbers on one thread and the fastest backend, in millions of conditional additions, that is
-/// of weights, a second: by oblivious conditional addition (the client sends, the server receives) and garbled by each of `schemes`.
+/// How fast a dense first layer over 8-bit numbers is, on one thread with the fastest backend: by oblivious
+/// conditional addition, at the client (which sends) and at the server, and garbled by each of `schemes`. Rates are
+/// millions of weights a second; each weight is one conditional addition.
 ///
 /// # Errors
 /// Never with an honest peer, which this is.

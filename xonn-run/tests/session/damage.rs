@@ -82,9 +82,9 @@ fn flipped(direction: Direction, at: usize) -> Fault {
     Fault { direction, at, harm: Harm::Flip((at * 5 % 8) as u8) }
 }
 
-/// Flips one bit of every so many bytes of the messages of a plan's protocols, to one of the hosts; but for
-/// the client's behind an `Ask`. What it masks its input by has no digest: changed it is another input, to
-/// which the answer is right.
+/// Of the plan's messages to one of the hosts, flips a bit of every `every`th byte, one bit a session. Messages to
+/// the server end at the first `Ask`: what follows is the client's masked input, which has no digest. With a bit
+/// flipped it is another input, and gets the right answer to that.
 pub fn flip_before_the_input(fixture: &Fixture, direction: Direction, every: usize) -> (usize, usize) {
     let clean = fixture.converse(None, &Limits::default(), false);
     assert!(clean.server.is_ok() && clean.client.is_ok());

@@ -22,12 +22,13 @@ pub const PLAN: u8 = Kind::Plan as u8;
 pub const ASK: u8 = Kind::Ask as u8;
 pub const STEP: u8 = Kind::Step as u8;
 
-/// A network of two layers that is done soon.
+/// A network with one hidden layer, which takes little time.
 pub fn small() -> Program {
     programs::classes(10, 3, 9, 4)
 }
 
-/// Programs whose plans have stages of every protocol, and inputs that only a part of them reads.
+/// Programs whose plans have stages of every protocol. The last of the convolutions has input numbers that the
+/// layer behind it reads, too.
 fn all() -> Vec<Program> {
     let dense = Numbers::dense(20, 6, 12);
     let conv = Numbers { positions: 8, filters: 3, taps: 5, padded: true, ..dense.clone() };
@@ -68,13 +69,16 @@ fn answers_are_those_of_the_clear() {
     }
 }
 
-/// An input takes as many messages as the plan has round trips, and what they bring is what the plan says.
+/// With the input there the client waits as often as the plan has round trips, and both hosts send the bytes
+/// that it says.
 #[test]
-fn bytes_with_the_input_are_those_of_the_plan() {
+fn bytes_and_round_trips_with_the_input_are_those_of_the_plan() {
     let fixture = Fixture { ahead: [3, 3], ..on_shares(&small(), 1) };
     let model = fixture.model();
     let online = model.plan(FirstLayer::Shares, Scheme::HalfGates).expect("it is on offer").cost().online();
     let outcome = fixture.converse(None, &Limits::default(), false);
+    let waits = outcome.client.as_ref().expect("nothing is wrong").online.round_trips;
+    assert_eq!(waits as f64, 3.0 * online.rounds);
     for (stream, bytes) in [(&outcome.to_server, online.up), (&outcome.to_client, online.down)] {
         let all = frames(stream);
         let first = all.iter().position(|&(kind, ..)| kind == ASK).unwrap_or(0);

@@ -6,6 +6,7 @@ use xonn_protocols::wire::Wire;
 use xonn_run::session::msgs::Kind;
 use xonn_run::session::{Limits, SessionError};
 
+use crate::damage::frames;
 use crate::fixture::{Fixture, on_shares};
 use crate::planned::small;
 use crate::scripted::{Scripted, play};
@@ -65,6 +66,20 @@ fn several_states_may_be_prepared_in_one_go() {
     assert_eq!((served.inferences, served.ahead, refusal), (3, 5, None));
 }
 
+/// A client of ours asks for as many as both hosts hold at once, and then for more.
+#[test]
+fn many_states_are_prepared_eight_by_eight() {
+    let mut fixture = fixture(20);
+    let again = |all: &[Vec<bool>]| all.iter().cycle().take(20).cloned().collect();
+    (fixture.inputs, fixture.wants) = (again(&fixture.inputs), again(&fixture.wants));
+    let outcome = fixture.converse(None, &Limits::default(), false);
+    assert_eq!(outcome.client.expect("nothing is wrong").outputs, fixture.wants);
+    assert_eq!(outcome.server.expect("nothing is wrong").ahead, 20);
+    let payloads = frames(&outcome.to_server).into_iter().filter(|&(kind, ..)| kind == Kind::Prepare as u8);
+    let counts: Vec<u8> = payloads.map(|(_, at, _)| outcome.to_server[at + 5]).collect();
+    assert_eq!(counts, [8, 8, 4]);
+}
+
 #[test]
 fn more_or_fewer_than_were_granted_are_not_prepared() {
     let count =
@@ -78,6 +93,8 @@ fn more_or_fewer_than_were_granted_are_not_prepared() {
     ] {
         refused(&fixture(ahead), reason, count(wanted));
     }
+    // However many a server grants, both hosts hold no more than eight that are under way.
+    refused(&fixture(20), "9 predictions to prepare, expected 1 to 8", count(9));
     for ahead in [0, 1] {
         refused(&fixture(ahead), "1 predictions to prepare, expected an input", |client| {
             client.prepare(1);

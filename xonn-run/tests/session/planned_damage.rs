@@ -1,8 +1,8 @@
-//! Sessions on shares of which somebody changes messages: no host panics or waits for ever, and what it
-//! says next depends on nothing that it keeps secret.
+//! Sessions on shares in which somebody changes messages: no host panics or waits for ever, and what it says
+//! next does not depend on its secrets.
 //!
-//! Seeds are fixed, so a host's messages are known beforehand. One host runs, on a transport that holds all
-//! that the other one said to it in an undamaged session, but for one message; nobody waits.
+//! Seeds are fixed, so an undamaged session is the same each time. It is recorded. Then one host runs alone: it
+//! reads the other one's recorded messages, one of which is damaged, so it never waits.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use xonn_run::session::msgs::Kind;
 
 use xonn_run::session::channel::Transport;
-use xonn_run::session::{Limits, SessionError};
+use xonn_run::session::{FirstLayer, Limits, SessionError};
 
 use crate::damage::{BOUND, frames};
 use crate::fixture::{Fixture, on_shares, short};
@@ -202,11 +202,11 @@ fn is_none(messages: &[Message], number: usize, harm: Harm) -> bool {
 /// A host's side of a session on a transport.
 type Host<'a> = &'a (dyn Fn(&Fixture, Replay) -> Result<(), SessionError> + Sync);
 
-/// Sees what was done, the reaction to it and to nothing, and what the host tells its own user.
+/// Is told what was done, how the host reacted to it, how it reacts if nothing is done, and its error.
 type Check<'a> = &'a (dyn Fn(&str, &Reaction, &Reaction, Option<&SessionError>) + Sync);
 
-/// Harms each message to one of the hosts; what it says may not depend on which of the sessions it is.
-/// `check` sees each reaction to a harm, and the reaction to none.
+/// Does each harm to each message to one of the hosts, in all sessions: what the host says has to be the same in
+/// all of them. `check` is called for each.
 fn harm_each((ahead, sample): (u16, Sample), to_server: bool, host: Host<'_>, check: Check<'_>) {
     let sessions = sessions(ahead);
     let told: Vec<Vec<Message>> = sessions
@@ -260,11 +260,15 @@ fn assert_begins_alike(name: &str, reaction: &Reaction, clean: &Reaction) {
     assert_eq!(begin, Some(&reaction.said[..]), "{name}: other messages than an undamaged session's");
 }
 
-fn harm_servers(sample: Sample) {
+/// A server goes on as if nothing had happened, or ends with an error that it says. Gives how often each.
+fn harm_servers(sample: Sample) -> [usize; 2] {
+    let [unnoticed, noticed] = [const { AtomicUsize::new(0) }; 2];
     let serve: Host<'_> = &|session, end| session.serve(end, &Limits::default()).map(drop);
     for ahead in [0, 2] {
         harm_each((ahead, sample), true, serve, &|name, reaction, clean, error| {
             assert_begins_alike(name, reaction, clean);
+            let count = if error.is_some() { &noticed } else { &unnoticed };
+            count.fetch_add(1, Ordering::Relaxed);
             match error {
                 None => assert_eq!(reaction, clean, "{name}"),
                 // Nobody is told anything of a connection that is gone.
@@ -275,6 +279,9 @@ fn harm_servers(sample: Sample) {
             }
         });
     }
+    let counts = [unnoticed, noticed].map(AtomicUsize::into_inner);
+    println!("harms that a server does not notice, and that it does: {counts:?}");
+    counts
 }
 
 /// A client's output may be wrong or none; nothing that it does next shows which. Gives how many were none.
@@ -303,7 +310,8 @@ fn harm_clients(sample: Sample) -> usize {
 
 #[test]
 fn what_a_server_says_to_damaged_messages_depends_on_no_secret() {
-    harm_servers(Sample::Some);
+    let [unnoticed, noticed] = harm_servers(Sample::Some);
+    assert!(unnoticed > 0 && noticed > 0, "{unnoticed} {noticed}");
 }
 
 #[test]
@@ -315,7 +323,8 @@ fn what_a_client_says_to_damaged_messages_depends_on_no_input() {
 #[test]
 #[ignore = "takes minutes; the tests above take every fifth harm"]
 fn every_harm_to_every_message() {
-    harm_servers(Sample::All);
+    let [unnoticed, noticed] = harm_servers(Sample::All);
+    assert!(unnoticed > 0 && noticed > 0, "{unnoticed} {noticed}");
     let failed = harm_clients(Sample::All);
     assert!(failed > 12, "{failed} evaluations fail");
 }
@@ -327,8 +336,7 @@ fn an_answer_is_taken_once() {
         let session = session(2, seed, [0, 1]);
         let outcome = session.converse(None, &Limits::default(), false);
         let told = messages(&outcome.to_client);
-        let plan = session.plan.as_ref().expect("it is on shares");
-        let steps = told.len() - 2 * (told.len() - online_begins(&outcome.to_client, plan.stages.len())) / 2;
+        let steps = online_begins(&session, &told);
         let (first, second) = told[steps..].split_at((told.len() - steps) / 2);
         assert_eq!(
             first.iter().map(|message| message.1.len()).collect::<Vec<_>>(),
@@ -351,10 +359,21 @@ fn an_answer_is_taken_once() {
     }
 }
 
-/// Where the server's messages with inputs begin: two answers, each of a table and the circuit's last.
-fn online_begins(to_client: &[u8], stages: usize) -> usize {
-    assert_eq!(stages, 5, "the input, numbers, sums, signs, the output");
-    frames(to_client).len() - 2 * 2
+/// Which of the server's messages is the first one with an input: those behind it have the bytes of as many answers
+/// as there are inputs, by the plan.
+fn online_begins(session: &Fixture, told: &[Message]) -> usize {
+    let model = session.model();
+    let plan = model.plan(FirstLayer::Shares, session.schemes[0]).expect("it is on shares");
+    let bytes = session.inputs.len() as u64 * plan.cost().online().down;
+    let (mut first, mut left) = (told.len(), bytes);
+    while left > 0 {
+        first -= 1;
+        let (kind, payload) = &told[first];
+        assert_eq!(*kind, STEP, "answers are steps of the plan");
+        left =
+            left.checked_sub(payload.len() as u64).expect("no message is of an answer and of what is ahead");
+    }
+    first
 }
 
 /// Both hosts at work, with time limits: whatever is done to the stream, both end in time.

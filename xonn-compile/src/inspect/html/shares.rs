@@ -32,9 +32,9 @@ impl Page {
             ));
         }
         self.add(format_args!(
-            "</table></div>\n<p class=\"soft\">As <code>serve --first-layer</code> names them; the first \
-             prediction is with its set-up. Of those that its <code>--clients</code> allow \
-             <code>serve</code> runs the quickest on its link.</p></section>\n"
+            "</table></div>\n<p class=\"soft\">Plans have the names of <code>serve --first-layer</code>. The \
+             first prediction has the set-up of its connection. <code>serve</code> takes the plan that is \
+             quickest on its link, of those that its <code>--clients</code> allow.</p></section>\n"
         ));
     }
 

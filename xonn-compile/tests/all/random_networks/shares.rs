@@ -16,23 +16,39 @@ fn inputs(network: &Network, seed: u64) -> Vec<Vec<i64>> {
     all
 }
 
-/// How many networks of how many were on shares.
-fn are_right(graphs: impl Iterator<Item = (String, LayerGraph, Options)>) -> [usize; 2] {
-    let (mut run, mut all) = (0, 0);
+/// Of so many networks: on shares, compiled.
+#[derive(Debug)]
+struct Found {
+    on_shares: usize,
+    compiled: usize,
+}
+
+fn are_right(graphs: impl Iterator<Item = (String, LayerGraph, Options)>) -> Found {
+    let mut found = Found { on_shares: 0, compiled: 0 };
     for (name, graph, options) in graphs {
         // Some offsets are too large for fixed point, which is said.
-        let Ok(compiled) = passes::run(&graph, &options) else { continue };
+        let compiled = match passes::run(&graph, &options) {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                println!("{name}: {error}");
+                continue;
+            }
+        };
+        let all = found.compiled;
         let network = compiled.network;
         let plan = (planner::on_shares as on_shares::Planner, Scheme::ALL[all % Scheme::ALL.len()]);
         let inputs = inputs(&network, !(all as u64));
-        run += usize::from(on_shares::are_the_integers(&name, &network, plan, &inputs, all % 3));
-        all += 1;
+        match on_shares::are_the_integers(&name, &network, plan, &inputs, all % 3) {
+            Ok(()) => found.on_shares += 1,
+            Err(reason) => println!("{name}: not on shares, {reason}"),
+        }
+        found.compiled += 1;
     }
-    println!("{run} of {all} on shares");
-    [run, all]
+    println!("{found:?}");
+    found
 }
 
-fn of_seeds(seeds: std::ops::Range<u64>) -> [usize; 2] {
+fn of_seeds(seeds: std::ops::Range<u64>) -> Found {
     let graphs = seeds.map(|seed| {
         let (real, output) =
             (seed % 3 == 2, if seed % 4 == 1 { OutputMode::Scores } else { OutputMode::Argmax });
@@ -47,13 +63,13 @@ fn of_seeds(seeds: std::ops::Range<u64>) -> [usize; 2] {
 
 #[test]
 fn networks_on_shares_are_the_integers() {
-    let [run, all] = of_seeds(0..40);
-    assert!(2 * run >= all, "{run} of {all} were on shares");
+    let found = of_seeds(0..40);
+    assert!(found.compiled == 40 && found.on_shares >= 39, "{found:?}");
 }
 
 #[test]
 #[ignore = "minutes: 600 networks"]
 fn many_networks_on_shares_are_the_integers() {
-    let [run, all] = of_seeds(1000..1600);
-    assert!(2 * run >= all, "{run} of {all} were on shares");
+    let found = of_seeds(1000..1600);
+    assert!(found.compiled >= 450 && 5 * found.on_shares >= 4 * found.compiled, "{found:?}");
 }

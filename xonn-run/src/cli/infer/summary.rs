@@ -88,7 +88,13 @@ impl Report<'_> {
                 self.clients,
                 report::grouped(ands.total())
             ),
-            None => format!("on {} (the server takes its clients for {})", self.first_layer, self.clients),
+            None => {
+                let way = match self.first_layer {
+                    FirstLayer::Shares => "on shares".to_owned(),
+                    form => format!("first layer by {form}"),
+                };
+                format!("{way} (the server takes its clients for {})", self.clients)
+            }
         };
         let what = format!("{count} predictions, {how}");
         let (set_up, each) = (report::time(self.set_up), report::time(median(&done.times)));
