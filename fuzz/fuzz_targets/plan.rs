@@ -55,8 +55,10 @@ enum Change {
     },
 }
 
-/// What an honest plan takes.
+/// An honest plan as it is sent and read, and what it takes.
 struct Honest {
+    bytes: Vec<u8>,
+    json: Value,
     memory: Memory,
     rows: usize,
 }
@@ -67,7 +69,9 @@ fn honest() -> &'static [Honest] {
         let of = |planned: &Planned| {
             let (client, memory) = Memory::of(|| Client::new(planned.plan.clone(), &planned.program));
             let rows = client.expect("an honest plan").rows();
-            Honest { memory, rows: rows.leaves + rows.masks + rows.tweaks }
+            let bytes = planned.plan.to_bytes();
+            let json = serde_json::from_slice(&bytes).expect("JSON");
+            Honest { bytes, json, memory, rows: rows.leaves + rows.masks + rows.tweaks }
         };
         plans().iter().map(of).collect()
     })
@@ -143,9 +147,9 @@ fuzz_target!(init: { honest(); }, |input: (u8, Words)| {
     let number = usize::from(number) % plans().len();
     let (planned, honest) = (&plans()[number], &honest()[number]);
     let bytes = match words {
-        Words::Bytes(bytes) => overlay(&planned.plan.to_bytes(), &bytes),
+        Words::Bytes(bytes) => overlay(&honest.bytes, &bytes),
         Words::Changed(changes) => {
-            let mut plan = serde_json::from_slice(&planned.plan.to_bytes()).expect("JSON");
+            let mut plan = honest.json.clone();
             changes.iter().take(8).for_each(|change| change.apply(&mut plan));
             serde_json::to_vec(&plan).expect("JSON")
         }

@@ -16,7 +16,7 @@ fuzz_target!(init: { cases(); }, |script: Script| {
     memory.check(case.behind.memory, 0);
     // On shares what is answered to other numbers has other numbers, of the same kinds and lengths.
     let same = |known: &Frame, frame: &Frame| {
-        known == frame || case.is_on_shares() && (known.kind, known.claimed) == (frame.kind, frame.claimed)
+        known == frame || case.is_planned() && (known.kind, known.claimed) == (frame.kind, frame.claimed)
     };
     let mut honest = case.behind.to_client.clone();
     for frame in told.before_refusal() {

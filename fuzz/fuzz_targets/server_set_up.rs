@@ -21,7 +21,7 @@ fuzz_target!(init: record_all(), |script: Script| {
         // On shares what is answered to other numbers has other numbers.
         let same = |known: &Frame, frame: &Frame| {
             let alike = (known.kind, known.claimed) == (frame.kind, frame.claimed);
-            known == frame || case.is_on_shares() && alike
+            known == frame || case.is_planned() && alike
         };
         let mut honest = case.whole().to_client.clone();
         for frame in said {

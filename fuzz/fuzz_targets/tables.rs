@@ -44,7 +44,14 @@ impl Case {
         let zeros: Vec<Block> = input.iter().map(|_| Block::random(rng)).collect();
         let labels = zeros.iter().zip(&input).map(|(&zero, &bit)| zero ^ delta.masked(bit)).collect();
         let garbling = Schedule::new(program, Role::Garbler);
-        let mut garbler = Garbler::new(&garbling, scheme, &secret, Secrets { delta, dice: Block::random(rng) }, hash, zeros);
+        let mut garbler = Garbler::new(
+            &garbling,
+            scheme,
+            &secret,
+            Secrets { delta, dice: Block::random(rng) },
+            hash,
+            zeros,
+        );
         let mut tables = Vec::new();
         loop {
             let more = garbler.garble(4);

@@ -10,7 +10,7 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 use xonn_program::op::Planes;
 use xonn_protocols::plan::Plan;
-use xonn_protocols::planner;
+use xonn_protocols::{planner, registry};
 use xonn_run::session::channel::Transport;
 use xonn_run::session::client::run::{Finished, Question};
 use xonn_run::session::server::{self, Model, Served};
@@ -41,10 +41,10 @@ pub struct Case {
     whole: OnceLock<Recorded>,
 }
 
-/// A client behind its set-up; of a plan on shares behind its base OTs.
+/// A client behind its set-up; of a plan behind its base OTs.
 enum Client {
     Circuits(client::fuzzing::SetUp),
-    Shares(client::fuzzing::SetUpShares),
+    Planned(client::fuzzing::SetUpShares),
 }
 
 /// What two honest hosts say, and the memory that both take.
@@ -70,6 +70,7 @@ pub fn cases() -> &'static [Case] {
             Case::new(Fixture { ahead: [1, 1], ..gc(numbers(&mixed)) }, true),
             Case::new(on_shares(&classes(10, 3, 9, 4), 1), false),
             Case::new(Fixture { ahead: [2, 2], ..on_shares(&mixed.program(), 1) }, true),
+            Case::new(Fixture { first_layers: form(FirstLayer::Oca), ..numbers(&mixed) }, false),
         ]
     })
 }
@@ -80,18 +81,28 @@ pub struct Planned {
     pub plan: Plan,
 }
 
-/// Programs whose plans have stages of every protocol, on shares and in a circuit.
+/// Programs whose plans have stages of every protocol: on shares, in a circuit, first layers by conditional
+/// addition.
 pub fn plans() -> &'static [Planned] {
     static PLANS: OnceLock<Vec<Planned>> = OnceLock::new();
     PLANS.get_or_init(|| {
         let mixed = Numbers { also_input: true, ..shape() };
         let programs = [classes(4, 2, 5, 3), mixed.program(), shape().program(), neurons(9, 12)];
-        let both = |program: Program| {
+        let all = |program: Program| {
             let shares = planner::on_shares(&program, Scheme::HalfGates).expect("it has sums and signs");
             let garbled = planner::garbled(&program, Scheme::ThreeHalves);
-            [shares, garbled].map(|plan| Planned { program: program.clone(), plan })
+            // None of a program that adds up no numbers.
+            let first_layers = planner::by_weight_ot(&program, Scheme::HalfGates).ok();
+            let plans = [Some(shares), Some(garbled), first_layers].into_iter().flatten();
+            plans.map(|plan| Planned { program: program.clone(), plan }).collect::<Vec<_>>()
         };
-        programs.into_iter().flat_map(both).collect()
+        let planned: Vec<_> = programs.into_iter().flat_map(all).collect();
+        let stages = || planned.iter().flat_map(|planned| &planned.plan.stages);
+        for protocol in registry::ALL {
+            let name = protocol.name();
+            assert!(stages().any(|stage| stage.protocol().name() == name), "no plan with {name}");
+        }
+        planned
     })
 }
 
@@ -134,10 +145,10 @@ pub fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
 }
 
-/// What is computed on shares, if it is.
-fn shared_program(fixture: &Fixture) -> Option<&Program> {
+/// What a plan computes, if one does: all on shares, or first layers by conditional addition.
+fn planned_program(fixture: &Fixture) -> Option<&Program> {
     let (package, _) = &**fixture.packaged.as_ref()?;
-    fixture.plan.is_some().then(|| package.program())
+    (!fixture.first_layers.contains(&FirstLayer::Gc)).then(|| package.program())
 }
 
 impl Case {
@@ -160,14 +171,14 @@ impl Case {
             let (bits, rng) = (program.input_bits(), &mut rng(2));
             let greeted = client::greet(client_end, circuit.digest, bits, &offer, &limits, rng);
             let greeted = greeted.expect("an honest server");
-            let client = match shared_program(fixture) {
+            let client = match planned_program(fixture) {
                 None => {
                     let session = greeted.start(program, rng).expect("an honest server");
                     Client::Circuits(session.set_up_only().expect("an honest server"))
                 }
                 Some(program) => {
                     let set_up = greeted.set_up_shares_only(program, rng);
-                    Client::Shares(set_up.expect("an honest server"))
+                    Client::Planned(set_up.expect("an honest server"))
                 }
             };
             (server.join().expect("no panic"), client)
@@ -219,14 +230,14 @@ impl Case {
         Recorded { to_server: frames(&to_server()), to_client: frames(&to_client()), memory }
     }
 
-    /// How many questions have the right answer. In a circuit there is no other one; on shares damage may
+    /// How many questions have the right answer. In a circuit there is no other one; by a plan damage may
     /// give one.
     pub fn right_answers(&self, finished: &Finished) -> usize {
         let mut right = 0;
         for ((answer, _), want) in finished.answers.iter().zip(&self.fixture.wants) {
             if let Ok(answer) = answer {
                 let same = answer == want;
-                assert!(same || self.is_on_shares() && answer.len() == want.len(), "a wrong answer");
+                assert!(same || self.is_planned() && answer.len() == want.len(), "a wrong answer");
                 right += usize::from(same);
             }
         }
@@ -257,14 +268,14 @@ impl Case {
         let (limits, rng) = (&self.limits, &mut rng(4));
         let session = match &self.client {
             Client::Circuits(set_up) => set_up.session(transport, limits),
-            Client::Shares(set_up) => set_up.session(transport, limits, rng)?,
+            Client::Planned(set_up) => set_up.session(transport, limits, rng)?,
         };
         Ok(self.ask(session, rng))
     }
 
-    /// Whether a plan on shares is run: what comes of damage may be a wrong answer then.
-    pub fn is_on_shares(&self) -> bool {
-        matches!(self.client, Client::Shares(_))
+    /// Whether a plan is run, all or first layers on shares: what comes of damage may be a wrong answer then.
+    pub fn is_planned(&self) -> bool {
+        matches!(self.client, Client::Planned(_))
     }
 
     /// A server.
@@ -283,7 +294,7 @@ impl Case {
         let (circuit, limits, rng) = (self.model.circuit(), &self.limits, &mut rng(6));
         if self.fetch {
             let (greeted, package) = client::greet_and_fetch(transport, None, &self.offer, limits, rng)?;
-            let session = if self.is_on_shares() {
+            let session = if self.is_planned() {
                 greeted.start_program(package.program(), rng)?
             } else {
                 greeted.start(&Circuit::of_package(&package).expect("it has a circuit").program, rng)?
@@ -292,7 +303,7 @@ impl Case {
         }
         let bits = circuit.program.input_bits();
         let greeted = client::greet(transport, circuit.digest, bits, &self.offer, limits, rng)?;
-        let session = match shared_program(self.fixture) {
+        let session = match planned_program(self.fixture) {
             Some(program) => greeted.start_program(program, rng)?,
             None => greeted.start(&circuit.program, rng)?,
         };

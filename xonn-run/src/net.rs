@@ -23,6 +23,8 @@ use self::tls::{ClientTls, Connection};
 
 pub use first::serve_first;
 pub use proxy::ProxyError;
+#[cfg(feature = "fuzzing")]
+pub use proxy::decode as decode_proxy_header;
 pub use server::{Caller, Event, ServerOptions, serve};
 
 /// The port of a server if none is named.

@@ -19,6 +19,7 @@ use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::Identity;
 use rand::CryptoRng;
+use rayon::prelude::*;
 use subtle::{Choice, ConditionallySelectable};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -57,8 +58,12 @@ impl WirePoint {
 /// The receiver between its message and the sender's; wiped on drop.
 pub(super) struct Receiver {
     scalars: Zeroizing<Vec<Scalar>>,
+    /// The scalars' public keys: not for the sender, which would see the choices by them.
+    own: Zeroizing<Vec<RistrettoPoint>>,
 }
 
+// All OTs are computed side by side: while one host does that the other one waits, so cores are free. What is
+// random is drawn before, in the order of the OTs.
 impl Receiver {
     /// Step 1, with bit i of `choices` for OT i.
     pub(super) fn request<R: CryptoRng + ?Sized>(
@@ -67,21 +72,29 @@ impl Receiver {
         rng: &mut R,
     ) -> (Self, Vec<[WirePoint; 2]>) {
         let mut scalars = Zeroizing::new(Vec::with_capacity(COLUMNS));
-        let mut pairs = Vec::with_capacity(COLUMNS);
-        for (i, choice) in bits(choices).enumerate() {
-            let scalar = random_scalar(rng);
-            let other = WirePoint::new(RistrettoPoint::from_uniform_bytes(&random_bytes(rng)));
-            let chosen = RistrettoPoint::mul_base(&scalar) - shift(session, i, choice, &other);
-            let mut pair = [WirePoint::new(chosen), other];
-            // The chosen point belongs at place `choice`.
-            let exchange = Choice::from(u8::from(choice));
-            let [first, second] = &mut pair;
-            RistrettoPoint::conditional_swap(&mut first.point, &mut second.point, exchange);
-            <[u8; 32]>::conditional_swap(&mut first.bytes, &mut second.bytes, exchange);
-            scalars.push(scalar);
-            pairs.push(pair);
+        let mut others = Vec::with_capacity(COLUMNS);
+        for _ in 0..COLUMNS {
+            scalars.push(random_scalar(rng));
+            others.push(random_bytes(rng));
         }
-        (Self { scalars }, pairs)
+        let choices = Zeroizing::new(bits(choices).collect::<Vec<bool>>());
+        let drawn = choices.par_iter().zip(scalars.par_iter()).zip(&others).enumerate();
+        let (mut own, mut pairs) = (Zeroizing::new(Vec::with_capacity(COLUMNS)), Vec::new());
+        drawn
+            .map(|(i, ((&choice, scalar), other))| {
+                let other = WirePoint::new(RistrettoPoint::from_uniform_bytes(other));
+                let own = RistrettoPoint::mul_base(scalar);
+                let chosen = own - shift(session, i, choice, &other);
+                let mut pair = [WirePoint::new(chosen), other];
+                // The chosen point belongs at place `choice`.
+                let exchange = Choice::from(u8::from(choice));
+                let [first, second] = &mut pair;
+                RistrettoPoint::conditional_swap(&mut first.point, &mut second.point, exchange);
+                <[u8; 32]>::conditional_swap(&mut first.bytes, &mut second.bytes, exchange);
+                (own, pair)
+            })
+            .unzip_into_vecs(&mut own, &mut pairs);
+        (Self { scalars, own }, pairs)
     }
 
     /// Step 3: the chosen key of each OT.
@@ -91,12 +104,17 @@ impl Receiver {
         choices: Block,
         replies: &[WirePoint],
     ) -> Zeroizing<Vec<Block>> {
-        let keys = bits(choices).zip(self.scalars.iter()).zip(replies).enumerate();
-        let keys = keys.map(|(i, ((choice, scalar), reply))| {
-            let own = RistrettoPoint::mul_base(scalar).compress();
-            derive(session, i, choice, &reply.bytes, own, scalar * reply.point)
-        });
-        Zeroizing::new(keys.collect())
+        let choices = Zeroizing::new(bits(choices).collect::<Vec<bool>>());
+        let known = choices.par_iter().zip(self.scalars.par_iter()).zip(self.own.par_iter());
+        let mut keys = Zeroizing::new(Vec::with_capacity(COLUMNS));
+        known
+            .zip(replies)
+            .enumerate()
+            .map(|(i, (((&choice, scalar), own), reply))| {
+                derive(session, i, choice, &reply.bytes, own.compress(), scalar * reply.point)
+            })
+            .collect_into_vec(&mut keys);
+        keys
     }
 }
 
@@ -106,19 +124,22 @@ pub(super) fn reply<R: CryptoRng + ?Sized>(
     pairs: &[[WirePoint; 2]],
     rng: &mut R,
 ) -> (Vec<WirePoint>, Zeroizing<Vec<[Block; 2]>>) {
-    let mut points = Vec::with_capacity(pairs.len());
-    let mut keys = Zeroizing::new(Vec::with_capacity(pairs.len()));
-    for (i, pair) in pairs.iter().enumerate() {
-        let scalar = Zeroizing::new(random_scalar(rng));
-        let own = WirePoint::new(RistrettoPoint::mul_base(&scalar));
-        let key = |choice: bool| {
-            let (this, other) = (&pair[usize::from(choice)], &pair[usize::from(!choice)]);
-            let theirs = this.point + shift(session, i, choice, other);
-            derive(session, i, choice, &own.bytes, theirs.compress(), *scalar * theirs)
-        };
-        keys.push([key(false), key(true)]);
-        points.push(own);
-    }
+    let scalars = Zeroizing::new(pairs.iter().map(|_| random_scalar(rng)).collect::<Vec<_>>());
+    let (mut points, mut keys) = (Vec::new(), Zeroizing::new(Vec::with_capacity(pairs.len())));
+    pairs
+        .par_iter()
+        .zip(scalars.par_iter())
+        .enumerate()
+        .map(|(i, (pair, scalar))| {
+            let own = WirePoint::new(RistrettoPoint::mul_base(scalar));
+            let key = |choice: bool| {
+                let (this, other) = (&pair[usize::from(choice)], &pair[usize::from(!choice)]);
+                let theirs = this.point + shift(session, i, choice, other);
+                derive(session, i, choice, &own.bytes, theirs.compress(), scalar * theirs)
+            };
+            (own, [key(false), key(true)])
+        })
+        .unzip_into_vecs(&mut points, &mut keys);
     (points, keys)
 }
 

@@ -129,11 +129,12 @@ impl Garble {
     pub fn run(self) -> Outcome {
         let shared = self.netlist.shared()?;
         let secret = self.netlist.input.bits_of(&shared.garbler).map_err(Failure::data)?;
-        let model = Model::new(shared.circuit.clone(), secret, self.netlist.offer())?;
         let tls = self.tls.tls()?;
+        // An evaluator may come while gates are put in order: it waits for an answer, as it would anyway.
         let listener = listen(&self.listen)?;
         report::say(format_args!("{}: {}", self.netlist.file.display(), shared.holders()))?;
         report::say(format_args!("listening on {}", listener.local_addr()?))?;
+        let model = Model::new(shared.circuit, secret, self.netlist.offer())?;
         // Each further evaluation would tell the evaluator more about this host's input.
         let limits = Limits { inferences: 1, ..self.netlist.timeouts.limits() };
         let (peer, served, elapsed) = net::serve_first(&listener, tls.as_ref(), &model, &limits, |event| {

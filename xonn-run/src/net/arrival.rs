@@ -103,12 +103,12 @@ fn is_loss(error: &io::Error) -> bool {
 }
 
 /// A connection whose bytes are counted.
-pub struct Metered<'m> {
-    pub connection: Connection,
+pub struct Metered<'m, T = Connection> {
+    pub connection: T,
     metrics: &'m Metrics,
 }
 
-impl Transport for Metered<'_> {
+impl<T: Transport> Transport for Metered<'_, T> {
     fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize> {
         let read = self.connection.read_within(buffer, limit);
         read.inspect(|&bytes| self.metrics.received(bytes))
@@ -119,11 +119,54 @@ impl Transport for Metered<'_> {
         written.inspect(|&bytes| self.metrics.sent(bytes))
     }
 
+    fn write_both_within(&mut self, head: &[u8], body: &[u8], limit: Duration) -> io::Result<usize> {
+        let written = self.connection.write_both_within(head, body, limit);
+        written.inspect(|&bytes| self.metrics.sent(bytes))
+    }
+
     fn begins_within(&mut self, limit: Duration) -> io::Result<Option<bool>> {
         self.connection.begins_within(limit)
     }
 
     fn hang_up(&mut self, limit: Duration) {
         self.connection.hang_up(limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes all, and notes how long each piece is.
+    struct Noting(Vec<usize>);
+
+    impl Transport for Noting {
+        fn read_within(&mut self, _: &mut [u8], _: Duration) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn write_within(&mut self, bytes: &[u8], _: Duration) -> io::Result<usize> {
+            self.0.push(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn write_both_within(&mut self, head: &[u8], body: &[u8], _: Duration) -> io::Result<usize> {
+            self.0.push(head.len() + body.len());
+            Ok(head.len() + body.len())
+        }
+
+        fn hang_up(&mut self, _: Duration) {}
+    }
+
+    #[test]
+    fn counting_bytes_does_not_part_heads_from_bodies() {
+        let metrics = Metrics::new();
+        let mut metered = Metered { connection: Noting(Vec::new()), metrics: &metrics };
+        let limit = Duration::from_secs(1);
+        assert_eq!(metered.write_both_within(b"head", b"body", limit).expect("it takes all"), 8);
+        assert_eq!(metered.write_within(b"more", limit).expect("it takes all"), 4);
+        assert_eq!(metered.connection.0, [8, 4]);
+        let text = metrics.text();
+        assert!(text.contains("direction=\"sent\"} 12\n"), "{text}");
     }
 }

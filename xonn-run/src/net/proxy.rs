@@ -74,7 +74,12 @@ pub fn read(stream: &TcpStream, deadline: Instant) -> Result<Option<SocketAddr>,
 }
 
 /// The same from anything that can be read from.
-fn decode(mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> Result<Option<SocketAddr>, ProxyError> {
+///
+/// # Errors
+/// Why there is none.
+pub fn decode(
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) -> Result<Option<SocketAddr>, ProxyError> {
     let mut room = [0; MOST];
     fill(&mut read, &mut room[..FIXED], 0)?;
     let rest = usize::from(u16::from_be_bytes([room[14], room[15]]));

@@ -1,5 +1,6 @@
 //! The client's side of a session: evaluator, receiver of oblivious transfer. `server.rs` mirrors it.
 
+use std::thread;
 use std::time::Instant;
 
 use rand::CryptoRng;
@@ -356,9 +357,18 @@ impl<T: Transport> Greeted<T> {
             );
             return Err(self.end(SessionError::Mismatch(reason)));
         }
-        match self.base_transfers(rng) {
+        // The order of the gates hangs on nothing that the server says.
+        let (schedule, receiver) = thread::scope(|scope| {
+            let schedule = || Schedule::new(circuit, Role::Evaluator);
+            let ordering = thread::Builder::new().spawn_scoped(scope, schedule);
+            let receiver = self.base_transfers(rng);
+            let ordered = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().expect("a verified circuit has an order")
+            };
+            (ordering.map_or_else(|_| schedule(), ordered), receiver)
+        });
+        match receiver {
             Ok(receiver) => {
-                let schedule = Schedule::new(circuit, Role::Evaluator);
                 let circuits = Circuits::new(schedule, receiver, self.scheme, self.session);
                 Ok(self.ready(Way::Circuits(Box::new(circuits))))
             }

@@ -8,8 +8,12 @@ use crate::cli::report;
 use crate::net;
 use crate::net::tls::{ClientTls, Connection};
 
-/// Time between two attempts.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Time between the first two attempts: two hosts that are started together read the same file, and one is
+/// ready a moment before the other. Each further pause is twice as long, up to [`LONGEST`].
+const FIRST: Duration = Duration::from_millis(2);
+
+/// Longest time between two attempts.
+const LONGEST: Duration = Duration::from_millis(100);
 
 /// Connects, and for up to `wait` tries again while nobody listens there; says so once. `limit` is the
 /// longest time of one attempt.
@@ -20,7 +24,7 @@ pub fn connect(
     wait: Duration,
 ) -> Result<Connection, Failure> {
     let begin = Instant::now();
-    let mut is_said = false;
+    let (mut is_said, mut pause) = (false, FIRST);
     loop {
         let error = match net::connect(address, tls, limit) {
             Ok(connection) => return Ok(connection),
@@ -46,7 +50,8 @@ pub fn connect(
             ));
             is_said = true;
         }
-        std::thread::sleep(PAUSE.min(wait - waited));
+        std::thread::sleep(pause.min(wait - waited));
+        pause = (2 * pause).min(LONGEST);
     }
 }
 
