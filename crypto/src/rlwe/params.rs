@@ -8,22 +8,22 @@ use super::RlweError;
 /// server that could name a small n with a large q would read all masks.
 ///
 /// # Security
-/// log2 of the cost of primal uSVP and of the dual hybrid attack, for a uniform ternary secret and errors of
-/// standard deviation 3.24, by the lattice estimator (commit 27a581b, passagemath 10.8.13):
+/// log2 of the cost of primal uSVP, bdd and the dual hybrid attack, for a uniform ternary secret and errors of
+/// standard deviation 3.24, by the lattice estimator (commit 27a581b, passagemath 10.8.13; the command is in
+/// `docs/protocols/rlwe.md`):
 ///
-/// | row | uSVP | dual hybrid | meant for |
-/// |---|---|---|---|
-/// | `N1024Q21` | not run, above the next row | not run | narrow binary layers |
-/// | `N1024Q24` | 146.0 | 142.2 | binary layers |
-/// | `N1024Q26` | 134.1 | 131.3 | binary layers, first convolutions over numbers |
-/// | `N2048Q28` | not run, above the next row | not run | first layers of binary networks, numbers |
-/// | `N2048Q30` | 241.5 | 234.5 | layers over numbers |
-/// | `N2048Q32` | 224.8 | 219.1 | layers over numbers, wide first layers |
-/// | `N2048Q36` | 197.7 | 193.5 | wide layers over numbers |
-/// | `N2048Q44` | 158.9 | 156.9 | sums of up to 30 bits, such as of inputs of 20 bits |
+/// | row | uSVP | bdd | dual hybrid | meant for |
+/// |---|---|---|---|---|
+/// | `N1024Q21` | 168.4 | 166.0 | DH21 | narrow binary layers |
+/// | `N1024Q24` | 146.0 | 144.0 | 142.2 | binary layers |
+/// | `N1024Q26` | 134.1 | 132.3 | 131.3 | binary layers, first convolutions over numbers |
+/// | `N2048Q28` | 260.2 | 257.9 | DH28 | first layers of binary networks, numbers |
+/// | `N2048Q30` | 241.5 | 239.3 | 234.5 | layers over numbers |
+/// | `N2048Q32` | 224.8 | 223.0 | 219.1 | layers over numbers, wide first layers |
+/// | `N2048Q36` | 197.7 | 196.0 | 193.5 | wide layers over numbers |
+/// | `N2048Q44` | 158.6 | 157.4 | DH44 | sums of up to 30 bits, such as of inputs of 20 bits |
 ///
-/// Open: the two rows that were not run (a smaller q with the same n only makes attacks dearer), and for all
-/// rows the bdd, primal hybrid and meet-in-the-middle attacks.
+/// Open: the primal hybrid and meet-in-the-middle attacks for all rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Params {
     /// n = 1024, q = 2056193.

@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 
 from xonn_scripts.programs import SCHEMES, ProgramError, address_in, call, traffic
+from xonn_scripts.two_hosts.links import Hosts
 
 FIRST_LAYERS = ("gc", "oca")
+# Both hosts on this machine, without a link between them.
+LOOPBACK = Hosts([], [], "127.0.0.1", "the loopback interface")
 
 
 def build_options(h5: Path) -> list[str]:
@@ -51,17 +54,27 @@ def processor_seconds() -> float:
 
 
 def infer(
-    package: Path, secret: Path, inputs: Path, programs: Path, scheme: str, first_layer: str, count: int
+    package: Path,
+    secret: Path,
+    inputs: Path,
+    programs: Path,
+    scheme: str,
+    first_layer: str,
+    count: int,
+    both: Hosts = LOOPBACK,
+    ahead: int = 0,
 ) -> dict[str, Any]:
-    """Serve and ask, over loopback; the client's report, with ``answers``, its predictions, the server's
-    peak of memory, and the processor seconds of both.
+    """Serve and ask, `ahead` of the predictions prepared before; the client's report, with ``answers``, its
+    predictions, the server's peak of memory, and the processor seconds of both.
     """
     before = processor_seconds()
     # Both protocols are measured, by as many predictions as it takes.
-    arguments = [secret, "--listen", "127.0.0.1:0", "--connections", "1"]
+    arguments = [secret, "--listen", f"{both.address}:0", "--connections", "1"]
     arguments += ["--clients", "semi-honest", "--inferences", 1_000_000]
+    arguments += ["--pool", ahead] if ahead else []
+    serve = [*both.server, programs / "xonn-run", "serve", package, "--secret", *arguments]
     server = subprocess.Popen(
-        [str(part) for part in (programs / "xonn-run", "serve", package, "--secret", *arguments)],
+        [str(part) for part in serve],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -75,9 +88,10 @@ def infer(
             output = Path(folder) / "answers.npy"
             report = json.loads(
                 call(
-                    *(programs / "xonn-run", "infer", "--server", address),
+                    *(*both.client, programs / "xonn-run", "infer", "--server", address),
                     *("--input", inputs, "--limit", count, "--output", output, "--json"),
                     *("--scheme", scheme, "--first-layer", first_layer, "--timeout", 300),
+                    *(("--ahead", ahead) if ahead else ()),
                 )
             )
             report["answers"] = np.load(output)
