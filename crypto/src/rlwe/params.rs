@@ -14,14 +14,14 @@ use super::RlweError;
 ///
 /// | row | uSVP | bdd | dual hybrid | meant for |
 /// |---|---|---|---|---|
-/// | `N1024Q21` | 168.4 | 166.0 | DH21 | narrow binary layers |
+/// | `N1024Q21` | 168.4 | 166.0 | 163.1 | narrow binary layers |
 /// | `N1024Q24` | 146.0 | 144.0 | 142.2 | binary layers |
 /// | `N1024Q26` | 134.1 | 132.3 | 131.3 | binary layers, first convolutions over numbers |
-/// | `N2048Q28` | 260.2 | 257.9 | DH28 | first layers of binary networks, numbers |
+/// | `N2048Q28` | 260.2 | 257.9 | 252.0 | first layers of binary networks, numbers |
 /// | `N2048Q30` | 241.5 | 239.3 | 234.5 | layers over numbers |
 /// | `N2048Q32` | 224.8 | 223.0 | 219.1 | layers over numbers, wide first layers |
 /// | `N2048Q36` | 197.7 | 196.0 | 193.5 | wide layers over numbers |
-/// | `N2048Q44` | 158.6 | 157.4 | DH44 | sums of up to 30 bits, such as of inputs of 20 bits |
+/// | `N2048Q44` | 158.6 | 157.4 | 156.7 | sums of up to 30 bits, such as of inputs of 20 bits |
 ///
 /// Open: the primal hybrid and meet-in-the-middle attacks for all rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
