@@ -97,7 +97,7 @@ fn inputs_of_20_bits_go_on_shares() {
         net.linear(Linear::dense(32, 32, Planes::Sign));
         net.threshold();
         net.linear(Linear::dense(32, 2, Planes::Sign));
-        let drawn = net.finish(OutputEncoding::Scores { count: 2, bits: 8, scale: 1.0 });
+        let drawn = net.finish(OutputEncoding::Scores { count: 2, bits: 7, scale: 1.0 });
 
         let plan = planner::on_shares(&drawn.program, Scheme::HalfGates).expect("it goes on shares");
         assert_eq!(plan.stages.last().expect("a stage").layers, [5], "the circuit has the output alone");
