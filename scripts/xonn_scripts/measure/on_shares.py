@@ -62,7 +62,8 @@ def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, boo
         f"{name:12} {revealed:7} {run['equal_to_eval']:5} of {run['samples']:5} equal,"
         f" first {traffic(first) / 1e6:.3f} MB in {first['round_trips']} round trips,"
         f" further {bytes_more / 1e6:.3f} MB in {rounds_more:.1f},"
-        f" median {run['inference_ms_median']} ms, {further(first['cpu_s'], run['cpu_s']):.3f} s of processors,"
+        f" median {run['inference_ms_median']} ms,"
+        f" {further(first['cpu_s'], run['cpu_s']):.3f} s of processors,"
         f" peak {run['server_peak_bytes'] / 1e6:.0f} MB server, {run['peak_memory_bytes'] / 1e6:.0f} MB client"
     )
     return text, run["equal_to_eval"] == run["samples"]

@@ -48,8 +48,8 @@ def line(name: str, link: Link, programs: Path, count: int) -> str:
         f"{name:12} {link.title:18} (rtt {found['rtt_ms']:.2f} ms, {found['mbit']:.0f} Mbit/s):"
         f" first {first['total_ms']:.0f} ms, further {many['inference_ms_median']:.1f} ms,"
         f" online {ahead['online']['inference_ms_median']:.1f} ms"
-        f" in {ahead['online']['round_trips'] / count:.0f} round trips; {many['cpu_s'] / (count + 1):.3f} s of"
-        f" processors each, load {os.getloadavg()[0]:.1f}"
+        f" in {ahead['online']['round_trips'] / count:.0f} round trips;"
+        f" {many['cpu_s'] / (count + 1):.3f} s of processors each, load {os.getloadavg()[0]:.1f}"
     )
 
 
