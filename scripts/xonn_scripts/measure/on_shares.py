@@ -64,7 +64,8 @@ def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, boo
         f" further {bytes_more / 1e6:.3f} MB in {rounds_more:.1f},"
         f" median {run['inference_ms_median']} ms,"
         f" {further(first['cpu_s'], run['cpu_s']):.3f} s of processors,"
-        f" peak {run['server_peak_bytes'] / 1e6:.0f} MB server, {run['peak_memory_bytes'] / 1e6:.0f} MB client"
+        f" peak {run['server_peak_bytes'] / 1e6:.0f} MB server,"
+        f" {run['peak_memory_bytes'] / 1e6:.0f} MB client"
     )
     return text, run["equal_to_eval"] == run["samples"]
 
