@@ -107,7 +107,7 @@ fn inputs_of_20_bits_go_on_shares() {
         });
         let rings: Vec<(u32, u32)> = rings.collect();
         println!("{inputs} inputs: bits of q and of sums {rings:?}");
-        assert!(rings[0].0 == 44 && rings[0].1 >= 24, "{rings:?}");
+        assert!(rings[0].0 >= 36 && rings[0].1 >= 24 && (inputs < 10 || rings[0].0 == 44), "{rings:?}");
         is_right(seed, plan, &drawn);
     }
 }
