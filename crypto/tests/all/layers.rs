@@ -345,6 +345,7 @@ fn the_same_seeds_give_the_recorded_bytes() {
         "31b0661324068453f2a0c095e840511f",
         "beabf6893b26b0314e6356a9429e1d65",
         "8fddc2c8bd1ae2ca01fb6c9b7c0163b5",
+        "f801d4a9649ecb35228a2ec68fa4f20f",
     ];
     let found = Params::ALL.map(|params| {
         let rounding = Rounding::new(params, 12, 1, 7, 3).unwrap();
