@@ -166,8 +166,13 @@ impl Ends {
 
     /// A prediction more: new keys, if it is time for them.
     pub fn renew_keys(&mut self, rng: &mut ChaCha12Rng) {
-        self.client.0.renew_keys(&Params::ALL, &mut self.client.1, rng).unwrap();
-        self.server.0.renew_keys(&Params::ALL, &mut self.server.1).unwrap();
+        self.renew_keys_of(&Params::ALL, rng);
+    }
+
+    /// The same, for these rows.
+    pub fn renew_keys_of(&mut self, params: &[Params], rng: &mut ChaCha12Rng) {
+        self.client.0.renew_keys(params, &mut self.client.1, rng).unwrap();
+        self.server.0.renew_keys(params, &mut self.server.1).unwrap();
     }
 
     /// A context of the server, for one call.
