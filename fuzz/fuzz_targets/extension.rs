@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use xonn_crypto::block::Block;
+use xonn_crypto::label::{Delta, Label};
 use xonn_crypto::ot::msgs::{Correlate, Extend};
 use xonn_crypto::ot::{OtError, Params, PendingReceiver, ReceiverSetup, Sender, SenderSetup};
 use xonn_fuzz::cases::rng;
@@ -18,7 +19,7 @@ struct Case {
     pending: PendingReceiver,
     extend: Vec<u8>,
     correlate: Vec<u8>,
-    labels: Vec<Block>,
+    labels: Vec<Label>,
 }
 
 fn cases() -> &'static [Case] {
@@ -32,7 +33,7 @@ fn cases() -> &'static [Case] {
             let choices: Vec<bool> = (0..count).map(|i| i % 3 == 0).collect();
             let (pending, extend) = receiver.extend(rng, &choices).expect("few");
             let keys = sender.clone().extend(count, &extend).expect("honest");
-            let (_, correlate) = keys.correlate(Block::from(0x5eed));
+            let (_, correlate) = keys.correlate(&Delta::from_block(Block::from(0x5eed)));
             let labels = pending.clone().correlate(&correlate).expect("honest");
             let (extend, correlate) = (extend.encode(), correlate.encode());
             Case { params, choices, sender, pending, extend, correlate, labels }

@@ -11,6 +11,7 @@ use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme, Secrets};
+use xonn_crypto::label::{Label, ZeroLabel};
 use xonn_fuzz::cases::{convolution, netlist, rng};
 use xonn_fuzz::overlay::{overlay, pick};
 
@@ -18,7 +19,7 @@ struct Case {
     schedule: Schedule,
     scheme: Scheme,
     hash: Tccr,
-    labels: Vec<Block>,
+    labels: Vec<Label>,
     tables: Vec<Ciphertexts>,
     decoding: Vec<u8>,
     want: Vec<bool>,
@@ -40,18 +41,11 @@ impl Case {
         let mut bits = |count: usize| -> Vec<bool> { (0..count).map(|_| rng.next_u32() & 1 == 1).collect() };
         let (secret, input) = (bits(program.secret_bits() as usize), bits(program.input_bits()));
         let want = evaluate(program, &secret, std::slice::from_ref(&input)).expect("lengths fit").remove(0);
-        let (delta, hash) = (Block::random(rng).with_lsb_set(), Tccr::new(Block::random(rng)));
-        let zeros: Vec<Block> = input.iter().map(|_| Block::random(rng)).collect();
-        let labels = zeros.iter().zip(&input).map(|(&zero, &bit)| zero ^ delta.masked(bit)).collect();
+        let (secrets, hash) = (Secrets::random(rng), Tccr::new(Block::random(rng)));
+        let zeros: Vec<ZeroLabel> = input.iter().map(|_| ZeroLabel::random(rng)).collect();
+        let labels = zeros.iter().zip(&input).map(|(&zero, &bit)| zero.label(bit, &secrets.delta)).collect();
         let garbling = Schedule::new(program, Role::Garbler);
-        let mut garbler = Garbler::new(
-            &garbling,
-            scheme,
-            &secret,
-            Secrets { delta, dice: Block::random(rng) },
-            hash,
-            zeros,
-        );
+        let mut garbler = Garbler::new(&garbling, scheme, &secret, secrets, hash, zeros);
         let mut tables = Vec::new();
         loop {
             let more = garbler.garble(4);
@@ -76,7 +70,10 @@ impl Case {
         let (mut labels, mut tables, mut decoding) =
             (self.labels.clone(), self.tables.clone(), self.decoding.clone());
         match place {
-            0 => labels = Block::vec_from_bytes(&overlay(Block::as_bytes(&labels), data))?,
+            0 => {
+                let blocks: Vec<Block> = labels.iter().map(|label| label.block()).collect();
+                labels = Label::from_blocks(Block::vec_from_bytes(&overlay(Block::as_bytes(&blocks), data))?);
+            }
             1 => decoding = overlay(&decoding, data),
             _ => {
                 let number = number % tables.len();

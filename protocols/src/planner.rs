@@ -19,7 +19,10 @@ pub use choose::{Candidate, Way, quickest};
 pub use first_layers::by_weight_ot;
 
 /// Most bits of a comparison, without its sign.
-const MOST_COMPARED: u32 = 21;
+const MOST_COMPARED: u32 = crate::steps::digits::MOST_BITS;
+
+/// For how many sums more than meet a plan is made at most, see [`Walk::plan_that_holds`].
+const MOST_MORE: u32 = 4;
 
 const TOO_WIDE: &str =
     "its numbers are too large to be compared on shares; take fewer bits of input or of weights";
@@ -90,7 +93,7 @@ pub fn on_shares_until(
         };
         let sum = walk.last_sum_of_sums();
         // What a protocol does not take after all begins the circuit, and so does a sum of too much noise.
-        let (layer, why) = match walk.plan(scheme) {
+        let (layer, why) = match walk.plan_that_holds(scheme) {
             Ok(plan) => match plan.cost(program) {
                 Ok(_) => return Ok((plan, stop)),
                 Err(error) => not(error.layer, "no protocol takes it"),
@@ -358,8 +361,27 @@ impl<'p> Walk<'p> {
         meeting
     }
 
-    fn plan(self, scheme: Scheme) -> Result<Plan, NotOnShares> {
-        let (wanted, meeting) = (self.wanted(), self.meeting());
+    /// The plan, whose sums of sums keep their margin whatever the weights. Where sums with different bits of
+    /// fraction meet, more is lost than the number of them tells, so they are planned for a few more then.
+    fn plan_that_holds(&self, scheme: Scheme) -> Result<Plan, NotOnShares> {
+        let mut more = 0;
+        loop {
+            let plan = self.plan(scheme, more)?;
+            match rlwe::added::check(&plan, self.program, None) {
+                Ok(()) => return Ok(plan),
+                Err(_) if more < MOST_MORE => more += 1,
+                Err(error) => {
+                    let op = self.layer(error.layer).op.name();
+                    return Err(NotOnShares { layer: error.layer, op, reason: NOISE });
+                }
+            }
+        }
+    }
+
+    /// The plan, with sums that meet being planned for `more` than they are.
+    fn plan(&self, scheme: Scheme, more: u32) -> Result<Plan, NotOnShares> {
+        let (wanted, mut meeting) = (self.wanted(), self.meeting());
+        meeting.iter_mut().filter(|terms| **terms > 1).for_each(|terms| *terms = terms.saturating_add(more));
         let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
         let count = self.roles.len();
         let mut rings: Vec<Option<Ring>> = vec![None; count];

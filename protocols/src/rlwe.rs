@@ -17,9 +17,11 @@
 //! | `sums` | a stage, checked: layout, rounding, rings, bytes |
 //! | `pack` | the search for the cheapest parameters |
 //! | `margin` | how far the noise is from a wrong result |
+//! | `added` | the same for sums that meet before they are read |
 //! | `clear` | the server's sums on its share |
 //! | `server`, `client` | the two sides |
 
+pub(crate) mod added;
 mod clear;
 mod client;
 mod margin;

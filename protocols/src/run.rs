@@ -23,6 +23,7 @@ use crate::protocol::{
     ClientContext, ClientRun, ClientSide, Kept, Phase, ProtocolError, Rows, ServerContext, ServerRun,
     ServerSide, SetUp, StageError,
 };
+use crate::rlwe;
 use crate::steps::rows;
 use crate::value::{ClientValue, Form, ServerValue};
 use crate::wire::Wire;
@@ -300,6 +301,7 @@ impl Server {
         plan.check(program)?;
         let side = |stage: &Stage| stage.how.protocol().server(stage, program, tensors);
         let sides = plan.stages.iter().map(side).collect::<Result<_, _>>()?;
+        rlwe::added::check(&plan, program, Some(tensors))?;
         Self::of(plan, sides)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use xonn_crypto::block::Block;
+use xonn_crypto::label::Delta;
 use xonn_crypto::ot::msgs::{Correlate, Extend};
 use xonn_crypto::ot::{Params, PendingReceiver, Receiver, ReceiverSetup, Sender, SenderSetup};
 
@@ -24,10 +25,10 @@ pub fn random(count: usize, k: usize) -> Cost {
 
 /// Correlated OTs with an offset that is drawn after the extension, as for the labels of an inference.
 pub fn correlated(count: usize, k: usize) -> Cost {
-    run(count, k, Some(Block::from(0x5eed).with_lsb_set()))
+    run(count, k, Some(&Delta::from_block(Block::from(0x5eed))))
 }
 
-fn run(count: usize, k: usize, delta: Option<Block>) -> Cost {
+fn run(count: usize, k: usize, delta: Option<&Delta>) -> Cost {
     let params = Params::new(k).expect("a divisor of 128");
     let mut rng = rand::rng();
     let (setup, request) = SenderSetup::start(params, [1; 32], &mut rng);
@@ -72,7 +73,7 @@ fn run(count: usize, k: usize, delta: Option<Block>) -> Cost {
 fn send(
     mut sender: Sender,
     params: Params,
-    delta: Option<Block>,
+    delta: Option<&Delta>,
     mut link: TcpStream,
     pairs: &mut [[Block; 2]],
 ) {
@@ -84,7 +85,7 @@ fn send(
         if let Some(delta) = delta {
             let (zeros, correlate) = keys.correlate(delta);
             link.write_all(&correlate.encode()).expect("the client reads");
-            pairs.iter_mut().zip(zeros).for_each(|(pair, zero)| *pair = [zero, zero ^ delta]);
+            pairs.iter_mut().zip(zeros).for_each(|(pair, zero)| *pair = [false, true].map(|bit| zero.label(bit, delta).block()));
         } else {
             let (keys, numbers) = (keys.into_streams(), numbers(pairs.len()));
             for (pairs, numbers) in pairs.chunks_mut(PIECE).zip(numbers.chunks(PIECE)) {
@@ -109,7 +110,8 @@ fn receive(
             let mut bytes = vec![0; Correlate::byte_len(blocks.len())];
             read.read_exact(&mut bytes).expect("the server sends");
             let correlate = Correlate::decode(blocks.len(), &bytes).expect("of that length");
-            blocks.copy_from_slice(&pending.correlate(&correlate).expect("as many as there are OTs"));
+            let labels = pending.correlate(&correlate).expect("as many as there are OTs");
+            blocks.iter_mut().zip(labels).for_each(|(block, label)| *block = label.block());
         } else {
             let (keys, numbers) = (pending.into_streams(), numbers(blocks.len()));
             for (blocks, numbers) in blocks.chunks_mut(PIECE).zip(numbers.chunks(PIECE)) {

@@ -185,7 +185,7 @@ impl ServerKey {
             let large = secrets.uniform_numbers(ring, positions.len());
             rounded.clear();
             for (i, (at, element)) in positions.into_iter().enumerate() {
-                // below 3q, q below 2^36
+                // below 3q, q below 2^44
                 let (_, b) = divider.div_rem(b.get(at) + errors[i] + large[i]);
                 rounded.push(divider.round(b, rounding.b_bits()));
                 let (quotient, remainder) = divider.scaled(large[i], rounding.k());

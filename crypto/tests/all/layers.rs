@@ -115,6 +115,7 @@ fn binary_layers_with_every_threshold_at_its_edge_are_exact() {
         (Params::N1024Q21, [8, 2, 7, 4], [128, 128], [32, 32], 2, 10),
         (Params::N1024Q26, [12, 2, 7, 4], [1960, 200], [123, 8], 2, 2),
         (Params::N2048Q36, [19, 1, 8, 5], [784, 128], [157, 13], 256, 2),
+        (Params::N2048Q44, [26, 2, 7, 4], [30, 32], [30, 32], 1 << 20, 8),
         (Params::N2048Q32, [18, 2, 7, 4], [784, 128], [157, 13], 256, 2),
         (Params::N2048Q28, [14, 3, 6, 3], [75, 64], [75, 16], 256, 4),
         (Params::N2048Q30, [16, 3, 6, 3], [300, 64], [75, 16], 256, 4),
@@ -344,6 +345,7 @@ fn the_same_seeds_give_the_recorded_bytes() {
         "31b0661324068453f2a0c095e840511f",
         "beabf6893b26b0314e6356a9429e1d65",
         "8fddc2c8bd1ae2ca01fb6c9b7c0163b5",
+        "f801d4a9649ecb35228a2ec68fa4f20f",
     ];
     let found = Params::ALL.map(|params| {
         let rounding = Rounding::new(params, 12, 1, 7, 3).unwrap();

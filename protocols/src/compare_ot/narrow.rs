@@ -40,7 +40,7 @@ impl Plan {
     /// ORs of windows of signs of numbers of w + 1 bits, as numbers modulo 2^ring; the cheapest digits.
     ///
     /// # Errors
-    /// [`StepError::Range`] if w is not 1 to 21, windows are none or have more than 4 elements, or the ring
+    /// [`StepError::Range`] if w is not 1 to 27, windows are none or have more than 4 elements, or the ring
     /// is none of 1 to 63 bits.
     pub fn new(w: u32, windows: Windows, ring: u32) -> Result<Self, StepError> {
         let results = Windows::single(windows.len())?;

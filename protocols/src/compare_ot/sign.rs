@@ -38,7 +38,7 @@ impl Plan {
     /// digits.
     ///
     /// # Errors
-    /// [`StepError::Range`] if w is not 1 to 21, windows have more than 4 elements, or the ring is none of 1
+    /// [`StepError::Range`] if w is not 1 to 27, windows have more than 4 elements, or the ring is none of 1
     /// to 63 bits.
     pub fn new(w: u32, windows: Windows, ring: u32) -> Result<Self, StepError> {
         Self::with_digits(Digits::cheapest(w)?, windows, ring)

@@ -41,7 +41,7 @@ impl Plan {
     /// ORs of windows of signs of numbers of w + 1 bits, as numbers modulo 2^ring; the cheapest digits.
     ///
     /// # Errors
-    /// [`StepError::Range`] if w is not 1 to 21, there are no windows or larger ones than 2^21 - 1, or the
+    /// [`StepError::Range`] if w is not 1 to 27, there are no windows or larger ones than 2^27 - 1, or the
     /// ring is none of 1 to 63 bits.
     pub fn new(w: u32, windows: Windows, ring: u32) -> Result<Self, StepError> {
         // bits of the largest sum, which are ceil(log2(members + 1))

@@ -6,8 +6,9 @@ use super::error::within;
 /// Most digits of a number: with three, all products of masks are computed in three messages ahead.
 pub const MOST_DIGITS: usize = 3;
 
-/// Most bits of a digit. A table of 2^s entries has one tweak, which costs s bits of the hash's bound.
-pub const MOST_DIGIT_BITS: u32 = 7;
+/// Most bits of a digit. A table of 2^s entries has one tweak, which costs s bits of the hash's bound. Up to 21
+/// bits are compared by digits of at most 7; only sums of first layers have more.
+pub const MOST_DIGIT_BITS: u32 = 9;
 
 /// Most bits of a number.
 pub const MOST_BITS: u32 = MOST_DIGITS as u32 * MOST_DIGIT_BITS;
@@ -38,7 +39,7 @@ impl Digits {
     /// Digits of these bits, lowest first.
     ///
     /// # Errors
-    /// [`StepError::Range`] if they are not 1 to 3 digits of 1 to 7 bits.
+    /// [`StepError::Range`] if they are not 1 to 3 digits of 1 to 9 bits.
     pub fn new(bits: &[u32]) -> Result<Self, StepError> {
         let count = within("digits of a number", bits.len(), [1, MOST_DIGITS])?;
         let mut all = [0; MOST_DIGITS];
@@ -53,7 +54,7 @@ impl Digits {
     /// equal ones those with the shortest lowest digit.
     ///
     /// # Errors
-    /// [`StepError::Range`] if w is not 1 to 21.
+    /// [`StepError::Range`] if w is not 1 to 27.
     pub fn cheapest(w: u32) -> Result<Self, StepError> {
         within("bits to compare", w as usize, [1, MOST_BITS as usize])?;
         let mut best: Option<(usize, Self)> = None;
@@ -71,7 +72,7 @@ impl Digits {
                 best = Some((cost, digits));
             }
         }
-        // Any w of at most 21 bits has a cut into three digits of at most 7, longest first.
+        // Any w of at most 27 bits has a cut into three digits of at most 9, longest first.
         best.map(|(_, digits)| digits).ok_or(StepError::Range {
             what: "bits to compare",
             actual: w as usize,
@@ -166,6 +167,7 @@ mod tests {
             (12, &[4, 4, 4]),
             (14, &[5, 5, 4]),
             (21, &[7, 7, 7]),
+            (27, &[9, 9, 9]),
         ] {
             assert_eq!(Digits::cheapest(w), Digits::new(bits), "w = {w}");
         }
@@ -190,11 +192,11 @@ mod tests {
     #[test]
     fn what_cannot_be_cut_is_refused() {
         let range = |what, actual, least, most| Err(StepError::Range { what, actual, least, most });
-        assert_eq!(Digits::cheapest(0), range("bits to compare", 0, 1, 21));
-        assert_eq!(Digits::cheapest(22), range("bits to compare", 22, 1, 21));
+        assert_eq!(Digits::cheapest(0), range("bits to compare", 0, 1, 27));
+        assert_eq!(Digits::cheapest(28), range("bits to compare", 28, 1, 27));
         assert_eq!(Digits::new(&[]), range("digits of a number", 0, 1, 3));
         assert_eq!(Digits::new(&[1; 4]), range("digits of a number", 4, 1, 3));
-        assert_eq!(Digits::new(&[8]), range("bits of a digit", 8, 1, 7));
-        assert_eq!(Digits::new(&[2, 0]), range("bits of a digit", 0, 1, 7));
+        assert_eq!(Digits::new(&[10]), range("bits of a digit", 10, 1, 9));
+        assert_eq!(Digits::new(&[2, 0]), range("bits of a digit", 0, 1, 9));
     }
 }

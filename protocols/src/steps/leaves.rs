@@ -196,12 +196,12 @@ pub fn select(tables: &[u64], digit: Digit, digits: &[u64], pads: &[u64]) -> Wip
 
 #[cfg(test)]
 mod tests {
-    use super::super::digits::Digits;
+    use super::super::digits::{Digits, MOST_DIGIT_BITS};
     use super::*;
 
     #[test]
     fn every_entry_of_every_digit_is_the_comparison() {
-        for s in 1..=7u32 {
+        for s in 1..=MOST_DIGIT_BITS {
             for digits in [&[s][..], &[1, s]] {
                 let digits = Digits::new(digits).unwrap();
                 let digit = digits.iter().last().unwrap();

@@ -178,7 +178,7 @@ fn rows_and_shares_that_do_not_belong_to_the_plan_are_errors() {
         let error = Plan::new(9, Windows::single(5).unwrap(), ring).unwrap_err();
         assert_eq!(what(error), "bits of a ring");
     }
-    assert_eq!(what(Plan::new(22, Windows::single(5).unwrap(), 8).unwrap_err()), "bits to compare");
+    assert_eq!(what(Plan::new(28, Windows::single(5).unwrap(), 8).unwrap_err()), "bits to compare");
     assert_eq!(convert::fields(&Windows::single(5).unwrap(), 8).bytes(), 10);
 }
 

@@ -28,7 +28,7 @@ fn places(value: &Value, here: &str, all: &mut Vec<String>) {
 
 /// What a value is replaced by.
 fn others(value: &Value) -> Vec<Value> {
-    let numbers = [0i64, 1, 2, 3, 4, 7, 8, 21, 22, 23, 31, 32, 62, 63, 64, 65, 128, 1 << 31, u32::MAX.into()];
+    let numbers = [0i64, 1, 2, 3, 4, 7, 8, 27, 28, 29, 31, 32, 62, 63, 64, 65, 128, 1 << 31, u32::MAX.into()];
     let mut all: Vec<Value> = numbers.map(Value::from).to_vec();
     all.extend([
         json!(-1),
@@ -71,7 +71,7 @@ fn a_made_up_stage_is_refused_or_runs() {
                 let _ = (client.begin(), server.begin());
                 let [(_, Form::Shares(reads))] = stage.reads[..] else { panic!("{stage:?}") };
                 // What makes the signs right.
-                assert!(reads.bits <= 22 && (reads.span + 1) << reads.fraction <= 1 << (reads.bits - 1));
+                assert!(reads.bits <= 28 && (reads.span + 1) << reads.fraction <= 1 << (reads.bits - 1));
                 run += 1;
             }
             (Err(client), Err(server), Err(_)) => {
@@ -149,7 +149,7 @@ fn a_refusal_says_what_was_expected() {
     let large = |stage: &mut Stage| stage.leaves = Form::Shares(Ring::of_bits(63));
     said(refused(Pool::None, Choice::Sign, &large), "expected shares of bits");
     let ring = |ring: Ring| comparable(ring).expect_err("it is refused");
-    said(ring(Ring { bits: 23, ..RING }), "shares of 23 bits to compare, expected 2 to 22");
+    said(ring(Ring { bits: 29, ..RING }), "shares of 29 bits to compare, expected 2 to 28");
     said(ring(Ring { bits: 1, fraction: 0, terms: 0, ..RING }), "shares of 1 bits to compare");
     said(ring(Ring { span: 64, ..RING }), "numbers up to 64 in 9 bits with 2 of fraction");
     assert_eq!(comparable(Ring { span: 63, ..RING }), Ok(()));

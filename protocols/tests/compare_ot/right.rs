@@ -65,10 +65,12 @@ fn values(k: u32, n: usize, rng: &mut chacha20::ChaCha12Rng) -> RingTensor {
 #[test]
 fn random_neurons_of_wide_rings() {
     let rng = &mut rng(2);
-    let n = 40_000;
-    for digits in [10, 11, 12, 14, 18, 21].map(|w| Digits::cheapest(w).unwrap()).into_iter().chain(
-        [&[5, 5][..], &[7, 7], &[6, 6, 6], &[1, 7, 2], &[2, 1, 7]].map(|bits| Digits::new(bits).unwrap()),
+    for digits in [10, 11, 12, 14, 18, 21, 24, 27].map(|w| Digits::cheapest(w).unwrap()).into_iter().chain(
+        [&[5, 5][..], &[7, 7], &[6, 6, 6], &[1, 7, 2], &[2, 1, 7], &[9, 9], &[1, 9, 8]]
+            .map(|bits| Digits::new(bits).unwrap()),
     ) {
+        // Long tables have 2^9 entries.
+        let n = if digits.iter().any(|digit| digit.bits > 7) { 4_000 } else { 40_000 };
         let plan = Comparison::new(n, digits);
         let pools = Pools::deal(plan.leaf_rows(), plan.mask_rows(), rng);
         let x = values(plan.ring_bits(), n, rng);

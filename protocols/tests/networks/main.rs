@@ -10,11 +10,15 @@ mod prefix;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use chacha20::ChaCha12Rng;
+use rand::SeedableRng as _;
 use xonn_crypto::garble::Scheme;
-use xonn_protocols::plan::Plan;
+use xonn_program::OutputEncoding;
+use xonn_program::op::{Linear, Planes};
+use xonn_protocols::plan::{How, Plan};
 use xonn_protocols::planner;
 
-use crate::draw::{Drawn, network};
+use crate::draw::{Drawn, Net, network};
 
 /// What was run: networks by each planner, and stages by protocol.
 #[derive(Default, Debug)]
@@ -83,4 +87,30 @@ fn many_random_networks_on_shares_give_the_program() {
     let (first, end): (u64, u64) = (number(first), number(end));
     let run = all_are_right(first..end);
     assert!(run.networks.iter().all(|&networks| 2 * networks as u64 >= end - first), "{run:?}");
+}
+
+/// Networks of the shapes that read tables, with inputs of 20 bits and cuts where samples lie: their first sums have
+/// 24 to 26 bits, go through the largest ring and long digits, and nothing but the output is left to the circuit.
+#[test]
+fn inputs_of_20_bits_go_on_shares() {
+    for (seed, inputs) in [(1, 30), (2, 8), (3, 10), (4, 32)] {
+        let mut net = Net::new(ChaCha12Rng::seed_from_u64(seed), [1, 1, inputs], 20, seed % 2 == 0);
+        net.linear(Linear::dense(inputs, 32, Planes::Sign));
+        net.threshold();
+        net.linear(Linear::dense(32, 32, Planes::Sign));
+        net.threshold();
+        net.linear(Linear::dense(32, 2, Planes::Sign));
+        let drawn = net.finish(OutputEncoding::Scores { count: 2, bits: 7, scale: 1.0 });
+
+        let plan = planner::on_shares(&drawn.program, Scheme::HalfGates).expect("it goes on shares");
+        assert_eq!(plan.stages.last().expect("a stage").layers, [5], "the circuit has the output alone");
+        let rings = plan.stages.iter().filter_map(|stage| match &stage.how {
+            How::Rlwe(choice) => Some((choice.params.bits(), choice.bits)),
+            _ => None,
+        });
+        let rings: Vec<(u32, u32)> = rings.collect();
+        println!("{inputs} inputs: bits of q and of sums {rings:?}");
+        assert!(rings[0].0 >= 36 && rings[0].1 >= 24 && (inputs < 10 || rings[0].0 == 44), "{rings:?}");
+        is_right(seed, plan, &drawn);
+    }
 }

@@ -79,9 +79,9 @@ fn signs_are_on_shares_although_their_pool_is_in_the_circuit() {
 
 #[test]
 fn sums_that_are_too_noisy_together_begin_the_circuit() {
-    let mut net = net([32, 32, 1], 8);
-    conv(&mut net, [32, 32, 1], 1);
-    net.push(Op::SumPool { window: window([32, 32, 1], 32) }, &[1], &[1, 1, 1], int(-255 << 10, 255 << 10));
+    let mut net = net([64, 64, 1], 8);
+    conv(&mut net, [64, 64, 1], 1);
+    net.push(Op::SumPool { window: window([64, 64, 1], 64) }, &[1], &[1, 1, 1], int(-255 << 12, 255 << 12));
     net.threshold();
     let (circuit, not_taken, protocols) = planned(&net.finish(OutputEncoding::Sign));
     assert_eq!(circuit, [2, 3]);

@@ -155,15 +155,24 @@ impl Ends {
         });
         // New ones, so that what follows does not depend on what the set-up draws.
         let [server_rng, mut client_rng] = [rng(seed), rng(seed + 1000)];
-        client.renew_keys(&Params::ALL, &mut two, &mut client_rng).unwrap();
+        client.renew_keys(&Params::ALL, &mut two, &mut rng(seed + 1000)).unwrap();
         server.renew_keys(&Params::ALL, &mut one).unwrap();
+        // What seven keys take, as many as there were rows when bytes were recorded.
+        for _ in 0..7 {
+            client_rng.fill(&mut [0u8; 16]);
+        }
         Self { server: (server, one, server_rng), client: (client, two, client_rng) }
     }
 
     /// A prediction more: new keys, if it is time for them.
     pub fn renew_keys(&mut self, rng: &mut ChaCha12Rng) {
-        self.client.0.renew_keys(&Params::ALL, &mut self.client.1, rng).unwrap();
-        self.server.0.renew_keys(&Params::ALL, &mut self.server.1).unwrap();
+        self.renew_keys_of(&Params::ALL, rng);
+    }
+
+    /// The same, for these rows.
+    pub fn renew_keys_of(&mut self, params: &[Params], rng: &mut ChaCha12Rng) {
+        self.client.0.renew_keys(params, &mut self.client.1, rng).unwrap();
+        self.server.0.renew_keys(params, &mut self.server.1).unwrap();
     }
 
     /// A context of the server, for one call.

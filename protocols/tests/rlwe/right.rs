@@ -102,6 +102,8 @@ fn inputs_of_many_bits() {
     for (inputs, units, reads) in [
         (7, 5, Reads::Numbers(20, 1, 0)),
         (1, 3, Reads::Numbers(20, 3, -(1 << 19))),
+        (30, 32, Reads::Numbers(20, 1, -(1 << 19))),
+        (512, 4, Reads::Numbers(20, 1, 0)),
         (127, 6, Reads::Numbers(16, 1, 7)),
         (10_000, 2, Reads::Numbers(8, 1, 0)),
     ] {
@@ -110,7 +112,9 @@ fn inputs_of_many_bits() {
     let conv = Conv([5, 5, 1], [2, 2], [1; 2], [1; 2], [1; 2], [5, 5], 2, 1);
     check(ends, conv.linear(Planes::Sign, Pad::Drop), Reads::Numbers(20, 1, 0), 13);
     let span = (1 << 20) - 1;
-    for (inputs, weights) in [(30, Planes::Sign), (784, Planes::Sign), (7, Planes::Odd { bits: 4 })] {
+    check(ends, Linear::dense(7, 5, Planes::Odd { bits: 4 }), Reads::Numbers(20, 1, 0), 14);
+    // Sums of 30 bits and more.
+    for (inputs, weights) in [(784, Planes::Sign), (10_000, Planes::Sign), (100, Planes::Odd { bits: 4 })] {
         assert!(rlwe::search(&Linear::dense(inputs, 4, weights), span, 1, 7.0, 1).is_none(), "{inputs}");
     }
 }

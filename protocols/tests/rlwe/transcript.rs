@@ -1,6 +1,7 @@
 //! The same seeds give the same bytes, so that nothing on the wire changes unnoticed.
 
 use sha2::{Digest as _, Sha256};
+use xonn_crypto::rlwe::Params;
 use xonn_program::op::{Linear, Pad, Planes};
 use xonn_protocols::link::PREDICTIONS_A_KEY;
 use xonn_protocols::value::Ring;
@@ -39,7 +40,8 @@ fn hashes(stage: &str, linear: Linear, reads: Reads, ring: Ring) -> [String; 2] 
         ends.renew_keys(rng);
     }
     (ends.client.1.kept, ends.server.1.kept) = (Some(Vec::new()), Some(Vec::new()));
-    ends.renew_keys(rng);
+    // The rows that there were when it was recorded.
+    ends.renew_keys_of(&Params::ALL[..7], rng);
     ends.predict(&sides, &share(ring, &t, &vec![0; inputs], rng)).unwrap();
     [&ends.client.1.kept, &ends.server.1.kept].map(|messages| {
         let all = messages.as_ref().unwrap().concat();

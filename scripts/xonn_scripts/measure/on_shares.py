@@ -5,7 +5,8 @@
 
 Server and client are two processes on this machine.  The test inputs are read from the data sets themselves
 (``XONN_DATA``), so this needs NumPy and no TensorFlow.  A line a network: answers that equal those of
-``xonn-run eval``, bytes of a first and of a further prediction, times and memory.
+``xonn-run eval``, bytes of a first and of a further prediction, round trips, times, processor seconds of
+both hosts together, and the peak of each host's memory.
 """
 
 from __future__ import annotations
@@ -48,13 +49,23 @@ def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, boo
         package, secret = build(model, programs, folder, ["--reveal", revealed])
         inputs = folder / "inputs.npy"
         np.save(inputs, test_inputs(name, package, count))
-        first = traffic(infer(package, secret, inputs, programs, scheme, "shares", 1))
+        first = infer(package, secret, inputs, programs, scheme, "shares", 1)
         run = compare(package, secret, inputs, programs, count, scheme, "shares")
-    further = (count * (run["sent_bytes_each"] + run["received_bytes_each"]) - first) / max(count - 1, 1)
+
+    def further(of_first: float, of_all: float) -> float:
+        return (of_all - of_first) / max(count - 1, 1)
+
+    all_bytes = count * (run["sent_bytes_each"] + run["received_bytes_each"])
+    bytes_more = further(traffic(first), all_bytes)
+    rounds_more = further(first["round_trips"], run["round_trips"])
     text = (
         f"{name:12} {revealed:7} {run['equal_to_eval']:5} of {run['samples']:5} equal,"
-        f" first {first / 1e6:.3f} MB, further {further / 1e6:.3f} MB,"
-        f" median {run['inference_ms_median']} ms, client's peak {run['peak_memory_bytes'] / 1e6:.0f} MB"
+        f" first {traffic(first) / 1e6:.3f} MB in {first['round_trips']} round trips,"
+        f" further {bytes_more / 1e6:.3f} MB in {rounds_more:.1f},"
+        f" median {run['inference_ms_median']} ms,"
+        f" {further(first['cpu_s'], run['cpu_s']):.3f} s of processors,"
+        f" peak {run['server_peak_bytes'] / 1e6:.0f} MB server,"
+        f" {run['peak_memory_bytes'] / 1e6:.0f} MB client"
     )
     return text, run["equal_to_eval"] == run["samples"]
 

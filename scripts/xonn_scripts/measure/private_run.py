@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,11 @@ from typing import Any
 import numpy as np
 
 from xonn_scripts.programs import SCHEMES, ProgramError, address_in, call, traffic
+from xonn_scripts.two_hosts.links import Hosts
 
 FIRST_LAYERS = ("gc", "oca")
+# Both hosts on this machine, without a link between them.
+LOOPBACK = Hosts([], [], "127.0.0.1", "the loopback interface")
 
 
 def build_options(h5: Path) -> list[str]:
@@ -29,15 +35,46 @@ def build(h5: Path, programs: Path, folder: Path, options: Sequence[str] = ()) -
     return package, package.with_suffix(".secret")
 
 
+def ended(server: subprocess.Popen[str], seconds: float) -> int:
+    """Waits for a server; its peak of memory in bytes."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        process, status, used = os.wait4(server.pid, os.WNOHANG)
+        if process:
+            server.returncode = os.waitstatus_to_exitcode(status)
+            return used.ru_maxrss * 1024
+        time.sleep(0.01)
+    raise ProgramError(f"the server did not end within {seconds:.0f} s of its connection.")
+
+
+def processor_seconds() -> float:
+    """What programs that this script started and that have ended took of processors."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def infer(
-    package: Path, secret: Path, inputs: Path, programs: Path, scheme: str, first_layer: str, count: int
+    package: Path,
+    secret: Path,
+    inputs: Path,
+    programs: Path,
+    scheme: str,
+    first_layer: str,
+    count: int,
+    both: Hosts = LOOPBACK,
+    ahead: int = 0,
 ) -> dict[str, Any]:
-    """Serve and ask, over loopback; the client's report, with ``answers``, its predictions."""
+    """Serve and ask, `ahead` of the predictions prepared before; the client's report, with ``answers``, its
+    predictions, the server's peak of memory, and the processor seconds of both.
+    """
+    before = processor_seconds()
     # Both protocols are measured, by as many predictions as it takes.
-    arguments = [secret, "--listen", "127.0.0.1:0", "--connections", "1"]
+    arguments = [secret, "--listen", f"{both.address}:0", "--connections", "1"]
     arguments += ["--clients", "semi-honest", "--inferences", 1_000_000]
+    arguments += ["--pool", ahead] if ahead else []
+    serve = [*both.server, programs / "xonn-run", "serve", package, "--secret", *arguments]
     server = subprocess.Popen(
-        [str(part) for part in (programs / "xonn-run", "serve", package, "--secret", *arguments)],
+        [str(part) for part in serve],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -51,13 +88,15 @@ def infer(
             output = Path(folder) / "answers.npy"
             report = json.loads(
                 call(
-                    *(programs / "xonn-run", "infer", "--server", address),
+                    *(*both.client, programs / "xonn-run", "infer", "--server", address),
                     *("--input", inputs, "--limit", count, "--output", output, "--json"),
                     *("--scheme", scheme, "--first-layer", first_layer, "--timeout", 300),
+                    *(("--ahead", ahead) if ahead else ()),
                 )
             )
             report["answers"] = np.load(output)
-        server.wait(timeout=60)
+        report["server_peak_bytes"] = ended(server, 60)
+        report["cpu_s"] = processor_seconds() - before
     finally:
         if server.poll() is None:
             server.kill()
@@ -102,4 +141,7 @@ def compare(
         "sent_bytes_each": round(report["sent_bytes"] / len(clear)),
         "inference_ms_median": round(report["inference_ms_median"], 1),
         "peak_memory_bytes": report["peak_memory_bytes"],
+        "server_peak_bytes": report["server_peak_bytes"],
+        "cpu_s": report["cpu_s"],
+        "round_trips": report["round_trips"],
     }

@@ -3,14 +3,16 @@
 
 use std::path::Path;
 
+use xonn_compile::keras;
 use xonn_compile::network::Network;
+use xonn_compile::passes::{self, InputOptions, Options};
 use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 use xonn_protocols::plan::Plan;
 use xonn_protocols::planner::{self, NotOnShares};
 use xonn_protocols::run::{Client, Server};
 
-use crate::common::{compile, fixture, samples};
+use crate::common::{compile, fixture, options, samples};
 use crate::fixtures::MODELS;
 use crate::plan::{Predicted, predict};
 
@@ -91,6 +93,37 @@ fn all_bundled_models_on_shares_give_the_integers() {
     }
 }
 
+/// Networks for tables read numbers of 20 bits: their first sums have 24 to 26, and go on shares like all
+/// others; only the head's scales stay in the circuit.
+#[test]
+fn inputs_of_20_bits_go_on_shares() {
+    for model in ["bh1", "bh2", "bh3"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model);
+        let graph = keras::read(&folder.join("model.h5"), &options()).expect("readable");
+        let input = InputOptions { standardised: true, ..InputOptions::default() };
+        let wide = Options { input, ..Options::default() };
+        let network = passes::run(&graph, &wide).unwrap_or_else(|error| panic!("{model}: {error}")).network;
+        assert_eq!(network.input().bits, 20, "{model}");
+
+        let (plan, stop) = planner::on_shares_until(network.program(), Scheme::ALL[0])
+            .unwrap_or_else(|e| panic!("{model}: {e}"));
+        assert!(stop.is_none_or(|not| not.op == "scale"), "{model}");
+        let names: Vec<&str> = plan.stages.iter().map(|stage| stage.how.protocol().name()).collect();
+        let signs = names.iter().filter(|name| **name == "compare_ot").count();
+        assert_eq!(signs, 2, "{model}: {names:?}");
+
+        // Inputs near zero, where sums lie near their thresholds, and all over the range.
+        let (lo, hi) = (*network.input().codes().start(), *network.input().codes().end());
+        let mut samples = made_up(&network, 10);
+        let nearly = samples.clone().into_iter().map(|sample| sample.iter().map(|q| q / 64).collect());
+        samples.extend(nearly.collect::<Vec<Vec<i64>>>());
+        samples.extend([lo, hi, 0, -1].map(|q| vec![q.clamp(lo, hi); network.input().elements()]));
+        are_the_integers(model, &network, ON_SHARES, &samples, 3).unwrap_or_else(|e| panic!("{model}: {e}"));
+        let cost = planner::Way::OnShares.plan(network.program(), Scheme::ALL[0]).expect("a plan").cost;
+        println!("{model}: {} bytes at first, {} further", cost.first().bytes(), cost.further().bytes());
+    }
+}
+
 fn bundled(model: &str, count: usize) {
     let (network, samples) = bundled_model(model, count);
     are_the_integers(model, &network, ON_SHARES, &samples, 2).unwrap_or_else(|e| panic!("{model}: {e}"));
@@ -100,15 +133,20 @@ fn bundled(model: &str, count: usize) {
 pub fn bundled_model(model: &str, count: usize) -> (Network, Vec<Vec<i64>>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(model);
     let network = compile(&folder.join("model.h5")).unwrap_or_else(|e| panic!("{model}: {e}"));
+    let samples = made_up(&network, count);
+    (network, samples)
+}
+
+fn made_up(network: &Network, count: usize) -> Vec<Vec<i64>> {
     let elements = network.input().elements();
-    let most = *network.input().codes().end() as u64 + 1;
+    let codes = network.input().codes();
+    let all = codes.end().abs_diff(*codes.start()) + 1;
     let mut state = 1u64;
     let mut number = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 33) % most) as i64
+        codes.start() + ((state >> 33) % all) as i64
     };
-    let samples = (0..count).map(|_| (0..elements).map(|_| number()).collect()).collect();
-    (network, samples)
+    (0..count).map(|_| (0..elements).map(|_| number()).collect()).collect()
 }
 
 /// Where all sums are exact, nothing but the scales of the head is left to the circuit, or the output alone. Of

@@ -20,6 +20,7 @@ use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::sample;
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Schedule, Role};
+use xonn_crypto::label::{Label, ZeroLabel};
 use xonn_crypto::garble::{Ciphertexts, Evaluator, Garbler, Scheme, Secrets};
 
 /// Segments at a time.
@@ -64,17 +65,17 @@ fn compare(path: &Path, time: Duration) {
 fn measure(program: &TiledCircuit, inputs: usize, outputs: usize, time: Duration) -> [u64; 3] {
     let (garbling, evaluation) = (Schedule::new(program, Role::Garbler), Schedule::new(program, Role::Evaluator));
     let (rng, scheme) = (&mut rand::rng(), Scheme::HalfGates);
-    let secrets = Secrets { delta: Block::random(rng).with_lsb_set(), dice: Block::random(rng) };
+    let secrets = Secrets::random(rng);
     let hash = Tccr::new(Block::random(rng));
-    let zeros: Vec<Block> = (0..program.input_bits()).map(|_| Block::random(rng)).collect();
+    let zeros: Vec<ZeroLabel> = (0..program.input_bits()).map(|_| ZeroLabel::random(rng)).collect();
     let bit = |i: usize| (i % inputs).is_multiple_of(3);
-    let active: Vec<Block> =
-        zeros.iter().enumerate().map(|(i, &zero)| zero ^ secrets.delta.masked(bit(i))).collect();
+    let active: Vec<Label> =
+        zeros.iter().enumerate().map(|(i, &zero)| zero.label(bit(i), &secrets.delta)).collect();
     let mut batches: Vec<Vec<Ciphertexts>> = Vec::new();
     let mut decoding = Vec::new();
     // Each run has the same labels and tweaks, as no protocol may: only time is asked for here.
     let garble = repeat(time, || {
-        let mut garbler = Garbler::new(&garbling, scheme, &[], secrets, hash, zeros.clone());
+        let mut garbler = Garbler::new(&garbling, scheme, &[], secrets.clone(), hash, zeros.clone());
         garbler.recycle(std::mem::take(&mut batches).into_iter().flatten());
         loop {
             let tables = garbler.garble(SEGMENTS);
