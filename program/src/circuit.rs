@@ -11,6 +11,7 @@ mod argmax;
 mod encoding;
 mod joined;
 mod linear;
+mod number;
 mod permute;
 mod pool;
 mod run;
@@ -24,7 +25,7 @@ mod window;
 use xonn_circuits::tiled::{CircuitError, Layer, LayerInfo, Source, Tile, TiledCircuit};
 
 use crate::op::{Cut, Linear, Op};
-use crate::program::{LayerId, Program, Range};
+use crate::program::{Kind, LayerId, Program, Range};
 use crate::tensor::Tensor;
 use joined::Joined;
 pub use run::{Held, Run, RunOfModel, Sharing, run, run_with};
@@ -222,10 +223,16 @@ impl<'n> Lowering<'n> {
             &Op::Threshold { cuts } => self.threshold(id, cuts)?,
             Op::MaxPool { window } => pool::max_pool(self, id, window)?,
             Op::SumPool { window } => pool::sum_pool(self, id, window)?,
-            &Op::Scale { lines, bits } => scale::scale(self, id, lines, bits)?,
+            &Op::Scale { lines, bits } => scale::scale(self, id, lines, bits, id)?,
+            &Op::Offset { offsets, .. } => number::offset(self, id, offsets, id)?,
+            Op::Round(_) => self.round(id)?,
+            Op::Relu => number::relu(self, id)?,
+            &Op::LeakyRelu(leak) => number::leaky_relu(self, id, leak)?,
+            &Op::Clamp(ends) => number::clamp(self, id, ends)?,
             &Op::Truncate { bits } => encoding::truncate(self, id, bits as usize)?,
             Op::Add => encoding::add(self, id)?,
-            Op::Product => encoding::product(self, id)?,
+            Op::Product if layer.kind == Kind::Bit => encoding::product(self, id)?,
+            Op::Product | Op::Square => number::product(self, id)?,
             Op::Concatenate => encoding::concatenate(self, id)?,
             Op::Permute { source } => permute::permute(self, id, source)?,
         };
@@ -270,12 +277,23 @@ impl<'n> Lowering<'n> {
         }
     }
 
-    /// Whether a layer is lowered together with the threshold behind it: a sum, or a maximum of sums, that nothing else
-    /// reads.
+    /// A rounding, with the secret numbers in front of it that nothing else reads.
+    fn round(&mut self, id: LayerId) -> Result<Place, LowerError> {
+        let read = self.program.layers()[id].reads[0];
+        match self.program.layers()[read].op {
+            Op::Offset { offsets, .. } if self.is_fused(read) => number::offset(self, read, offsets, id),
+            Op::Scale { lines, bits } if self.is_fused(read) => scale::scale(self, read, lines, bits, id),
+            _ => number::round(self, id),
+        }
+    }
+
+    /// Whether a layer is lowered together with the one behind it: a sum, or a maximum of sums, with its threshold, a
+    /// scale or an offset with its rounding, where nothing else reads it.
     fn is_fused(&self, id: LayerId) -> bool {
         let layer = &self.program.layers()[id];
         let Some(reader) = self.only_reader(id).filter(|_| self.computed[id]) else { return false };
         match (&layer.op, &self.program.layers()[reader].op) {
+            (Op::Offset { .. } | Op::Scale { .. }, Op::Round(_)) => true,
             (Op::Linear(_), Op::Threshold { cuts }) => layer.channels().is_multiple_of(*cuts),
             (Op::Linear(linear), Op::MaxPool { .. }) => !linear.window.is_dense() && self.is_fused(reader),
             (Op::MaxPool { .. }, Op::Threshold { cuts }) => {

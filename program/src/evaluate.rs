@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::encoding::{OutputEncoding, Prediction};
+use crate::op::{Op, Rounding};
 use crate::program::{Layer, Program};
 use crate::tensor::Tensor;
 
@@ -88,14 +89,30 @@ impl Program {
     }
 }
 
-/// Every layer's tensor for one sample; bits are `+1` and `-1`.
+/// Every layer's tensor for one sample; bits are `+1` and `-1`. Where layers round, to the nearest number.
 ///
 /// # Panics
 /// If layers, secret and input do not fit each other.
 #[must_use]
 pub fn tensors(layers: &[Layer], secret: &[Tensor], q: &[i64]) -> Vec<Vec<i64>> {
+    tensors_rounded(layers, secret, q, &mut Rounding::Half).0
+}
+
+/// Every layer's tensor for one sample, and of each layer how many of its numbers did not fit the bits that it keeps
+/// ([`Round`](crate::op::Round)).
+///
+/// # Panics
+/// If layers, secret and input do not fit each other.
+#[must_use]
+pub fn tensors_rounded(
+    layers: &[Layer],
+    secret: &[Tensor],
+    q: &[i64],
+    rounding: &mut Rounding,
+) -> (Vec<Vec<i64>>, Vec<usize>) {
     let mut tensors: Vec<Vec<i64>> = Vec::with_capacity(layers.len());
-    for layer in layers {
+    let mut lost = vec![0; layers.len()];
+    for (layer, lost) in layers.iter().zip(&mut lost) {
         let mut reads: Vec<(&[i64], usize)> = Vec::with_capacity(layer.reads.len());
         for &read in &layer.reads {
             reads.push((&tensors[read], layers[read].channels()));
@@ -103,10 +120,17 @@ pub fn tensors(layers: &[Layer], secret: &[Tensor], q: &[i64]) -> Vec<Vec<i64>> 
         if reads.is_empty() {
             reads.push((q, 1));
         }
-        let tensor = layer.op.evaluate(layer.secret.map(|id| &secret[id]), &reads);
+        let tensor = match &layer.op {
+            Op::Round(round) => {
+                let (tensor, count) = round.evaluate(reads[0].0, rounding);
+                *lost = count;
+                tensor
+            }
+            op => op.evaluate(layer.secret.map(|id| &secret[id]), &reads),
+        };
         let range = layer.kind.range();
         debug_assert!(tensor.iter().all(|&v| range.lo <= v && v <= range.hi), "{:?} of {layer:?}", tensor);
         tensors.push(tensor);
     }
-    tensors
+    (tensors, lost)
 }

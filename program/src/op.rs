@@ -7,18 +7,22 @@ mod linear;
 pub mod permute;
 mod planes;
 pub(crate) mod pool;
+mod relu;
+mod round;
 mod scale;
 mod threshold;
 mod window;
 
 pub use linear::{Linear, Pad};
 pub use planes::Planes;
+pub use relu::Leak;
+pub use round::{Round, Rounding};
 pub use scale::{Line, gcd};
 pub use threshold::Cut;
 pub(crate) use threshold::split;
 pub use window::Window2d;
 
-use crate::program::Range;
+use crate::program::{Kind, Range};
 use crate::tensor::{Tensor, TensorSpec};
 
 /// An operation on integers.
@@ -64,10 +68,27 @@ pub enum Op {
         /// At least 1.
         bits: u32,
     },
+    /// `y = x + offset` with secret offsets, a bias. Its tensor is the offsets.
+    Offset {
+        /// How many offsets there are: element `i` has offset `i % offsets`.
+        offsets: usize,
+        /// Bits of an offset: `|offset| < 2^(bits - 1)`.
+        bits: u32,
+    },
+    /// The lowest bits are dropped, rounded, and the result is kept in a public number of bits.
+    Round(Round),
+    /// `y = max(x, 0)`.
+    Relu,
+    /// A leaky ReLU with a public slope.
+    LeakyRelu(Leak),
+    /// `y = min(max(x, lo), hi)` with public ends.
+    Clamp(Range),
     /// The sum of all inputs, element by element.
     Add,
-    /// The product of two tensors of bits, element by element.
+    /// The product of two tensors, element by element: both of bits, or both of numbers.
     Product,
+    /// `y = x x`.
+    Square,
     /// All inputs along the last axis.
     Concatenate,
     /// Any reordering or selection: element `i` of the output is element `source[i]` of the input.
@@ -92,8 +113,14 @@ impl Op {
             Self::Threshold { .. } => "threshold",
             Self::Scale { .. } => "scale",
             Self::Truncate { .. } => "truncate",
+            Self::Offset { .. } => "offset",
+            Self::Round(_) => "round",
+            Self::Relu => "relu",
+            Self::LeakyRelu(_) => "leaky_relu",
+            Self::Clamp(_) => "clamp",
             Self::Add => "add",
             Self::Product => "product",
+            Self::Square => "square",
             Self::Concatenate => "concatenate",
             Self::Permute { .. } => "permute",
         }
@@ -108,11 +135,21 @@ impl Op {
             }
             Self::Threshold { cuts } => Some(TensorSpec::Cuts { count: cuts, range: read }),
             Self::Scale { lines, bits } => Some(TensorSpec::Lines { count: lines, bits }),
+            Self::Offset { offsets, bits } => Some(TensorSpec::Offsets { count: offsets, bits }),
             _ => None,
         }
     }
 
-    /// Evaluates the operation in the clear.
+    /// The least kind that holds all that the operation can give, of tensors of these kinds.
+    ///
+    /// # Errors
+    /// What is wrong with the operation or what it reads; numbers beyond 2^60; inputs and scales, whose kind is
+    /// declared.
+    pub fn kind(&self, reads: &[Kind]) -> Result<Kind, String> {
+        crate::program::kind(self, reads)
+    }
+
+    /// Evaluates the operation in the clear; where it rounds, to the nearest number.
     ///
     /// * `tensor`: of [`Op::tensor`].   * `reads`: each tensor read, and its number of channels.
     ///
@@ -132,6 +169,15 @@ impl Op {
             Self::Threshold { .. } => threshold::evaluate(x, tensor.map_or(&[], Tensor::cuts)),
             Self::Scale { .. } => scale::evaluate(x, tensor.map_or(&[], Tensor::lines)),
             &Self::Truncate { bits } => x.iter().map(|&x| x >> bits).collect(),
+            Self::Offset { .. } => {
+                let offsets = tensor.map_or(&[][..], Tensor::offsets);
+                x.iter().zip(offsets.iter().cycle()).map(|(&x, &offset)| x.wrapping_add(offset)).collect()
+            }
+            Self::Round(round) => round.evaluate(x, &mut Rounding::Half).0,
+            Self::Relu => x.iter().map(|&x| x.max(0)).collect(),
+            Self::LeakyRelu(leak) => x.iter().map(|&x| leak.of(x)).collect(),
+            &Self::Clamp(Range { lo, hi }) => x.iter().map(|&x| x.max(lo).min(hi)).collect(),
+            Self::Square => x.iter().map(|&x| x.wrapping_mul(x)).collect(),
             Self::Add => {
                 let sum = |i: usize| reads.iter().fold(0i64, |sum, (x, _)| sum.wrapping_add(x[i]));
                 (0..x.len()).map(sum).collect()

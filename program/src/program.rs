@@ -9,6 +9,7 @@
 mod verify;
 
 pub use verify::ProgramError;
+pub(crate) use verify::kind;
 
 use crate::encoding::{InputEncoding, OutputEncoding};
 use crate::op::Op;

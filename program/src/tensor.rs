@@ -17,6 +17,8 @@ pub enum Tensor {
     Cuts(Vec<Cut>),
     /// Lines, one a channel of the last axis.
     Lines(Vec<Line>),
+    /// Numbers that are added, one a channel of the last axis.
+    Offsets(Vec<i64>),
 }
 
 impl std::fmt::Debug for Tensor {
@@ -26,6 +28,7 @@ impl std::fmt::Debug for Tensor {
             Self::Weights(weights) => write!(f, "{} weights", weights.len()),
             Self::Cuts(cuts) => write!(f, "{} cuts", cuts.len()),
             Self::Lines(lines) => write!(f, "{} lines", lines.len()),
+            Self::Offsets(offsets) => write!(f, "{} offsets", offsets.len()),
         }
     }
 }
@@ -54,6 +57,15 @@ impl Tensor {
     pub fn lines(&self) -> &[Line] {
         match self {
             Self::Lines(lines) => lines,
+            _ => &[],
+        }
+    }
+
+    /// The offsets; of a tensor of another kind none.
+    #[must_use]
+    pub fn offsets(&self) -> &[i64] {
+        match self {
+            Self::Offsets(offsets) => offsets,
             _ => &[],
         }
     }
@@ -90,6 +102,13 @@ pub enum TensorSpec {
         /// Bits of a scale in two's complement. An offset has 64.
         bits: u32,
     },
+    /// Numbers that are added.
+    Offsets {
+        /// How many.
+        count: usize,
+        /// Bits of each in two's complement.
+        bits: u32,
+    },
 }
 
 /// Bits of an offset.
@@ -100,7 +119,10 @@ impl TensorSpec {
     #[must_use]
     pub fn count(self) -> usize {
         match self {
-            Self::Weights { count, .. } | Self::Cuts { count, .. } | Self::Lines { count, .. } => count,
+            Self::Weights { count, .. }
+            | Self::Cuts { count, .. }
+            | Self::Lines { count, .. }
+            | Self::Offsets { count, .. } => count,
         }
     }
 
@@ -110,6 +132,7 @@ impl TensorSpec {
             Self::Weights { planes, .. } => planes.code_bits(),
             Self::Cuts { range, .. } => 1 + edge_bits(range),
             Self::Lines { bits, .. } => bits + OFFSET_BITS,
+            Self::Offsets { bits, .. } => bits,
         }
     }
 
@@ -135,6 +158,10 @@ impl TensorSpec {
                 let most = 1i64 << (bits - 1);
                 (lines.len(), lines.iter().all(|line| (1 - most..most).contains(&line.scale)))
             }
+            (Self::Offsets { bits, .. }, Tensor::Offsets(offsets)) => {
+                let most = 1i64 << (bits - 1);
+                (offsets.len(), offsets.iter().all(|offset| (1 - most..most).contains(offset)))
+            }
             (_, other) => return Err(format!("{other:?}, expected {}", self.named())),
         };
         match (found == self.count(), fits) {
@@ -149,6 +176,7 @@ impl TensorSpec {
             Self::Weights { count, .. } => format!("{count} weights"),
             Self::Cuts { count, .. } => format!("{count} cuts"),
             Self::Lines { count, .. } => format!("{count} lines"),
+            Self::Offsets { count, .. } => format!("{count} offsets"),
         }
     }
 
@@ -173,6 +201,9 @@ impl TensorSpec {
                     out.put(line.offset as u64, OFFSET_BITS);
                 }
             }
+            (Self::Offsets { bits, .. }, Tensor::Offsets(offsets)) => {
+                offsets.iter().for_each(|&offset| out.put(offset as u64, bits));
+            }
             _ => panic!("a tensor of another kind than its specification"),
         }
     }
@@ -194,12 +225,13 @@ impl TensorSpec {
             }
             Self::Lines { count, bits: scale_bits } => {
                 let line = |_| {
-                    let unused = 64 - scale_bits;
-                    let scale = (bits.take(scale_bits) << unused) as i64 >> unused;
-                    let most = 1i64 << (scale_bits - 1);
-                    (scale > -most).then(|| Line { scale, offset: bits.take(OFFSET_BITS) as i64 })
+                    let scale = bits.take_signed(scale_bits)?;
+                    Some(Line { scale, offset: bits.take(OFFSET_BITS) as i64 })
                 };
                 Tensor::Lines((0..count).map(line).collect::<Option<_>>()?)
+            }
+            Self::Offsets { count, bits: width } => {
+                Tensor::Offsets((0..count).map(|_| bits.take_signed(width)).collect::<Option<_>>()?)
             }
         })
     }
@@ -244,6 +276,13 @@ pub(crate) struct BitReader<'b> {
 impl<'b> BitReader<'b> {
     pub fn new(bytes: &'b [u8]) -> Self {
         Self { bytes, at: 0 }
+    }
+
+    /// A number in two's complement; none if it is the smallest, which is no number's negative.
+    fn take_signed(&mut self, bits: u32) -> Option<i64> {
+        let unused = 64 - bits;
+        let number = (self.take(bits) << unused) as i64 >> unused;
+        (number > -1i64 << (bits - 1)).then_some(number)
     }
 
     fn take(&mut self, bits: u32) -> u64 {

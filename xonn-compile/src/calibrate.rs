@@ -1,5 +1,7 @@
 //! Choices that need data: how the client's numbers are quantised, and how many bits real weights get.
 
+mod numbers;
+
 use xonn_program::data::Tensor;
 use xonn_program::encoding::Feature;
 
@@ -10,6 +12,8 @@ use crate::passes::{self, Compiled, InputOptions, Options, PassError};
 use xonn_program::evaluate::Evaluated;
 use xonn_program::op::{Planes, gcd};
 use xonn_program::{Op, OutputEncoding};
+
+pub use numbers::numbers;
 
 /// Samples that candidates are compared on.
 const SAMPLES: usize = 512;

@@ -14,7 +14,8 @@ use crate::graph::{Function, LayerGraph};
 use crate::network::Network;
 use crate::passes;
 pub use error::CompileError;
-pub use options::{Calibration, Options};
+pub use options::{Calibration, NumberBits, Options};
+pub(crate) use options::{DEFAULT_ACTIVATION_BITS, DEFAULT_NUMBER_WEIGHT_BITS};
 pub(crate) use samples::{quantised, quantised_or_advice};
 pub use source::Source;
 
@@ -126,6 +127,9 @@ pub(crate) fn fold(graph: &LayerGraph, file: &str, options: &Options) -> Result<
             let samples = calibration.samples()?;
             let (network, mut notes) = options.calibrated(&samples, Some(graph))?;
             let compiled = match network.weight_bits {
+                _ if passes::has_numbers(graph).unwrap_or(false) => {
+                    calibrate::numbers(graph, &network, options.numbers, &samples.x)
+                }
                 Some(_) => passes::run(graph, &network),
                 None => calibrate::weight_bits(graph, &network, |n| quantised(&samples.x, n.input())),
             };

@@ -33,7 +33,7 @@ pub mod passes;
 mod table;
 pub mod trim;
 
-pub use compile::{Built, Calibration, CompileError, Compiled, Options, Source, compile};
+pub use compile::{Built, Calibration, CompileError, Compiled, NumberBits, Options, Source, compile};
 pub use inspect::{Problem, Report, ReportError, Stage, report};
 pub use keras::ReadOptions;
 pub use network::Network;

@@ -7,6 +7,7 @@ mod fold;
 mod fold_padding;
 mod infer_shapes;
 mod input;
+mod numbers;
 mod reveal;
 mod sign_before_pool;
 
@@ -15,6 +16,7 @@ use crate::graph::{Function, LayerGraph};
 use crate::keras::classes::{self, Library};
 use crate::network::Network;
 pub use input::InputOptions;
+pub use numbers::{HEADROOM, NumberOptions, NumberSamples};
 
 /// What a user may choose.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct Options {
     pub output: OutputMode,
     /// Binary digits of a score behind the point.
     pub score_bits: u32,
+    /// How hidden numbers are kept; without it networks that have any are refused.
+    pub numbers: Option<NumberOptions>,
 }
 
 /// What the client learns.
@@ -58,6 +62,7 @@ impl Default for Options {
             allow_error: false,
             output: OutputMode::Argmax,
             score_bits: 20,
+            numbers: None,
         }
     }
 }
@@ -231,8 +236,37 @@ pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError>
         }
     }
     let left_out = left_out.unwrap_or_default();
-    let network = fold::run(&graph, options, &mut notes)?;
+    let numbers = match &options.numbers {
+        Some(options) => {
+            for rewrite in numbers::REWRITES {
+                rewrite.run(&mut graph, &mut notes)?;
+            }
+            numbers::Numbers::measure(&graph, options)?
+        }
+        None => numbers::Numbers::default(),
+    };
+    let network = fold::run(&graph, options, &numbers, &mut notes)?;
     Ok(Compiled { network, left_out, notes })
+}
+
+/// Whether a network has hidden numbers: real results of functions of which more than signs is read.
+///
+/// # Errors
+/// [`PassError`] of a graph that breaks a rule.
+pub fn has_numbers(graph: &LayerGraph) -> Result<bool, PassError> {
+    numbers::are_needed(&float_graph(graph)?)
+}
+
+/// The graph behind [`PIPELINE`]: its output's order, or sign, is the prediction.
+///
+/// # Errors
+/// [`PassError`] of a graph that breaks a rule.
+pub fn float_graph(graph: &LayerGraph) -> Result<LayerGraph, PassError> {
+    let mut graph = graph.clone();
+    for rewrite in PIPELINE {
+        rewrite.run(&mut graph, &mut Vec::new())?;
+    }
+    Ok(graph)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) fn output(lowering: &mut Lowering<'_>, id: LayerId, tensor: &Place) -
             lowering.push("argmax", classes, &[], encoding, vec![tile])?;
         }
         OutputEncoding::Scores { bits, .. } => {
-            encoding::twos_complement(lowering, tensor, bits as usize)?;
+            encoding::twos_complement(lowering, tensor, "scores", bits as usize)?;
         }
         OutputEncoding::Sign => signs(lowering, id, tensor, ("sign", &[]))?,
         OutputEncoding::Labels { .. } => signs(lowering, id, tensor, ("labels", &[units]))?,

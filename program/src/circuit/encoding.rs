@@ -114,21 +114,22 @@ pub(super) fn concatenate(lowering: &mut Lowering<'_>, id: LayerId) -> Result<Pl
     lowering.push("concatenate", 0, &shape, encoding, tiles)
 }
 
-/// A tensor in two's complement of `width` bits.
+/// A tensor in two's complement of `width` bits, as a layer of this kind.
 pub(super) fn twos_complement(
     lowering: &mut Lowering<'_>,
     x: &Place,
+    kind: &str,
     width: usize,
 ) -> Result<Place, LowerError> {
     let Encoding { lo, step, .. } = x.encoding;
     // Offset numbers have lo added back, modulo 2^width.
     let term = Term { width: x.encoding.width, top_inverted: x.encoding.top_inverted, factor: step as u64 };
     let template = Template::Add { terms: vec![term], constant: lo as u64, drop: 0, out: width };
-    elementwise(lowering, "scores", std::slice::from_ref(x), template, &x.shape, Encoding::signed(width))
+    elementwise(lowering, kind, std::slice::from_ref(x), template, &x.shape, Encoding::signed(width))
 }
 
 /// One instance of a template for each element of the tensors, which have equal shapes.
-fn elementwise(
+pub(super) fn elementwise(
     lowering: &mut Lowering<'_>,
     kind: &str,
     tensors: &[Place],

@@ -4,16 +4,19 @@ use xonn_circuits::gadgets::multiply::sign_correction;
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 
+use super::number::{Rounded, rounding_of};
 use super::template::Template;
 use super::{Encoding, LowerError, Lowering, Place};
 use crate::program::LayerId;
 
-/// Lowers the lines of layer `id`, one a channel, `|scale| < 2^(bits - 1)`.
+/// Lowers the lines of layer `id`, one a channel, `|scale| < 2^(bits - 1)`, with the rounding of layer `last` behind them
+/// if that is another.
 pub(super) fn scale(
     lowering: &mut Lowering<'_>,
     id: LayerId,
     lines: usize,
     bits: u32,
+    last: LayerId,
 ) -> Result<Place, LowerError> {
     let x = lowering.input_of(id);
     let Encoding { width, lo, step, top_inverted } = x.encoding;
@@ -24,7 +27,7 @@ pub(super) fn scale(
         false => (0, step),
     };
     let factor = bits as usize + if factor_of_step > 1 { width_of(step as u64) } else { 0 };
-    let out = lowering.range_of(id).signed_bits() as usize;
+    let Rounded { half, drop, out } = rounding_of(lowering, last);
     if out > 62 {
         return Err(lowering.unsupported(id, format!("scores of {out} bits are too wide, at most 62")));
     }
@@ -37,6 +40,7 @@ pub(super) fn scale(
                 // modulo 2^64: the result has fewer bits, and fits them.
                 let correction = sign_correction(width, shift, factor);
                 let constant = line.scale.wrapping_mul(lo).wrapping_add(line.offset).wrapping_sub(correction);
+                let constant = constant.wrapping_add(half);
                 lowering.secret.number(constant, out);
             }
         }
@@ -52,12 +56,14 @@ pub(super) fn scale(
             map: IndexMap { base, outer: vec![0, secret as u64], inner: line(secret) },
         },
     ];
-    let template = lowering.templates.get(&Template::Affine { width, top_inverted, shift, factor, out })?;
+    let template =
+        lowering.templates.get(&Template::Affine { width, top_inverted, shift, factor, out, drop })?;
     let tile = Tile {
         template,
         grid: vec![positions as u32, channels as u32],
         inputs,
-        output: IndexMap { base: 0, outer: element(out), inner: line(out) },
+        output: IndexMap { base: 0, outer: element(out - drop), inner: line(out - drop) },
     };
-    lowering.push("scale", 0, &x.shape, Encoding::signed(out), vec![tile])
+    let kind = if drop > 0 { "scale + round" } else { "scale" };
+    lowering.push(kind, 0, &x.shape, Encoding::signed(out - drop), vec![tile])
 }

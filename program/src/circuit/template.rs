@@ -6,13 +6,13 @@ use xonn_circuits::builder::Builder;
 use xonn_circuits::gadgets::adder::{Columns, add_mod};
 use xonn_circuits::gadgets::argmax::argmax;
 use xonn_circuits::gadgets::compare::{less_than, less_than_signed};
-use xonn_circuits::gadgets::multiply::multiply_add;
+use xonn_circuits::gadgets::multiply::{multiply, multiply_add, square};
 use xonn_circuits::gadgets::pool::or_pool;
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::netlist::{Netlist, WireId};
 
 use super::{Encoding, LowerError};
-use crate::op::Planes;
+use crate::op::{Leak, Planes};
 
 /// What a template computes. Inputs are named in the order of the template's input groups.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -51,8 +51,22 @@ pub(crate) enum Template {
     FlippedOr { n: usize },
     /// A number, an addend of the same width, a flip: fires or not, flipped.
     Threshold { width: usize, top_inverted: bool },
-    /// A number, a factor, an offset: `factor * (number << shift) + offset` in as many bits as the offset.
-    Affine { width: usize, top_inverted: bool, shift: usize, factor: usize, out: usize },
+    /// A number, a factor, an offset: `factor * (number << shift) + offset` in `out` bits, as many as the offset
+    /// has, without its `drop` lowest bits.
+    Affine { width: usize, top_inverted: bool, shift: usize, factor: usize, out: usize, drop: usize },
+    /// A number, times a public factor, and an offset, both modulo `2^out`: the sum without its `drop` lowest
+    /// bits.
+    Offset { term: Term, drop: usize, out: usize },
+    /// A number in two's complement: the number where it is above 0, else 0, without its sign.
+    Relu { width: usize },
+    /// A number in two's complement: a public multiple of it where it is below 0.
+    LeakyRelu { width: usize, leak: Leak },
+    /// A number in two's complement, kept from `lo` to `hi`: the lowest `out` bits.
+    Clamp { width: usize, lo: Option<i64>, hi: Option<i64>, out: usize },
+    /// Two numbers: their product modulo `2^out`.
+    Product { x: Operand, y: Operand, out: usize },
+    /// A number: its square modulo `2^out`.
+    Square { x: Operand, out: usize },
     /// `n` numbers: index of the largest.
     Argmax { n: usize, width: usize, top_inverted: bool },
     /// A number: itself.
@@ -76,6 +90,14 @@ pub(crate) struct Term {
     pub width: usize,
     pub top_inverted: bool,
     pub factor: u64,
+}
+
+/// A number of a product.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Operand {
+    pub width: usize,
+    /// Whether it is two's complement.
+    pub signed: bool,
 }
 
 /// The templates of a circuit.
@@ -213,11 +235,55 @@ fn build(template: &Template) -> Netlist {
             let out = b.xor(fires, flip[0]);
             b.finish(&[vec![out]])
         }
-        Template::Affine { width, top_inverted, shift, factor, out } => {
+        Template::Affine { width, top_inverted, shift, factor, out, drop } => {
             let (x, factor, offset) = (b.input(width), b.input(factor), b.input(out));
             let x = offset_form(&mut b, &x, top_inverted);
             let y = multiply_add(&mut b, &x, shift, &factor, &offset);
+            b.finish(&[y[drop..].to_vec()])
+        }
+        Template::Offset { term: Term { width, top_inverted, factor }, drop, out } => {
+            let (x, offset) = (b.input(width), b.input(out));
+            let mut columns = Columns::new(&mut b);
+            let u = offset_form(columns.builder(), &x, top_inverted);
+            add_multiple(&mut columns, &u, factor, out);
+            add_multiple(&mut columns, &offset, 1, out);
+            let sum = columns.sum(out);
+            b.finish(&[sum[drop..].to_vec()])
+        }
+        Template::Relu { width } => {
+            let x = b.input(width);
+            let positive = b.inv(x[width - 1]);
+            let y = x[..width - 1].iter().map(|&bit| b.and(bit, positive)).collect();
             b.finish(&[y])
+        }
+        Template::LeakyRelu { width, leak } => {
+            let x = b.input(width);
+            let leaked = multiple(&mut b, &x, leak);
+            let y = b.mux_each(x[width - 1], &leaked, &x);
+            b.finish(&[y])
+        }
+        Template::Clamp { width, lo, hi, out } => {
+            let mut x = b.input(width);
+            for (end, is_low) in [(lo, true), (hi, false)] {
+                let Some(end) = end else { continue };
+                let end: Vec<WireId> = (0..width).map(|k| b.constant(end >> k & 1 == 1)).collect();
+                let passed = match is_low {
+                    true => less_than_signed(&mut b, &x, &end),
+                    false => less_than_signed(&mut b, &end, &x),
+                };
+                x = b.mux_each(passed, &end, &x);
+            }
+            b.finish(&[x[..out].to_vec()])
+        }
+        Template::Product { x, y, out } => {
+            let (a, c) = (b.input(x.width), b.input(y.width));
+            let product = multiply(&mut b, (&a, x.signed), (&c, y.signed), out);
+            b.finish(&[product])
+        }
+        Template::Square { x, out } => {
+            let a = b.input(x.width);
+            let square = square(&mut b, &a, x.signed, out);
+            b.finish(&[square])
         }
         Template::Argmax { n, width, top_inverted } => {
             let scores: Vec<Vec<WireId>> = (0..n).map(|_| b.input(width)).collect();
@@ -251,6 +317,16 @@ fn add_products(
             }
         }
     }
+}
+
+/// `floor(slope * x / 2^bits)` of a number in two's complement, in as many bits.
+fn multiple(b: &mut Builder, x: &[WireId], leak: Leak) -> Vec<WireId> {
+    let out = x.len() + leak.bits as usize;
+    let sign = x[x.len() - 1];
+    let extended: Vec<WireId> = (0..out).map(|k| x.get(k).copied().unwrap_or(sign)).collect();
+    let mut columns = Columns::new(b);
+    add_multiple(&mut columns, &extended, u64::from(leak.slope), out);
+    columns.sum(out).split_off(leak.bits as usize)
 }
 
 /// `factor * sum + constant` in `out` bits.
@@ -312,6 +388,11 @@ impl Template {
             Self::Add { ref terms, out, .. } => product([terms.len(), 64, out]),
             Self::Or { n } | Self::FlippedOr { n } => n,
             Self::Affine { factor, out, .. } => product([factor, out, 1]),
+            Self::Offset { out, .. } => product([64, out, 1]),
+            Self::LeakyRelu { width, .. } => product([16, width + 16, 1]),
+            Self::Product { x, y, .. } => product([x.width, y.width, 2]),
+            Self::Square { x, .. } => product([x.width, x.width, 1]),
+            Self::Relu { width } | Self::Clamp { width, .. } => product([4, width, 1]),
             Self::Equal | Self::Threshold { .. } | Self::Copy { .. } => 64,
         }
     }

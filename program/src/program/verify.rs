@@ -21,6 +21,9 @@ const MAX_AXES: usize = 1 << 10;
 /// Largest number.
 const LARGEST: i64 = 1 << 60;
 
+/// Largest number below 0 of which a leaky ReLU is taken.
+const MOST_LEAKED: i64 = 1 << 46;
+
 /// Largest class of an argmax.
 const MAX_CLASSES: usize = 1 << 20;
 
@@ -215,7 +218,16 @@ impl Rules<'_> {
             &Op::Truncate { bits } if !(1..=62).contains(&bits) => {
                 Err(format!("it drops {bits} bits, expected 1 to 62"))
             }
-            Op::Recode { .. } | Op::Truncate { .. } => Ok(read),
+            &Op::Offset { offsets, bits } => {
+                if !(2..=60).contains(&bits) {
+                    return Err(format!("offsets of {bits} bits, expected 2 to 60"));
+                }
+                repeats("offsets", offsets)
+            }
+            Op::Round(round) => round.check().map(|()| read),
+            Op::LeakyRelu(leak) => leak.check().map(|()| read),
+            Op::Clamp(Range { lo, hi }) if lo > hi => Err(format!("it clamps to {lo} up to {hi}")),
+            Op::Recode { .. } | Op::Truncate { .. } | Op::Relu | Op::Clamp(_) | Op::Square => Ok(read),
             Op::Add | Op::Product => match self.reads().all(|layer| layer.elements() == read) {
                 true => Ok(read),
                 false => Err("it reads tensors of several sizes".into()),
@@ -239,42 +251,13 @@ impl Rules<'_> {
     /// Whether the declared values hold all that the operation can give.
     fn kind_fits(&self) -> Result<(), String> {
         let kind = self.layer.kind;
-        let read = self.read(0).map_or(Kind::Bit, |layer| layer.kind);
-        let Range { lo, hi } = read.range();
-        let wide = |range: Range| [i128::from(range.lo), i128::from(range.hi)];
-        let of_bits = || self.reads().all(|layer| layer.kind == Kind::Bit);
         let (is_bit, [least, most]) = match &self.layer.op {
             Op::Input => {
                 let codes = self.input.codes();
                 (false, [i128::from(*codes.start()), i128::from(*codes.end())])
             }
-            &Op::Recode { step, offset } => {
-                if step < 1 {
-                    return Err(format!("a step of {step}, expected 1 or more"));
-                }
-                let at = |x: i64| i128::from(step) * i128::from(x) + i128::from(offset);
-                (false, [at(lo), at(hi)])
-            }
-            Op::Linear(linear) => (false, linear.range(read.range())),
-            Op::MaxPool { .. } | Op::Permute { .. } => (read == Kind::Bit, wide(read.range())),
-            Op::SumPool { window } => {
-                let [_, n] = pool::counts(window);
-                (false, [i128::from(lo.min(0)) * n as i128, i128::from(hi.max(0)) * n as i128])
-            }
-            Op::Threshold { .. } => (true, [-1, 1]),
             Op::Scale { .. } => (false, wide(kind.range())),
-            &Op::Truncate { bits } => (false, [i128::from(lo >> bits), i128::from(hi >> bits)]),
-            Op::Add => {
-                let sum = |of: fn(Range) -> i64| self.reads().map(|l| i128::from(of(l.kind.range()))).sum();
-                (false, [sum(|range| range.lo), sum(|range| range.hi)])
-            }
-            Op::Product if !of_bits() => return Err("a product of numbers, expected bits".into()),
-            Op::Product => (true, [-1, 1]),
-            Op::Concatenate => {
-                let lo = self.reads().map(|layer| layer.kind.range().lo).min();
-                let hi = self.reads().map(|layer| layer.kind.range().hi).max();
-                (of_bits(), [i128::from(lo.unwrap_or(0)), i128::from(hi.unwrap_or(0))])
-            }
+            op => values(op, &self.reads().map(|layer| layer.kind).collect::<Vec<_>>())?,
         };
         let [low, high] = wide(kind.range());
         if is_bit != (kind == Kind::Bit) || least < low || most > high {
@@ -284,6 +267,80 @@ impl Rules<'_> {
             ));
         }
         Ok(())
+    }
+}
+
+fn wide(range: Range) -> [i128; 2] {
+    [i128::from(range.lo), i128::from(range.hi)]
+}
+
+/// What an operation other than an input or a scale can give of tensors of these kinds: whether bits, from where to where.
+fn values(op: &Op, reads: &[Kind]) -> Result<(bool, [i128; 2]), String> {
+    let read = reads.first().copied().unwrap_or(Kind::Bit);
+    let Range { lo, hi } = read.range();
+    let of_bits = || reads.iter().all(|&kind| kind == Kind::Bit);
+    Ok(match op {
+        Op::Input | Op::Scale { .. } => return Err("its values are declared".into()),
+        &Op::Recode { step, offset } => {
+            if step < 1 {
+                return Err(format!("a step of {step}, expected 1 or more"));
+            }
+            let at = |x: i64| i128::from(step) * i128::from(x) + i128::from(offset);
+            (false, [at(lo), at(hi)])
+        }
+        Op::Linear(linear) => (false, linear.range(read.range())),
+        Op::MaxPool { .. } | Op::Permute { .. } => (read == Kind::Bit, wide(read.range())),
+        Op::SumPool { window } => {
+            let [_, n] = pool::counts(window);
+            (false, [i128::from(lo.min(0)) * n as i128, i128::from(hi.max(0)) * n as i128])
+        }
+        Op::Threshold { .. } => (true, [-1, 1]),
+        &Op::Truncate { bits } => (false, [i128::from(lo >> bits), i128::from(hi >> bits)]),
+        &Op::Offset { bits, .. } => {
+            let most = (1i128 << (bits - 1)) - 1;
+            (false, [i128::from(lo) - most, i128::from(hi) + most])
+        }
+        Op::Round(round) => (false, round.range(lo, hi).map(i128::from)),
+        Op::Relu => (false, [lo.max(0), hi.max(0)].map(i128::from)),
+        Op::LeakyRelu(_) if lo < -MOST_LEAKED => {
+            return Err(format!("a leaky ReLU of numbers from {lo}, expected from -{MOST_LEAKED}"));
+        }
+        Op::LeakyRelu(leak) => (false, [leak.of(lo), leak.of(hi)].map(i128::from)),
+        &Op::Clamp(ends) => (false, [lo.clamp(ends.lo, ends.hi), hi.clamp(ends.lo, ends.hi)].map(i128::from)),
+        Op::Square => {
+            let [low, high] = [lo, hi].map(|x| i128::from(x) * i128::from(x));
+            (false, [if lo <= 0 && hi >= 0 { 0 } else { low.min(high) }, low.max(high)])
+        }
+        Op::Add => {
+            let sum = |of: fn(Range) -> i64| reads.iter().map(|kind| i128::from(of(kind.range()))).sum();
+            (false, [sum(|range| range.lo), sum(|range| range.hi)])
+        }
+        Op::Product if of_bits() => (true, [-1, 1]),
+        Op::Product if reads.contains(&Kind::Bit) => {
+            return Err("a product of a bit and a number, expected two of a kind".into());
+        }
+        Op::Product => {
+            let other = wide(reads.get(1).map_or(Range { lo: 0, hi: 0 }, |kind| kind.range()));
+            let ends = || wide(read.range()).into_iter().flat_map(|x| other.map(|y| x * y));
+            (false, [ends().min().unwrap_or(0), ends().max().unwrap_or(0)])
+        }
+        Op::Concatenate => {
+            let lo = reads.iter().map(|kind| kind.range().lo).min();
+            let hi = reads.iter().map(|kind| kind.range().hi).max();
+            (of_bits(), [i128::from(lo.unwrap_or(0)), i128::from(hi.unwrap_or(0))])
+        }
+    })
+}
+
+/// The least kind that holds all that an operation can give; for [`Op::kind`].
+pub(crate) fn kind(op: &Op, reads: &[Kind]) -> Result<Kind, String> {
+    let (is_bit, [least, most]) = values(op, reads)?;
+    if is_bit {
+        return Ok(Kind::Bit);
+    }
+    match (i64::try_from(least), i64::try_from(most)) {
+        (Ok(lo), Ok(hi)) if lo >= -LARGEST && hi <= LARGEST => Ok(Kind::Int(Range { lo, hi })),
+        _ => Err(format!("numbers from {least} to {most}, expected a range within 2^60 of 0")),
     }
 }
 

@@ -8,7 +8,7 @@ use xonn_program::console;
 
 use crate::keras::ReadOptions;
 use crate::notes;
-use crate::{Calibration, Compiled, InputOptions, NetworkOptions, Options, OutputMode, compile};
+use crate::{Calibration, Compiled, InputOptions, NetworkOptions, NumberBits, Options, OutputMode, compile};
 
 /// What the client learns.
 #[derive(Clone, Copy, ValueEnum)]
@@ -32,6 +32,16 @@ pub fn output_file(text: &str) -> Result<PathBuf, String> {
         )),
         Err(_) => Ok(text.into()),
     }
+}
+
+/// A share of samples: 99.9%, or 0.999.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.strip_suffix('%') {
+        Some(percent) => (percent.trim(), 100.0),
+        None => (text, 1.0),
+    };
+    let share = number.parse::<f64>().ok().map(|share| share / unit);
+    share.filter(|share| (0.5..=1.0).contains(share)).ok_or_else(|| format!("{text}, expected 50% to 100%"))
 }
 
 /// How a model is to be understood.
@@ -63,6 +73,14 @@ pub struct ModelOptions {
     /// more signs follow; or what --calibrate finds enough)
     #[arg(long, value_name = "B")]
     weight_bits: Option<u32>,
+    /// Bits of hidden numbers: of the largest one of a layer on the samples of --calibrate (default 12)
+    #[arg(long, value_name = "B", requires = "calibrate")]
+    activation_bits: Option<u32>,
+    /// Look for the fewest bits of hidden numbers and weights with which this share of the samples of --calibrate gets
+    /// the class of the float network, such as 99.9%
+    #[arg(long, value_name = "SHARE", requires = "calibrate", value_parser = share,
+        conflicts_with_all = ["activation_bits", "weight_bits"])]
+    agreement: Option<f64>,
     /// Bits of the fixed point where real numbers are added up or compared, as in residual networks
     #[arg(long, value_name = "B", default_value_t = 34)]
     scale_bits: u32,
@@ -133,6 +151,7 @@ impl ModelOptions {
             reading: ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() },
             network: self.network(),
             calibration: self.calibrate.clone().map(Calibration::File),
+            numbers: NumberBits { activations: self.activation_bits, agreement: self.agreement },
         })
     }
 
@@ -156,6 +175,7 @@ impl ModelOptions {
                 Reveal::Scores => OutputMode::Scores,
             },
             score_bits: self.score_bits,
+            numbers: None,
         }
     }
 }

@@ -21,7 +21,25 @@ pub struct Options {
     /// Samples that tell the input's encoding (unless the client standardises) and, unless they are given,
     /// the bits of real weights.
     pub calibration: Option<Calibration>,
+    /// How exact hidden numbers are, of networks that have such.
+    pub numbers: NumberBits,
 }
+
+/// How exact hidden numbers are; the calibration samples tell their ranges.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub struct NumberBits {
+    /// Bits of the largest activation of a layer on the samples; `None`: [`DEFAULT_ACTIVATION_BITS`].
+    pub activations: Option<u32>,
+    /// The share of the samples, from 0 to 1, that must get the class of the float network: the cheapest bits that
+    /// keep it are looked for.
+    pub agreement: Option<f64>,
+}
+
+/// Bits of hidden numbers where nobody says otherwise.
+pub const DEFAULT_ACTIVATION_BITS: u32 = 12;
+
+/// Bits of the weights in front of hidden numbers where nobody says otherwise.
+pub const DEFAULT_NUMBER_WEIGHT_BITS: u32 = 12;
 
 /// Samples as the model was trained on, `[sample, ...]`.
 #[derive(Clone, Debug)]

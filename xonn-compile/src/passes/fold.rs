@@ -19,6 +19,7 @@ mod kernel;
 mod linear;
 mod merge;
 mod moves;
+mod number;
 mod pool;
 mod quantize;
 mod real;
@@ -31,6 +32,7 @@ use xonn_program::{Kind, LayerId, OutputEncoding, Tensor};
 
 use super::float_fn::FloatFn;
 use super::input::InputSpec;
+use super::numbers::{Number, Numbers};
 use super::{Options, PassError, affine_head};
 use crate::graph::{Layer, LayerGraph};
 use crate::network::{Made, Network};
@@ -39,6 +41,7 @@ use architecture::{LEAST_WEIGHT_BITS, weight_bits};
 use bounds::{Bounds, Slack};
 use fixed::{Stream, Streams};
 use input::input_spec;
+pub(in crate::passes) use linear::is_exact;
 
 /// Runs the pass.
 ///
@@ -47,6 +50,7 @@ use input::input_spec;
 pub(super) fn run(
     graph: &LayerGraph,
     options: &Options,
+    numbers: &Numbers,
     notes: &mut Vec<String>,
 ) -> Result<Network, PassError> {
     let used: Vec<NodeIndex> = graph
@@ -64,7 +68,7 @@ pub(super) fn run(
     for _ in 0..MOST_ATTEMPTS {
         let mut own_notes = Vec::new();
         let network;
-        (network, streams) = attempt(graph, &options, &mut own_notes, (&used, &spec), streams)?;
+        (network, streams) = attempt(graph, (&options, numbers), &mut own_notes, (&used, &spec), streams)?;
         if !streams.again {
             notes.append(&mut own_notes);
             return Ok(network);
@@ -84,7 +88,8 @@ pub(super) fn problems_of_layers(graph: &LayerGraph, options: &Options) -> Vec<(
         graph.inputs.iter().copied().filter(|&input| !graph.readers_of(input).is_empty()).collect();
     let mut notes = Vec::new();
     let Ok(spec) = input_spec(graph, &used, options, &mut notes) else { return Vec::new() };
-    let fold = Fold::new(Streams::default(), &mut notes, options);
+    let numbers = Numbers::default();
+    let fold = Fold::new(Streams::default(), &mut notes, options, &numbers);
     fold.layers(graph, &used, &spec).map_or_else(|_| Vec::new(), |(_, problems, _)| problems)
 }
 
@@ -94,12 +99,12 @@ const MOST_ATTEMPTS: usize = 64;
 
 fn attempt(
     graph: &LayerGraph,
-    options: &Options,
+    (options, numbers): (&Options, &Numbers),
     notes: &mut Vec<String>,
     (used, spec): (&[NodeIndex], &InputSpec),
     streams: Streams,
 ) -> Result<(Network, Streams), PassError> {
-    let fold = Fold::new(streams, notes, options);
+    let fold = Fold::new(streams, notes, options, numbers);
     let (mut fold, mut problems, doubtful) = fold.layers(graph, used, spec)?;
     let layer = &graph.graph[graph.output];
     let output = match fold.head(options, layer, graph.output) {
@@ -158,12 +163,17 @@ struct Fold<'a> {
     options: &'a Options,
     /// Whether the layer that is looked at [`is_normalised`].
     own_units: bool,
+    numbers: &'a Numbers,
+    /// How the result of the layer that is looked at is kept, if it is a number.
+    number: Option<Number>,
+    /// The same of the first tensor that it reads.
+    number_read: Option<Number>,
     /// How many signs of a prediction rounding is expected to turn.
     turned: f64,
 }
 
 impl<'a> Fold<'a> {
-    fn new(streams: Streams, notes: &'a mut Vec<String>, options: &'a Options) -> Self {
+    fn new(streams: Streams, notes: &'a mut Vec<String>, options: &'a Options, numbers: &'a Numbers) -> Self {
         Self {
             nodes: Vec::new(),
             tensors: Vec::new(),
@@ -175,6 +185,9 @@ impl<'a> Fold<'a> {
             notes,
             options,
             own_units: false,
+            numbers,
+            number: None,
+            number_read: None,
             turned: 0.0,
         }
     }

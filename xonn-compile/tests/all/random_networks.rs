@@ -2,6 +2,7 @@
 //! agree.
 
 mod blocks;
+mod numbers;
 mod shares;
 
 use std::collections::HashMap;

@@ -14,6 +14,7 @@ use xonn_program::op::{Linear, Planes};
 use xonn_program::{Kind, Op, Range, Tensor};
 
 use crate::network::Made;
+use crate::passes::HEADROOM;
 
 /// The smallest and the largest integer of each element; element `i` has entry `i % len`: one for all, one a
 /// channel of the node's last axis, or one an element.
@@ -44,7 +45,16 @@ impl Bounds {
         let Some(&(first, channels)) = reads.first() else { return Self::of_kind(kind) };
         let tensor = made.tensor.as_ref();
         let bounds = match &made.op {
-            Op::Input | Op::Threshold { .. } | Op::Product => return Self::of_kind(kind),
+            // Hidden numbers keep what the samples' ranges leave, whatever the weights are.
+            Op::Offset { .. }
+            | Op::Round(_)
+            | Op::Relu
+            | Op::LeakyRelu(_)
+            | Op::Clamp(_)
+            | Op::Square
+            | Op::Input
+            | Op::Threshold { .. }
+            | Op::Product => return Self::of_kind(kind),
             Op::Linear(linear) => {
                 let weights = tensor.map_or(&[][..], Tensor::weights);
                 if linear.window.is_dense() {
@@ -144,6 +154,8 @@ impl Slack {
             // Evenly spread numbers reach two deviations.
             Op::Input => (0, 2),
             Op::Threshold { .. } | Op::Product => (0, 0),
+            // Their units are those of samples.
+            Op::Round(_) => (HEADROOM, 2),
             Op::Linear(linear) => {
                 let fan_in = linear.fan_in();
                 let unused = match linear.weights {

@@ -60,7 +60,7 @@ impl Fold<'_> {
 
     /// The sum in whole multiples of one unit, where all slopes are public and such multiples: of signs, and
     /// of averages, also over the edge, where they are 1/9, 1/6 and 1/4. A sum that is 0 in Keras is 0 here.
-    fn add_exactly(&mut self, layer: &Layer, reads: &[Value]) -> Option<Value> {
+    pub(super) fn add_exactly(&mut self, layer: &Layer, reads: &[Value]) -> Option<Value> {
         let slopes: Vec<Vec<f64>> =
             reads.iter().map(|read| self.public_slopes(read)).collect::<Option<_>>()?;
         let unit = common_unit(slopes.iter().flatten().copied(), LARGEST_RATIO)?;

@@ -10,6 +10,8 @@ pub(super) struct Weights {
     pub weights: Vec<i32>,
     /// One for all outputs, or one each.
     pub scales: Vec<f64>,
+    /// Of weights of hidden numbers: how many bits of the sums are dropped.
+    pub drop: Option<u32>,
 }
 
 impl Weights {
@@ -58,7 +60,7 @@ pub(super) fn integer_weights(
             scales.truncate(1);
         }
         let signs = weights(&|w, _| if w >= 0.0 { 1 } else { -1 });
-        return Ok(Weights { planes: Planes::Sign, weights: signs, scales });
+        return Ok(Weights { planes: Planes::Sign, weights: signs, scales, drop: None });
     }
     // Signs and zeros with a magnitude for each output: only a quantiser that fits both to the weights makes
     // these.
@@ -70,7 +72,7 @@ pub(super) fn integer_weights(
     {
         let digits = weights(&|w, _| if w == 0.0 { 0 } else { 2 * w.signum() as i32 });
         let scales = scales.iter().map(|scale| scale / 2.0).collect();
-        return Ok(Weights { planes: Planes::Ternary, weights: digits, scales });
+        return Ok(Weights { planes: Planes::Ternary, weights: digits, scales, drop: None });
     }
     let largest = kernel.iter().fold(0.0f32, |m, w| m.max(w.abs()));
     if !secret_scale && kernel.iter().all(|w| *w == 0.0 || w.abs() == largest) {
@@ -78,7 +80,12 @@ pub(super) fn integer_weights(
         let digits = weights(&|w, _| if w == 0.0 { 0 } else { 2 * w.signum() as i32 });
         // Zeros alone are as many of anything.
         let largest = if largest > 0.0 { f64::from(largest) } else { 1.0 };
-        return Ok(Weights { planes: Planes::Ternary, weights: digits, scales: vec![largest / 2.0] });
+        return Ok(Weights {
+            planes: Planes::Ternary,
+            weights: digits,
+            scales: vec![largest / 2.0],
+            drop: None,
+        });
     }
     let planes = Planes::Odd { bits: bits? };
     let step = |largest: f64| largest / planes.largest() as f64;
@@ -101,7 +108,51 @@ pub(super) fn integer_weights(
         planes.count(),
         unit * fan_in as f64
     ));
-    Ok(Weights { planes, weights: digits, scales })
+    Ok(Weights { planes, weights: digits, scales, drop: None })
+}
+
+/// Most bits of a sum that are dropped.
+const MOST_DROPPED: u32 = 40;
+
+/// Integer weights for a kernel `[input][output]` of real numbers whose sums, without their `drop` lowest bits, are in
+/// units of `unit`: odd multiples of one step that is `unit / 2^drop` of the sums, as fine as `bits` allow.
+///
+/// * `slope`: what 1 of what is added up stands for, not 0.
+///
+/// # Errors
+/// A kernel beside which the unit is too small.
+pub(super) fn number_weights(
+    kernel: &[f32],
+    outputs: usize,
+    slope: f64,
+    unit: f64,
+    bits: u32,
+) -> Result<Weights, String> {
+    let largest = kernel.iter().fold(0.0f64, |most, &w| most.max(f64::from(w.abs())));
+    if !(largest * slope.abs()).is_finite() {
+        return Err(format!("a weight of {largest}, expected finite numbers"));
+    }
+    // How large the largest weight is if no bit is dropped.
+    let whole = largest * slope.abs() / unit;
+    let most = f64::from((1u32 << bits) - 1);
+    let drop = (most / whole).log2().floor().clamp(0.0, f64::from(MOST_DROPPED));
+    let needed = (whole * drop.exp2() + 1.0).log2().ceil().max(1.0);
+    if needed > 22.0 {
+        return Err(format!(
+            "its weights are up to {largest:.1e} where its results are counted in {unit:.1e}, so that they would need \
+             {needed} bits, expected at most 22"
+        ));
+    }
+    let planes = Planes::Odd { bits: bits.max(needed as u32) };
+    let step = unit * (-drop).exp2() / slope.abs();
+    let fan_in = kernel.len() / outputs.max(1);
+    let odd = |w: f32| {
+        let half = ((f64::from(w) * slope.signum() / step - 1.0) / 2.0).round() as i64;
+        (2 * half + 1).clamp(-planes.largest(), planes.largest()) as i32
+    };
+    let at = |o: usize| (0..fan_in).map(move |i| i * outputs + o);
+    let weights = (0..outputs).flat_map(at).map(|at| odd(kernel[at])).collect();
+    Ok(Weights { planes, weights, scales: vec![step * slope.signum()], drop: Some(drop as u32) })
 }
 
 #[cfg(test)]

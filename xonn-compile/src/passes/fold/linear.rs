@@ -13,7 +13,7 @@ use xonn_program::{Kind, LayerId, Op, Range};
 use super::accuracy::Accuracy;
 use super::bounds::Slack;
 use super::fixed::{MOST_BITS, Offsets, Units};
-use super::kernel::{Weights, integer_weights};
+use super::kernel::{Weights, integer_weights, number_weights};
 use super::{Fold, Value};
 use crate::graph::{Array, Layer, Line};
 use crate::network::Made;
@@ -95,7 +95,9 @@ impl Fold<'_> {
                 Pad::Drop
             }
         };
-        let weights = self.weights(layer, linear, &linear.kernel.data, linear.secret_scale, input.node)?;
+        let slope = input.line.scale;
+        let weights =
+            self.weights(layer, linear, &linear.kernel.data, linear.secret_scale, (input.node, slope))?;
         let f = self.sums(layer, &input, linear, &weights);
         // Of x itself, whose line is common.
         let accuracy = linear.accuracy(accuracy, &weights, |_, x| x.size_from(0.0));
@@ -133,7 +135,10 @@ impl Fold<'_> {
         if !by_channel || loses() {
             // Numbers of one slope first: slopes differ by position, or signs would become real weights,
             // which cost and round more than scaling what they multiply.
-            value = self.fixed_point(layer, &value, Units::Common, Offsets::Float)?;
+            value = match self.number_read {
+                Some(number) => self.number(layer, &value, number)?,
+                None => self.fixed_point(layer, &value, Units::Common, Offsets::Float)?,
+            };
             lines = self.lines(&value)?;
         }
         let node = self.shaped(layer, &value);
@@ -144,7 +149,8 @@ impl Fold<'_> {
             return Err(format!("a weight times the slope in front of it is {bad}, expected finite numbers"));
         }
         let common = lines.iter().all(|line| line.scale == lines[0].scale);
-        let weights = self.weights(layer, linear, &kernel, linear.secret_scale || !common, node)?;
+        let secret_scale = linear.secret_scale || !common;
+        let weights = self.weights(layer, linear, &kernel, secret_scale, (node, 1.0))?;
         let offsets = linear.offsets(|pixel, channel| line(pixel, channel).offset);
         let scale = |output: usize| weights.scales[output % weights.scales.len()];
         let outputs = linear.outputs;
@@ -173,7 +179,7 @@ impl Fold<'_> {
             let of = |i: usize| f64::from(bias.data[i % bias.data.len()]);
             accuracy = accuracy.map(bias.data.len(), linear.outputs, |i, x| x.line(Line::new(1.0, of(i))));
         }
-        let Weights { planes, weights, .. } = weights;
+        let Weights { planes, weights, drop, .. } = weights;
         let kind = sum_kind(layer, input, linear.fan_in, planes)?;
         let filters = linear.outputs;
         let op = match linear.image {
@@ -182,7 +188,11 @@ impl Fold<'_> {
         };
         let made = Made::sums(op, weights);
         let node = self.push(layer, made, &[input.node], layer.shape.clone(), kind);
-        Ok(Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy })
+        let value = Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy };
+        match drop.zip(self.number) {
+            Some((drop, number)) => self.rounded_sums(layer, value, drop, number),
+            None => Ok(value),
+        }
     }
 
     /// How many bits real weights get: fewer where they multiply long numbers that would have to be cut for
@@ -202,15 +212,21 @@ impl Fold<'_> {
         Ok(bits.min(fair.max(room.saturating_sub(width))))
     }
 
-    /// Integer weights for `kernel`, which is laid out as the layer's.
+    /// Integer weights for `kernel`, which is laid out as the layer's, of integers of which 1 stands for `slope`.
     fn weights(
         &mut self,
         layer: &Layer,
         linear: &Linear<'_>,
         kernel: &[f32],
         secret_scale: bool,
-        read: LayerId,
+        (read, slope): (LayerId, f64),
     ) -> Result<Weights, String> {
+        if let Some(number) = self.number
+            && !of_few_values(kernel, linear.outputs, secret_scale)
+        {
+            let bits = self.numbers.weight_bits;
+            return number_weights(kernel, linear.outputs, slope, number.unit, bits);
+        }
         let own_units = self.own_units;
         let bits = self.weight_bits_beside(layer, read, linear.fan_in);
         integer_weights(kernel, linear.outputs, secret_scale, own_units, bits, |note| {
@@ -265,7 +281,7 @@ fn width_of(n: usize) -> u32 {
 
 /// Whether a layer's kernel is of signs, or signs and zeros, times few numbers, so that it is written without
 /// rounding.
-pub(super) fn is_exact(kernel: &Array, depthwise: bool, secret_scale: bool) -> bool {
+pub(in crate::passes) fn is_exact(kernel: &Array, depthwise: bool, secret_scale: bool) -> bool {
     let outputs = kernel.shape.iter().rev().take(if depthwise { 2 } else { 1 }).product();
     of_few_values(&kernel.data, outputs, secret_scale)
 }

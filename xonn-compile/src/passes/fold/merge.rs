@@ -71,8 +71,8 @@ impl Fold<'_> {
         let [Some(Line { scale: a, offset: b }), Some(Line { scale: c, offset: d })] = lines else {
             return Err(
                 "it multiplies tensors of which one is not the result of a sign, expected tensors of two \
-                 values each (-1 and +1, or 0 and 1): products of sums are not computed; multiply behind \
-                 the signs, or take Add"
+                 values each (-1 and +1, or 0 and 1); products of real numbers need samples that tell their \
+                 range: give some that it was trained on with --calibrate D.npz"
                     .into(),
             );
         };

@@ -42,12 +42,9 @@ pub(super) fn reads_a_function(graph: &LayerGraph, node: NodeIndex) -> Option<St
         }
         _ => String::new(),
     };
-    let reader = &graph.graph[node];
     Some(format!(
-        "it reads the real numbers that the {what} of {:?} ({}) gives, and hidden layers of real numbers \
-         are not computed yet, expected a sign or another quantiser between the two; put a sign such as \
-         larq's ste_sign behind {:?}, or leave the {what} out (sums, BatchNorm, pooling and Add without it \
-         are computed), and train again before {:?} is compiled",
-        front.name, front.class, front.name, reader.name
+        "it reads the real numbers that the {what} of {:?} ({}) gives, whose range only samples tell; give some that it \
+         was trained on with --calibrate D.npz (array x), and hidden numbers are kept in fixed point",
+        front.name, front.class
     ))
 }

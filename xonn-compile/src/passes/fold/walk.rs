@@ -49,6 +49,8 @@ impl Fold<'_> {
                         doubtful.insert(node);
                     }
                     self.own_units = is_normalised(graph, node);
+                    self.number = self.numbers.of(node);
+                    self.number_read = inputs.first().and_then(|&read| self.numbers.of(read));
                     let of_functions = reads.iter().any(|read| self.lines(read).is_err());
                     self.layer(layer, reads).unwrap_or_else(|reason| {
                         let better = of_functions.then(|| real::reads_a_function(graph, node)).flatten();
@@ -66,6 +68,11 @@ impl Fold<'_> {
     }
 
     fn layer(&mut self, layer: &Layer, mut reads: Vec<Value>) -> Result<Value, String> {
+        if let Some(number) = self.number
+            && let Some(value) = self.number_layer(layer, &mut reads, number)?
+        {
+            return Ok(value);
+        }
         let read = match (reads.len(), &layer.op) {
             (1, _) => reads.remove(0),
             (_, LayerOp::Add) => return self.add(layer, reads),

@@ -44,7 +44,7 @@ fn trained(seed: u64) -> (LayerGraph, Vec<Vec<i64>>) {
 
 impl Net {
     /// Numbers that are spread like those of a trained kernel, rows of different size among them.
-    fn normal(&mut self, shape: Vec<usize>) -> Arc<Array> {
+    pub(super) fn normal(&mut self, shape: Vec<usize>) -> Arc<Array> {
         let outputs = shape[shape.len() - 1];
         let sizes: Vec<f32> = (0..outputs).map(|_| [0.02, 0.1, 0.3][self.choices.below(3)]).collect();
         let mut number = || (0..4).map(|_| self.choices.real()).sum::<f32>() / 2.0;
@@ -52,7 +52,7 @@ impl Net {
         Arc::new(Array { shape, data })
     }
 
-    fn real_conv(&mut self, size: [usize; 2], filters: usize, stride: usize) {
+    pub(super) fn real_conv(&mut self, size: [usize; 2], filters: usize, stride: usize) {
         let channels = self.shape()[2];
         let kernel = self.normal(vec![size[0], size[1], channels, filters]);
         let conv =
@@ -61,7 +61,7 @@ impl Net {
     }
 
     /// Signs, and a binary convolution of them, with or without a scale a filter.
-    fn binary_conv(&mut self, filters: usize) {
+    pub(super) fn binary_conv(&mut self, filters: usize) {
         self.push(LayerOp::Quantize(Quantizer::Sign));
         let channels = self.shape()[2];
         let scaled = self.choices.one_in(2);
@@ -82,7 +82,7 @@ impl Net {
     }
 
     /// A BatchNorm with the mean and the variance of what comes to it.
-    fn seen_norm(&mut self, samples: &[Vec<i64>]) {
+    pub(super) fn seen_norm(&mut self, samples: &[Vec<i64>]) {
         let channels = self.shape().last().copied().expect("tensors have axes");
         let (mut sums, mut count) = (vec![(0.0f64, 0.0f64); channels], 0.0);
         for sample in samples {

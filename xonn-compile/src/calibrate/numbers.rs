@@ -1,0 +1,190 @@
+//! Networks of hidden numbers: their ranges from samples, and how near they come to the float network.
+
+use std::sync::Arc;
+
+use petgraph::stable_graph::NodeIndex;
+use xonn_program::OutputEncoding;
+use xonn_program::data::Tensor;
+use xonn_program::evaluate::Evaluated;
+
+use crate::check::Answer;
+use crate::compile::{DEFAULT_ACTIVATION_BITS, DEFAULT_NUMBER_WEIGHT_BITS, NumberBits, quantised};
+use crate::graph::{LayerGraph, LayerOp};
+use crate::passes::{self, Compiled, NumberOptions, NumberSamples, Options, PassError};
+
+/// Most samples that are looked at.
+const SAMPLES: usize = 512;
+
+/// Least samples that are looked at, if there are as many.
+const LEAST_SAMPLES: usize = 24;
+
+/// Multiplications of all samples together that may be spent on one look.
+const WORK: usize = 10_000_000_000;
+
+/// Bits of activations and weights that are tried where a share of equal classes is asked for, the cheapest first.
+const TRIED: [(u32, u32); 9] =
+    [(7, 6), (8, 7), (9, 8), (10, 8), (10, 10), (11, 10), (12, 12), (13, 13), (15, 15)];
+
+/// Share of equal classes below which a network is refused, unless the user allows the error.
+const LEAST_AGREEMENT: f64 = 0.99;
+
+/// Compiles a network that has hidden numbers, with their ranges from the samples `x`, and tells how many classes on
+/// them are those of the float network.
+///
+/// # Errors
+/// What [`passes::run`] refuses; samples that do not fit, or too few equal classes.
+pub fn numbers(
+    graph: &LayerGraph,
+    options: &Options,
+    bits: NumberBits,
+    x: &Tensor,
+) -> Result<Compiled, PassError> {
+    let error = |reason: String| PassError::Input { reason };
+    let float = passes::float_graph(graph)?;
+    let count = (WORK / multiplications(&float).max(1)).clamp(LEAST_SAMPLES, SAMPLES);
+    let samples = Samples::of(&float, x, count).map_err(error)?;
+    let want = samples.answers(&float, options).map_err(error)?;
+    let inputs = Arc::new(NumberSamples::new(samples.inputs));
+    let compile = |(activation_bits, weight_bits): (u32, u32)| -> Result<(Compiled, f64), PassError> {
+        let numbers = Some(NumberOptions { activation_bits, weight_bits, samples: Arc::clone(&inputs) });
+        // The samples show what these bits do, so no estimate is needed.
+        let own = Options { numbers, allow_error: true, ..options.clone() };
+        let compiled = passes::run(graph, &own)?;
+        let q = quantised(&samples.x, compiled.network.input()).map_err(error)?;
+        let found = compiled.network.evaluate(&q).map_err(|e| error(e.to_string()))?;
+        let equal = found
+            .iter()
+            .zip(&want)
+            .filter(|(found, want)| answer(found, compiled.network.output()) == **want);
+        let share = equal.count() as f64 / want.len().max(1) as f64;
+        Ok((compiled, share))
+    };
+    let chosen = [
+        bits.activations.unwrap_or(DEFAULT_ACTIVATION_BITS),
+        options.weight_bits.unwrap_or(DEFAULT_NUMBER_WEIGHT_BITS),
+    ];
+    let (mut compiled, share, used) = match bits.agreement {
+        None => {
+            let (compiled, share) = compile(chosen.into())?;
+            (compiled, share, chosen.into())
+        }
+        Some(asked) => {
+            let (mut best, mut table) = (None, Vec::new());
+            for candidate in TRIED {
+                let (compiled, share) = compile(candidate)?;
+                table.push(format!("{}/{}: {:.2} %", candidate.0, candidate.1, 100.0 * share));
+                let enough = share >= asked;
+                best = Some((compiled, share, candidate));
+                if enough {
+                    break;
+                }
+            }
+            let (mut compiled, share, candidate) = best.ok_or_else(|| error("no bits were tried".into()))?;
+            let table = table.join(", ");
+            if share < asked {
+                return Err(error(format!(
+                    "no bits give {:.2} % of {} samples the class of the float network (bits of activations / of \
+                     weights: {table}); ask for less --agreement",
+                    100.0 * asked,
+                    want.len()
+                )));
+            }
+            compiled.notes.push(format!("tried, bits of activations / of weights: {table}"));
+            (compiled, share, candidate)
+        }
+    };
+    let told = format!(
+        "hidden numbers in {} bits and their weights in {} give the class of the float network on {:.2} % of {} samples",
+        used.0,
+        used.1,
+        100.0 * share,
+        want.len()
+    );
+    if share < LEAST_AGREEMENT && !options.allow_error {
+        return Err(error(format!(
+            "{told}; give more --activation-bits or --weight-bits, or --allow-error to build it all the same"
+        )));
+    }
+    compiled.notes.push(format!("calibrated: {told}; others may have other roundings, `check` counts them"));
+    Ok(compiled)
+}
+
+/// Some of the samples, evenly taken.
+struct Samples {
+    /// As the client has them.
+    x: Tensor,
+    /// Of each sample the model's inputs.
+    inputs: Vec<Vec<Vec<f32>>>,
+}
+
+impl Samples {
+    fn of(graph: &LayerGraph, x: &Tensor, most: usize) -> Result<Self, String> {
+        let shape = |node: &NodeIndex| graph.graph[*node].shape.clone();
+        let shapes: Vec<Vec<usize>> = graph.inputs.iter().map(shape).collect();
+        // Of several inputs a sample is one row of all.
+        let sample_shape = match &shapes[..] {
+            [one] => one.clone(),
+            all => vec![all.iter().map(|shape| shape.iter().product::<usize>()).sum()],
+        };
+        let all = x.samples_of(&sample_shape).map_err(|e| e.to_string())?;
+        let rows: Vec<Vec<f64>> = all.iter().map(|sample| sample.values().collect()).collect();
+        let count = rows.len().min(most);
+        let chosen: Vec<&Vec<f64>> = (0..count).map(|i| &rows[i * rows.len() / count]).collect();
+        let parts = |row: &Vec<f64>| -> Vec<Vec<f32>> {
+            let mut rest = row.as_slice();
+            shapes
+                .iter()
+                .map(|shape| {
+                    let (own, behind) = rest.split_at(shape.iter().product());
+                    rest = behind;
+                    own.iter().map(|&x| x as f32).collect()
+                })
+                .collect()
+        };
+        let inputs = chosen.iter().map(|row| parts(row)).collect();
+        let values = chosen.into_iter().flatten().copied().collect();
+        let x = Tensor::new([vec![count], sample_shape].concat(), xonn_program::data::Values::Reals(values))
+            .ok_or("samples of another size than their shape says")?;
+        Ok(Self { x, inputs })
+    }
+
+    /// What the float network says.
+    fn answers(&self, graph: &LayerGraph, options: &Options) -> Result<Vec<Answer>, String> {
+        use rayon::prelude::*;
+        let labels = options.output == passes::OutputMode::Labels;
+        let of = |inputs: &Vec<Vec<f32>>| {
+            let tensors = graph.evaluate(inputs)?;
+            let scores = &tensors[&graph.output];
+            Ok(match scores.len() {
+                _ if labels => Answer::Labels(scores.iter().map(|&x| u8::from(x > 0.0)).collect()),
+                1 => Answer::Class(usize::from(scores[0] > 0.0)),
+                n => Answer::Class(
+                    (0..n).reduce(|best, i| if scores[i] > scores[best] { i } else { best }).unwrap_or(0),
+                ),
+            })
+        };
+        self.inputs.par_iter().map(of).collect()
+    }
+}
+
+fn answer(evaluated: &Evaluated, output: &OutputEncoding) -> Answer {
+    match output {
+        OutputEncoding::Labels { .. } => Answer::Labels(evaluated.labels()),
+        _ => Answer::Class(evaluated.class),
+    }
+}
+
+/// Multiplications of one sample, about.
+fn multiplications(graph: &LayerGraph) -> usize {
+    let of = |node: NodeIndex| {
+        let layer = &graph.graph[node];
+        let elements: usize = layer.shape.iter().product();
+        match &layer.op {
+            LayerOp::Dense { kernel, .. } => elements * kernel.shape[0],
+            LayerOp::Conv2d { kernel, .. } => elements * kernel.shape[..3].iter().product::<usize>(),
+            LayerOp::DepthwiseConv2d { kernel, .. } => elements * kernel.shape[..2].iter().product::<usize>(),
+            _ => elements,
+        }
+    };
+    graph.graph.node_indices().map(of).sum()
+}
