@@ -89,7 +89,7 @@ fn bytes_by_conditional_addition_are_those_of_the_shapes() {
         // What holds all sums, and a bit more for the comparison.
         let bits = u64::from((pixels * 255).ilog2()) + 2;
         let circuit = network.lower().expect("it has a circuit").circuit;
-        let ways = ways::of(network.program(), &circuit);
+        let ways = traffic::of(network.program(), &circuit);
         let [garbled, addition] = ways.as_chunks::<2>().0 else { panic!("{name}: {} ways", ways.len()) };
         for (number, (garbled, way)) in garbled.iter().zip(addition).enumerate() {
             assert_eq!((way.first_layer, way.scheme), ("oca", garbled.scheme), "{name}");
