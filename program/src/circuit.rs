@@ -27,6 +27,7 @@ use crate::op::{Cut, Linear, Op};
 use crate::program::{LayerId, Program, Range};
 use crate::tensor::Tensor;
 use joined::Joined;
+pub use joined::cut_by;
 pub use run::{Held, Run, RunOfModel, Sharing, run, run_with};
 use secret::SecretBits;
 use template::Templates;
@@ -249,7 +250,7 @@ impl<'n> Lowering<'n> {
 
     fn threshold(&mut self, id: LayerId, cuts: usize) -> Result<Place, LowerError> {
         let read = self.program.layers()[id].reads[0];
-        if let Some(shares) = self.joined.iter().position(|joined| joined.is_cut(read)) {
+        if let Some(shares) = self.joined.iter().position(|joined| joined.is_cut_by(id)) {
             return joined::threshold(self, id, shares, cuts);
         }
         if !self.is_fused(read) {
@@ -270,14 +271,19 @@ impl<'n> Lowering<'n> {
         }
     }
 
-    /// Whether a layer is lowered together with the threshold behind it: a sum, or a maximum of sums, that nothing else
-    /// reads.
+    /// Whether a layer is lowered together with the threshold behind it: a sum, or a maximum of sums or of
+    /// numbers in shares, that nothing else reads.
     fn is_fused(&self, id: LayerId) -> bool {
         let layer = &self.program.layers()[id];
         let Some(reader) = self.only_reader(id).filter(|_| self.computed[id]) else { return false };
         match (&layer.op, &self.program.layers()[reader].op) {
             (Op::Linear(_), Op::Threshold { cuts }) => layer.channels().is_multiple_of(*cuts),
             (Op::Linear(linear), Op::MaxPool { .. }) => !linear.window.is_dense() && self.is_fused(reader),
+            (Op::MaxPool { .. }, Op::Threshold { .. })
+                if self.joined.iter().any(|joined| joined.is_cut_by(reader)) =>
+            {
+                true
+            }
             (Op::MaxPool { .. }, Op::Threshold { cuts }) => {
                 let read = layer.reads[0];
                 let convolves = self.linear_of(read).is_some_and(|linear| !linear.window.is_dense());
@@ -288,10 +294,12 @@ impl<'n> Lowering<'n> {
     }
 
     fn only_reader(&self, id: LayerId) -> Option<LayerId> {
-        let layers = self.program.layers();
-        let reads = |&n: &LayerId| self.computed[n] && layers[n].reads.contains(&id);
-        let mut readers = (id + 1..layers.len()).filter(reads);
-        readers.next().filter(|_| readers.next().is_none())
+        joined::only_reader(self.program, id, |id| self.computed[id])
+    }
+
+    /// The threshold that alone is made of a tensor in shares.
+    fn cut_by(&self, id: LayerId) -> Option<LayerId> {
+        joined::cut_by(self.program, id, |id| self.computed[id])
     }
 
     /// Where the first tensor that layer `id` reads is, in the shape of the layer that made it.
