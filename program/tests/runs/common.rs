@@ -25,6 +25,7 @@ pub fn model(program: &Program, dice: &mut Dice) -> Vec<Tensor> {
             let mut line = || Line { scale: dice.random_range(-7..=7), offset: dice.random_range(-30..=29) };
             Tensor::Lines((0..count).map(|_| line()).collect())
         }
+        ref other => panic!("no numbers for {other:?}"),
     };
     program.tensors().iter().map(tensor).collect()
 }
@@ -79,18 +80,28 @@ fn rings(range: Range, is_bit: bool) -> Vec<Sharing> {
     rings
 }
 
-/// The runs behind each layer of a program, on that layer's tensor in shares of any kind: how many gave what the
-/// layers give.
+/// The runs behind each layer of a program, on the tensors that they read in shares of any kind: how many gave what
+/// the layers give.
 pub fn all_runs_are_right(program: &Program, dice: &mut Dice) -> usize {
     let (codes, elements) = (program.input().codes(), program.input().elements());
     let last = program.layers().len() - 1;
+    let rings = |id: usize| {
+        let kind = program.layers()[id].kind;
+        rings(kind.range(), kind == Kind::Bit)
+    };
     let mut tried = 0;
     for cut in 0..=last {
         let layers: Vec<usize> = (cut + 1..=last).collect();
-        let kind = program.layers()[cut].kind;
-        for sharing in rings(kind.range(), kind == Kind::Bit) {
+        let is_read = |id: &usize| layers.iter().any(|&n| program.layers()[n].reads.contains(id));
+        let others: Vec<usize> = (0..cut).filter(is_read).collect();
+        for sharing in rings(cut) {
             let tensors = model(program, dice);
-            let reads = [(cut, Held::Shares(sharing))];
+            let mut held = vec![(cut, sharing)];
+            for &id in &others {
+                let rings = rings(id);
+                held.push((id, rings[dice.random_range(0..rings.len())]));
+            }
+            let reads: Vec<_> = held.iter().map(|&(id, sharing)| (id, Held::Shares(sharing))).collect();
             let RunOfModel { run, secret } = circuit::run_with(program, &tensors, &layers, &reads).unwrap();
             let public: Run = circuit::run(program, &layers, &reads).unwrap();
             assert_eq!(run.circuit(), public.circuit(), "public, whatever the model");
@@ -98,17 +109,21 @@ pub fn all_runs_are_right(program: &Program, dice: &mut Dice) -> usize {
             for _ in 0..100 {
                 let sample: Vec<i64> = (0..elements).map(|_| dice.random_range(codes.clone())).collect();
                 let values = xonn_program::evaluate::tensors(program.layers(), &tensors, &sample);
-                let (y1, y0, offsets) = share(&values[cut], sharing, dice);
+                let shares: Vec<_> =
+                    held.iter().map(|&(id, sharing)| share(&values[id], sharing, dice)).collect();
+                let client: Vec<&[u64]> = shares.iter().map(|(y1, ..)| &y1[..]).collect();
+                let server: Vec<(&[u64], &[i64])> =
+                    shares.iter().map(|(_, y0, offsets)| (&y0[..], &offsets[..])).collect();
                 let mut bits = Vec::new();
-                public.bits_of_client(&[&y1], &mut bits).unwrap();
+                public.bits_of_client(&client, &mut bits).unwrap();
                 assert_eq!(bits.len(), run.share_bits());
-                run.bits_of_server(&[(&y0, &offsets)], &mut bits).unwrap();
+                run.bits_of_server(&server, &mut bits).unwrap();
                 assert_eq!(bits.len(), run.share_bits() + run.server_bits());
                 inputs.push(bits);
                 expected.push(output_bits(program, &values[last]));
             }
             let found = evaluate(run.circuit(), &secret, &inputs).unwrap();
-            assert_eq!(found, expected, "layer {cut} in {sharing:?}");
+            assert_eq!(found, expected, "layers {held:?}");
             tried += 1;
         }
     }

@@ -16,7 +16,7 @@ fn int(lo: i64, hi: i64) -> Kind {
     Kind::Int(Range { lo, hi })
 }
 
-fn input(shape: &[usize], bits: u32, signed: bool) -> InputEncoding {
+fn input(shape: &[u32], bits: u32, signed: bool) -> InputEncoding {
     InputEncoding { shape: shape.to_vec(), bits, signed, scale: 1.0, zero: 0, features: Vec::new() }
 }
 
@@ -84,8 +84,8 @@ fn sums_in_shares_are_compared_before_their_maxima() {
         let run = circuit::run(&program, &layers, &[(1, Held::Shares(sharing))]).expect("a run");
         (run.circuit().costs().total(), run.server_bits())
     };
-    // Of 3 channels. Windows of 2 x 2 but at the edges: 5 rows or columns of theirs in 3, and 6 in 4.
-    let (comparisons, maxima) = (4 * 3 * 7, 5 * 6 - 3 * 4);
+    // In each of 3 channels. 3 windows read 4 rows, and 4 read 6 columns, as far as they lie in the image.
+    let (comparisons, maxima) = (4 * 3 * 7, 4 * 6 - 3 * 4);
     for bits in [8, 9, 30] {
         assert_eq!(ands(Behind::Pool, bits), (3 * (comparisons + maxima), 3 * 4 * 3 * 8));
     }
