@@ -28,6 +28,7 @@ use crate::op::{Cut, Linear, Op};
 use crate::program::{Kind, LayerId, Program, Range};
 use crate::tensor::Tensor;
 use joined::Joined;
+pub use joined::cut_by;
 pub use run::{Held, Run, RunOfModel, Sharing, run, run_with};
 use secret::SecretBits;
 use template::Templates;
@@ -256,7 +257,7 @@ impl<'n> Lowering<'n> {
 
     fn threshold(&mut self, id: LayerId, cuts: usize) -> Result<Place, LowerError> {
         let read = self.program.layers()[id].reads[0];
-        if let Some(shares) = self.joined.iter().position(|joined| joined.is_cut(read)) {
+        if let Some(shares) = self.joined.iter().position(|joined| joined.is_cut_by(id)) {
             return joined::threshold(self, id, shares, cuts);
         }
         if !self.is_fused(read) {
@@ -287,8 +288,8 @@ impl<'n> Lowering<'n> {
         }
     }
 
-    /// Whether a layer is lowered together with the one behind it: a sum, or a maximum of sums, with its threshold, a
-    /// scale or an offset with its rounding, where nothing else reads it.
+    /// Whether a layer is lowered together with the one behind it, where nothing else reads it: a sum, or a maximum of
+    /// sums or of numbers in shares, with its threshold; a scale or an offset with its rounding.
     fn is_fused(&self, id: LayerId) -> bool {
         let layer = &self.program.layers()[id];
         let Some(reader) = self.only_reader(id).filter(|_| self.computed[id]) else { return false };
@@ -296,6 +297,11 @@ impl<'n> Lowering<'n> {
             (Op::Offset { .. } | Op::Scale { .. }, Op::Round(_)) => true,
             (Op::Linear(_), Op::Threshold { cuts }) => layer.channels().is_multiple_of(*cuts),
             (Op::Linear(linear), Op::MaxPool { .. }) => !linear.window.is_dense() && self.is_fused(reader),
+            (Op::MaxPool { .. }, Op::Threshold { .. })
+                if self.joined.iter().any(|joined| joined.is_cut_by(reader)) =>
+            {
+                true
+            }
             (Op::MaxPool { .. }, Op::Threshold { cuts }) => {
                 let read = layer.reads[0];
                 let convolves = self.linear_of(read).is_some_and(|linear| !linear.window.is_dense());
@@ -306,10 +312,12 @@ impl<'n> Lowering<'n> {
     }
 
     fn only_reader(&self, id: LayerId) -> Option<LayerId> {
-        let layers = self.program.layers();
-        let reads = |&n: &LayerId| self.computed[n] && layers[n].reads.contains(&id);
-        let mut readers = (id + 1..layers.len()).filter(reads);
-        readers.next().filter(|_| readers.next().is_none())
+        joined::only_reader(self.program, id, |id| self.computed[id])
+    }
+
+    /// The threshold that alone is made of a tensor in shares.
+    fn cut_by(&self, id: LayerId) -> Option<LayerId> {
+        joined::cut_by(self.program, id, |id| self.computed[id])
     }
 
     /// Where the first tensor that layer `id` reads is, in the shape of the layer that made it.

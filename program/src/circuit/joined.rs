@@ -7,7 +7,9 @@
 //! looked at.
 //!
 //! A threshold that alone reads such a tensor needs no number: `value >= cut` is `t - T >= 0`, and the server
-//! takes its T from its share.
+//! takes its T from its share. The same holds of one behind a max-pooling that alone reads it: the largest
+//! number passes a rising cut if any does, and a falling one if all do, so the cuts come first, and bits are
+//! pooled.
 
 use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
@@ -15,9 +17,10 @@ use zeroize::Zeroizing;
 
 use super::run::Sharing;
 use super::template::Template;
-use super::{Encoding, LowerError, Lowering, Place};
+use super::{Encoding, LowerError, Lowering, Place, pool};
 use crate::op::{Cut, Op, split};
 use crate::program::{Kind, LayerId, Program};
+use crate::tensor::Tensor;
 
 /// Most bits of a number that shares are of.
 const MOST_BITS: usize = 60;
@@ -48,12 +51,17 @@ pub(crate) enum How {
         /// As it is stored.
         encoding: Encoding,
     },
-    /// A threshold's bit; the cuts are known to the server.
-    Cut(Zeroizing<Vec<Cut>>),
+    /// A threshold's bit.
+    Cut {
+        /// The threshold, behind the tensor or behind its pooling.
+        by: LayerId,
+        /// One a channel, the last axis; known to the server.
+        cuts: Zeroizing<Vec<Cut>>,
+    },
 }
 
 impl Joined {
-    /// How the tensor of `layer` is read. `cut_by`: the threshold that alone reads it.
+    /// How the tensor of `layer` is read. `cut_by`: the threshold that alone is made of it ([`cut_by`]).
     pub fn new(
         program: &Program,
         layer: LayerId,
@@ -82,8 +90,8 @@ impl Joined {
         };
         // All of t - T, -(span + 1) to span, needs a sign.
         let signed = width_of(span) + 1;
-        if cut_by.is_some() && signed <= whole {
-            return Ok(joined(signed, 0, How::Cut(Zeroizing::default())));
+        if let Some(by) = cut_by.filter(|_| signed <= whole) {
+            return Ok(joined(signed, 0, How::Cut { by, cuts: Zeroizing::default() }));
         }
         let most = range.hi.abs_diff(range.lo);
         let (width, needed) = (width_of(most).max(1), width_of(most / step.unsigned_abs()).max(1));
@@ -106,9 +114,9 @@ impl Joined {
         Ok(joined(needed, rest, How::Number { lo: range.lo, encoding }))
     }
 
-    /// Whether it is the tensor of `layer`, to be read by its threshold alone.
-    pub fn is_cut(&self, layer: LayerId) -> bool {
-        self.layer == layer && matches!(self.how, How::Cut(_))
+    /// Whether nothing but this threshold is made of it.
+    pub fn is_cut_by(&self, threshold: LayerId) -> bool {
+        matches!(self.how, How::Cut { by, .. } if by == threshold)
     }
 
     /// Bits of the client's shares.
@@ -130,7 +138,7 @@ impl Joined {
                 let share = share.wrapping_add((q as u64) << fraction);
                 (r >> self.rest == 0).then_some([share, r])
             }
-            How::Cut(cuts) => {
+            How::Cut { cuts, .. } => {
                 let cut = cuts.get(element % cuts.len().max(1))?;
                 let from = cut.edge(step.unsigned_abs(), span, offset);
                 Some([share.wrapping_sub(from << fraction), 0])
@@ -172,7 +180,7 @@ pub(super) fn number(lowering: &mut Lowering<'_>, index: usize) -> Result<Option
     lowering.push("unshare", 0, &layer.shape, encoding, vec![tile]).map(Some)
 }
 
-/// Lowers the threshold of layer `id`, which alone reads the shares with this index.
+/// Lowers the threshold of layer `id`, and the pooling in front of it, of the shares with this index.
 pub(super) fn threshold(
     lowering: &mut Lowering<'_>,
     id: LayerId,
@@ -184,7 +192,7 @@ pub(super) fn threshold(
         Some(tensor) => {
             // The sign is that of a number below the cut.
             tensor.cuts().iter().for_each(|cut| lowering.secret.bit(cut.rising));
-            lowering.joined[index].how = How::Cut(Zeroizing::new(tensor.cuts().to_vec()));
+            lowering.joined[index].how = How::Cut { by: id, cuts: Zeroizing::new(tensor.cuts().to_vec()) };
         }
         None => lowering.secret.skip(channels as u64),
     }
@@ -200,11 +208,44 @@ pub(super) fn threshold(
         inputs: vec![client, server, Port { source: Source::Secret, map: flip }],
         output: IndexMap { base: 0, outer: outer(1), inner: line(1) },
     };
-    lowering.push("threshold", 0, &shape, Encoding::BIT, vec![tile])
+    let (of, pooled) = (joined.layer, lowering.program.layers()[id].reads[0]);
+    let bits = lowering.push("threshold", 0, &shape, Encoding::BIT, vec![tile])?;
+    match &lowering.program.layers()[pooled].op {
+        Op::MaxPool { window } if pooled != of => {
+            let cuts = lowering.tensor(id).map(Tensor::cuts);
+            pool::pool_bits(lowering, pooled, &bits, window, cuts)
+        }
+        _ => Ok(bits),
+    }
 }
 
-/// The threshold that alone reads the tensor of `id`.
-pub(super) fn cut_by(lowering: &Lowering<'_>, id: LayerId) -> Option<LayerId> {
-    let reader = lowering.only_reader(id)?;
-    matches!(lowering.program.layers()[reader].op, Op::Threshold { .. }).then_some(reader)
+/// The threshold that alone is made of the tensor of `id`, among the layers that are computed: the only one that
+/// reads it, or, with a cut for each channel, the only one that reads a max-pooling that is the only one to
+/// read it. A circuit that reads the tensor in shares compares them then, if they have a bit more than their
+/// largest number, and makes no numbers of them.
+#[must_use]
+pub fn cut_by(program: &Program, id: LayerId, computed: impl Fn(LayerId) -> bool) -> Option<LayerId> {
+    let op = |id: LayerId| &program.layers()[id].op;
+    let reader = only_reader(program, id, &computed)?;
+    match op(reader) {
+        Op::Threshold { .. } => Some(reader),
+        // Bits are pooled as they are.
+        Op::MaxPool { window } if program.layers()[id].kind != Kind::Bit => {
+            let cuts = window.input[2];
+            let behind = only_reader(program, reader, &computed)?;
+            matches!(op(behind), Op::Threshold { cuts: found } if *found == cuts).then_some(behind)
+        }
+        _ => None,
+    }
+}
+
+/// The only layer that reads the tensor of `id`, among the layers that are computed.
+pub(super) fn only_reader(
+    program: &Program,
+    id: LayerId,
+    computed: impl Fn(LayerId) -> bool,
+) -> Option<LayerId> {
+    let layers = program.layers();
+    let mut readers = (id + 1..layers.len()).filter(|&n| computed(n) && layers[n].reads.contains(&id));
+    readers.next().filter(|_| readers.next().is_none())
 }

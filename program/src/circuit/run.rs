@@ -113,7 +113,7 @@ fn lowered(
                 lowering.places[id] = Some(lowering.input_place(id));
             }
             Held::Shares(sharing) => {
-                let joined = Joined::new(program, id, sharing, joined::cut_by(&lowering, id));
+                let joined = Joined::new(program, id, sharing, lowering.cut_by(id));
                 lowering.joined.push(joined.map_err(|reason| lowering.unsupported(id, reason))?);
             }
         }
@@ -261,7 +261,7 @@ impl Run {
 
 impl core::fmt::Debug for Run {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let cuts = self.joined.iter().filter(|joined| matches!(joined.how, How::Cut(_))).count();
+        let cuts = self.joined.iter().filter(|joined| matches!(joined.how, How::Cut { .. })).count();
         write!(f, "Run of {} input bits, {cuts} fused", self.circuit.input_bits())
     }
 }

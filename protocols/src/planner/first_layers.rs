@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use xonn_crypto::garble::Scheme;
-use xonn_program::{LayerId, Op, Program};
+use xonn_program::{LayerId, Op, Program, circuit};
 
 use super::{NotOnShares, bits_of};
 use crate::local;
@@ -95,12 +95,7 @@ impl<'p> First<'p> {
     /// Bits of shares of a sum that a circuit reads: of a comparison, or of the layer's numbers.
     fn bits(&self, id: LayerId) -> Result<u32, NotOnShares> {
         let (layers, ring) = (self.program.layers(), self.ring(id)?);
-        let mut readers = layers.iter().filter(|layer| layer.reads.contains(&id));
-        let compared = match (readers.next(), readers.next()) {
-            (Some(reader), None) => matches!(reader.op, Op::Threshold { .. }),
-            _ => false,
-        };
-        if compared {
+        if circuit::cut_by(self.program, id, |_| true).is_some() {
             return Ok(bits_of(ring.span) + 1);
         }
         let range = layers[id].kind.range();

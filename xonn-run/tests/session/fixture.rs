@@ -233,8 +233,10 @@ impl Fixture {
             Some(package) => greeted.start_program(package.program(), rng)?,
             None => greeted.start(&self.circuit.program, rng)?,
         };
+        // More than both hosts hold at once are asked for together, as the commands do.
+        let together = if ahead > 8 { usize::from(ahead) } else { 1 };
         while session.has_room() {
-            session.prepare(rng)?;
+            session.prepare_several(together, rng)?;
         }
         let mut outputs = Vec::new();
         let mut failed = None;

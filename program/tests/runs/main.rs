@@ -1,13 +1,15 @@
 //! The circuit of a run of layers, with what it reads in shares or at the client, against the program's
 //! layers.
 
-use rand::{Rng as _, RngExt as _, SeedableRng as _};
-use xonn_circuits::tiled::evaluate::evaluate;
-use xonn_program::circuit::{self, Held, Run, RunOfModel, Sharing};
-use xonn_program::op::{Cut, Line, Linear, Planes};
-use xonn_program::{InputEncoding, Kind, Layer, Op, OutputEncoding, Program, Range, Tensor};
+mod common;
+mod pools;
 
-type Dice = chacha20::ChaCha12Rng;
+use rand::SeedableRng as _;
+use xonn_program::circuit::{self, Held, Sharing};
+use xonn_program::op::{Linear, Planes};
+use xonn_program::{InputEncoding, Kind, Layer, Op, OutputEncoding, Program, Range};
+
+use common::{Dice, all_runs_are_right, model};
 
 /// Four numbers of three bits, sums, a threshold, sums of signs, lines.
 fn program(output: OutputEncoding) -> Program {
@@ -41,110 +43,10 @@ fn programs() -> Vec<Program> {
     [OutputEncoding::Labels { units: 3 }, OutputEncoding::Argmax { classes: 3 }, scores].map(program).into()
 }
 
-fn model(program: &Program, dice: &mut Dice) -> Vec<Tensor> {
-    let mut below = |n: u64| dice.next_u64() % n;
-    let mut weights = |planes: Planes, n: usize| {
-        let weight = |_| planes.weight(below(planes.largest() as u64 + 1)).expect("a weight");
-        Tensor::Weights((0..n).map(weight).collect())
-    };
-    let mut tensors = vec![weights(Planes::Ternary, 12), Tensor::Cuts(vec![]), weights(Planes::Sign, 9)];
-    let mut cut =
-        |range: i64| Cut { rising: below(2) == 1, at: below(2 * range as u64 + 3) as i64 - range - 1 };
-    tensors[1] = Tensor::Cuts((0..3).map(|_| cut(32)).collect());
-    tensors.push(match program.output() {
-        OutputEncoding::Labels { .. } => Tensor::Cuts(vec![cut(3)]),
-        _ => Tensor::Lines(
-            (0..3).map(|_| Line { scale: below(15) as i64 - 7, offset: below(60) as i64 - 30 }).collect(),
-        ),
-    });
-    tensors
-}
-
-/// Random shares of values: the client's, the server's, the offsets.
-fn share(values: &[i64], sharing: Sharing, dice: &mut Dice) -> (Vec<u64>, Vec<u64>, Vec<i64>) {
-    let Sharing { bits, fraction, step, span } = sharing;
-    let mut made = (Vec::new(), Vec::new(), Vec::new());
-    for &value in values {
-        let t = match dice.next_u64() % 4 {
-            0 => 0,
-            1 => span,
-            _ => dice.next_u64() % (span + 1),
-        };
-        let noise = match dice.next_u64() % 3 {
-            0 => 0,
-            1 => (1u64 << fraction) - 1,
-            _ => dice.next_u64() % (1 << fraction),
-        };
-        let y1 = dice.next_u64() % (1 << bits);
-        let y0 = (t << fraction).wrapping_add(noise).wrapping_sub(y1) % (1 << bits);
-        made.0.push(y1);
-        made.1.push(y0);
-        made.2.push(value - step * t as i64);
-    }
-    made
-}
-
-fn output_bits(program: &Program, last: &[i64]) -> Vec<bool> {
-    match *program.output() {
-        OutputEncoding::Labels { .. } => last.iter().map(|&bit| bit > 0).collect(),
-        OutputEncoding::Scores { bits, .. } => {
-            last.iter().flat_map(|score| (0..bits).map(move |i| score >> i & 1 == 1)).collect()
-        }
-        _ => {
-            let best = (0..last.len()).reduce(|best, i| if last[i] > last[best] { i } else { best });
-            (0..2).map(|i| best.expect("a class") >> i & 1 == 1).collect()
-        }
-    }
-}
-
-/// Rings in which numbers of `range` are held.
-fn rings(range: Range, is_bit: bool) -> Vec<Sharing> {
-    let mut rings = Vec::new();
-    for step in if is_bit { vec![1, 2] } else { vec![1, 2, 3, 4, 16] } {
-        let span = (range.hi - range.lo) as u64 / step as u64;
-        let whole = 64 - span.leading_zeros();
-        for (more, fraction) in [(0, 0), (0, 2), (1, 0), (1, 1), (3, 3)] {
-            rings.push(Sharing { bits: whole.max(1) + more + fraction, fraction, step, span });
-        }
-    }
-    rings
-}
-
 #[test]
 fn a_run_on_shares_gives_what_the_layers_give() {
     let dice = &mut Dice::seed_from_u64(1);
-    let mut tried = 0;
-    for program in programs() {
-        let last = program.layers().len() - 1;
-        for cut in 0..=last {
-            let layers: Vec<usize> = (cut + 1..=last).collect();
-            let kind = program.layers()[cut].kind;
-            for sharing in rings(kind.range(), kind == Kind::Bit) {
-                let tensors = model(&program, dice);
-                let reads = [(cut, Held::Shares(sharing))];
-                let RunOfModel { run, secret } =
-                    circuit::run_with(&program, &tensors, &layers, &reads).unwrap();
-                let public: Run = circuit::run(&program, &layers, &reads).unwrap();
-                assert_eq!(run.circuit(), public.circuit(), "public, whatever the model");
-                let (mut inputs, mut expected) = (Vec::new(), Vec::new());
-                for _ in 0..100 {
-                    let sample: Vec<i64> = (0..4).map(|_| dice.random_range(-4..=3)).collect();
-                    let values = xonn_program::evaluate::tensors(program.layers(), &tensors, &sample);
-                    let (y1, y0, offsets) = share(&values[cut], sharing, dice);
-                    let mut bits = Vec::new();
-                    public.bits_of_client(&[&y1], &mut bits).unwrap();
-                    assert_eq!(bits.len(), run.share_bits());
-                    run.bits_of_server(&[(&y0, &offsets)], &mut bits).unwrap();
-                    assert_eq!(bits.len(), run.share_bits() + run.server_bits());
-                    inputs.push(bits);
-                    expected.push(output_bits(&program, &values[last]));
-                }
-                let found = evaluate(run.circuit(), &secret, &inputs).unwrap();
-                assert_eq!(found, expected, "layer {cut} in {sharing:?}");
-                tried += 1;
-            }
-        }
-    }
+    let tried: usize = programs().iter().map(|program| all_runs_are_right(program, dice)).sum();
     assert!(tried > 200, "{tried}");
 }
 
