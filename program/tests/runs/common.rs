@@ -80,8 +80,8 @@ fn rings(range: Range, is_bit: bool) -> Vec<Sharing> {
     rings
 }
 
-/// The runs behind each layer of a program, on the tensors that they read in shares of any kind: how many gave what
-/// the layers give.
+/// The runs behind each layer of a program, on the tensors that they read in shares of any kind: how many
+/// gave what the layers give.
 pub fn all_runs_are_right(program: &Program, dice: &mut Dice) -> usize {
     let (codes, elements) = (program.input().codes(), program.input().elements());
     let last = program.layers().len() - 1;
