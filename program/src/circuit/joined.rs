@@ -219,10 +219,10 @@ pub(super) fn threshold(
     }
 }
 
-/// The threshold that alone is made of the tensor of `id`, among the layers that are computed: the only one that
-/// reads it, or, with a cut for each channel, the only one that reads a max-pooling that is the only one to
-/// read it. A circuit that reads the tensor in shares compares them then, if they have a bit more than their
-/// largest number, and makes no numbers of them.
+/// The threshold that alone is made of the tensor of `id`, among the layers that are computed: the only one
+/// that reads it, or, with a cut for each channel, the only one that reads a max-pooling that is the only one
+/// to read it. A circuit that reads the tensor in shares compares them then, if they have a bit more than
+/// their largest number, and makes no numbers of them.
 #[must_use]
 pub fn cut_by(program: &Program, id: LayerId, computed: impl Fn(LayerId) -> bool) -> Option<LayerId> {
     let op = |id: LayerId| &program.layers()[id].op;

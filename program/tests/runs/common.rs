@@ -80,8 +80,8 @@ fn rings(range: Range, is_bit: bool) -> Vec<Sharing> {
     rings
 }
 
-/// The runs behind each layer of a program, on the tensors that they read in shares of any kind: how many gave what
-/// the layers give.
+/// The runs behind each layer of a program, on the tensors that they read in shares of any kind: how many
+/// gave what the layers give.
 pub fn all_runs_are_right(program: &Program, dice: &mut Dice) -> usize {
     let (codes, elements) = (program.input().codes(), program.input().elements());
     let last = program.layers().len() - 1;
@@ -102,8 +102,9 @@ pub fn all_runs_are_right(program: &Program, dice: &mut Dice) -> usize {
                 held.push((id, rings[dice.random_range(0..rings.len())]));
             }
             let reads: Vec<_> = held.iter().map(|&(id, sharing)| (id, Held::Shares(sharing))).collect();
-            let RunOfModel { run, secret } = circuit::run_with(program, &tensors, &layers, &reads).unwrap();
-            let public: Run = circuit::run(program, &layers, &reads).unwrap();
+            let RunOfModel { run, secret } =
+                circuit::run_with(program, &tensors, &layers, &reads).expect("a run");
+            let public: Run = circuit::run(program, &layers, &reads).expect("a run");
             assert_eq!(run.circuit(), public.circuit(), "public, whatever the model");
             let (mut inputs, mut expected) = (Vec::new(), Vec::new());
             for _ in 0..100 {
@@ -115,14 +116,14 @@ pub fn all_runs_are_right(program: &Program, dice: &mut Dice) -> usize {
                 let server: Vec<(&[u64], &[i64])> =
                     shares.iter().map(|(_, y0, offsets)| (&y0[..], &offsets[..])).collect();
                 let mut bits = Vec::new();
-                public.bits_of_client(&client, &mut bits).unwrap();
+                public.bits_of_client(&client, &mut bits).expect("a run");
                 assert_eq!(bits.len(), run.share_bits());
-                run.bits_of_server(&server, &mut bits).unwrap();
+                run.bits_of_server(&server, &mut bits).expect("a run");
                 assert_eq!(bits.len(), run.share_bits() + run.server_bits());
                 inputs.push(bits);
                 expected.push(output_bits(program, &values[last]));
             }
-            let found = evaluate(run.circuit(), &secret, &inputs).unwrap();
+            let found = evaluate(run.circuit(), &secret, &inputs).expect("a run");
             assert_eq!(found, expected, "layers {held:?}");
             tried += 1;
         }

@@ -74,8 +74,8 @@ fn maxima_of_sums_in_shares_are_cut_as_the_layers_do() {
     }
 }
 
-/// A comparison costs one AND a bit of the shares but one, a maximum of bits one for each but one. Numbers are made
-/// where something else is made of them too.
+/// A comparison costs one AND a bit of the shares but one, a maximum of bits one for each but one. Numbers
+/// are made where something else is made of them too.
 #[test]
 fn sums_in_shares_are_compared_before_their_maxima() {
     let ands = |behind, bits| {
