@@ -75,7 +75,9 @@ impl Program {
         Ok(samples.par_iter().map(evaluate).collect())
     }
 
-    fn evaluated(&self, scores: Vec<i64>) -> Evaluated {
+    /// What a sample is of which the last layer gives these numbers.
+    #[must_use]
+    pub fn evaluated(&self, scores: Vec<i64>) -> Evaluated {
         let largest = || {
             (0..scores.len()).reduce(|best, i| if scores[i] > scores[best] { i } else { best }).unwrap_or(0)
         };

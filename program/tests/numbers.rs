@@ -214,7 +214,7 @@ fn chance_moves_a_rounded_number_by_less_than_one() {
             assert!((found[1][0] as f64 - x as f64 / 8.0).abs() < 1.0, "{x}: {found:?}");
             assert_eq!(lost, [0, 0]);
         }
-        if x > 64 || x < -72 {
+        if !(-72..=64).contains(&x) {
             assert_eq!(lost, [0, 1], "{x}");
         }
     }

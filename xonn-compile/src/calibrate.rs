@@ -13,7 +13,7 @@ use xonn_program::evaluate::Evaluated;
 use xonn_program::op::{Planes, gcd};
 use xonn_program::{Op, OutputEncoding};
 
-pub use numbers::numbers;
+pub use numbers::{LEAST_AGREEMENT, numbers};
 
 /// Samples that candidates are compared on.
 const SAMPLES: usize = 512;

@@ -1,6 +1,7 @@
 //! Compares a compiled model with Keras's own outputs on real data.
 
 pub mod labels;
+pub mod numbers;
 
 use serde::Serialize;
 use xonn_program::data::Dataset;
@@ -14,6 +15,8 @@ use xonn_program::evaluate::Evaluated;
 pub struct Report {
     /// Samples checked.
     pub samples: usize,
+    /// How many of them, from the first, were also computed by the circuit.
+    pub through_circuit: usize,
     /// Correct predictions, if true labels are known.
     pub correct: Option<usize>,
     /// Predictions equal to Keras's, if Keras's outputs are known.
@@ -26,6 +29,9 @@ pub struct Report {
     /// Single labels of a multi-label head, which are counted as samples otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<labels::Counts>,
+    /// Of a network of hidden numbers what rounding does to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<numbers::Numbers>,
     /// How close sums came to their thresholds.
     pub margins: Vec<Margin>,
 }
@@ -124,6 +130,8 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated]) -> Result<Report, Data
         disagreements,
         largest_score_error: None,
         labels: None,
+        numbers: None,
+        through_circuit: 0,
         margins: Vec::new(),
     })
 }

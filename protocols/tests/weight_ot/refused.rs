@@ -106,7 +106,7 @@ fn calls_out_of_order_are_errors() {
     // Of a share that is not known ahead, and of no set-up.
     with_client(&mut hosts.kept[1], &mut wire, &mut rng(1), |context| {
         let error = hosts.client.begin().prepare(Phase::One, context, &[None]).unwrap_err().to_string();
-        assert!(error.contains("not known ahead"), "{error}");
+        assert!(error.contains("not given the client's share ahead"), "{error}");
         let error = hosts.client.begin().run(context, &[&own]).unwrap_err().to_string();
         assert!(error.contains("not sent ahead"), "{error}");
     });

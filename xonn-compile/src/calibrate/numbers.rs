@@ -26,7 +26,7 @@ const TRIED: [(u32, u32); 9] =
     [(7, 6), (8, 7), (9, 8), (10, 8), (10, 10), (11, 10), (12, 12), (13, 13), (15, 15)];
 
 /// Share of equal classes below which a network is refused, unless the user allows the error.
-const LEAST_AGREEMENT: f64 = 0.99;
+pub const LEAST_AGREEMENT: f64 = 0.99;
 
 /// Compiles a network that has hidden numbers, with their ranges from the samples `x`, and tells how many classes on
 /// them are those of the float network.

@@ -82,6 +82,8 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated], units: usize) -> Resul
             correct: y.map(|_| correct_labels),
             equal_to_keras: keras.map(|_| equal_labels),
         }),
+        numbers: None,
+        through_circuit: 0,
         margins: Vec::new(),
     })
 }

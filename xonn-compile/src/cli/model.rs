@@ -120,6 +120,11 @@ impl ModelOptions {
         }
     }
 
+    /// The share of equal classes that is asked for.
+    pub fn agreement(&self) -> Option<f64> {
+        self.agreement
+    }
+
     /// Whether notes are not wanted.
     pub fn is_quiet(&self) -> bool {
         self.quiet

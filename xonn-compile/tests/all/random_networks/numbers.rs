@@ -17,7 +17,7 @@ impl Net {
     fn activation(&mut self) {
         let relu = |slope, max| LayerOp::Function(Function::Relu { slope, max });
         let op = match self.choices.below(9) {
-            0 | 1 | 2 => relu(0.0, None),
+            0..=2 => relu(0.0, None),
             3 => relu([0.25, 0.3, 0.01][self.choices.below(3)], None),
             4 => relu(0.0, Some(1.0)),
             5 => {
