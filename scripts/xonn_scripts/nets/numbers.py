@@ -137,18 +137,18 @@ def lstm_ptb(rows: int, steps: int | None, dropout: float = 0.0) -> keras.Model:
 
 def folded(trained: keras.Model, plain: keras.Model) -> keras.Model:
     """`plain` with the weights of `trained`, BatchNorm multiplied into the layer in front of it."""
-    names = {layer.name for layer in trained.layers}
-    for layer in plain.layers:
-        if not layer.weights:
-            continue
-        weights = trained.get_layer(layer.name).get_weights()
-        if f"{layer.name}_norm" in names:
-            norm = trained.get_layer(f"{layer.name}_norm")
+    norms = {layer.name: layer for layer in trained.layers if isinstance(layer, layers.BatchNormalization)}
+    sources = [layer for layer in trained.layers if layer.weights and layer.name not in norms]
+    targets = [layer for layer in plain.layers if layer.weights]
+    for source, target in zip(sources, targets, strict=True):
+        weights = source.get_weights()
+        norm = norms.get(f"{source.name}_norm")
+        if norm is not None:
             gamma, beta, mean, variance = (w.astype("float64") for w in norm.get_weights())
             scale = gamma / (variance + norm.epsilon) ** 0.5
             kernel, bias = weights
             weights = [kernel * scale, (bias - mean) * scale + beta]
-        layer.set_weights(weights)
+        target.set_weights(weights)
     return plain
 
 

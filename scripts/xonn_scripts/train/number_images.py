@@ -1,7 +1,7 @@
 """Training of image networks of numbers, in Keras 3; one that was stopped goes on from its last epoch.
 
-All that an epoch shows the network follows from the seed and the epoch's number, and the checkpoint holds the
-weights, Adam's averages and Dropout's seeds: a training that was stopped gives what it would have given.
+All that is random in an epoch follows from the seed and the epoch's number, and the checkpoint holds the
+weights and Adam's averages: a training that was stopped gives what it would have given.
 """
 
 from __future__ import annotations
@@ -108,11 +108,19 @@ def keep(model: keras.Model, file: Path) -> None:
     half.replace(file)
 
 
+def reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set what Dropout draws from: a `.keras` file does not hold it."""
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    for number, layer in enumerate(layers):
+        layer.seed_generator.state.assign(np.array([1000 * seed + number, epoch << 16], np.uint32))
+
+
 def train_epochs(
     begin: Callable[[], keras.Model],
     epoch_of: Callable[[keras.Model, int], dict[str, float]],
     epochs: int,
     steps: int,
+    seed: int,
     checkpoint: Path,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Train up to so many epochs in all, from the checkpoint if there is one; the model and its epochs."""
@@ -127,6 +135,7 @@ def train_epochs(
     rows = list(read_log(log))[:done]
     for epoch in range(done, epochs):
         start = time.monotonic()
+        reseed(model, seed, epoch)
         row = {"epoch": epoch + 1, **epoch_of(model, epoch)}
         row["seconds"] = round(time.monotonic() - start, 1)
         if not math.isfinite(row["loss"]):
@@ -159,4 +168,6 @@ def train_images(
             "training_accuracy": round(history["accuracy"][-1], 4),
         }
 
-    return train_epochs(lambda: compiled(name, recipe, steps), epoch_of, recipe.epochs, steps, checkpoint)
+    return train_epochs(
+        lambda: compiled(name, recipe, steps), epoch_of, recipe.epochs, steps, seed, checkpoint
+    )

@@ -96,7 +96,9 @@ def run_words(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
     recipe, text = TEXTS[arguments.network], load_ptb()
     record: dict[str, Any] = {}
     if not arguments.export_only:
-        trained, epochs = train_words(text, recipe, arguments.checkpoints / f"{arguments.network}.keras")
+        trained, epochs = train_words(
+            text, recipe, arguments.seed, arguments.checkpoints / f"{arguments.network}.keras"
+        )
         record = made(arguments, asdict(recipe), epochs)
         model = folded(trained, lstm_ptb(1, None))
         record["test_cross_entropy_float32"] = round(cross_entropy(model, text.test, 1, 50), 4)

@@ -63,7 +63,7 @@ def compiled(recipe: TextRecipe, steps: int) -> keras.Model:
 
 
 def train_words(
-    text: Text, recipe: TextRecipe, checkpoint: Path
+    text: Text, recipe: TextRecipe, seed: int, checkpoint: Path
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Train on the training text; the model as it was trained, and its epochs."""
     # Each epoch begins at another word, so that batches are not cut at the same places.
@@ -82,4 +82,4 @@ def train_words(
             "valid_perplexity": round(math.exp(valid), 2),
         }
 
-    return train_epochs(lambda: compiled(recipe, steps), epoch_of, recipe.epochs, steps, checkpoint)
+    return train_epochs(lambda: compiled(recipe, steps), epoch_of, recipe.epochs, steps, seed, checkpoint)
