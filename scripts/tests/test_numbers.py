@@ -19,8 +19,8 @@ if keras.__version__ < "3":
 
 from xonn_scripts.data.images import Dataset
 from xonn_scripts.nets.number_recipes import IMAGES, NUMBERS, TEXTS
-from xonn_scripts.nets.numbers import BUILDERS, folded, lstm_ptb
-from xonn_scripts.train.number_export import halved, store_halves
+from xonn_scripts.nets.numbers import BUILDERS, folded, lstm_ptb, tabular_relu, tied_lstm_ptb, untied
+from xonn_scripts.train.number_export import halve, round_weights, store_halves
 from xonn_scripts.train.number_images import cropped, shown, train_images
 from xonn_scripts.train.number_words import side_by_side
 
@@ -96,6 +96,18 @@ class Networks(unittest.TestCase):
                     rtol=1e-3,
                 )
 
+    def test_rounding_keeps_what_was_measured_and_what_is_large(self) -> None:
+        model = tabular_relu(2)
+        x = np.array([[1, 1e5], [2, 3e5], [3, 5e5]], np.float32)
+        model.layers[0].adapt(x)
+        measured = model.layers[0].get_weights()
+        self.assertTrue(round_weights(model, x))
+        for before, after in zip(measured, model.layers[0].get_weights()):
+            np.testing.assert_array_equal(before, after)
+        model.layers[1].set_weights([np.full((2, 16), 1e6), np.zeros(16)])
+        self.assertFalse(round_weights(model, x))
+        self.assertEqual(model.layers[1].get_weights()[0][0, 0], 1e6)
+
     def test_all_are_there(self) -> None:
         self.assertEqual({*IMAGES}, {*BUILDERS})
         self.assertLess({*IMAGES, *TEXTS}, {*NUMBERS})
@@ -119,9 +131,18 @@ class Words(unittest.TestCase):
         np.testing.assert_array_equal(words[1], [12, 13, 14, 15])
         np.testing.assert_array_equal(following, words + 1)
 
+    def test_one_matrix_becomes_two(self) -> None:
+        tied = tied_lstm_ptb(2, 3, 0.5)
+        words = np.array([[1, 2, 3], [4, 5, 6]], np.int32)
+        np.testing.assert_allclose(
+            tied.predict(words, batch_size=2, verbose=0),
+            untied(tied, lstm_ptb(2, None)).predict(words, batch_size=2, verbose=0),
+            atol=1e-6,
+        )
+
     def test_weights_of_two_bytes_are_read_as_they_were(self) -> None:
         model = lstm_ptb(1, None)
-        model.set_weights(halved(model))
+        self.assertTrue(halve(model))
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
             model.save(file)

@@ -67,18 +67,18 @@ BY_255 = "0.00392156862745098"
 # The networks of MiniONN's figures 10 to 13, and one as the Keras examples write it.
 IMAGES: dict[str, NumberRecipe] = {
     "square_mlp": NumberRecipe("mnist", 40, 128, 2e-3, augmentation=UPRIGHT, goal=0.976),
-    "square_cnn": NumberRecipe("mnist", 60, 128, 3e-3, augmentation=UPRIGHT, goal=0.9895),
-    "relu_mnist": NumberRecipe("mnist", 25, 128, 3e-3, augmentation=UPRIGHT, goal=0.9931),
+    "square_cnn": NumberRecipe("mnist", 45, 128, 3e-3, augmentation=UPRIGHT, goal=0.9895),
+    "relu_mnist": NumberRecipe("mnist", 20, 128, 3e-3, augmentation=UPRIGHT, goal=0.9931),
     "relu_cifar10": NumberRecipe(
-        "cifar10", 12, 128, 6e-3, warm_up=2.5, weight_decay=5e-2, border=4, goal=0.8161
+        "cifar10", 10, 128, 6e-3, warm_up=2.5, weight_decay=5e-2, border=4, goal=0.8161
     ),
     "plain_cnn": NumberRecipe(
-        "mnist", 12, 128, 1e-3, input_scale=1 / 255, build_options=("--input-scale", BY_255)
+        "mnist", 6, 128, 1e-3, warm_up=0.1, input_scale=1 / 255, build_options=("--input-scale", BY_255)
     ),
 }
 # MiniONN's figure 14, the "small" one of the TensorFlow tutorial.
 TEXTS: dict[str, TextRecipe] = {
-    "lstm_ptb": TextRecipe("ptb", 12, 40, 30, 4e-3, dropout=0.2, goal=4.74),
+    "lstm_ptb": TextRecipe("ptb", 7, 32, 32, 4e-3, dropout=0.15, goal=4.74),
 }
 ROWS: dict[str, RowsRecipe] = {
     "tabular_relu": RowsRecipe("breast_cancer", 60, 32, 1e-3, test_share=0.2),

@@ -117,7 +117,7 @@ def tabular_relu(features: int) -> keras.Model:
     )
 
 
-def lstm_ptb(rows: int, steps: int | None, dropout: float = 0.0) -> keras.Model:
+def lstm_ptb(rows: int, steps: int | None) -> keras.Model:
     """Numbers of words to scores of the next: Embedding, two LSTM, Dense, of 200 units (figure 14).
 
     The state stays from one call to the next.
@@ -125,14 +125,35 @@ def lstm_ptb(rows: int, steps: int | None, dropout: float = 0.0) -> keras.Model:
     words = keras.Input(batch_shape=(rows, steps), dtype="int32", name="words")
     x = layers.Embedding(WORDS, UNITS, name="embedding")(words)
     for i in (1, 2):
-        if dropout:
-            x = layers.Dropout(dropout, name=f"dropout_{i}")(x)
-        x = layers.LSTM(
-            UNITS, return_sequences=True, stateful=True, unroll=steps is not None, name=f"lstm_{i}"
-        )(x)
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout_3")(x)
+        x = layers.LSTM(UNITS, return_sequences=True, stateful=True, name=f"lstm_{i}")(x)
     return keras.Model(words, layers.Dense(WORDS, name="logits")(x), name="lstm_ptb")
+
+
+def tied_lstm_ptb(rows: int, steps: int, dropout: float) -> keras.Model:
+    """What is trained for `lstm_ptb`: one matrix is both the Embedding and the kernel of the last layer.
+
+    All rows go through that layer as one matrix: a product by row would have a gradient by row.
+    """
+    words = keras.Input(batch_shape=(rows, steps), dtype="int32", name="words")
+    embedding = layers.ReversibleEmbedding(WORDS, UNITS, name="embedding")
+    x = embedding(words)
+    for i in (1, 2):
+        x = layers.Dropout(dropout, name=f"dropout_{i}")(x)
+        x = layers.LSTM(UNITS, return_sequences=True, stateful=True, unroll=True, name=f"lstm_{i}")(x)
+    x = layers.Dropout(dropout, name="dropout_3")(x)
+    x = keras.ops.reshape(x, (rows * steps, UNITS))
+    x = keras.ops.reshape(embedding(x, reverse=True), (rows, steps, WORDS))
+    return keras.Model(words, x, name="tied_lstm_ptb")
+
+
+def untied(trained: keras.Model, plain: keras.Model) -> keras.Model:
+    """`plain`, an `lstm_ptb`, with the weights of a `tied_lstm_ptb`."""
+    (words,) = trained.get_layer("embedding").get_weights()
+    plain.get_layer("embedding").set_weights([words])
+    plain.get_layer("logits").set_weights([words.T, 0 * words[:, 0]])
+    for name in ("lstm_1", "lstm_2"):
+        plain.get_layer(name).set_weights(trained.get_layer(name).get_weights())
+    return plain
 
 
 def folded(trained: keras.Model, plain: keras.Model) -> keras.Model:

@@ -45,16 +45,24 @@ def accuracy(outputs: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(labels_of(outputs) == y))
 
 
-def halved(model: keras.Model) -> list[np.ndarray]:
-    """The weights rounded to float16."""
-    return [w.astype(np.float16).astype(w.dtype) if w.dtype == np.float32 else w for w in model.get_weights()]
+def halve(model: keras.Model) -> bool:
+    """Round the weights to float16; False, and no change, if one is too large for it.
+
+    What a Normalization has seen of the data is no weight and stays as it is.
+    """
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.Normalization)]
+    rounded = [[w.astype(np.float16).astype(w.dtype) for w in layer.get_weights()] for layer in layers]
+    if not all(np.isfinite(w).all() for weights in rounded for w in weights):
+        return False
+    for layer, weights in zip(layers, rounded):
+        layer.set_weights(weights)
+    return True
 
 
 def round_weights(model: keras.Model, x: np.ndarray) -> bool:
     """Round the weights to float16 if that changes no label on these inputs; whether it was done."""
     before, weights = labels_of(predict(model, x)), model.get_weights()
-    model.set_weights(halved(model))
-    if np.array_equal(before, labels_of(predict(model, x))):
+    if halve(model) and np.array_equal(before, labels_of(predict(model, x))):
         return True
     model.set_weights(weights)
     return False

@@ -11,14 +11,24 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from xonn_scripts.data.images import LOADERS, Dataset
 from xonn_scripts.data.tables import TABLES
 from xonn_scripts.data.words import load_ptb
 from xonn_scripts.nets.number_recipes import IMAGES, ROWS, TEXTS
-from xonn_scripts.nets.numbers import BUILDERS, folded, lstm_ptb, tabular_relu
+from xonn_scripts.nets.numbers import BUILDERS, folded, lstm_ptb, tabular_relu, untied
 from xonn_scripts.paths import MODELS
-from xonn_scripts.train.number_export import halved, load, round_weights, save, store_halves, verify, versions
+from xonn_scripts.train.number_export import (
+    ExportError,
+    halve,
+    load,
+    round_weights,
+    save,
+    store_halves,
+    verify,
+    versions,
+)
 from xonn_scripts.train.number_images import train_images
 from xonn_scripts.train.number_words import cross_entropy, train_words
 
@@ -73,6 +83,8 @@ def run_rows(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
     x = table.x.astype(np.float32)
     record: dict[str, Any] = {}
     if not arguments.export_only:
+        # Costs nothing here; in convolutions it would.
+        tf.config.experimental.enable_op_determinism()
         model = tabular_relu(x.shape[1])
         model.layers[0].adapt(x[train])
         model.compile(
@@ -100,9 +112,10 @@ def run_words(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
             text, recipe, arguments.seed, arguments.checkpoints / f"{arguments.network}.keras"
         )
         record = made(arguments, asdict(recipe), epochs)
-        model = folded(trained, lstm_ptb(1, None))
+        model = untied(trained, lstm_ptb(1, None))
         record["test_cross_entropy_float32"] = round(cross_entropy(model, text.test, 1, 50), 4)
-        model.set_weights(halved(model))
+        if not halve(model):
+            raise ExportError("a weight of the language model is too large for float16.")
         out.mkdir(parents=True, exist_ok=True)
         model.save(out / "model.keras")
         store_halves(out / "model.keras")

@@ -14,7 +14,7 @@ import numpy as np
 
 from xonn_scripts.data.words import Text
 from xonn_scripts.nets.number_recipes import TextRecipe
-from xonn_scripts.nets.numbers import folded, lstm_ptb
+from xonn_scripts.nets.numbers import lstm_ptb, tied_lstm_ptb, untied
 from xonn_scripts.train.number_images import rate_of, train_epochs
 
 # Rows and steps by which a text is read where nothing is learnt; a row begins without words before it.
@@ -39,9 +39,8 @@ def reset(model: keras.Model) -> None:
             layer.reset_states()
 
 
-def cross_entropy(model: keras.Model, text: np.ndarray, rows: int, steps: int) -> float:
+def cross_entropy(judge: keras.Model, text: np.ndarray, rows: int, steps: int) -> float:
     """Mean loss a word, the state kept along each row: nearly that of one text, and quick."""
-    judge = folded(model, lstm_ptb(rows, steps))
     judge.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
     words, following = side_by_side(text, rows, steps)
     return float(judge.evaluate(words, following, batch_size=rows, verbose=0))
@@ -49,7 +48,7 @@ def cross_entropy(model: keras.Model, text: np.ndarray, rows: int, steps: int) -
 
 def compiled(recipe: TextRecipe, steps: int) -> keras.Model:
     """The network at the begin of its training."""
-    model = lstm_ptb(recipe.rows, recipe.steps, recipe.dropout)
+    model = tied_lstm_ptb(recipe.rows, recipe.steps, recipe.dropout)
     model.compile(
         optimizer=keras.optimizers.Adam(
             rate_of(recipe.learning_rate, recipe.warm_up, recipe.epochs, steps),
@@ -75,7 +74,8 @@ def train_words(
         words, following = words[: steps * recipe.rows], following[: steps * recipe.rows]
         reset(model)
         history = model.fit(words, following, batch_size=recipe.rows, shuffle=False, verbose=0).history
-        valid = cross_entropy(model, text.valid, JUDGING_ROWS, JUDGING_STEPS)
+        judge = untied(model, lstm_ptb(JUDGING_ROWS, JUDGING_STEPS))
+        valid = cross_entropy(judge, text.valid, JUDGING_ROWS, JUDGING_STEPS)
         return {
             "loss": round(history["loss"][-1], 4),
             "valid_cross_entropy": round(valid, 4),
