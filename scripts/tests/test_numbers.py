@@ -7,6 +7,7 @@ import unittest
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 if find_spec("keras") is None or find_spec("tensorflow") is None:
     raise unittest.SkipTest("networks of numbers need Keras 3")
@@ -20,6 +21,7 @@ if keras.__version__ < "3":
 from xonn_scripts.data.images import Dataset
 from xonn_scripts.nets.number_recipes import IMAGES, NUMBERS, TEXTS
 from xonn_scripts.nets.numbers import BUILDERS, folded, lstm_ptb, tabular_relu, tied_lstm_ptb, untied
+from xonn_scripts.train import number_images
 from xonn_scripts.train.number_export import halve, round_weights, store_halves
 from xonn_scripts.train.number_images import cropped, shown, train_images
 from xonn_scripts.train.number_words import side_by_side
@@ -41,16 +43,16 @@ class Training(unittest.TestCase):
     def test_goes_on_as_if_it_had_not_been(self) -> None:
         data = made_up(200, 784)
         for name in ("square_mlp", "plain_cnn"):
-            recipe = replace(IMAGES[name], epochs=3, batch=20)
+            recipe = replace(IMAGES[name], epochs=3, batch=20, parts=2)
             with self.subTest(name), tempfile.TemporaryDirectory() as folder:
                 found = []
-                for stops in ((3,), (1, 2, 3)):
+                for stops in ((6,), (1, 4, 6)):
                     keras.utils.set_random_seed(1)
                     checkpoint = Path(folder) / f"{len(stops)}.keras"
-                    for epochs in stops:
+                    for parts in stops:
                         # The schedule's length stays the recipe's, as if the process had been ended.
-                        model, rows = train_until(name, data, recipe, epochs, checkpoint)
-                    self.assertEqual([row["epoch"] for row in rows], [1, 2, 3])
+                        model, rows = train_until(name, data, recipe, parts, checkpoint)
+                    self.assertEqual([row["epoch"] for row in rows], [0.5, 1, 1.5, 2, 2.5, 3])
                     self.assertEqual(int(model.optimizer.iterations), 30)
                     found.append(model.get_weights())
                 for once, stopped in zip(*found):
@@ -65,18 +67,14 @@ class Training(unittest.TestCase):
         self.assertTrue(np.any(first != second))
 
 
-def train_until(name: str, data: Dataset, recipe: object, epochs: int, checkpoint: Path) -> tuple:
-    """Train by a recipe, and end behind so many epochs."""
-    from unittest import mock
+def train_until(name: str, data: Dataset, recipe: object, parts: int, checkpoint: Path) -> tuple:
+    """Train by a recipe, and end behind so many parts of epochs."""
+    whole = number_images.train_parts
 
-    from xonn_scripts.train import number_images
+    def part(begin: object, part_of: object, _: int, *others: object) -> tuple:
+        return whole(begin, part_of, parts, *others)
 
-    whole = number_images.train_epochs
-
-    def part(begin: object, epoch_of: object, _: int, *others: object) -> tuple:
-        return whole(begin, epoch_of, epochs, *others)
-
-    with mock.patch.object(number_images, "train_epochs", part), mock.patch("builtins.print"):
+    with mock.patch.object(number_images, "train_parts", part), mock.patch("builtins.print"):
         return train_images(name, data, recipe, 1, checkpoint)
 
 

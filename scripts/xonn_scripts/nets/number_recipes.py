@@ -27,6 +27,8 @@ class NumberRecipe:
     input_scale: float = 1.0
     # How `xonn-compile` is to read the input, where it has to be told.
     build_options: tuple[str, ...] = ()
+    # An epoch's parts, behind each of which there is a checkpoint.
+    parts: int = 1
     # Share of test images that the paper's network gets right, or the loss that it has on the test text.
     goal: float | None = None
 
@@ -44,6 +46,7 @@ class TextRecipe:
     dropout: float
     warm_up: float = 0.2
     clip_norm: float = 1.0
+    parts: int = 1
     goal: float | None = None
 
 
@@ -70,7 +73,7 @@ IMAGES: dict[str, NumberRecipe] = {
     "square_cnn": NumberRecipe("mnist", 45, 128, 3e-3, augmentation=UPRIGHT, goal=0.9895),
     "relu_mnist": NumberRecipe("mnist", 20, 128, 3e-3, augmentation=UPRIGHT, goal=0.9931),
     "relu_cifar10": NumberRecipe(
-        "cifar10", 10, 128, 6e-3, warm_up=2.5, weight_decay=5e-2, border=4, goal=0.8161
+        "cifar10", 10, 128, 6e-3, warm_up=2.5, weight_decay=5e-2, border=4, parts=10, goal=0.8161
     ),
     "plain_cnn": NumberRecipe(
         "mnist", 6, 128, 1e-3, warm_up=0.1, input_scale=1 / 255, build_options=("--input-scale", BY_255)
@@ -78,7 +81,7 @@ IMAGES: dict[str, NumberRecipe] = {
 }
 # MiniONN's figure 14, the "small" one of the TensorFlow tutorial.
 TEXTS: dict[str, TextRecipe] = {
-    "lstm_ptb": TextRecipe("ptb", 7, 32, 32, 4e-3, dropout=0.15, goal=4.74),
+    "lstm_ptb": TextRecipe("ptb", 7, 32, 32, 4e-3, dropout=0.15, parts=10, goal=4.74),
 }
 ROWS: dict[str, RowsRecipe] = {
     "tabular_relu": RowsRecipe("breast_cancer", 60, 32, 1e-3, test_share=0.2),

@@ -1,4 +1,4 @@
-"""Training of image networks of numbers, in Keras 3; one that was stopped goes on from its last epoch.
+"""Training of image networks of numbers, in Keras 3; one that was stopped goes on from its last checkpoint.
 
 All that is random in an epoch follows from the seed and the epoch's number, and the checkpoint holds the
 weights and Adam's averages: a training that was stopped gives what it would have given.
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from xonn_scripts.data.images import Dataset
-from xonn_scripts.nets.number_recipes import NumberRecipe
+from xonn_scripts.nets.number_recipes import NumberRecipe, TextRecipe
 from xonn_scripts.nets.numbers import BUILDERS
 from xonn_scripts.nets.recipes import Augmentation
 
@@ -75,11 +75,15 @@ def shown(
     return images, data.y_train[chosen].astype(np.int32)
 
 
-def rate_of(recipe_rate: float, warm_up: float, epochs: int, steps: int) -> keras.optimizers.schedules:
-    """The learning rate by steps."""
-    warm = max(1, round(warm_up * steps))
+def rate_of(recipe: NumberRecipe | TextRecipe, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate by steps, of which a part of an epoch has so many."""
+    warm = max(1, round(recipe.warm_up * recipe.parts * steps))
     return keras.optimizers.schedules.CosineDecay(
-        0.0, epochs * steps - warm, alpha=0.0, warmup_target=recipe_rate, warmup_steps=warm
+        0.0,
+        recipe.epochs * recipe.parts * steps - warm,
+        alpha=0.0,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warm,
     )
 
 
@@ -89,7 +93,7 @@ def compiled(name: str, recipe: NumberRecipe, steps: int) -> keras.Model:
     softmax = model.layers[-1].activation is keras.activations.softmax
     model.compile(
         optimizer=keras.optimizers.AdamW(
-            rate_of(recipe.learning_rate, recipe.warm_up, recipe.epochs, steps),
+            rate_of(recipe, steps),
             weight_decay=recipe.weight_decay,
             epsilon=1e-7,
         ),
@@ -108,38 +112,41 @@ def keep(model: keras.Model, file: Path) -> None:
     half.replace(file)
 
 
-def reseed(model: keras.Model, seed: int, epoch: int) -> None:
+def reseed(model: keras.Model, seed: int, part: int) -> None:
     """Set what Dropout draws from: a `.keras` file does not hold it."""
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     for number, layer in enumerate(layers):
-        layer.seed_generator.state.assign(np.array([1000 * seed + number, epoch << 16], np.uint32))
+        layer.seed_generator.state.assign(np.array([1000 * seed + number, part << 16], np.uint32))
 
 
-def train_epochs(
+def train_parts(
     begin: Callable[[], keras.Model],
-    epoch_of: Callable[[keras.Model, int], dict[str, float]],
-    epochs: int,
+    part_of: Callable[[keras.Model, int], dict[str, float]],
+    parts: int,
     steps: int,
     seed: int,
     checkpoint: Path,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
-    """Train up to so many epochs in all, from the checkpoint if there is one; the model and its epochs."""
+    """Train up to so many parts in all, from the checkpoint if there is one; the model, what each part gave.
+
+    A part is an epoch or less, so many `steps`, and ends with a checkpoint.
+    """
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     log = checkpoint.with_suffix(".jsonl")
     if checkpoint.is_file():
         model = keras.models.load_model(checkpoint)
         done = int(model.optimizer.iterations) // steps
-        print(f"{checkpoint} holds {done} of {epochs} epochs", flush=True)
+        print(f"{checkpoint} holds {done} of {parts} parts", flush=True)
     else:
         model, done = begin(), 0
     rows = list(read_log(log))[:done]
-    for epoch in range(done, epochs):
+    for part in range(done, parts):
         start = time.monotonic()
-        reseed(model, seed, epoch)
-        row = {"epoch": epoch + 1, **epoch_of(model, epoch)}
+        reseed(model, seed, part)
+        row = part_of(model, part)
         row["seconds"] = round(time.monotonic() - start, 1)
         if not math.isfinite(row["loss"]):
-            raise ArithmeticError(f"the loss of epoch {epoch + 1} is no number: lower the learning rate.")
+            raise ArithmeticError(f"the loss of part {part + 1} is no number: lower the learning rate.")
         rows.append(row)
         keep(model, checkpoint)
         log.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -148,7 +155,7 @@ def train_epochs(
 
 
 def read_log(log: Path) -> Iterator[dict[str, float]]:
-    """The epochs that a training went through."""
+    """The parts that a training went through."""
     if log.is_file():
         yield from map(json.loads, log.read_text().splitlines())
 
@@ -156,18 +163,21 @@ def read_log(log: Path) -> Iterator[dict[str, float]]:
 def train_images(
     name: str, data: Dataset, recipe: NumberRecipe, seed: int, checkpoint: Path
 ) -> tuple[keras.Model, list[dict[str, float]]]:
-    """Train on labels; the model as it was trained, and its epochs."""
-    steps = len(data.x_train) // recipe.batch
+    """Train on labels; the model as it was trained, and what each part of an epoch gave."""
+    steps = len(data.x_train) // recipe.batch // recipe.parts
 
-    def epoch_of(model: keras.Model, epoch: int) -> dict[str, float]:
+    def part_of(model: keras.Model, part: int) -> dict[str, float]:
+        epoch, place = divmod(part, recipe.parts)
         images, labels = shown(data, model.input_shape[1:], recipe, seed, epoch)
-        images = images.astype(np.float32) * np.float32(recipe.input_scale)
+        here = slice(place * steps * recipe.batch, (place + 1) * steps * recipe.batch)
+        images = images[here].astype(np.float32) * np.float32(recipe.input_scale)
+        labels = labels[here]
         history = model.fit(images, labels, batch_size=recipe.batch, shuffle=False, verbose=0).history
         return {
+            "epoch": round((part + 1) / recipe.parts, 2),
             "loss": round(history["loss"][-1], 4),
             "training_accuracy": round(history["accuracy"][-1], 4),
         }
 
-    return train_epochs(
-        lambda: compiled(name, recipe, steps), epoch_of, recipe.epochs, steps, seed, checkpoint
-    )
+    parts = recipe.epochs * recipe.parts
+    return train_parts(lambda: compiled(name, recipe, steps), part_of, parts, steps, seed, checkpoint)

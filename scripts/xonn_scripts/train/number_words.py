@@ -1,7 +1,7 @@
-"""Training of the language model, in Keras 3; it goes on from its last epoch as ``number_images`` does.
+"""Training of the language model, in Keras 3; it goes on from its last checkpoint as ``number_images`` does.
 
 The text is cut into rows that lie side by side.  A batch takes the next words of every row and keeps the
-state of the one before; at the begin of an epoch the state is zero.
+state of the one before; at the begin of a part of an epoch the state is zero.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from xonn_scripts.data.words import Text
 from xonn_scripts.nets.number_recipes import TextRecipe
 from xonn_scripts.nets.numbers import lstm_ptb, tied_lstm_ptb, untied
-from xonn_scripts.train.number_images import rate_of, train_epochs
+from xonn_scripts.train.number_images import rate_of, train_parts
 
 # Rows and steps by which a text is read where nothing is learnt; a row begins without words before it.
 JUDGING_ROWS, JUDGING_STEPS = 10, 50
@@ -51,7 +51,7 @@ def compiled(recipe: TextRecipe, steps: int) -> keras.Model:
     model = tied_lstm_ptb(recipe.rows, recipe.steps, recipe.dropout)
     model.compile(
         optimizer=keras.optimizers.Adam(
-            rate_of(recipe.learning_rate, recipe.warm_up, recipe.epochs, steps),
+            rate_of(recipe, steps),
             global_clipnorm=recipe.clip_norm,
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -64,22 +64,25 @@ def compiled(recipe: TextRecipe, steps: int) -> keras.Model:
 def train_words(
     text: Text, recipe: TextRecipe, seed: int, checkpoint: Path
 ) -> tuple[keras.Model, list[dict[str, float]]]:
-    """Train on the training text; the model as it was trained, and its epochs."""
+    """Train on the training text; the model as it was trained, and what each part of an epoch gave."""
     # Each epoch begins at another word, so that batches are not cut at the same places.
-    steps = (len(text.train) - 1 - recipe.steps) // (recipe.rows * recipe.steps)
+    steps = (len(text.train) - 1 - recipe.steps) // (recipe.rows * recipe.steps) // recipe.parts
 
-    def epoch_of(model: keras.Model, epoch: int) -> dict[str, float]:
+    def part_of(model: keras.Model, part: int) -> dict[str, float]:
+        epoch, place = divmod(part, recipe.parts)
         shift = epoch * 7 % recipe.steps
         words, following = side_by_side(text.train[shift:], recipe.rows, recipe.steps)
-        words, following = words[: steps * recipe.rows], following[: steps * recipe.rows]
+        here = slice(place * steps * recipe.rows, (place + 1) * steps * recipe.rows)
         reset(model)
-        history = model.fit(words, following, batch_size=recipe.rows, shuffle=False, verbose=0).history
+        history = model.fit(
+            words[here], following[here], batch_size=recipe.rows, shuffle=False, verbose=0
+        ).history
+        row = {"epoch": round((part + 1) / recipe.parts, 2), "loss": round(history["loss"][-1], 4)}
+        if place + 1 < recipe.parts:
+            return row
         judge = untied(model, lstm_ptb(JUDGING_ROWS, JUDGING_STEPS))
         valid = cross_entropy(judge, text.valid, JUDGING_ROWS, JUDGING_STEPS)
-        return {
-            "loss": round(history["loss"][-1], 4),
-            "valid_cross_entropy": round(valid, 4),
-            "valid_perplexity": round(math.exp(valid), 2),
-        }
+        return row | {"valid_cross_entropy": round(valid, 4), "valid_perplexity": round(math.exp(valid), 2)}
 
-    return train_epochs(lambda: compiled(recipe, steps), epoch_of, recipe.epochs, steps, seed, checkpoint)
+    parts = recipe.epochs * recipe.parts
+    return train_parts(lambda: compiled(recipe, steps), part_of, parts, steps, seed, checkpoint)

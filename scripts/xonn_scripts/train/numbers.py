@@ -7,8 +7,9 @@
 Needs the packages of ``pip install -e "scripts[keras3]"`` and the data, which is looked for as
 ``data.folder`` says.  ``nets.numbers`` holds the networks, ``nets.number_recipes`` how they are trained.
 
-After each epoch a checkpoint goes into ``target/training``, the optimiser's state included.  The same command
-goes on from there; ``--restart`` begins again.  The ``--out`` folder gets the same files as of ``train``.
+After each epoch, or a part of a long one, a checkpoint goes into ``target/training``, the optimiser's state
+included.  The same command goes on from there; ``--restart`` begins again.  The ``--out`` folder gets the
+same files as of ``train``.
 """
 
 from __future__ import annotations
