@@ -71,12 +71,12 @@ BY_255 = "0.00392156862745098"
 IMAGES: dict[str, NumberRecipe] = {
     "square_mlp": NumberRecipe("mnist", 40, 128, 2e-3, augmentation=UPRIGHT, goal=0.976),
     "square_cnn": NumberRecipe("mnist", 45, 128, 3e-3, augmentation=UPRIGHT, goal=0.9895),
-    "relu_mnist": NumberRecipe("mnist", 20, 128, 3e-3, augmentation=UPRIGHT, goal=0.9931),
+    "relu_mnist": NumberRecipe("mnist", 15, 128, 3e-3, augmentation=UPRIGHT, goal=0.9931),
     "relu_cifar10": NumberRecipe(
         "cifar10", 10, 128, 6e-3, warm_up=2.5, weight_decay=5e-2, border=4, parts=10, goal=0.8161
     ),
     "plain_cnn": NumberRecipe(
-        "mnist", 6, 128, 1e-3, warm_up=0.1, input_scale=1 / 255, build_options=("--input-scale", BY_255)
+        "mnist", 4, 128, 1e-3, warm_up=0.1, input_scale=1 / 255, build_options=("--input-scale", BY_255)
     ),
 }
 # MiniONN's figure 14, the "small" one of the TensorFlow tutorial.
