@@ -10,7 +10,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from xonn_scripts.nets.number_recipes import NUMBERS
+from xonn_scripts.nets.number_recipes import NUMBERS, UNFINISHED
 from xonn_scripts.nets.recipes import DIGITS, PHOTOGRAPHS, TABULAR
 from xonn_scripts.paths import MODELS, REPO_ROOT
 from xonn_scripts.plot.training import TITLES
@@ -119,7 +119,8 @@ class Networks(unittest.TestCase):
     """Networks have the same names everywhere."""
 
     def test_every_network_that_can_be_trained_is_in_models(self) -> None:
-        names = {*DIGITS, *PHOTOGRAPHS, *TABULAR, *NUMBERS}
+        self.assertLessEqual({*UNFINISHED}, {*NUMBERS})
+        names = {*DIGITS, *PHOTOGRAPHS, *TABULAR, *NUMBERS} - {*UNFINISHED}
         self.assertEqual(names, {path.parent.name for path in MODELS.glob("*/model.keras")})
         self.assertEqual(set(TITLES), set(PHOTOGRAPHS))
         self.assertEqual(set(XONN_HIDDEN), set(TABULAR))
