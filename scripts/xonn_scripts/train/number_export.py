@@ -97,6 +97,13 @@ def store_halves(file: Path) -> None:
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
 
 
+def write_data(name: str, **arrays: np.ndarray) -> None:
+    """Write arrays for `xonn-compile`; they hold the data set itself, so they are not committed."""
+    file = TARGET / "data" / f"{name}.npz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(file, **arrays)
+
+
 def verify(name: str, out: Path, x: np.ndarray, y: np.ndarray, what: str) -> dict[str, float]:
     """Load both files and compare them on test data, and write what other programs check themselves against.
 
@@ -111,10 +118,7 @@ def verify(name: str, out: Path, x: np.ndarray, y: np.ndarray, what: str) -> dic
             f"model.h5 and model.keras in {out} give different labels on {differing} test {what}."
         )
     np.save(out / "keras_labels.npy", labels)
-    # It holds the data set itself, so it is not committed.
-    file = TARGET / "data" / f"{name}_test.npz"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(file, x=x, y=y, keras=outputs)
+    write_data(f"{name}_test", x=x, y=y, keras=outputs)
     report = {
         f"test_{what}": len(labels),
         "test_accuracy_h5": accuracy(outputs, y),

@@ -28,9 +28,13 @@ from xonn_scripts.train.number_export import (
     store_halves,
     verify,
     versions,
+    write_data,
 )
 from xonn_scripts.train.number_images import train_images
 from xonn_scripts.train.number_words import cross_entropy, train_words
+
+# Training images that tell `xonn-compile` how large a network's numbers become.
+CALIBRATION_ROWS = 1000
 
 
 def run_images(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
@@ -40,6 +44,8 @@ def run_images(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
     plain = BUILDERS[name](False)
     x_test = data.x_test.reshape(-1, *plain.input_shape[1:]).astype(np.float32)
     x_test *= np.float32(recipe.input_scale)
+    x_some = data.x_train[:CALIBRATION_ROWS].reshape(-1, *plain.input_shape[1:]).astype(np.float32)
+    write_data(f"{name}_calibration", x=x_some * np.float32(recipe.input_scale))
     record: dict[str, Any] = {}
     if not arguments.export_only:
         if arguments.validation:
@@ -81,6 +87,7 @@ def run_rows(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
     table = TABLES[recipe.dataset]()
     train, test = split(table.y, recipe.test_share, arguments.seed)
     x = table.x.astype(np.float32)
+    write_data(f"{arguments.network}_calibration", x=x[train])
     record: dict[str, Any] = {}
     if not arguments.export_only:
         # Costs nothing here; in convolutions it would.
