@@ -17,7 +17,7 @@ if find_spec("numpy") is None:
 
 import numpy as np
 
-from xonn_scripts.data import images, tables
+from xonn_scripts.data import images, tables, words
 from xonn_scripts.data.folder import DEFAULT_DATA_DIR, DataError, data_dir
 
 
@@ -179,6 +179,34 @@ class Tables(WithFolder):
         self.put("diabetes/pima-indians-diabetes.csv", "1,2,3,4,5,six,7,8,0\n")
         with self.assertRaisesRegex(DataError, "no number"):
             tables.load_diabetes()
+
+
+class Words(WithFolder):
+    """Texts of words."""
+
+    def put_all(self, test: str) -> None:
+        """Three texts, the first as it is, the others gzipped."""
+        self.put("ptb/ptb.train.txt", " b a b \n c a b \n")
+        self.put("ptb/ptb.valid.txt.gz", gzip.compress(b" a \n"))
+        self.put("ptb/ptb.test.txt.gz", gzip.compress(test.encode()))
+
+    def test_words_are_numbered_by_count_then_alphabet(self) -> None:
+        self.put_all(" c b \n")
+        text = words.load_ptb()
+        self.assertEqual(text.words, ["b", "<eos>", "a", "c"])
+        np.testing.assert_array_equal(text.train, [0, 2, 0, 1, 3, 2, 0, 1])
+        np.testing.assert_array_equal(text.valid, [2, 1])
+        np.testing.assert_array_equal(text.test, [3, 0, 1])
+
+    def test_damaged_and_missing_files(self) -> None:
+        with self.assertRaisesRegex(DataError, "ptb.train.txt cannot be read.*set XONN_DATA"):
+            words.load_ptb()
+        self.put_all(" d \n")
+        with self.assertRaisesRegex(DataError, "'d', which ptb.train.txt has not"):
+            words.load_ptb()
+        self.put("ptb/ptb.valid.txt.gz", b"no gzip")
+        with self.assertRaisesRegex(DataError, "ptb.valid.txt cannot be read"):
+            words.load_ptb()
 
 
 if __name__ == "__main__":

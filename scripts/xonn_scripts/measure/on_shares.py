@@ -80,7 +80,7 @@ def main() -> int:
         "--programs", type=Path, default=default_programs(), help="folder of the xonn programs"
     )
     arguments = parser.parse_args()
-    names = arguments.networks or sorted(path.parent.name for path in MODELS.glob("*/model.h5"))
+    names = arguments.networks or sorted(path.parent.name for path in MODELS.glob("*/cost.json"))
     equal = True
     try:
         for name in names:
