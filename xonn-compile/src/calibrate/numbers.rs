@@ -18,6 +18,9 @@ const SAMPLES: usize = 512;
 /// Least samples that are looked at, if there are as many.
 const LEAST_SAMPLES: usize = 24;
 
+/// Fewest samples that ranges are taken from, unless the user allows the error.
+const FEWEST: usize = 16;
+
 /// Multiplications of all samples together that may be spent on one look.
 const WORK: usize = 10_000_000_000;
 
@@ -42,7 +45,14 @@ pub fn numbers(
     let error = |reason: String| PassError::Input { reason };
     let float = passes::float_graph(graph)?;
     let count = (WORK / multiplications(&float).max(1)).clamp(LEAST_SAMPLES, SAMPLES);
-    let samples = Samples::of(&float, x, count).map_err(error)?;
+    let samples = Samples::of(&float, x, count).map_err(|e| error(format!("the calibration data: {e}")))?;
+    if samples.inputs.len() < FEWEST && !options.allow_error {
+        return Err(error(format!(
+            "the calibration data: {} samples, expected {FEWEST} or more, some hundreds at best: they tell the ranges \
+             of hidden numbers, and numbers beyond them may be wrong; --allow-error builds it all the same",
+            samples.inputs.len()
+        )));
+    }
     let want = samples.answers(&float, options).map_err(error)?;
     let inputs = Arc::new(NumberSamples::new(samples.inputs));
     let compile = |(activation_bits, weight_bits): (u32, u32)| -> Result<(Compiled, f64), PassError> {

@@ -12,6 +12,7 @@ mod inspect;
 mod labels;
 mod libhdf5;
 mod library;
+mod numbers;
 mod on_shares;
 mod optimize;
 mod passes;
