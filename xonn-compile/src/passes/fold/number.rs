@@ -220,7 +220,7 @@ impl Fold<'_> {
         Ok(self.in_units(layer, node, number, below.accuracy.at(0).error))
     }
 
-    /// The product of tensors, two at a time.
+    /// The product of tensors. It is rounded once, behind the last factor: samples tell nothing of what comes between.
     fn number_product(&mut self, layer: &Layer, reads: &[Value], number: Number) -> Result<Value, String> {
         let mut product: Option<Value> = None;
         for read in reads {
@@ -229,19 +229,18 @@ impl Fold<'_> {
                 product = Some(read);
                 continue;
             };
-            let same = other.node == read.node;
             let slope = |value: &Value| self.lines(value).map(|lines| lines[0].scale);
             let unit = slope(&other)? * slope(&read)?;
             let nodes = [self.shaped(layer, &other), self.shaped(layer, &read)];
-            let node = match same {
+            let node = match nodes[0] == nodes[1] {
                 true => self.push_number(layer, Op::Square, &nodes[..1])?,
                 false => self.push_number(layer, Op::Product, &nodes)?,
             };
             let f = FloatFn::line(vec![Line::new(unit, 0.0)], Origin::Secret);
-            let wide = Value { node, f, ..read };
-            product = Some(self.number(layer, &wide, number)?);
+            product = Some(Value { node, f, ..read });
         }
         let product = product.ok_or("it multiplies no tensors, expected at least 1")?;
+        let product = self.number(layer, &product, number)?;
         Ok(self.in_units(layer, product.node, number, product.accuracy.at(0).error))
     }
 
