@@ -108,7 +108,7 @@ fn calls_out_of_order_are_errors() {
         let error = hosts.client.begin().prepare(Phase::One, context, &[None]).unwrap_err().to_string();
         assert!(error.contains("not given the client's share ahead"), "{error}");
         let error = hosts.client.begin().run(context, &[&own]).unwrap_err().to_string();
-        assert!(error.contains("not sent ahead"), "{error}");
+        assert!(error.contains("not there yet"), "{error}");
     });
     with_client(&mut None, &mut wire, &mut rng(1), |context| {
         let error = hosts.client.begin().prepare(Phase::One, context, &[Some(&own)]).unwrap_err();
