@@ -112,11 +112,11 @@ fn calls_out_of_order_are_errors() {
     });
     with_client(&mut None, &mut wire, &mut rng(1), |context| {
         let error = hosts.client.begin().prepare(Phase::One, context, &[Some(&own)]).unwrap_err();
-        assert!(error.to_string().contains("no OTs"), "{error}");
+        assert!(error.to_string().contains("OTs: it is not there yet"), "{error}");
     });
     with_server(&mut None, &mut wire, &mut rng(1), |context| {
         let error = hosts.server.begin().prepare(Phase::One, context).unwrap_err();
-        assert!(error.to_string().contains("no OTs"), "{error}");
+        assert!(error.to_string().contains("OTs: it is not there yet"), "{error}");
         let read = ServerValue::Shares {
             share: tensor(case.reads.bits, case.inputs()),
             offsets: vec![0; case.inputs()].into(),
