@@ -59,7 +59,7 @@
 //! let (delta, zero, hash) = (Delta::random(rng), ZeroLabel::random(rng), Tccr::new(Block::random(rng)));
 //! let one = zero.label(true, &delta);
 //! let (garbling, evaluation) = (Schedule::new(&program, Role::Garbler), Schedule::new(&program, Role::Evaluator));
-//! let (scheme, secrets) = (Scheme::HalfGates, Secrets { delta, dice: Block::random(rng) });
+//! let (scheme, secrets) = (Scheme::HalfGates, Secrets { delta, dice: Block::random(rng).into() });
 //! let mut garbler = Garbler::new(&garbling, scheme, &[true], secrets, hash, vec![zero]);
 //! let mut evaluator = Evaluator::new(&evaluation, scheme, hash, vec![one]);
 //! evaluator.evaluate(&garbler.garble(1))?;

@@ -100,7 +100,7 @@ pub fn plans() -> &'static [Planned] {
         let stages = || planned.iter().flat_map(|planned| &planned.plan.stages);
         for protocol in registry::ALL {
             let name = protocol.name();
-            assert!(stages().any(|stage| stage.protocol().name() == name), "no plan with {name}");
+            assert!(stages().any(|stage| stage.how.protocol().name() == name), "no plan with {name}");
         }
         planned
     })
