@@ -28,7 +28,7 @@ pub struct Options {
 /// How exact hidden numbers are; the calibration samples tell their ranges.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct NumberBits {
-    /// Bits of the largest activation of a layer on the samples; `None`: [`DEFAULT_ACTIVATION_BITS`].
+    /// Bits of the largest activation of a layer on the samples; `None`: 12.
     pub activations: Option<u32>,
     /// The share of the samples, from 0 to 1, that must get the class of the float network: the cheapest bits that
     /// keep it are looked for.
