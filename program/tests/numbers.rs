@@ -178,6 +178,22 @@ fn circuits_of_numbers_give_what_the_layers_give() {
     }
 }
 
+/// Of numbers that are 0 or -1 a ReLU gives 0.
+#[test]
+fn a_relu_of_a_sign_and_nothing_else_has_a_circuit() {
+    let shape = vec![1];
+    let input = InputEncoding { shape, bits: 1, signed: true, scale: 1.0, zero: 0, features: Vec::new() };
+    let int = |lo, hi| Kind::Int(Range { lo, hi });
+    let layer =
+        |op, reads: &[usize], kind| Layer { op, reads: reads.to_vec(), shape: vec![1], kind, secret: None };
+    let layers = vec![layer(Op::Input, &[], int(-1, 0)), layer(Op::Relu, &[0], int(0, 0))];
+    let output = OutputEncoding::Scores { count: 1, bits: int(0, 0).range().signed_bits(), scale: 1.0 };
+    let program = Program::new(input, layers, output).expect("a program");
+    let circuit = circuit::lower(&program).expect("it has a circuit");
+    let inputs = [vec![false], vec![true]];
+    assert_eq!(evaluate(&circuit, &[], &inputs).expect("lengths fit"), [[false], [false]]);
+}
+
 #[test]
 fn files_keep_programs_of_numbers() {
     for seed in 0..40 {

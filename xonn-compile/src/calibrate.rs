@@ -9,9 +9,8 @@ use crate::check::Answer;
 use crate::graph::{LayerGraph, LayerOp};
 use crate::network::Network;
 use crate::passes::{self, Compiled, InputOptions, Options, PassError};
-use xonn_program::evaluate::Evaluated;
+use xonn_program::Op;
 use xonn_program::op::{Planes, gcd};
-use xonn_program::{Op, OutputEncoding};
 
 pub use numbers::{LEAST_AGREEMENT, numbers};
 
@@ -219,12 +218,7 @@ pub fn weight_bits(
     q.truncate(SAMPLES);
     let answers = |compiled: &Compiled| -> Result<Vec<Answer>, PassError> {
         let evaluated = compiled.network.evaluate(&q).map_err(|e| error(e.to_string()))?;
-        let labels = matches!(compiled.network.output(), OutputEncoding::Labels { .. });
-        let answer = |evaluated: &Evaluated| match labels {
-            true => Answer::Labels(evaluated.labels()),
-            false => Answer::Class(evaluated.class),
-        };
-        Ok(evaluated.iter().map(answer).collect())
+        Ok(evaluated.iter().map(|found| Answer::of(found, compiled.network.output())).collect())
     };
     let want = answers(&reference)?;
     for weight_bits in 2..MOST_WEIGHT_BITS {

@@ -4,6 +4,7 @@ pub mod labels;
 pub mod numbers;
 
 use serde::Serialize;
+use xonn_program::OutputEncoding;
 use xonn_program::data::Dataset;
 
 use crate::graph::Function;
@@ -58,6 +59,17 @@ pub enum Answer {
     Class(usize),
     /// Of each label whether it is on, 1 or 0.
     Labels(Vec<u8>),
+}
+
+impl Answer {
+    /// What the client learns of a prediction, without its scores.
+    #[must_use]
+    pub fn of(evaluated: &Evaluated, output: &OutputEncoding) -> Self {
+        match output {
+            OutputEncoding::Labels { .. } => Self::Labels(evaluated.labels()),
+            _ => Self::Class(evaluated.class),
+        }
+    }
 }
 
 impl std::fmt::Display for Answer {

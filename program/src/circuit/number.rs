@@ -123,11 +123,12 @@ pub(super) fn relu(lowering: &mut Lowering<'_>, id: LayerId) -> Result<Place, Lo
     if x.encoding.lo >= 0 {
         return Ok(x);
     }
-    let x = signed_input(lowering, id)?;
-    let (width, shape) = (x.encoding.width, x.shape.clone());
-    if width == 1 {
-        return Err(lowering.unsupported(id, "a ReLU of numbers that are 0 or -1".into()));
+    let mut x = signed_input(lowering, id)?;
+    if x.encoding.width == 1 {
+        // A sign and nothing else: of 0 and -1.
+        x = twos_complement(lowering, &x, "signed", 2)?;
     }
+    let (width, shape) = (x.encoding.width, x.shape.clone());
     elementwise(lowering, "relu", &[x], Template::Relu { width }, &shape, unsigned(width - 1))
 }
 

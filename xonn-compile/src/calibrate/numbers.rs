@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use petgraph::stable_graph::NodeIndex;
-use xonn_program::OutputEncoding;
 use xonn_program::data::Tensor;
-use xonn_program::evaluate::Evaluated;
 
 use crate::check::Answer;
 use crate::compile::{DEFAULT_ACTIVATION_BITS, DEFAULT_NUMBER_WEIGHT_BITS, NumberBits, quantised};
@@ -65,18 +63,18 @@ pub fn numbers(
         let equal = found
             .iter()
             .zip(&want)
-            .filter(|(found, want)| answer(found, compiled.network.output()) == **want);
+            .filter(|(found, want)| Answer::of(found, compiled.network.output()) == **want);
         let share = equal.count() as f64 / want.len().max(1) as f64;
         Ok((compiled, share))
     };
-    let chosen = [
+    let chosen = (
         bits.activations.unwrap_or(DEFAULT_ACTIVATION_BITS),
         options.weight_bits.unwrap_or(DEFAULT_NUMBER_WEIGHT_BITS),
-    ];
+    );
     let (mut compiled, share, used) = match bits.agreement {
         None => {
-            let (compiled, share) = compile(chosen.into())?;
-            (compiled, share, chosen.into())
+            let (compiled, share) = compile(chosen)?;
+            (compiled, share, chosen)
         }
         Some(asked) => {
             let (mut best, mut table) = (None, Vec::new());
@@ -174,13 +172,6 @@ impl Samples {
             })
         };
         self.inputs.par_iter().map(of).collect()
-    }
-}
-
-fn answer(evaluated: &Evaluated, output: &OutputEncoding) -> Answer {
-    match output {
-        OutputEncoding::Labels { .. } => Answer::Labels(evaluated.labels()),
-        _ => Answer::Class(evaluated.class),
     }
 }
 

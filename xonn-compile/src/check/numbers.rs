@@ -7,6 +7,7 @@ use xonn_program::Op;
 use xonn_program::evaluate::{Evaluated, tensors_rounded};
 use xonn_program::op::Rounding;
 
+use super::Answer;
 use crate::network::Network;
 
 /// Dice that are tried.
@@ -60,12 +61,11 @@ pub fn numbers(network: &Network, samples: &[Vec<i64>], found: &[Evaluated]) -> 
         numbers: lost[id],
         of: layers[id].elements() * samples.len(),
     });
-    let same =
-        |a: &Evaluated, b: &Evaluated| a.class == b.class && (a.labels() == b.labels() || a.scores.len() > 1);
+    let answer = |found: &Evaluated| Answer::of(found, network.output());
     let by_chance = |seed: u64| {
         let equal = |(i, q): (usize, &Vec<i64>)| {
             let dice = Rounding::seeded(seed.wrapping_mul(1 << 32).wrapping_add(i as u64));
-            same(&rounded(q, dice).0, &found[i])
+            answer(&rounded(q, dice).0) == answer(&found[i])
         };
         samples.par_iter().enumerate().filter(|&(i, q)| equal((i, q))).count()
     };

@@ -349,7 +349,11 @@ fn line_of(op: &LayerOp) -> Option<Box<dyn Fn(usize) -> Line>> {
 /// Largest values are taken before a ReLU, of which fewer are needed then: they commute.
 fn pool_before_function(graph: &mut LayerGraph, _: &mut Vec<String>) -> Result<(), PassError> {
     for node in graph.order()? {
-        let rises = |op: &LayerOp| matches!(op, LayerOp::Function(f) if f.turn().is_none() && !matches!(f, Function::Softmax | Function::LogSoftmax));
+        let rises = |op: &LayerOp| match op {
+            LayerOp::Function(Function::Softmax | Function::LogSoftmax) => false,
+            LayerOp::Function(function) => function.turn().is_none(),
+            _ => false,
+        };
         let [reader] = graph.readers_of(node)[..] else { continue };
         if node == graph.output
             || !rises(&graph.graph[node].op)

@@ -171,6 +171,23 @@ fn numbers_are_near_and_more_bits_are_nearer() {
     }
 }
 
+/// Labels of several units are compared one by one: with few bits chance turns some.
+#[test]
+fn labels_that_chance_turns_are_counted() {
+    let (mut equal, mut all) = (0, 0);
+    for seed in 300..312u64 {
+        let (graph, samples) = drawn(seed);
+        let compiled = passes::run(&graph, &with_numbers(OutputMode::Labels, &samples, (4, 4)));
+        let network = compiled.unwrap_or_else(|e| panic!("seed {seed}: {e}")).network;
+        let found = network.evaluate(&samples).expect("in range");
+        let numbers =
+            xonn_compile::check::numbers::numbers(&network, &samples, &found).expect("it has numbers");
+        equal += numbers.equal_by_chance.iter().sum::<usize>();
+        all += numbers.equal_by_chance.len() * samples.len();
+    }
+    assert!(equal < all && equal > all / 4, "{equal} of {all}");
+}
+
 /// The circuit, its package and other weights.
 #[test]
 fn circuits_of_networks_of_numbers_are_the_integers() {
