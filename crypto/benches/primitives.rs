@@ -1,7 +1,7 @@
 //! AES hashing, the generator and OT extension on one core.
 //!
-//! `garble` and `evaluate` count AND gates: the hashing of one half-gates AND is 2 tweaks of 2 blocks, and 2 tweaks of
-//! 1 block. The rates here are bounds for a garbler, which also XORs rows and moves labels.
+//! `garble` and `evaluate` count AND gates: the hashing of one half-gates AND is 2 tweaks of 2 blocks, and 2
+//! tweaks of 1 block. The rates here are bounds for a garbler, which also XORs rows and moves labels.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -65,7 +65,8 @@ fn ot_setup(c: &mut Criterion) {
     }
 }
 
-/// Each role of the extension by itself: OTs per second, and the bytes that the client sends per OT in the name.
+/// Each role of the extension by itself: OTs per second, and the bytes that the client sends per OT in the
+/// name.
 fn ot_extension(c: &mut Criterion) {
     for count in [784, 6_272, 100_352] {
         for k in [1, 2, 4, 8] {
@@ -81,7 +82,8 @@ fn ot_extension(c: &mut Criterion) {
             let bytes = Extend::byte_len(params, count) as f64 / count as f64;
             let mut group = c.benchmark_group(format!("ot extension {count}, k = {k}, {bytes:.2} bytes"));
             group.throughput(Throughput::Elements(count as u64));
-            // Both roles have to stay in step, so each is timed while the other one follows outside of the clock.
+            // Both roles have to stay in step, so each is timed while the other one follows outside of the
+            // clock.
             group.bench_function("receiver", |b| {
                 b.iter_custom(|times| {
                     let mut total = Duration::ZERO;

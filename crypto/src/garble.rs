@@ -1,24 +1,24 @@
-//! Garbling of layered programs by half gates [Zahur, Rosulek, Evans, EUROCRYPT 2015] or three halves [Rosulek, Roy, CRYPTO
-//! 2021], see [`Scheme`], with free XOR [Kolesnikov, Schneider, ICALP 2008] and point-and-permute [Beaver, Micali, Rogaway,
-//! STOC 1990].
+//! Garbling of layered programs by half gates [Zahur, Rosulek, Evans, EUROCRYPT 2015] or three halves
+//! [Rosulek, Roy, CRYPTO 2021], see [`Scheme`], with free XOR [Kolesnikov, Schneider, ICALP 2008] and
+//! point-and-permute [Beaver, Micali, Rogaway, STOC 1990].
 //!
-//! Nothing here does I/O or draws randomness of its own. A [`schedule::Schedule`] is what both hosts derive from the public program:
-//! the order of all ciphertexts, cut into segments of bounded size, and the tweak of every gate. The [`Garbler`] makes the
-//! ciphertexts of one segment after the other, the [`Evaluator`] consumes them in the same order; each holds the labels
-//! of live layers only.
+//! Nothing here does I/O or draws randomness of its own. A [`schedule::Schedule`] is what both hosts derive
+//! from the public program: the order of all ciphertexts, cut into segments of bounded size, and the tweak of
+//! every gate. The [`Garbler`] makes the ciphertexts of one segment after the other, the [`Evaluator`]
+//! consumes them in the same order; each holds the labels of live layers only.
 //!
 //! # Labels
-//! A wire's labels are `W0` (for 0) and `W1 = W0 ^ delta`; the least significant bit of `delta` is 1, so that of a label
-//! is its colour. The garbler holds every `W0`, the evaluator one label a wire, the *active* one.
+//! A wire's labels are `W0` (for 0) and `W1 = W0 ^ delta`; the least significant bit of `delta` is 1, so that
+//! of a label is its colour. The garbler holds every `W0`, the evaluator one label a wire, the *active* one.
 //!
-//! A wire whose value the garbler knows has active label 0 and `W0 = value * delta`. So the evaluator holds nothing for
-//! it, XOR with it is nothing at the evaluator, and it needs no ciphertext, no OT and no input label; see
-//! [`xonn_circuits::knowledge`].
+//! A wire whose value the garbler knows has active label 0 and `W0 = value * delta`. So the evaluator holds
+//! nothing for it, XOR with it is nothing at the evaluator, and it needs no ciphertext, no OT and no input
+//! label; see [`xonn_circuits::knowledge`].
 //!
 //! # Order
-//! Instances of a block are garbled [`schedule::LANES`] at a time, gate by gate. A block of one instance takes as many of its own
-//! independent ANDs at a time instead, in the order that `schedule.rs` gives them. This order is part of the protocol; it
-//! does not depend on threads or instruction sets.
+//! Instances of a block are garbled [`schedule::LANES`] at a time, gate by gate. A block of one instance
+//! takes as many of its own independent ANDs at a time instead, in the order that `schedule.rs` gives them.
+//! This order is part of the protocol; it does not depend on threads or instruction sets.
 
 mod answer;
 mod batch;

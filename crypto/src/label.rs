@@ -1,8 +1,8 @@
 //! The labels of garbled wires. Three kinds of blocks that must not be taken for each other are three types.
 //!
-//! A wire has two labels: its [`ZeroLabel`] stands for 0, and the same XOR [`Delta`] for 1. The garbler knows both.
-//! The evaluator knows one [`Label`] a wire, the active one, and not of which bit. Labels of a kind can be XORed, which
-//! is free XOR; to make an active label of a zero label takes delta.
+//! A wire has two labels: its [`ZeroLabel`] stands for 0, and the same XOR [`Delta`] for 1. The garbler knows
+//! both. The evaluator knows one [`Label`] a wire, the active one, and not of which bit. Labels of a kind can
+//! be XORed, which is free XOR; to make an active label of a zero label takes delta.
 //!
 //! ```
 //! use xonn_crypto::label::{Delta, ZeroLabel};
@@ -34,9 +34,9 @@ use zeroize::{DefaultIsZeroes, Zeroize, ZeroizeOnDrop};
 
 use crate::block::Block;
 
-/// The garbler's offset: the difference of both labels of each wire. Its lowest bit is 1, so that the labels of a wire
-/// have different lowest bits. Who knows it and one label of a wire knows the other, so it is wiped when dropped,
-/// and `Debug` shows nothing of it.
+/// The garbler's offset: the difference of both labels of each wire. Its lowest bit is 1, so that the labels
+/// of a wire have different lowest bits. Who knows it and one label of a wire knows the other, so it is wiped
+/// when dropped, and `Debug` shows nothing of it.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 #[repr(transparent)]
 pub struct Delta(Block);

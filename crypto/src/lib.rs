@@ -1,7 +1,8 @@
-//! Garbling, oblivious transfer, lattice encryption of linear layers, and arithmetic on shares: message in, message
-//! out, no I/O, no clock, no randomness of its own.
+//! Garbling, oblivious transfer, lattice encryption of linear layers, and arithmetic on shares: message in,
+//! message out, no I/O, no clock, no randomness of its own.
 //!
-//! * [`block`]: 128-bit blocks and the hash, on whatever AES instructions the processor has. The only unsafe code.
+//! * [`block`]: 128-bit blocks and the hash, on whatever AES instructions the processor has. The only unsafe
+//!   code.
 //! * [`label`]: the garbler's offset, and the labels of either host, a type each.
 //! * [`garble`]: half gates or three halves over tiled circuits.
 //! * [`ot`]: oblivious transfer with its extension.

@@ -1,11 +1,12 @@
 //! The circuit of a program: every integer operation becomes a template netlist, instances, and secret bits.
 //!
-//! One file an operation. What an operation *is* decides the template and the geometry; the model's numbers decide only
-//! secret bits, so that two models of one architecture get the same circuit, and a client who has no secret makes the same
-//! circuit as the server.
+//! One file an operation. What an operation *is* decides the template and the geometry; the model's numbers
+//! decide only secret bits, so that two models of one architecture get the same circuit, and a client who has
+//! no secret makes the same circuit as the server.
 //!
-//! An element of a tensor is an unsigned number `u` of a fixed width, standing for `step * u + lo` (`Encoding`). Bits
-//! (`+1`/`-1`) are the case `width 1, lo -1, step 2`, so that one lowering serves binary and integer layers.
+//! An element of a tensor is an unsigned number `u` of a fixed width, standing for `step * u + lo`
+//! (`Encoding`). Bits (`+1`/`-1`) are the case `width 1, lo -1, step 2`, so that one lowering serves binary
+//! and integer layers.
 
 mod argmax;
 mod encoding;
@@ -33,8 +34,8 @@ pub use run::{Held, Run, RunOfModel, Sharing, run, run_with};
 use secret::SecretBits;
 use template::Templates;
 
-/// Which circuits this code makes. It is part of a package, so that two hosts whose circuits differ refuse each other:
-/// whatever changes a circuit raises it.
+/// Which circuits this code makes. It is part of a package, so that two hosts whose circuits differ refuse
+/// each other: whatever changes a circuit raises it.
 pub const VERSION: u64 = 1;
 
 /// Most tiles of a circuit.
@@ -288,8 +289,8 @@ impl<'n> Lowering<'n> {
         }
     }
 
-    /// Whether a layer is lowered together with the one behind it, where nothing else reads it: a sum, or a maximum of
-    /// sums or of numbers in shares, with its threshold; a scale or an offset with its rounding.
+    /// Whether a layer is lowered together with the one behind it, where nothing else reads it: a sum, or a
+    /// maximum of sums or of numbers in shares, with its threshold; a scale or an offset with its rounding.
     fn is_fused(&self, id: LayerId) -> bool {
         let layer = &self.program.layers()[id];
         let Some(reader) = self.only_reader(id).filter(|_| self.computed[id]) else { return false };

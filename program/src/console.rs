@@ -1,5 +1,5 @@
-//! What both commands print. A reader that leaves early, as `head` does, is an error that ends the command, not a
-//! panic as with `println!`.
+//! What both commands print. A reader that leaves early, as `head` does, is an error that ends the command,
+//! not a panic as with `println!`.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -46,7 +46,8 @@ pub fn put(text: impl Display) -> Result<(), Unwritten> {
     Ok(out.flush()?)
 }
 
-/// Writes a line to standard error. If nobody reads it, it is lost: a server must not end because its log does.
+/// Writes a line to standard error. If nobody reads it, it is lost: a server must not end because its log
+/// does.
 pub fn log(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }

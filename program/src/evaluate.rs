@@ -100,8 +100,8 @@ pub fn tensors(layers: &[Layer], secret: &[Tensor], q: &[i64]) -> Vec<Vec<i64>> 
     tensors_rounded(layers, secret, q, &mut Rounding::Half).0
 }
 
-/// Every layer's tensor for one sample, and of each layer how many of its numbers did not fit the bits that it keeps
-/// ([`Round`](crate::op::Round)).
+/// Every layer's tensor for one sample, and of each layer how many of its numbers did not fit the bits that
+/// it keeps ([`Round`](crate::op::Round)).
 ///
 /// # Panics
 /// If layers, secret and input do not fit each other.

@@ -7,8 +7,8 @@
 //!   | circuit         a tiled circuit, and the secret bits that it takes
 //! ```
 //!
-//! Beside them stand the two ends: how a client's numbers become integers and integers an answer ([`encoding`]), and the
-//! sample files that people have ([`data`]).
+//! Beside them stand the two ends: how a client's numbers become integers and integers an answer
+//! ([`encoding`]), and the sample files that people have ([`data`]).
 
 #![forbid(unsafe_code)]
 

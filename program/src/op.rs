@@ -1,7 +1,7 @@
 //! The operations of a program, each with its fields, its rules and its clear evaluation.
 //!
-//! An operation says what a layer computes and which tensor of secret numbers it takes ([`Op::tensor`]); the numbers
-//! themselves are the server's and stand in a [`Tensor`].
+//! An operation says what a layer computes and which tensor of secret numbers it takes ([`Op::tensor`]); the
+//! numbers themselves are the server's and stand in a [`Tensor`].
 
 mod linear;
 pub mod permute;
@@ -32,7 +32,8 @@ use crate::tensor::{Tensor, TensorSpec};
 pub enum Op {
     /// The client's `q`.
     Input,
-    /// `y = step * x + offset` with public numbers: what turns the client's `q` into the integers that are added up.
+    /// `y = step * x + offset` with public numbers: what turns the client's `q` into the integers that are
+    /// added up.
     Recode {
         /// At least 1.
         step: i64,
@@ -143,8 +144,8 @@ impl Op {
     /// The least kind that holds all that the operation can give, of tensors of these kinds.
     ///
     /// # Errors
-    /// What is wrong with the operation or what it reads; numbers beyond 2^60; inputs and scales, whose kind is
-    /// declared.
+    /// What is wrong with the operation or what it reads; numbers beyond 2^60; inputs and scales, whose kind
+    /// is declared.
     pub fn kind(&self, reads: &[Kind]) -> Result<Kind, String> {
         crate::program::kind(self, reads)
     }

@@ -1,8 +1,8 @@
 //! The program: exact operations on integers, every tensor with its public value range.
 //!
-//! This is what a Keras model means once no float is left, and the reference that circuits and protocols are compared
-//! with. A program is public: shapes, kinds and ranges follow from the architecture alone (fan-in, input bits, declared
-//! bits), never from the weights, which stand in secret [`Tensor`](crate::Tensor)s.
+//! This is what a Keras model means once no float is left, and the reference that circuits and protocols are
+//! compared with. A program is public: shapes, kinds and ranges follow from the architecture alone (fan-in,
+//! input bits, declared bits), never from the weights, which stand in secret [`Tensor`](crate::Tensor)s.
 //!
 //! Tensors are row-major with the channel last.
 

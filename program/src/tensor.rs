@@ -1,6 +1,7 @@
 //! Secret tensors: the weights, cuts and lines that one model has and its architecture does not tell.
 //!
-//! A [`TensorSpec`] is public and follows from the program: how many numbers there are and how many bits each may take.
+//! A [`TensorSpec`] is public and follows from the program: how many numbers there are and how many bits each
+//! may take.
 
 use zeroize::Zeroize;
 

@@ -152,7 +152,8 @@ impl Wires {
 /// Length of the digest in front of a message of bits.
 const DIGEST: usize = 32;
 
-/// Against damage on the way, which would otherwise show as a wrong answer. It does not bind a host to anything.
+/// Against damage on the way, which would otherwise show as a wrong answer. It does not bind a host to
+/// anything.
 fn digest(what: &str, first_tweak: u64, payload: &[u8]) -> [u8; DIGEST] {
     let digest = Sha256::new_with_prefix(b"xonn garbled ").chain_update(what);
     digest.chain_update(first_tweak.to_le_bytes()).chain_update(payload).finalize().into()

@@ -49,7 +49,8 @@ pub type ServerRows = RowsOf<PoolSender, PoolReceiver>;
 /// Rows of one prediction at the client.
 pub type ClientRows = RowsOf<PoolReceiver, PoolSender>;
 
-/// What a host has for a connection: a pool in which the server sends, one in which the client sends, and keys.
+/// What a host has for a connection: a pool in which the server sends, one in which the client sends, and
+/// keys.
 pub struct Link<L, M, K> {
     session: SessionId,
     leaves: L,
@@ -79,7 +80,8 @@ fn key_session(session: &SessionId, predictions: u64) -> Vec<u8> {
 /// Rows that a pool makes together at most, where fewer are wanted: 16 MB of them; so many cost less by
 /// silent OT than those of one prediction by SoftSpokenOT.
 const TOGETHER: usize = 1 << 20;
-/// Most predictions that are prepared together; but for the first one of a connection, rows are made for so many.
+/// Most predictions that are prepared together; but for the first one of a connection, rows are made for so
+/// many.
 pub(crate) const PREDICTIONS_TOGETHER: usize = 8;
 
 /// How many rows a pool is extended to that has too few for `count` predictions: some more, for those that
@@ -208,7 +210,8 @@ where
     /// Rows for some predictions, of which none is used for another one.
     ///
     /// # Errors
-    /// [`ProtocolError`] if the connection fails or a check does, or there is no pool of rows that are wanted.
+    /// [`ProtocolError`] if the connection fails or a check does, or there is no pool of rows that are
+    /// wanted.
     pub fn reserve(
         &mut self,
         rows: Rows,

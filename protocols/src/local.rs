@@ -84,8 +84,8 @@ pub fn leaves(op: &Op, reads: &[Ring]) -> Option<Ring> {
     (fits && (terms == 0 || 2 * u64::from(terms) <= 1 << fraction)).then_some(ring)
 }
 
-/// The members of each pooled element: all taps inside of the image. None if they are too many, which a small file
-/// could ask for.
+/// The members of each pooled element: all taps inside of the image. None if they are too many, which a small
+/// file could ask for.
 fn windows(window: &Window2d) -> Option<Vec<Vec<u32>>> {
     let channels = window.input[2];
     let pixels: usize = window.positions().map(|at| window.taps(at).flatten().count()).sum();

@@ -213,7 +213,8 @@ mod tests {
     use super::*;
     use crate::value::Ring;
 
-    /// `pools` pools of the input, each with a window as large as the image at every place, and their sum's signs.
+    /// `pools` pools of the input, each with a window as large as the image at every place, and their sum's
+    /// signs.
     fn pools(side: usize, pools: usize) -> Program {
         let window = Window2d {
             input: [side, side, 1],

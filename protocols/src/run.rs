@@ -121,7 +121,8 @@ macro_rules! host {
         pub struct $prepared {
             runs: Vec<Option<Box<dyn $run>>>,
             rows: $rows,
-            /// Of each stage what it left: a client's input and the shares made of it are values of one layer.
+            /// Of each stage what it left: a client's input and the shares made of it are values of one
+            /// layer.
             left: Vec<Option<$value>>,
             $(
                 /// Whether the last phase is still to come, which is taken with the answer then.
@@ -155,8 +156,8 @@ macro_rules! host {
                 &self.plan
             }
 
-            /// Most predictions that are prepared by one exchange of messages: it bounds what both hosts hold at
-            /// once, and no pool makes more rows together.
+            /// Most predictions that are prepared by one exchange of messages: it bounds what both hosts hold
+            /// at once, and no pool makes more rows together.
             #[must_use]
             pub fn together(&self) -> usize {
                 let rows = self.places.all.leaves.max(self.places.all.masks).max(1);

@@ -123,8 +123,8 @@ const DIGEST_BYTES: usize = 32;
 
 /// The hash of a prediction's corrections, before any.
 ///
-/// It is against damage on the way, which would otherwise show as a wrong answer. It does not bind the client: each
-/// correction is one that a client could have chosen.
+/// It is against damage on the way, which would otherwise show as a wrong answer. It does not bind the
+/// client: each correction is one that a client could have chosen.
 fn digest_of(session: &SessionId, prediction: u64) -> Sha256 {
     Sha256::new_with_prefix(b"corrections").chain_update(session).chain_update(prediction.to_le_bytes())
 }

@@ -1,7 +1,8 @@
 //! Measures the building blocks on this machine: `xonn-run bench`.
 //!
-//! Everything runs in memory. A figure is the median of several runs, with the fastest beside it for machines that are
-//! shared; the processor's own AES rate is measured beside the gates, because it is what bounds them.
+//! Everything runs in memory. A figure is the median of several runs, with the fastest beside it for machines
+//! that are shared; the processor's own AES rate is measured beside the gates, because it is what bounds
+//! them.
 
 mod conditional_addition;
 mod correlated;
@@ -77,10 +78,12 @@ pub struct Row {
 /// Runs of which the median counts.
 pub const RUNS: usize = 7;
 
-/// Garbles and evaluates `program` in memory, a few segments at a time as two hosts would, each role timed by itself.
+/// Garbles and evaluates `program` in memory, a few segments at a time as two hosts would, each role timed by
+/// itself.
 ///
 /// # Panics
-/// If the backend is not available or the evaluation fails: then the engine is broken and its speed is of no interest.
+/// If the backend is not available or the evaluation fails: then the engine is broken and its speed is of no
+/// interest.
 #[must_use]
 pub fn measure(what: &str, program: &TiledCircuit, scheme: Scheme, backend: Backend, threads: usize) -> Row {
     measure_units(what, program, ("AND", program.costs().total()), scheme, backend, threads)
@@ -157,7 +160,8 @@ impl Row {
     }
 }
 
-/// AES with one key, which bounds the gates, and the hash with a key for each tweak, of which OT and output labels have one.
+/// AES with one key, which bounds the gates, and the hash with a key for each tweak, of which OT and output
+/// labels have one.
 ///
 /// # Panics
 /// If the backend is not available.

@@ -1,11 +1,12 @@
 //! Private prediction between two hosts.
 //!
-//! A server holds a network's weights, a client holds an input; the client learns the prediction and neither learns
-//! anything else. The parts, from the inside out:
+//! A server holds a network's weights, a client holds an input; the client learns the prediction and neither
+//! learns anything else. The parts, from the inside out:
 //!
 //! * `xonn-crypto`: garbling and oblivious transfer; no I/O, no randomness of its own.
 //! * `xonn-protocols`: other ways to compute layers, and the plans that put them together; no I/O either.
-//! * [`Service`] and [`Client`]: what a program calls that serves a model, or asks one. `examples/two_hosts.rs` is both.
+//! * [`Service`] and [`Client`]: what a program calls that serves a model, or asks one.
+//!   `examples/two_hosts.rs` is both.
 //! * [`session`]: the protocol between two hosts; `docs/protocol.md` lists its messages.
 //! * [`net`]: TCP servers and clients around sessions.
 //! * [`cli`]: the commands.

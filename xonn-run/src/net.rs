@@ -104,8 +104,8 @@ pub fn fresh_rng() -> ChaCha20Rng {
 mod tests {
     use super::*;
 
-    /// A crowd that comes within a moment is there when the server gets to it, and not half a second or more later, when
-    /// its systems try again.
+    /// A crowd that comes within a moment is there when the server gets to it, and not half a second or more
+    /// later, when its systems try again.
     #[test]
     fn a_crowd_is_kept_until_it_is_accepted() {
         let listener = listen("127.0.0.1:0").expect("a free port");

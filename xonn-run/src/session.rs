@@ -1,8 +1,9 @@
 //! Two hosts, one connection: the one place where garbling and OT meet a channel.
 //!
-//! [`server`] and [`client`] read like the protocol in `docs/protocol.md`: receive, step, send. What a peer may send is
-//! decided before it is read ([`msgs`]): every message has one kind that is expected and one length that follows from the
-//! public program, so nothing that a peer says sizes an allocation. Every message has a deadline.
+//! [`server`] and [`client`] read like the protocol in `docs/protocol.md`: receive, step, send. What a peer
+//! may send is decided before it is read ([`msgs`]): every message has one kind that is expected and one
+//! length that follows from the public program, so nothing that a peer says sizes an allocation. Every
+//! message has a deadline.
 
 pub mod channel;
 pub mod client;
@@ -77,16 +78,16 @@ impl Circuit {
     }
 }
 
-/// What a host allows a session to be run by. A server takes its first garbling scheme that the client allows, and of
-/// the protocols for first layers that both allow the one that sends less.
+/// What a host allows a session to be run by. A server takes its first garbling scheme that the client
+/// allows, and of the protocols for first layers that both allow the one that sends less.
 #[derive(Clone, Debug)]
 pub struct Offer {
     /// Garbling schemes.
     pub schemes: Vec<Scheme>,
     /// Protocols for first layers.
     pub first_layers: Vec<FirstLayer>,
-    /// The most circuits that are garbled ahead of the client's inputs on a connection: the least of both hosts' numbers is
-    /// taken, and with 0 each is garbled when its input is there.
+    /// The most circuits that are garbled ahead of the client's inputs on a connection: the least of both
+    /// hosts' numbers is taken, and with 0 each is garbled when its input is there.
     pub ahead: u16,
     /// Whether the delta of garbling may be that of the connection's OTs, one for all its inferences: an
     /// input bit then costs 4 bytes in place of 20. Only if both hosts allow it.
@@ -108,8 +109,8 @@ impl Default for Offer {
 pub struct Limits {
     /// Longest time for one message, from the moment it is awaited until its last byte is there.
     pub message: Duration,
-    /// Longest time that a server waits for a client's hello, if that is shorter than [`Limits::message`]: until then it may
-    /// be anybody.
+    /// Longest time that a server waits for a client's hello, if that is shorter than [`Limits::message`]:
+    /// until then it may be anybody.
     pub hello: Duration,
     /// Longest time that a server waits for the next inference on an open connection.
     pub idle: Duration,

@@ -1,4 +1,5 @@
-//! Two hosts in one process: right answers, bytes to the last one, and what damage, hostile peers and mismatches do.
+//! Two hosts in one process: right answers, bytes to the last one, and what damage, hostile peers and
+//! mismatches do.
 
 #[path = "session/ahead.rs"]
 mod ahead;
@@ -73,8 +74,8 @@ fn check_answers(fixture: &Fixture, fetch: bool) {
     assert_eq!((traffic.sent, traffic.received), (answers.traffic.received, answers.traffic.sent));
 }
 
-/// The messages of `docs/protocol.md`, added up: heads of 5 bytes, base OTs on 128 pairs of points, 4 bytes of OT
-/// corrections and 16 of labels for each input bit, 16 a ciphertext, 32 an output bit.
+/// The messages of `docs/protocol.md`, added up: heads of 5 bytes, base OTs on 128 pairs of points, 4 bytes
+/// of OT corrections and 16 of labels for each input bit, 16 a ciphertext, 32 an output bit.
 #[test]
 fn bytes_and_round_trips_are_those_of_the_closed_form() {
     // The lowest AND has an operand that the garbler knows, 16 bytes; the others take 32, or 24 and 5 bits.

@@ -7,11 +7,13 @@ use crate::netlist::WireId;
 /// `(factor * (x << shift) + offset) mod 2^width`, two's complement.
 ///
 /// * `x`: unsigned, `x.len()` bits, unknown to both hosts.
-/// * `factor`: two's complement, its last wire is the sign; `offset`: `width` bits. Both known to the garbler, so that
-///   each of the `x.len() * factor.len()` products of bits is one garbler half gate (one ciphertext).
-/// * Cost: those products (fewer where they lie above `width`) and the carries of a `width`-bit sum of `x.len() + 1`
-///   rows. The sign is handled after Baugh and Wooley (1973): the products with the factor's sign bit count `-1`, which
-///   is their complement plus a public constant, folded into the offset by the caller: see [`sign_correction`].
+/// * `factor`: two's complement, its last wire is the sign; `offset`: `width` bits. Both known to the
+///   garbler, so that each of the `x.len() * factor.len()` products of bits is one garbler half gate (one
+///   ciphertext).
+/// * Cost: those products (fewer where they lie above `width`) and the carries of a `width`-bit sum of
+///   `x.len() + 1` rows. The sign is handled after Baugh and Wooley (1973): the products with the factor's
+///   sign bit count `-1`, which is their complement plus a public constant, folded into the offset by the
+///   caller: see [`sign_correction`].
 pub fn multiply_add(
     b: &mut Builder,
     x: &[WireId],
@@ -35,7 +37,8 @@ pub fn multiply_add(
     columns.sum(width)
 }
 
-/// What [`multiply_add`] adds too much, to be subtracted from its offset: `2^(shift + i + sign)` for each bit `i` of `x`.
+/// What [`multiply_add`] adds too much, to be subtracted from its offset: `2^(shift + i + sign)` for each bit
+/// `i` of `x`.
 ///
 /// `-p * 2^k = (!p - 1) * 2^k` for a bit `p`. `x_bits` and `factor_bits` are the widths; modulo `2^64`, as
 /// results are at most that wide.
@@ -47,8 +50,9 @@ pub fn sign_correction(x_bits: usize, shift: usize, factor_bits: usize) -> i64 {
 
 /// `x * y` modulo `2^width`; each is unsigned, or two's complement where its flag says so.
 ///
-/// * Cost: an AND for each pair of bits below `width`, and the carries of their sum. Products with one sign bit count
-///   `-2^k p`, which is `2^k (!p) - 2^k` [Baugh, Wooley 1973]: the complements are free and the constants are public.
+/// * Cost: an AND for each pair of bits below `width`, and the carries of their sum. Products with one sign
+///   bit count `-2^k p`, which is `2^k (!p) - 2^k` [Baugh, Wooley 1973]: the complements are free and the
+///   constants are public.
 #[must_use]
 pub fn multiply(
     b: &mut Builder,
@@ -67,8 +71,8 @@ pub fn multiply(
     terms.sum()
 }
 
-/// `x * x` modulo `2^width`: half the ANDs of a product, since each pair of bits is met twice and a bit's square is
-/// itself.
+/// `x * x` modulo `2^width`: half the ANDs of a product, since each pair of bits is met twice and a bit's
+/// square is itself.
 #[must_use]
 pub fn square(b: &mut Builder, x: &[WireId], signed: bool, width: usize) -> Vec<WireId> {
     let mut terms = Terms { columns: Columns::new(b), constant: 0, width };

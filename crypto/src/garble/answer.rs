@@ -1,5 +1,5 @@
-//! What goes with the input rather than with the tables, where a circuit is garbled ahead of it: zero labels that
-//! are made again from a seed, and the decoding under a pad.
+//! What goes with the input rather than with the tables, where a circuit is garbled ahead of it: zero labels
+//! that are made again from a seed, and the decoding under a pad.
 
 use zeroize::Zeroizing;
 
@@ -16,8 +16,8 @@ pub fn zero_labels(count: usize, [seed, base]: [Block; 2]) -> Zeroizing<Vec<Zero
 
 /// Puts the pad on a decoding, or takes it off: the stream of a key that both hosts have of the labels' OTs.
 ///
-/// Of an output that the garbler knows the active label is 0, which everybody knows: without the pad a listener would
-/// find its hash among the two that are sent.
+/// Of an output that the garbler knows the active label is 0, which everybody knows: without the pad a
+/// listener would find its hash among the two that are sent.
 pub fn mask_decoding(decoding: &mut [Block], key: &Block, start: Block) {
     let mut pad = Zeroizing::new(vec![Block::ZERO; decoding.len()]);
     Prg::based(*key, start, 0).fill(&mut pad);

@@ -1,4 +1,5 @@
-//! The evaluator: consumes the ciphertexts, segment by segment. `garbler.rs` mirrors it; `walk.rs` is what both do.
+//! The evaluator: consumes the ciphertexts, segment by segment. `garbler.rs` mirrors it; `walk.rs` is what
+//! both do.
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;

@@ -1,4 +1,5 @@
-//! The garbler: makes the ciphertexts, segment by segment. `evaluator.rs` mirrors it; `walk.rs` is what both do.
+//! The garbler: makes the ciphertexts, segment by segment. `evaluator.rs` mirrors it; `walk.rs` is what both
+//! do.
 
 use rand::CryptoRng;
 use zeroize::Zeroizing;

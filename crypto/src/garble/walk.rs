@@ -1,6 +1,6 @@
-//! The way through a schedule, the same for both roles: a batch of segments side by side on threads, each group of
-//! instances through its tape, and outputs to where later layers read them. What a role does with a gate is its
-//! [`Engine`]'s business.
+//! The way through a schedule, the same for both roles: a batch of segments side by side on threads, each
+//! group of instances through its tape, and outputs to where later layers read them. What a role does with a
+//! gate is its [`Engine`]'s business.
 
 use std::ops::Range;
 
@@ -47,7 +47,8 @@ pub(super) trait Engine: Sync {
         outputs: &mut [Self::Label],
     );
 
-    /// Runs operations on up to [`LANES`] instances. Outputs are those of the first instance, then of the next.
+    /// Runs operations on up to [`LANES`] instances. Outputs are those of the first instance, then of the
+    /// next.
     fn wide(
         &self,
         hash: &Tccr,
@@ -175,7 +176,8 @@ impl<'p, E: Engine> Walk<'p, E> {
         outputs
     }
 
-    /// Takes one group through a piece of its tape, whose slots live on from piece to piece; returns output labels.
+    /// Takes one group through a piece of its tape, whose slots live on from piece to piece; returns output
+    /// labels.
     fn piece(
         &self,
         segment: &Segment,

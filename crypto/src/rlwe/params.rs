@@ -8,9 +8,9 @@ use super::RlweError;
 /// server that could name a small n with a large q would read all masks.
 ///
 /// # Security
-/// log2 of the cost of primal uSVP, bdd and the dual hybrid attack, for a uniform ternary secret and errors of
-/// standard deviation 3.24, by the lattice estimator (commit 27a581b, passagemath 10.8.13; the command is in
-/// `docs/protocols/rlwe.md`):
+/// log2 of the cost of primal uSVP, bdd and the dual hybrid attack, for a uniform ternary secret and errors
+/// of standard deviation 3.24, by the lattice estimator (commit 27a581b, passagemath 10.8.13; the command is
+/// in `docs/protocols/rlwe.md`):
 ///
 /// | row | uSVP | bdd | dual hybrid | meant for |
 /// |---|---|---|---|---|

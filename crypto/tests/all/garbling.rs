@@ -64,7 +64,8 @@ fn run_damaged(
     evaluator.decode(&decoding)
 }
 
-/// What is sent is what the papers say: 256 bits, or 192 and 5 bits, for an AND of hidden wires, 128 for one with a known bit.
+/// What is sent is what the papers say: 256 bits, or 192 and 5 bits, for an AND of hidden wires, 128 for one
+/// with a known bit.
 fn check_bytes(schedule: &Schedule, scheme: Scheme) {
     let costs = schedule.program().costs();
     let halves: u64 = 8 * (costs.half_gate_bytes() / 16 - 2 * costs.full) * 16;
@@ -99,8 +100,8 @@ proptest! {
     }
 }
 
-/// Full adders, some of which begin with a sum that is already there, as the half of another adder: what the fusing of full
-/// adders has to tell apart.
+/// Full adders, some of which begin with a sum that is already there, as the half of another adder: what the
+/// fusing of full adders has to tell apart.
 fn arbitrary_adders() -> impl Strategy<Value = Netlist> {
     let adder = (any::<[Index; 3]>(), any::<Option<Index>>(), any::<[u8; 5]>(), any::<[bool; 2]>());
     let groups = prop::collection::vec(1usize..3, 3);
@@ -135,7 +136,8 @@ fn arbitrary_adders() -> impl Strategy<Value = Netlist> {
     })
 }
 
-/// So many instances of a netlist side by side, each with inputs of its own, the garbler holding some groups of each.
+/// So many instances of a netlist side by side, each with inputs of its own, the garbler holding some groups
+/// of each.
 fn side_by_side(netlist: Netlist, garblers: &[usize], count: u32) -> TiledCircuit {
     let axis = |extent: u32| vec![Axis { extent, stride: 1 }];
     let bits_of = |whose: bool| {

@@ -40,8 +40,8 @@ pub(super) fn output(lowering: &mut Lowering<'_>, id: LayerId, tensor: &Place) -
     Ok(())
 }
 
-/// The bits of `tensor`, in a layer of its own: the output is the last layer's vector, and the bits may be older than
-/// that.
+/// The bits of `tensor`, in a layer of its own: the output is the last layer's vector, and the bits may be
+/// older than that.
 fn signs(
     lowering: &mut Lowering<'_>,
     id: LayerId,

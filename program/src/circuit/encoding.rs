@@ -8,7 +8,8 @@ use super::{Encoding, LowerError, Lowering, Place};
 use crate::op::gcd;
 use crate::program::LayerId;
 
-/// One encoding for numbers `step * u + lo`, `u` from 0 to `max`, given as `(lo, max, step)`; and how each is placed in it.
+/// One encoding for numbers `step * u + lo`, `u` from 0 to `max`, given as `(lo, max, step)`; and how each is
+/// placed in it.
 ///
 /// Where windows hang over the edge, sums of fewer inputs begin at other numbers.
 pub(super) fn common_encoding(numbers: &[(i64, i64, i64)]) -> (Encoding, Vec<Placing>) {

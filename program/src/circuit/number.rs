@@ -1,7 +1,8 @@
 //! Numbers: offsets, roundings, rectifiers and products.
 //!
-//! An offset or a scale whose only reader is a rounding is lowered with it: half of what is dropped goes into the
-//! garbler's number, so that rounding to the nearest costs nothing, and bits above those that are kept are never made.
+//! An offset or a scale whose only reader is a rounding is lowered with it: half of what is dropped goes into
+//! the garbler's number, so that rounding to the nearest costs nothing, and bits above those that are kept
+//! are never made.
 
 use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 
@@ -11,7 +12,8 @@ use super::{Encoding, LowerError, Lowering, Place};
 use crate::op::{Leak, Op, Round};
 use crate::program::{LayerId, Range};
 
-/// What a rounding behind a secret number asks of it: half of what is dropped is added, `drop` of `out` bits go.
+/// What a rounding behind a secret number asks of it: half of what is dropped is added, `drop` of `out` bits
+/// go.
 #[derive(Clone, Copy)]
 pub(super) struct Rounded {
     pub half: i64,

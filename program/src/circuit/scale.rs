@@ -9,8 +9,8 @@ use super::template::Template;
 use super::{Encoding, LowerError, Lowering, Place};
 use crate::program::LayerId;
 
-/// Lowers the lines of layer `id`, one a channel, `|scale| < 2^(bits - 1)`, with the rounding of layer `last` behind them
-/// if that is another.
+/// Lowers the lines of layer `id`, one a channel, `|scale| < 2^(bits - 1)`, with the rounding of layer `last`
+/// behind them if that is another.
 pub(super) fn scale(
     lowering: &mut Lowering<'_>,
     id: LayerId,

@@ -1,15 +1,17 @@
 //! The arithmetic of sums of `+-` inputs.
 //!
-//! With `u = (x - lo) / step` of `w` bits and `M = 2^w - 1`, a weight of `-1` turns `u` into `M - u`, which is the XOR of
-//! all bits with a secret sign. So the circuit adds up unsigned numbers, `U = sum(u ^ sign)`, and
+//! With `u = (x - lo) / step` of `w` bits and `M = 2^w - 1`, a weight of `-1` turns `u` into `M - u`, which
+//! is the XOR of all bits with a secret sign. So the circuit adds up unsigned numbers, `U = sum(u ^ sign)`,
+//! and
 //!
 //! ```text
 //! y = sum(weight * x) = step * (U - M * negatives) + lo * (n - 2 * negatives)
 //! ```
 //!
-//! A weight of several planes ([`Planes`]) is a sum of signs: `n` counts each plane by its weight, and so do the negatives.
-//! A threshold on `y` is one on `U`; the secret count of negative weights goes into the garbler's addend. For bits
-//! (`lo = -1, step = 2, M = 1`) this is XNOR and popcount: `y = 2 U - n` [XONN, section 3.2].
+//! A weight of several planes ([`Planes`]) is a sum of signs: `n` counts each plane by its weight, and so do
+//! the negatives. A threshold on `y` is one on `U`; the secret count of negative weights goes into the
+//! garbler's addend. For bits (`lo = -1, step = 2, M = 1`) this is XNOR and popcount: `y = 2 U - n` [XONN,
+//! section 3.2].
 
 use xonn_circuits::gadgets::popcount::{threshold_addend, width_of};
 
@@ -113,7 +115,8 @@ impl Sum {
         Encoding { width: width_of(self.max() as u64), lo, step: self.x.step, top_inverted: false }
     }
 
-    /// The template that stores it as `placing` says, in `out` bits, with a secret correction of `correction` bits.
+    /// The template that stores it as `placing` says, in `out` bits, with a secret correction of `correction`
+    /// bits.
     pub fn shape(
         self,
         inputs: usize,

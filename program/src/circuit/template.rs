@@ -51,8 +51,8 @@ pub(crate) enum Template {
     FlippedOr { n: usize },
     /// A number, an addend of the same width, a flip: fires or not, flipped.
     Threshold { width: usize, top_inverted: bool },
-    /// A number, a factor, an offset: `factor * (number << shift) + offset` in `out` bits, as many as the offset
-    /// has, without its `drop` lowest bits.
+    /// A number, a factor, an offset: `factor * (number << shift) + offset` in `out` bits, as many as the
+    /// offset has, without its `drop` lowest bits.
     Affine { width: usize, top_inverted: bool, shift: usize, factor: usize, out: usize, drop: usize },
     /// A number, times a public factor, and an offset, both modulo `2^out`: the sum without its `drop` lowest
     /// bits.

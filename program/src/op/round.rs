@@ -1,9 +1,9 @@
 //! Rounding: the lowest bits of a number are dropped, and what is left is kept in a public number of bits.
 //!
-//! `y = floor(x / 2^drop + U)` modulo `2^bits`, as a signed number. `U` is a half in the clear and in circuits, which is
-//! rounding to the nearest. Hosts that hold shares drop bits of their shares, which is a `U` of its own for each number,
-//! uniform in [0, 1) ([MiniONN, section 5.3] calls it truncation): on the average right, with a deviation of at most a
-//! half. [`Rounding`] says which of them the evaluation takes.
+//! `y = floor(x / 2^drop + U)` modulo `2^bits`, as a signed number. `U` is a half in the clear and in
+//! circuits, which is rounding to the nearest. Hosts that hold shares drop bits of their shares, which is a
+//! `U` of its own for each number, uniform in [0, 1) ([MiniONN, section 5.3] calls it truncation): on the
+//! average right, with a deviation of at most a half. [`Rounding`] says which of them the evaluation takes.
 
 use chacha20::ChaCha8Rng;
 use rand::{Rng as _, SeedableRng as _};
@@ -14,8 +14,8 @@ use rand::{Rng as _, SeedableRng as _};
 pub struct Round {
     /// How many of the lowest bits are dropped; may be none.
     pub drop: u32,
-    /// Bits of the result in two's complement. A number that does not fit them is taken modulo `2^bits`: a wrong
-    /// number, which `check` counts.
+    /// Bits of the result in two's complement. A number that does not fit them is taken modulo `2^bits`: a
+    /// wrong number, which `check` counts.
     pub bits: u32,
 }
 

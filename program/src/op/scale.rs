@@ -1,7 +1,7 @@
 //! Fixed point: `y = scale * x + offset` with a secret line a channel.
 
-/// The greatest common divisor: the largest step by which both numbers can be counted. Of 0 and another it is the
-/// other's size.
+/// The greatest common divisor: the largest step by which both numbers can be counted. Of 0 and another it is
+/// the other's size.
 #[must_use]
 pub fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a.wrapping_abs() } else { gcd(b, a.wrapping_rem(b)) }

@@ -24,8 +24,9 @@ impl Cut {
         Self { at: self.at.clamp(range.lo - 1, range.hi + 1), ..self }
     }
 
-    /// The T for which a value `step t + offset`, `0 <= t <= span`, is at this cut or above it where `t >= T`: from
-    /// 0 to span + 1. A falling cut fires where t is below it. Cut and offset are secret, step and span are not.
+    /// The T for which a value `step t + offset`, `0 <= t <= span`, is at this cut or above it where `t >=
+    /// T`: from 0 to span + 1. A falling cut fires where t is below it. Cut and offset are secret, step and
+    /// span are not.
     #[inline(always)]
     #[must_use]
     pub fn edge(self, step: u64, span: u64, offset: i64) -> u64 {
@@ -40,9 +41,9 @@ impl Cut {
     }
 }
 
-/// q and r of `x = q step + r`, `0 <= r < step`, for a secret x of at most 2^65 either way and a public step of at
-/// least 1. A processor's division takes a time that depends on what is divided; this takes shifts, or where the
-/// step is no power of two as many subtractions whatever x is.
+/// q and r of `x = q step + r`, `0 <= r < step`, for a secret x of at most 2^65 either way and a public step
+/// of at least 1. A processor's division takes a time that depends on what is divided; this takes shifts, or
+/// where the step is no power of two as many subtractions whatever x is.
 #[inline(always)]
 #[must_use]
 pub(crate) fn split(x: i128, step: u64) -> (i128, u64) {

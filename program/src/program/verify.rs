@@ -1,5 +1,5 @@
-//! The rules that every [`Program`](super::Program) obeys, checked once when it is made, so that nothing later can go
-//! out of bounds or overflow.
+//! The rules that every [`Program`](super::Program) obeys, checked once when it is made, so that nothing
+//! later can go out of bounds or overflow.
 
 use super::{Kind, Layer, Range};
 use crate::encoding::{InputEncoding, OutputEncoding};
@@ -274,7 +274,8 @@ fn wide(range: Range) -> [i128; 2] {
     [i128::from(range.lo), i128::from(range.hi)]
 }
 
-/// What an operation other than an input or a scale can give of tensors of these kinds: whether bits, from where to where.
+/// What an operation other than an input or a scale can give of tensors of these kinds: whether bits, from
+/// where to where.
 fn values(op: &Op, reads: &[Kind]) -> Result<(bool, [i128; 2]), String> {
     let read = reads.first().copied().unwrap_or(Kind::Bit);
     let Range { lo, hi } = read.range();

@@ -1,8 +1,9 @@
 //! The server's cuts, taken from its share in units of t: `[v >= at] = [t >= T]`, and `y0 - 2^fraction T` is
 //! its share of a number with a sign.
 //!
-//! `v = step t + offset`, so `T = ceil((at - offset) / step)`: [`Cut::edge`]. A falling cut `v <= at` is the opposite
-//! of a rising one at `at + 1`. Cuts, offsets and shares are secret: no branch and no address depends on them.
+//! `v = step t + offset`, so `T = ceil((at - offset) / step)`: [`Cut::edge`]. A falling cut `v <= at` is the
+//! opposite of a rising one at `at + 1`. Cuts, offsets and shares are secret: no branch and no address
+//! depends on them.
 
 use xonn_crypto::share::{RingTensor, ShareError};
 use xonn_program::op::Cut;

@@ -1,5 +1,5 @@
-//! The ways of computing a whole program, and which of them is taken: the one that takes the least time on a link,
-//! among those that protect the server from the clients that it has.
+//! The ways of computing a whole program, and which of them is taken: the one that takes the least time on a
+//! link, among those that protect the server from the clients that it has.
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
@@ -35,8 +35,8 @@ impl Way {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Garbled, Self::WeightOt, Self::OnShares];
 
-    /// Whether a plan is one of this way, whose circuits are garbled by this scheme. Of a plan that a server has
-    /// sent it tells whether it is what the server said before.
+    /// Whether a plan is one of this way, whose circuits are garbled by this scheme. Of a plan that a server
+    /// has sent it tells whether it is what the server said before.
     ///
     /// # Errors
     /// [`StageError`] for the first stage that is not.

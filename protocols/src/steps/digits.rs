@@ -6,8 +6,8 @@ use super::error::within;
 /// Most digits of a number: with three, all products of masks are computed in three messages ahead.
 pub const MOST_DIGITS: usize = 3;
 
-/// Most bits of a digit. A table of 2^s entries has one tweak, which costs s bits of the hash's bound. Up to 21
-/// bits are compared by digits of at most 7; only sums of first layers have more.
+/// Most bits of a digit. A table of 2^s entries has one tweak, which costs s bits of the hash's bound. Up to
+/// 21 bits are compared by digits of at most 7; only sums of first layers have more.
 pub const MOST_DIGIT_BITS: u32 = 9;
 
 /// Most bits of a number.

@@ -89,8 +89,9 @@ fn many_random_networks_on_shares_give_the_program() {
     assert!(run.networks.iter().all(|&networks| 2 * networks as u64 >= end - first), "{run:?}");
 }
 
-/// Networks of the shapes that read tables, with inputs of 20 bits and cuts where samples lie: their first sums have
-/// 24 to 26 bits, go through the largest ring and long digits, and nothing but the output is left to the circuit.
+/// Networks of the shapes that read tables, with inputs of 20 bits and cuts where samples lie: their first
+/// sums have 24 to 26 bits, go through the largest ring and long digits, and nothing but the output is left
+/// to the circuit.
 #[test]
 fn inputs_of_20_bits_go_on_shares() {
     for (seed, inputs) in [(1, 30), (2, 8), (3, 10), (4, 32)] {

@@ -9,8 +9,8 @@ use xonn_protocols::{planner, rlwe};
 
 const UNITS: usize = 16;
 
-/// Signs of the sums of two dense layers, one of all bits of the input, one of a pool of it (of `pooled` bits an
-/// element, so sums of other widths); weights of any one size.
+/// Signs of the sums of two dense layers, one of all bits of the input, one of a pool of it (of `pooled` bits
+/// an element, so sums of other widths); weights of any one size.
 fn residual(bits: usize, pooled: usize) -> (Program, Vec<Tensor>) {
     let all = bits * pooled;
     let range = |most: usize| Kind::Int(Range { lo: -(most as i64), hi: most as i64 });
@@ -73,8 +73,8 @@ fn the_server_refuses_sums_of_sums_with_too_much_noise() {
     assert!(error.contains("noisy ones added up, with a margin of"), "{error}");
 }
 
-/// Where sums of different widths meet, and so with different bits of fraction, plans of ours hold for weights
-/// that make as much noise as weights can.
+/// Where sums of different widths meet, and so with different bits of fraction, plans of ours hold for
+/// weights that make as much noise as weights can.
 #[test]
 fn plans_hold_whatever_meets() {
     let mut fractions = 0;

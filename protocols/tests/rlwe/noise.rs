@@ -168,8 +168,8 @@ fn noise_is_what_the_bound_says() {
     }
 }
 
-/// In rings with too small a margin sums are wrong now and then: no more often than the margin says, and at least
-/// a twentieth as often.
+/// In rings with too small a margin sums are wrong now and then: no more often than the margin says, and at
+/// least a twentieth as often.
 #[test]
 fn the_failures_are_those_that_the_margin_says() {
     let linear = Linear::dense(512, 32, Planes::Sign);

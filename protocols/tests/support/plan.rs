@@ -18,8 +18,8 @@ pub struct Predicted {
     pub sent: [Bytes; 2],
 }
 
-/// Predictions on one connection: the first `ahead` are prepared together before any input, each of the others
-/// with its own input. What the hosts draw comes from `seed`.
+/// Predictions on one connection: the first `ahead` are prepared together before any input, each of the
+/// others with its own input. What the hosts draw comes from `seed`.
 pub fn predict(server: &Server, client: &Client, samples: &[Vec<i64>], ahead: usize, seed: u64) -> Predicted {
     let [mut to_client, mut to_server] = Memory::pair();
     let session = [7; 32];

@@ -33,8 +33,8 @@ fn bytes_are_those_of_the_cost() {
     }
 }
 
-/// Each bit of a weight takes a correction at each position that uses the weight. A correction is a number modulo
-/// that of the sums, without the low bits that are zero because the weight's bit counts 2, 4 or 8.
+/// Each bit of a weight takes a correction at each position that uses the weight. A correction is a number
+/// modulo that of the sums, without the low bits that are zero because the weight's bit counts 2, 4 or 8.
 #[test]
 fn bytes_are_those_of_the_closed_form() {
     let up = |case: &Case| WeightOt.cost(&case.stage(), &case.program()).unwrap().offline.up - 32;

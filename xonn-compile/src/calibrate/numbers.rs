@@ -22,15 +22,16 @@ const FEWEST: usize = 16;
 /// Multiplications of all samples together that may be spent on one look.
 const WORK: usize = 10_000_000_000;
 
-/// Bits of activations and weights that are tried where a share of equal classes is asked for, the cheapest first.
+/// Bits of activations and weights that are tried where a share of equal classes is asked for, the cheapest
+/// first.
 const TRIED: [(u32, u32); 9] =
     [(7, 6), (8, 7), (9, 8), (10, 8), (10, 10), (11, 10), (12, 12), (13, 13), (15, 15)];
 
 /// Share of equal classes below which a network is refused, unless the user allows the error.
 pub const LEAST_AGREEMENT: f64 = 0.99;
 
-/// Compiles a network that has hidden numbers, with their ranges from the samples `x`, and tells how many classes on
-/// them are those of the float network.
+/// Compiles a network that has hidden numbers, with their ranges from the samples `x`, and tells how many
+/// classes on them are those of the float network.
 ///
 /// # Errors
 /// What [`passes::run`] refuses; samples that do not fit, or too few equal classes.

@@ -1,5 +1,5 @@
-//! What rounding does to a network of hidden numbers: numbers that did not fit, and classes when numbers are rounded by
-//! chance, as hosts that hold shares will.
+//! What rounding does to a network of hidden numbers: numbers that did not fit, and classes when numbers are
+//! rounded by chance, as hosts that hold shares will.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -20,8 +20,8 @@ pub struct Numbers {
     pub bits: u32,
     /// Layers with numbers that did not fit their bits and were taken modulo `2^bits`, which is wrong.
     pub lost: Vec<Lost>,
-    /// For each of some seeds, how many samples get the class, or labels, of rounding to the nearest if numbers are rounded
-    /// by chance.
+    /// For each of some seeds, how many samples get the class, or labels, of rounding to the nearest if
+    /// numbers are rounded by chance.
     pub equal_by_chance: Vec<usize>,
 }
 

@@ -76,8 +76,8 @@ pub struct ModelOptions {
     /// Bits of hidden numbers: of the largest one of a layer on the samples of --calibrate (default 12)
     #[arg(long, value_name = "B", requires = "calibrate")]
     activation_bits: Option<u32>,
-    /// Look for the fewest bits of hidden numbers and weights with which this share of the samples of --calibrate gets
-    /// the class of the float network, such as 99.9%
+    /// Look for the fewest bits of hidden numbers and weights with which this share of the samples of
+    /// --calibrate gets the class of the float network, such as 99.9%
     #[arg(long, value_name = "SHARE", requires = "calibrate", value_parser = share,
         conflicts_with_all = ["activation_bits", "weight_bits"])]
     agreement: Option<f64>,

@@ -30,8 +30,8 @@ pub struct Options {
 pub struct NumberBits {
     /// Bits of the largest activation of a layer on the samples; `None`: 12.
     pub activations: Option<u32>,
-    /// The share of the samples, from 0 to 1, that must get the class of the float network: the cheapest bits that
-    /// keep it are looked for.
+    /// The share of the samples, from 0 to 1, that must get the class of the float network: the cheapest bits
+    /// that keep it are looked for.
     pub agreement: Option<f64>,
 }
 

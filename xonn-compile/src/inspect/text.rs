@@ -140,8 +140,8 @@ pub(super) fn by_trust(all: &[Traffic]) -> [Option<&Traffic>; 2] {
     [all.iter().find(|way| way.is_default()), trusting]
 }
 
-/// What a prediction takes by the default protocol, and in further lines what it takes by each of those for clients
-/// that are semi-honest.
+/// What a prediction takes by the default protocol, and in further lines what it takes by each of those for
+/// clients that are semi-honest.
 #[must_use]
 pub fn headline(all: &[Traffic], on_shares: Option<&OnShares>) -> String {
     let [Some(way), trusting] = by_trust(all) else { return String::new() };

@@ -35,8 +35,8 @@ fn by_weight_ot(
     let (last, before) = cost.stages.split_last().expect("a plan has stages");
     let further = cost.further().bytes();
     let corrections = before.iter().map(|stage| stage.offline.bytes() + stage.online.bytes()).sum();
-    // In front of the tables comes a block for each bit of the client's share, and one more, the start point of
-    // the hash: as many as the circuit has rows, since one row is for the key of the output.
+    // In front of the tables comes a block for each bit of the client's share, and one more, the start point
+    // of the hash: as many as the circuit has rows, since one row is for the key of the output.
     let by_rows = 16 * last.rows.leaves as u64;
     let (tables, decoding) = (last.offline.down - by_rows, decoding(circuit.output_bits() as u64));
     Traffic {

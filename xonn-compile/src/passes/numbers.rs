@@ -1,10 +1,11 @@
-//! Hidden numbers: which tensors of a network are real numbers that are kept in fixed point, and in which units.
+//! Hidden numbers: which tensors of a network are real numbers that are kept in fixed point, and in which
+//! units.
 //!
-//! A tensor is a number if anything but a quantiser reads it, through operations that leave values as they are but for
-//! a line. Tensors between which values pass unchanged, and all that are added up, share a unit. The unit is what the
-//! largest value that calibration samples have shown is, divided by `2^activation_bits`; numbers are kept in
-//! [`HEADROOM`] bits more, so that others may be larger: by a factor of two for sure, and what does not fit is counted
-//! by `check`.
+//! A tensor is a number if anything but a quantiser reads it, through operations that leave values as they
+//! are but for a line. Tensors between which values pass unchanged, and all that are added up, share a unit.
+//! The unit is what the largest value that calibration samples have shown is, divided by `2^activation_bits`;
+//! numbers are kept in [`HEADROOM`] bits more, so that others may be larger: by a factor of two for sure, and
+//! what does not fit is counted by `check`.
 //!
 //! Widths are public and follow from the options. Units are secret: they go into the weights.
 
@@ -20,8 +21,8 @@ use super::fold::is_exact;
 use super::{PassError, Rewrite};
 use crate::graph::{Array, Function, LayerGraph, LayerOp, Line};
 
-/// Bits of a number beside those of its largest value on the calibration samples: its sign, and a factor of two to
-/// either side of the ring's ends.
+/// Bits of a number beside those of its largest value on the calibration samples: its sign, and a factor of
+/// two to either side of the ring's ends.
 pub const HEADROOM: u32 = 3;
 
 /// How hidden numbers are kept, and the samples that tell their units.
@@ -256,8 +257,8 @@ fn real_tensors(graph: &LayerGraph) -> Result<HashSet<NodeIndex>, PassError> {
     Ok(real)
 }
 
-/// Whether a network has hidden numbers that nothing else computes: what a function gives of more than two values and
-/// more than signs is read of, and products of such.
+/// Whether a network has hidden numbers that nothing else computes: what a function gives of more than two
+/// values and more than signs is read of, and products of such.
 ///
 /// # Errors
 /// [`PassError`] of a graph that breaks a rule.
@@ -295,7 +296,8 @@ pub(super) const REWRITES: &[Rewrite] = &[
     Rewrite { name: "infer_shapes", rewrite: super::infer_shapes::run },
 ];
 
-/// Takes the line behind a real kernel, a BatchNorm above all, into kernel and bias, so that it costs nothing.
+/// Takes the line behind a real kernel, a BatchNorm above all, into kernel and bias, so that it costs
+/// nothing.
 fn fold_lines(graph: &mut LayerGraph, _: &mut Vec<String>) -> Result<(), PassError> {
     let real = real_tensors(graph)?;
     for node in graph.order()? {

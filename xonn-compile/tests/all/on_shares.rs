@@ -149,9 +149,9 @@ fn made_up(network: &Network, count: usize) -> Vec<Vec<i64>> {
     (0..count).map(|_| (0..elements).map(|_| number()).collect()).collect()
 }
 
-/// Where all sums are exact, nothing but the scales of the head is left to the circuit, or the output alone. Of
-/// other networks the circuit begins no later than at the layer that is named; `--nocapture` lists them, and why.
-/// `XONN_MODELS`, paths with a colon between them, adds models, which need not compile.
+/// Where all sums are exact, nothing but the scales of the head is left to the circuit, or the output alone.
+/// Of other networks the circuit begins no later than at the layer that is named; `--nocapture` lists them,
+/// and why. `XONN_MODELS`, paths with a colon between them, adds models, which need not compile.
 #[test]
 fn exact_fixtures_leave_only_the_head_to_the_circuit() {
     let more = std::env::var("XONN_MODELS").unwrap_or_default();

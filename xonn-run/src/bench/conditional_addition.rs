@@ -27,8 +27,8 @@ use xonn_protocols::wire::Memory;
 const LAYER: (usize, u32, usize) = (784, 8, 128);
 
 /// How fast a dense first layer over 8-bit numbers is, on one thread with the fastest backend: by oblivious
-/// conditional addition, at the client (which sends) and at the server, and garbled by each of `schemes`. Rates are
-/// millions of weights a second; each weight is one conditional addition.
+/// conditional addition, at the client (which sends) and at the server, and garbled by each of `schemes`.
+/// Rates are millions of weights a second; each weight is one conditional addition.
 ///
 /// # Errors
 /// Never with an honest peer, which this is.

@@ -231,7 +231,8 @@ impl<'s, R: Fn(Event<'_>)> Reception<'s, R> {
         let (begin, report, metrics) = (Instant::now(), self.report, &self.options.metrics);
         let _open = metrics.open();
         let accepted = caller.peer;
-        // Who has not said a fitting hello, inside of TLS where there is TLS, takes no place from those who have.
+        // Who has not said a fitting hello, inside of TLS where there is TLS, takes no place from those who
+        // have.
         let half_open = metrics.half_open();
         let greeted = self.arrival.greet(stream, &mut caller, &ticket);
         drop(half_open);

@@ -1,5 +1,5 @@
-//! What can go wrong between two hosts: the transport, the peer, a disagreement, a server that has no place, and what a
-//! caller does wrong ([`Misuse`]).
+//! What can go wrong between two hosts: the transport, the peer, a disagreement, a server that has no place,
+//! and what a caller does wrong ([`Misuse`]).
 
 use std::io;
 use std::time::Duration;
@@ -129,7 +129,8 @@ impl SessionError {
             Self::Misuse(Misuse::InputLength { .. }) => {
                 Some("the client's input does not fit the circuit".into())
             }
-            // Whether an evaluation fails can depend on the client's input, if the server garbled wrongly on purpose.
+            // Whether an evaluation fails can depend on the client's input, if the server garbled wrongly on
+            // purpose.
             Self::Transport { .. } | Self::Refused(_) | Self::Evaluate(_) | Self::Misuse(_) => None,
         }
     }

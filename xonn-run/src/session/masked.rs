@@ -68,7 +68,8 @@ pub(super) fn decode(
     Ok((0..bits).map(|i| payload[i / 8] >> (i % 8) & 1 == 1).collect())
 }
 
-/// Against damage on the way, which would otherwise show as a wrong answer. It does not bind a host to anything.
+/// Against damage on the way, which would otherwise show as a wrong answer. It does not bind a host to
+/// anything.
 fn digest(session: &SessionId, number: u64, payload: &[u8]) -> [u8; DIGEST] {
     Sha256::new_with_prefix(b"masked input")
         .chain_update(session)

@@ -38,8 +38,8 @@ pub(crate) const GRANTED: &str = "a client is granted";
 /// What the server does when it awaits the choices of labels.
 const CHOICES: &str = "receiving the client's oblivious choices";
 
-/// What a server brings to every session: a circuit, its secret, and all that follows from them and from what is on
-/// offer.
+/// What a server brings to every session: a circuit, its secret, and all that follows from them and from what
+/// is on offer.
 pub struct Model {
     circuit: Circuit,
     schedule: Schedule,
@@ -112,7 +112,8 @@ impl Model {
         &self.circuit
     }
 
-    /// Whether first layers can be computed by oblivious conditional addition: they are such, and it is on offer.
+    /// Whether first layers can be computed by oblivious conditional addition: they are such, and it is on
+    /// offer.
     #[must_use]
     pub fn has_shared_layers(&self) -> bool {
         !self.plans.first_layers.is_empty()

@@ -1,4 +1,5 @@
-//! Circuits garbled ahead of the client's inputs: the same answers, one round trip with the input, each circuit once.
+//! Circuits garbled ahead of the client's inputs: the same answers, one round trip with the input, each
+//! circuit once.
 
 use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
@@ -151,7 +152,8 @@ fn no_masked_input_repeats_another() {
     }
 }
 
-/// A client that does everything right up to `circuits` circuits ahead, and then sends `last`, message by message.
+/// A client that does everything right up to `circuits` circuits ahead, and then sends `last`, message by
+/// message.
 fn after_circuits(
     fixture: &Fixture,
     circuits: usize,
@@ -265,8 +267,8 @@ fn circuits_ahead_count_as_inferences() {
     assert!(client.expect_err("three").to_string().contains(reason));
 }
 
-/// A client that goes away takes its circuits with it: on the next connection nothing of them is left. It says goodbye even if its
-/// caller does not.
+/// A client that goes away takes its circuits with it: on the next connection nothing of them is left. It
+/// says goodbye even if its caller does not.
 #[test]
 fn a_dropped_session_says_goodbye_and_leaves_no_circuit() {
     let fixture = ahead(2, addition());

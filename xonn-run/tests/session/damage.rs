@@ -1,4 +1,5 @@
-//! Somebody between the hosts flips bits, cuts the stream, or swallows it: both hosts end in time, and no answer is wrong.
+//! Somebody between the hosts flips bits, cuts the stream, or swallows it: both hosts end in time, and no
+//! answer is wrong.
 
 use std::time::Duration;
 use xonn_run::session::msgs::Kind;
@@ -8,8 +9,8 @@ use xonn_run::session::{Limits, SessionError};
 use crate::fixture::{Fixture, Outcome, addition, neurons, short};
 use crate::wire::{Direction, Fault, Harm};
 
-/// Longest that a damaged session may take: each host waits for one message, and a refusal may take a second more. The
-/// rest is for a busy machine.
+/// Longest that a damaged session may take: each host waits for one message, and a refusal may take a second
+/// more. The rest is for a busy machine.
 pub const BOUND: Duration = Duration::from_secs(20);
 
 /// Runs a damaged session and checks what must hold whatever the damage is.
@@ -49,8 +50,9 @@ pub fn payloads(stream: &[u8], wanted: Kind) -> Vec<&[u8]> {
     of_kind.map(|(_, at, length)| &stream[at + 5..][..length]).collect()
 }
 
-/// Flips one bit of every byte that `wanted` names (by kind of message and offset in its payload; heads always), with
-/// the bit varying from byte to byte. Returns how many flips were made, and how many of them an error told of.
+/// Flips one bit of every byte that `wanted` names (by kind of message and offset in its payload; heads
+/// always), with the bit varying from byte to byte. Returns how many flips were made, and how many of them an
+/// error told of.
 pub fn flip(fixture: &Fixture, fetch: bool, wanted: impl Fn(u8, usize) -> bool + Sync) -> (usize, usize) {
     flip_also_heads(fixture, fetch, true, wanted)
 }
@@ -82,9 +84,9 @@ fn flipped(direction: Direction, at: usize) -> Fault {
     Fault { direction, at, harm: Harm::Flip((at * 5 % 8) as u8) }
 }
 
-/// Of the plan's messages to one of the hosts, flips a bit of every `every`th byte, one bit a session. Messages to
-/// the server end at the first `Ask`: what follows is the client's masked input, which has no digest. With a bit
-/// flipped it is another input, and gets the right answer to that.
+/// Of the plan's messages to one of the hosts, flips a bit of every `every`th byte, one bit a session.
+/// Messages to the server end at the first `Ask`: what follows is the client's masked input, which has no
+/// digest. With a bit flipped it is another input, and gets the right answer to that.
 pub fn flip_before_the_input(fixture: &Fixture, direction: Direction, every: usize) -> (usize, usize) {
     let clean = fixture.converse(None, &Limits::default(), false);
     assert!(clean.server.is_ok() && clean.client.is_ok());
@@ -126,7 +128,8 @@ const STEP: u8 = Kind::Step as u8;
 #[test]
 fn every_flipped_bit_of_hellos_and_heads_is_noticed() {
     let (flips, errors) = flip(&one_addition(), false, |kind, _| kind <= 2);
-    // A circuit that is named needs no more of the flag, digest and bits than that they fit, so each flip shows.
+    // A circuit that is named needs no more of the flag, digest and bits than that they fit, so each flip
+    // shows.
     assert_eq!(errors, flips);
     assert_eq!(flips, 82 + 79 + 9 * 5, "both hellos and the heads of nine messages");
 }
@@ -223,8 +226,8 @@ fn a_stream_that_falls_silent_runs_into_the_time_limit() {
     }
 }
 
-/// A server that garbles one label of an input bit wrongly on purpose makes the evaluation fail for one value of the bit:
-/// it must see the same goodbye as after a success, or it learns the bit.
+/// A server that garbles one label of an input bit wrongly on purpose makes the evaluation fail for one value
+/// of the bit: it must see the same goodbye as after a success, or it learns the bit.
 #[test]
 fn a_server_cannot_tell_a_failed_evaluation_from_a_success() {
     let fixture = one_addition();

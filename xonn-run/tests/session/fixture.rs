@@ -253,7 +253,8 @@ impl Fixture {
         failed.map_or(Ok(Answers { outputs, traffic, form, online, ahead }), Err)
     }
 
-    /// Both hosts, with at most one fault between them; seeds are fixed, so without a fault the bytes are too.
+    /// Both hosts, with at most one fault between them; seeds are fixed, so without a fault the bytes are
+    /// too.
     pub fn converse(&self, fault: Option<Fault>, limits: &Limits, fetch: bool) -> Outcome {
         let (server_end, client_end) = wire::pair(fault);
         let (server_tap, client_tap) = (server_end.tap(), client_end.tap());

@@ -67,8 +67,8 @@ pub fn scripted_server<R>(
     })
 }
 
-/// A server's answer to bytes: the peer misbehaved, for a reason that both are told. None of the claimed bytes comes,
-/// so an answer before the time limit shows that nobody waits for them, let alone makes room.
+/// A server's answer to bytes: the peer misbehaved, for a reason that both are told. None of the claimed
+/// bytes comes, so an answer before the time limit shows that nobody waits for them, let alone makes room.
 fn assert_refused(bytes: &[u8], limits: &Limits, reason: &str) {
     let begin = Instant::now();
     let (server, refusal) = scripted_client(&addition(), limits, |end| {

@@ -27,8 +27,8 @@ pub fn small() -> Program {
     programs::classes(10, 3, 9, 4)
 }
 
-/// Programs whose plans have stages of every protocol. The last of the convolutions has input numbers that the
-/// layer behind it reads, too.
+/// Programs whose plans have stages of every protocol. The last of the convolutions has input numbers that
+/// the layer behind it reads, too.
 fn all() -> Vec<Program> {
     let dense = Numbers::dense(20, 6, 12);
     let conv = Numbers { positions: 8, filters: 3, taps: 5, padded: true, ..dense.clone() };

@@ -1,8 +1,8 @@
 //! Sessions on shares in which somebody changes messages: no host panics or waits for ever, and what it says
 //! next does not depend on its secrets.
 //!
-//! Seeds are fixed, so an undamaged session is the same each time. It is recorded. Then one host runs alone: it
-//! reads the other one's recorded messages, one of which is damaged, so it never waits.
+//! Seeds are fixed, so an undamaged session is the same each time. It is recorded. Then one host runs alone:
+//! it reads the other one's recorded messages, one of which is damaged, so it never waits.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -205,8 +205,8 @@ type Host<'a> = &'a (dyn Fn(&Fixture, Replay) -> Result<(), SessionError> + Sync
 /// Is told what was done, how the host reacted to it, how it reacts if nothing is done, and its error.
 type Check<'a> = &'a (dyn Fn(&str, &Reaction, &Reaction, Option<&SessionError>) + Sync);
 
-/// Does each harm to each message to one of the hosts, in all sessions: what the host says has to be the same in
-/// all of them. `check` is called for each.
+/// Does each harm to each message to one of the hosts, in all sessions: what the host says has to be the same
+/// in all of them. `check` is called for each.
 fn harm_each((ahead, sample): (u16, Sample), to_server: bool, host: Host<'_>, check: Check<'_>) {
     let sessions = sessions(ahead);
     let told: Vec<Vec<Message>> = sessions
@@ -359,8 +359,8 @@ fn an_answer_is_taken_once() {
     }
 }
 
-/// Which of the server's messages is the first one with an input: those behind it have the bytes of as many answers
-/// as there are inputs, by the plan.
+/// Which of the server's messages is the first one with an input: those behind it have the bytes of as many
+/// answers as there are inputs, by the plan.
 fn online_begins(session: &Fixture, told: &[Message]) -> usize {
     let model = session.model();
     let plan = model.plan(FirstLayer::Shares, session.schemes[0]).expect("it is on shares");

@@ -1,4 +1,5 @@
-//! A client of a plan that does all that an honest one does, message by message, and whatever else a test wants.
+//! A client of a plan that does all that an honest one does, message by message, and whatever else a test
+//! wants.
 
 use std::collections::VecDeque;
 use std::time::Duration;

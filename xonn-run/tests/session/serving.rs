@@ -17,8 +17,8 @@ use crate::hostile::{client_hello, frame};
 /// Silent connections that the servers here keep: with all of both ends a process may have some 1,000.
 const HALF_OPEN: usize = 64;
 
-/// Runs `clients` against a server of `fixture` that ends after `total` clients; gives what the server told its
-/// operator, one line a client.
+/// Runs `clients` against a server of `fixture` that ends after `total` clients; gives what the server told
+/// its operator, one line a client.
 fn with_server(
     fixture: &Fixture,
     limits: Limits,
@@ -124,11 +124,13 @@ fn several_connections_one_after_the_other_and_at_the_same_time() {
     assert_eq!((silent.len(), others), (1, vec!["3 inferences".to_owned(); 6]));
 }
 
-/// Garbage, silence, a hang-up in the middle, and a client that never reads, beside a good client that asks all the time.
+/// Garbage, silence, a hang-up in the middle, and a client that never reads, beside a good client that asks
+/// all the time.
 #[test]
 fn bad_clients_do_not_disturb_a_good_one() {
     let fixture = neurons(9);
-    // The message limit holds for the good client too, on a machine that may be busy; the bad ones are held up by it.
+    // The message limit holds for the good client too, on a machine that may be busy; the bad ones are held
+    // up by it.
     let limits = Limits { message: Duration::from_secs(2), ..Limits::default() };
     let hello = frame(Kind::ClientHello, &client_hello(Some(fixture.circuit.digest), 9));
     // Four of six say hello, and only they count.

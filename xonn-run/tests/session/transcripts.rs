@@ -1,7 +1,8 @@
-//! Every byte of whole sessions for fixed seeds, as SHA-256: what is moved or renamed leaves the wire as it is.
+//! Every byte of whole sessions for fixed seeds, as SHA-256: what is moved or renamed leaves the wire as it
+//! is.
 //!
-//! A change of the wire changes these digests and says so in the changelog; `XONN_PRINT_TRANSCRIPTS=1` prints the
-//! new ones.
+//! A change of the wire changes these digests and says so in the changelog; `XONN_PRINT_TRANSCRIPTS=1` prints
+//! the new ones.
 
 use sha2::{Digest as _, Sha256};
 use xonn_crypto::garble::Scheme;

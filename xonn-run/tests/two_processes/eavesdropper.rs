@@ -12,8 +12,8 @@ use crate::{MASKS, serve};
 const DECODING: u8 = Kind::Decoding as u8;
 const EXTEND: u8 = Kind::Extend as u8;
 
-/// Runs `infer` through a wire that notes kind and length of each message to the server, and damages the server's
-/// `damaged`-th decoding. `names` go to its standard input.
+/// Runs `infer` through a wire that notes kind and length of each message to the server, and damages the
+/// server's `damaged`-th decoding. `names` go to its standard input.
 fn infer_seen(
     server: &str,
     more: &[&str],
@@ -73,8 +73,9 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The encoding in a package that the server sends is the server's: whether a number has a code would be an answer to a
-/// question of its choice. So the messages are those of a client whose numbers all have one, and the user is told.
+/// The encoding in a package that the server sends is the server's: whether a number has a code would be an
+/// answer to a question of its choice. So the messages are those of a client whose numbers all have one, and
+/// the user is told.
 #[test]
 fn a_server_does_not_see_that_a_number_has_no_code() {
     let model = Model::new(MASKS);

@@ -3,9 +3,9 @@
 //!
 //! A netlist, one copy of it and 64 side by side, is garbled again and again for the given time, its tables
 //! going to the same memory, and then evaluated as often. The clock runs from a role's construction to the
-//! decoding; the schedule, which is made once for a netlist, and the labels of inputs are there before. Prints
-//! for each netlist: name, ANDs, M AND/s of processor time garbled and evaluated, a hash of the outputs of
-//! the first copy.
+//! decoding; the schedule, which is made once for a netlist, and the labels of inputs are there before.
+//! Prints for each netlist: name, ANDs, M AND/s of processor time garbled and evaluated, a hash of the
+//! outputs of the first copy.
 
 #[path = "../../../meter.rs"]
 #[allow(dead_code)]

@@ -114,8 +114,9 @@ pub(super) fn integer_weights(
 /// Most bits of a sum that are dropped.
 const MOST_DROPPED: u32 = 40;
 
-/// Integer weights for a kernel `[input][output]` of real numbers whose sums, without their `drop` lowest bits, are in
-/// units of `unit`: odd multiples of one step that is `unit / 2^drop` of the sums, as fine as `bits` allow.
+/// Integer weights for a kernel `[input][output]` of real numbers whose sums, without their `drop` lowest
+/// bits, are in units of `unit`: odd multiples of one step that is `unit / 2^drop` of the sums, as fine as
+/// `bits` allow.
 ///
 /// * `slope`: what 1 of what is added up stands for, not 0.
 ///

@@ -212,7 +212,8 @@ impl Fold<'_> {
         Ok(bits.min(fair.max(room.saturating_sub(width))))
     }
 
-    /// Integer weights for `kernel`, which is laid out as the layer's, of integers of which 1 stands for `slope`.
+    /// Integer weights for `kernel`, which is laid out as the layer's, of integers of which 1 stands for
+    /// `slope`.
     fn weights(
         &mut self,
         layer: &Layer,

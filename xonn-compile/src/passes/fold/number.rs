@@ -1,7 +1,8 @@
 //! Hidden numbers: real tensors rounded to a public number of bits, and what is computed of them.
 //!
-//! Sums with real weights are numbers at once: their unit goes into the weights, so that what is left is an offset and a
-//! rounding ([MiniONN, section 5.3]: truncation). Anything else that is a line of integers takes a secret scale.
+//! Sums with real weights are numbers at once: their unit goes into the weights, so that what is left is an
+//! offset and a rounding ([MiniONN, section 5.3]: truncation). Anything else that is a line of integers takes
+//! a secret scale.
 
 use xonn_program::op::{Leak, Line as ScaleLine, Round};
 use xonn_program::{Kind, Op, Range, Tensor};
@@ -118,8 +119,8 @@ impl Fold<'_> {
         // As exact as weights; and a few large integers become as fine as all numbers are.
         let bits = (self.numbers.weight_bits + 3).max(number.bits + 2);
         let most = ((1i64 << (bits - 1)) - 1) as f64;
-        // A line so steep that one step leads out of all numbers is that of a channel which does not change on the
-        // samples. It is as steep as can be, and right at the channel's mean.
+        // A line so steep that one step leads out of all numbers is that of a channel which does not change
+        // on the samples. It is as steep as can be, and right at the channel's mean.
         let steepest_of_all = f64::from(1u32 << (number.bits - 1));
         let steepness = |line: &Line| line.scale.abs() / number.unit;
         let steepest = lines.iter().map(steepness).filter(|&x| x <= steepest_of_all).fold(0.0, f64::max);
@@ -220,7 +221,8 @@ impl Fold<'_> {
         Ok(self.in_units(layer, node, number, below.accuracy.at(0).error))
     }
 
-    /// The product of tensors. It is rounded once, behind the last factor: samples tell nothing of what comes between.
+    /// The product of tensors. It is rounded once, behind the last factor: samples tell nothing of what comes
+    /// between.
     fn number_product(&mut self, layer: &Layer, reads: &[Value], number: Number) -> Result<Value, String> {
         let mut product: Option<Value> = None;
         for read in reads {

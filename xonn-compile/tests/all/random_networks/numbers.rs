@@ -1,5 +1,5 @@
-//! Random networks of hidden numbers: scores are near to the float graph's, the circuit gives what the layers give, and
-//! other weights give the same circuit.
+//! Random networks of hidden numbers: scores are near to the float graph's, the circuit gives what the layers
+//! give, and other weights give the same circuit.
 
 use std::collections::BTreeMap;
 
@@ -201,7 +201,8 @@ fn circuits_of_networks_of_numbers_are_the_integers() {
     }
 }
 
-/// What is public does not tell the weights: only how many bits sums are dropped by, which their size decides.
+/// What is public does not tell the weights: only how many bits sums are dropped by, which their size
+/// decides.
 #[test]
 fn the_program_tells_of_weights_only_the_bits_that_are_dropped() {
     let public = |network: &Network| {

@@ -128,8 +128,8 @@ fn receive_table<T: Transport>(
     Ok(table)
 }
 
-/// Evaluates all segments, taking tables from `next` and giving their buffers `back`; ends early, without an error, if
-/// there are no more.
+/// Evaluates all segments, taking tables from `next` and giving their buffers `back`; ends early, without an
+/// error, if there are no more.
 pub(super) fn evaluate_all(
     evaluator: &mut Evaluator<'_>,
     next: &mut impl FnMut() -> Option<Ciphertexts>,

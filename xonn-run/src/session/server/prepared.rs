@@ -13,8 +13,8 @@ use xonn_crypto::garble::zero_labels;
 use xonn_crypto::label::ZeroLabel;
 use xonn_crypto::ot::SessionId;
 
-/// The server's side of a circuit whose tables the client has. It lives in this process and on this connection only, and
-/// [`Prepared::answer`] takes it: there is no way to answer twice.
+/// The server's side of a circuit whose tables the client has. It lives in this process and on this
+/// connection only, and [`Prepared::answer`] takes it: there is no way to answer twice.
 pub(super) struct Prepared {
     number: u64,
     garbled: Garbled,
