@@ -72,7 +72,11 @@ fuzz seconds="60" *targets:
 
 # random networks through every stage: `just sweep-networks 4000 7` for 4,000 of each kind from seed 7
 sweep-networks cases="4000" seed="7":
-    PROPTEST_CASES={{cases}} PROPTEST_RNG_SEED={{seed}} cargo test --release -p xonn-compile --test all random_networks
+    PROPTEST_CASES={{cases}} PROPTEST_RNG_SEED={{seed}} cargo test --release -p xonn-compile --test all random_networks -- --include-ignored
+
+# random float networks on shares between two hosts: `just sweep-numbers 1000..1400` for the networks of these seeds
+sweep-numbers networks="1000..1400":
+    XONN_NETWORKS={{networks}} cargo test --release -p xonn-compile --test all many_float_networks -- --ignored --nocapture
 
 # our reader of HDF5 files beside the C library (needs libhdf5 and its headers; HDF5_DIR says where)
 libhdf5:

@@ -105,6 +105,7 @@ fuzz_target!(|input: Input| {
             assert_eq!(channel.traffic().sent, sent);
         }
     });
-    memory.check(Memory { largest: 1 << 16, peak: 1 << 18 }, 0);
+    // What waits to be sent is at most 64 KiB, in a vector that grows by doubling.
+    memory.check(Memory { largest: 1 << 17, peak: 1 << 18 }, 0);
     drop(told);
 });

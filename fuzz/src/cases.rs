@@ -7,8 +7,8 @@ use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_crypto::garble::Scheme;
-use xonn_program::Program;
 use xonn_program::op::Planes;
+use xonn_program::{OutputEncoding, Program};
 use xonn_protocols::plan::Plan;
 use xonn_protocols::{planner, registry};
 use xonn_run::session::channel::Transport;
@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::allocations::Memory;
 use crate::fixture::{Fixture, addition, numbers, on_shares};
 use crate::peer::limits;
-use crate::programs::{Numbers, classes, neurons};
+use crate::programs::{Numbers, SCORES, classes, functions, neurons};
 use crate::script::{Frame, frames};
 use crate::wire;
 
@@ -70,9 +70,16 @@ pub fn cases() -> &'static [Case] {
             Case::new(Fixture { ahead: [1, 1], ..gc(numbers(&mixed)) }, true),
             Case::new(on_shares(&classes(10, 3, 9, 4), 1), false),
             Case::new(Fixture { ahead: [2, 2], ..on_shares(&mixed.program(), 1) }, true),
+            // Classes that chance does not turn.
+            Case::new(Fixture { ahead: [1, 1], ..on_shares(&functions(class()), 4) }, false),
             Case::new(Fixture { first_layers: form(FirstLayer::Oca), ..numbers(&mixed) }, false),
         ]
     })
+}
+
+/// What a network of numbers shows.
+fn class() -> OutputEncoding {
+    OutputEncoding::Argmax { classes: SCORES as u32 }
 }
 
 /// A program and an honest plan for it.
@@ -87,7 +94,8 @@ pub fn plans() -> &'static [Planned] {
     static PLANS: OnceLock<Vec<Planned>> = OnceLock::new();
     PLANS.get_or_init(|| {
         let mixed = Numbers { also_input: true, ..shape() };
-        let programs = [classes(4, 2, 5, 3), mixed.program(), shape().program(), neurons(9, 12)];
+        let simple = [classes(4, 2, 5, 3), mixed.program(), shape().program(), neurons(9, 12)];
+        let programs = simple.into_iter().chain([functions(class())]);
         let all = |program: Program| {
             let shares = planner::on_shares(&program, Scheme::HalfGates).expect("it has sums and signs");
             let garbled = planner::garbled(&program, Scheme::ThreeHalves);
@@ -96,7 +104,7 @@ pub fn plans() -> &'static [Planned] {
             let plans = [Some(shares), Some(garbled), first_layers].into_iter().flatten();
             plans.map(|plan| Planned { program: program.clone(), plan }).collect::<Vec<_>>()
         };
-        let planned: Vec<_> = programs.into_iter().flat_map(all).collect();
+        let planned: Vec<_> = programs.flat_map(all).collect();
         let stages = || planned.iter().flat_map(|planned| &planned.plan.stages);
         for protocol in registry::ALL {
             let name = protocol.name();

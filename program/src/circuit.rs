@@ -29,7 +29,7 @@ use crate::op::{Cut, Linear, Op};
 use crate::program::{Kind, LayerId, Program, Range};
 use crate::tensor::Tensor;
 use joined::Joined;
-pub use joined::cut_by;
+pub use joined::{cut_by, only_readers};
 pub use run::{Held, Run, RunOfModel, Sharing, run, run_with};
 use secret::SecretBits;
 use template::Templates;
@@ -130,6 +130,8 @@ pub(crate) struct Lowering<'n> {
     places: Vec<Option<Place>>,
     /// For each layer of the program whether this circuit computes it.
     computed: Vec<bool>,
+    /// Of each layer the only one that reads it, among those that are computed.
+    only_readers: Vec<Option<LayerId>>,
     /// Tensors that both hosts hold in shares.
     joined: Vec<Joined>,
 }
@@ -167,6 +169,7 @@ impl<'n> Lowering<'n> {
             tiles: 0,
             places: vec![None; program.layers().len()],
             computed: vec![true; program.layers().len()],
+            only_readers: only_readers(program, |_| true),
             joined: Vec::new(),
         }
     }
@@ -231,7 +234,9 @@ impl<'n> Lowering<'n> {
             Op::Relu => number::relu(self, id)?,
             &Op::LeakyRelu(leak) => number::leaky_relu(self, id, leak)?,
             &Op::Clamp(ends) => number::clamp(self, id, ends)?,
+            Op::Spline(spline) => number::spline(self, id, spline)?,
             &Op::Truncate { bits } => encoding::truncate(self, id, bits as usize)?,
+            &Op::TiesToEven { bits } => number::ties_to_even(self, id, bits as usize)?,
             Op::Add => encoding::add(self, id)?,
             Op::Product if layer.kind == Kind::Bit => encoding::product(self, id)?,
             Op::Product | Op::Square => number::product(self, id)?,
@@ -313,12 +318,12 @@ impl<'n> Lowering<'n> {
     }
 
     fn only_reader(&self, id: LayerId) -> Option<LayerId> {
-        joined::only_reader(self.program, id, |id| self.computed[id])
+        self.only_readers[id]
     }
 
     /// The threshold that alone is made of a tensor in shares.
     fn cut_by(&self, id: LayerId) -> Option<LayerId> {
-        joined::cut_by(self.program, id, |id| self.computed[id])
+        joined::cut_by(self.program, id, &self.only_readers)
     }
 
     /// Where the first tensor that layer `id` reads is, in the shape of the layer that made it.

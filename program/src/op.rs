@@ -10,6 +10,7 @@ pub(crate) mod pool;
 mod relu;
 mod round;
 mod scale;
+mod spline;
 mod threshold;
 mod window;
 
@@ -18,6 +19,7 @@ pub use planes::Planes;
 pub use relu::Leak;
 pub use round::{Round, Rounding};
 pub use scale::{Line, gcd};
+pub use spline::Spline;
 pub use threshold::Cut;
 pub(crate) use threshold::split;
 pub use window::Window2d;
@@ -69,6 +71,12 @@ pub enum Op {
         /// At least 1.
         bits: u32,
     },
+    /// `y = x / 2^bits` rounded to the nearest number, and to the even one of two: what TensorFlow's `round`
+    /// gives. Exact everywhere, by chance nowhere.
+    TiesToEven {
+        /// At least 1.
+        bits: u32,
+    },
     /// `y = x + offset` with secret offsets, a bias. Its tensor is the offsets.
     Offset {
         /// How many offsets there are: element `i` has offset `i % offsets`.
@@ -90,6 +98,8 @@ pub enum Op {
     Product,
     /// `y = x x`.
     Square,
+    /// A curve, as a public table of line pieces.
+    Spline(Spline),
     /// All inputs along the last axis.
     Concatenate,
     /// Any reordering or selection: element `i` of the output is element `source[i]` of the input.
@@ -114,6 +124,7 @@ impl Op {
             Self::Threshold { .. } => "threshold",
             Self::Scale { .. } => "scale",
             Self::Truncate { .. } => "truncate",
+            Self::TiesToEven { .. } => "ties_to_even",
             Self::Offset { .. } => "offset",
             Self::Round(_) => "round",
             Self::Relu => "relu",
@@ -122,6 +133,7 @@ impl Op {
             Self::Add => "add",
             Self::Product => "product",
             Self::Square => "square",
+            Self::Spline(_) => "spline",
             Self::Concatenate => "concatenate",
             Self::Permute { .. } => "permute",
         }
@@ -170,6 +182,7 @@ impl Op {
             Self::Threshold { .. } => threshold::evaluate(x, tensor.map_or(&[], Tensor::cuts)),
             Self::Scale { .. } => scale::evaluate(x, tensor.map_or(&[], Tensor::lines)),
             &Self::Truncate { bits } => x.iter().map(|&x| x >> bits).collect(),
+            &Self::TiesToEven { bits } => x.iter().map(|&x| ties_to_even(x, bits)).collect(),
             Self::Offset { .. } => {
                 let offsets = tensor.map_or(&[][..], Tensor::offsets);
                 x.iter().zip(offsets.iter().cycle()).map(|(&x, &offset)| x.wrapping_add(offset)).collect()
@@ -179,6 +192,7 @@ impl Op {
             Self::LeakyRelu(leak) => x.iter().map(|&x| leak.of(x)).collect(),
             &Self::Clamp(Range { lo, hi }) => x.iter().map(|&x| x.max(lo).min(hi)).collect(),
             Self::Square => x.iter().map(|&x| x.wrapping_mul(x)).collect(),
+            Self::Spline(spline) => x.iter().map(|&x| spline.of(x)).collect(),
             Self::Add => {
                 let sum = |i: usize| reads.iter().fold(0i64, |sum, (x, _)| sum.wrapping_add(x[i]));
                 (0..x.len()).map(sum).collect()
@@ -192,4 +206,9 @@ impl Op {
             Self::Permute { source } => source.iter().map(|&s| x[s]).collect(),
         }
     }
+}
+
+/// `x / 2^bits` to the nearest number, and to the even one of two; `x` is below 2^61.
+pub(crate) fn ties_to_even(x: i64, bits: u32) -> i64 {
+    x.wrapping_add((1 << (bits - 1)) - 1).wrapping_add(x >> bits & 1) >> bits
 }

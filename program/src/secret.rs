@@ -1,8 +1,8 @@
 //! The secret tensors of one model in a file, `NAME.secret`, bound to one package.
 //!
-//! Layout: the magic `XONNSEC2`, the package's digest (32 bytes), the tensors' numbers one after another, each in the
-//! bits that its [`TensorSpec`](crate::TensorSpec) says (least significant first, zero padded at the end), and the SHA-256
-//! of all of that.
+//! Layout: the magic `XONNSEC2`, the package's digest (32 bytes), the tensors' numbers one after another,
+//! each in the bits that its [`TensorSpec`](crate::TensorSpec) says (least significant first, zero padded at
+//! the end), and the SHA-256 of all of that.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -62,7 +62,8 @@ pub enum SecretError {
     },
     /// The secret belongs to another package.
     #[error(
-        "{path}: belongs to the package with digest {found}, expected {expected}; build package and secret together"
+        "{path}: belongs to the package with digest {found}, expected {expected}; build package and secret \
+         together"
     )]
     OtherPackage {
         /// The file.
@@ -186,7 +187,15 @@ mod tests {
         let layer = |op, reads, n, kind, secret| Layer { op, reads, shape: vec![n], kind, secret };
         let scaled = Op::Scale { lines: 2, bits: 7 };
         Program::new(
-            InputEncoding { shape: vec![3], bits: 4, signed: false, scale: 1.0, zero: 0, features: vec![] },
+            InputEncoding {
+                shape: vec![3],
+                bits: 4,
+                signed: false,
+                scale: 1.0,
+                zero: 0,
+                features: vec![],
+                tokens: false,
+            },
             vec![
                 layer(Op::Input, vec![], 3, range(0, 15), None),
                 layer(Op::Linear(Linear::dense(3, 2, Planes::Ternary)), vec![0], 2, range(-90, 90), Some(0)),

@@ -4,7 +4,7 @@ use rand::{Rng as _, SeedableRng as _};
 use xonn_circuits::tiled::evaluate::evaluate;
 use xonn_program::circuit;
 use xonn_program::evaluate::{tensors, tensors_rounded};
-use xonn_program::op::{Leak, Line, Linear, Planes, Round, Rounding, Window2d};
+use xonn_program::op::{Leak, Line, Linear, Planes, Round, Rounding, Spline, Window2d};
 use xonn_program::{InputEncoding, Kind, Layer, Op, OutputEncoding, Package, Program, Range, Secret, Tensor};
 
 struct Dice(chacha20::ChaCha12Rng);
@@ -65,9 +65,12 @@ impl Drawn {
         let x = self.narrow(x, dice);
         let shape = self.layers[x].shape.clone();
         let range = self.layers[x].kind.range();
-        match dice.below(10) {
+        match dice.below(12) {
             0 => {
-                let planes = Planes::Odd { bits: 1 + dice.below(4) as u32 };
+                let planes = match dice.below(3) {
+                    0 => Planes::Even { bits: 3 + dice.below(3) as u32 },
+                    _ => Planes::Odd { bits: 1 + dice.below(4) as u32 },
+                };
                 let window = Window2d::of_dense(8);
                 let linear = Linear { window, ..Linear::dense(8, 8, planes) };
                 let weight = |_| planes.weight(dice.below(planes.largest() as u64 + 1)).expect("a weight");
@@ -103,7 +106,16 @@ impl Drawn {
                 let other = self.narrow(earlier, dice);
                 self.push(Op::Product, &[x, other], &shape, None, None)
             }
+            9 => {
+                let count = 2 << dice.below(4);
+                let line = |_| [dice.number(-900, 900), dice.number(-30, 30)];
+                let lines = (0..count).map(line).collect();
+                let (piece, drop) = (dice.below(6) as u32, dice.below(5) as u32);
+                let from = dice.number(range.lo - 20, range.hi + 20);
+                self.push(Op::Spline(Spline { from, piece, lines, drop }), &[x], &shape, None, None)
+            }
             8 => self.push(Op::Add, &[x, earlier], &shape, None, None),
+            10 => self.push(Op::TiesToEven { bits: 1 + dice.below(7) as u32 }, &[x], &shape, None, None),
             _ => {
                 let bits = 3 + dice.below(4) as u32;
                 let most = (1i64 << (bits - 1)) - 1;
@@ -123,8 +135,15 @@ impl Drawn {
 fn drawn(seed: u64) -> (Program, Vec<Tensor>, Dice) {
     let mut dice = Dice(chacha20::ChaCha12Rng::seed_from_u64(seed));
     let (bits, signed) = (2 + dice.below(4) as u32, dice.below(2) == 1);
-    let input =
-        InputEncoding { shape: vec![2, 2, 2], bits, signed, scale: 1.0, zero: 0, features: Vec::new() };
+    let input = InputEncoding {
+        shape: vec![2, 2, 2],
+        bits,
+        signed,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+        tokens: false,
+    };
     let codes = input.codes();
     let kind = Kind::Int(Range { lo: *codes.start(), hi: *codes.end() });
     let mut network = Drawn { layers: Vec::new(), tensors: Vec::new() };
@@ -173,7 +192,19 @@ fn circuits_of_numbers_give_what_the_layers_give() {
             *seen.entry(op).or_insert(0) += 1;
         }
     }
-    for op in ["offset", "round", "relu", "leaky_relu", "clamp", "square", "product", "scale", "add"] {
+    for op in [
+        "offset",
+        "round",
+        "relu",
+        "leaky_relu",
+        "clamp",
+        "square",
+        "product",
+        "scale",
+        "add",
+        "spline",
+        "ties_to_even",
+    ] {
         assert!(seen.get(op).is_some_and(|&n| n > 20), "{op}: {seen:?}");
     }
 }
@@ -182,7 +213,15 @@ fn circuits_of_numbers_give_what_the_layers_give() {
 #[test]
 fn a_relu_of_a_sign_and_nothing_else_has_a_circuit() {
     let shape = vec![1];
-    let input = InputEncoding { shape, bits: 1, signed: true, scale: 1.0, zero: 0, features: Vec::new() };
+    let input = InputEncoding {
+        shape,
+        bits: 1,
+        signed: true,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+        tokens: false,
+    };
     let int = |lo, hi| Kind::Int(Range { lo, hi });
     let layer =
         |op, reads: &[usize], kind| Layer { op, reads: reads.to_vec(), shape: vec![1], kind, secret: None };
@@ -246,6 +285,7 @@ fn what_is_no_operation_is_refused() {
             scale: 1.0,
             zero: 0,
             features: Vec::new(),
+            tokens: false,
         };
         let any = Kind::Int(Range { lo: -(1 << 40), hi: 1 << 40 });
         let layer = |op, reads: &[usize], kind, secret| Layer {
@@ -278,4 +318,27 @@ fn what_is_no_operation_is_refused() {
         let error = program(op.clone(), secret).expect_err("it is wrong");
         assert!(error.contains(reason), "{op:?}: {error}");
     }
+}
+
+/// The table of readers says of each layer what a look at all others does, whatever of them is computed.
+#[test]
+fn only_readers_are_those_that_no_other_reads_beside() {
+    let (mut some, mut none) = (0, 0);
+    for seed in 0..40 {
+        let (program, ..) = drawn(seed);
+        let layers = program.layers();
+        for every in [1, 2, 3] {
+            let computed = |id: usize| id.is_multiple_of(every);
+            let table = circuit::only_readers(&program, computed);
+            for (id, &found) in table.iter().enumerate() {
+                let readers: Vec<usize> = (0..layers.len())
+                    .filter(|&reader| computed(reader) && layers[reader].reads.contains(&id))
+                    .collect();
+                let want = if readers.len() == 1 { Some(readers[0]) } else { None };
+                assert_eq!(found, want, "seed {seed}, layer {id}: {readers:?}");
+                *(if readers.len() > 1 { &mut none } else { &mut some }) += 1;
+            }
+        }
+    }
+    assert!(some > 100 && none > 5, "{some} {none}");
 }

@@ -44,7 +44,8 @@ fn program(linear: Linear, bits: u32) -> Program {
     let count = linear.elements() as u32;
     let output = OutputEncoding::Scores { count, bits: range.signed_bits(), scale: 1.0 };
     let shape = shape.map(|size| size as u32).to_vec();
-    let input = InputEncoding { shape, bits, signed: false, scale: 1.0, zero: 0, features: vec![] };
+    let input =
+        InputEncoding { shape, bits, signed: false, scale: 1.0, zero: 0, features: vec![], tokens: false };
     Program::new(input, layers, output).expect("a valid program")
 }
 

@@ -12,7 +12,9 @@
 //! | windows of up to 4, fewer bytes | [`narrow`] | 2 |
 //! | larger windows | [`wide`] | 2 |
 //!
-//! [`CompareOt`] makes stages of them: a threshold, or a max pool and a threshold in either order.
+//! Layers of hidden numbers, ReLU and others, are in [`numbers`].
+//!
+//! [`CompareOt`] makes stages of signs: a threshold, or a max pool and a threshold in either order.
 //!
 //! Each has a plan, which is public and says bytes, rows and tweaks ([`Cost`]), and two roles whose states
 //! are named for what they wait for. A state is used once: each step takes it by value.
@@ -61,6 +63,7 @@ mod client;
 mod cost;
 pub mod cuts;
 pub mod narrow;
+pub mod numbers;
 mod server;
 pub mod sign;
 mod stage;
@@ -68,6 +71,7 @@ pub mod wide;
 
 pub use cost::Cost;
 pub use stage::{comparable, cost};
+pub(crate) use stage::{receive, send, windows};
 
 use std::sync::Arc;
 

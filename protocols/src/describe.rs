@@ -1,9 +1,10 @@
 //! A plan as people read it: a row a stage.
 
 use serde::Serialize;
-use xonn_program::Program;
+use xonn_program::{Op, Program};
 
 use crate::cost::{Cost, PlanCost};
+use crate::numbers;
 use crate::plan::{How, Plan, Stage};
 use crate::value::Form;
 
@@ -34,7 +35,7 @@ pub fn rows(plan: &Plan, program: &Program, cost: &PlanCost) -> Vec<Row> {
     let row = |(stage, cost): (&Stage, &crate::cost::StageCost)| Row {
         layers: layers(stage, program),
         protocol: stage.how.protocol().name(),
-        parameters: parameters(&stage.how),
+        parameters: parameters(stage, program),
         leaves: form(stage.leaves),
         share_bits: match stage.leaves {
             Form::Shares(ring) => Some([ring.bits, ring.fraction]),
@@ -64,13 +65,32 @@ fn layers(stage: &Stage, program: &Program) -> String {
     }
 }
 
-fn parameters(how: &How) -> String {
-    match how {
+/// Whether numbers of a plan are rounded by chance, so that last bits of them are not those of the clear
+/// evaluation.
+#[must_use]
+pub fn is_rounded(plan: &Plan) -> bool {
+    plan.stages.iter().any(|stage| match &stage.how {
+        How::Rlwe(_) => stage.layers.len() > 1,
+        How::Numbers => true,
+        _ => false,
+    })
+}
+
+fn parameters(stage: &Stage, program: &Program) -> String {
+    match &stage.how {
         How::Rlwe(choice) => {
-            let params = choice.params();
-            format!("n {}, q {}", params.n(), params.bits())
+            let (params, l) = (choice.params(), choice.bits);
+            let dropped = match program.layers().get(stage.last()).map(|layer| &layer.op) {
+                Some(Op::Round(round)) => format!(", {l} bits less {}", round.drop),
+                _ => String::new(),
+            };
+            format!("n {}, q {}{dropped}", params.n(), params.bits())
         }
         How::CompareOt(choice) => format!("{choice:?}").to_lowercase(),
+        How::Numbers => match numbers::pieces(program, &stage.layers) {
+            Some(pieces) => format!("{pieces} pieces"),
+            None => String::new(),
+        },
         How::Garbled { scheme } => scheme.to_string(),
         _ => String::new(),
     }

@@ -8,6 +8,9 @@
 //! | input | client | a digest; its input bits, each masked by a row's choice. None if it reads shares only |
 //! | output | server | the labels of the masked bits and of the server's own bits; the decoding, masked |
 //!
+//! Where a prediction's input follows at once, message Four comes with the output: the start point, the
+//! corrections and the labels; the tables; the decoding. So no host holds the tables of a whole circuit.
+//!
 //! Rows, all of the pool in which the server sends: one for each input bit of the client's, then one for each
 //! bit of its shares, then one more; row i has tweak i. See `docs/protocols/garbled.md`.
 
@@ -143,9 +146,14 @@ impl Wires {
         self.pads + self.servers
     }
 
-    /// Bytes of the output's message.
-    fn output_bytes(self) -> usize {
-        Block::BYTES * self.answered() + DECODE_BYTES * self.outputs
+    /// Bytes of these labels.
+    fn answered_bytes(self) -> usize {
+        Block::BYTES * self.answered()
+    }
+
+    /// Bytes of what lets the client read its output.
+    fn decoding_bytes(self) -> usize {
+        DECODE_BYTES * self.outputs
     }
 }
 

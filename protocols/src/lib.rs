@@ -2,7 +2,7 @@
 //! of its own.
 //!
 //! * [`compare_ot`]: layers of comparisons by correlated oblivious transfer: signs with a threshold, OR
-//!   pools.
+//!   pools; and layers of hidden numbers: ReLU, maxima, products, curves.
 //! * [`weight_ot`]: linear layers by conditional addition, one oblivious transfer a weight.
 //! * [`steps`]: what several such layers are made of: digits, tables, keys, masks.
 
@@ -14,6 +14,7 @@ pub mod garbled;
 pub mod link;
 pub mod local;
 pub mod mask;
+pub mod numbers;
 pub mod plan;
 pub mod planner;
 pub mod protocol;

@@ -3,6 +3,7 @@
 //! | layer | shares | offsets, the server's |
 //! |---|---|---|
 //! | recode | as they are, with another step | recoded |
+//! | round without dropped bits, of exact numbers | as they are, from the least one on | the least one |
 //! | permute | picked | picked |
 //! | concatenate | brought to one step and one fraction | as they are |
 //! | add, sum pool | the same, and added | added |
@@ -51,6 +52,8 @@ struct Side {
     leaves: Ring,
     /// What values become: `a x + b`.
     recode: [i64; 2],
+    /// The least number of a result, if all offsets become that.
+    least: Option<i64>,
 }
 
 /// How shares of `op` are held, if shares in these rings let it through.
@@ -68,6 +71,13 @@ pub fn leaves(op: &Op, reads: &[Ring]) -> Option<Ring> {
             return Some(Ring { step: first.step.checked_mul(step)?, ..first });
         }
         Op::Permute { .. } => return Some(first),
+        // The same numbers, which fit fewer bits.
+        Op::Round(round) => {
+            let [lo, hi] = round.ends();
+            let ring = Ring { span: hi.abs_diff(lo), ..first };
+            let fits = round.drop == 0 && first.is_exact() && first.step == 1 && ring.span >> first.bits == 0;
+            return fits.then_some(ring);
+        }
         Op::Concatenate => (reads.iter().map(whole).max()??, reads.iter().map(terms).max()??),
         Op::Add => {
             let span = reads.iter().try_fold(0u64, |all, ring| all.checked_add(whole(ring)?))?;
@@ -117,6 +127,7 @@ impl Side {
         }
         let shapes = || layer.reads.iter().map(|&read| &program.layers()[read]);
         let mut recode = [1, 0];
+        let least = if let Op::Round(round) = &layer.op { Some(round.ends()[0]) } else { None };
         let gather = match &layer.op {
             &Op::Recode { step, offset } => {
                 recode = [step, offset];
@@ -128,7 +139,7 @@ impl Side {
                     || stage.error(format!("more than {MOST_PLACES} elements in all windows of a pool"));
                 Gather::Sums(windows(window).ok_or_else(too_many)?)
             }
-            Op::Add => Gather::Add,
+            Op::Add | Op::Round(_) => Gather::Add,
             _ => {
                 let rows = shapes().next().map_or(0, |read| read.elements() / read.channels().max(1));
                 let mut begin = 0;
@@ -150,7 +161,7 @@ impl Side {
             Op::Recode { .. } => 1,
             _ => ((ring.step / leaves.step) as u64) << (leaves.fraction - ring.fraction),
         };
-        Ok(Self { gather, factors: reads.iter().map(scaled).collect(), reads, leaves, recode })
+        Ok(Self { gather, factors: reads.iter().map(scaled).collect(), reads, leaves, recode, least })
     }
 
     /// What the tensors' elements make. `parts` are all of one length where they are added.
@@ -263,6 +274,11 @@ impl ServerRun for Arc<Side> {
             moved.push(offsets.iter().map(|&offset| offset as u64).collect::<Vec<u64>>());
         }
         let share = RingTensor::new(self.leaves.bits, self.centred(&shares))?;
+        if let (Some(least), Some(offsets), Some(ring)) = (self.least, moved.first(), self.reads.first()) {
+            let offsets: Vec<i64> = offsets.iter().map(|&offset| offset as i64).collect();
+            let numbers = ring.numbers_of_server(&share, &offsets, self.leaves.bits)?;
+            return Ok(ServerValue::of_numbers(&numbers, least)?);
+        }
         let [a, b] = self.recode;
         let offsets: Wiped<i64> =
             self.gather(&moved).iter().map(|&offset| a.wrapping_mul(offset as i64).wrapping_add(b)).collect();

@@ -51,6 +51,8 @@ pub enum How {
     WeightOt,
     /// Comparisons by oblivious transfer: [`crate::compare_ot`].
     CompareOt(compare_ot::Choice),
+    /// Hidden numbers by oblivious transfer: [`crate::numbers`].
+    Numbers,
     /// A garbled circuit of all layers: [`crate::garbled`].
     Garbled {
         /// How its gates are garbled.
@@ -69,6 +71,7 @@ impl How {
             Self::Rlwe(_) => &rlwe::Rlwe,
             Self::WeightOt => &crate::weight_ot::WeightOt,
             Self::CompareOt(_) => &compare_ot::CompareOt,
+            Self::Numbers => &crate::numbers::Numbers,
             Self::Garbled { .. } => &crate::garbled::Garbled,
         }
     }
@@ -235,8 +238,15 @@ mod tests {
         let signs = layer(Op::Threshold { cuts: 1 }, vec![pools + 1], 1, Some(0));
         layers.push(Layer { kind: Kind::Bit, ..signs });
         let shape = vec![side as u32, side as u32, 1];
-        let input =
-            InputEncoding { shape, bits: 1, signed: false, scale: 1.0, zero: 0, features: Vec::new() };
+        let input = InputEncoding {
+            shape,
+            bits: 1,
+            signed: false,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+            tokens: false,
+        };
         let units = (side * side) as u32;
         Program::new(input, layers, OutputEncoding::Labels { units }).expect("a program")
     }

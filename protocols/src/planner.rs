@@ -6,14 +6,16 @@
 //! are written down. Everything follows from the program alone, so a plan tells nothing of the weights.
 
 use xonn_crypto::garble::Scheme;
-use xonn_program::{Layer, LayerId, Op, Program};
+use xonn_program::op::Round;
+use xonn_program::{Kind, Layer, LayerId, Op, Program, circuit};
 
 use crate::plan::{How, Plan, Stage};
 use crate::value::{Form, Ring};
-use crate::{compare_ot, local, rlwe};
+use crate::{compare_ot, local, numbers, rlwe};
 
 mod choose;
 mod first_layers;
+mod hidden;
 
 pub use choose::{Candidate, Way, quickest};
 pub use first_layers::by_weight_ot;
@@ -27,6 +29,7 @@ const MOST_MORE: u32 = 4;
 const TOO_WIDE: &str =
     "its numbers are too large to be compared on shares; take fewer bits of input or of weights";
 const NO_RING: &str = "no ring of the menu holds its sums; take fewer bits of input or of weights";
+const NARROW: &str = "it adds up sums that no function has followed";
 const NOISE: &str = "no ring of the menu holds the noise of all sums that meet in it";
 
 /// Why a network is not computed on shares.
@@ -50,6 +53,10 @@ struct Meaning {
     terms: u32,
     /// Bits of fraction, as far as they can be told.
     fraction: u32,
+    /// Whether these are numbers that were rounded, or what a function made of such.
+    number: bool,
+    /// Whether no function has brought them to a larger ring yet.
+    narrow: bool,
 }
 
 /// What becomes of a layer.
@@ -60,6 +67,10 @@ enum Role {
     Sums,
     /// Signs, and the layer of their pool if there is one.
     Signs(Option<LayerId>),
+    /// Sums without their lowest bits, from this linear layer on.
+    Rounded(LayerId),
+    /// A function of numbers, from this layer on.
+    Numbers(LayerId),
     /// Computed together with the layer behind or in front of it.
     Fused,
 }
@@ -91,16 +102,15 @@ pub fn on_shares_until(
             let op = program.layers()[layer].op.name();
             (layer, NotOnShares { layer, op, reason })
         };
-        let sum = walk.last_sum_of_sums();
         // What a protocol does not take after all begins the circuit, and so does a sum of too much noise.
         let (layer, why) = match walk.plan_that_holds(scheme) {
             Ok(plan) => match plan.cost(program) {
                 Ok(_) => return Ok((plan, stop)),
-                Err(error) => not(error.layer, "no protocol takes it"),
+                Err(error) => not(walk.first_of(error.layer), "no protocol takes it"),
             },
-            Err(refused) => match sum {
-                Some(sum) => not(sum, NOISE),
-                None => return Err(refused),
+            Err(refused) => match walk.last_sum_of_sums() {
+                Some(sum) if walk.stage_of(refused.layer).is_empty() => not(sum, NOISE),
+                _ => (walk.first_of(refused.layer), refused),
             },
         };
         if layer == 0 || layer >= end {
@@ -135,6 +145,12 @@ fn input(program: &Program, bits: u32) -> Ring {
 
 struct Walk<'p> {
     program: &'p Program,
+    /// Of each layer the one that reads it, if there is no other.
+    only_readers: Vec<Option<LayerId>>,
+    /// Whether a layer's numbers come to a layer of sums, by moves and additions alone.
+    summed: Vec<bool>,
+    /// The circuit begins here at the latest.
+    end: LayerId,
     /// Of the layers in front of the circuit.
     roles: Vec<Role>,
     meanings: Vec<Option<Meaning>>,
@@ -155,7 +171,9 @@ fn compared_bits(span: u64) -> u32 {
 impl<'p> Walk<'p> {
     /// Over the layers in front of number `end`, as far as they go.
     fn over(program: &'p Program, end: LayerId) -> Result<Self, NotOnShares> {
-        let mut walk = Self { program, roles: Vec::new(), meanings: Vec::new(), stop: None };
+        let (roles, meanings) = (Vec::new(), Vec::new());
+        let (only_readers, summed) = (circuit::only_readers(program, |_| true), hidden::summed(program));
+        let mut walk = Self { program, only_readers, summed, end, roles, meanings, stop: None };
         for layer in 0..end {
             match walk.step(layer) {
                 Ok((role, meaning)) => {
@@ -180,7 +198,7 @@ impl<'p> Walk<'p> {
                 walk.meanings.truncate(open);
             }
         }
-        match walk.roles.iter().any(|role| matches!(role, Role::Sums)) {
+        match walk.roles.iter().any(|role| matches!(role, Role::Sums | Role::Rounded(_))) {
             true => Ok(walk),
             false => Err(walk.stop.unwrap_or(NotOnShares {
                 layer: 0,
@@ -192,9 +210,11 @@ impl<'p> Walk<'p> {
 
     /// The first layer that is to be computed with another one, which is not there.
     fn open(&self) -> Option<LayerId> {
-        let open =
-            |id: &LayerId| self.roles[*id] == Role::Fused && !self.roles.contains(&Role::Signs(Some(*id)));
-        (0..self.roles.len()).find(open)
+        let closed = |id: LayerId| {
+            self.roles.contains(&Role::Signs(Some(id)))
+                || (id..self.roles.len()).any(|last| self.stage_of(last).contains(&id))
+        };
+        (0..self.roles.len()).find(|&id| self.roles[id] == Role::Fused && !closed(id))
     }
 
     /// The last layer in which noisy sums meet.
@@ -210,9 +230,7 @@ impl<'p> Walk<'p> {
     }
 
     fn only_reader(&self, layer: LayerId) -> Option<LayerId> {
-        let layers = self.program.layers();
-        let mut readers = (layer + 1..layers.len()).filter(|&reader| layers[reader].reads.contains(&layer));
-        readers.next().filter(|_| readers.next().is_none())
+        self.only_readers[layer]
     }
 
     fn step(&self, id: LayerId) -> Result<(Role, Option<Meaning>), &'static str> {
@@ -226,18 +244,40 @@ impl<'p> Walk<'p> {
             Op::Input => {
                 let codes = self.program.input().codes();
                 let span = codes.end().abs_diff(*codes.start());
-                Ok((Role::Mask, Some(Meaning { step: 1, span, terms: 0, fraction: 0 })))
+                Ok((Role::Mask, Some(Meaning { span, step: 1, ..Meaning::BITS })))
             }
-            Op::Recode { .. } | Op::Permute { .. } | Op::Concatenate | Op::Add | Op::SumPool { .. } => {
+            Op::Round(_) if self.roles[layer.reads[0]] == Role::Fused => Ok(self.rounded(id)),
+            Op::Round(round) if round.drop == 0 && read(0).is_ok_and(|read| !read.number) => {
+                Err("it is computed in a circuit only")
+            }
+            Op::Round(_) if read(0).is_ok_and(|read| read.number && read.narrow) && self.summed[id] => {
+                self.function(id, read(0)?)
+            }
+            Op::Recode { .. }
+            | Op::Permute { .. }
+            | Op::Concatenate
+            | Op::Add
+            | Op::Round(Round { drop: 0, .. })
+            | Op::SumPool { .. } => {
                 let all = all()?;
                 let rings: Vec<Ring> = all.iter().map(|meaning| meaning.ring()).collect();
                 let ring = local::leaves(&layer.op, &rings).ok_or("its sums do not fit shares")?;
                 let fraction = all.iter().map(|meaning| meaning.fraction).max().unwrap_or(0);
                 let (step, span, terms) = (ring.step, ring.span, ring.terms);
-                Ok((Role::Local, Some(Meaning { step, span, terms, fraction })))
+                let [number, narrow] =
+                    [|m: &Meaning| m.number, |m: &Meaning| m.narrow].map(|of| all.iter().any(of));
+                Ok((Role::Local, Some(Meaning { step, span, terms, fraction, number, narrow })))
             }
+            Op::Linear(_) | Op::Scale { .. } if self.rounding(id).is_some() => {
+                self.may_be_rounded(id, read(0)?)?;
+                Ok((Role::Fused, None))
+            }
+            Op::Offset { .. } if self.roles[layer.reads[0]] == Role::Fused => Ok((Role::Fused, None)),
             Op::Linear(linear) => {
                 let read = read(0)?;
+                if read.narrow {
+                    return Err(NARROW);
+                }
                 if read.terms > 0 {
                     return Err("it adds up sums that no sign has followed");
                 }
@@ -246,7 +286,8 @@ impl<'p> Walk<'p> {
                 let choice =
                     rlwe::search(linear, read.span, compared_bits(span), sigmas, 1).ok_or(NO_RING)?;
                 let step = read.step.checked_mul(linear.common_factor()).ok_or("its sums are too large")?;
-                Ok((Role::Sums, Some(Meaning { step, span, terms: 1, fraction: choice.fraction })))
+                let fraction = choice.fraction;
+                Ok((Role::Sums, Some(Meaning { step, span, terms: 1, fraction, ..Meaning::BITS })))
             }
             Op::MaxPool { .. } => {
                 let before = layer.reads[0];
@@ -254,10 +295,17 @@ impl<'p> Walk<'p> {
                 if threshold(before) && self.roles.get(before) == Some(&Role::Fused) {
                     return Ok((Role::Signs(Some(before)), Some(Meaning::BITS)));
                 }
-                read(0)?;
+                let read = read(0)?;
                 match self.only_reader(id) {
                     Some(reader) if threshold(reader) => Ok((Role::Fused, None)),
-                    _ => Err("the largest of numbers is found in a circuit only, unless their signs follow"),
+                    _ => self.function(id, read),
+                }
+            }
+            Op::Relu | Op::LeakyRelu(_) | Op::Clamp(_) | Op::Spline(_) => {
+                let before = layer.reads[0];
+                match self.roles.get(before) {
+                    Some(Role::Fused) => self.function(id, self.meaning_before(before)?),
+                    _ => self.function(id, read(0)?),
                 }
             }
             Op::Threshold { .. } => {
@@ -283,7 +331,13 @@ impl<'p> Walk<'p> {
             }
             Op::Scale { .. } => Err("secret scales are multiplied in a circuit only"),
             Op::Truncate { .. } => Err("bits are dropped in a circuit only"),
-            Op::Product => Err("signs are multiplied in a circuit only"),
+            Op::Product if self.layer(layer.reads[0]).kind == Kind::Bit => {
+                Err("signs are multiplied in a circuit only")
+            }
+            Op::Square | Op::Product => {
+                self.product(id, &all()?)?;
+                Ok((Role::Fused, None))
+            }
             _ => Err("it is computed in a circuit only"),
         }
     }
@@ -296,8 +350,12 @@ impl<'p> Walk<'p> {
             let layer = self.layer(id);
             for &read in layer.reads.iter().filter(|&&read| read < count) {
                 let bits = match self.roles.get(id) {
-                    Some(Role::Local) => wanted[id],
+                    Some(Role::Local) => wanted[id].max(self.number_bits(id)),
                     Some(Role::Sums) => wanted[id].max(self.span_bits(id)),
+                    Some(&(Role::Rounded(_) | Role::Numbers(_))) => {
+                        self.want(id, &mut wanted);
+                        break;
+                    }
                     Some(Role::Signs(pool)) => {
                         let compared = pool.map_or(read, |pool| self.source(id, pool));
                         wanted[compared] = wanted[compared].max(self.span_bits(compared));
@@ -316,10 +374,11 @@ impl<'p> Walk<'p> {
         }
         // A second time, for what fused layers said of tensors that are made before them.
         for id in (0..count).rev() {
+            self.want(id, &mut wanted);
             if let Role::Local | Role::Sums = self.roles[id] {
                 let bits = match self.roles[id] {
                     Role::Sums => wanted[id].max(self.span_bits(id)),
-                    _ => wanted[id],
+                    _ => wanted[id].max(self.number_bits(id)),
                 };
                 for &read in &self.layer(id).reads {
                     wanted[read] = wanted[read].max(bits);
@@ -342,6 +401,9 @@ impl<'p> Walk<'p> {
     fn circuit_bits(&self, id: LayerId) -> u32 {
         let Some(meaning) = self.meanings[id] else { return 1 };
         let range = self.layer(id).kind.range();
+        if meaning.number {
+            return bits_of(range.hi.abs_diff(range.lo) / meaning.step as u64).max(bits_of(meaning.span));
+        }
         bits_of(range.hi.abs_diff(range.lo) / meaning.step as u64 + 1) + 1
     }
 
@@ -425,6 +487,19 @@ impl<'p> Walk<'p> {
                     };
                     (vec![id], vec![read], ring, How::Rlwe(choice))
                 }
+                Role::Rounded(_) => {
+                    let layers = self.stage_of(id);
+                    let read = held(&rings, self.layer(layers[0]).reads[0])?;
+                    let (choice, ring) = self.rounded_choice(id, wanted[id]).ok_or(refused(id, NO_RING))?;
+                    (layers, vec![read], ring, How::Rlwe(choice))
+                }
+                Role::Numbers(_) => {
+                    let layers = self.stage_of(id);
+                    let reads = &self.layer(layers[0]).reads;
+                    let reads =
+                        reads.iter().map(|&read| held(&rings, read)).collect::<Result<Vec<_>, _>>()?;
+                    (layers, reads, numbers::ring(layer.kind.range(), wanted[id]), How::Numbers)
+                }
                 Role::Signs(partner) => {
                     let mut layers: Vec<LayerId> = partner.into_iter().chain([id]).collect();
                     layers.sort_unstable();
@@ -473,7 +548,7 @@ impl<'p> Walk<'p> {
 }
 
 impl Meaning {
-    const BITS: Self = Self { step: 2, span: 1, terms: 0, fraction: 0 };
+    const BITS: Self = Self { step: 2, span: 1, terms: 0, fraction: 0, number: false, narrow: false };
 
     /// A ring that is large enough for anything, to ask what becomes of it.
     fn ring(self) -> Ring {

@@ -183,6 +183,12 @@ pub trait ServerRun: Send {
     /// [`ProtocolError`]; nothing is checked on what a message decrypts to.
     fn prepare(&mut self, phase: Phase, context: &mut ServerContext<'_>) -> Result<(), ProtocolError>;
 
+    /// Whether message Four may as well come with the input's: of a prediction that is not kept `run` sends
+    /// it then. The client's side says the same.
+    fn sends_late(&self) -> bool {
+        false
+    }
+
     /// The input is there: what the stage leaves. `reads` are those of [`Stage::reads`].
     ///
     /// # Errors
@@ -239,6 +245,11 @@ pub trait ClientRun: Send {
         context: &mut ClientContext<'_>,
         reads: &[Option<&ClientValue>],
     ) -> Result<Option<ClientValue>, ProtocolError>;
+
+    /// Mirrors [`ServerRun::sends_late`].
+    fn receives_late(&self) -> bool {
+        false
+    }
 
     /// The input is there: what the stage leaves, unless it was given back ahead.
     ///

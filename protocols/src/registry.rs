@@ -3,11 +3,12 @@
 use crate::protocol::Protocol;
 
 /// Every protocol.
-pub const ALL: [&dyn Protocol; 6] = [
+pub const ALL: [&dyn Protocol; 7] = [
     &crate::mask::Mask,
     &crate::local::Local,
     &crate::rlwe::Rlwe,
     &crate::weight_ot::WeightOt,
     &crate::compare_ot::CompareOt,
+    &crate::numbers::Numbers,
     &crate::garbled::Garbled,
 ];

@@ -16,6 +16,7 @@
 //! | `shape` | the layer as lattice encryption packs it: no padding, no dilation, channels first |
 //! | `sums` | a stage, checked: layout, rounding, rings, bytes |
 //! | `pack` | the search for the cheapest parameters |
+//! | `rounded` | sums of numbers that lose their lowest bits |
 //! | `margin` | how far the noise is from a wrong result |
 //! | `added` | the same for sums that meet before they are read |
 //! | `clear` | the server's sums on its share |
@@ -26,6 +27,7 @@ mod clear;
 mod client;
 mod margin;
 mod pack;
+pub(crate) mod rounded;
 mod server;
 mod shape;
 mod sums;
@@ -37,7 +39,8 @@ use xonn_crypto::rlwe::{Params, encode};
 use xonn_program::{Program, Tensor};
 
 pub use margin::{FAILURE_BITS, margin, neurons, sigmas_for};
-pub use pack::search;
+pub use pack::{search, search_rounded};
+pub use rounded::{MOST_SHOWN, MOST_STD};
 pub use sums::leaves;
 
 use crate::plan::Stage;

@@ -124,6 +124,8 @@ macro_rules! host {
             /// Of each stage what it left: a client's input and the shares made of it are values of one
             /// layer.
             left: Vec<Option<$value>>,
+            /// Whether it waits for its input, which otherwise follows at once.
+            kept: bool,
             $(
                 /// Whether the last phase is still to come, which is taken with the answer then.
                 $open: bool,
@@ -223,10 +225,10 @@ macro_rules! host {
                 Ok($connection { link, kept })
             }
 
-            fn begin(&self, rows: $rows) -> $prepared {
+            fn begin(&self, rows: $rows, kept: bool) -> $prepared {
                 let runs = self.sides.iter().map(|side| Some(side.begin())).collect();
                 let left = self.sides.iter().map(|_| None).collect();
-                $prepared { runs, rows, left $(, $open: true)? }
+                $prepared { runs, rows, left, kept $(, $open: true)? }
             }
         }
     };
@@ -326,19 +328,20 @@ impl Server {
         Self::of(plan, sides)
     }
 
-    /// `count` predictions, as far as they go without an input.
+    /// `count` predictions, as far as they go without an input. Unless they are `kept` for later, circuits
+    /// are sent with the answer, so that neither host holds one as a whole.
     ///
     /// # Errors
     /// [`ProtocolError`]; the connection is over then.
     pub fn prepare(
         &self,
         connection: &mut ServerConnection,
-        count: usize,
+        (count, kept): (usize, bool),
         wire: &mut dyn Wire,
         rng: &mut dyn CryptoRng,
     ) -> Result<VecDeque<PreparedServer>, ProtocolError> {
         let rows = connection.link.reserve(self.places.all, count, wire, rng)?;
-        let mut all: VecDeque<PreparedServer> = rows.into_iter().map(|rows| self.begin(rows)).collect();
+        let mut all: VecDeque<PreparedServer> = rows.into_iter().map(|rows| self.begin(rows, kept)).collect();
         for phase in Phase::ALL {
             for prepared in &mut all {
                 if phase == Phase::One {
@@ -361,6 +364,9 @@ impl Server {
     ) -> Result<(), ProtocolError> {
         for (number, run) in prepared.runs.iter_mut().enumerate() {
             let Some(run) = run else { continue };
+            if phase == Phase::Four && !prepared.kept && run.sends_late() {
+                continue;
+            }
             let mut context =
                 connection.context((&self.places, number), &prepared.rows, &mut *wire, &mut *rng)?;
             run.prepare(phase, &mut context)?;
@@ -431,14 +437,14 @@ impl Client {
         // ever.
         let stages = self.plan.stages.iter().zip(&self.cost.stages);
         let first = stages.filter(|(stage, _)| stage.how.speaks_first()).map(|(_, cost)| cost.online.up);
-        let kept = kept || first.sum::<u64>() > MOST_UNREAD;
+        let reads_all = kept || first.sum::<u64>() > MOST_UNREAD;
         let rows = connection.link.reserve(self.places.all, count, wire, rng)?;
-        let mut all: VecDeque<PreparedClient> = rows.into_iter().map(|rows| self.begin(rows)).collect();
+        let mut all: VecDeque<PreparedClient> = rows.into_iter().map(|rows| self.begin(rows, kept)).collect();
         for phase in Phase::ALL {
             for prepared in &mut all {
                 match phase {
                     Phase::One => connection.link.renew_keys(&self.rings, wire, rng)?,
-                    Phase::Four if !kept => continue,
+                    Phase::Four if !reads_all => continue,
                     _ => {}
                 }
                 self.phase(phase, connection, prepared, wire, rng)?;
@@ -458,6 +464,9 @@ impl Client {
         prepared.open &= phase != Phase::Four;
         for number in 0..prepared.runs.len() {
             let Some(run) = &mut prepared.runs[number] else { continue };
+            if phase == Phase::Four && !prepared.kept && run.receives_late() {
+                continue;
+            }
             let mut context =
                 connection.context((&self.places, number), &prepared.rows, &mut *wire, &mut *rng)?;
             let left = &prepared.left;

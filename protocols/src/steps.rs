@@ -15,6 +15,12 @@
 //! | [`compare`] | shares of `[y0 + y1 >= 0]`, and a correlated OT on S's share |
 //! | `parts` | large layers on several processors |
 //! | [`windows`], [`convert`] | the bits, or ORs of them, as numbers of a ring |
+//! | [`extend`] | numbers in a larger ring |
+//! | [`scaled`] | a number of S's times a bit of C's |
+//! | [`ole`] | a number of S's times a number of C's |
+//! | `table` | a table of numbers of S's, of which C opens an entry |
+//! | [`truncate`] | numbers without their lowest bits |
+//! | `messages`, `pads` | messages for each value of S's bits; hashes of rows as numbers |
 //!
 //! # Invariants
 //! * No branch and no memory address depends on a share, a bit, a row or a Delta: single bits are computed in
@@ -28,12 +34,19 @@ pub mod compare;
 pub mod convert;
 pub mod digits;
 pub(crate) mod error;
+pub mod extend;
 pub mod frame;
 pub mod keys;
 pub mod leaves;
 pub mod masks;
-mod parts;
+pub(crate) mod messages;
+pub mod ole;
+pub(crate) mod pads;
+pub(crate) mod parts;
 pub mod rows;
+pub mod scaled;
+pub(crate) mod table;
+pub mod truncate;
 pub mod windows;
 
 pub use error::StepError;

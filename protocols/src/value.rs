@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use xonn_crypto::Wiped;
-use xonn_crypto::share::RingTensor;
+use xonn_crypto::share::{RingTensor, ShareError};
 use xonn_program::circuit::Sharing;
 
 /// What both hosts know of how a tensor is held.
@@ -78,6 +78,28 @@ impl Ring {
         let whole = f64::from(self.fraction).exp2();
         (whole - 2.0 * f64::from(self.terms) + 1.0) / (2.0 * whole)
     }
+
+    /// The client's share of the values of exact shares, modulo 2^bits.
+    ///
+    /// # Errors
+    /// [`ShareError`] if the ring has fewer bits.
+    pub(crate) fn numbers_of_client(self, share: &RingTensor, bits: u32) -> Result<RingTensor, ShareError> {
+        let times = |y: &u64| y.wrapping_mul(self.step as u64);
+        RingTensor::new(bits, share.reduce(bits)?.values().iter().map(times).collect())
+    }
+
+    /// The server's share of the values of exact shares, modulo 2^bits.
+    ///
+    /// # Errors
+    /// [`ShareError`] if the ring has fewer bits, or there is not an offset for each share.
+    pub(crate) fn numbers_of_server(
+        self,
+        share: &RingTensor,
+        offsets: &[i64],
+        bits: u32,
+    ) -> Result<RingTensor, ShareError> {
+        self.numbers_of_client(share, bits)?.add(&RingTensor::from_signed(bits, offsets)?)
+    }
 }
 
 /// A tensor as the client has it. Wiped when dropped.
@@ -126,6 +148,15 @@ impl ClientValue {
 }
 
 impl ServerValue {
+    /// What a share of numbers is whose range begins at `lo`.
+    ///
+    /// # Errors
+    /// [`ShareError`] of a ring that is none.
+    pub(crate) fn of_numbers(numbers: &RingTensor, lo: i64) -> Result<Self, ShareError> {
+        let share = numbers.sub(&RingTensor::from_signed(numbers.bits(), &vec![lo; numbers.len()])?)?;
+        Ok(Self::Shares { share, offsets: vec![lo; numbers.len()].into() })
+    }
+
     /// Its share, and the offset of each element.
     #[must_use]
     pub fn shares(&self) -> Option<(&RingTensor, &Wiped<i64>)> {

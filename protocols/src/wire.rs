@@ -16,6 +16,15 @@ pub trait Wire: Send {
     /// [`WireError`] if the connection fails, or the message has another length.
     fn receive(&mut self, length: usize) -> Result<Vec<u8>, WireError>;
 
+    /// The other host's next message, which has to fill `room`.
+    ///
+    /// # Errors
+    /// As [`Wire::receive`].
+    fn receive_into(&mut self, room: &mut [u8]) -> Result<(), WireError> {
+        room.copy_from_slice(&self.receive(room.len())?);
+        Ok(())
+    }
+
     /// Sends what waits for more to go with it.
     ///
     /// # Errors

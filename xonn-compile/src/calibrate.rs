@@ -12,7 +12,8 @@ use crate::passes::{self, Compiled, InputOptions, Options, PassError};
 use xonn_program::Op;
 use xonn_program::op::{Planes, gcd};
 
-pub use numbers::{LEAST_AGREEMENT, numbers};
+pub use numbers::{GOOD_AGREEMENT, LEAST_AGREEMENT, numbers, proven};
+pub(crate) use numbers::{Samples, multiplications};
 
 /// Samples that candidates are compared on.
 const SAMPLES: usize = 512;
@@ -51,6 +52,9 @@ pub fn input(
     bits: Option<u32>,
     notes: &mut Vec<String>,
 ) -> Result<InputOptions, String> {
+    if graph.is_some_and(looks_up) {
+        return Ok(InputOptions::default());
+    }
     let values: Vec<f64> = (0..x.values().len()).map(|i| x.values().get(i)).collect();
     let features = x.shape().iter().skip(1).product::<usize>();
     let (lo, hi) = range(values.iter().copied());
@@ -181,6 +185,12 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
         true => (v, v),
         false => (lo.min(v), hi.max(v)),
     })
+}
+
+/// Whether the model looks its input up in a table.
+fn looks_up(graph: &LayerGraph) -> bool {
+    let mut readers = graph.inputs.iter().flat_map(|&input| graph.readers_of(input));
+    readers.any(|reader| matches!(graph.graph[reader].op, LayerOp::OneHot { .. }))
 }
 
 /// The `Normalization` that alone reads the only input.

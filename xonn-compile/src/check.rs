@@ -1,7 +1,9 @@
 //! Compares a compiled model with Keras's own outputs on real data.
 
+pub mod errors;
 pub mod labels;
 pub mod numbers;
+pub mod scores;
 
 use serde::Serialize;
 use xonn_program::OutputEncoding;
@@ -12,7 +14,7 @@ use crate::network::Network;
 use xonn_program::evaluate::Evaluated;
 
 /// What a check found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Samples checked.
     pub samples: usize,
@@ -24,6 +26,12 @@ pub struct Report {
     pub equal_to_keras: Option<usize>,
     /// Every prediction that is not Keras's.
     pub disagreements: Vec<Disagreement>,
+    /// How many samples are as near to another answer as those that differ, if any do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_ties: Option<NearTies>,
+    /// Of scores how far they are from Keras's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scores: Option<scores::Scores>,
     /// The largest difference of a score to Keras's output, if the model gives scores and Keras's outputs are
     /// scores.
     pub largest_score_error: Option<f64>,
@@ -33,6 +41,9 @@ pub struct Report {
     /// Of a network of hidden numbers what rounding does to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub numbers: Option<numbers::Numbers>,
+    /// Of a network of hidden numbers how far each layer's are from the float network's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<errors::LayerError>,
     /// How close sums came to their thresholds.
     pub margins: Vec<Margin>,
 }
@@ -49,6 +60,23 @@ pub struct Disagreement {
     /// By how much Keras's largest output exceeds its second largest, or the least distance of a label that
     /// differs from where it would be another, if Keras's outputs were given.
     pub keras_margin: Option<f64>,
+}
+
+/// Samples that Keras itself hardly decides.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct NearTies {
+    /// The largest of Keras's margins of a prediction that differs.
+    pub within: f64,
+    /// Samples with a margin of that or less.
+    pub samples: usize,
+}
+
+impl NearTies {
+    /// * `margins`: Keras's, of all samples.
+    fn of(disagreements: &[Disagreement], margins: &[f64]) -> Option<Self> {
+        let within = disagreements.iter().filter_map(|d| d.keras_margin).reduce(f64::max)?;
+        Some(Self { within, samples: margins.iter().filter(|&&margin| margin <= within).count() })
+    }
 }
 
 /// A class, or labels.
@@ -125,10 +153,11 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated]) -> Result<Report, Data
         }
     };
     let keras = data.keras.as_ref().map(|keras| keras_side(keras, samples)).transpose()?;
-    let mut disagreements = Vec::new();
+    let (mut disagreements, mut margins) = (Vec::new(), Vec::new());
     for (sample, prediction) in predictions.iter().enumerate() {
         let Some(keras) = &keras else { break };
         let (class, keras_margin) = keras.of(sample);
+        margins.extend(keras_margin);
         if class != prediction.class {
             let [ours, keras] = [prediction.class, class].map(Answer::Class);
             disagreements.push(Disagreement { sample, ours, keras, keras_margin });
@@ -139,12 +168,9 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated]) -> Result<Report, Data
         samples,
         correct,
         equal_to_keras,
+        near_ties: NearTies::of(&disagreements, &margins),
         disagreements,
-        largest_score_error: None,
-        labels: None,
-        numbers: None,
-        through_circuit: 0,
-        margins: Vec::new(),
+        ..Report::default()
     })
 }
 

@@ -10,9 +10,10 @@ use xonn_program::circuit::Lowered;
 use xonn_program::{Package, Program, Secret};
 
 use crate::calibrate;
+use crate::calibrate::GOOD_AGREEMENT;
 use crate::graph::{Function, LayerGraph};
 use crate::network::Network;
-use crate::passes;
+use crate::passes::{self, Need, PassError, Twin};
 pub use error::CompileError;
 pub use options::{Calibration, NumberBits, Options};
 pub(crate) use options::{DEFAULT_ACTIVATION_BITS, DEFAULT_NUMBER_WEIGHT_BITS};
@@ -78,6 +79,12 @@ impl Compiled {
         &self.compiled.network
     }
 
+    /// Of a network of hidden numbers the float network that they stand for.
+    #[must_use]
+    pub fn twin(&self) -> Option<&Twin> {
+        self.compiled.twin.as_ref()
+    }
+
     /// The functions at the end of the model that keep the order of the scores and were left out, the
     /// innermost last.
     #[must_use]
@@ -117,21 +124,51 @@ pub(crate) fn read(source: &Source<'_>, options: &Options) -> Result<LayerGraph,
     source.graph(&options.reading).map_err(|error| CompileError::read(error, &options.network))
 }
 
+/// Sums of real numbers: hidden numbers where these keep the classes of the samples, else in fixed point of
+/// worst cases, which needs no samples and is finer.
+fn sums(
+    numbers: Result<(passes::Compiled, f64), PassError>,
+    fixed: impl FnOnce() -> Result<passes::Compiled, PassError>,
+) -> Result<passes::Compiled, PassError> {
+    let why = match numbers {
+        Ok((compiled, share)) if share >= GOOD_AGREEMENT => return Ok(compiled),
+        Ok((_, share)) => {
+            format!("as hidden numbers {:.2} % of the samples would get the class", 100.0 * share)
+        }
+        Err(error) => format!("as hidden numbers: {error}"),
+    };
+    let mut compiled = fixed()?;
+    compiled.notes.push(format!("sums of real numbers stay in fixed point of worst cases; {why}"));
+    Ok(compiled)
+}
+
 /// Compiles what was read of `file`.
 pub(crate) fn fold(graph: &LayerGraph, file: &str, options: &Options) -> Result<Compiled, CompileError> {
     let layers = graph.graph.node_weights();
     let classes: Vec<_> = layers.map(|layer| (layer.name.clone(), layer.class.clone())).collect();
     let compiled = match &options.calibration {
-        None => passes::run(graph, &options.network),
+        None => match passes::need_of_numbers(graph).unwrap_or(Need::None) {
+            Need::Functions if options.numbers.proven => {
+                calibrate::proven(graph, &options.network, options.numbers)
+            }
+            // Fixed point of worst cases is proven as it is.
+            _ => passes::run(graph, &options.network),
+        },
         Some(calibration) => {
             let samples = calibration.samples()?;
             let (network, mut notes) = options.calibrated(&samples, Some(graph))?;
-            let compiled = match network.weight_bits {
-                _ if passes::has_numbers(graph).unwrap_or(false) => {
-                    calibrate::numbers(graph, &network, options.numbers, &samples.x)
-                }
+            let without = || match network.weight_bits {
                 Some(_) => passes::run(graph, &network),
                 None => calibrate::weight_bits(graph, &network, |n| quantised(&samples.x, n.input())),
+            };
+            let numbers = || calibrate::numbers(graph, &network, options.numbers, &samples.x);
+            let is_asked = options.numbers.activations.is_some() || options.numbers.agreement.is_some();
+            let compiled = match passes::need_of_numbers(graph).unwrap_or(Need::None) {
+                Need::Functions => numbers().map(|(compiled, _)| compiled),
+                Need::Sums if options.numbers.proven => without(),
+                Need::Sums if is_asked => numbers().map(|(compiled, _)| compiled),
+                Need::Sums => sums(numbers(), without),
+                Need::None => without(),
             };
             compiled.map(|mut compiled| {
                 compiled.notes.append(&mut notes);

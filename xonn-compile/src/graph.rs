@@ -25,7 +25,7 @@ pub use function::Function;
 pub use line::Line;
 pub use op::{BatchNorm, Conv, LayerOp, Padding, Pool};
 pub use quantizer::Quantizer;
-pub use steps::Steps;
+pub use steps::{Grid, Steps};
 pub use verify::GraphError;
 
 /// One call of a layer.
@@ -52,6 +52,17 @@ pub struct LayerGraph {
     pub output: NodeIndex,
     /// What the user should know of how the file was taken, one sentence each.
     pub notes: Vec<String>,
+    /// Tensors that hidden numbers keep alike: one unit and one width for all of a row.
+    pub alike: Vec<Alike>,
+}
+
+/// Tensors that stand for the same thing at several steps of a recurrent layer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Alike {
+    /// They.
+    pub nodes: Vec<NodeIndex>,
+    /// Bits that they get beside those of other numbers: sums over many steps lose a rounding at each.
+    pub extra_bits: u32,
 }
 
 impl LayerGraph {
@@ -109,6 +120,8 @@ impl LayerGraph {
             self.output = input;
         }
         self.graph.remove_node(node);
+        // Its index may become another node's.
+        self.alike.iter_mut().for_each(|row| row.nodes.retain(|&other| other != node));
     }
 
     /// Removes everything that the output does not depend on, except inputs.
@@ -122,5 +135,7 @@ impl LayerGraph {
         }
         let inputs = self.inputs.clone();
         self.graph.retain_nodes(|_, node| needed.contains(&node) || inputs.contains(&node));
+        let Self { graph, alike, .. } = self;
+        alike.iter_mut().for_each(|row| row.nodes.retain(|&node| graph.contains_node(node)));
     }
 }

@@ -14,6 +14,7 @@ mod network;
 mod of_file;
 mod plans;
 mod problem;
+mod ranges;
 mod shares;
 mod svg;
 pub mod text;
@@ -32,6 +33,7 @@ pub use network::{Estimate, Network};
 pub use of_file::{ReportError, report};
 pub use plans::PlanRow;
 pub use problem::{Problem, Stage};
+pub use ranges::Ranges;
 pub use shares::{NotTaken, OnLink, OnShares};
 
 /// Everything that is known about one file.
@@ -67,6 +69,10 @@ pub struct Report {
     pub netlist: Option<NetlistCosts>,
     /// Time of one inference, for each network that was asked about.
     pub networks: Vec<Estimate>,
+    /// How large hidden numbers are on calibration samples, of models that have such; this tells of weights
+    /// and samples, so it is for the model's owner.
+    #[serde(skip)]
+    pub ranges: Vec<Ranges>,
     /// Drawings: the model's layers, the program's layers, or a small netlist's gates.
     #[serde(skip)]
     pub diagrams: Vec<Diagram>,
@@ -104,6 +110,7 @@ impl Report {
             not_on_shares: None,
             netlist: None,
             networks: Vec::new(),
+            ranges: Vec::new(),
             diagrams: Vec::new(),
             not_drawn: None,
         }

@@ -42,6 +42,8 @@ pub struct ReadOptions {
     pub weights: Option<PathBuf>,
     /// The layer that gives the output, for models with several outputs.
     pub output: Option<String>,
+    /// The length of the first axis of inputs that leave it open: how many steps there are.
+    pub steps: Option<usize>,
 }
 
 /// Reads a model.

@@ -12,11 +12,14 @@ mod reveal;
 mod sign_before_pool;
 
 pub use self::infer_shapes::run as infer_shapes;
+use petgraph::stable_graph::NodeIndex;
+use xonn_program::LayerId;
+
 use crate::graph::{Function, LayerGraph};
 use crate::keras::classes::{self, Library};
 use crate::network::Network;
 pub use input::InputOptions;
-pub use numbers::{HEADROOM, NumberOptions, NumberSamples};
+pub use numbers::{HEADROOM, Need, NumberOptions, NumberSamples, Ranges};
 
 /// What a user may choose.
 #[derive(Clone, Debug)]
@@ -77,6 +80,55 @@ pub struct Compiled {
     pub left_out: Vec<Function>,
     /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
+    /// Of a network of hidden numbers, what they stand for.
+    pub twin: Option<Twin>,
+}
+
+/// The float network beside a network of hidden numbers.
+#[derive(Clone, Debug)]
+pub struct Twin {
+    /// The float network, as it was folded.
+    pub graph: LayerGraph,
+    /// Its tensors that layers of the program stand for, in the order of the program.
+    pub stands: Vec<Stand>,
+    /// Channels that did not change on the samples, and whose lines are so steep that they are cut.
+    pub tamed: Vec<Tamed>,
+}
+
+/// A channel whose line is so steep that one step of what it reads leads out of all numbers, as behind a
+/// BatchNorm that divides by next to nothing: it is right where the samples were and nowhere else.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Tamed {
+    /// The layer of the program that it reads.
+    pub read: LayerId,
+    /// The layer that scales it.
+    pub layer: LayerId,
+    /// Which elements are meant: `channel`, and every `of`-th behind it.
+    pub channel: usize,
+    /// After how many elements lines repeat.
+    pub of: usize,
+    /// What it reads where the samples were.
+    pub at: f64,
+}
+
+impl Tamed {
+    /// How many numbers of a tensor that it reads are elsewhere, further than a rounding takes them.
+    #[must_use]
+    pub fn elsewhere(&self, read: &[i64]) -> usize {
+        let own = read.iter().skip(self.channel).step_by(self.of.max(1));
+        own.filter(|&&x| (x as f64 - self.at).abs() > 1.5).count()
+    }
+}
+
+/// A tensor of the program that stands for a real one: `unit` times its integers.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Stand {
+    /// The layer of the program.
+    pub layer: LayerId,
+    /// The layer of the float network.
+    pub node: NodeIndex,
+    /// The real number that 1 stands for.
+    pub unit: f64,
 }
 
 /// Why a graph has no integer network.
@@ -236,25 +288,53 @@ pub fn run(graph: &LayerGraph, options: &Options) -> Result<Compiled, PassError>
         }
     }
     let left_out = left_out.unwrap_or_default();
-    let numbers = match &options.numbers {
-        Some(options) => {
-            for rewrite in numbers::REWRITES {
-                rewrite.run(&mut graph, &mut notes)?;
-            }
-            numbers::Numbers::measure(&graph, options)?
-        }
-        None => numbers::Numbers::default(),
+    let Some(number_options) = &options.numbers else {
+        let network = fold::run(&graph, options, &numbers::Numbers::default(), &mut notes)?.network;
+        return Ok(Compiled { network, left_out, notes, twin: None });
     };
-    let network = fold::run(&graph, options, &numbers, &mut notes)?;
-    Ok(Compiled { network, left_out, notes })
+    for rewrite in numbers::REWRITES {
+        rewrite.run(&mut graph, &mut notes)?;
+    }
+    let fold::Folded { network, stands, tamed } = match &number_options.ranges {
+        Ranges::Seen(samples) => {
+            let numbers = numbers::Numbers::measure(&graph, number_options, samples)?;
+            fold::run(&graph, options, &numbers, &mut notes)?
+        }
+        Ranges::Proven => proven(&graph, options, number_options, &mut notes)?,
+    };
+    let twin = Some(Twin { graph, stands, tamed });
+    Ok(Compiled { network, left_out, notes, twin })
 }
 
-/// Whether a network has hidden numbers: real results of functions of which more than signs is read.
+/// Folds a network whose numbers fit their bits for every input, with units as fine as that allows.
+fn proven(
+    graph: &LayerGraph,
+    options: &Options,
+    numbers: &NumberOptions,
+    notes: &mut Vec<String>,
+) -> Result<fold::Folded, PassError> {
+    let inputs = fold::input_ends(graph, options)?;
+    let mut failed = None;
+    for margin in numbers::MARGINS {
+        let numbers = numbers::Numbers::proven(graph, numbers, &inputs, margin)?;
+        let mut own_notes = Vec::new();
+        match fold::run(graph, options, &numbers, &mut own_notes) {
+            Ok(folded) => {
+                notes.append(&mut own_notes);
+                return Ok(folded);
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| PassError::Input { reason: "no margin was tried".into() }))
+}
+
+/// Whether a network has hidden numbers: real numbers of which more than signs is read.
 ///
 /// # Errors
 /// [`PassError`] of a graph that breaks a rule.
-pub fn has_numbers(graph: &LayerGraph) -> Result<bool, PassError> {
-    numbers::are_needed(&float_graph(graph)?)
+pub fn need_of_numbers(graph: &LayerGraph) -> Result<Need, PassError> {
+    numbers::need(&float_graph(graph)?)
 }
 
 /// The graph behind [`PIPELINE`]: its output's order, or sign, is the prediction.

@@ -2,7 +2,8 @@
 //!
 //!     cargo run --release -p xonn-run --example two_hosts
 //!
-//! A model comes from `xonn-compile build` in practice; here it is a layer of four signs over six numbers, written out.
+//! A model comes from `xonn-compile build` in practice; here it is a layer of four signs over six numbers,
+//! written out.
 
 use xonn_program::op::{Cut, Linear, Planes};
 use xonn_program::{InputEncoding, Kind, Layer, Op, OutputEncoding, Package, Program, Range, Secret, Tensor};
@@ -46,8 +47,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn model() -> Result<Program, Box<dyn std::error::Error>> {
-    let input =
-        InputEncoding { shape: vec![6], bits: 8, signed: false, scale: 1.0, zero: 0, features: vec![] };
+    let input = InputEncoding {
+        shape: vec![6],
+        bits: 8,
+        signed: false,
+        scale: 1.0,
+        zero: 0,
+        features: vec![],
+        tokens: false,
+    };
     let int = |lo, hi| Kind::Int(Range { lo, hi });
     let layer = |op, reads, n, kind, secret| Layer { op, reads, shape: vec![n], kind, secret };
     let sums = Op::Linear(Linear::dense(6, 4, Planes::Sign));

@@ -1,9 +1,11 @@
-//! A client as a library has it: it connects, predicts and leaves, and does not tell the server what came of it.
+//! A client as a library has it: it connects, predicts and leaves, and does not tell the server what came of
+//! it.
 //!
-//! Everything that protects the client is in here or below: a server may garble on purpose so that an evaluation fails
-//! for one value of an input bit, and may send an encoding under which some numbers have no code. It would learn the bit
-//! if the client then acted in another way. So after a failure the client goes on with zeros in place of what is asked,
-//! samples that have no code are asked about as zeros, and the goodbye is said before anything is told.
+//! Everything that protects the client is in here or below: a server may garble on purpose so that an
+//! evaluation fails for one value of an input bit, and may send an encoding under which some numbers have no
+//! code. It would learn the bit if the client then acted in another way. So after a failure the client goes
+//! on with zeros in place of what is asked, samples that have no code are asked about as zeros, and the
+//! goodbye is said before anything is told.
 
 use chacha20::ChaCha20Rng;
 use xonn_program::{Digest, InputEncoding, Package, Prediction};
@@ -98,8 +100,8 @@ impl Client {
         self.package.program().input()
     }
 
-    /// Has up to `count` circuits garbled and sent for later predictions, as many as the server grants, and says how
-    /// many are ready.
+    /// Has up to `count` circuits garbled and sent for later predictions, as many as the server grants, and
+    /// says how many are ready.
     ///
     /// # Errors
     /// [`ClientError::Session`]; the session is over then.
@@ -109,13 +111,13 @@ impl Client {
         Ok(self.session.ready())
     }
 
-    /// One prediction; `numbers` in row-major order. The server sees when this is called, and that must not depend on
-    /// what came of the one before.
+    /// One prediction; `numbers` in row-major order. The server sees when this is called, and that must not
+    /// depend on what came of the one before.
     ///
     /// # Errors
     /// [`ClientError`]; after one of the session it is over.
     pub fn predict(&mut self, numbers: &[f64]) -> Result<Predicted, ClientError> {
-        let (found, expected) = (numbers.len(), self.input().elements());
+        let (found, expected) = (numbers.len(), self.input().sample_elements());
         if found != expected {
             return Err(ClientError::Sample { found, expected });
         }
@@ -131,7 +133,7 @@ impl Client {
     pub fn predict_all(self, samples: &[Vec<f64>], ahead: usize) -> Result<Finished, ClientError> {
         let Self { session, package, mut rng } = self;
         let (input, output) = (package.program().input(), package.program().output());
-        let expected = input.elements();
+        let expected = input.sample_elements();
         if let Some(found) = samples.iter().map(Vec::len).find(|&found| found != expected) {
             return Err(ClientError::Sample { found, expected });
         }

@@ -5,6 +5,9 @@
 mod ahead;
 #[path = "session/balancer.rs"]
 mod balancer;
+#[path = "../../protocols/tests/support/bounds.rs"]
+#[allow(dead_code)] // other tests have more of it
+mod bounds;
 #[path = "session/damage.rs"]
 mod damage;
 #[path = "session/first_layer.rs"]
@@ -19,6 +22,8 @@ mod library;
 mod listener;
 #[path = "session/mismatch.rs"]
 mod mismatch;
+#[path = "session/numbers.rs"]
+mod numbers;
 #[path = "session/planned.rs"]
 mod planned;
 #[path = "session/planned_client.rs"]

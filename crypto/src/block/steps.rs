@@ -12,6 +12,16 @@ use std::sync::{Mutex, Once, PoisonError};
 /// The trap flag among the flags.
 const TRAP: u32 = 0x100;
 
+/// Ends the run, also one that panics: what unwinds is not noted, and gives back what notes are written to.
+struct Traced;
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        clear_trap();
+        NOTES.store(core::ptr::null_mut(), Ordering::SeqCst);
+    }
+}
+
 /// Most instructions that are noted.
 const MOST: usize = 1 << 23;
 
@@ -37,10 +47,10 @@ pub fn steps_of<R>(code: impl FnOnce() -> R) -> (Vec<u32>, R) {
     let mut notes = vec![0u32; MOST];
     NOTES.store(notes.as_mut_ptr(), Ordering::SeqCst);
     COUNT.store(0, Ordering::SeqCst);
+    let traced = Traced;
     set_trap();
     let result = black_box(code)();
-    clear_trap();
-    NOTES.store(core::ptr::null_mut(), Ordering::SeqCst);
+    drop(traced);
     let count = COUNT.load(Ordering::SeqCst);
     assert!(count < MOST, "more instructions than are noted");
     notes.truncate(count);
@@ -63,6 +73,12 @@ fn run<S, R>(code: &impl Fn(&S) -> R, secret: &S) -> Vec<u32> {
 
 /// How often a run on a secret is tried until it is one of the runs on the first one.
 const TRIES: usize = 6;
+
+/// Most runs on one secret, of so many secrets: for code that uses up something at each.
+#[allow(dead_code)] // a part of the tests that include this file
+pub const fn most_runs(secrets: usize) -> usize {
+    2 + TRIES * secrets
+}
 
 /// Runs `code` on each of `secrets` and checks that it runs the same instructions; `what` names it.
 ///
@@ -91,7 +107,8 @@ pub fn assert_same_steps<S, R>(what: &str, secrets: &[S], code: impl Fn(&S) -> R
         let same = steps.iter().zip(&known[0]).take_while(|(a, b)| a == b).count();
         assert!(
             known.contains(&steps),
-            "{what}: secrets 0 and {number} part behind the instruction at {:#x} of the program, after {same} of {} and {}",
+            "{what}: secrets 0 and {number} part behind the instruction at {:#x} of the program, after \
+             {same} of {} and {}",
             known[0][same.saturating_sub(1)],
             known[0].len(),
             steps.len()

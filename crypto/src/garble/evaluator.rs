@@ -5,6 +5,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::OUTPUT_TWEAKS;
+use super::batch;
 use super::schedule::{Role, Schedule, Segment};
 use super::scheme::Scheme;
 use super::tables::{Ciphertexts, Reader};
@@ -21,7 +22,8 @@ mod wide;
 pub enum EvaluateError {
     /// The output label is none of the two that the garbler announced.
     #[error(
-        "output bit {bit}: the label is neither of the garbler's two, so tables or labels were damaged or forged on the way"
+        "output bit {bit}: the label is neither of the garbler's two, so tables or labels were damaged or \
+         forged on the way"
     )]
     WrongLabel {
         /// The output bit.
@@ -125,6 +127,36 @@ impl<'p> Evaluator<'p> {
         }
         self.0.advance(batch, tables.iter().collect());
         Ok(())
+    }
+
+    /// Evaluates all segments that are left, taking tables from `next` and giving their buffers `back`; ends
+    /// early, without an error, if there are no more.
+    ///
+    /// # Errors
+    /// As [`Evaluator::evaluate`].
+    pub fn evaluate_from(
+        &mut self,
+        mut next: impl FnMut() -> Option<Ciphertexts>,
+        mut back: impl FnMut(Ciphertexts),
+    ) -> Result<(), EvaluateError> {
+        loop {
+            let upcoming = self.upcoming(batch());
+            if upcoming.is_empty() {
+                return Ok(());
+            }
+            let mut segments = Vec::with_capacity(upcoming.len());
+            for length in upcoming {
+                segments.push(match length {
+                    0 => Ciphertexts::default(),
+                    _ => match next() {
+                        Some(table) => table,
+                        None => return Ok(()),
+                    },
+                });
+            }
+            self.evaluate(&segments)?;
+            segments.into_iter().for_each(&mut back);
+        }
     }
 
     /// The output bits, from the hashes of [`super::Garbler::decoding`].

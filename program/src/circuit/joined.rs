@@ -220,32 +220,36 @@ pub(super) fn threshold(
 }
 
 /// The threshold that alone is made of the tensor of `id`, among the layers that are computed: the only one
-/// that reads it, or, with a cut for each channel, the only one that reads a max-pooling that is the only one
-/// to read it. A circuit that reads the tensor in shares compares them then, if they have a bit more than
-/// their largest number, and makes no numbers of them.
+/// that reads it ([`only_readers`]), or, with a cut for each channel, the only one that reads a max-pooling
+/// that is the only one to read it. A circuit that reads the tensor in shares compares them then, if they
+/// have a bit more than their largest number, and makes no numbers of them.
 #[must_use]
-pub fn cut_by(program: &Program, id: LayerId, computed: impl Fn(LayerId) -> bool) -> Option<LayerId> {
+pub fn cut_by(program: &Program, id: LayerId, only_readers: &[Option<LayerId>]) -> Option<LayerId> {
     let op = |id: LayerId| &program.layers()[id].op;
-    let reader = only_reader(program, id, &computed)?;
+    let reader = only_readers[id]?;
     match op(reader) {
         Op::Threshold { .. } => Some(reader),
         // Bits are pooled as they are.
         Op::MaxPool { window } if program.layers()[id].kind != Kind::Bit => {
             let cuts = window.input[2];
-            let behind = only_reader(program, reader, &computed)?;
+            let behind = only_readers[reader]?;
             matches!(op(behind), Op::Threshold { cuts: found } if *found == cuts).then_some(behind)
         }
         _ => None,
     }
 }
 
-/// The only layer that reads the tensor of `id`, among the layers that are computed.
-pub(super) fn only_reader(
-    program: &Program,
-    id: LayerId,
-    computed: impl Fn(LayerId) -> bool,
-) -> Option<LayerId> {
+/// Of each layer the one that reads it, if there is no other among the layers that are computed.
+#[must_use]
+pub fn only_readers(program: &Program, computed: impl Fn(LayerId) -> bool) -> Vec<Option<LayerId>> {
     let layers = program.layers();
-    let mut readers = (id + 1..layers.len()).filter(|&n| computed(n) && layers[n].reads.contains(&id));
-    readers.next().filter(|_| readers.next().is_none())
+    let mut readers: Vec<(Option<LayerId>, bool)> = vec![(None, true); layers.len()];
+    for (reader, layer) in layers.iter().enumerate().filter(|(reader, _)| computed(*reader)) {
+        for &read in &layer.reads {
+            let (first, alone) = &mut readers[read];
+            *alone &= first.is_none_or(|first| first == reader);
+            *first = Some(reader);
+        }
+    }
+    readers.into_iter().map(|(reader, alone)| reader.filter(|_| alone)).collect()
 }

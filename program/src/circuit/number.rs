@@ -9,7 +9,7 @@ use xonn_circuits::tiled::{Axis, IndexMap, Port, Source, Tile};
 use super::encoding::{elementwise, twos_complement};
 use super::template::{Operand, Template, Term};
 use super::{Encoding, LowerError, Lowering, Place};
-use crate::op::{Leak, Op, Round};
+use crate::op::{Leak, Op, Round, Spline};
 use crate::program::{LayerId, Range};
 
 /// What a rounding behind a secret number asks of it: half of what is dropped is added, `drop` of `out` bits
@@ -99,6 +99,19 @@ pub(super) fn round(lowering: &mut Lowering<'_>, id: LayerId) -> Result<Place, L
     elementwise(lowering, "round", &[x], template, &shape, Encoding::signed(out - drop))
 }
 
+/// Lowers a rounding to the nearest, ties to the even number.
+pub(super) fn ties_to_even(
+    lowering: &mut Lowering<'_>,
+    id: LayerId,
+    bits: usize,
+) -> Result<Place, LowerError> {
+    let x = signed_input(lowering, id)?;
+    let (width, shape) = (x.encoding.width, x.shape.clone());
+    let out = lowering.range_of(id).signed_bits() as usize;
+    let template = Template::TiesToEven { width, bits, out };
+    elementwise(lowering, "round", &[x], template, &shape, Encoding::signed(out))
+}
+
 /// The tensor that layer `id` reads, in two's complement.
 fn signed_input(lowering: &mut Lowering<'_>, id: LayerId) -> Result<Place, LowerError> {
     let x = lowering.input_of(id);
@@ -164,6 +177,30 @@ pub(super) fn clamp(lowering: &mut Lowering<'_>, id: LayerId, ends: Range) -> Re
     let (width, shape) = (x.encoding.width.max(bits), x.shape.clone());
     let x = if x.encoding.width < width { twos_complement(lowering, &x, "signed", width)? } else { x };
     elementwise(lowering, "clamp", &[x], Template::Clamp { width, lo, hi, out }, &shape, encoding)
+}
+
+/// Lowers a curve: its public table by multiplexers, and a product with the place within a piece.
+pub(super) fn spline(lowering: &mut Lowering<'_>, id: LayerId, spline: &Spline) -> Result<Place, LowerError> {
+    let read = lowering.range_of(lowering.program.layers()[id].reads[0]);
+    let x = lowering.input_of(id);
+    let (shape, range) = (x.shape.clone(), lowering.range_of(id));
+    let Encoding { width, lo, step, top_inverted } = x.encoding;
+    let term = Term { width, top_inverted, factor: step as u64 };
+    // What is counted from the table's first number, with room for both of its ends.
+    let end = spline.from + ((spline.lines.len() as i64) << spline.piece);
+    let far = |x: i64| (x - spline.from).unsigned_abs();
+    let largest = [read.lo, read.hi, end].map(far).into_iter().max().unwrap_or(0);
+    let bits = 64 - largest.leading_zeros() as usize + 1;
+    let out = range.signed_bits() as usize;
+    let template = Template::Spline {
+        term,
+        constant: lo.wrapping_sub(spline.from),
+        bits,
+        out,
+        inside: read.lo >= spline.from && read.hi < end,
+        spline: std::sync::Arc::new(spline.clone()),
+    };
+    elementwise(lowering, "spline", &[x], template, &shape, Encoding::signed(out))
 }
 
 /// Lowers the product of two tensors of numbers, or the square of one.

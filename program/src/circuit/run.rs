@@ -105,6 +105,7 @@ fn lowered(
     for &id in layers.iter().filter(|id| !is_held(id)) {
         lowering.computed[id] = true;
     }
+    lowering.only_readers = super::only_readers(program, |id| lowering.computed[id]);
     let mut input_bits = 0;
     for &(id, held) in reads {
         match held {

@@ -25,6 +25,7 @@ pub(super) fn with_weights(kind: &str, planes: Planes) -> String {
         Planes::Sign | Planes::Odd { bits: 1 } => kind.into(),
         Planes::Odd { bits } => format!("{kind}, {bits}-bit weights"),
         Planes::Ternary => format!("{kind}, ternary weights"),
+        Planes::Even { bits } => format!("{kind}, {}-bit weights", bits - 1),
     }
 }
 

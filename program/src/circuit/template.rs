@@ -1,6 +1,7 @@
 //! The template netlists, each made once for all layers that need it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use xonn_circuits::builder::Builder;
 use xonn_circuits::gadgets::adder::{Columns, add_mod};
@@ -12,7 +13,8 @@ use xonn_circuits::gadgets::popcount::width_of;
 use xonn_circuits::netlist::{Netlist, WireId};
 
 use super::{Encoding, LowerError};
-use crate::op::{Leak, Planes};
+use crate::op::{Leak, Planes, Spline};
+use crate::program::Range;
 
 /// What a template computes. Inputs are named in the order of the template's input groups.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -63,6 +65,13 @@ pub(crate) enum Template {
     LeakyRelu { width: usize, leak: Leak },
     /// A number in two's complement, kept from `lo` to `hi`: the lowest `out` bits.
     Clamp { width: usize, lo: Option<i64>, hi: Option<i64>, out: usize },
+    /// A number in two's complement over `2^bits`, rounded to the nearest and to the even one of two: the
+    /// lowest `out` bits.
+    TiesToEven { width: usize, bits: usize, out: usize },
+    /// A number with a public factor and a public number beside it, in `bits` bits of two's complement: the
+    /// curve of what is counted from its first piece, in `out` bits; `inside`: no number lies beside the
+    /// table.
+    Spline { term: Term, constant: i64, bits: usize, out: usize, inside: bool, spline: Arc<Spline> },
     /// Two numbers: their product modulo `2^out`.
     Product { x: Operand, y: Operand, out: usize },
     /// A number: its square modulo `2^out`.
@@ -275,6 +284,28 @@ fn build(template: &Template) -> Netlist {
             }
             b.finish(&[x[..out].to_vec()])
         }
+        Template::TiesToEven { width, bits, out } => {
+            let x = b.input(width);
+            let sign = x[width - 1];
+            let at = |k: usize| x.get(k).copied().unwrap_or(sign);
+            let all = bits + out;
+            let mut columns = Columns::new(&mut b);
+            (0..all).for_each(|k| columns.add(k, at(k)));
+            add_constant(&mut columns, (1 << (bits - 1)) - 1, all);
+            columns.add(0, at(bits));
+            let y = columns.sum(all).split_off(bits);
+            b.finish(&[y])
+        }
+        Template::Spline { term, constant, bits, out, inside, ref spline } => {
+            let x = b.input(term.width);
+            let mut columns = Columns::new(&mut b);
+            let u = offset_form(columns.builder(), &x, term.top_inverted);
+            add_multiple(&mut columns, &u, term.factor, bits);
+            add_constant(&mut columns, constant as u64, bits);
+            let u = columns.sum(bits);
+            let y = curve(&mut b, &u, inside, spline, out);
+            b.finish(&[y])
+        }
         Template::Product { x, y, out } => {
             let (a, c) = (b.input(x.width), b.input(y.width));
             let product = multiply(&mut b, (&a, x.signed), (&c, y.signed), out);
@@ -327,6 +358,61 @@ fn multiple(b: &mut Builder, x: &[WireId], leak: Leak) -> Vec<WireId> {
     let mut columns = Columns::new(b);
     add_multiple(&mut columns, &extended, u64::from(leak.slope), out);
     columns.sum(out).split_off(leak.bits as usize)
+}
+
+/// The curve of a number in two's complement that counts from the first piece.
+fn curve(b: &mut Builder, u: &[WireId], inside: bool, spline: &Spline, out: usize) -> Vec<WireId> {
+    let piece = spline.piece as usize;
+    let top = piece + spline.lines.len().trailing_zeros() as usize;
+    let zero = b.constant(false);
+    let at = |k: usize| u.get(k).copied().unwrap_or(zero);
+    let (index, t): (Vec<WireId>, Vec<WireId>) = match inside {
+        true => ((piece..top).map(at).collect(), (0..piece).map(at).chain([zero]).collect()),
+        false => {
+            // In front of the table index 0, behind it the last.
+            let not_before = b.inv(u[u.len() - 1]);
+            let behind = (top..u.len() - 1).map(at).reduce(|any, bit| b.or(any, bit)).unwrap_or(zero);
+            let index = (piece..top).map(|k| b.or(at(k), behind)).collect::<Vec<_>>();
+            let index: Vec<WireId> = index.into_iter().map(|bit| b.and(bit, not_before)).collect();
+            // All that the index does not say: less the index, which is its complement and one.
+            let mut columns = Columns::new(b);
+            for (k, &bit) in u.iter().enumerate() {
+                columns.add(k, bit);
+                let less = match k.checked_sub(piece).and_then(|i| index.get(i)) {
+                    Some(&bit) => columns.builder().inv(bit),
+                    None => columns.builder().constant(true),
+                };
+                columns.add(k, less);
+            }
+            let one = columns.builder().constant(true);
+            columns.add(0, one);
+            let t = columns.sum(u.len());
+            (index, t)
+        }
+    };
+    let wide = out + spline.drop as usize;
+    let [base, slope] = [0, 1].map(|which| {
+        let numbers: Vec<i64> = spline.lines.iter().map(|line| line[which]).collect();
+        let bits =
+            numbers.iter().map(|&x| Range { lo: x.min(0), hi: x.max(0) }.signed_bits()).max().unwrap_or(1);
+        table(b, &index, &numbers, (bits as usize).min(wide))
+    });
+    let product = multiply(b, (&t, true), (&slope, true), wide);
+    let sign = base[base.len() - 1];
+    let mut columns = Columns::new(b);
+    product.iter().enumerate().for_each(|(k, &bit)| columns.add(k, bit));
+    (0..wide).for_each(|k| columns.add(k, base.get(k).copied().unwrap_or(sign)));
+    columns.sum(wide).split_off(spline.drop as usize)
+}
+
+/// The public number of an index, in `width` bits: a tree of multiplexers, whose first level costs nothing.
+fn table(b: &mut Builder, index: &[WireId], numbers: &[i64], width: usize) -> Vec<WireId> {
+    let bits = |b: &mut Builder, x: i64| (0..width).map(|k| b.constant(x >> k.min(63) & 1 == 1)).collect();
+    let mut level: Vec<Vec<WireId>> = numbers.iter().map(|&x| bits(b, x)).collect();
+    for &bit in index {
+        level = level.chunks(2).map(|pair| b.mux_each(bit, &pair[1], &pair[0])).collect();
+    }
+    level.swap_remove(0)
 }
 
 /// `factor * sum + constant` in `out` bits.
@@ -392,6 +478,10 @@ impl Template {
             Self::LeakyRelu { width, .. } => product([16, width + 16, 1]),
             Self::Product { x, y, .. } => product([x.width, y.width, 2]),
             Self::Square { x, .. } => product([x.width, x.width, 1]),
+            Self::Spline { bits, out, ref spline, .. } => {
+                product([64, bits, 2]).saturating_add(product([spline.lines.len(), out + 64, 2]))
+            }
+            Self::TiesToEven { width, bits, out } => product([width + bits + out, 4, 1]),
             Self::Relu { width } | Self::Clamp { width, .. } => product([4, width, 1]),
             Self::Equal | Self::Threshold { .. } | Self::Copy { .. } => 64,
         }

@@ -20,8 +20,8 @@ pub struct Feature {
 
 /// How an input sample becomes bits: `x = scale * (q - zero)` with an integer code `q` of `bits` bits.
 ///
-/// Stored in the package and applied by the client. The bits of a sample are the codes of its numbers in row-major
-/// order, each least significant bit first, two's complement if `signed`.
+/// Stored in the package and applied by the client. The bits of a sample are the codes of its numbers in
+/// row-major order, each least significant bit first, two's complement if `signed`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputEncoding {
@@ -35,10 +35,14 @@ pub struct InputEncoding {
     pub scale: f64,
     /// The code of the real number 0. It may lie outside the range of codes.
     pub zero: i64,
-    /// If not empty, numbers are standardised first, and `x` is `(number - mean) / deviation`; one for each index of the last
-    /// axis.
+    /// If not empty, numbers are standardised first, and `x` is `(number - mean) / deviation`; one for each
+    /// index of the last axis.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<Feature>,
+    /// Whether a sample is of tokens, numbers from 0 to the length of the last axis without that: of each
+    /// that many bits are sent, all 0 but one. The shape has the last axis, samples do not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tokens: bool,
 }
 
 /// A number that has no code, or an encoding that breaks a rule.
@@ -76,8 +80,8 @@ pub enum EncodingError {
     },
     /// A model that takes whole numbers is given another one.
     #[error(
-        "the value {value} is not a whole number, this model takes whole numbers from {lowest} to {highest}: give the data as it \
-         was before it was scaled, or build the model with --input-scale"
+        "the value {value} is not a whole number, this model takes whole numbers from {lowest} to {highest}: \
+         give the data as it was before it was scaled, or build the model with --input-scale"
     )]
     NotWhole {
         /// The value.
@@ -86,6 +90,25 @@ pub enum EncodingError {
         lowest: f64,
         /// Largest value that has a code.
         highest: f64,
+    },
+    /// It is no token.
+    #[error("the value {value} is no token, this model takes whole numbers from 0 to {largest}")]
+    Token {
+        /// The value.
+        value: f64,
+        /// Largest token.
+        largest: usize,
+    },
+    /// Tokens are something else than bits, or there are less than two.
+    #[error(
+        "the input encoding is of tokens in {bits} bits and shape {shape:?}, expected one bit of scale 1 \
+         for each of two or more"
+    )]
+    Tokens {
+        /// Declared bits.
+        bits: u32,
+        /// Declared shape.
+        shape: Vec<u32>,
     },
     /// The width is not supported.
     #[error("the input encoding has {bits} bits a number, expected 1 to {MAX_WIDTH}")]
@@ -115,8 +138,8 @@ pub enum EncodingError {
     },
     /// A feature cannot be standardised.
     #[error(
-        "the input encoding has mean {mean} and deviation {deviation} for feature {index}, expected finite numbers, the latter \
-         above 0"
+        "the input encoding has mean {mean} and deviation {deviation} for feature {index}, expected finite \
+         numbers, the latter above 0"
     )]
     Feature {
         /// Its index in the last axis.
@@ -128,7 +151,8 @@ pub enum EncodingError {
     },
     /// The shape is too large.
     #[error(
-        "the input encoding has shape {shape:?} of {bits} bits each, expected at most {MAX_BITS} bits together"
+        "the input encoding has shape {shape:?} of {bits} bits each, expected at most {MAX_BITS} bits \
+         together"
     )]
     TooLarge {
         /// Declared shape.
@@ -164,6 +188,11 @@ impl InputEncoding {
         if self.zero.unsigned_abs() > 1 << 52 {
             return Err(EncodingError::Zero { zero: self.zero });
         }
+        let plain = self.bits == 1 && !self.signed && self.scale == 1.0 && self.zero == 0;
+        let one_hot = plain && self.features.is_empty() && self.shape.last().is_some_and(|&count| count >= 2);
+        if self.tokens && !one_hot {
+            return Err(EncodingError::Tokens { bits: self.bits, shape: self.shape.clone() });
+        }
         let bits = self.shape.iter().try_fold(u64::from(self.bits), |n, &side| n.checked_mul(side.into()));
         // A side of 0 hides any size behind it; an empty input has nothing to predict from.
         match bits {
@@ -187,7 +216,42 @@ impl InputEncoding {
         }
     }
 
-    /// Numbers of one sample: the product of the shape.
+    /// The shape of what a client has: without the last axis, where that says which token it is.
+    #[must_use]
+    pub fn sample_shape(&self) -> Vec<usize> {
+        let axes = self.shape.len() - usize::from(self.tokens && !self.shape.is_empty());
+        self.shape[..axes].iter().map(|&n| n as usize).collect()
+    }
+
+    /// Numbers of what a client has.
+    #[must_use]
+    pub fn sample_elements(&self) -> usize {
+        self.sample_shape().iter().fold(1, |n, &side| n.saturating_mul(side))
+    }
+
+    /// Codes of one number of a sample: one, or of a token one for each that there is.
+    fn codes_of_one(&self) -> usize {
+        if self.tokens { self.shape.last().map_or(1, |&n| n as usize) } else { 1 }
+    }
+
+    /// The codes of one number of a sample, of this place (row-major). As much work for one that has none:
+    /// then they are 0.
+    ///
+    /// # Errors
+    /// As [`Self::quantise`]; [`EncodingError::Token`] for what is no token.
+    pub fn codes_at(&self, x: f64, element: usize, codes: &mut Vec<i64>) -> Result<(), EncodingError> {
+        if !self.tokens {
+            let code = self.quantise(x, element);
+            codes.push(*code.as_ref().unwrap_or(&0));
+            return code.map(drop);
+        }
+        let count = self.codes_of_one();
+        codes.extend((0..count).map(|token| i64::from(x == token as f64)));
+        let fits = x.fract() == 0.0 && x >= 0.0 && x < count as f64;
+        if fits { Ok(()) } else { Err(EncodingError::Token { value: x, largest: count.saturating_sub(1) }) }
+    }
+
+    /// Codes of one sample: the product of the shape.
     ///
     /// At most [`MAX_BITS`] for a checked encoding.
     #[must_use]
@@ -219,13 +283,13 @@ impl InputEncoding {
         self.feature_of(element).map_or(x, |f| f.mean + f.deviation * x)
     }
 
-    /// The code of `x`, the number of this element (row-major): `round(x / scale) + zero`, halves away from 0; standardised
-    /// before, where `features` say so. Where `scale` is 1 and nothing is standardised only whole numbers have codes: pixels
-    /// scaled to 0..1 would all become 0 or 1 otherwise.
+    /// The code of `x`, the number of this element (row-major): `round(x / scale) + zero`, halves away from
+    /// 0; standardised before, where `features` say so. Where `scale` is 1 and nothing is standardised only
+    /// whole numbers have codes: pixels scaled to 0..1 would all become 0 or 1 otherwise.
     ///
     /// # Errors
-    /// [`EncodingError::NotFinite`], [`EncodingError::NotWhole`] and [`EncodingError::OutOfRange`]: values are never
-    /// clipped, since a clipped pixel would be predicted from without a word.
+    /// [`EncodingError::NotFinite`], [`EncodingError::NotWhole`] and [`EncodingError::OutOfRange`]: values
+    /// are never clipped, since a clipped pixel would be predicted from without a word.
     pub fn quantise(&self, x: f64, element: usize) -> Result<i64, EncodingError> {
         let codes = self.codes();
         let (lowest, highest) =
@@ -252,21 +316,24 @@ impl InputEncoding {
     /// # Errors
     /// The first number that has no code ([`Self::quantise`]), with its place.
     pub fn codes_of(&self, sample: impl IntoIterator<Item = f64>) -> Result<Vec<i64>, ElementError> {
-        let code = |(element, x)| {
-            self.quantise(x, element).map_err(|wrong| ElementError { place: self.place_of(element), wrong })
-        };
-        sample.into_iter().enumerate().map(code).collect()
+        let mut codes = Vec::new();
+        for (element, x) in sample.into_iter().enumerate() {
+            self.codes_at(x, element, &mut codes)
+                .map_err(|wrong| ElementError { place: self.place_of(element), wrong })?;
+        }
+        Ok(codes)
     }
 
     /// Where an element (row-major) stands, as people count.
     fn place_of(&self, element: usize) -> String {
-        if let [columns] = self.shape[..] {
+        let shape = self.sample_shape();
+        if let [columns] = shape[..] {
             return format!("column {} of {columns}", element + 1);
         }
         let mut rest = element;
-        let mut index: Vec<usize> = Vec::with_capacity(self.shape.len());
-        for &side in self.shape.iter().rev() {
-            let side = (side as usize).max(1);
+        let mut index: Vec<usize> = Vec::with_capacity(shape.len());
+        for &side in shape.iter().rev() {
+            let side = side.max(1);
             index.push(rest % side);
             rest /= side;
         }
@@ -278,6 +345,18 @@ impl InputEncoding {
     pub fn bits_of(&self, q: i64) -> impl Iterator<Item = bool> + use<> {
         (0..self.bits.min(MAX_WIDTH)).map(move |i| q >> i & 1 == 1)
     }
+
+    /// The codes of a sample's bits, [`bits_of`](Self::bits_of) each.
+    #[must_use]
+    pub fn codes_of_bits(&self, bits: &[bool]) -> Vec<i64> {
+        let width = self.bits.min(MAX_WIDTH) as usize;
+        let code = |bits: &[bool]| {
+            let code = bits.iter().enumerate().fold(0i64, |code, (i, &bit)| code | i64::from(bit) << i);
+            let unused = 64 - bits.len();
+            if self.signed { code << unused >> unused } else { code }
+        };
+        bits.chunks(width.max(1)).map(code).collect()
+    }
 }
 
 #[cfg(test)]
@@ -285,7 +364,16 @@ mod tests {
     use super::*;
 
     fn encoding(bits: u32, signed: bool, scale: f64, zero: i64) -> InputEncoding {
-        InputEncoding { shape: vec![2, 3], bits, signed, scale, zero, features: Vec::new() }
+        InputEncoding { shape: vec![2, 3], bits, signed, scale, zero, features: Vec::new(), tokens: false }
+    }
+
+    #[test]
+    fn codes_come_back_from_their_bits() {
+        for (bits, signed, codes) in [(3, false, [0, 5, 7]), (3, true, [-4, -1, 3]), (1, false, [0, 1, 1])] {
+            let encoding = encoding(bits, signed, 1.0, 0);
+            let all: Vec<bool> = codes.iter().flat_map(|&q| encoding.bits_of(q)).collect();
+            assert_eq!(encoding.codes_of_bits(&all), codes, "{bits} {signed}");
+        }
     }
 
     fn standardised(features: &[(f64, f64)]) -> InputEncoding {
@@ -412,6 +500,70 @@ mod tests {
         assert_eq!((largest.check(), largest.bit_count() as u64), (Ok(()), MAX_BITS));
         let scalar = InputEncoding { shape: vec![], ..encoding(8, false, 1.0, 0) };
         assert_eq!((scalar.check(), scalar.bit_count()), (Ok(()), 8));
+    }
+
+    fn tokens(shape: &[u32]) -> InputEncoding {
+        InputEncoding { shape: shape.to_vec(), tokens: true, ..encoding(1, false, 1.0, 0) }
+    }
+
+    #[test]
+    fn tokens_are_bits_of_which_one_is_set() {
+        let e = tokens(&[2, 5]);
+        assert_eq!(e.check(), Ok(()));
+        assert_eq!(
+            (e.sample_shape(), e.sample_elements(), e.elements(), e.bit_count()),
+            (vec![2], 2, 10, 10)
+        );
+        assert_eq!(e.codes_of([0.0, 3.0]), Ok(vec![1, 0, 0, 0, 0, 0, 0, 0, 1, 0]));
+        assert_eq!(e.codes_of([-0.0, 4.0]).map(|codes| codes[9]), Ok(1));
+        // A token by itself, and one of many axes.
+        assert_eq!(tokens(&[5]).codes_of([2.0]), Ok(vec![0, 0, 1, 0, 0]));
+        assert_eq!(tokens(&[2, 1, 3]).sample_shape(), [2, 1]);
+        for encoding in [encoding(8, false, 1.0, 0), standardised(&[(0.5, 2.0); 3])] {
+            assert_eq!(encoding.sample_elements(), encoding.elements());
+        }
+    }
+
+    /// What is no token has codes, too, as many: a client goes on with them and sees no answer.
+    #[test]
+    fn wrong_tokens_are_refused_in_a_sentence() {
+        let e = tokens(&[2, 5]);
+        for wrong in [5.0, -1.0, 0.5, f64::NAN, f64::INFINITY, 1e300] {
+            let error = e.codes_of([0.0, wrong]).unwrap_err();
+            assert!(matches!(error.wrong, EncodingError::Token { largest: 4, .. }), "{wrong}");
+            assert!(error.to_string().contains("column 2 of 2"), "{error}");
+            let mut codes = Vec::new();
+            assert!(e.codes_at(wrong, 1, &mut codes).is_err());
+            assert_eq!(codes, [0; 5]);
+        }
+        let said = e.codes_of([7.0, 0.0]).unwrap_err().to_string();
+        assert!(
+            said.contains("the value 7 is no token, this model takes whole numbers from 0 to 4"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn encodings_of_tokens_are_bits() {
+        let broken = [
+            InputEncoding { bits: 2, ..tokens(&[2, 5]) },
+            InputEncoding { signed: true, ..tokens(&[2, 5]) },
+            InputEncoding { scale: 0.5, ..tokens(&[2, 5]) },
+            InputEncoding { zero: 1, ..tokens(&[2, 5]) },
+            InputEncoding { features: vec![Feature { mean: 0.0, deviation: 1.0 }; 5], ..tokens(&[2, 5]) },
+            tokens(&[2, 1]),
+            tokens(&[]),
+        ];
+        for encoding in broken {
+            assert!(matches!(encoding.check(), Err(EncodingError::Tokens { .. })), "{encoding:?}");
+            // Whoever has not checked it meets no panic.
+            let _ = (encoding.sample_shape(), encoding.codes_of([0.0, 1.0]));
+        }
+        let json = serde_json::to_string(&tokens(&[2, 5])).expect("plain data");
+        assert!(json.contains("\"tokens\":true"));
+        assert_eq!(serde_json::from_str::<InputEncoding>(&json).expect("just written"), tokens(&[2, 5]));
+        let other = serde_json::to_string(&encoding(1, false, 1.0, 0)).expect("plain data");
+        assert!(!other.contains("tokens"), "other packages are as they always were");
     }
 
     #[test]

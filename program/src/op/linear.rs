@@ -56,7 +56,7 @@ impl Linear {
     /// What all weights are multiples of: ternary ones are -2, 0 and 2.
     #[must_use]
     pub fn common_factor(&self) -> i64 {
-        if self.weights == Planes::Ternary { 2 } else { 1 }
+        self.weights.common_factor()
     }
 
     /// The largest sum of numbers of at most `most`, over the weights' common factor.
@@ -91,6 +91,11 @@ impl Linear {
     pub(crate) fn check(&self, read: Kind) -> Result<(), String> {
         self.window.check()?;
         let Self { weights, window, filters, groups, pad } = *self;
+        if let Planes::Even { bits } = weights
+            && !(3..=24).contains(&bits)
+        {
+            return Err(format!("even weights of {bits} planes, expected 3 to 24"));
+        }
         if let Planes::Odd { bits } = weights
             && !(1..=24).contains(&bits)
         {

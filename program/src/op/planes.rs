@@ -1,9 +1,10 @@
 //! Integer weights as sums of signs, which is what makes them cheap.
 //!
-//! A product with a secret sign is an XOR with a secret bit, free; a product with a secret digit would be an AND. So a
-//! weight is written as `W = sum(p_j * s_j)` with public plane weights `p_j` (powers of two) and secret signs `s_j = +-1`:
-//! a binary layer has one plane, and any other layer is a few binary ones, added up at different columns. With k planes
-//! of weights 1, 2, 4, ... these are the odd numbers below `2^k`; a second plane of weight 1 gives the even ones.
+//! A product with a secret sign is an XOR with a secret bit, free; a product with a secret digit would be an
+//! AND. So a weight is written as `W = sum(p_j * s_j)` with public plane weights `p_j` (powers of two) and
+//! secret signs `s_j = +-1`: a binary layer has one plane, and any other layer is a few binary ones, added up
+//! at different columns. With k planes of weights 1, 2, 4, ... these are the odd numbers below `2^k`; a
+//! second plane of weight 1 gives the even ones.
 
 /// Which integers the weights of a layer may be: public, it decides the circuit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
@@ -18,6 +19,11 @@ pub enum Planes {
     },
     /// -2, 0, +2: two planes of weight 1.
     Ternary,
+    /// The even numbers of `-2^(bits - 1) ..= 2^(bits - 1)`: planes of weight 1, 1, 2, 4, ... `2^(bits - 2)`.
+    Even {
+        /// Number of planes, 3 to 24.
+        bits: u32,
+    },
 }
 
 impl Planes {
@@ -28,6 +34,7 @@ impl Planes {
             Self::Sign => vec![0],
             Self::Odd { bits } => (0..bits as usize).collect(),
             Self::Ternary => vec![0, 0],
+            Self::Even { bits } => (0..bits as usize).map(|plane| plane.saturating_sub(1)).collect(),
         }
     }
 
@@ -36,7 +43,7 @@ impl Planes {
     pub fn count(self) -> usize {
         match self {
             Self::Sign => 1,
-            Self::Odd { bits } => bits as usize,
+            Self::Odd { bits } | Self::Even { bits } => bits as usize,
             Self::Ternary => 2,
         }
     }
@@ -48,6 +55,16 @@ impl Planes {
             Self::Sign => 1,
             Self::Odd { bits } => (1 << bits) - 1,
             Self::Ternary => 2,
+            Self::Even { bits } => 1 << (bits - 1),
+        }
+    }
+
+    /// What all weights are multiples of.
+    #[must_use]
+    pub fn common_factor(self) -> i64 {
+        match self {
+            Self::Sign | Self::Odd { .. } => 1,
+            Self::Ternary | Self::Even { .. } => 2,
         }
     }
 
@@ -83,6 +100,9 @@ impl Planes {
         let planes = self.count();
         (0..planes).map(move |plane| match self {
             Self::Ternary => minus > plane as u64,
+            // The first plane is one of the two of weight 1, which is needed where all have a minus sign.
+            Self::Even { .. } if plane == 0 => minus == self.largest() as u64,
+            Self::Even { .. } => minus == self.largest() as u64 || minus >> (plane - 1) & 1 == 1,
             Self::Sign | Self::Odd { .. } => minus >> plane & 1 == 1,
         })
     }
@@ -94,7 +114,14 @@ mod tests {
 
     #[test]
     fn weights_are_the_sums_of_their_signs() {
-        for planes in [Planes::Sign, Planes::Odd { bits: 1 }, Planes::Odd { bits: 5 }, Planes::Ternary] {
+        for planes in [
+            Planes::Sign,
+            Planes::Odd { bits: 1 },
+            Planes::Odd { bits: 5 },
+            Planes::Ternary,
+            Planes::Even { bits: 3 },
+            Planes::Even { bits: 6 },
+        ] {
             let mut held = 0;
             for weight in -40..=40 {
                 if !planes.holds(weight) {
@@ -112,8 +139,8 @@ mod tests {
                 assert_eq!(sum, weight, "{planes:?}");
                 assert_eq!(shifts.iter().map(|s| 1i64 << s).sum::<i64>(), planes.largest());
             }
-            // Every odd number up to the largest, and the three of a ternary kernel.
-            let want = if planes == Planes::Ternary { 3 } else { planes.largest() + 1 };
+            // Every odd number up to the largest, or every even one.
+            let want = planes.largest() + 1;
             assert_eq!(held, want, "{planes:?}");
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{Kind, Layer, Range};
 use crate::encoding::{InputEncoding, OutputEncoding};
-use crate::op::{Op, pool};
+use crate::op::{Op, pool, ties_to_even};
 use crate::tensor::TensorSpec;
 
 /// Most layers.
@@ -218,6 +218,9 @@ impl Rules<'_> {
             &Op::Truncate { bits } if !(1..=62).contains(&bits) => {
                 Err(format!("it drops {bits} bits, expected 1 to 62"))
             }
+            &Op::TiesToEven { bits } if !(1..=60).contains(&bits) => {
+                Err(format!("it drops {bits} bits, expected 1 to 60"))
+            }
             &Op::Offset { offsets, bits } => {
                 if !(2..=60).contains(&bits) {
                     return Err(format!("offsets of {bits} bits, expected 2 to 60"));
@@ -226,8 +229,14 @@ impl Rules<'_> {
             }
             Op::Round(round) => round.check().map(|()| read),
             Op::LeakyRelu(leak) => leak.check().map(|()| read),
+            Op::Spline(spline) => spline.check().map(|()| read),
             Op::Clamp(Range { lo, hi }) if lo > hi => Err(format!("it clamps to {lo} up to {hi}")),
-            Op::Recode { .. } | Op::Truncate { .. } | Op::Relu | Op::Clamp(_) | Op::Square => Ok(read),
+            Op::Recode { .. }
+            | Op::Truncate { .. }
+            | Op::TiesToEven { .. }
+            | Op::Relu
+            | Op::Clamp(_)
+            | Op::Square => Ok(read),
             Op::Add | Op::Product => match self.reads().all(|layer| layer.elements() == read) {
                 true => Ok(read),
                 false => Err("it reads tensors of several sizes".into()),
@@ -297,6 +306,10 @@ fn values(op: &Op, reads: &[Kind]) -> Result<(bool, [i128; 2]), String> {
         }
         Op::Threshold { .. } => (true, [-1, 1]),
         &Op::Truncate { bits } => (false, [i128::from(lo >> bits), i128::from(hi >> bits)]),
+        &Op::TiesToEven { bits } if !(1..=60).contains(&bits) => {
+            return Err(format!("it drops {bits} bits, expected 1 to 60"));
+        }
+        &Op::TiesToEven { bits } => (false, [lo, hi].map(|x| i128::from(ties_to_even(x, bits)))),
         &Op::Offset { bits, .. } => {
             let most = (1i128 << (bits - 1)) - 1;
             (false, [i128::from(lo) - most, i128::from(hi) + most])
@@ -308,6 +321,10 @@ fn values(op: &Op, reads: &[Kind]) -> Result<(bool, [i128; 2]), String> {
         }
         Op::LeakyRelu(leak) => (false, [leak.of(lo), leak.of(hi)].map(i128::from)),
         &Op::Clamp(ends) => (false, [lo.clamp(ends.lo, ends.hi), hi.clamp(ends.lo, ends.hi)].map(i128::from)),
+        Op::Spline(spline) => {
+            spline.check()?;
+            (false, spline.range(read.range())?.map(i128::from))
+        }
         Op::Square => {
             let [low, high] = [lo, hi].map(|x| i128::from(x) * i128::from(x));
             (false, [if lo <= 0 && hi >= 0 { 0 } else { low.min(high) }, low.max(high)])

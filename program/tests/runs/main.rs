@@ -13,8 +13,15 @@ use common::{Dice, all_runs_are_right, model};
 
 /// Four numbers of three bits, sums, a threshold, sums of signs, lines.
 fn program(output: OutputEncoding) -> Program {
-    let input =
-        InputEncoding { shape: vec![4], bits: 3, signed: true, scale: 1.0, zero: 0, features: Vec::new() };
+    let input = InputEncoding {
+        shape: vec![4],
+        bits: 3,
+        signed: true,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+        tokens: false,
+    };
     let int = |lo, hi| Kind::Int(Range { lo, hi });
     let layer = |op, reads: &[usize], n: usize, kind, secret| Layer {
         op,

@@ -17,7 +17,15 @@ fn int(lo: i64, hi: i64) -> Kind {
 }
 
 fn input(shape: &[u32], bits: u32, signed: bool) -> InputEncoding {
-    InputEncoding { shape: shape.to_vec(), bits, signed, scale: 1.0, zero: 0, features: Vec::new() }
+    InputEncoding {
+        shape: shape.to_vec(),
+        bits,
+        signed,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+        tokens: false,
+    }
 }
 
 /// What is behind the sums of an image.

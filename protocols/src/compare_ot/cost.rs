@@ -4,7 +4,7 @@ use crate::steps::frame::Fields;
 
 /// What a layer takes of the link and of both pools. Messages are counted from their fields, as they are
 /// written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Ahead: C to S, S to C, C to S.
     pub ahead: [Fields; 3],
@@ -33,6 +33,21 @@ impl Cost {
         let [first, second, third] = &self.ahead;
         let online = |turn: usize| self.online.iter().skip(turn).step_by(2).map(&count).sum();
         [count(first) + count(third), count(second), online(0), online(1)]
+    }
+
+    /// These messages, and those of a layer behind it, which go with them ahead.
+    #[must_use]
+    pub fn followed_by(self, next: Self) -> Self {
+        let ([a, b, c], [d, e, f]) = (self.ahead, next.ahead);
+        let mut online = self.online;
+        online.extend(next.online);
+        Self {
+            ahead: [a.followed_by(d), b.followed_by(e), c.followed_by(f)],
+            online,
+            leaf_rows: self.leaf_rows + next.leaf_rows,
+            mask_rows: self.mask_rows + next.mask_rows,
+            tweaks: self.tweaks + next.tweaks,
+        }
     }
 
     /// Round trips online.

@@ -86,7 +86,7 @@ pub fn cost(stage: &Stage, program: &Program) -> Result<Cost, StageError> {
 
 /// The members of each pooled element. Where a window has fewer members in the image than the largest one it
 /// names some of them again, which an OR does not mind.
-fn windows(window: &Window2d) -> Result<Windows, String> {
+pub(crate) fn windows(window: &Window2d) -> Result<Windows, String> {
     let channels = window.input[2];
     let taps = |position| window.taps(position).flatten().collect::<Vec<usize>>();
     let counts = || window.positions().map(|position| window.taps(position).flatten().count());
@@ -198,7 +198,7 @@ impl Way {
 }
 
 /// Sends a message, if it has fields: with few digits some have none.
-pub(super) fn send(wire: &mut dyn Wire, message: &[u8]) -> Result<(), ProtocolError> {
+pub(crate) fn send(wire: &mut dyn Wire, message: &[u8]) -> Result<(), ProtocolError> {
     if !message.is_empty() {
         wire.send(message)?;
     }
@@ -206,7 +206,7 @@ pub(super) fn send(wire: &mut dyn Wire, message: &[u8]) -> Result<(), ProtocolEr
 }
 
 /// The other host's message of these fields, if there are any.
-pub(super) fn receive(wire: &mut dyn Wire, fields: &Fields) -> Result<Vec<u8>, ProtocolError> {
+pub(crate) fn receive(wire: &mut dyn Wire, fields: &Fields) -> Result<Vec<u8>, ProtocolError> {
     match fields.bytes() {
         0 => Ok(Vec::new()),
         length => Ok(wire.receive(length)?),

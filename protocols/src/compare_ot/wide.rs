@@ -64,16 +64,7 @@ impl Plan {
     /// What the layer costs.
     pub fn cost(&self) -> Cost {
         let [first, second] = self.layers().map(sign::Plan::cost);
-        let mut online = first.online;
-        online.extend(second.online);
-        let ([a, b, c], [d, e, f]) = (first.ahead, second.ahead);
-        Cost {
-            ahead: [a.followed_by(d), b.followed_by(e), c.followed_by(f)],
-            online,
-            leaf_rows: first.leaf_rows + second.leaf_rows,
-            mask_rows: first.mask_rows + second.mask_rows,
-            tweaks: first.tweaks + second.tweaks,
-        }
+        first.followed_by(second)
     }
 
     /// The second layer's tweaks.

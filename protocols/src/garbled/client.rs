@@ -1,6 +1,6 @@
 //! The client's side: it evaluates.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
@@ -16,6 +16,7 @@ use super::{CHOICES, INPUT, Wires, encode};
 use crate::cost::StageCost;
 use crate::protocol::{ClientContext, ClientRun, ClientSide, Phase, ProtocolError};
 use crate::value::ClientValue;
+use crate::wire::{Wire, WireError};
 
 /// One model's.
 pub(super) struct Client {
@@ -61,6 +62,18 @@ struct Ready {
     tables: Vec<Ciphertexts>,
 }
 
+impl Ready {
+    /// The output, once all is evaluated.
+    fn decode(&self, evaluator: Evaluator<'_>, mut decoding: Vec<Block>) -> Result<Vec<bool>, ProtocolError> {
+        mask_decoding(&mut decoding, &self.key, self.hash.start());
+        Ok(evaluator.decode(&decoding)?)
+    }
+}
+
+fn out_of_turn() -> ProtocolError {
+    ProtocolError::out_of_turn("the garbled circuit")
+}
+
 impl Client {
     /// The bits of this host's shares.
     fn shares(&self, reads: &[Option<&ClientValue>]) -> Result<Zeroizing<Vec<bool>>, ProtocolError> {
@@ -78,11 +91,17 @@ impl Client {
         Ok(bits)
     }
 
-    /// Message Four.
-    fn receive(&self, shares: &[bool], context: &mut ClientContext<'_>) -> Result<Ready, ProtocolError> {
+    /// The start point and the corrections of `message`: what the circuit begins with, and what is behind
+    /// them.
+    fn corrected<'m>(
+        &self,
+        message: &'m [u8],
+        shares: &[bool],
+        context: &ClientContext<'_>,
+    ) -> Result<(Ready, &'m [u8]), ProtocolError> {
         let wires = self.wires;
-        let message = context.wire.receive(wires.correction_bytes())?;
-        let (start, corrections) = message.as_chunks::<{ Block::BYTES }>().0.split_at(1);
+        let (corrections, behind) = message.split_at(wires.correction_bytes());
+        let (start, corrections) = corrections.as_chunks::<{ Block::BYTES }>().0.split_at(1);
         let mut hashes = labels::active(context.leaves, context.tweaks, wires.transfers() + 1)?;
         let key = Zeroizing::new(hashes.pop().unwrap_or(Block::ZERO));
         let pads = context.leaves.keys().iter().take(wires.pads).map(|row| row.lsb());
@@ -91,41 +110,73 @@ impl Client {
             *hash ^= Block::from_bytes(*correction).masked(bit);
         }
         let labels = Zeroizing::new(Label::from_blocks(std::mem::take(&mut *hashes)));
-        let lengths = self.schedule.segment_lengths(self.scheme);
-        let mut tables = Vec::new();
-        for length in lengths.filter(|&length| length > 0) {
-            let message = context.wire.receive(length)?;
-            let mut table = Ciphertexts::default();
-            table.resize(length);
-            table.as_bytes_mut().copy_from_slice(&message);
-            tables.push(table);
-        }
-        Ok(Ready { hash: Tccr::new(Block::from_bytes(start[0])), key, labels, tables })
+        let hash = Tccr::new(Block::from_bytes(start[0]));
+        Ok((Ready { hash, key, labels, tables: Vec::new() }, behind))
     }
 
-    /// The output of a circuit on these labels.
-    fn evaluate(
-        &self,
-        ready: Ready,
-        labels: Vec<Label>,
-        decoding: &mut [Block],
-    ) -> Result<Vec<bool>, ProtocolError> {
-        let mut evaluator = Evaluator::new(&self.schedule, self.scheme, ready.hash, labels);
-        let mut tables = ready.tables.into_iter();
-        loop {
-            let upcoming = evaluator.upcoming(batch());
-            if upcoming.is_empty() {
-                break;
-            }
-            let next = |length: usize| {
-                if length == 0 { Ciphertexts::default() } else { tables.next().unwrap_or_default() }
-            };
-            let segments: Vec<Ciphertexts> = upcoming.into_iter().map(next).collect();
-            evaluator.evaluate(&segments)?;
-        }
-        mask_decoding(decoding, &ready.key, ready.hash.start());
-        Ok(evaluator.decode(decoding)?)
+    /// Lengths of the messages that the tables are.
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.schedule.segment_lengths(self.scheme).filter(|&length| length > 0)
     }
+
+    /// What evaluates, given the labels that come with the output.
+    fn evaluator(&self, ready: &Ready, answered: &[u8]) -> Evaluator<'_> {
+        let answered = Zeroizing::new(Label::from_blocks(blocks(answered)));
+        let (masked, servers) = answered.split_at(self.wires.pads);
+        let (pads, shares) = ready.labels.split_at(self.wires.pads);
+        // As long as it gets from the start, so that no copy of a label is left behind.
+        let mut labels = Vec::with_capacity(self.wires.transfers() + self.wires.servers);
+        labels.extend(pads.iter().zip(masked).map(|(&pad, &masked)| pad ^ masked));
+        labels.extend(shares);
+        labels.extend(servers);
+        Evaluator::new(&self.schedule, self.scheme, ready.hash, labels)
+    }
+}
+
+/// The blocks that a message of whole blocks is.
+fn blocks(message: &[u8]) -> Vec<Block> {
+    Block::vec_from_bytes(message).expect("whole blocks were asked for")
+}
+
+fn receive_table(
+    wire: &mut dyn Wire,
+    length: usize,
+    mut table: Ciphertexts,
+) -> Result<Ciphertexts, WireError> {
+    table.resize(length);
+    wire.receive_into(table.as_bytes_mut())?;
+    Ok(table)
+}
+
+/// Evaluates on tables that one thread receives while this one works; the queue between them bounds the
+/// memory.
+fn evaluate_while_receiving(
+    side: &Client,
+    evaluator: &mut Evaluator<'_>,
+    wire: &mut dyn Wire,
+) -> Result<(), ProtocolError> {
+    std::thread::scope(|scope| {
+        let (queue, tables) = mpsc::sync_channel::<Ciphertexts>(batch());
+        let (back, spent) = mpsc::channel::<Ciphertexts>();
+        let receiving = std::thread::Builder::new().spawn_scoped(scope, move || {
+            for length in side.lengths() {
+                // Fresh until the first ones come back.
+                let table = receive_table(wire, length, spent.try_recv().unwrap_or_default())?;
+                if queue.send(table).is_err() {
+                    break; // the evaluation failed
+                }
+            }
+            Ok::<_, WireError>(())
+        });
+        let receiving = receiving.map_err(|error| WireError(Box::new(error)))?;
+        let next = || tables.recv().ok(); // none: receiving failed and says why
+        let evaluated = evaluator.evaluate_from(next, |table| {
+            let _ = back.send(table); // receiving may be done, and then needs no buffers
+        });
+        drop((tables, back));
+        receiving.join().expect("receiving does not panic")?;
+        Ok(evaluated?)
+    })
 }
 
 impl ClientRun for Prediction {
@@ -148,12 +199,22 @@ impl ClientRun for Prediction {
                 self.shares = Some(shares);
             }
             Phase::Four => {
-                let shares =
-                    self.shares.take().ok_or_else(|| ProtocolError::out_of_turn("choices of labels"))?;
-                self.ready = Some(self.side.receive(&shares, context)?);
+                let side = &self.side;
+                let shares = self.shares.take();
+                let shares = shares.ok_or_else(|| ProtocolError::out_of_turn("choices of labels"))?;
+                let message = context.wire.receive(side.wires.correction_bytes())?;
+                let (mut ready, _) = side.corrected(&message, &shares, context)?;
+                let wire = &mut *context.wire;
+                let tables = side.lengths().map(|length| receive_table(wire, length, Ciphertexts::default()));
+                ready.tables = tables.collect::<Result<_, _>>()?;
+                self.ready = Some(ready);
             }
         }
         Ok(None)
+    }
+
+    fn receives_late(&self) -> bool {
+        true
     }
 
     fn run(
@@ -161,9 +222,11 @@ impl ClientRun for Prediction {
         context: &mut ClientContext<'_>,
         reads: &[&ClientValue],
     ) -> Result<Option<ClientValue>, ProtocolError> {
-        let Self { side, ready, .. } = *self;
-        let ready = ready.ok_or_else(|| ProtocolError::out_of_turn("the garbled circuit"))?;
+        let Self { side, shares, ready } = *self;
         let wires = side.wires;
+        if ready.is_none() && shares.is_none() {
+            return Err(out_of_turn());
+        }
         if wires.pads > 0 {
             let numbers = reads.iter().find_map(|read| match read {
                 ClientValue::Clear(numbers) => Some(numbers),
@@ -175,19 +238,26 @@ impl ClientRun for Prediction {
             let masked = bits.zip(context.leaves.keys()).map(|(bit, row)| bit ^ row.lsb());
             context.wire.send(&encode(INPUT, context.tweaks.first, masked))?;
         }
-        let message = Zeroizing::new(context.wire.receive(wires.output_bytes())?);
-        let (answered, decoding) = message.split_at(Block::BYTES * wires.answered());
-        let blocks = |bytes| Block::vec_from_bytes(bytes).expect("whole blocks were asked for");
-        let answered = Zeroizing::new(Label::from_blocks(blocks(answered)));
-        let mut decoding = blocks(decoding);
-        let (masked, servers) = answered.split_at(wires.pads);
-        let (pads, shares) = ready.labels.split_at(wires.pads);
-        // As long as it gets from the start, so that no copy of a label is left behind.
-        let mut labels = Vec::with_capacity(wires.transfers() + wires.servers);
-        labels.extend(pads.iter().zip(masked).map(|(&pad, &masked)| pad ^ masked));
-        labels.extend(shares);
-        labels.extend(servers);
-        let output = side.evaluate(ready, labels, &mut decoding)?;
+        let output = match (ready, shares) {
+            (Some(mut ready), _) => {
+                let length = wires.answered_bytes() + wires.decoding_bytes();
+                let message = Zeroizing::new(context.wire.receive(length)?);
+                let (answered, decoding) = message.split_at(wires.answered_bytes());
+                let mut evaluator = side.evaluator(&ready, answered);
+                let mut tables = std::mem::take(&mut ready.tables).into_iter();
+                evaluator.evaluate_from(|| tables.next(), drop)?;
+                ready.decode(evaluator, blocks(decoding))?
+            }
+            (None, shares) => {
+                let length = wires.correction_bytes() + wires.answered_bytes();
+                let message = Zeroizing::new(context.wire.receive(length)?);
+                let (ready, answered) = side.corrected(&message, &shares.unwrap_or_default(), context)?;
+                let mut evaluator = side.evaluator(&ready, answered);
+                evaluate_while_receiving(&side, &mut evaluator, &mut *context.wire)?;
+                let decoding = context.wire.receive(wires.decoding_bytes())?;
+                ready.decode(evaluator, blocks(&decoding))?
+            }
+        };
         Ok(Some(ClientValue::Output(output)))
     }
 }

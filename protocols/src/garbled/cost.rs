@@ -31,7 +31,7 @@ impl Cost {
             three: wires.choice_bytes() as u64,
             four: wires.correction_bytes() as u64 + schedule.bytes(scheme),
             up: wires.input_bytes() as u64,
-            down: wires.output_bytes() as u64,
+            down: (wires.answered_bytes() + wires.decoding_bytes()) as u64,
             rows: wires.rows(),
         }
     }

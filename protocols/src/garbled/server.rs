@@ -55,18 +55,56 @@ struct Prediction {
     garbled: Option<Garbled>,
 }
 
-/// A circuit whose tables are sent. Wiped when dropped.
-struct Garbled {
+/// What the labels are made of that are sent when the input is there. Wiped when dropped.
+struct Answered {
     delta: Delta,
-    /// Seed of the zero labels that are sent with the output, and where its counters begin.
+    /// Seed of their zero labels, and where its counters begin.
     seed: [Block; 2],
+    count: usize,
+}
+
+impl Answered {
+    fn zeros(&self) -> Zeroizing<Vec<ZeroLabel>> {
+        zero_labels(self.count, self.seed)
+    }
+
+    /// The labels of these bits behind what is in `message`.
+    fn answer(&self, bits: &[bool], message: &mut Vec<u8>) {
+        for (zero, &bit) in self.zeros().iter().zip(bits) {
+            message.extend_from_slice(&zero.label(bit, &self.delta).block().to_bytes());
+        }
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.seed.zeroize();
+    }
+}
+
+/// A circuit of which nothing is sent yet.
+struct Begun {
+    labels: Answered,
+    start: Block,
+    /// What masks the decoding.
+    key: Zeroizing<Block>,
+    /// The start point, and a correction for each label by OT; room for the other labels.
+    corrections: Vec<u8>,
+}
+
+/// A circuit whose tables are sent.
+struct Garbled {
+    labels: Answered,
     /// What lets the client read its output; masked.
     decoding: Vec<Block>,
 }
 
-impl Drop for Garbled {
-    fn drop(&mut self) {
-        self.seed.zeroize();
+impl Begun {
+    /// Sends the tables.
+    fn garble(self, garbler: Garbler<'_>, wire: &mut dyn Wire) -> Result<Garbled, ProtocolError> {
+        let mut decoding = send_tables(garbler, wire)?;
+        mask_decoding(&mut decoding, &self.key, self.start);
+        Ok(Garbled { labels: self.labels, decoding })
     }
 }
 
@@ -87,10 +125,16 @@ impl ServerRun for Prediction {
                 let differences = self.differences.take();
                 let differences =
                     differences.ok_or_else(|| ProtocolError::out_of_turn("choices of labels"))?;
-                self.garbled = Some(garble(&self.side, &differences, context)?);
+                let (garbler, begun) = begin(&self.side, &differences, context)?;
+                context.wire.send(&begun.corrections)?;
+                self.garbled = Some(begun.garble(garbler, &mut *context.wire)?);
             }
         }
         Ok(())
+    }
+
+    fn sends_late(&self) -> bool {
+        true
     }
 
     fn run(
@@ -98,9 +142,11 @@ impl ServerRun for Prediction {
         context: &mut ServerContext<'_>,
         reads: &[&ServerValue],
     ) -> Result<ServerValue, ProtocolError> {
-        let Self { side, garbled, .. } = *self;
-        let garbled = garbled.ok_or_else(|| ProtocolError::out_of_turn("the garbled circuit"))?;
+        let Self { side, differences, garbled } = *self;
         let wires = side.wires;
+        if garbled.is_none() && differences.is_none() {
+            return Err(out_of_turn());
+        }
         let mut bits = Zeroizing::new(Vec::with_capacity(wires.answered()));
         if wires.pads > 0 {
             let message = context.wire.receive(wires.input_bytes())?;
@@ -111,43 +157,55 @@ impl ServerRun for Prediction {
             ServerValue::Nothing => None,
         });
         side.run.bits_of_server(&shares.collect::<Vec<_>>(), &mut bits)?;
-        let labels = zero_labels(wires.answered(), garbled.seed);
-        let mut message = Vec::with_capacity(wires.output_bytes());
-        for (zero, &bit) in labels.iter().zip(bits.iter()) {
-            message.extend_from_slice(&zero.label(bit, &garbled.delta).block().to_bytes());
+        match (garbled, differences) {
+            (Some(garbled), _) => {
+                let mut message = Vec::with_capacity(wires.answered_bytes() + wires.decoding_bytes());
+                garbled.labels.answer(&bits, &mut message);
+                message.extend_from_slice(Block::as_bytes(&garbled.decoding));
+                context.wire.send(&message)?;
+            }
+            (None, Some(differences)) => {
+                let (garbler, mut begun) = begin(&side, &differences, context)?;
+                begun.labels.answer(&bits, &mut begun.corrections);
+                context.wire.send(&begun.corrections)?;
+                let garbled = begun.garble(garbler, &mut *context.wire)?;
+                context.wire.send(Block::as_bytes(&garbled.decoding))?;
+            }
+            (None, None) => return Err(out_of_turn()),
         }
-        message.extend_from_slice(Block::as_bytes(&garbled.decoding));
-        context.wire.send(&message)?;
         Ok(ServerValue::Nothing)
     }
 }
 
-/// Message Four: fresh delta and start point, corrections, tables.
-fn garble(
-    side: &Server,
+fn out_of_turn() -> ProtocolError {
+    ProtocolError::out_of_turn("the garbled circuit")
+}
+
+/// Fresh delta and start point, and what message Four begins with.
+fn begin<'s>(
+    side: &'s Server,
     differences: &[bool],
     context: &mut ServerContext<'_>,
-) -> Result<Garbled, ProtocolError> {
+) -> Result<(Garbler<'s>, Begun), ProtocolError> {
     let wires = side.wires;
     let rng = &mut *context.rng;
     let secrets = Secrets::random(rng);
     let seed = [Block::random(rng), Block::random(rng)];
     // From here on it is wiped, however this ends.
-    let mut garbled = Garbled { delta: secrets.delta.clone(), seed, decoding: Vec::new() };
+    let labels = Answered { delta: secrets.delta.clone(), seed, count: wires.answered() };
     // The client has fixed its labels before it knows the start point.
     let start = Block::random(rng);
     let pairs = labels::pairs(context.leaves, context.tweaks, differences)?;
     let (pairs, _) = pairs.as_chunks::<2>();
     let (own, key) = pairs.split_at(wires.transfers());
     let key = Zeroizing::new(key[0][0]);
-    let mut message = Vec::with_capacity(wires.correction_bytes());
-    message.extend_from_slice(&start.to_bytes());
+    let mut corrections = Vec::with_capacity(wires.correction_bytes() + wires.answered_bytes());
+    corrections.extend_from_slice(&start.to_bytes());
     for [zero, one] in own {
-        message.extend_from_slice(&(*zero ^ *one ^ *garbled.delta.block()).to_bytes());
+        corrections.extend_from_slice(&(*zero ^ *one ^ *labels.delta.block()).to_bytes());
     }
-    context.wire.send(&message)?;
 
-    let answered = zero_labels(wires.answered(), seed);
+    let answered = labels.zeros();
     let (masked, servers) = answered.split_at(wires.pads);
     let (pads, shares) = own.split_at(wires.pads);
     // As long as it gets from the start, so that no copy of a label is left behind.
@@ -157,9 +215,7 @@ fn garble(
     input.extend(shares.iter().map(zero));
     input.extend(servers);
     let garbler = Garbler::new(&side.schedule, side.scheme, &side.secret, secrets, Tccr::new(start), input);
-    garbled.decoding = send_tables(garbler, &mut *context.wire)?;
-    mask_decoding(&mut garbled.decoding, &key, start);
-    Ok(garbled)
+    Ok((garbler, Begun { labels, start, key, corrections }))
 }
 
 /// One thread garbles, this one sends; the queue between them bounds the memory. Gives the decoding.

@@ -42,11 +42,14 @@ struct First<'p> {
     /// Of each tensor that is moved numbers of the client's, or sums of them, in as many bits as can be.
     rings: Vec<Option<Ring>>,
     sums: BTreeSet<LayerId>,
+    /// Of each layer the one that reads it, if there is no other.
+    only_readers: Vec<Option<LayerId>>,
 }
 
 impl<'p> First<'p> {
     fn of(program: &'p Program, left_out: &BTreeSet<LayerId>) -> Result<Self, NotOnShares> {
-        let mut first = Self { program, rings: Vec::new(), sums: BTreeSet::new() };
+        let only_readers = circuit::only_readers(program, |_| true);
+        let mut first = Self { program, rings: Vec::new(), sums: BTreeSet::new(), only_readers };
         for (id, layer) in program.layers().iter().enumerate() {
             let read = |read: &LayerId| first.rings[*read].filter(|_| !first.sums.contains(read));
             let reads: Option<Vec<Ring>> = layer.reads.iter().map(read).collect();
@@ -95,7 +98,7 @@ impl<'p> First<'p> {
     /// Bits of shares of a sum that a circuit reads: of a comparison, or of the layer's numbers.
     fn bits(&self, id: LayerId) -> Result<u32, NotOnShares> {
         let (layers, ring) = (self.program.layers(), self.ring(id)?);
-        if circuit::cut_by(self.program, id, |_| true).is_some() {
+        if circuit::cut_by(self.program, id, &self.only_readers).is_some() {
             return Ok(bits_of(ring.span) + 1);
         }
         let range = layers[id].kind.range();

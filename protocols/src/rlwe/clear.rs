@@ -41,27 +41,30 @@ word!(u16, u32, u64);
 pub(super) enum Weights {
     Short(Wiped<u16>),
     Long(Wiped<u32>),
+    Wide(Wiped<u64>),
 }
 
 impl Weights {
-    /// None for sums of more than 32 bits.
-    pub fn new(l: u32, weights: &[i32]) -> Option<Self> {
+    /// For sums of l bits.
+    pub fn new(l: u32, weights: &[i32]) -> Self {
         match l {
-            ..=16 => Some(Self::Short(weights.iter().map(|&w| w as u16).collect())),
-            17..=32 => Some(Self::Long(weights.iter().map(|&w| w as u32).collect())),
-            _ => None,
+            ..=16 => Self::Short(weights.iter().map(|&w| w as u16).collect()),
+            17..=32 => Self::Long(weights.iter().map(|&w| w as u32).collect()),
+            _ => Self::Wide(weights.iter().map(|&w| w as u64).collect()),
         }
     }
 
-    /// The sums over each window, nothing being outside of the image: modulo 2^l, and not reduced.
-    pub fn sums(&self, linear: &Linear, x: &[u64]) -> Wiped<u64> {
-        fn of<W: Word + Into<u64>>(linear: &Linear, weights: &[W], x: &[u64]) -> Wiped<u64> {
+    /// The sums over each window, every number outside of the image being `outside`: modulo 2^l, and not
+    /// reduced.
+    pub fn sums(&self, linear: &Linear, x: &[u64], outside: u64) -> Wiped<u64> {
+        fn of<W: Word + Into<u64>>(linear: &Linear, weights: &[W], x: &[u64], outside: u64) -> Wiped<u64> {
             let x: Wiped<W> = x.iter().map(|&x| W::of(x)).collect();
-            sums(linear, weights, &x, W::default()).iter().map(|&sum| sum.into()).collect()
+            sums(linear, weights, &x, W::of(outside)).iter().map(|&sum| sum.into()).collect()
         }
         match self {
-            Self::Short(weights) => of(linear, weights, x),
-            Self::Long(weights) => of(linear, weights, x),
+            Self::Short(weights) => of(linear, weights, x, outside),
+            Self::Long(weights) => of(linear, weights, x, outside),
+            Self::Wide(weights) => of(linear, weights, x, outside),
         }
     }
 }
@@ -132,12 +135,13 @@ mod tests {
             let outside = sums(&linear, &wide, &words(&x), u64::MAX);
             assert_eq!(outside[..], words(&linear.evaluate(&w, &x)));
             let expected = Linear { pad: Pad::Drop, ..linear }.evaluate(&w, &x);
-            for l in [1, 11, 16, 17, 32] {
-                let found = Weights::new(l, &w).expect("few bits").sums(&linear, &words(&x));
+            for l in [1, 11, 16, 17, 32, 33, 62] {
+                let found = Weights::new(l, &w).sums(&linear, &words(&x), 0);
                 let modulo = |x: u64| x & ((1 << l) - 1);
                 assert!(found.iter().zip(&expected).all(|(&y, &e)| modulo(y) == modulo(e as u64)), "{l}");
             }
-            assert!(Weights::new(33, &w).is_none());
+            let found = Weights::new(11, &w).sums(&linear, &words(&x), u64::MAX);
+            assert!(found.iter().zip(&outside[..]).all(|(&y, &e)| y & 0x7ff == e & 0x7ff));
         }
     }
 }

@@ -41,7 +41,7 @@ impl Run {
             return Err(ProtocolError::message("the client's share", reason));
         }
         let l = sums.rounding.l();
-        let image = sums.shape.image(share.reduce(l)?.values());
+        let image = sums.shape.image(sums.masks(share)?.values());
         let masks = sums.layout.encode_inputs(&image).map_err(xonn_crypto::rlwe::RlweError::from)?;
         let key =
             context.link.key(sums.params).ok_or_else(|| ProtocolError::out_of_turn("the client's key"))?;

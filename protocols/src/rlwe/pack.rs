@@ -7,7 +7,7 @@ use xonn_program::op::Linear;
 
 use super::shape::Shape;
 use super::sums::{Numbers, layout};
-use super::{Choice, Packing, margin};
+use super::{Choice, Packing, margin, rounded};
 use crate::compare_ot::sign;
 use crate::steps::digits::MOST_BITS;
 use crate::steps::windows::Windows;
@@ -64,6 +64,45 @@ pub fn search(linear: &Linear, span_x: u64, bits: u32, sigmas: f64, terms: u32) 
     let (.., choice) = best?;
     // What is found is what both sides will check.
     choice.rounding().ok()?;
+    layout(linear, &choice).ok()?;
+    Some(choice)
+}
+
+/// The cheapest choice for sums of numbers that are left in a ring of `k` bits, without their lowest `drop`
+/// bits: in a ring of degree `n` at least, with noise of [`MOST_STD`](super::MOST_STD) at most whatever the
+/// weights, of which `terms` of a sum are not 0. None if no ring of the menu holds it.
+#[must_use]
+pub fn search_rounded(linear: &Linear, terms: usize, (k, drop): (u32, u32), n: usize) -> Option<Choice> {
+    let squares = (linear.weights.largest() as f64).powi(2) * terms as f64;
+    let l = k.checked_add(drop)?;
+    let dense = Shape::has_one_position(linear);
+    let shape = Shape::of(linear, dense)?;
+    let mut best: Option<((f64, usize), Choice)> = None;
+    for params in Params::ALL.into_iter().filter(|params| params.n() >= n) {
+        for (filters, of_filters) in packings(linear, &shape, dense, params.n()) {
+            let squares = squares * filters as f64;
+            for gb in 0..=MOST_GUARD[1] {
+                let quiet = |ga: &u32| {
+                    Rounding::new(params, l, -(drop as i32), *ga, gb)
+                        .is_ok_and(|rounding| rounded::std(params, &rounding, squares) <= rounded::MOST_STD)
+                };
+                let Some(ga) = (gb..=MOST_GUARD[0]).find(quiet) else { continue };
+                for packed in &of_filters {
+                    let up = ClientKey::masks_bytes(params, packed.inputs);
+                    let a = packed.outputs * byte_len(params.n(), k + ga);
+                    let b = linear.elements() as f64 * f64::from(k + gb) / 8.0;
+                    let cost = ((up + a) as f64 + b, packed.inputs.saturating_mul(packed.outputs));
+                    if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                        let packing = packed.packing;
+                        best =
+                            Some((cost, Choice { params, bits: l, fraction: 0, guard: [ga, gb], packing }));
+                    }
+                }
+            }
+        }
+    }
+    let (_, choice) = best?;
+    choice.rounding_without(drop).ok()?;
     layout(linear, &choice).ok()?;
     Some(choice)
 }

@@ -8,7 +8,7 @@ use xonn_crypto::share::RingTensor;
 use xonn_program::{Program, Tensor};
 
 use super::sums::Sums;
-use super::{clear, margin};
+use super::{clear, margin, rounded};
 use crate::cost::StageCost;
 use crate::plan::Stage;
 use crate::protocol::{Phase, ProtocolError, ServerContext, ServerRun, ServerSide, StageError};
@@ -19,7 +19,22 @@ pub(super) struct Side {
     sums: Sums,
     /// For the answer.
     weights: Weights,
-    /// Over their common factor, for the server's sums.
+    own: Own,
+}
+
+/// What the server does with its own share.
+enum Own {
+    Exact(Box<Exact>),
+    Rounded {
+        weights: clear::Weights,
+        /// What is added to the sums, one a filter or one an element.
+        offsets: Wiped<i64>,
+    },
+}
+
+/// Of sums with bits of fraction.
+struct Exact {
+    /// The weights over their common factor, for the server's sums.
     reduced: clear::Weights,
     /// As they are.
     whole: Wiped<u64>,
@@ -33,77 +48,136 @@ pub(super) struct Side {
 impl Side {
     pub fn of(stage: &Stage, program: &Program, tensors: &[Tensor]) -> Result<Self, StageError> {
         let sums = Sums::of(stage, program)?;
-        let layer = &program.layers()[stage.last()];
+        let layer = &program.layers()[stage.layers[0]];
         let tensor = layer.secret.and_then(|id| tensors.get(id));
-        let all = tensor.map_or(&[][..], Tensor::weights);
+        let all = tensor.map_or_else(|| Wiped::zeros(0), rounded::weights_of);
         if all.len() != sums.linear.weight_count() {
             let expected = sums.linear.weight_count();
             return Err(stage.error(format!("{} secret weights, expected {expected}", all.len())));
         }
-        let reduced = sums.numbers.reduce(all);
+        // Numbers are what they are; exact sums are of multiples of a step.
+        let reduced: Wiped<i32> = match sums.rounded {
+            None => sums.numbers.reduce(&all),
+            Some(_) => all.clone(),
+        };
         let kernels = sums.shape.kernels(&reduced);
         let wrong = |error: &dyn std::fmt::Display| stage.error(error.to_string());
         let squares = sums.layout.square_sums(&kernels).map_err(|error| wrong(&error))?;
         let most = squares.into_iter().fold(0.0, f64::max);
-        let (found, least) =
-            (margin::of(sums.params, &sums.rounding, most, 1), margin::sigmas_for(margin::neurons(program)));
-        if found < least {
-            return Err(stage.error(format!(
-                "noise with a margin of {found:.2} standard deviations, expected {least:.2}, so that a \
-                 prediction is wrong with a probability of 2^-40; take a larger ring or more bits of fraction"
-            )));
-        }
-        let weights = Weights::new(sums.params, &sums.layout, &kernels).map_err(|error| wrong(&error))?;
-        let l = sums.rounding.l();
-        let words = |weights: &[i32]| {
-            let long = || stage.error(format!("sums of {l} bits, at most 32 are computed"));
-            clear::Weights::new(l, weights).ok_or_else(long)
+        let own = match &sums.rounded {
+            None => {
+                let least = layer.reads.first().map_or(0, |&read| program.layers()[read].kind.range().lo);
+                enough(&sums, most, margin::sigmas_for(margin::neurons(program))).map_err(|e| wrong(&e))?;
+                Own::Exact(Box::new(Exact::of(&sums, (&all, &reduced), least)))
+            }
+            Some(rounded) => {
+                let found = rounded::std(sums.params, &sums.rounding, most);
+                if found > rounded::MOST_STD {
+                    return Err(stage.error(format!(
+                        "noise of {found:.3} units of the last bit, expected {} at most; take a larger ring, \
+                         or fewer filters a polynomial",
+                        rounded::MOST_STD
+                    )));
+                }
+                let offsets = rounded.offsets(tensors).map_err(|reason| wrong(&reason))?;
+                let weights = clear::Weights::new(sums.rounding.l(), &reduced);
+                Own::Rounded { weights, offsets }
+            }
         };
+        let weights = Weights::new(sums.params, &sums.layout, &kernels).map_err(|error| wrong(&error))?;
+        Ok(Self { sums, weights, own })
+    }
+
+    /// The server's share of what the stage leaves, and the offsets.
+    fn left(
+        &self,
+        kept: Kept,
+        share: &RingTensor,
+        offsets: &Wiped<i64>,
+    ) -> Result<ServerValue, ProtocolError> {
+        let Self { sums, own, .. } = self;
+        let l = sums.rounding.l();
+        let of = |sums_of: &Wiped<i64>| -> Result<RingTensor, ProtocolError> {
+            let shares = kept.into_shares(&sums.shape.filters_first(sums_of))?;
+            Ok(RingTensor::new(sums.leaves.bits, sums.shape.filters_last(&shares))?)
+        };
+        match (own, &sums.rounded) {
+            (Own::Exact(exact), _) => {
+                let share = of(&exact.shifted(sums, &share.reduce(l)?))?;
+                Ok(ServerValue::Shares { share, offsets: exact.offsets(sums, offsets) })
+            }
+            (Own::Rounded { weights, offsets: added_to }, Some(rounded)) => {
+                let numbers = sums.reads.numbers_of_server(share, offsets, l)?;
+                let outside = sums.linear.outside().unwrap_or(0) as u64;
+                let all = weights.sums(&sums.linear, numbers.values(), outside);
+                let added = |(&sum, &added): (&u64, &i64)| (sum as i64).wrapping_add(added);
+                let all = all.iter().zip(added_to.iter().cycle()).map(added).collect();
+                Ok(ServerValue::of_numbers(&of(&all)?, rounded.lo)?)
+            }
+            (Own::Rounded { .. }, None) => Err(ProtocolError::missing("what its sums become")),
+        }
+    }
+}
+
+/// Whether sums with weights of this sum of squares keep a margin of so many standard deviations.
+fn enough(sums: &Sums, squares: f64, least: f64) -> Result<(), String> {
+    let found = margin::of(sums.params, &sums.rounding, squares, 1);
+    if found < least {
+        return Err(format!(
+            "noise with a margin of {found:.2} standard deviations, expected {least:.2}, so that a \
+             prediction is wrong with a probability of 2^-40; take a larger ring or more bits of fraction"
+        ));
+    }
+    Ok(())
+}
+
+impl Exact {
+    /// `least`: the least value of an input.
+    fn of(sums: &Sums, (all, reduced): (&[i32], &Wiped<i32>), least: i64) -> Self {
+        let words = |weights: &[i32]| clear::Weights::new(sums.rounding.l(), weights);
         // Each sum's negative weights inside of the image, as often as an input may be large: below half of
         // 2^l.
         let negative: Wiped<i32> = reduced.iter().map(|&w| (w >> 31) & w.wrapping_neg()).collect();
         let spans: Wiped<u64> = vec![sums.reads.span; sums.inputs].into();
-        let moved = words(&negative)?.sums(&sums.linear, &spans).iter().map(|&moved| moved as i64).collect();
-        let side = Self {
-            reduced: words(&reduced)?,
+        let moved =
+            words(&negative).sums(&sums.linear, &spans, 0).iter().map(|&moved| moved as i64).collect();
+        let exact = Self {
+            reduced: words(reduced),
             whole: all.iter().map(|&w| w as u64).collect(),
-            sums,
-            weights,
             moved,
             offsets: Mutex::default(),
         };
         // What they most likely are, so that the first prediction need not wait: t counted from the least
         // value.
-        let least = layer.reads.first().map_or(0, |&read| program.layers()[read].kind.range().lo);
-        side.offsets(&vec![least; side.sums.inputs].into());
-        Ok(side)
+        exact.offsets(sums, &vec![least; sums.inputs].into());
+        exact
     }
 
     /// Offsets of the sums for these of the inputs.
-    fn offsets(&self, inputs: &Wiped<i64>) -> Wiped<i64> {
+    fn offsets(&self, sums: &Sums, inputs: &Wiped<i64>) -> Wiped<i64> {
         let [seen, of_sums] = &mut *self.offsets.lock().unwrap_or_else(PoisonError::into_inner);
         if seen != inputs {
-            *of_sums = self.offsets_of(inputs);
+            *of_sums = self.offsets_of(sums, inputs);
             seen.clone_from(inputs);
         }
         of_sums.clone()
     }
 
     /// Offsets of the sums: `sum w offset` and padding, less what they are moved up by.
-    fn offsets_of(&self, offsets: &[i64]) -> Wiped<i64> {
+    fn offsets_of(&self, sums: &Sums, offsets: &[i64]) -> Wiped<i64> {
         let offsets: Wiped<u64> = offsets.iter().map(|&offset| offset as u64).collect();
-        let outside = self.sums.linear.outside().unwrap_or(0);
-        let sums = clear::sums(&self.sums.linear, &self.whole, &offsets, outside as u64);
-        let step = self.sums.leaves.step;
+        let outside = sums.linear.outside().unwrap_or(0);
+        let all = clear::sums(&sums.linear, &self.whole, &offsets, outside as u64);
+        let step = sums.leaves.step;
         let offset = |(&sum, &moved): (&u64, &i64)| (sum as i64).wrapping_sub(step.wrapping_mul(moved));
-        sums.iter().zip(self.moved.iter()).map(offset).collect()
+        all.iter().zip(self.moved.iter()).map(offset).collect()
     }
 
     /// The sums of the server's share modulo 2^l, moved up.
-    fn shifted(&self, share: &RingTensor) -> Wiped<i64> {
-        let sums = self.reduced.sums(&self.sums.linear, share.values());
+    fn shifted(&self, sums: &Sums, share: &RingTensor) -> Wiped<i64> {
+        let all = self.reduced.sums(&sums.linear, share.values(), 0);
         let moved = |(&sum, &moved): (&u64, &i64)| (sum as i64).wrapping_add(moved);
-        sums.iter().zip(self.moved.iter()).map(moved).collect()
+        all.iter().zip(self.moved.iter()).map(moved).collect()
     }
 }
 
@@ -167,10 +241,6 @@ impl ServerRun for Run {
             let reason = format!("{} numbers, expected {}", share.len(), sums.inputs);
             return Err(ProtocolError::message("the server's share", reason));
         }
-        let shifted = side.shifted(&share.reduce(sums.rounding.l())?);
-        let shares = kept.into_shares(&sums.shape.filters_first(&shifted))?;
-        let share = RingTensor::new(sums.leaves.bits, sums.shape.filters_last(&shares))?;
-        let offsets = side.offsets(offsets);
-        Ok(ServerValue::Shares { share, offsets })
+        side.left(kept, share, offsets)
     }
 }

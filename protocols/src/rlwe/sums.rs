@@ -2,9 +2,11 @@
 
 use xonn_crypto::rlwe::encode::Layout;
 use xonn_crypto::rlwe::{ClientKey, Params, RlweError, Rounding};
+use xonn_crypto::share::{RingTensor, ShareError};
 use xonn_program::op::Linear;
 use xonn_program::{Op, Program};
 
+use super::rounded::{self, Rounded};
 use super::shape::Shape;
 use super::{Choice, Packing};
 use crate::cost::{Cost, StageCost};
@@ -67,9 +69,15 @@ pub fn leaves(linear: &Linear, reads: Ring, choice: &Choice) -> Option<Ring> {
 }
 
 impl Choice {
-    /// How results are rounded.
+    /// How results with bits of fraction are rounded.
     pub(super) fn rounding(&self) -> Result<Rounding, RlweError> {
         let phi = i32::try_from(self.fraction).unwrap_or(i32::MAX);
+        Rounding::new(self.params, self.bits, phi, self.guard[0], self.guard[1])
+    }
+
+    /// The same of results that lose their lowest `drop` bits.
+    pub(super) fn rounding_without(&self, drop: u32) -> Result<Rounding, RlweError> {
+        let phi = i32::try_from(drop).map_or(i32::MIN, |drop| -drop);
         Rounding::new(self.params, self.bits, phi, self.guard[0], self.guard[1])
     }
 }
@@ -99,6 +107,8 @@ pub(super) struct Sums {
     pub inputs: usize,
     /// Bytes of phases One and Two.
     pub bytes: [usize; 2],
+    /// What becomes of the sums, where their lowest bits are dropped.
+    pub rounded: Option<Rounded>,
 }
 
 impl Sums {
@@ -109,17 +119,20 @@ impl Sums {
     }
 
     pub fn of(stage: &Stage, program: &Program) -> Result<Self, StageError> {
-        let (How::Rlwe(choice), &[layer]) = (&stage.how, &stage.layers[..]) else {
-            return Err(stage.error("lattice encryption computes one layer at a time"));
+        let (How::Rlwe(choice), Some((&first, rest))) = (&stage.how, stage.layers.split_first()) else {
+            return Err(
+                stage.error("lattice encryption computes a layer, or what follows it until bits are dropped")
+            );
         };
-        let Some(layer) = program.layers().get(layer) else {
+        let Some(layer) = program.layers().get(first) else {
             return Err(stage.error("no layer of the program"));
         };
-        let Op::Linear(linear) = layer.op else {
+        let of = rounded::sums_of(layer).filter(|_| !rest.is_empty() || matches!(layer.op, Op::Linear(_)));
+        let Some((linear, _)) = of else {
             let name = layer.op.name();
-            return Err(
-                stage.error(format!("{name} under lattice encryption, expected a dense layer or conv2d"))
-            );
+            return Err(stage.error(format!(
+                "{name} under lattice encryption, expected a dense layer, conv2d, or a scale that is rounded"
+            )));
         };
         let (&[(read, Form::Shares(reads))], Form::Shares(leaves)) = (&stage.reads[..], stage.leaves) else {
             return Err(stage.error("shares of one tensor become shares of its sums"));
@@ -127,7 +140,15 @@ impl Sums {
         if layer.reads != [read] {
             return Err(stage.error(format!("it reads layer {read}, expected {:?}", layer.reads)));
         }
-        match self::leaves(&linear, reads, choice) {
+        let rounded = match rest {
+            [] => None,
+            _ => Some(Rounded::of(stage, program).map_err(|reason| stage.error(reason))?),
+        };
+        let expected = match &rounded {
+            None => self::leaves(&linear, reads, choice),
+            Some(rounded) => rounded.leaves(reads, choice),
+        };
+        match expected {
             Some(ring) if ring == leaves => {}
             Some(ring) => return Err(stage.error(format!("it leaves {leaves:?}, expected {ring:?}"))),
             None => {
@@ -136,7 +157,14 @@ impl Sums {
                 );
             }
         }
-        let rounding = choice.rounding().map_err(|error| stage.error(error.to_string()))?;
+        let rounding = match &rounded {
+            None => choice.rounding(),
+            Some(rounded) => choice.rounding_without(rounded.drop),
+        };
+        let rounding = rounding.map_err(|error| stage.error(error.to_string()))?;
+        if rounded.is_some() {
+            rounded::may_show(program, choice.params).map_err(|reason| stage.error(reason))?;
+        }
         let (shape, layout) = layout(&linear, choice).map_err(|reason| stage.error(reason))?;
         // Before anything is counted output by output.
         let polynomials = layout.inputs().max(layout.outputs());
@@ -151,6 +179,14 @@ impl Sums {
         let bytes = [masks, ClientKey::answer_bytes(&layout, &rounding)];
         let inputs = linear.window.input.iter().product();
         let (numbers, params) = (Numbers::of(&linear), choice.params);
-        Ok(Self { linear, numbers, params, rounding, shape, layout, reads, leaves, inputs, bytes })
+        Ok(Self { linear, numbers, params, rounding, shape, layout, reads, leaves, inputs, bytes, rounded })
+    }
+
+    /// The client's share of what is multiplied by weights, from that of the inputs: modulo 2^l.
+    pub fn masks(&self, share: &RingTensor) -> Result<RingTensor, ShareError> {
+        match self.rounded {
+            None => share.reduce(self.rounding.l()),
+            Some(_) => self.reads.numbers_of_client(share, self.rounding.l()),
+        }
     }
 }

@@ -129,6 +129,17 @@ pub fn receive(
     ring_tensor(ring, shares)
 }
 
+/// A share and the corrections to it that a message of the other host has, added up modulo `2^bits`.
+pub(crate) fn corrected(
+    share: &RingTensor,
+    answer: &mut Reader<'_>,
+    bits: u32,
+) -> Result<RingTensor, StepError> {
+    let corrections = answer.numbers(share.len(), bits)?;
+    let all = share.values().iter().zip(corrections.iter());
+    ring_tensor(bits, all.map(|(share, correction)| share.wrapping_add(*correction)).collect())
+}
+
 /// Numbers of a ring of the plan.
 pub(crate) fn ring_tensor(bits: u32, values: Vec<u64>) -> Result<RingTensor, StepError> {
     RingTensor::new(bits, values).map_err(|error| match error {

@@ -167,7 +167,7 @@ pub fn write_bits(pads: &mut [u64], entries: impl Fn(usize) -> u64) {
 
 /// All ones if the numbers, below 2^63, are equal.
 #[inline(always)]
-fn same(a: u64, b: u64) -> u64 {
+pub(super) fn same(a: u64, b: u64) -> u64 {
     (((a ^ b).wrapping_sub(1) as i64) >> 63) as u64
 }
 

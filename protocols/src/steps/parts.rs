@@ -9,7 +9,7 @@ pub(super) const PART: usize = 4096;
 
 /// Calls `f` with the number of the first element of each part and the part of `out` that is theirs, `each`
 /// places an element. A layer of one part is computed by the thread that calls.
-pub(super) fn fill<T: Send>(out: &mut [T], each: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+pub(crate) fn fill<T: Send>(out: &mut [T], each: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     split(out, PART * each, f);
 }
 

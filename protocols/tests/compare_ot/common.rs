@@ -37,6 +37,12 @@ impl Pool {
         self.delta
     }
 
+    /// Its first rows.
+    pub fn first(&self, count: usize) -> Self {
+        let first = |rows: &[Block]| rows[..count].to_vec();
+        Self { delta: self.delta, sent: first(&self.sent), received: first(&self.received) }
+    }
+
     pub fn sender(&self) -> SenderRows<'_> {
         SenderRows::new(&self.sent, self.delta)
     }
@@ -111,17 +117,17 @@ pub type Tamper<'a> = &'a dyn Fn(usize, &mut Vec<u8>);
 pub type Run = Result<(RingTensor, Transcript), xonn_protocols::steps::StepError>;
 
 /// Sends messages, tampered with, and keeps them.
-struct Link<'a> {
+pub struct Link<'a> {
     tamper: Tamper<'a>,
-    sent: Transcript,
+    pub sent: Transcript,
 }
 
 impl<'a> Link<'a> {
-    fn new(tamper: Tamper<'a>) -> Self {
+    pub fn new(tamper: Tamper<'a>) -> Self {
         Self { tamper, sent: Vec::new() }
     }
 
-    fn send(&mut self, mut message: Vec<u8>) -> Vec<u8> {
+    pub fn send(&mut self, mut message: Vec<u8>) -> Vec<u8> {
         (self.tamper)(self.sent.len(), &mut message);
         self.sent.push(message.clone());
         message

@@ -6,6 +6,7 @@ mod common;
 mod cost;
 mod damage;
 mod layers;
+mod numbers;
 mod refused;
 mod right;
 mod second;

@@ -66,8 +66,15 @@ pub fn program(shape: [usize; 3], pool: Pool, cuts: usize) -> Program {
     };
     let units = layers.last().unwrap().elements() as u32;
     let shape = shape.map(|size| size as u32).to_vec();
-    let input =
-        InputEncoding { shape, bits: CODE_BITS, signed: true, scale: 1.0, zero: 0, features: Vec::new() };
+    let input = InputEncoding {
+        shape,
+        bits: CODE_BITS,
+        signed: true,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+        tokens: false,
+    };
     Program::new(input, layers, OutputEncoding::Labels { units }).unwrap()
 }
 

@@ -10,7 +10,7 @@
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 #[path = "../../../crypto/src/block/steps.rs"]
-mod single;
+pub mod single;
 
 use std::sync::Arc;
 

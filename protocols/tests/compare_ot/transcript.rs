@@ -10,7 +10,7 @@ use xonn_protocols::value::Ring;
 use crate::common::{self, Layer, Pools, Run, numbers, random_column, rng};
 use crate::stage::{self, Case, Pool, window};
 
-fn digest(runs: impl IntoIterator<Item = Run>) -> String {
+pub fn digest(runs: impl IntoIterator<Item = Run>) -> String {
     let mut hash = Sha256::new();
     for run in runs {
         let (share, sent) = run.unwrap();

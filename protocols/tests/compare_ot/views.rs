@@ -16,7 +16,7 @@ use crate::common::{self, Layer, Pools, Transcript, compare, rng};
 const COUNT: usize = 200_000;
 
 /// Chi-square of so many seen values of `bits` bits against the uniform distribution, in standard deviations.
-fn deviation(seen: &[u64], bits: u32) -> f64 {
+pub fn deviation(seen: &[u64], bits: u32) -> f64 {
     let mut counts = vec![0u32; 1 << bits];
     seen.iter().for_each(|&value| counts[value as usize] += 1);
     let expected = seen.len() as f64 / counts.len() as f64;
@@ -26,7 +26,7 @@ fn deviation(seen: &[u64], bits: u32) -> f64 {
 }
 
 /// Reads all columns of a message, of `len` elements each.
-fn columns(message: &[u8], count: usize, len: usize) -> Vec<Column> {
+pub fn columns(message: &[u8], count: usize, len: usize) -> Vec<Column> {
     let fields = Fields::default().with_columns(count, len);
     let mut reader = Reader::new("view", message, &fields).unwrap();
     (0..count).map(|_| reader.column(len).unwrap()).collect()

@@ -101,7 +101,7 @@ fn a_protocol_without_a_sample_is_an_error() {
 }
 
 /// What the samples of each protocol have, at least: its name, its way, and what it computes or reads.
-const KINDS: [&str; 22] = [
+const KINDS: [&str; 32] = [
     "compare_ot Narrow max_pool2d threshold",
     "compare_ot Narrow threshold max_pool2d",
     "compare_ot Sign threshold max_pool2d",
@@ -118,10 +118,20 @@ const KINDS: [&str; 22] = [
     "local concatenate",
     "local permute",
     "local recode",
+    "local round",
     "local sum_pool2d",
     "mask input",
+    "numbers clamp",
+    "numbers leaky_relu",
+    "numbers max_pool2d",
+    "numbers max_pool2d relu",
+    "numbers product round",
+    "numbers relu",
+    "numbers square round",
     "rlwe conv2d",
+    "rlwe conv2d offset round",
     "rlwe dense",
+    "rlwe dense round",
     "weight_ot conv2d",
     "weight_ot dense",
 ];

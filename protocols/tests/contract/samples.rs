@@ -1,8 +1,8 @@
 //! Sample networks and their plans, which have stages of every protocol.
 
 use xonn_crypto::garble::Scheme;
-use xonn_program::op::{Linear, Pad, Planes, Window2d};
-use xonn_program::{Kind, Op, OutputEncoding, Program};
+use xonn_program::op::{Leak, Linear, Pad, Planes, Round, Spline, Window2d};
+use xonn_program::{Kind, Op, OutputEncoding, Program, Range};
 use xonn_protocols::compare_ot::Choice;
 use xonn_protocols::plan::{How, Plan, Stage};
 use xonn_protocols::planner;
@@ -48,6 +48,9 @@ pub fn all() -> Vec<Sample> {
         ("small pools", pools([2, 2])),
         ("large pools", pools([3, 3])),
         ("sums", sums()),
+        ("numbers", numbers()),
+        ("products", products()),
+        ("curves", curves()),
     ];
     let mut all = Vec::new();
     for (name, program) in networks {
@@ -71,6 +74,88 @@ fn conv(input: [usize; 3], weights: Planes, filters: usize, pad: Pad) -> Op {
     let window =
         Window2d { input, kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pad_low: [1, 1], output };
     Op::Linear(Linear { weights, window, filters, groups: 1, pad })
+}
+
+/// What an operation gives, in all the range that it can give.
+fn next(made: &mut Made, op: Op, reads: &[usize], shape: &[usize]) -> usize {
+    let kinds: Vec<Kind> = reads.iter().map(|&read| made.kind(read)).collect();
+    let kind = op.kind(&kinds).expect("an operation on these");
+    made.push(op, reads, shape, kind)
+}
+
+/// Numbers: sums with a bias, or without one, rounded.
+fn rounded(made: &mut Made, op: Op, read: usize, shape: &[usize], bias: bool) -> usize {
+    let mut sums = next(made, op, &[read], shape);
+    if bias {
+        sums = next(made, Op::Offset { offsets: shape[shape.len() - 1], bits: 5 }, &[sums], shape);
+    }
+    next(made, Op::Round(Round { drop: 3, bits: 12 }), &[sums], shape)
+}
+
+/// Hidden numbers through a pool and every function, and the moves that shares let through.
+fn numbers() -> Program {
+    let mut made = Made::new(&[4, 4, 1], 2, false);
+    let weights = Planes::Odd { bits: 3 };
+    let sums = rounded(&mut made, conv([4, 4, 1], weights, 2, Pad::Drop), 0, &[4, 4, 2], true);
+    let window = Window2d {
+        input: [4, 4, 2],
+        kernel: [2, 2],
+        stride: [2, 2],
+        dilation: [1, 1],
+        pad_low: [0, 0],
+        output: [2, 2],
+    };
+    let largest = next(&mut made, Op::MaxPool { window }, &[sums], &[2, 2, 2]);
+    let relu = next(&mut made, Op::Relu, &[largest], &[2, 2, 2]);
+    let alone = next(&mut made, Op::MaxPool { window }, &[sums], &[2, 2, 2]);
+    let sum = next(&mut made, Op::Add, &[relu, alone], &[2, 2, 2]);
+    let sum = next(&mut made, Op::Round(Round { drop: 0, bits: 12 }), &[sum], &[2, 2, 2]);
+    let clamped = next(&mut made, Op::Clamp(Range { lo: -2, hi: 3 }), &[sum], &[2, 2, 2]);
+    let flat = next(&mut made, Op::Permute { source: (0..8).rev().collect() }, &[clamped], &[8]);
+    let dense = Op::Linear(Linear::dense(8, 5, weights));
+    let sums = rounded(&mut made, dense, flat, &[5], false);
+    let leaky = next(&mut made, Op::LeakyRelu(Leak { slope: 77, bits: 8 }), &[sums], &[5]);
+    let relu = next(&mut made, Op::Relu, &[leaky], &[5]);
+    let dense = Op::Linear(Linear::dense(5, 4, weights));
+    rounded(&mut made, dense, relu, &[4], true);
+    made.finish(OutputEncoding::Argmax { classes: 4 })
+}
+
+/// Hidden numbers, squared and multiplied.
+fn products() -> Program {
+    let mut made = Made::new(&[6], 2, true);
+    let weights = Planes::Odd { bits: 3 };
+    let sums = rounded(&mut made, Op::Linear(Linear::dense(6, 5, weights)), 0, &[5], true);
+    let square = next(&mut made, Op::Square, &[sums], &[5]);
+    let square = next(&mut made, Op::Round(Round { drop: 3, bits: 12 }), &[square], &[5]);
+    let product = next(&mut made, Op::Product, &[square, sums], &[5]);
+    let product = next(&mut made, Op::Round(Round { drop: 4, bits: 14 }), &[product], &[5]);
+    let dense = Op::Linear(Linear::dense(5, 4, weights));
+    rounded(&mut made, dense, product, &[4], true);
+    made.finish(OutputEncoding::Argmax { classes: 4 })
+}
+
+/// Hidden numbers through curves: pieces and two flat ends, two sloped ends alone.
+fn curves() -> Program {
+    let mut made = Made::new(&[6], 2, true);
+    let weights = Planes::Odd { bits: 3 };
+    let sums = rounded(&mut made, Op::Linear(Linear::dense(6, 5, weights)), 0, &[5], true);
+    let lines = vec![[2, 0], [2, 3], [26, 2], [42, 0]];
+    let table = curve(&mut made, Spline { from: -8, piece: 2, lines, drop: 2 }, sums, &[5]);
+    let dense = Op::Linear(Linear::dense(5, 4, weights));
+    let sums = rounded(&mut made, dense, table, &[4], false);
+    let two = vec![[19, 1], [40, -3]];
+    let ends = curve(&mut made, Spline { from: -4, piece: 3, lines: two, drop: 1 }, sums, &[4]);
+    let dense = Op::Linear(Linear::dense(4, 4, weights));
+    rounded(&mut made, dense, ends, &[4], true);
+    made.finish(OutputEncoding::Argmax { classes: 4 })
+}
+
+/// A curve, with room for what shares are off by.
+fn curve(made: &mut Made, spline: Spline, read: usize, shape: &[usize]) -> usize {
+    let [least, most] = spline.range(made.kind(read).range()).expect("it is not steep");
+    let kind = int(least - Spline::SPARE, most + Spline::SPARE);
+    made.push(Op::Spline(spline), &[read], shape, kind)
 }
 
 /// A pool in front of a threshold, and one behind.

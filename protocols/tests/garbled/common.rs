@@ -62,6 +62,7 @@ pub fn stage(layers: Vec<LayerId>, reads: Vec<(LayerId, Form)>, scheme: Scheme) 
 }
 
 /// Both sides of a stage.
+#[derive(Clone)]
 pub struct Hosts {
     pub server: std::sync::Arc<dyn ServerSide>,
     pub client: std::sync::Arc<dyn ClientSide>,
@@ -75,6 +76,13 @@ impl Hosts {
         let client = Garbled.client(stage, program).unwrap();
         assert_eq!(server.rows(), client.rows());
         Self { server, client, phases: Phase::ALL.to_vec() }
+    }
+
+    /// The same, of which nothing is kept for later: message Four comes with the output.
+    pub fn at_once(self) -> Self {
+        let run = (self.server.begin(), self.client.begin());
+        assert!(run.0.sends_late() && run.1.receives_late());
+        Self { phases: Phase::ALL.into_iter().filter(|&phase| phase != Phase::Four).collect(), ..self }
     }
 
     /// A prediction; `values` are those of the stage's reads.

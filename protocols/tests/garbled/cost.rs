@@ -49,7 +49,8 @@ fn argmax(classes: usize, scheme: Scheme) -> Cost {
     use xonn_program::op::{Linear, Planes};
     use xonn_program::{InputEncoding, Kind, Layer, Op, OutputEncoding, Program, Range};
     let shape = vec![4095];
-    let input = InputEncoding { shape, bits: 1, signed: false, scale: 1.0, zero: 0, features: vec![] };
+    let input =
+        InputEncoding { shape, bits: 1, signed: false, scale: 1.0, zero: 0, features: vec![], tokens: false };
     let kind = |lo, hi| Kind::Int(Range { lo, hi });
     let layers = vec![
         Layer { op: Op::Input, reads: vec![], shape: vec![4095], kind: kind(0, 1), secret: None },

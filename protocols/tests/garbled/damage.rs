@@ -9,6 +9,7 @@ use crate::common::{Hosts, Links, Reads, dice, held, share, stage};
 use crate::programs;
 
 /// A stage that reads the client's own input and shares, its values, and the right output.
+#[derive(Clone)]
 struct Case {
     hosts: Hosts,
     values: Reads,
@@ -30,11 +31,21 @@ fn case(program: &Program, layers: Vec<usize>, reads: &[usize], scheme: Scheme, 
 
 fn cases(links: &mut Links) -> Vec<Case> {
     let image = programs::image();
-    vec![
+    let mut cases = vec![
         case(&programs::labels(), vec![4, 5], &[3], Scheme::ThreeHalves, links),
         case(&programs::scores(), (1..=4).collect(), &[0], Scheme::HalfGates, links),
         case(&image, (1..image.layers().len()).collect(), &[0, 2], Scheme::ThreeHalves, links),
-    ]
+    ];
+    for Case { hosts, values, right, messages } in cases.clone() {
+        let hosts = hosts.at_once();
+        let outcome = hosts.predict(links, &values, &|_, _, _| {});
+        assert_eq!(outcome.output.unwrap(), right);
+        // The same bytes in other messages.
+        let bytes = |all: &[Vec<Vec<u8>>; 2]| all.each_ref().map(|all| all.concat().len());
+        assert_eq!(bytes(&outcome.messages), bytes(&messages));
+        cases.push(Case { hosts, values, right, messages: outcome.messages });
+    }
+    cases
 }
 
 #[test]
@@ -145,7 +156,7 @@ fn phases_out_of_turn_are_errors() {
     let links = &mut Links::new(1 << 12);
     for (phases, at_server, at_client) in [
         (vec![], "the garbled circuit", "the garbled circuit"),
-        (vec![Phase::Three], "the garbled circuit", "the garbled circuit"),
+        (vec![Phase::One, Phase::Two], "the garbled circuit", "the garbled circuit"),
         (vec![Phase::Four], "choices of labels", "choices of labels"),
         (vec![Phase::Three, Phase::Four, Phase::Four], "choices of labels", "choices of labels"),
     ] {

@@ -24,8 +24,15 @@ pub fn int(lo: i64, hi: i64) -> Kind {
 
 impl Made {
     pub fn new(shape: &[u32], bits: u32, signed: bool) -> Self {
-        let input =
-            InputEncoding { shape: shape.to_vec(), bits, signed, scale: 1.0, zero: 0, features: Vec::new() };
+        let input = InputEncoding {
+            shape: shape.to_vec(),
+            bits,
+            signed,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+            tokens: false,
+        };
         let (codes, shape) = (input.codes(), shape.iter().map(|&n| n as usize).collect());
         let kind = int(*codes.start(), *codes.end());
         Self {
@@ -43,6 +50,11 @@ impl Made {
     }
 
     /// Sums of all that layer `read` holds.
+    #[allow(dead_code)] // the contract's networks
+    pub fn kind(&self, layer: usize) -> Kind {
+        self.layers[layer].kind
+    }
+
     pub fn dense(&mut self, read: usize, units: usize, planes: Planes) -> usize {
         let (n, range) = (self.layers[read].elements(), self.layers[read].kind.range());
         let most = n as i64 * planes.largest() * range.magnitude().max(1);
@@ -153,6 +165,10 @@ pub fn model(program: &Program, dice: &mut Dice) -> Vec<Tensor> {
             let mut line =
                 |_| Line { scale: dice.random_range(-most..=most), offset: dice.random_range(-64..=64) };
             Tensor::Lines((0..count).map(&mut line).collect())
+        }
+        TensorSpec::Offsets { count, bits } => {
+            let most = (1i64 << (bits - 1)) - 1;
+            Tensor::Offsets((0..count).map(|_| dice.random_range(-most..=most)).collect())
         }
         ref other => panic!("{other:?} is new"),
     };

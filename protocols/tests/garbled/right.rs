@@ -26,8 +26,9 @@ fn any_run_gives_what_the_program_gives() {
                 };
                 let held: Vec<_> = reads.iter().map(form).collect();
                 let tensors_of = programs::model(&program, dice);
-                let hosts = Hosts::new(&stage(layers.clone(), held.clone(), scheme), &program, &tensors_of);
-                for _ in 0..3 {
+                let kept = Hosts::new(&stage(layers.clone(), held.clone(), scheme), &program, &tensors_of);
+                let at_once = kept.clone().at_once();
+                for hosts in [&kept, &at_once, &kept, &at_once] {
                     let sample = programs::sample(&program, dice);
                     let all = tensors(program.layers(), &tensors_of, &sample);
                     let value = |&(layer, form): &(usize, Form)| match form {

@@ -6,6 +6,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use xonn_program::op::{Cut, Line, Linear, Pad, Planes, Window2d};
 use xonn_program::{InputEncoding, Kind, Layer, LayerId, Op, OutputEncoding, Program, Range, Tensor};
 
+pub mod numbers;
+
 /// A program, one model's numbers, and inputs.
 pub struct Drawn {
     pub program: Program,
@@ -50,7 +52,15 @@ impl Net {
     /// An input, and samples of it: all lowest, all highest, both by turns, and random ones.
     pub fn new(mut rng: ChaCha12Rng, shape: [usize; 3], bits: u32, signed: bool) -> Self {
         let axes = shape.map(|n| n as u32).to_vec();
-        let input = InputEncoding { shape: axes, bits, signed, scale: 1.0, zero: 0, features: Vec::new() };
+        let input = InputEncoding {
+            shape: axes,
+            bits,
+            signed,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+            tokens: false,
+        };
         let (lo, hi) = (*input.codes().start(), *input.codes().end());
         let count = shape.iter().product::<usize>();
         let mut samples = vec![vec![lo; count], vec![hi; count]];
@@ -151,6 +161,11 @@ impl Net {
                     offset: net.rng.random_range(-100..=100),
                 };
                 Tensor::Lines((0..lines).map(|_| line(self)).collect())
+            }
+            Op::Offset { offsets, bits } => {
+                let most = (1i64 << (bits - 1)) - 1;
+                let offset = |net: &mut Self| net.rng.random_range(-most..=most) >> net.below(3);
+                Tensor::Offsets((0..offsets).map(|_| offset(self)).collect())
             }
             _ => panic!("it takes no numbers"),
         }

@@ -1,7 +1,14 @@
 //! Whole predictions on shares of random networks: two hosts in one process, and the program in the clear.
 
+#[path = "../contract/common.rs"]
+#[allow(dead_code, clippy::unwrap_used)] // the contract's other modes, and how it fails
+mod common;
 mod draw;
+#[path = "../contract/end.rs"]
+#[allow(dead_code)] // what is counted there
+mod end;
 mod hosts;
+mod numbers;
 #[path = "../support/plan.rs"]
 #[allow(dead_code)] // bytes
 mod plan;

@@ -37,7 +37,8 @@ fn residual(bits: usize, pooled: usize) -> (Program, Vec<Tensor>) {
         layer(Op::Threshold { cuts: UNITS }, vec![6], sums, Kind::Bit, Some(2)),
     ];
     let shape = vec![pooled as u32, bits as u32, 1];
-    let input = InputEncoding { shape, bits: 1, signed: false, scale: 1.0, zero: 0, features: vec![] };
+    let input =
+        InputEncoding { shape, bits: 1, signed: false, scale: 1.0, zero: 0, features: vec![], tokens: false };
     let output = OutputEncoding::Labels { units: UNITS as u32 };
     let weights = |inputs: usize| Tensor::Weights(vec![1; inputs * UNITS]);
     let cuts = Tensor::Cuts(vec![Cut { rising: true, at: 3 }; UNITS]);

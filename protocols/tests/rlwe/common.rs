@@ -101,7 +101,8 @@ pub fn program(linear: Linear, reads: Reads) -> Program {
         ),
     ];
     let shape = shape.iter().map(|&size| size as u32).collect();
-    let input = InputEncoding { shape, bits, signed: false, scale: 1.0, zero: 0, features: vec![] };
+    let input =
+        InputEncoding { shape, bits, signed: false, scale: 1.0, zero: 0, features: vec![], tokens: false };
     Program::new(input, layers, output).unwrap()
 }
 

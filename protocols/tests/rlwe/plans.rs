@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 use xonn_program::Program;
 use xonn_program::op::{Linear, Pad, Planes};
@@ -145,8 +145,12 @@ fn what_does_not_belong_together_is_refused() {
 fn stages_with_several_numbers_replaced() {
     let (samples, answers) = (samples(), RefCell::new(Answers::default()));
     let number = prop_oneof![0u64..70, (0u32..64).prop_map(|bits| 1 << bits), any::<u64>()];
+    // Some numbers stay as they are, so that more than a few of the stages are taken.
+    let number = prop::option::of(number);
     let changes = prop::collection::vec((any::<prop::sample::Index>(), number), 1..5);
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(2000));
+    // Always the same changes: how many of them are taken is asserted below.
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::with_cases(2000), rng);
     let tried = runner.run(&(0..samples.len(), changes), |(which, changes)| {
         let sample = &samples[which];
         let mut json = serde_json::to_value(&sample.1).unwrap();
@@ -154,7 +158,9 @@ fn stages_with_several_numbers_replaced() {
         numbers(&mut json, &mut all);
         for (index, new) in changes {
             let at = index.index(all.len());
-            *all[at] = Value::from(new);
+            if let Some(new) = new {
+                *all[at] = Value::from(new);
+            }
         }
         answers.borrow_mut().count(try_stage(&json, sample));
         Ok(())

@@ -14,7 +14,7 @@ mod single;
 use std::cell::RefCell;
 
 use rand::RngExt;
-use single::assert_same_steps;
+use single::{assert_same_steps, most_runs};
 use xonn_program::Tensor;
 use xonn_program::op::{Linear, Pad, Planes};
 use xonn_protocols::plan::{How, Stage};
@@ -84,7 +84,10 @@ fn sums_of_the_input_run_the_same_steps() {
         for (name, linear, reads) in layers() {
             let program = program(linear, reads);
             let stage = found(&linear, &program, reads);
-            let secrets: Vec<_> = secrets(&linear, reads, &stage)
+            let secrets = secrets(&linear, reads, &stage);
+            // A server that has run is spent.
+            let runs = most_runs(secrets.len());
+            let secrets: Vec<_> = secrets
                 .into_iter()
                 .map(|secret| {
                     let sides = Sides::new(&stage, &program, &secret.tensors).unwrap();
@@ -99,7 +102,7 @@ fn sums_of_the_input_run_the_same_steps() {
                         ends.at_client(|context| client.prepare(Phase::Two, context, read)).unwrap();
                         server
                     };
-                    let ready = vec![run(), run()];
+                    let ready: Vec<_> = (0..runs).map(|_| run()).collect();
                     RefCell::new((ready, ends, secret.read.0))
                 })
                 .collect();

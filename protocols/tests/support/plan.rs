@@ -30,11 +30,11 @@ pub fn predict(server: &Server, client: &Client, samples: &[Vec<i64>], ahead: us
             let (mut link, mut online) = (server.set_up(session, wire, rng).expect("a set-up"), 0);
             let mut ready = VecDeque::new();
             if ahead > 0 {
-                ready = server.prepare(&mut link, ahead, wire, rng).expect("prepared");
+                ready = server.prepare(&mut link, (ahead, true), wire, rng).expect("prepared");
             }
             for _ in samples {
                 if ready.is_empty() {
-                    ready = server.prepare(&mut link, 1, wire, rng).expect("prepared");
+                    ready = server.prepare(&mut link, (1, false), wire, rng).expect("prepared");
                 }
                 let (prepared, before) = (ready.pop_front().expect("one was asked for"), wire.sent);
                 server.answer(&mut link, prepared, wire, rng).expect("answered");

@@ -93,6 +93,7 @@ impl Case {
                 scale: 1.0,
                 zero: 0,
                 features: vec![],
+                tokens: false,
             },
             vec![
                 layer(Op::Input, vec![], &shape, Kind::Int(Range { lo: -8, hi: 7 }), None),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xonn_scripts.measure.private_run import build, build_options, bytes_of_one, compare
+from xonn_scripts.measure.private_run import answered, build, build_options, bytes_of_one, figures
 from xonn_scripts.paths import MODELS, TARGET
 from xonn_scripts.programs import ProgramError, and_gates, call, costs_of
 
@@ -49,7 +49,8 @@ def measure(name: str, programs: Path, count: int, schemes: list[str]) -> dict[s
             "package_bytes": package.stat().st_size,
             "bytes_of_one_prediction": bytes_of_one(package, secret, inputs, programs),
             "private_runs": [
-                compare(package, secret, inputs, programs, count, scheme, "oca") for scheme in schemes
+                figures(*answered(package, secret, inputs, programs, count, scheme, "oca"), scheme)
+                for scheme in schemes
             ],
             "check": [line for line in checked.splitlines() if line.startswith(("correct", "equal"))],
         }

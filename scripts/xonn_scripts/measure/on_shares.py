@@ -1,12 +1,17 @@
 """Compare private predictions on shares with those in the clear, on test inputs, labels and scores.
 
     python -m xonn_scripts.measure.on_shares bm1 bc1 --count 100   after cargo build --release
-    python -m xonn_scripts.measure.on_shares                       all networks of models/
+    python -m xonn_scripts.measure.on_shares relu_mnist            labels beside Keras's, too
+    python -m xonn_scripts.measure.on_shares                       all networks of models/ with a cost.json
 
 Server and client are two processes on this machine.  The test inputs are read from the data sets themselves
-(``XONN_DATA``), so this needs NumPy and no TensorFlow.  A line a network: answers that equal those of
+(``XONN_DATA``), so this needs NumPy and no TensorFlow; those of networks of numbers are in the files that
+``train.numbers NAME --export-only`` leaves in ``target/data``.  A line a network: answers that equal those of
 ``xonn-run eval``, bytes of a first and of a further prediction, round trips, times, processor seconds of
 both hosts together, and the peak of each host's memory.
+
+Networks of numbers are rounded by chance on shares, so of them classes are compared, those of the float
+network in Keras included, and it is an error if more than one in a hundred differs.
 """
 
 from __future__ import annotations
@@ -22,17 +27,33 @@ from xonn_scripts.command_line import parser_of
 from xonn_scripts.data.folder import DataError
 from xonn_scripts.data.images import LOADERS
 from xonn_scripts.data.tables import TABLES
-from xonn_scripts.measure.private_run import build, compare, infer
+from xonn_scripts.measure.private_run import answered, build, figures, infer
+from xonn_scripts.nets.number_recipes import NUMBERS
 from xonn_scripts.nets.recipes import DIGITS, TABULAR
-from xonn_scripts.paths import MODELS, default_programs
+from xonn_scripts.paths import MODELS, TARGET, default_programs
 from xonn_scripts.programs import SCHEMES, ProgramError, traffic
 
 # What a model reveals; scores are compared number by number.
 REVEALED = ("class", "scores")
+# How many classes of a network of numbers must be those of the clear and of Keras.
+LEAST_EQUAL = 0.99
+
+
+def exported(name: str, what: str) -> Path:
+    """A file of inputs that a network of numbers was written with."""
+    file = TARGET / "data" / f"{name}_{what}.npz"
+    if not file.is_file():
+        raise ProgramError(
+            f"{file} is not there: run python -m xonn_scripts.train.numbers {name} --export-only."
+        )
+    return file
 
 
 def test_inputs(name: str, package: Path, count: int) -> np.ndarray:
     """The first test inputs of a network's data set, in the shape that it takes."""
+    if name in NUMBERS:
+        with np.load(exported(name, "test")) as test:
+            return test["x"][:count]
     if name in TABULAR:
         return TABLES[TABULAR[name].dataset]().x[:count]
     dataset = "mnist" if name in DIGITS else "malaria" if name == "bh4" else "cifar10"
@@ -40,17 +61,32 @@ def test_inputs(name: str, package: Path, count: int) -> np.ndarray:
     return LOADERS[dataset]().x_test[:count].reshape(-1, *shape).astype(np.uint8)
 
 
+def beside_keras(name: str, answers: np.ndarray, clear: np.ndarray) -> tuple[str, bool]:
+    """How many classes are those of the float network, and whether they are enough."""
+    keras = np.load(MODELS / name / "keras_labels.npy")[: len(answers)]
+    answers, clear = answers.reshape(-1), clear.reshape(-1)
+    equal = {
+        "of shares = eval": np.sum(answers == clear),
+        "of shares = Keras": np.sum(answers == keras),
+        "of eval = Keras": np.sum(clear == keras),
+    }
+    text = ", ".join(f"{count} {which}" for which, count in equal.items())
+    return f" classes {text},", min(equal.values()) >= LEAST_EQUAL * len(answers)
+
+
 def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, bool]:
-    """One network's line, and whether all answers were equal."""
+    """One network's line, and whether all answers were equal, or enough of numbers."""
     model = MODELS / name / "model.h5"
     scheme = next(iter(SCHEMES))
+    calibrated = ["--calibrate", str(exported(name, "calibration"))] if name in NUMBERS else []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        package, secret = build(model, programs, folder, ["--reveal", revealed])
+        package, secret = build(model, programs, folder, ["--reveal", revealed, *calibrated])
         inputs = folder / "inputs.npy"
         np.save(inputs, test_inputs(name, package, count))
         first = infer(package, secret, inputs, programs, scheme, "shares", 1)
-        run = compare(package, secret, inputs, programs, count, scheme, "shares")
+        report, clear = answered(package, secret, inputs, programs, count, scheme, "shares")
+        run = figures(report, clear, scheme)
 
     def further(of_first: float, of_all: float) -> float:
         return (of_all - of_first) / max(count - 1, 1)
@@ -58,8 +94,11 @@ def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, boo
     all_bytes = count * (run["sent_bytes_each"] + run["received_bytes_each"])
     bytes_more = further(traffic(first), all_bytes)
     rounds_more = further(first["round_trips"], run["round_trips"])
+    classes, is_right = "", run["equal_to_eval"] == run["samples"]
+    if name in NUMBERS:
+        classes, is_right = beside_keras(name, report["answers"], clear)
     text = (
-        f"{name:12} {revealed:7} {run['equal_to_eval']:5} of {run['samples']:5} equal,"
+        f"{name:12} {revealed:7} {run['equal_to_eval']:5} of {run['samples']:5} equal,{classes}"
         f" first {traffic(first) / 1e6:.3f} MB in {first['round_trips']} round trips,"
         f" further {bytes_more / 1e6:.3f} MB in {rounds_more:.1f},"
         f" median {run['inference_ms_median']} ms,"
@@ -67,7 +106,7 @@ def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, boo
         f" peak {run['server_peak_bytes'] / 1e6:.0f} MB server,"
         f" {run['peak_memory_bytes'] / 1e6:.0f} MB client"
     )
-    return text, run["equal_to_eval"] == run["samples"]
+    return text, is_right
 
 
 def main() -> int:
@@ -84,7 +123,8 @@ def main() -> int:
     equal = True
     try:
         for name in names:
-            for revealed in arguments.reveal:
+            # Scores of numbers are rounded by chance.
+            for revealed in REVEALED[:1] if name in NUMBERS else arguments.reveal:
                 text, all_equal = line(name, revealed, arguments.programs, arguments.count)
                 print(text, flush=True)
                 equal &= all_equal

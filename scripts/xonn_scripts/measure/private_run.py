@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,20 +30,52 @@ def build_options(h5: Path) -> list[str]:
 
 
 def build(h5: Path, programs: Path, folder: Path, options: Sequence[str] = ()) -> tuple[Path, Path]:
-    """Compile a model; the package and the secret, both in `folder`."""
+    """Compile a model; the package and the secret, both in `folder`.
+
+    Samples to calibrate on say themselves how the input is read, in place of the model's own options.
+    """
     package = folder / f"{h5.parent.name}_{h5.stem}.xonn"
-    call(programs / "xonn-compile", "build", h5, *build_options(h5), *options, "--force", "-o", package)
+    own = [] if "--calibrate" in options else build_options(h5)
+    call(programs / "xonn-compile", "build", h5, *own, *options, "--force", "-o", package)
     return package, package.with_suffix(".secret")
 
 
-def ended(server: subprocess.Popen[str], seconds: float) -> int:
+def peak_of(pid: int) -> int:
+    """The most memory that a process ever had in use, in bytes; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+
+
+class Peak(threading.Thread):
+    """Looks at a process's memory while it is there.
+
+    The system's own figure at the end (``ru_maxrss``) counts what this script had in use when it started the
+    program, data sets and all.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.bytes, self.is_over = pid, 0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        """Until the process has ended."""
+        while not self.is_over.wait(0.02):
+            self.bytes = max(self.bytes, peak_of(self.pid))
+
+
+def ended(server: subprocess.Popen[str], seconds: float, peak: Peak) -> int:
     """Waits for a server; its peak of memory in bytes."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         process, status, used = os.wait4(server.pid, os.WNOHANG)
         if process:
+            peak.is_over.set()
             server.returncode = os.waitstatus_to_exitcode(status)
-            return used.ru_maxrss * 1024
+            return peak.bytes or used.ru_maxrss * 1024
         time.sleep(0.01)
     raise ProgramError(f"the server did not end within {seconds:.0f} s of its connection.")
 
@@ -79,6 +112,7 @@ def infer(
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    peak = Peak(server.pid)
     try:
         assert server.stdout is not None
         address = next(filter(None, map(address_in, server.stdout)), None)
@@ -95,9 +129,10 @@ def infer(
                 )
             )
             report["answers"] = np.load(output)
-        report["server_peak_bytes"] = ended(server, 60)
+        report["server_peak_bytes"] = ended(server, 60, peak)
         report["cpu_s"] = processor_seconds() - before
     finally:
+        peak.is_over.set()
         if server.poll() is None:
             server.kill()
             server.wait()
@@ -117,13 +152,10 @@ def bytes_of_one(package: Path, secret: Path, inputs: Path, programs: Path) -> d
     return sizes
 
 
-def compare(
+def answered(
     package: Path, secret: Path, inputs: Path, programs: Path, count: int, scheme: str, first_layer: str
-) -> dict[str, Any]:
-    """`count` private predictions beside those in the clear.
-
-    Gives how many agree, bytes a prediction each way on this one connection, and the median time in ms.
-    """
+) -> tuple[dict[str, Any], np.ndarray]:
+    """`count` private predictions on one connection, as of `infer`, and those in the clear."""
     report = infer(package, secret, inputs, programs, scheme, first_layer, count)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "clear.npy"
@@ -131,7 +163,11 @@ def compare(
             *(programs / "xonn-run", "eval", package, "--secret", secret),
             *("--input", inputs, "--limit", count, "--output", output),
         )
-        clear = np.load(output)
+        return report, np.load(output)
+
+
+def figures(report: dict[str, Any], clear: np.ndarray, scheme: str) -> dict[str, Any]:
+    """How many predictions agree, bytes of one each way on this one connection, the median time in ms."""
     return {
         "scheme": scheme,
         "first_layer": report["first_layer"],

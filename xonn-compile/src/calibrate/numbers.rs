@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use petgraph::stable_graph::NodeIndex;
+use xonn_program::Op;
 use xonn_program::data::Tensor;
 
 use crate::check::Answer;
 use crate::compile::{DEFAULT_ACTIVATION_BITS, DEFAULT_NUMBER_WEIGHT_BITS, NumberBits, quantised};
 use crate::graph::{LayerGraph, LayerOp};
-use crate::passes::{self, Compiled, NumberOptions, NumberSamples, Options, PassError};
+use crate::passes::{self, Compiled, NumberOptions, NumberSamples, Options, PassError, Ranges};
 
 /// Most samples that are looked at.
 const SAMPLES: usize = 512;
@@ -24,14 +25,21 @@ const WORK: usize = 10_000_000_000;
 
 /// Bits of activations and weights that are tried where a share of equal classes is asked for, the cheapest
 /// first.
-const TRIED: [(u32, u32); 9] =
-    [(7, 6), (8, 7), (9, 8), (10, 8), (10, 10), (11, 10), (12, 12), (13, 13), (15, 15)];
+const TRIED: [(u32, u32); 11] =
+    [(7, 6), (8, 7), (9, 8), (10, 8), (10, 10), (11, 10), (12, 12), (13, 13), (15, 15), (17, 17), (20, 20)];
+
+/// Of these the first that is tried where nothing is asked for.
+const FIRST_OF_DEFAULT: usize = 6;
+
+/// Share of equal classes for which more bits are tried where nothing is asked for: signs behind numbers, in
+/// networks that mix both, need more bits than numbers alone do.
+pub const GOOD_AGREEMENT: f64 = 0.995;
 
 /// Share of equal classes below which a network is refused, unless the user allows the error.
 pub const LEAST_AGREEMENT: f64 = 0.99;
 
-/// Compiles a network that has hidden numbers, with their ranges from the samples `x`, and tells how many
-/// classes on them are those of the float network.
+/// Compiles a network that has hidden numbers, with their ranges from the samples `x`, and gives the share of
+/// the classes on them that are those of the float network.
 ///
 /// # Errors
 /// What [`passes::run`] refuses; samples that do not fit, or too few equal classes.
@@ -40,22 +48,26 @@ pub fn numbers(
     options: &Options,
     bits: NumberBits,
     x: &Tensor,
-) -> Result<Compiled, PassError> {
+) -> Result<(Compiled, f64), PassError> {
     let error = |reason: String| PassError::Input { reason };
     let float = passes::float_graph(graph)?;
     let count = (WORK / multiplications(&float).max(1)).clamp(LEAST_SAMPLES, SAMPLES);
     let samples = Samples::of(&float, x, count).map_err(|e| error(format!("the calibration data: {e}")))?;
-    if samples.inputs.len() < FEWEST && !options.allow_error {
+    if samples.inputs.len() < FEWEST && !options.allow_error && !bits.proven {
         return Err(error(format!(
-            "the calibration data: {} samples, expected {FEWEST} or more, some hundreds at best: they tell the ranges \
-             of hidden numbers, and numbers beyond them may be wrong; --allow-error builds it all the same",
+            "the calibration data: {} samples, expected {FEWEST} or more, some hundreds at best: they tell \
+             the ranges of hidden numbers, and numbers beyond them may be wrong; --allow-error builds it all \
+             the same",
             samples.inputs.len()
         )));
     }
     let want = samples.answers(&float, options).map_err(error)?;
-    let inputs = Arc::new(NumberSamples::new(samples.inputs));
+    let ranges = match bits.proven {
+        true => Ranges::Proven,
+        false => Ranges::Seen(Arc::new(NumberSamples::new(samples.inputs))),
+    };
     let compile = |(activation_bits, weight_bits): (u32, u32)| -> Result<(Compiled, f64), PassError> {
-        let numbers = Some(NumberOptions { activation_bits, weight_bits, samples: Arc::clone(&inputs) });
+        let numbers = Some(NumberOptions { activation_bits, weight_bits, ranges: ranges.clone() });
         // The samples show what these bits do, so no estimate is needed.
         let own = Options { numbers, allow_error: true, ..options.clone() };
         let compiled = passes::run(graph, &own)?;
@@ -72,38 +84,48 @@ pub fn numbers(
         bits.activations.unwrap_or(DEFAULT_ACTIVATION_BITS),
         options.weight_bits.unwrap_or(DEFAULT_NUMBER_WEIGHT_BITS),
     );
-    let (mut compiled, share, used) = match bits.agreement {
-        None => {
-            let (compiled, share) = compile(chosen)?;
-            (compiled, share, chosen)
-        }
-        Some(asked) => {
-            let (mut best, mut table) = (None, Vec::new());
-            for candidate in TRIED {
-                let (compiled, share) = compile(candidate)?;
-                table.push(format!("{}/{}: {:.2} %", candidate.0, candidate.1, 100.0 * share));
-                let enough = share >= asked;
-                best = Some((compiled, share, candidate));
-                if enough {
-                    break;
-                }
-            }
-            let (mut compiled, share, candidate) = best.ok_or_else(|| error("no bits were tried".into()))?;
-            let table = table.join(", ");
-            if share < asked {
-                return Err(error(format!(
-                    "no bits give {:.2} % of {} samples the class of the float network (bits of activations / of \
-                     weights: {table}); ask for less --agreement",
-                    100.0 * asked,
-                    want.len()
-                )));
-            }
-            compiled.notes.push(format!("tried, bits of activations / of weights: {table}"));
-            (compiled, share, candidate)
-        }
+    let is_given = bits.activations.is_some() || options.weight_bits.is_some();
+    let (candidates, enough): (&[(u32, u32)], f64) = match bits.agreement {
+        Some(asked) => (&TRIED, asked),
+        None if is_given => (&[chosen], 0.0),
+        None => (&TRIED[FIRST_OF_DEFAULT..], GOOD_AGREEMENT),
     };
+    let mut best: Option<(Compiled, f64, (u32, u32))> = None;
+    let mut table = Vec::new();
+    for &candidate in candidates {
+        let (compiled, share) = match compile(candidate) {
+            Ok(found) => found,
+            // Wider numbers may not fit where narrower ones do.
+            Err(error) if best.is_some() => {
+                table.push(format!("{}/{}: {error}", candidate.0, candidate.1));
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        table.push(format!("{}/{}: {:.2} %", candidate.0, candidate.1, 100.0 * share));
+        if best.as_ref().is_none_or(|(_, most, _)| share > *most) {
+            best = Some((compiled, share, candidate));
+        }
+        if share >= enough {
+            break;
+        }
+    }
+    let (mut compiled, share, used) = best.ok_or_else(|| error("no bits were tried".into()))?;
+    let tried = table.join(", ");
+    if bits.agreement.is_some_and(|asked| share < asked) {
+        return Err(error(format!(
+            "no bits give {:.2} % of {} samples the class of the float network (bits of activations / of \
+             weights: {tried}); ask for less --agreement",
+            100.0 * enough,
+            want.len()
+        )));
+    }
+    if bits.agreement.is_some() || table.len() > 1 {
+        compiled.notes.push(format!("tried, bits of activations / of weights: {tried}"));
+    }
     let told = format!(
-        "hidden numbers in {} bits and their weights in {} give the class of the float network on {:.2} % of {} samples",
+        "hidden numbers in {} bits and their weights in {} give the class of the float network on {:.2} % of \
+         {} samples",
         used.0,
         used.1,
         100.0 * share,
@@ -111,23 +133,67 @@ pub fn numbers(
     );
     if share < LEAST_AGREEMENT && !options.allow_error {
         return Err(error(format!(
-            "{told}; give more --activation-bits or --weight-bits, or --allow-error to build it all the same"
+            "{told} (tried: {tried}); give more --activation-bits or --weight-bits, or --allow-error to \
+             build it all the same"
         )));
     }
     compiled.notes.push(format!("calibrated: {told}; others may have other roundings, `check` counts them"));
+    if bits.proven {
+        compiled.notes.push(proven_note(&compiled));
+    }
+    Ok((compiled, share))
+}
+
+/// Compiles a network that has hidden numbers, with ranges that hold for every input.
+///
+/// # Errors
+/// What [`passes::run`] refuses.
+pub fn proven(graph: &LayerGraph, options: &Options, bits: NumberBits) -> Result<Compiled, PassError> {
+    let numbers = NumberOptions {
+        activation_bits: bits.activations.unwrap_or(DEFAULT_ACTIVATION_BITS),
+        weight_bits: options.weight_bits.unwrap_or(DEFAULT_NUMBER_WEIGHT_BITS),
+        ranges: Ranges::Proven,
+    };
+    let mut compiled = passes::run(graph, &Options { numbers: Some(numbers), ..options.clone() })?;
+    compiled.notes.push(proven_note(&compiled));
+    compiled.notes.push(
+        "no samples tell how near it comes to the float network: `check --data` does, and more \
+         --activation-bits and --weight-bits bring it nearer"
+            .into(),
+    );
     Ok(compiled)
 }
 
+/// What is said of proven ranges.
+fn proven_note(compiled: &Compiled) -> String {
+    let width = |layer: &xonn_program::Layer| match layer.op {
+        Op::Round(round) => Some(round.bits),
+        _ => None,
+    };
+    let widest = compiled.network.layers().iter().filter_map(width).max().unwrap_or(0);
+    format!(
+        "ranges are proven: no input that a client can send makes a hidden number overflow its \
+         {widest} bits or fewer"
+    )
+}
+
 /// Some of the samples, evenly taken.
-struct Samples {
+pub(crate) struct Samples {
+    /// Which of all samples they are.
+    pub chosen: Vec<usize>,
     /// As the client has them.
     x: Tensor,
     /// Of each sample the model's inputs.
-    inputs: Vec<Vec<Vec<f32>>>,
+    pub inputs: Vec<Vec<Vec<f32>>>,
 }
 
 impl Samples {
-    fn of(graph: &LayerGraph, x: &Tensor, most: usize) -> Result<Self, String> {
+    /// * `x`: all samples.
+    /// * `most`: how many are taken, if there are as many.
+    ///
+    /// # Errors
+    /// Samples of another size than the model's inputs.
+    pub(crate) fn of(graph: &LayerGraph, x: &Tensor, most: usize) -> Result<Self, String> {
         let shape = |node: &NodeIndex| graph.graph[*node].shape.clone();
         let shapes: Vec<Vec<usize>> = graph.inputs.iter().map(shape).collect();
         // Of several inputs a sample is one row of all.
@@ -138,7 +204,7 @@ impl Samples {
         let all = x.samples_of(&sample_shape).map_err(|e| e.to_string())?;
         let rows: Vec<Vec<f64>> = all.iter().map(|sample| sample.values().collect()).collect();
         let count = rows.len().min(most);
-        let chosen: Vec<&Vec<f64>> = (0..count).map(|i| &rows[i * rows.len() / count]).collect();
+        let chosen: Vec<usize> = (0..count).map(|i| i * rows.len() / count).collect();
         let parts = |row: &Vec<f64>| -> Vec<Vec<f32>> {
             let mut rest = row.as_slice();
             shapes
@@ -150,11 +216,11 @@ impl Samples {
                 })
                 .collect()
         };
-        let inputs = chosen.iter().map(|row| parts(row)).collect();
-        let values = chosen.into_iter().flatten().copied().collect();
+        let inputs = chosen.iter().map(|&i| parts(&rows[i])).collect();
+        let values = chosen.iter().flat_map(|&i| rows[i].iter().copied()).collect();
         let x = Tensor::new([vec![count], sample_shape].concat(), xonn_program::data::Values::Reals(values))
             .ok_or("samples of another size than their shape says")?;
-        Ok(Self { x, inputs })
+        Ok(Self { chosen, x, inputs })
     }
 
     /// What the float network says.
@@ -177,7 +243,7 @@ impl Samples {
 }
 
 /// Multiplications of one sample, about.
-fn multiplications(graph: &LayerGraph) -> usize {
+pub(crate) fn multiplications(graph: &LayerGraph) -> usize {
     let of = |node: NodeIndex| {
         let layer = &graph.graph[node];
         let elements: usize = layer.shape.iter().product();

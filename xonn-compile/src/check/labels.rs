@@ -3,7 +3,7 @@
 use serde::Serialize;
 use xonn_program::data::{Dataset, Tensor};
 
-use super::{Answer, DataMismatch, Disagreement, Report};
+use super::{Answer, DataMismatch, Disagreement, NearTies, Report};
 use xonn_program::evaluate::Evaluated;
 
 /// Single labels that are right.
@@ -54,7 +54,7 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated], units: usize) -> Resul
     };
     let equal = |a: &[u8], b: &[u8]| a.iter().zip(b).filter(|(a, b)| a == b).count();
     let (mut correct, mut correct_labels, mut equal_labels) = (0, 0, 0);
-    let mut disagreements = Vec::new();
+    let (mut disagreements, mut margins) = (Vec::new(), Vec::new());
     for (sample, ours) in ours.iter().enumerate() {
         if let Some(y) = &y {
             let true_ones = row(y, sample, 0.5);
@@ -64,6 +64,8 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated], units: usize) -> Resul
         let (Some(keras), Some(above)) = (&keras, above) else { continue };
         let theirs = row(keras, sample, above);
         equal_labels += equal(&theirs, ours);
+        let distances = keras[sample * units..][..units].iter().map(|p| (p - above).abs());
+        margins.extend(distances.reduce(f64::min));
         if theirs != *ours {
             let differ = (0..units).filter(|&unit| theirs[unit] != ours[unit]);
             let margin = differ.map(|unit| (keras[sample * units + unit] - above).abs()).reduce(f64::min);
@@ -75,7 +77,9 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated], units: usize) -> Resul
         samples,
         correct: y.as_ref().map(|_| correct),
         equal_to_keras: keras.as_ref().map(|_| samples - disagreements.len()),
+        near_ties: NearTies::of(&disagreements, &margins),
         disagreements,
+        scores: None,
         largest_score_error: None,
         labels: Some(Counts {
             labels: samples * units,
@@ -83,6 +87,7 @@ pub fn compare(data: &Dataset, predictions: &[Evaluated], units: usize) -> Resul
             equal_to_keras: keras.map(|_| equal_labels),
         }),
         numbers: None,
+        errors: Vec::new(),
         through_circuit: 0,
         margins: Vec::new(),
     })

@@ -9,6 +9,7 @@ use xonn_program::op::Rounding;
 
 use super::Answer;
 use crate::network::Network;
+use crate::passes::Twin;
 
 /// Dice that are tried.
 const SEEDS: u64 = 3;
@@ -18,7 +19,9 @@ const SEEDS: u64 = 3;
 pub struct Numbers {
     /// Bits of each number.
     pub bits: u32,
-    /// Layers with numbers that did not fit their bits and were taken modulo `2^bits`, which is wrong.
+    /// Layers with numbers that did not fit their bits and were taken modulo `2^bits`, which is wrong, or
+    /// that left where the samples were in a channel that did not change on them
+    /// ([`crate::passes::Tamed`]).
     pub lost: Vec<Lost>,
     /// For each of some seeds, how many samples get the class, or labels, of rounding to the nearest if
     /// numbers are rounded by chance.
@@ -38,9 +41,15 @@ pub struct Lost {
 
 /// Looks at all samples; `None` of a network without hidden numbers.
 ///
+/// * `twin`: what the network stands for.
 /// * `found`: the predictions with rounding to the nearest.
 #[must_use]
-pub fn numbers(network: &Network, samples: &[Vec<i64>], found: &[Evaluated]) -> Option<Numbers> {
+pub fn numbers(
+    network: &Network,
+    twin: Option<&Twin>,
+    samples: &[Vec<i64>],
+    found: &[Evaluated],
+) -> Option<Numbers> {
     let layers = network.layers();
     let bits = layers.iter().filter_map(|layer| match layer.op {
         Op::Round(round) => Some(round.bits),
@@ -48,7 +57,10 @@ pub fn numbers(network: &Network, samples: &[Vec<i64>], found: &[Evaluated]) -> 
     });
     let bits = bits.max()?;
     let rounded = |q: &Vec<i64>, mut rounding: Rounding| {
-        let (mut tensors, lost) = tensors_rounded(layers, network.tensors(), q, &mut rounding);
+        let (mut tensors, mut lost) = tensors_rounded(layers, network.tensors(), q, &mut rounding);
+        for tamed in twin.iter().flat_map(|twin| &twin.tamed) {
+            lost[tamed.layer] += tamed.elsewhere(&tensors[tamed.read]);
+        }
         (network.program().evaluated(tensors.pop().unwrap_or_default()), lost)
     };
     let add = |mut a: Vec<usize>, b: Vec<usize>| {

@@ -44,6 +44,15 @@ fn share(text: &str) -> Result<f64, String> {
     share.filter(|share| (0.5..=1.0).contains(share)).ok_or_else(|| format!("{text}, expected 50% to 100%"))
 }
 
+/// What tells the ranges of hidden numbers.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RangeOf {
+    /// The samples of --calibrate: for networks of any depth; numbers beyond them may overflow
+    Calibrated,
+    /// The weights, for every input that a client can send: nothing overflows; for a few layers
+    Proven,
+}
+
 /// How a model is to be understood.
 #[derive(Args)]
 pub struct ModelOptions {
@@ -73,8 +82,12 @@ pub struct ModelOptions {
     /// more signs follow; or what --calibrate finds enough)
     #[arg(long, value_name = "B")]
     weight_bits: Option<u32>,
-    /// Bits of hidden numbers: of the largest one of a layer on the samples of --calibrate (default 12)
-    #[arg(long, value_name = "B", requires = "calibrate")]
+    /// What tells how large hidden numbers get
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = RangeOf::Calibrated)]
+    range: RangeOf,
+    /// Bits of hidden numbers: of the largest one of a layer on the samples of --calibrate, or of a usual one
+    /// with --range proven (default 12)
+    #[arg(long, value_name = "B")]
     activation_bits: Option<u32>,
     /// Look for the fewest bits of hidden numbers and weights with which this share of the samples of
     /// --calibrate gets the class of the float network, such as 99.9%
@@ -107,6 +120,9 @@ pub struct ModelOptions {
     /// The layer whose output is the prediction, for models with several outputs
     #[arg(long, value_name = "LAYER")]
     output_layer: Option<String>,
+    /// How many steps a sample has, for models whose input leaves the first axis open
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
     /// No notes
     #[arg(short, long)]
     quiet: bool,
@@ -152,11 +168,24 @@ impl ModelOptions {
                 })?
             }
         };
+        let proven = self.range == RangeOf::Proven;
+        if self.activation_bits.is_some() && self.calibrate.is_none() && !proven {
+            return Err(
+                "--activation-bits is for hidden numbers, whose ranges have to be told: with --calibrate \
+                        D.npz, or --range proven"
+                    .into(),
+            );
+        }
         Ok(Options {
-            reading: ReadOptions { custom, weights: self.weights.clone(), output: self.output_layer.clone() },
+            reading: ReadOptions {
+                custom,
+                weights: self.weights.clone(),
+                output: self.output_layer.clone(),
+                steps: self.steps,
+            },
             network: self.network(),
             calibration: self.calibrate.clone().map(Calibration::File),
-            numbers: NumberBits { activations: self.activation_bits, agreement: self.agreement },
+            numbers: NumberBits { activations: self.activation_bits, agreement: self.agreement, proven },
         })
     }
 

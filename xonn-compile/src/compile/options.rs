@@ -25,7 +25,7 @@ pub struct Options {
     pub numbers: NumberBits,
 }
 
-/// How exact hidden numbers are; the calibration samples tell their ranges.
+/// How exact hidden numbers are, and what tells their ranges.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub struct NumberBits {
     /// Bits of the largest activation of a layer on the samples; `None`: 12.
@@ -33,6 +33,9 @@ pub struct NumberBits {
     /// The share of the samples, from 0 to 1, that must get the class of the float network: the cheapest bits
     /// that keep it are looked for.
     pub agreement: Option<f64>,
+    /// Whether their ranges are those of the worst case, in which nothing overflows, and not those of the
+    /// calibration samples, which are compared with all the same if there are any.
+    pub proven: bool,
 }
 
 /// Bits of hidden numbers where nobody says otherwise.
@@ -59,7 +62,7 @@ pub(crate) struct Samples<'o> {
 
 impl Calibration {
     /// The samples.
-    pub(super) fn samples(&self) -> Result<Samples<'_>, CompileError> {
+    pub(crate) fn samples(&self) -> Result<Samples<'_>, CompileError> {
         Ok(match self {
             Self::File(path) => {
                 let x = data::load(path).map_err(CompileError::Data)?.x;

@@ -7,7 +7,7 @@ use crate::calibrate;
 
 /// The samples of `x` as the client would send them, or why they do not fit the model.
 pub(crate) fn quantised(x: &Tensor, encoding: &InputEncoding) -> Result<Vec<Vec<i64>>, String> {
-    let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+    let shape = encoding.sample_shape();
     let samples = x.samples_of(&shape).map_err(|e| e.to_string())?;
     let codes = |(i, sample): (usize, Sample)| {
         encoding.codes_of(sample.values()).map_err(|e| format!("sample {i}, {e}"))

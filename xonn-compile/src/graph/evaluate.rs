@@ -69,6 +69,19 @@ fn compute(layer: &Layer, inputs: &[&[f32]], shapes: &[&[usize]]) -> Result<Vec<
             let filters = kernel.shape[2] * multiplier;
             biased(convolve(x, kernel, conv, &window, filters, 1, |f| f / multiplier), bias.as_deref())
         }
+        LayerOp::OneHot { depth } => {
+            let mut rows = vec![0.0; x.len() * depth];
+            for (row, &token) in rows.chunks_mut(*depth).zip(x) {
+                let place = if token.fract() == 0.0 && token >= 0.0 { token as usize } else { *depth };
+                *row.get_mut(place).ok_or_else(|| {
+                    format!(
+                        "it reads the number {token}, expected a token, a whole number from 0 to {}",
+                        depth - 1
+                    )
+                })? = 1.0;
+            }
+            rows
+        }
         LayerOp::Divide { by } => each(&|_, x| x / by),
         LayerOp::PRelu { slope } => each(&|channel, x| {
             if x >= 0.0 { x } else { slope.data[channel % slope.data.len()] * x }

@@ -63,6 +63,14 @@ pub enum Function {
     Exponential,
     /// `log(sigmoid(x))`.
     LogSigmoid,
+    /// `x` less a half above a half, plus a half below minus a half, else 0.
+    SoftShrink,
+    /// `x - tanh(x)`.
+    TanhShrink,
+    /// `(x + sqrt(x * x + 4)) / 2`.
+    SquarePlus,
+    /// 0 up to -1, `x` from 1 on, `(x + 1)^2 / 4` between.
+    SparsePlus,
     /// `x * clip(x + 3, 0, 6) / 6`, which falls up to its turn.
     HardSilu,
     /// `x * sigmoid(x)`, which falls below its [turn](Function::turn).
@@ -109,6 +117,13 @@ impl Function {
             Self::Softsign => x / (1.0 + x.abs()),
             Self::Exponential => x.exp(),
             Self::LogSigmoid => -((-x).max(0.0) + (-x.abs()).exp().ln_1p()),
+            Self::SoftShrink => x - x.clamp(-0.5, 0.5),
+            Self::TanhShrink => x - x.tanh(),
+            // Below 0 the difference of two large numbers loses its digits.
+            Self::SquarePlus if x < 0.0 => 2.0 / (x.hypot(2.0) - x),
+            Self::SquarePlus => 0.5 * (x + x.hypot(2.0)),
+            Self::SparsePlus if x >= 1.0 => x,
+            Self::SparsePlus => 0.25 * (x.max(-1.0) + 1.0).powi(2),
             Self::HardSilu => x * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
             Self::Silu => x * sigmoid(x),
             Self::Gelu { approximate } => {
@@ -188,6 +203,19 @@ mod tests {
         assert_eq!(Function::Clip { low: -1.0, high: 2.0 }.apply(7.0), 2.0);
         let from = Function::ReluFrom { threshold: 1.0, slope: 0.5, max: Some(3.0) };
         assert_eq!([0.0, 1.0, 5.0].map(|x| from.apply(x)), [-0.5, 1.0, 3.0]);
+        // By Keras 3.15.
+        let keras = [
+            (Function::SoftShrink, [-1.5, 0.0, 0.0, 0.0, 0.7]),
+            (Function::TanhShrink, [-1.035_972_4, -0.037_882_865, 0.0, 0.002_624_675_6, 0.366_345_4]),
+            (Function::SquarePlus, [0.414_213_54, 0.780_776_4, 1.0, 1.104_987_6, 1.766_190_4]),
+            (Function::SparsePlus, [0.0, 0.0625, 0.25, 0.36, 1.2]),
+        ];
+        for (function, want) in keras {
+            for (x, want) in [-2.0, -0.5, 0.0, 0.2, 1.2].into_iter().zip(want) {
+                let found = function.apply(x);
+                assert!((found - want).abs() < 1e-6, "{function:?}({x}) = {found}, expected {want}");
+            }
+        }
         assert_eq!([1.0, 1.5].map(|x| Function::ThresholdedRelu { theta: 1.0 }.apply(x)), [0.0, 1.5]);
     }
 
@@ -203,6 +231,10 @@ mod tests {
             Function::Softsign,
             Function::Exponential,
             Function::LogSigmoid,
+            Function::SoftShrink,
+            Function::TanhShrink,
+            Function::SquarePlus,
+            Function::SparsePlus,
             Function::HardSilu,
             Function::ReluFrom { threshold: 0.5, slope: 0.1, max: None },
             Function::ThresholdedRelu { theta: 0.5 },

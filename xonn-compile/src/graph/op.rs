@@ -104,6 +104,11 @@ pub enum LayerOp {
         /// The number there.
         value: f32,
     },
+    /// Each token `t` of the model's input as `depth` numbers, of which number `t` is 1 and all others are 0.
+    OneHot {
+        /// How many tokens there are.
+        depth: usize,
+    },
     /// The sum of all inputs.
     Add,
     /// The product of all inputs, element by element.
@@ -138,6 +143,7 @@ impl LayerOp {
             Self::Transpose { .. } => "transpose",
             Self::Pick { .. } => "pick",
             Self::Pad2d { .. } => "pad2d",
+            Self::OneHot { .. } => "one_hot",
             Self::Add => "add",
             Self::Multiply => "multiply",
             Self::Maximum => "maximum",

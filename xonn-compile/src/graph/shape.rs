@@ -25,6 +25,7 @@ pub fn infer(layer: &Layer, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
     let first = inputs.first().copied().unwrap_or_default();
     let shape = match &layer.op {
         LayerOp::Input { shape } => shape.clone(),
+        LayerOp::OneHot { depth } => first.iter().copied().chain([*depth]).collect(),
         LayerOp::Dense { kernel, bias, .. } => dense(first, kernel, bias.as_deref())?,
         LayerOp::Conv2d { kernel, bias, conv, .. } => {
             let window = conv_window(first, kernel, conv)?;

@@ -44,6 +44,13 @@ pub enum Steps {
         /// `None` keeps the sign.
         slope: Option<f32>,
     },
+    /// QKeras `quantized_sigmoid`: `clip(x / 2 + 1/2, 0, 1)` in steps of `2^-bits`, without 1.
+    Sigmoid {
+        /// Bits behind the point.
+        bits: u32,
+        /// Whether 0 is left out too.
+        symmetric: bool,
+    },
     /// `round(clip(x, 0, 1) * levels) / levels`: DoReFa's activations.
     Unit {
         /// Steps from 0 to 1.
@@ -51,7 +58,55 @@ pub enum Steps {
     },
 }
 
+/// A quantiser whose values are `origin` and `unit` times all integers from `lo` to `hi`: the nearest to `x /
+/// step`, ties to even.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Grid {
+    /// How far the middles of two values are apart on the axis of what is quantised.
+    pub step: f64,
+    /// The smallest integer.
+    pub lo: i64,
+    /// The largest.
+    pub hi: i64,
+    /// What the integer 1 stands for in the result.
+    pub unit: f64,
+    /// What 0 stands for.
+    pub origin: f64,
+}
+
 impl Steps {
+    /// Most bits of a [`Grid`].
+    const MOST_BITS: u32 = 16;
+
+    /// The values as a grid; `None` of quantisers that are none, or of more than 16 bits.
+    #[must_use]
+    pub fn grid(self) -> Option<Grid> {
+        let power = |exponent: i32| f64::from(exponent).exp2();
+        match self {
+            Self::Bits { bits, integer, symmetric, keep_negative, scale } if bits <= Self::MOST_BITS => {
+                let unsigned = bits.checked_sub(u32::from(keep_negative)).filter(|&bits| bits > 0)?;
+                let (m, step) = (1i64 << unsigned, power(integer - unsigned as i32));
+                let lo = if keep_negative { i64::from(symmetric) - m } else { 0 };
+                Some(Grid { step, lo, hi: m - 1, unit: f64::from(scale) * step, origin: 0.0 })
+            }
+            Self::Relu { bits: bits @ 1..=Self::MOST_BITS, integer, slope: 0.0 } => {
+                let step = power(integer - bits as i32);
+                Some(Grid { step, lo: 0, hi: (1 << bits) - 1, unit: step, origin: 0.0 })
+            }
+            // A half is a whole number of steps, an even one, so that it can be added behind the rounding.
+            Self::Sigmoid { bits: bits @ 2..=Self::MOST_BITS, symmetric } => {
+                let half = 1i64 << (bits - 1);
+                let (step, unit) = (power(1 - bits as i32), power(-(bits as i32)));
+                Some(Grid { step, lo: i64::from(symmetric) - half, hi: half - 1, unit, origin: 0.5 })
+            }
+            Self::Unit { levels: levels @ 1..=0xffff } => {
+                let step = 1.0 / f64::from(levels);
+                Some(Grid { step, lo: 0, hi: i64::from(levels), unit: step, origin: 0.0 })
+            }
+            _ => None,
+        }
+    }
+
     /// The quantised value.
     #[must_use]
     pub fn apply(self, x: f32) -> f32 {
@@ -95,6 +150,11 @@ impl Steps {
                     -self.power_of_two(-x * slope)
                 }
             }
+            Self::Sigmoid { bits, symmetric } => {
+                let m = power(bits as i32);
+                let p = (0.5 * x + 0.5).clamp(0.0, 1.0);
+                ((p * m).round_ties_even() / m).clamp(f32::from(u8::from(symmetric)) / m, 1.0 - 1.0 / m)
+            }
             Self::Unit { levels } => {
                 let n = levels as f32;
                 (x.clamp(0.0, 1.0) * n).round_ties_even() / n
@@ -130,6 +190,20 @@ impl Steps {
         let log = if floor { log.floor() } else { log.round_ties_even() };
         let exponent = log.clamp(least as f32, most as f32);
         (if quadratic { 2.0 * exponent } else { exponent }).exp2()
+    }
+
+    /// The least number between `low` and `high` whose value is above `value`; `None` if there is none.
+    #[must_use]
+    pub fn rises_above(self, value: f32, low: f32, high: f32) -> Option<f32> {
+        let (mut low, mut high) = (ordered(low), ordered(high));
+        if self.apply(from_ordered(high)) <= value || low >= high {
+            return None;
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if self.apply(from_ordered(middle)) > value { high = middle } else { low = middle }
+        }
+        Some(from_ordered(high))
     }
 
     /// The lowest value, and for each further one the least number that gives it; `None` if there are more
@@ -200,6 +274,28 @@ mod tests {
         }
         assert!(Steps::Unit { levels: 255 }.edges(16).is_none());
         assert_eq!(Steps::Unit { levels: 1 }.edges(16).map(|(_, edges)| edges.len()), Some(1));
+    }
+
+    /// Grids are the function itself, ties and ends included.
+    #[test]
+    fn grids_are_the_function() {
+        let all = [
+            Steps::Bits { bits: 6, integer: 1, symmetric: false, keep_negative: true, scale: 0.5 },
+            Steps::Bits { bits: 5, integer: 0, symmetric: true, keep_negative: true, scale: 1.0 },
+            Steps::Bits { bits: 4, integer: 2, symmetric: true, keep_negative: false, scale: 1.0 },
+            Steps::Relu { bits: 6, integer: 2, slope: 0.0 },
+            Steps::Relu { bits: 8, integer: -1, slope: 0.0 },
+            Steps::Sigmoid { bits: 6, symmetric: false },
+            Steps::Sigmoid { bits: 5, symmetric: true },
+        ];
+        for steps in all {
+            let grid = steps.grid().expect("a grid");
+            for x in (-40_000..40_000).map(|i| i as f32 / 4096.0) {
+                let n = (f64::from(x) / grid.step).round_ties_even().clamp(grid.lo as f64, grid.hi as f64);
+                assert_eq!(n * grid.unit + grid.origin, f64::from(steps.apply(x)), "{steps:?} at {x}");
+            }
+        }
+        assert_eq!(Steps::Relu { bits: 4, integer: 0, slope: 0.25 }.grid(), None);
     }
 
     /// As QKeras 0.9 computes them.

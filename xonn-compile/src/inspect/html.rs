@@ -3,6 +3,7 @@
 //! Names come from the model's author and are escaped wherever they stand; a policy in the page forbids
 //! scripts and everything external on top of that.
 
+mod ranges;
 mod shares;
 
 use std::fmt::Write;
@@ -78,6 +79,7 @@ pub fn html(report: &Report) -> String {
         page.bars(costs);
         page.table(costs, report.networks.first());
     }
+    page.ranges(&report.ranges);
     page.traffic(&report.traffic);
     page.plans(&report.plans);
     page.shares(report);

@@ -10,7 +10,7 @@ use xonn_program::circuit::{self, LowerError};
 use xonn_program::package::{Package, PackageError};
 use xonn_program::text::sentence;
 
-use super::{Diagram, FileKind, NetlistCosts, Report};
+use super::{Diagram, FileKind, NetlistCosts, Report, ranges};
 use crate::compile::{self, CompileError, Options, Source};
 use crate::keras::KerasError;
 
@@ -158,6 +158,11 @@ fn of_model(source: &Source<'_>, options: &Options) -> Result<Report, ReportErro
     match compile::fold(&graph, &source.name(), options) {
         Ok(compiled) => {
             report.notes = compiled.notes().to_vec();
+            if let (Some(twin), Some(calibration)) = (compiled.twin(), &options.calibration) {
+                let x = calibration.samples().map_err(ReportError::Model)?.x;
+                // Samples that were compiled with fit.
+                report.ranges = ranges::ranges(compiled.network(), twin, &x).unwrap_or_default();
+            }
             match compiled.lower() {
                 Ok(lowered) => {
                     report.add_circuit(compiled.network().input(), &lowered.circuit);

@@ -23,8 +23,9 @@ pub struct OnShares {
     pub online_bytes: u64,
     /// Round trips of a first prediction, of one that follows, and of what comes with the input.
     pub round_trips: [f64; 3],
-    /// A prediction is wrong with a probability below two to the minus this.
-    pub failure_bits: u32,
+    /// A prediction is wrong with a probability below two to the minus this; none where numbers are rounded
+    /// by chance, so that ties of their last bits come out either way.
+    pub failure_bits: Option<u32>,
     /// Time on links, without the hosts' own work.
     pub links: Vec<OnLink>,
 }
@@ -60,6 +61,22 @@ impl OnLink {
 }
 
 impl OnShares {
+    /// What noise and rounding do to an answer, in one sentence; `power` writes a power of two to the minus.
+    #[must_use]
+    pub fn exactness(&self, power: fn(u32) -> String) -> String {
+        match self.failure_bits {
+            Some(bits) => format!(
+                "The noise of the sums spoils a prediction with a probability below {}, which the server \
+                 checks with its weights before it serves.",
+                power(bits)
+            ),
+            None => "Numbers are rounded by chance, on the average right, so that ties of their last bits \
+                     come out either way; their noise is below 1/8 of the last bit, which the server checks \
+                     with its weights before it serves."
+                .to_owned(),
+        }
+    }
+
     /// The plan of a program.
     ///
     /// # Errors
@@ -83,7 +100,7 @@ impl OnShares {
             further_bytes,
             online_bytes,
             round_trips: costs.map(|cost| cost.rounds),
-            failure_bits: FAILURE_BITS,
+            failure_bits: (!describe::is_rounded(&plan)).then_some(FAILURE_BITS),
             links: links.map(on).into(),
         })
     }

@@ -257,12 +257,12 @@ fn on_shares(plan: &OnShares) -> String {
     let costs = table::table(&header, 1, rows);
     let not_taken = plan.not_taken.as_ref().map_or(String::new(), |layer| wrapped(&layer.sentence()) + "\n");
     format!(
-        "{stages}\n{not_taken}\n{costs}\n\
-         Times are of the link alone, without the hosts' own work. The noise of the\n\
-         sums spoils a prediction with a probability below 2^-{}, which the server\n\
-         checks with its weights before it serves.\n\
+        "{stages}\n{not_taken}\n{costs}\n{}\n\
          Only with serve --clients semi-honest: a client that cheats can learn weights.",
-        plan.failure_bits
+        wrapped(&format!(
+            "Times are of the link alone, without the hosts' own work. {}",
+            plan.exactness(|bits| format!("2^-{bits}"))
+        ))
     )
 }
 

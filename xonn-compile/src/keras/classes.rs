@@ -25,6 +25,7 @@ pub(crate) enum Family {
     Conv,
     DepthwiseConv,
     SeparableConv,
+    TransposedConv,
     /// A convolution with a BatchNorm folded into its kernel.
     FoldedConv,
     FoldedDepthwiseConv,
@@ -54,6 +55,12 @@ pub(crate) enum Family {
     CenterCrop,
     Repeat,
     UpSampling,
+    /// A table of which tokens take rows.
+    Embedding,
+    /// Steps with a state between them.
+    Recurrent,
+    /// Two recurrent layers, one of them from the end.
+    Bidirectional,
     /// Nothing in inference.
     Nothing,
     /// It has no integer form here.
@@ -90,7 +97,7 @@ pub(crate) fn is_stock(class: &str) -> bool {
 /// The weights that layers of a class have, in Keras's order: trainable ones, then those that are not.
 pub(crate) fn roles(class: &str) -> &'static [&'static str] {
     match of(class).map(|class| class.family) {
-        Some(F::Dense | F::Conv) => &["kernel", "bias"],
+        Some(F::Dense | F::Conv | F::TransposedConv) => &["kernel", "bias"],
         Some(F::DepthwiseConv) => &["depthwise_kernel", "bias"],
         Some(F::SeparableConv) => &["depthwise_kernel", "pointwise_kernel", "bias"],
         Some(F::BatchNorm) => &["gamma", "beta", "moving_mean", "moving_variance"],
@@ -101,6 +108,16 @@ pub(crate) fn roles(class: &str) -> &'static [&'static str] {
             &["depthwise_kernel", "bias", "gamma", "beta", "iteration", "moving_mean", "moving_variance"]
         }
         Some(F::PRelu) => &["alpha"],
+        Some(F::Embedding) => &["embeddings"],
+        Some(F::Recurrent) => &["kernel", "recurrent_kernel", "bias"],
+        Some(F::Bidirectional) => &[
+            "forward_kernel",
+            "forward_recurrent_kernel",
+            "forward_bias",
+            "backward_kernel",
+            "backward_recurrent_kernel",
+            "backward_bias",
+        ],
         Some(F::Normalization) => &["mean", "variance", "count"],
         _ => &[],
     }
@@ -182,6 +199,9 @@ pub(crate) const CLASSES: &[Class] = &[
     class("Minimum", Keras, F::Merge, 0),
     class("Average", Keras, F::Merge, 0),
     class("Concatenate", Keras, F::Concatenate, 0),
+    class("Conv1DTranspose", Keras, F::TransposedConv, 1),
+    class("Conv2DTranspose", Keras, F::TransposedConv, 2),
+    class("QuantConv2DTranspose", Larq, F::TransposedConv, 2),
     class("Cropping1D", Keras, F::Crop, 1),
     class("Cropping2D", Keras, F::Crop, 2),
     class("CenterCrop", Keras, F::CenterCrop, 2),
@@ -204,7 +224,11 @@ pub(crate) const CLASSES: &[Class] = &[
     class("RandomContrast", Keras, F::Nothing, 2),
     class("RandomBrightness", Keras, F::Nothing, 2),
     class("Identity", Keras, F::Nothing, 0),
-    class("Bidirectional", Keras, F::Refused, 0),
+    class("Embedding", Keras, F::Embedding, 0),
+    class("SimpleRNN", Keras, F::Recurrent, 1),
+    class("LSTM", Keras, F::Recurrent, 1),
+    class("GRU", Keras, F::Recurrent, 1),
+    class("Bidirectional", Keras, F::Bidirectional, 1),
     class("TimeDistributed", Keras, F::Refused, 0),
     class("Masking", Keras, F::Refused, 0),
     class("LayerNormalization", Keras, F::Refused, 0),

@@ -446,6 +446,23 @@ impl Resolver<'_> {
         })?;
         let results = self.layers[layer].nested.as_ref().map_or(1, |nested| nested.outputs.len());
         if r.tensor >= results {
+            let inner = &self.layers[layer].config["layer"]["config"];
+            let states = [&self.layers[layer].config, inner].iter().any(|c| c["return_state"] == true);
+            if states {
+                return Err(format!(
+                    "reads a state of the layer {:?} (return_state), and only what the layer itself gives is \
+                     known; expected return_state=False: the last state of an LSTM or GRU is what it gives \
+                     without return_sequences",
+                    r.layer
+                ));
+            }
+            if self.layers[layer].config.get("merge_mode").is_some_and(Value::is_null) {
+                return Err(format!(
+                    "reads one direction of the layer {:?} (merge_mode=None), which gives both as one tensor \
+                     here; expected merge_mode concat, sum, ave or mul",
+                    r.layer
+                ));
+            }
             return Err(format!("reads result {} of the layer {:?}, which has {results}", r.tensor, r.layer));
         }
         Ok(TensorRef { layer, call, tensor: r.tensor })

@@ -10,6 +10,7 @@ mod arithmetic;
 mod arrays;
 mod combine;
 mod crop;
+mod embedding;
 pub(super) mod expression;
 mod folded;
 mod input;
@@ -18,7 +19,9 @@ mod model;
 mod norm;
 mod operation;
 mod pool;
+mod recurrent;
 mod survey;
+mod transposed;
 mod unsupported;
 
 use std::collections::{HashMap, HashSet};
@@ -171,6 +174,7 @@ impl Builder<'_> {
             Family::Conv => self.conv(layer, axes),
             Family::DepthwiseConv => self.depthwise_conv(layer, axes),
             Family::SeparableConv => self.separable_conv(layer, axes),
+            Family::TransposedConv => self.transposed_conv(layer, axes),
             Family::FoldedConv => self.folded_conv(layer),
             Family::FoldedDepthwiseConv => self.folded_depthwise_conv(layer),
             Family::BatchNorm => self.batch_norm(layer),
@@ -206,6 +210,9 @@ impl Builder<'_> {
             Family::CenterCrop => self.center_crop(layer),
             Family::Repeat => self.repeat_vector(layer),
             Family::UpSampling => self.up_sampling(layer, axes),
+            Family::Embedding => self.embedding(layer),
+            Family::Recurrent => self.recurrent(layer, call),
+            Family::Bidirectional => self.bidirectional(layer, call),
             Family::Nothing => self.push(layer, LayerOp::NoOp),
             Family::Refused => self.of_no_known_class(layer),
         }

@@ -201,14 +201,15 @@ fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
     let base = name.split('(').next().unwrap_or(name);
     if !named.own && qkeras::is_other(base) {
         return format!(
-            "{what} {name:?} is not supported; of QKeras's quantisers use binary or ternary, on activations \
-             with a number as alpha"
+            "{what} {name:?} is not supported; of QKeras's quantisers use binary or ternary, or \
+             quantized_bits, quantized_relu, quantized_tanh or quantized_sigmoid, on activations with a \
+             number as alpha"
         );
     }
     if !named.own && is_of_keras(base) {
         return format!(
-            "{what} {name:?} is not supported; use a sign, relu, leaky_relu, tanh, sigmoid or hard_sigmoid \
-             instead, and softmax at the end"
+            "{what} {name:?} is not supported; use a sign, relu, leaky_relu, elu, gelu, silu, softplus, \
+             tanh, sigmoid or hard_sigmoid instead, and softmax at the end"
         );
     }
     format!(
@@ -220,18 +221,7 @@ fn unknown(what: &str, named: &Named<'_>, meaning: &str) -> String {
 
 /// Keras's own activations that are not read.
 fn is_of_keras(name: &str) -> bool {
-    let names = [
-        "hard_shrink",
-        "soft_shrink",
-        "tanh_shrink",
-        "squareplus",
-        "sparse_plus",
-        "sparse_sigmoid",
-        "sparsemax",
-        "threshold",
-        "glu",
-    ];
-    names.contains(&name)
+    ["hard_shrink", "sparsemax", "threshold", "glu"].contains(&name)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -275,7 +265,8 @@ fn known(name: &str, config: &Value, place: Place) -> Result<Option<Quantizer>, 
         "stochastic_ternary" | "ternary" => {
             qkeras::ternary(&qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
         }
-        "quantized_bits" | "quantized_relu" | "quantized_po2" | "quantized_relu_po2" => {
+        "quantized_bits" | "quantized_relu" | "quantized_po2" | "quantized_relu_po2" | "quantized_tanh"
+        | "quantized_sigmoid" => {
             qkeras::steps(base, &qkeras::Arguments::of(base, config, arguments)?, place).map(Some)
         }
         // larq zoo's.
@@ -434,7 +425,7 @@ mod tests {
     fn advice_knows_the_libraries() {
         for (name, advice) in [
             ("sparsemax", "use a sign"),
-            ("quantized_sigmoid(4)", "binary or ternary"),
+            ("quantized_hswish(4)", "binary or ternary"),
             ("my_sign", "--custom"),
         ] {
             let said = act(json!(name)).unwrap_err();

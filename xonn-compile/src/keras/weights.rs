@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::KerasError;
-use super::classes::roles;
+use super::classes::{self, roles};
 use super::config::{LayerConfig, ModelConfig};
 use super::hdf5::Container;
 use crate::graph::Array;
@@ -101,6 +101,8 @@ impl Weights {
             match &config.nested {
                 Some(nested) => weights.distribute(nested, &layer, arrays),
                 None => {
+                    let mut arrays = arrays;
+                    name_directions(&mut arrays, std::iter::once(*config));
                     let arrays =
                         arrays.into_iter().flatten().map(|(name, array)| (role(&name).to_owned(), array));
                     weights.by_layer.insert(layer, arrays.collect());
@@ -117,6 +119,7 @@ impl Weights {
     fn distribute(&mut self, model: &ModelConfig, path: &str, mut arrays: Vec<Option<(String, Array)>>) {
         let mut leaves = Vec::new();
         collect_leaves(model, path, &mut leaves);
+        name_directions(&mut arrays, leaves.iter().map(|(_, layer)| *layer));
         let mut found: Vec<Vec<Option<(String, Array)>>> = Vec::new();
         // By role and any name in front of it: a search of the whole list for every layer would be quadratic.
         let mut places: HashMap<(String, String), Vec<usize>> = HashMap::new();
@@ -238,13 +241,21 @@ impl Weights {
                     Some(nested) => {
                         self.numbered(h5, &group, nested, &path, file)?;
                     }
+                    None if layer.kind == "Bidirectional" => {
+                        self.by_layer.insert(path, of_directions(h5, &group)?);
+                    }
                     None if layer.kind.ends_with("Batchnorm") => {
                         self.by_layer.insert(path, with_batchnorm(h5, &group, layer)?);
                     }
                     None => {
-                        let inner = if layer.wrapper.is_some() { "/layer" } else { "" };
+                        let recurrent = is_recurrent(&layer.kind);
+                        let inner = match (layer.wrapper.is_some(), recurrent) {
+                            (true, _) => "/layer",
+                            (false, true) => "/cell",
+                            _ => "",
+                        };
                         let vars = format!("{group}{inner}/vars");
-                        let is_own = |named: &String| *named == layer.name || layer.wrapper.is_some();
+                        let is_own = |named: &String| *named == layer.name || !inner.is_empty();
                         if let Some(named) =
                             h5.string_attribute(&vars, "name")?.filter(|named| !is_own(named))
                         {
@@ -259,6 +270,12 @@ impl Weights {
             }
         }
         Ok(true)
+    }
+
+    /// These weights, by layer.
+    #[cfg(test)]
+    pub(super) fn of_layers(layers: impl IntoIterator<Item = (String, Vec<(String, Array)>)>) -> Self {
+        Self { by_layer: layers.into_iter().collect() }
     }
 
     /// A layer's weights, empty if it has none.
@@ -329,6 +346,50 @@ fn with_batchnorm(
         named.extend(roles.zip(arrays).map(|(role, (_, array))| ((*role).to_owned(), array)));
     }
     Ok(named)
+}
+
+fn is_recurrent(kind: &str) -> bool {
+    classes::of(kind).is_some_and(|class| class.family == classes::Family::Recurrent)
+}
+
+/// The weights of both layers of a `Bidirectional`, the forward one's first.
+fn of_directions(h5: &impl Container, group: &str) -> Result<Vec<(String, Array)>, KerasError> {
+    let mut named = Vec::new();
+    for (layer, prefix) in [("forward_layer", "forward_"), ("backward_layer", "backward_")] {
+        let arrays = numbered_arrays(h5, &format!("{group}/{layer}/cell/vars"))?;
+        let roles = ["kernel", "recurrent_kernel", "bias"].map(|role| format!("{prefix}{role}"));
+        let count = arrays.len();
+        let numbers = (roles.len()..count).map(|i| format!("{prefix}{i}"));
+        named.extend(roles.into_iter().chain(numbers).zip(arrays).map(|(role, (_, array))| (role, array)));
+    }
+    Ok(named)
+}
+
+/// Gives the weights of the two layers of each `Bidirectional` names of their own, by the layers' names in
+/// their paths: `bidirectional/forward_lstm/lstm_cell/kernel` becomes `.../forward_kernel`.
+fn name_directions<'m>(
+    arrays: &mut [Option<(String, Array)>],
+    layers: impl Iterator<Item = &'m LayerConfig>,
+) {
+    let mut prefixes: HashMap<String, &'static str> = HashMap::new();
+    for layer in layers.filter(|layer| layer.kind == "Bidirectional") {
+        let name = |key: &str| layer.config[key]["config"]["name"].as_str();
+        let forward = name("layer");
+        // Without a layer of its own the second one is a copy of the first.
+        let backward = name("backward_layer").or(forward.map(|name| name.trim_start_matches("forward_")));
+        for (name, prefix) in [(forward, "forward_"), (backward, "backward_")] {
+            let Some(name) = name else { continue };
+            prefixes.insert(format!("{prefix}{name}"), prefix);
+            if name.starts_with(prefix) || (prefix == "backward_" && Some(name) != forward) {
+                prefixes.insert(name.to_owned(), prefix);
+            }
+        }
+    }
+    for (name, _) in arrays.iter_mut().flatten() {
+        let Some(prefix) = name.split('/').find_map(|part| prefixes.get(part).copied()) else { continue };
+        let at = name.rfind('/').map_or(0, |at| at + 1);
+        name.insert_str(at, prefix);
+    }
 }
 
 /// `kernel` of `dense/kernel:0`.

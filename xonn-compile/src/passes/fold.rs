@@ -11,6 +11,7 @@
 mod accuracy;
 mod architecture;
 mod bounds;
+mod curve;
 mod fixed;
 mod head;
 mod input;
@@ -23,25 +24,29 @@ mod number;
 mod pool;
 mod quantize;
 mod real;
+mod steps;
 mod walk;
 
 use petgraph::stable_graph::NodeIndex;
 use std::collections::HashMap;
 use xonn_program::program::ProgramError;
-use xonn_program::{Kind, LayerId, OutputEncoding, Tensor};
+use xonn_program::program::TensorId;
+use xonn_program::{Kind, LayerId, OutputEncoding, Range, Tensor, TensorSpec};
 
 use super::float_fn::FloatFn;
 use super::input::InputSpec;
 use super::numbers::{Number, Numbers};
-use super::{Options, PassError, affine_head};
+use super::{Options, PassError, Stand, Tamed, affine_head};
 use crate::graph::{Layer, LayerGraph};
 use crate::network::{Made, Network};
 use accuracy::Accuracy;
 use architecture::{LEAST_WEIGHT_BITS, weight_bits};
 use bounds::{Bounds, Slack};
 use fixed::{Stream, Streams};
+pub(in crate::passes) use input::input_ends;
 use input::input_spec;
 pub(in crate::passes) use linear::is_exact;
+pub(in crate::passes) use moves::transposition;
 
 /// Runs the pass.
 ///
@@ -52,7 +57,7 @@ pub(super) fn run(
     options: &Options,
     numbers: &Numbers,
     notes: &mut Vec<String>,
-) -> Result<Network, PassError> {
+) -> Result<Folded, PassError> {
     let used: Vec<NodeIndex> = graph
         .inputs
         .iter()
@@ -67,16 +72,23 @@ pub(super) fn run(
     };
     for _ in 0..MOST_ATTEMPTS {
         let mut own_notes = Vec::new();
-        let network;
-        (network, streams) = attempt(graph, (&options, numbers), &mut own_notes, (&used, &spec), streams)?;
+        let folded;
+        (folded, streams) = attempt(graph, (&options, numbers), &mut own_notes, (&used, &spec), streams)?;
         if !streams.again {
             notes.append(&mut own_notes);
-            return Ok(network);
+            return Ok(folded);
         }
         streams.again = false;
     }
     let reason = "the units of its sums do not settle, expected branches of similar size".into();
     Err(PassError::Layer { layer: graph.graph[graph.output].name.clone(), reason })
+}
+
+/// An integer network, and what it stands for.
+pub(super) struct Folded {
+    pub network: Network,
+    pub stands: Vec<Stand>,
+    pub tamed: Vec<Tamed>,
 }
 
 /// Layers and what is wrong with them.
@@ -103,7 +115,7 @@ fn attempt(
     notes: &mut Vec<String>,
     (used, spec): (&[NodeIndex], &InputSpec),
     streams: Streams,
-) -> Result<(Network, Streams), PassError> {
+) -> Result<(Folded, Streams), PassError> {
     let fold = Fold::new(streams, notes, options, numbers);
     let (mut fold, mut problems, doubtful) = fold.layers(graph, used, spec)?;
     let layer = &graph.graph[graph.output];
@@ -119,11 +131,12 @@ fn attempt(
     match (output, problems.is_empty()) {
         (Some(output), true) => {
             let streams = std::mem::take(&mut fold.streams);
+            let (stands, tamed) = (fold.stands(), std::mem::take(&mut fold.tamed));
             let network = fold.network(spec, output).map_err(|error| PassError::Layer {
                 layer: layer.name.clone(),
                 reason: format!("the network does not fit a program: {error}"),
             })?;
-            Ok((network, streams))
+            Ok((Folded { network, stands, tamed }, streams))
         }
         _ => Err(PassError::of_layers(problems)),
     }
@@ -147,6 +160,9 @@ struct Value {
     accuracy: Accuracy,
 }
 
+/// Where a layer's kernel is in memory, and whether its biases are meant.
+type Shared = (usize, bool);
+
 struct Fold<'a> {
     nodes: Vec<xonn_program::Layer>,
     /// The secret numbers of these.
@@ -166,8 +182,19 @@ struct Fold<'a> {
     numbers: &'a Numbers,
     /// How the result of the layer that is looked at is kept, if it is a number.
     number: Option<Number>,
-    /// The same of the first tensor that it reads.
-    number_read: Option<Number>,
+    /// The same of the tensors that it reads.
+    number_reads: Vec<Option<Number>>,
+    /// Whether the layer that is looked at joins tensors that keep units of their own, and whether it reads
+    /// such.
+    apart: [bool; 2],
+    /// Secret numbers that layers of the same kernel or bias share, by where these are in memory.
+    shared: HashMap<Shared, (TensorId, Option<TensorSpec>)>,
+    /// Channels whose lines are cut.
+    tamed: Vec<Tamed>,
+    /// Whether the input is tokens.
+    tokens: bool,
+    /// Tables of curves that were made.
+    curves: curve::Curves,
     /// How many signs of a prediction rounding is expected to turn.
     turned: f64,
 }
@@ -187,7 +214,12 @@ impl<'a> Fold<'a> {
             own_units: false,
             numbers,
             number: None,
-            number_read: None,
+            number_reads: Vec::new(),
+            apart: [false; 2],
+            shared: HashMap::new(),
+            tamed: Vec::new(),
+            tokens: false,
+            curves: curve::Curves::default(),
             turned: 0.0,
         }
     }
@@ -203,6 +235,19 @@ impl Fold<'_> {
         shape: Vec<usize>,
         kind: Kind,
     ) -> LayerId {
+        self.push_shared(layer, made, reads, shape, kind, None)
+    }
+
+    /// Adds a layer whose secret numbers are those of an earlier one with the same key, if they are equal.
+    fn push_shared(
+        &mut self,
+        layer: &Layer,
+        made: impl Into<Made>,
+        reads: &[LayerId],
+        shape: Vec<usize>,
+        kind: Kind,
+        key: Option<Shared>,
+    ) -> LayerId {
         let mut made = made.into();
         if let (Some(Tensor::Cuts(cuts)), Some(&read)) = (&mut made.tensor, reads.first()) {
             let range = self.nodes[read].kind.range();
@@ -211,17 +256,48 @@ impl Fold<'_> {
         let reads = reads.to_vec();
         let read: Vec<(&Bounds, usize)> =
             reads.iter().map(|&read| (&self.bounds[read], self.nodes[read].channels())).collect();
-        let bounds = Bounds::of(&made, &read, kind, shape.iter().product());
+        let elements = shape.iter().product();
+        let bounds = match (self.numbers.proven, reads.first()) {
+            // Of the bits of a token one is 1.
+            (true, Some(0)) if self.tokens => Bounds::of_tokens(&made, &read, kind, elements),
+            (true, _) => Bounds::proven(&made, &read, kind, elements),
+            (false, _) => Bounds::of(&made, &read, kind, elements),
+        };
         let slack = Slack::of(&made.op, reads.iter().map(|&read| self.slacks[read]));
         self.bounds.push(bounds);
         self.slacks.push(slack);
+        let spec = made.op.tensor(Range { lo: 0, hi: 0 });
         let secret = made.tensor.map(|tensor| {
+            let known = key.and_then(|key| self.shared.get(&key));
+            if let Some(&(id, known)) = known
+                && known == spec
+                && self.tensors[id] == tensor
+            {
+                return id;
+            }
             self.tensors.push(tensor);
-            self.tensors.len() - 1
+            let id = self.tensors.len() - 1;
+            if let Some(key) = key {
+                self.shared.insert(key, (id, spec));
+            }
+            id
         });
         self.names.push(layer.name.clone());
         self.nodes.push(xonn_program::Layer { op: made.op, reads, shape, kind, secret });
         self.nodes.len() - 1
+    }
+
+    /// Which layers stand for which real tensors, in the order of the program.
+    fn stands(&self) -> Vec<Stand> {
+        let stand = |(&node, value): (&NodeIndex, &Value)| {
+            self.numbers.of(node)?;
+            let line = value.f.common_line().filter(|line| line.offset == 0.0)?;
+            (self.kind(value) != Kind::Bit).then_some(Stand { layer: value.node, node, unit: line.scale })
+        };
+        let mut stands: Vec<Stand> = self.values.iter().filter_map(stand).collect();
+        stands.sort_by_key(|stand| (stand.layer, stand.node));
+        stands.dedup_by_key(|stand| stand.layer);
+        stands
     }
 
     /// What has been folded, as a network.

@@ -29,6 +29,8 @@ pub struct InputSpec {
     pub zero: f64,
     /// One for each index of the last axis: what the client standardises by. Empty if it does not.
     pub features: Vec<Feature>,
+    /// Whether samples are of tokens, each sent as bits that are all 0 but one.
+    pub tokens: bool,
     /// Whether the network computes with standardised numbers, as the `Normalization` that the client does in
     /// its place would give them; else with the client's own, which `features` only encode.
     pub standardised: bool,
@@ -38,7 +40,22 @@ impl InputSpec {
     /// Raw numbers as they are: `bits` bits without a sign, one unit being 1.
     #[must_use]
     pub fn unsigned(shape: Vec<usize>, bits: u32) -> Self {
-        Self { shape, bits, signed: false, scale: 1.0, zero: 0.0, features: Vec::new(), standardised: false }
+        Self {
+            shape,
+            bits,
+            signed: false,
+            scale: 1.0,
+            zero: 0.0,
+            features: Vec::new(),
+            tokens: false,
+            standardised: false,
+        }
+    }
+
+    /// Tokens; `shape` is theirs with another axis, of which each has a place.
+    #[must_use]
+    pub fn tokens(shape: Vec<usize>) -> Self {
+        Self { tokens: true, ..Self::unsigned(shape, 1) }
     }
 
     /// The network's numbers in terms of `q`: one line for all, or one for each index of the
@@ -70,6 +87,7 @@ impl InputSpec {
             scale: self.scale,
             zero: if whole { self.zero as i64 } else { 0 },
             features,
+            tokens: self.tokens,
         }
     }
 
@@ -150,7 +168,7 @@ impl InputOptions {
         let features = if self.standardised { features } else { self.features.clone() };
         let signed = self.signed || self.standardised;
         let (shape, standardised) = (shape.to_vec(), self.standardised);
-        Ok(InputSpec { shape, bits, signed, scale, zero, features, standardised })
+        Ok(InputSpec { shape, bits, signed, scale, zero, features, tokens: false, standardised })
     }
 
     /// What the client standardises by, if it is to: the numbers of the `Normalization` that alone reads the

@@ -224,7 +224,7 @@ fn numbers_of_layers_take_no_quadratic_time() {
     }
     let weights = std::fs::read(fixture("tiny_mlp.h5")).expect("readable");
     for (what, config) in [
-        ("refusals", sequential("LSTM", 10_000)),
+        ("refusals", sequential("RNN", 10_000)),
         ("signs", sequential("SteSign", 10_000)),
         ("reads", wide),
         ("nested models", nested),

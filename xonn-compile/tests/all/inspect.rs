@@ -366,7 +366,7 @@ fn all_forms_show_the_plan_on_shares_and_why_its_circuit_begins() {
     };
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     // Sums, max pool of numbers, and the rest in a circuit.
-    let reason = "layer 2 (max_pool2d): the largest of numbers is found in a circuit only";
+    let reason = "layer 2 (max_pool2d): the largest of noisy sums is found in a circuit only";
     let [text, page] = ["text", "html"].map(|format| show("max_pool_numbers.h5", format));
     assert!(words(&text).contains(reason), "{text}");
     assert!(words(&page).contains(reason), "{page}");
@@ -390,4 +390,26 @@ fn all_forms_show_the_plan_on_shares_and_why_its_circuit_begins() {
     assert!(words(&text).contains(reason), "{text}");
     assert!(page.contains("Not on shares") && page.contains(reason), "{page}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+/// The page of a model of hidden numbers has a picture of each layer; nothing that may be passed on has them.
+#[test]
+fn numbers_on_samples_are_drawn_for_the_owner_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tabular_relu");
+    let (file, samples) = (model.join("model.h5"), model.join("samples/measured.csv"));
+    let more = ["-q", "--input-standardised", "--allow-error", "--calibrate"];
+    let show =
+        |format: &str| output(inspect().arg(&file).args(more).arg(&samples).args(["--format", format]), 0).0;
+    let page = show("html");
+    assert_harmless(&page);
+    assert_eq!(page.matches("<svg class=\"ranges\"").count(), page.matches("<figure").count());
+    assert!(page.matches("<figure").count() >= 4 && page.contains("bits to spare"), "{page}");
+    assert!(page.contains("it is for the model's owner"));
+    assert!(!show("json").contains("digits") && !show("text").contains("spare"));
+    let package = folder.path().join("m.xonn");
+    let mut build = Command::cargo_bin("xonn-compile").expect("the binary is built");
+    build.arg("build").arg(&file).args(more).arg(&samples).arg("-o").arg(&package).assert().success();
+    let (page, _) = output(inspect().arg(&package).args(["--format", "html"]), 0);
+    assert!(!page.contains("<figure") && !page.contains("Numbers on the samples"));
 }

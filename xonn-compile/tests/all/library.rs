@@ -52,14 +52,16 @@ fn weights_may_be_in_memory_too() {
 
 #[test]
 fn every_problem_of_a_model_names_its_layer() {
-    let error = compile(&fixture("unsupported_lstm.h5"), &options()).expect_err("it is refused");
+    let error = compile(&fixture("unsupported_cells.h5"), &options()).expect_err("it is refused");
     assert!(matches!(error, CompileError::Read { .. }));
     let problems = error.problems();
-    let lstm = problems.iter().find(|problem| problem.class == "LSTM").expect("the LSTM is refused");
-    assert_eq!(lstm.stage, Stage::Read);
-    assert!(!lstm.layer.is_empty() && lstm.reason.contains("LSTM") && lstm.advice.contains("replace it"));
+    let cells = problems.iter().find(|problem| problem.class == "RNN").expect("the RNN is refused");
+    assert_eq!(cells.stage, Stage::Read);
+    assert!(
+        !cells.layer.is_empty() && cells.reason.contains("RNN") && cells.advice.contains("use SimpleRNN")
+    );
     // The report is of the same problems, and draws the layers.
-    let report = report(&fixture("unsupported_lstm.h5"), &options()).expect("there is a configuration");
+    let report = report(&fixture("unsupported_cells.h5"), &options()).expect("there is a configuration");
     assert_eq!((&report.problems, report.diagrams.len()), (&problems, 1));
     assert!(report.costs.is_none());
 

@@ -1,6 +1,9 @@
 //! All integration tests of the compiler in one binary: it links once.
 
 mod bm1;
+#[path = "../../../protocols/tests/support/bounds.rs"]
+#[allow(dead_code)] // other tests have more of it
+mod bounds;
 mod by_weight_ot;
 mod commands;
 mod common;
@@ -19,6 +22,7 @@ mod passes;
 #[path = "../../../protocols/tests/support/plan.rs"]
 mod plan;
 mod random_networks;
+mod recurrent;
 mod refusals;
 mod standardised;
 mod trim;

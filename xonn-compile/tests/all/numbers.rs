@@ -141,5 +141,32 @@ fn calibration_data_of_no_use_is_refused_in_a_sentence() {
     assert!(build(&["--calibrate", &fits, "--activation-bits", "40"]).contains("expected 4 to 20"));
     assert!(build(&["--calibrate", &fits, "--agreement", "12"]).contains("expected 50% to 100%"));
     let without = build(&[]);
-    assert!(without.contains("--calibrate"), "{without}");
+    assert!(without.contains("--calibrate") && without.contains("--range proven"), "{without}");
+    let bits = build(&["--activation-bits", "9"]);
+    assert!(bits.contains("--calibrate D.npz, or --range proven"), "{bits}");
+    // A square of sums of 784 numbers, and sums of 128 of these twice.
+    let deep = build(&["--range", "proven"]);
+    assert!(deep.contains("layer \"") && deep.contains("expected 30 at most"), "{deep}");
+    assert!(deep.contains("--calibrate D.npz"), "{deep}");
+}
+
+/// Ranges of the worst case: no samples are needed, and the classes are those of the samples' ranges.
+#[test]
+fn proven_ranges_take_no_samples() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = model("tabular_relu").join("model.h5").display().to_string();
+    let data = model("tabular_relu").join("samples/measured.csv").display().to_string();
+    let package = folder.path().join("m.xonn").display().to_string();
+    let build = |more: &[&str]| {
+        let (built, _, stderr) = run(&[&["build", &file, "--force", "-o", &package], more].concat());
+        assert!(built, "{more:?}: {stderr}");
+        stderr
+    };
+    let input = ["--input-standardised"];
+    let stderr = build(&[&input[..], &["--range", "proven"]].concat());
+    assert!(stderr.contains("ranges are proven") && stderr.contains("no samples tell"), "{stderr}");
+    let stderr = build(&["--range", "proven", "--calibrate", &data]);
+    assert!(stderr.contains("ranges are proven") && stderr.contains("% of "), "{stderr}");
+    let check = run(&["check", &file, "--range", "proven", "--calibrate", &data, "--data", &data]);
+    assert!(check.0 && check.1.contains("all hidden numbers fit their"), "{}{}", check.1, check.2);
 }

@@ -2,8 +2,11 @@
 //! agree.
 
 mod blocks;
+mod number_shares;
 mod numbers;
+mod ranges;
 mod shares;
+mod steps;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -336,6 +339,7 @@ fn other_weights_give_the_same_program(network: &Network) {
                 line.scale = -line.scale;
                 line.offset = -line.offset.abs();
             }),
+            Tensor::Offsets(offsets) => offsets.iter_mut().for_each(|offset| *offset = -*offset),
             other => panic!("{other:?} are new"),
         }
     }

@@ -65,9 +65,9 @@ fn nan_weights_and_negative_variance() {
 
 #[test]
 fn unsupported_layers_are_all_named_and_nothing_is_blamed_on_them() {
-    for file in ["unsupported_lstm.h5", "unsupported_lstm.keras"] {
+    for file in ["unsupported_cells.h5", "unsupported_cells.keras"] {
         let error = error_of(bytes(file));
-        assert!(error.contains("recurrent") && error.contains("LSTM"), "{error}");
+        assert!(error.contains("recurrent") && error.contains("use SimpleRNN, LSTM or GRU"), "{error}");
         assert!(!error.contains("dense"), "{error}");
     }
 }
@@ -119,14 +119,20 @@ fn wrong_shapes_dtypes_and_classes() {
 /// A kernel that is not binary is no longer what its author may think; that it costs more must not go unsaid.
 #[test]
 fn a_float_kernel_is_written_in_fixed_point_and_the_user_is_told() {
-    // 1.0f32 and -1.0f32 of a stock kernel become other numbers.
-    let mut bytes = bytes("stock_dense.h5");
-    let ones = [1.0f32, 1.0].map(f32::to_le_bytes).concat();
-    let at = bytes.windows(8).position(|w| w == ones).expect("two weights of +1");
-    bytes[at..at + 4].copy_from_slice(&0.25f32.to_le_bytes());
-    let graph = keras::read_bytes(bytes, "model", None, &options()).expect("it can be read");
-    let notes = passes::run(&graph, &Options::default()).expect("it has integers").notes;
-    assert!(notes.iter().any(|n| n.contains("real numbers, written in 16 bits")), "{notes:?}");
+    // A weight of a stock kernel becomes another number.
+    let with = |weight: f32| {
+        let mut bytes = bytes("stock_dense.h5");
+        let ones = [1.0f32, 1.0].map(f32::to_le_bytes).concat();
+        let at = bytes.windows(8).position(|w| w == ones).expect("two weights of +1");
+        bytes[at..at + 4].copy_from_slice(&weight.to_le_bytes());
+        keras::read_bytes(bytes, "model", None, &options()).expect("it can be read")
+    };
+    let notes = |graph| passes::run(graph, &Options::default()).expect("it has integers").notes;
+    let graph = with(0.298_765_4);
+    let told = notes(&graph);
+    assert!(told.iter().any(|n| n.contains("real numbers, written in 16 bits")), "{told:?}");
+    let told = notes(&with(0.25));
+    assert!(told.iter().any(|n| n.contains("multiples of 0.25 up to 4 times")), "{told:?}");
     let none = Options { weight_bits: Some(0), ..Options::default() };
     let error = passes::run(&graph, &none).expect_err("no bits").to_string();
     assert!(error.contains("--weight-bits 0"), "{error}");
@@ -179,7 +185,14 @@ fn damaged_files_never_panic() {
         (state >> 33) as usize % below
     };
     let mut refused = 0;
-    for name in ["tiny_mlp.h5", "functional.keras", "keras3_stock.keras", "tiny_mlp_deflated.keras"] {
+    for name in [
+        "tiny_mlp.h5",
+        "functional.keras",
+        "keras3_stock.keras",
+        "tiny_mlp_deflated.keras",
+        "recurrent2.h5",
+        "recurrent3.keras",
+    ] {
         let whole = bytes(name);
         for _ in 0..600 {
             let mut damaged = whole.clone();
@@ -204,5 +217,5 @@ fn damaged_files_never_panic() {
             assert!(begin.elapsed() < Duration::from_secs(20), "{name}");
         }
     }
-    assert!(refused > 400, "{refused} of 2400 damaged files were refused");
+    assert!(refused > 400, "{refused} of 3600 damaged files were refused");
 }

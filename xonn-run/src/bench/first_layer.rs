@@ -14,7 +14,15 @@ pub(super) fn dense(inputs: usize, bits: u32, units: usize) -> Result<Program, P
     let linear = Op::Linear(Linear::dense(inputs, units, Planes::Sign));
     let (shape, units_out) = (vec![inputs as u32], units as u32);
     Program::new(
-        InputEncoding { shape, bits, signed: false, scale: 1.0, zero: 0, features: Vec::new() },
+        InputEncoding {
+            shape,
+            bits,
+            signed: false,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+            tokens: false,
+        },
         vec![
             layer(Op::Input, vec![], inputs, numbers, None),
             layer(linear, vec![0], units, sums, Some(0)),

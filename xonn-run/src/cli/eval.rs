@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use xonn_circuits::tiled::evaluate::evaluate;
+use xonn_program::OutputEncoding;
 use xonn_program::circuit::{self, Lowered};
 use xonn_program::package::Package;
 use xonn_program::secret::Secret;
 
 use super::input::{InputFiles, progress};
 use super::{Outcome, report};
+
+/// Gates of all samples together that are evaluated one by one.
+const CIRCUIT_ANDS: u64 = 4_000_000_000;
 
 #[derive(Args)]
 pub struct Eval {
@@ -32,11 +36,23 @@ impl Eval {
         let package = Package::read(&self.package)?;
         let program = package.program();
         let secret = Secret::read(&self.secret, &package)?;
-        let Lowered { circuit, secret } = circuit::lower_with(program, secret.tensors())?;
+        let tensors = secret.tensors();
+        let Lowered { circuit, secret } = circuit::lower_with(program, tensors)?;
         let samples = self.files.samples(program.input())?;
         let bar = progress(samples.len());
         let mut predictions = Vec::with_capacity(samples.len());
+        // Circuits of hidden numbers take seconds a sample; the layers' integers are the same and take
+        // milliseconds.
+        let gates = circuit.costs().total().saturating_mul(samples.len() as u64);
+        let by_layers = gates > CIRCUIT_ANDS && *program.output() != OutputEncoding::Bits;
         for batch in samples.chunks(256) {
+            if by_layers {
+                let codes: Vec<_> = batch.iter().map(|s| program.input().codes_of_bits(&s.bits)).collect();
+                let found = program.evaluate(tensors, &codes)?;
+                predictions.extend(found.iter().map(|found| found.prediction(program.output())));
+                bar.inc(batch.len() as u64);
+                continue;
+            }
             let inputs: Vec<_> = batch.iter().map(|s| s.bits.to_vec()).collect();
             let outputs = evaluate(&circuit, &secret, &inputs)?;
             predictions.extend(outputs.iter().map(|bits| program.output().decode(bits)));

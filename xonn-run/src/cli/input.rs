@@ -63,7 +63,7 @@ impl Loaded {
     /// If the file's shape is not that of the package's samples. A number that has no code is none, see
     /// [`Sample::fits`].
     pub fn samples(&self, encoding: &InputEncoding, limit: usize) -> Result<Vec<Sample>, Failure> {
-        let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+        let shape = encoding.sample_shape();
         let samples = self
             .x
             .samples_of(&shape)
@@ -85,7 +85,7 @@ impl Loaded {
     /// Which number of a sample has no code, and why; to be asked when no server is left that could see how
     /// long it takes.
     pub fn unfit(&self, encoding: &InputEncoding, sample: &Sample) -> String {
-        let shape: Vec<usize> = encoding.shape.iter().map(|&n| n as usize).collect();
+        let shape = encoding.sample_shape();
         let samples = self.x.samples_of(&shape).ok();
         let wrong = samples.and_then(|all| {
             let sample = all.get(sample.index)?;
@@ -218,6 +218,7 @@ mod tests {
             scale: 1.0,
             zero: 0,
             features: Vec::new(),
+            tokens: false,
         };
         let file = Loaded::read(path).expect("it was just written");
         let samples = file.samples(&encoding, 7).expect("the shape fits");
@@ -226,5 +227,29 @@ mod tests {
         assert_eq!((samples[1].fits, samples[1].bits.to_vec()), (true, bits([1, 2, 3])));
         let told = file.unfit(&encoding, &samples[0]);
         assert!(told.contains("x.npy[0], column 2 of 3") && told.contains("99"), "{told}");
+    }
+
+    /// Tokens are bits of which one is set; of what is none all are 0, as many as of any other.
+    #[test]
+    fn tokens_are_encoded_and_wrong_ones_told_of_when_asked() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("x.npy");
+        write_npy(&path, &[2.0f32, 3.0, 0.0, 1.0], &[2, 2]).expect("written");
+        let encoding = InputEncoding {
+            shape: vec![2, 3],
+            bits: 1,
+            signed: false,
+            scale: 1.0,
+            zero: 0,
+            features: Vec::new(),
+            tokens: true,
+        };
+        let file = Loaded::read(path).expect("it was just written");
+        let samples = file.samples(&encoding, 7).expect("the shape fits");
+        let bits = |codes: [u8; 6]| codes.map(|bit| bit == 1).to_vec();
+        assert_eq!((samples[0].fits, samples[0].bits.to_vec()), (false, bits([0, 0, 1, 0, 0, 0])));
+        assert_eq!((samples[1].fits, samples[1].bits.to_vec()), (true, bits([1, 0, 0, 0, 1, 0])));
+        let told = file.unfit(&encoding, &samples[0]);
+        assert!(told.contains("x.npy[0], column 2 of 2") && told.contains("from 0 to 2"), "{told}");
     }
 }

@@ -62,13 +62,20 @@ pub fn peak_memory() -> Option<u64> {
 pub fn stats(traffic: Traffic, elapsed: Duration) -> String {
     let memory = peak_memory().map_or_else(|| "unknown".to_owned(), bytes);
     let rate = (traffic.sent + traffic.received) as f64 / elapsed.as_secs_f64().max(1e-9);
+    let first_layer = match traffic.first_layer_sent + traffic.first_layer_received {
+        // Stages of a plan send their messages in turns, which are not counted apart.
+        0 => String::new(),
+        _ => format!(
+            " (first layer {} sent, {} received; rest {} sent, {} received)",
+            bytes(traffic.first_layer_sent),
+            bytes(traffic.first_layer_received),
+            bytes(traffic.sent - traffic.first_layer_sent),
+            bytes(traffic.received - traffic.first_layer_received)
+        ),
+    };
     format!(
-        "stats: peak memory {memory}, {} (first layer {} sent, {} received; rest {} sent, {} received) in {}, {} a second",
+        "stats: peak memory {memory}, {}{first_layer} in {}, {} a second",
         self::traffic(traffic),
-        bytes(traffic.first_layer_sent),
-        bytes(traffic.first_layer_received),
-        bytes(traffic.sent - traffic.first_layer_sent),
-        bytes(traffic.received - traffic.first_layer_received),
         time(elapsed),
         bytes(rate as u64)
     )

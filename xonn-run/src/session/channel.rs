@@ -1,14 +1,20 @@
 //! Framed messages with deadlines over a byte stream, counted.
 //!
-//! A frame is one byte of kind, four bytes of length (little endian), and the payload. The receiver names the kind and the
-//! length that it expects before it reads, so a frame that says otherwise is refused before anything is allocated.
+//! A frame is one byte of kind, four bytes of length (little endian), and the payload. The receiver names the
+//! kind and the length that it expects before it reads, so a frame that says otherwise is refused before
+//! anything is allocated.
 
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
+mod traffic;
+mod transport;
+
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::error::SessionError;
 use super::msgs::{self, Kind};
+pub use traffic::Traffic;
+pub(crate) use transport::is_silence;
+pub use transport::{Timed, Transport};
 
 /// Bytes collected before they are handed to the stream.
 const BUFFER: usize = 1 << 16;
@@ -22,187 +28,6 @@ const TLS_HANDSHAKE: u8 = 22;
 
 /// Longest time that a refusal may take to be sent, and then to be taken notice of.
 const LINGER: Duration = Duration::from_millis(500);
-
-/// A byte stream whose reads and writes can be given a time limit.
-pub trait Transport: Send {
-    /// Reads some bytes, or fails with [`io::ErrorKind::TimedOut`] or `WouldBlock` after `limit`.
-    ///
-    /// # Errors
-    /// What the stream says.
-    fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize>;
-
-    /// Writes some bytes, with the same limit.
-    ///
-    /// # Errors
-    /// What the stream says.
-    fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize>;
-
-    /// Waits for at most `limit` until there is something to read, or the peer is gone, which a read tells;
-    /// whether it came to that. None of a stream that cannot tell, and the next read waits.
-    ///
-    /// # Errors
-    /// What the stream says.
-    fn begins_within(&mut self, _limit: Duration) -> io::Result<Option<bool>> {
-        Ok(None)
-    }
-
-    /// Writes some bytes of `head` and of `body` behind it, with the same limit: both in one go where the
-    /// stream can.
-    ///
-    /// # Errors
-    /// What the stream says.
-    fn write_both_within(&mut self, head: &[u8], body: &[u8], limit: Duration) -> io::Result<usize> {
-        self.write_within(if head.is_empty() { body } else { head }, limit)
-    }
-
-    /// Ends the stream so that the peer still gets the last words, in at most `limit`.
-    fn hang_up(&mut self, limit: Duration);
-}
-
-impl Transport for TcpStream {
-    fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize> {
-        self.set_read_timeout(Some(limit))?;
-        self.read(buffer)
-    }
-
-    fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize> {
-        self.set_write_timeout(Some(limit))?;
-        self.write(bytes)
-    }
-
-    fn begins_within(&mut self, limit: Duration) -> io::Result<Option<bool>> {
-        self.set_read_timeout(Some(limit))?;
-        match self.peek(&mut [0]) {
-            Ok(_) => Ok(Some(true)),
-            Err(e) if is_silence(&e) => Ok(Some(false)),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// What the peer still sends is read and thrown away: closing with unread bytes resets the connection, and with it
-    /// what the peer has not read yet.
-    fn hang_up(&mut self, limit: Duration) {
-        let deadline = Instant::now() + limit;
-        let mut rest = [0; 4096];
-        let _ = self.shutdown(Shutdown::Write); // the connection may be gone already, which is as good
-        while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-        {
-            if !matches!(self.read_within(&mut rest, left), Ok(1..)) {
-                break;
-            }
-        }
-    }
-}
-
-/// Whether an error of a read says no more than that nothing came in time.
-pub(crate) fn is_silence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
-}
-
-/// A TCP stream that remembers the time limits it has: the system is told of another one only where the last
-/// would be off by more than an eighth, so that most reads and writes are one call. A message may so take an
-/// eighth longer.
-pub struct Timed {
-    stream: TcpStream,
-    read: Duration,
-    write: Duration,
-}
-
-impl Timed {
-    /// With no limits yet.
-    #[must_use]
-    pub fn new(stream: TcpStream) -> Self {
-        Self { stream, read: Duration::ZERO, write: Duration::ZERO }
-    }
-
-    fn set_write(&mut self, limit: Duration) -> io::Result<()> {
-        if let Some(limit) = another(&mut self.write, limit) {
-            self.stream.set_write_timeout(Some(limit))?;
-        }
-        Ok(())
-    }
-}
-
-/// The limit to set, if `limit` asks for another one than there is.
-fn another(current: &mut Duration, limit: Duration) -> Option<Duration> {
-    let near = limit <= *current && *current - limit <= limit / 8;
-    if near {
-        return None;
-    }
-    *current = limit;
-    Some(limit)
-}
-
-impl Transport for Timed {
-    fn read_within(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize> {
-        if let Some(limit) = another(&mut self.read, limit) {
-            self.stream.set_read_timeout(Some(limit))?;
-        }
-        self.stream.read(buffer)
-    }
-
-    fn write_within(&mut self, bytes: &[u8], limit: Duration) -> io::Result<usize> {
-        self.set_write(limit)?;
-        self.stream.write(bytes)
-    }
-
-    fn write_both_within(&mut self, head: &[u8], body: &[u8], limit: Duration) -> io::Result<usize> {
-        self.set_write(limit)?;
-        self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
-    }
-
-    fn begins_within(&mut self, limit: Duration) -> io::Result<Option<bool>> {
-        self.read = Duration::ZERO; // it sets one of its own
-        self.stream.begins_within(limit)
-    }
-
-    fn hang_up(&mut self, limit: Duration) {
-        self.stream.hang_up(limit);
-    }
-}
-
-/// What went over a channel.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize)]
-pub struct Traffic {
-    /// Bytes sent, frame heads included.
-    pub sent: u64,
-    /// Bytes received, frame heads included.
-    pub received: u64,
-    /// Bytes sent for first layers, of [`Traffic::sent`]: [`Kind::is_of_first_layer`] and the tables of layers that read the
-    /// client's input. The base OTs of labels are not among them.
-    pub first_layer_sent: u64,
-    /// Bytes received for first layers.
-    pub first_layer_received: u64,
-    /// Times this host waited for an answer after having sent something.
-    pub round_trips: u64,
-}
-
-impl Traffic {
-    fn zip(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
-        Self {
-            sent: f(self.sent, other.sent),
-            received: f(self.received, other.received),
-            first_layer_sent: f(self.first_layer_sent, other.first_layer_sent),
-            first_layer_received: f(self.first_layer_received, other.first_layer_received),
-            round_trips: f(self.round_trips, other.round_trips),
-        }
-    }
-}
-
-impl std::ops::AddAssign for Traffic {
-    fn add_assign(&mut self, other: Self) {
-        *self = self.zip(other, |a, b| a + b);
-    }
-}
-
-/// What went over since an earlier count of the same channel.
-impl std::ops::Sub for Traffic {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        self.zip(earlier, |now, then| now - then)
-    }
-}
 
 /// Framed messages over a transport.
 pub struct Channel<T> {
@@ -350,8 +175,8 @@ impl<T: Transport> Channel<T> {
         Ok(payload)
     }
 
-    /// Receives a message of one kind and just `length` bytes, into `room`, which is made when the message has begun to
-    /// come: a buffer used before spares the system giving out fresh memory.
+    /// Receives a message of one kind and just `length` bytes, into `room`, which is made when the message
+    /// has begun to come: a buffer used before spares the system giving out fresh memory.
     ///
     /// # Errors
     /// As [`Channel::receive`].
@@ -366,8 +191,8 @@ impl<T: Transport> Channel<T> {
         self.read_exact(room(), doing, deadline)
     }
 
-    /// Awaits the head of the next message for at most `idle` and returns its kind and length; the payload is to be read
-    /// with [`Channel::payload`].
+    /// Awaits the head of the next message for at most `idle` and returns its kind and length; the payload is
+    /// to be read with [`Channel::payload`].
     ///
     /// # Errors
     /// If the transport fails, the peer is silent for too long, or the kind does not exist.
@@ -427,7 +252,8 @@ impl<T: Transport> Channel<T> {
         Ok(SessionError::Refused(msgs::printable(&text)))
     }
 
-    /// Tells the peer why this host ends the session, if it may know, and hangs up; errors are of no interest any more.
+    /// Tells the peer why this host ends the session, if it may know, and hangs up; errors are of no interest
+    /// any more.
     ///
     /// A peer that does not listen delays this host by a second at most, whatever the limit for a message is.
     pub fn refuse(&mut self, error: &SessionError) {
@@ -523,7 +349,6 @@ impl Deadline {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -572,31 +397,6 @@ mod tests {
             assert_eq!(*taken.lock().unwrap(), all, "at most {most} at a time");
             assert_eq!(asked.lock().unwrap()[0], all.len(), "in one call, if the stream takes it");
             assert_eq!(asked.lock().unwrap().len(), all.len().div_ceil(most));
-        }
-    }
-
-    #[test]
-    fn a_limit_is_set_again_where_it_would_be_far_off() {
-        let seconds = Duration::from_secs;
-        let mut current = Duration::ZERO;
-        for (limit, set) in
-            [(80, true), (80, false), (75, false), (72, false), (70, true), (80, true), (1, true)]
-        {
-            assert_eq!(another(&mut current, seconds(limit)), set.then(|| seconds(limit)), "{limit} s");
-        }
-        assert_eq!(another(&mut current, Duration::from_millis(1)), Some(Duration::from_millis(1)));
-    }
-
-    #[test]
-    fn limits_hold_one_after_the_other() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut silent = Timed::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
-        let _peer = listener.accept().unwrap();
-        for limit in [100, 95, 20, 100].map(Duration::from_millis) {
-            let begin = Instant::now();
-            let error = silent.read_within(&mut [0; 4], limit).expect_err("nobody speaks");
-            assert!(matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{error}");
-            assert!(begin.elapsed() >= limit.mul_f64(0.9), "{limit:?}: {:?}", begin.elapsed());
         }
     }
 }

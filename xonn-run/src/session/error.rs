@@ -118,7 +118,8 @@ impl SessionError {
             Self::Mismatch(text) | Self::Exhausted(text) => Some(text.clone()),
             // A client takes it as what it is, a full server.
             Self::Recalled { idle } => Some(format!(
-                "{}, and this client's place went to one that waits, since it asked nothing for {} s; try again later",
+                "{}, and this client's place went to one that waits, since it asked nothing for {} s; try \
+                 again later",
                 super::server::FULL,
                 idle.as_secs()
             )),

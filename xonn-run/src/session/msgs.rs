@@ -11,7 +11,10 @@ use xonn_crypto::garble::Scheme;
 use xonn_crypto::ot::{self, Params};
 
 /// Version of the wire format. Any change of a message, of the order of ciphertexts or of a hash is a new version.
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;
+/// In the place of how many predictions are to be prepared: one, whose input follows at once. No count is
+/// near to it.
+pub const AT_ONCE: u32 = u32::from_le_bytes(*b"once");
 
 /// The bit beside garbling schemes that stands for one delta a connection: a client accepts it, a server
 /// takes it. A server that does not know it passes it over, and sets it only where the client did.

@@ -406,7 +406,8 @@ fn choose_scheme(hello: &ClientHello, offered: &[Scheme]) -> Result<Scheme, Sess
     let accepted = |scheme: &&Scheme| hello.schemes & scheme.bit() != 0;
     offered.iter().find(accepted).copied().ok_or_else(|| {
         SessionError::Mismatch(format!(
-            "the client accepts the garbling schemes {}, this server offers {}; --scheme on either side allows others",
+            "the client accepts the garbling schemes {}, this server offers {}; --scheme on either side \
+             allows others",
             Scheme::names(Scheme::in_set(hello.schemes)),
             Scheme::names(offered.iter().copied())
         ))
@@ -425,7 +426,8 @@ fn check_hello<'c>(hello: &ClientHello, circuit: &'c Circuit) -> Result<&'c [u8]
     if wanted != circuit.digest {
         let text = netlist::other_groups(circuit, wanted).unwrap_or_else(|| {
             format!(
-                "the client has the circuit with digest {wanted}, the server serves {}; both need the same file",
+                "the client has the circuit with digest {wanted}, the server serves {}; both need the same \
+                 file",
                 circuit.digest
             )
         });

@@ -28,6 +28,11 @@ impl<T: Transport> Wire for Steps<'_, T> {
         self.channel.receive(Kind::Step, length, self.doing).map_err(wrapped)
     }
 
+    fn receive_into(&mut self, room: &mut [u8]) -> Result<(), WireError> {
+        let length = room.len();
+        self.channel.receive_into(Kind::Step, length, self.doing, || room).map_err(wrapped)
+    }
+
     fn flush(&mut self) -> Result<(), WireError> {
         self.channel.flush(self.doing).map_err(wrapped)
     }

@@ -41,20 +41,20 @@ fn sessions() -> Vec<(&'static str, Fixture, bool)> {
 
 /// Digests of all that the client sent and of all that the server sent.
 const RECORDED: &[(&str, &str)] = &[
-    ("netlist, half gates", "391c8584989bba970c02ab72844fae58f4a53c4733858278355e4bb0b12d6200"),
-    ("netlist, three halves", "4199288d1aff3231408419ab14a61f1c028906090fc43f63ba253e3ab4a29dc0"),
-    ("netlist, half gates, ahead", "3539b39d64a53570acb18ccc8b8ea255d25bded5d672092b89dcf439b3984436"),
-    ("layer, half gates, package", "a39a028d06afc7b4768ea8e94fd86a7d60d1928ef90fa97902b62023c845ca96"),
-    ("layer, three halves, ahead", "4ac51b427f0146b79335dd9b56e0f1fed71772715583240c0248794359a39804"),
-    ("numbers, half gates", "ade73f8ac8532b25377e3c17184ddac26f7f3014d67c7c4419d9ba6d68564791"),
-    ("numbers, half gates, oca", "c50aeef86e8bfe1b4e997e63e5eb23dd0a1037ec289d9719321c153f8ee7e759"),
+    ("netlist, half gates", "f0d9a4b08fffb0c52fbb0b20cbe87abd8f4ce55020879ce5d206125d4e2769bc"),
+    ("netlist, three halves", "616247fd2d603acfaaae768696b9be28ee63fb3c7bdd8f67f288e44629df0e48"),
+    ("netlist, half gates, ahead", "39bdd3b66173ca1b6975fdf0137fb0b661f120e4d7524f8217f048b2acd3c0f3"),
+    ("layer, half gates, package", "44074402c235ee794bc70def14c53b40a9c2d03a4dad3145ce904b2ae6df755b"),
+    ("layer, three halves, ahead", "c1e65252fe435fc02c5013a3cf5de13bbfc51d71c2bf292330f9b42b37c40932"),
+    ("numbers, half gates", "7a45f1c34c38cb3f8675810765aa1a26f663509bc8ea68c80771573ffe6e0625"),
+    ("numbers, half gates, oca", "2f784b247cfa578a9ebcaf800bed4e508a24e52cd3977d78805d2711b5d9586b"),
     (
         "numbers, three halves, oca, package",
-        "7da5101f92abd84370460837c6221dabdadc24b9efd01a7846a3599d750804b4",
+        "5af33259008dfdf427bfc8334308675614c35d44c422a4ec93711375ee522539",
     ),
-    ("numbers, three halves, oca, ahead", "e67d7b01bc89868fad078dab938a8440841754e5f3a8b1ffedfac9efee91c347"),
-    ("numbers, shares", "f77b5cc945129ef2653dff9b2b30641b0d7cd4377aa36651b95b21975ba2e0c4"),
-    ("classes, shares, package, ahead", "ec1bd199d521591461e12b93880f269b790a18efa0c2b8a1091bc86a01f429bc"),
+    ("numbers, three halves, oca, ahead", "df2473a2dbb1b4ab54bb716d5c045b7219339081d9e7d5c427ec9510061fe785"),
+    ("numbers, shares", "b62d7a57bf8e9f6266db6f5cd42b8710f93723dd927c10f7ee17e5ecc768c5e3"),
+    ("classes, shares, package, ahead", "f4ba9c193de649e9b4b79ea590f5a32d4cf182076dc8c500c67e31d51529bb88"),
 ];
 
 #[test]

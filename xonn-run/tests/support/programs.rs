@@ -4,7 +4,7 @@
 
 use chacha20::ChaCha20Rng;
 use rand::{Rng, SeedableRng};
-use xonn_program::op::{Cut, Line, Linear, Pad, Planes, Window2d};
+use xonn_program::op::{Cut, Leak, Line, Linear, Pad, Planes, Round, Window2d};
 use xonn_program::{InputEncoding, Kind, Layer, Op, OutputEncoding, Package, Program, Range, Secret};
 use xonn_program::{Tensor, TensorSpec};
 
@@ -17,6 +17,7 @@ pub fn neurons(fan_in: usize, units: usize) -> Program {
         scale: 1.0,
         zero: 0,
         features: Vec::new(),
+        tokens: false,
     });
     made.push(Op::Recode { step: 2, offset: -1 }, vec![0], vec![fan_in], int(-1, 1));
     let sums = int(-(fan_in as i64), fan_in as i64);
@@ -69,6 +70,7 @@ impl Numbers {
             scale: 1.0,
             zero: 0,
             features: Vec::new(),
+            tokens: false,
         };
         let mut made = Made::new(input);
         let border = usize::from(padded);
@@ -99,8 +101,15 @@ impl Numbers {
 /// The largest of some numbers, a secret one being added to each.
 pub fn largest(numbers: usize, bits: u32, scale: f64) -> Program {
     let shape = vec![numbers as u32];
-    let mut made =
-        Made::new(InputEncoding { shape, bits, signed: false, scale, zero: 0, features: Vec::new() });
+    let mut made = Made::new(InputEncoding {
+        shape,
+        bits,
+        signed: false,
+        scale,
+        zero: 0,
+        features: Vec::new(),
+        tokens: false,
+    });
     let sums = int(0, 2 << bits);
     made.push(Op::Scale { lines: numbers, bits: 2 }, vec![0], vec![numbers], sums);
     made.finish(OutputEncoding::Argmax { classes: numbers as u32 })
@@ -109,8 +118,15 @@ pub fn largest(numbers: usize, bits: u32, scale: f64) -> Program {
 /// Two layers of neurons over numbers: a hidden one, and one whose largest sum is the class.
 pub fn classes(numbers: usize, bits: u32, hidden: usize, classes: usize) -> Program {
     let shape = vec![numbers as u32];
-    let mut made =
-        Made::new(InputEncoding { shape, bits, signed: false, scale: 1.0, zero: 0, features: Vec::new() });
+    let mut made = Made::new(InputEncoding {
+        shape,
+        bits,
+        signed: false,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+        tokens: false,
+    });
     let most = (numbers as i64) << bits;
     let sums = Op::Linear(Linear::dense(numbers, hidden, Planes::Sign));
     made.push(sums, vec![0], vec![hidden], int(-most, most));
@@ -119,6 +135,67 @@ pub fn classes(numbers: usize, bits: u32, hidden: usize, classes: usize) -> Prog
     made.push(sums, vec![2], vec![classes], int(-most, most));
     made.finish(OutputEncoding::Argmax { classes: classes as u32 })
 }
+
+/// A network of numbers with every function that hosts who hold shares have a message for: a pool of the
+/// largest and a ReLU, a leaky one, a residual sum, a square, a product of tensors. The numbers of random
+/// weights and pixels fit it.
+pub fn functions(output: OutputEncoding) -> Program {
+    const SIDE: usize = 3;
+    let mut made = Made::new(InputEncoding {
+        shape: vec![6, 6, 1],
+        bits: 8,
+        signed: false,
+        scale: 1.0,
+        zero: 0,
+        features: Vec::new(),
+        tokens: false,
+    });
+    let conv = |side: usize, channels: usize| {
+        let (kernel, pad_low) = ([3, 3], [1, 1]);
+        let (input, output) = ([side, side, channels], [side, side]);
+        let window = Window2d { input, kernel, stride: [1, 1], dilation: [1, 1], pad_low, output };
+        Op::Linear(Linear { weights: WEIGHTS, window, filters: 2, groups: 1, pad: Pad::Drop })
+    };
+    let round = |drop| Op::Round(Round { drop, bits: SCORE_BITS });
+    let (whole, half) = (vec![6, 6, 2], vec![SIDE, SIDE, 2]);
+    made.layer(conv(6, 1), vec![0], &whole);
+    made.layer(Op::Offset { offsets: 2, bits: 12 }, vec![1], &whole);
+    made.layer(round(5), vec![2], &whole);
+    let window = Window2d {
+        input: [6, 6, 2],
+        kernel: [2, 2],
+        stride: [2, 2],
+        dilation: [1, 1],
+        pad_low: [0, 0],
+        output: [SIDE, SIDE],
+    };
+    made.layer(Op::MaxPool { window }, vec![3], &half);
+    let shortcut = made.layer(Op::Relu, vec![4], &half);
+    made.layer(conv(SIDE, 2), vec![shortcut], &half);
+    made.layer(round(6), vec![6], &half);
+    made.layer(Op::LeakyRelu(Leak { slope: 77, bits: 8 }), vec![7], &half);
+    made.layer(Op::Add, vec![shortcut, 8], &half);
+    made.layer(round(0), vec![9], &half);
+    made.layer(Op::Square, vec![10], &half);
+    made.layer(round(10), vec![11], &half);
+    made.layer(Op::Product, vec![12, shortcut], &half);
+    made.layer(round(9), vec![13], &half);
+    let inputs = half.iter().product();
+    made.layer(Op::Permute { source: (0..inputs).collect() }, vec![14], &[inputs]);
+    made.layer(Op::Linear(Linear::dense(inputs, SCORES, WEIGHTS)), vec![15], &[SCORES]);
+    made.layer(Op::Offset { offsets: SCORES, bits: 12 }, vec![16], &[SCORES]);
+    made.layer(round(7), vec![17], &[SCORES]);
+    made.finish(output)
+}
+
+/// Numbers at the end of [`functions`].
+pub const SCORES: usize = 4;
+
+/// Bits of each number of [`functions`].
+pub const SCORE_BITS: u32 = 13;
+
+/// Weights of [`functions`].
+const WEIGHTS: Planes = Planes::Odd { bits: 6 };
 
 /// The tensor of [`largest`] that adds these.
 pub fn added(numbers: &[i64]) -> Tensor {
@@ -143,6 +220,10 @@ pub fn random_secret(program: &Program, seed: u64) -> (Package, Secret) {
                 at: (range.lo + range.hi) / 2 + below(spread as u64) as i64 - spread / 2,
             };
             Tensor::Cuts((0..count).map(cut).collect())
+        }
+        TensorSpec::Offsets { count, bits } => {
+            let spread = 1i64 << (bits - 2);
+            Tensor::Offsets((0..count).map(|_| below(2 * spread as u64) as i64 - spread).collect())
         }
         TensorSpec::Lines { count, .. } => added(&(0..count).map(|_| below(16) as i64).collect::<Vec<_>>()),
         ref other => panic!("{other:?} is new"),
@@ -177,6 +258,14 @@ impl Made {
         let secret = takes.then_some(self.tensors);
         self.tensors += usize::from(takes);
         self.layers.push(Layer { op, reads, shape, kind, secret });
+    }
+
+    /// A layer of the kind that follows from what it reads; its number.
+    fn layer(&mut self, op: Op, reads: Vec<usize>, shape: &[usize]) -> usize {
+        let kinds: Vec<Kind> = reads.iter().map(|&read| self.layers[read].kind).collect();
+        let kind = op.kind(&kinds).expect("it takes such numbers");
+        self.push(op, reads, shape.to_vec(), kind);
+        self.layers.len() - 1
     }
 
     fn labels(self) -> Program {

@@ -77,9 +77,8 @@ impl Page {
         self.add(format_args!(
             "</table></div>\n<p class=\"soft\">By <code>serve --clients semi-honest --first-layer \
              shares</code>: a client that cheats can learn weights. Times are of the link alone, without the \
-             hosts' own work. The noise of the sums spoils a prediction with a probability below \
-             2<sup>-{}</sup>, which the server checks with its weights before it serves.</p>\n",
-            plan.failure_bits
+             hosts' own work. {}</p>\n",
+            plan.exactness(|bits| format!("2<sup>-{bits}</sup>"))
         ));
     }
 

@@ -7,7 +7,7 @@ use super::{Builder, Built, Layer};
 use crate::graph::{Function, LayerOp, Quantizer, Steps};
 use crate::keras::quantizer::{self, Activation};
 
-/// Most values of a quantiser on activations: 4 bits. Each further one is a comparison more.
+/// Most values of a quantiser on activations that is made of comparisons: 4 bits. More are rounded.
 const MOST_VALUES: usize = 16;
 
 impl Builder<'_> {
@@ -48,14 +48,19 @@ impl Builder<'_> {
         }
     }
 
-    /// A quantiser of several values: a sum of one threshold for each step.
+    /// A quantiser of several values: a sum of one threshold for each step, or of more values a rounding.
     fn steps(&mut self, layer: &Layer<'_>, steps: Steps, read: NodeIndex) -> Built<NodeIndex> {
-        let (lowest, edges) = steps.edges(MOST_VALUES - 1).ok_or_else(|| {
-            format!(
-                "its activation {steps:?} has more than {MOST_VALUES} values, and each costs a comparison; \
-                 expected at most 4 bits, better one or two"
+        let Some((lowest, edges)) = steps.edges(MOST_VALUES - 1) else {
+            if steps.grid().is_some() {
+                return self.add(layer, LayerOp::Quantize(Quantizer::Steps(steps)), &[read]);
+            }
+            return Err(format!(
+                "its activation {steps:?} has more than {MOST_VALUES} values that are not the same distance \
+                 apart, and each costs a comparison; expected at most 4 bits, or a quantiser of up to 16 \
+                 bits without a slope below 0"
             )
-        })?;
+            .into());
+        };
         let Some(&(_, highest)) = edges.last() else {
             return Err(format!(
                 "its activation {steps:?} gives {lowest} whatever it reads, expected two values"

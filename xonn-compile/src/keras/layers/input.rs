@@ -18,10 +18,19 @@ impl Builder<'_> {
         let list = ["batch_input_shape", "batch_shape"].into_iter().find_map(|key| config[key].as_array());
         let list =
             list.ok_or_else(|| "its shape is not known; build the model before it is saved".to_owned())?;
-        let axes = list.iter().skip(1).map(|axis| axis.as_u64().and_then(|n| usize::try_from(n).ok()));
+        // The first axis behind the batch is that of steps, where there are any.
+        let steps =
+            |place: usize, axis: &Value| self.origin.options.steps.filter(|_| place == 0 && axis.is_null());
+        let length = |(place, axis): (usize, &Value)| {
+            let known = axis.as_u64().and_then(|n| usize::try_from(n).ok());
+            known.or_else(|| steps(place, axis))
+        };
+        let axes = list.iter().skip(1).enumerate().map(length);
         let shape: Vec<usize> = axes.collect::<Option<_>>().ok_or_else(|| {
             format!(
-                "its shape is {}, expected a known length for each axis but the batch",
+                "its shape is {}, expected a known length for each axis but the batch, as of \
+                 Input(shape=(steps, \
+                 features)); --steps N says how many steps there are where the first axis is open",
                 brief(&Value::from(list.clone()))
             )
         })?;

@@ -256,7 +256,7 @@ impl Builder<'_> {
         }))
     }
 
-    fn check_bias(&self, layer: &Layer<'_>, bias: Option<&Array>, outputs: usize) -> Built<()> {
+    pub(super) fn check_bias(&self, layer: &Layer<'_>, bias: Option<&Array>, outputs: usize) -> Built<()> {
         bias.map_or(Ok(()), |bias| self.check_shape(layer, "bias", bias, &[Some(outputs)]))
     }
 
@@ -270,7 +270,11 @@ impl Builder<'_> {
     }
 
     /// The quantised kernels and the bias.
-    fn kernels(&mut self, layer: &Layer<'_>, wanted: &[(&'static str, Quantizer)]) -> Built<KernelsAndBias> {
+    pub(super) fn kernels(
+        &mut self,
+        layer: &Layer<'_>,
+        wanted: &[(&'static str, Quantizer)],
+    ) -> Built<KernelsAndBias> {
         let mut roles: Vec<&'static str> = wanted.iter().map(|(role, _)| *role).collect();
         let use_bias = self.use_bias(layer, wanted.len())?;
         roles.extend(use_bias.then_some("bias"));
@@ -336,7 +340,7 @@ pub(super) fn conv(fields: Fields<'_>, axes: usize) -> Result<Conv, String> {
 }
 
 /// A 1D kernel as one of a single row.
-fn with_rows(kernel: Arc<Array>, axes: usize) -> Arc<Array> {
+pub(super) fn with_rows(kernel: Arc<Array>, axes: usize) -> Arc<Array> {
     if axes == 2 {
         return kernel;
     }

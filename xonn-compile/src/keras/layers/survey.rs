@@ -63,7 +63,10 @@ impl Builder<'_> {
         let of_qkeras = layer.config.is_of_qkeras();
         // Only what these classes are known to mean by a field; a class that is refused may mean anything.
         let Some(&Class { family, axes, .. }) = classes::of(&layer.config.kind) else { return wrong };
-        let conv = matches!(family, Family::Conv | Family::DepthwiseConv | Family::SeparableConv);
+        let conv = matches!(
+            family,
+            Family::Conv | Family::DepthwiseConv | Family::SeparableConv | Family::TransposedConv
+        );
         let pool = matches!(family, Family::MaxPool | Family::AveragePool);
         let linear = conv || family == Family::Dense;
         if linear || family == Family::Activation {

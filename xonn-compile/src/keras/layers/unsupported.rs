@@ -73,7 +73,28 @@ fn unsupported_class(layer: &LayerConfig, weights: &[(String, Array)]) -> String
              each step by itself"
                 .to_owned()
         }
+        (None, "RNN") => {
+            "it is made of cells, which are read as layers of their own alone: use SimpleRNN, LSTM or \
+            GRU in its place, one behind the other"
+                .to_owned()
+        }
+        (None, "Masking") => {
+            "it leaves steps out by what a sample holds, and all samples are computed alike here; \
+            train without it, on samples that are padded or cut to one length"
+                .to_owned()
+        }
+        (None, lstm) if lstm.starts_with("ConvLSTM") => {
+            "use convolutions, and an LSTM or GRU behind them, of one row of numbers a step".to_owned()
+        }
         (None, "Resizing") => "resize before the model's input".to_owned(),
+        (None, "LayerNormalization" | "GroupNormalization" | "UnitNormalization") => {
+            "it divides by a number that follows from the input, for which there is no circuit yet; use \
+             BatchNormalization, whose statistics are constants"
+                .to_owned()
+        }
+        (None, stock) if stock.contains("Attention") => {
+            "it divides by sums of exponentials of the input, for which there is no circuit yet".to_owned()
+        }
         (None, stock) if !layer.is_of_own_module() && (is_of_a_library(layer) || is_stock(stock)) => {
             "it has no integer form here; replace it, or, at the model's input, compute what it does \
              before"
@@ -140,7 +161,7 @@ mod tests {
     #[test]
     fn advice_fits_the_class() {
         assert!(said("LSTM", None, &[]).contains("replace it"));
-        assert!(said("Conv2DTranspose", Some("Conv2DTranspose"), &[]).contains("replace it"));
+        assert!(said("Conv3DTranspose", Some("Conv3DTranspose"), &[]).contains("replace it"));
         assert!(said("Lambda", None, &[]).contains("{\"l\": \"x / 255\"}"));
         assert!(said("MyDense", None, &[]).contains("--custom"));
         assert!(said("QuantLocallyConnected2D", None, &[]).contains("replace it"));

@@ -59,6 +59,8 @@ impl Arguments {
                 "log2_rounding",
                 "qnoise_factor",
             ],
+            "quantized_tanh" => &["bits", "use_stochastic_rounding", "symmetric", "use_real_tanh"],
+            "quantized_sigmoid" => &["bits", "symmetric", "use_real_sigmoid", "use_stochastic_rounding"],
             _ => &["alpha", "temperature", "use_real_sigmoid"],
         };
         let mut by_name: HashMap<&'static str, Value> = HashMap::new();
@@ -165,7 +167,8 @@ pub(super) fn ternary(arguments: &Arguments, place: Place) -> Result<Quantizer, 
     }
 }
 
-/// `quantized_bits`, `quantized_relu`, `quantized_po2` and `quantized_relu_po2`.
+/// `quantized_bits`, `quantized_relu`, `quantized_po2`, `quantized_relu_po2`, `quantized_tanh`,
+/// `quantized_sigmoid`.
 pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Quantizer, String> {
     let whole = |name: &str, default: i32| -> Result<i32, String> {
         let number = match arguments.get(name) {
@@ -192,10 +195,7 @@ pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Q
     if number("qnoise_factor")?.is_some_and(|noise| noise != 1.0) {
         return Err(format!("QKeras {base} with a qnoise_factor, expected 1: it quantises in part only"));
     }
-    let bits = whole(
-        "bits",
-        if base == "quantized_relu" || base.ends_with("bits") || base.ends_with("po2") { 8 } else { 1 },
-    )?;
+    let bits = whole("bits", 8)?;
     if !(1..=24).contains(&bits) {
         return Err(format!("QKeras {base} of {bits} bits, expected 1 to 24"));
     }
@@ -228,6 +228,24 @@ pub(super) fn steps(base: &str, arguments: &Arguments, place: Place) -> Result<Q
                 symmetric,
                 keep_negative,
                 scale,
+            }))
+        }
+        "quantized_tanh" | "quantized_sigmoid" => {
+            if let Some(real) =
+                ["use_real_tanh", "use_real_sigmoid"].into_iter().find(|real| arguments.flag(real))
+            {
+                return Err(format!(
+                    "QKeras {base} with {real}, expected the piecewise one, which is the default"
+                ));
+            }
+            let symmetric = arguments.flag("symmetric");
+            Ok(Quantizer::Steps(match base {
+                // 2 clip(x / 2 + 1/2, 0, 1) - 1 is clip(x, -1, 1).
+                "quantized_tanh" if bits > 1 => {
+                    Steps::Bits { bits: bits_number, integer: 0, symmetric, keep_negative: true, scale: 1.0 }
+                }
+                "quantized_tanh" => return Err("QKeras quantized_tanh of one bit, expected 2 or more".into()),
+                _ => Steps::Sigmoid { bits: bits_number, symmetric },
             }))
         }
         "quantized_relu" => {

@@ -42,6 +42,16 @@ impl FloatFn {
         }
     }
 
+    /// What a line is multiplied by behind its base, if nothing else is done: a number of the architecture.
+    #[must_use]
+    pub fn public_factor(&self) -> Option<f64> {
+        self.steps.iter().try_fold(1.0, |factor, step| match step {
+            Step::Rescale { scale, offset: 0.0 } => Some(factor * f64::from(*scale)),
+            Step::Divide(by) => Some(factor / f64::from(*by)),
+            _ => None,
+        })
+    }
+
     /// The slope if all channels share it and it is the same for every model of this architecture; offsets
     /// may differ.
     #[must_use]
@@ -67,6 +77,15 @@ impl FloatFn {
             _ => 1.0,
         };
         Some(self.steps.iter().map(of).product::<f64>() * slope)
+    }
+
+    /// Whether every model of this architecture adds nothing: a public slope and no more.
+    #[must_use]
+    pub fn adds_nothing(&self) -> bool {
+        let is_slope = |step: &Step| matches!(step, Step::Rescale { offset: 0.0, .. } | Step::Divide(_));
+        let of_slopes =
+            matches!(&self.base, Base::Line(lines) if lines.iter().all(|line| line.offset == 0.0));
+        of_slopes && self.public_slope().is_some() && self.steps.iter().all(is_slope)
     }
 
     /// The slope if all channels of every model of this architecture share it and only their offsets differ.

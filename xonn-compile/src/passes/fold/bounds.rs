@@ -10,7 +10,7 @@
 //! Each operation takes intervals to intervals [Moore 1966]; a channel's interval depends on its own weights
 //! alone.
 
-use xonn_program::op::{Linear, Planes};
+use xonn_program::op::{Linear, Planes, Round};
 use xonn_program::{Kind, Op, Range, Tensor};
 
 use crate::network::Made;
@@ -51,6 +51,8 @@ impl Bounds {
             | Op::Relu
             | Op::LeakyRelu(_)
             | Op::Clamp(_)
+            | Op::Spline(_)
+            | Op::TiesToEven { .. }
             | Op::Square
             | Op::Input
             | Op::Threshold { .. }
@@ -97,6 +99,64 @@ impl Bounds {
         };
         let public = kind.range();
         Self(bounds.into_iter().map(|x| Range { lo: x.lo.max(public.lo), hi: x.hi.min(public.hi) }).collect())
+    }
+
+    /// [`Bounds::of`], also of hidden numbers, whose ranges are to be proven.
+    pub fn proven(made: &Made, reads: &[(&Self, usize)], kind: Kind, elements: usize) -> Self {
+        let Some(&(first, _)) = reads.first() else { return Self::of_kind(kind) };
+        // The operation itself says what it makes of a range.
+        let of = |ranges: &[Range]| {
+            let kinds: Vec<Kind> = ranges.iter().map(|&range| Kind::Int(range)).collect();
+            made.op.kind(&kinds).map_or(kind.range(), Kind::range)
+        };
+        match (&made.op, &made.tensor) {
+            (&Op::Offset { offsets: count, .. }, Some(Tensor::Offsets(offsets))) => {
+                let count = common(first.period(), count, elements);
+                Self((0..count).map(|i| shifted(first.at(i), offsets[i % offsets.len()])).collect())
+            }
+            (Op::Product, _) if kind != Kind::Bit => {
+                let other = reads.get(1).map_or(first, |(other, _)| other);
+                let count = common(first.period(), other.period(), elements);
+                Self((0..count).map(|i| of(&[first.at(i), other.at(i)])).collect())
+            }
+            (
+                Op::Round(_)
+                | Op::Relu
+                | Op::LeakyRelu(_)
+                | Op::Clamp(_)
+                | Op::Spline(_)
+                | Op::TiesToEven { .. }
+                | Op::Square,
+                _,
+            ) => Self(first.each(|x| of(&[x]))),
+            _ => Self::of(made, reads, kind, elements),
+        }
+    }
+
+    /// [`Bounds::proven`] of what reads tokens, of whose bits one is 1.
+    pub fn of_tokens(made: &Made, reads: &[(&Self, usize)], kind: Kind, elements: usize) -> Self {
+        match (&made.op, &made.tensor) {
+            (Op::Linear(linear), Some(tensor)) if linear.fan_in() == reads[0].1 => {
+                let weights = tensor.weights().chunks(linear.fan_in().max(1));
+                let one = |row: &[i32]| {
+                    let all = row.iter().map(|&w| Range { lo: w.into(), hi: w.into() });
+                    all.reduce(union).unwrap_or(ZERO)
+                };
+                Self(weights.map(one).collect())
+            }
+            _ => Self::proven(made, reads, kind, elements),
+        }
+    }
+
+    /// An element that a rounding may make a number of that does not fit its bits, whatever the dice.
+    pub fn overflow(&self, round: Round) -> Option<Range> {
+        let [least, most] = round.ends();
+        let fits = |x: &Range| {
+            let lowest = x.lo >> round.drop;
+            let highest = x.hi.saturating_add((1 << round.drop) - 1) >> round.drop;
+            lowest >= least + SPARE && highest <= most - SPARE
+        };
+        self.0.iter().find(|x| !fits(x)).copied()
     }
 
     fn each(&self, f: impl Fn(Range) -> Range) -> Vec<Range> {
@@ -161,7 +221,7 @@ impl Slack {
                 let unused = match linear.weights {
                     Planes::Sign => 0,
                     Planes::Ternary => 2,
-                    Planes::Odd { .. } => log2(fan_in),
+                    Planes::Odd { .. } | Planes::Even { .. } => log2(fan_in),
                 };
                 (read.unused + unused, read.depth + log2(fan_in))
             }
@@ -171,6 +231,9 @@ impl Slack {
         Self { unused: unused.min(Self::MOST_UNUSED), depth: depth.min(64) }
     }
 }
+
+/// Units of the last bit that are left for the noise of sums on shares.
+const SPARE: i64 = 1;
 
 const ZERO: Range = Range { lo: 0, hi: 0 };
 

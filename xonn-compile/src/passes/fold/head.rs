@@ -41,7 +41,11 @@ impl Fold<'_> {
             value.f = before;
         }
         if shape.last() != Some(&elements) {
-            return Err(format!("the model's output has shape {shape:?}, expected a vector of scores"));
+            return Err(format!(
+                "the model's output has shape {shape:?}, expected a vector of scores: of a sequence those \
+                 of its last \
+                 step, as without return_sequences in the last recurrent layer"
+            ));
         }
         if value.f.period() > 1 && self.lines(&value).is_ok() {
             value = self.narrow(layer, &value, HEAD_WIDTH)?;

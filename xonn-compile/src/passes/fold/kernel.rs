@@ -12,12 +12,14 @@ pub(super) struct Weights {
     pub scales: Vec<f64>,
     /// Of weights of hidden numbers: how many bits of the sums are dropped.
     pub drop: Option<u32>,
+    /// Whether `scale * W` is the kernel itself, not near it.
+    pub exact: bool,
 }
 
 impl Weights {
     /// Whether `scale * W` is the kernel itself, not near it.
     pub fn are_exact(&self) -> bool {
-        matches!(self.planes, Planes::Sign | Planes::Ternary)
+        self.exact
     }
 
     /// `sum(W)` of each output.
@@ -60,7 +62,7 @@ pub(super) fn integer_weights(
             scales.truncate(1);
         }
         let signs = weights(&|w, _| if w >= 0.0 { 1 } else { -1 });
-        return Ok(Weights { planes: Planes::Sign, weights: signs, scales, drop: None });
+        return Ok(Weights { planes: Planes::Sign, weights: signs, scales, drop: None, exact: true });
     }
     // Signs and zeros with a magnitude for each output: only a quantiser that fits both to the weights makes
     // these.
@@ -72,7 +74,7 @@ pub(super) fn integer_weights(
     {
         let digits = weights(&|w, _| if w == 0.0 { 0 } else { 2 * w.signum() as i32 });
         let scales = scales.iter().map(|scale| scale / 2.0).collect();
-        return Ok(Weights { planes: Planes::Ternary, weights: digits, scales, drop: None });
+        return Ok(Weights { planes: Planes::Ternary, weights: digits, scales, drop: None, exact: true });
     }
     let largest = kernel.iter().fold(0.0f32, |m, w| m.max(w.abs()));
     if !secret_scale && kernel.iter().all(|w| *w == 0.0 || w.abs() == largest) {
@@ -85,6 +87,31 @@ pub(super) fn integer_weights(
             weights: digits,
             scales: vec![largest / 2.0],
             drop: None,
+            exact: true,
+        });
+    }
+    if !secret_scale && let Some((step, most, odd)) = grid(kernel, largest) {
+        // Odd multiples of the step itself, or even ones of half of it.
+        let digit = |w: f32, _| {
+            let n = (f64::from(w) / step).round() as i32;
+            if odd { n } else { 2 * n }
+        };
+        let bits = most.next_power_of_two().ilog2();
+        let (planes, scale) = match odd {
+            true => (Planes::Odd { bits: u64::BITS - most.leading_zeros() }, step),
+            false => (Planes::Even { bits: bits + 2 }, step / 2.0),
+        };
+        note(format!(
+            "its weights are multiples of {step} up to {most} times, kept exactly in {} planes; signs alone \
+             take one",
+            planes.count()
+        ));
+        return Ok(Weights {
+            planes,
+            weights: weights(&digit),
+            scales: vec![scale],
+            drop: None,
+            exact: true,
         });
     }
     let planes = Planes::Odd { bits: bits? };
@@ -108,7 +135,51 @@ pub(super) fn integer_weights(
         planes.count(),
         unit * fan_in as f64
     ));
-    Ok(Weights { planes, weights: digits, scales, drop: None })
+    Ok(Weights { planes, weights: digits, scales, drop: None, exact: false })
+}
+
+/// Largest multiple of a step in a kernel that is written exactly.
+const MOST_STEPS: u64 = 1 << 15;
+
+/// Fewest weights of a kernel whose step may be no power of two.
+const FEWEST_WEIGHTS: usize = 16;
+
+/// Most steps of a kernel whose step is no power of two.
+const MOST_PARTS: u32 = 255;
+
+/// The step that all weights are multiples of, as a quantiser leaves them: the largest multiple, and whether
+/// all are odd. A power of two, or else a part of the largest weight, of which float32 holds each multiple to
+/// its last bit.
+fn grid(kernel: &[f32], largest: f32) -> Option<(f64, u64, bool)> {
+    if kernel.len() < 2 || !largest.is_normal() {
+        return None;
+    }
+    let lowest = |w: &f32| -> i32 {
+        // Of the mantissa with its leading one.
+        let bits = w.to_bits();
+        let (exponent, mantissa) = ((bits >> 23 & 0xff) as i32, bits & 0x7f_ffff);
+        match exponent {
+            0 => i32::MIN,
+            _ => exponent - 150 + (mantissa | 1 << 23).trailing_zeros() as i32,
+        }
+    };
+    let lowest = kernel.iter().filter(|w| **w != 0.0).map(lowest).min()?;
+    let dyadic = (lowest > -126).then(|| f64::from(lowest).exp2());
+    let steps = |step: f64| (f64::from(largest) / step).round() as u64;
+    let dyadic = dyadic.filter(|&step| steps(step) <= MOST_STEPS);
+    let near = |parts: u32| {
+        let step = f64::from(largest) / f64::from(parts);
+        let fits = |w: &f32| {
+            let n = f64::from(*w) / step;
+            (n - n.round()).abs() <= n.abs().max(1.0) * f64::from(f32::EPSILON)
+        };
+        kernel.iter().all(fits).then_some(step)
+    };
+    // A few numbers are multiples of some part by chance.
+    let parts = (kernel.len() >= FEWEST_WEIGHTS).then_some(3..=MOST_PARTS);
+    let step = dyadic.or_else(|| parts.into_iter().flatten().find_map(near))?;
+    let odd = kernel.iter().all(|w| (f64::from(*w) / step).round() as i64 % 2 != 0);
+    Some((step, steps(step), odd))
 }
 
 /// Most bits of a sum that are dropped.
@@ -140,8 +211,8 @@ pub(super) fn number_weights(
     let needed = (whole * drop.exp2() + 1.0).log2().ceil().max(1.0);
     if needed > 22.0 {
         return Err(format!(
-            "its weights are up to {largest:.1e} where its results are counted in {unit:.1e}, so that they would need \
-             {needed} bits, expected at most 22"
+            "its weights are up to {largest:.1e} where its results are counted in {unit:.1e}, so that they \
+             would need {needed} bits, expected at most 22"
         ));
     }
     let planes = Planes::Odd { bits: bits.max(needed as u32) };
@@ -153,7 +224,13 @@ pub(super) fn number_weights(
     };
     let at = |o: usize| (0..fan_in).map(move |i| i * outputs + o);
     let weights = (0..outputs).flat_map(at).map(|at| odd(kernel[at])).collect();
-    Ok(Weights { planes, weights, scales: vec![step * slope.signum()], drop: Some(drop as u32) })
+    Ok(Weights {
+        planes,
+        weights,
+        scales: vec![step * slope.signum()],
+        drop: Some(drop as u32),
+        exact: false,
+    })
 }
 
 #[cfg(test)]
@@ -162,6 +239,21 @@ mod tests {
 
     fn of(kernel: &[f32], outputs: usize, secret: bool) -> Weights {
         integer_weights(kernel, outputs, secret, false, Ok(6), |_| ()).expect("it can be written")
+    }
+
+    /// Kernels of a quantiser of several bits are written as they are.
+    #[test]
+    fn multiples_of_a_step_are_exact() {
+        let bits = of(&[0.25, -0.75, 0.0, 0.5, -1.0, 0.25], 2, false);
+        assert_eq!((bits.planes, bits.scales.as_slice()), (Planes::Even { bits: 4 }, &[0.125][..]));
+        assert_eq!(bits.weights, [2, 0, -8, -6, 4, 2]);
+        // DoReFa's of two bits: odd thirds.
+        let thirds = of(&[1.0, -1.0 / 3.0, 1.0 / 3.0, -1.0].repeat(4), 1, false);
+        assert_eq!((thirds.planes, &thirds.weights[..4]), (Planes::Odd { bits: 2 }, &[3, -1, 1, -3][..]));
+        assert!(thirds.are_exact() && (thirds.scales[0] - 1.0 / 3.0).abs() < 1e-9);
+        // Others are not, nor are scales of a quantiser that fits them.
+        assert!(!of(&[0.25, -0.751, 0.1, 0.5, -1.0, 0.25], 2, false).are_exact());
+        assert!(!of(&[0.25, -0.75, 0.0, 0.5, -1.0, 0.25], 2, true).are_exact());
     }
 
     #[test]

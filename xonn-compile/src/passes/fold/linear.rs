@@ -54,8 +54,8 @@ impl Fold<'_> {
         } else {
             value.clone()
         };
-        let common =
-            value.f.common_line().and_then(|line| Some((line, linear.padding(line, self.kind(value))?)));
+        let one_unit = value.f.common_line().filter(|_| !self.apart[1]);
+        let common = one_unit.and_then(|line| Some((line, linear.padding(line, self.kind(value))?)));
         match common {
             Some((line, padding)) => {
                 let node = self.shaped(layer, value);
@@ -95,6 +95,7 @@ impl Fold<'_> {
                 Pad::Drop
             }
         };
+        input.node = self.widened(layer, input.node)?;
         let slope = input.line.scale;
         let weights =
             self.weights(layer, linear, &linear.kernel.data, linear.secret_scale, (input.node, slope))?;
@@ -132,10 +133,10 @@ impl Fold<'_> {
             !of_few_values(&kernel_of(&lines), linear.outputs, secret_scale)
                 && of_few_values(&linear.kernel.data, linear.outputs, linear.secret_scale)
         };
-        if !by_channel || loses() {
+        if !by_channel || (!self.apart[1] && loses()) {
             // Numbers of one slope first: slopes differ by position, or signs would become real weights,
             // which cost and round more than scaling what they multiply.
-            value = match self.number_read {
+            value = match self.number_read() {
                 Some(number) => self.number(layer, &value, number)?,
                 None => self.fixed_point(layer, &value, Units::Common, Offsets::Float)?,
             };
@@ -151,7 +152,11 @@ impl Fold<'_> {
         let common = lines.iter().all(|line| line.scale == lines[0].scale);
         let secret_scale = linear.secret_scale || !common;
         let weights = self.weights(layer, linear, &kernel, secret_scale, (node, 1.0))?;
-        let offsets = linear.offsets(|pixel, channel| line(pixel, channel).offset);
+        let offsets = match self.apart[1] && lines.iter().all(|line| line.offset == 0.0) {
+            // Numbers side by side begin at 0, as what is padded does.
+            true => vec![0.0; linear.outputs],
+            false => linear.offsets(|pixel, channel| line(pixel, channel).offset),
+        };
         let scale = |output: usize| weights.scales[output % weights.scales.len()];
         let outputs = linear.outputs;
         let line_of = |(i, &offset): (usize, &f64)| Line::new(scale(i % outputs), offset);
@@ -187,10 +192,13 @@ impl Fold<'_> {
             None => op::Linear::dense(linear.fan_in, filters, planes),
         };
         let made = Made::sums(op, weights);
-        let node = self.push(layer, made, &[input.node], layer.shape.clone(), kind);
+        // Steps of a recurrent layer are told by the architecture, so it tells nothing that they share.
+        let shared = self.number.filter(|number| number.alike).map(|_| linear.kernel.data.as_ptr().addr());
+        let key = shared.map(|at| (at, false));
+        let node = self.push_shared(layer, made, &[input.node], layer.shape.clone(), kind, key);
         let value = Value { node, f, parity, shape: layer.shape.clone(), stream: None, accuracy };
         match drop.zip(self.number) {
-            Some((drop, number)) => self.rounded_sums(layer, value, drop, number),
+            Some((drop, number)) => self.rounded_sums(layer, value, drop, number, shared),
             None => Ok(value),
         }
     }

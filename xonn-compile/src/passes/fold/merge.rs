@@ -71,8 +71,8 @@ impl Fold<'_> {
         let [Some(Line { scale: a, offset: b }), Some(Line { scale: c, offset: d })] = lines else {
             return Err(
                 "it multiplies tensors of which one is not the result of a sign, expected tensors of two \
-                 values each (-1 and +1, or 0 and 1); products of real numbers need samples that tell their \
-                 range: give some that it was trained on with --calibrate D.npz"
+                 values each (-1 and +1, or 0 and 1); the range of products of real numbers has to be told: \
+                 by samples that it was trained on, --calibrate D.npz, or as the worst case, --range proven"
                     .into(),
             );
         };

@@ -49,7 +49,7 @@ impl Fold<'_> {
 
 /// For each element of the transposed tensor, in row-major order, the element of the tensor of shape `from`
 /// that it is.
-pub(super) fn transposition(from: &[usize], axes: &[usize]) -> Vec<usize> {
+pub(in crate::passes) fn transposition(from: &[usize], axes: &[usize]) -> Vec<usize> {
     let stride = |axis: usize| from[axis + 1..].iter().product::<usize>();
     let mut source = vec![0];
     for &axis in axes {

@@ -18,6 +18,9 @@ impl Fold<'_> {
         value: &Value,
         quantizer: Quantizer,
     ) -> Result<Value, String> {
+        if let Quantizer::Steps(steps) = quantizer {
+            return self.quantize_steps(layer, value, steps);
+        }
         let Some([low, high]) = quantizer.values() else {
             return Err(format!("{quantizer:?} on activations, expected a quantiser with two values"));
         };

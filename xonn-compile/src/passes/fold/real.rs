@@ -43,8 +43,9 @@ pub(super) fn reads_a_function(graph: &LayerGraph, node: NodeIndex) -> Option<St
         _ => String::new(),
     };
     Some(format!(
-        "it reads the real numbers that the {what} of {:?} ({}) gives, whose range only samples tell; give some that it \
-         was trained on with --calibrate D.npz (array x), and hidden numbers are kept in fixed point",
+        "it reads the real numbers that the {what} of {:?} ({}) gives, whose range samples tell; give some \
+         that it was trained on with --calibrate D.npz (array x), and hidden numbers are kept in fixed \
+         point; or --range proven, which takes the worst case and no samples, for networks of a few layers",
         front.name, front.class
     ))
 }

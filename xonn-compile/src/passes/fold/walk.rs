@@ -22,6 +22,7 @@ impl Fold<'_> {
         used: &[NodeIndex],
         spec: &InputSpec,
     ) -> Result<(Self, Problems, HashSet<NodeIndex>), PassError> {
+        self.tokens = spec.tokens;
         if used.len() > 1 {
             let layer = &graph.graph[used[0]];
             self.push(layer, Op::Input, &[], spec.shape.clone(), Kind::Int(spec.range()));
@@ -50,7 +51,9 @@ impl Fold<'_> {
                     }
                     self.own_units = is_normalised(graph, node);
                     self.number = self.numbers.of(node);
-                    self.number_read = inputs.first().and_then(|&read| self.numbers.of(read));
+                    self.number_reads = inputs.iter().map(|&read| self.numbers.of(read)).collect();
+                    let reads_apart = inputs.iter().any(|&read| self.numbers.is_apart(read));
+                    self.apart = [self.numbers.is_apart(node), reads_apart];
                     let of_functions = reads.iter().any(|read| self.lines(read).is_err());
                     self.layer(layer, reads).unwrap_or_else(|reason| {
                         let better = of_functions.then(|| real::reads_a_function(graph, node)).flatten();
@@ -76,6 +79,7 @@ impl Fold<'_> {
         let read = match (reads.len(), &layer.op) {
             (1, _) => reads.remove(0),
             (_, LayerOp::Add) => return self.add(layer, reads),
+            (_, LayerOp::Concatenate) if self.apart[0] => return self.joined_apart(layer, reads),
             (_, LayerOp::Concatenate) => return self.concatenate(layer, reads),
             (_, LayerOp::Multiply) => return self.multiply(layer, reads),
             (_, LayerOp::Maximum) => return self.maximum(layer, reads),
@@ -121,6 +125,8 @@ impl Fold<'_> {
                     value.accuracy.map(1, 1, |_, x| x.line(Line::new(1.0 / f64::from(*by), 0.0)));
                 value.f.divide(*by);
             }
+            // What the client sends.
+            LayerOp::OneHot { .. } => return Ok(Value { shape: layer.shape.clone(), ..value }),
             LayerOp::NoOp => {}
             op if op.joins() => {} // of one tensor
             LayerOp::Add | LayerOp::Multiply | LayerOp::Maximum | LayerOp::Concatenate => {}

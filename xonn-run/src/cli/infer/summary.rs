@@ -38,6 +38,8 @@ impl Report<'_> {
             .map(|(name, p)| json!({ "input": name, "prediction": p }))
             .collect();
         let (traffic, offline) = (self.traffic, self.traffic - self.online);
+        // Stages of a plan send their messages in turns, which are not counted apart.
+        let of_first_layer = |bytes: u64| (self.first_layer == FirstLayer::Gc).then_some(bytes);
         let errors: Vec<_> = done.errors.iter().map(Failure::json).collect();
         let mut report = json!({
             "predictions": rows,
@@ -48,8 +50,8 @@ impl Report<'_> {
             "scheme": self.scheme.to_string(),
             "first_layer": self.first_layer.to_string(),
             "clients": self.clients.to_string(),
-            "first_layer_sent_bytes": traffic.first_layer_sent,
-            "first_layer_received_bytes": traffic.first_layer_received,
+            "first_layer_sent_bytes": of_first_layer(traffic.first_layer_sent),
+            "first_layer_received_bytes": of_first_layer(traffic.first_layer_received),
             "sent_bytes": traffic.sent,
             "received_bytes": traffic.received,
             "round_trips": traffic.round_trips,

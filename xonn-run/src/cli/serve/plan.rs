@@ -29,11 +29,16 @@ pub(super) fn described(server: &Server, program: &Program) -> String {
     let [first, further, online] = [cost.first(), cost.further(), cost.online()];
     format!(
         "{}\na prediction on shares: {} at first, then {}, {} of it with the input in {} round trips;\n\
-         wrong with a probability below 2^-{FAILURE_BITS}",
+         {}",
         report::table(&header, 2, rows.iter().map(row)),
         report::bytes(first.bytes()),
         report::bytes(further.bytes()),
         report::bytes(online.bytes()),
         online.rounds,
+        match describe::is_rounded(server.plan()) {
+            true =>
+                "its numbers are rounded by chance, so that ties of last bits come out either way".to_owned(),
+            false => format!("wrong with a probability below 2^-{FAILURE_BITS}"),
+        },
     )
 }

@@ -132,7 +132,8 @@ impl Planned {
         while left > 0 {
             let some = left.min(self.client.together());
             left -= some;
-            channel.send(Kind::Prepare, &(some as u32).to_le_bytes(), PREPARING)?;
+            let asked = if kept { some as u32 } else { msgs::AT_ONCE };
+            channel.send(Kind::Prepare, &asked.to_le_bytes(), PREPARING)?;
             let wire = &mut Steps::new(channel, PREPARING);
             let prepared = self.client.prepare(&mut self.connection, (some, kept), wire, rng);
             self.ready.extend(prepared.map_err(|error| ended(error, PREPARING))?);

@@ -4,7 +4,7 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::circuits::Circuits;
-use super::round::{decode, evaluate_all};
+use super::round::decode;
 use crate::session::channel::{Channel, Transport};
 use crate::session::error::SessionError;
 use crate::session::masked;
@@ -66,7 +66,7 @@ impl Circuits {
         let labels = masked::join(&ready.labels, &answered);
         let mut evaluator = Evaluator::new(&self.schedule, self.scheme, ready.hash, labels);
         let mut tables = std::mem::take(&mut ready.tables).into_iter();
-        evaluate_all(&mut evaluator, &mut || tables.next(), |table| self.buffers.push(table))?;
+        evaluator.evaluate_from(|| tables.next(), |table| self.buffers.push(table))?;
         decode(channel, evaluator, (ready.hash, &ready.key))
     }
 }

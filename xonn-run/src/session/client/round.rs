@@ -49,13 +49,13 @@ impl Circuits {
             });
             let receiving =
                 receiving.map_err(|source| SessionError::Transport { doing: RECEIVING, source })?;
-            let mut next = || tables.recv().ok();
-            let evaluated = evaluate_all(&mut evaluator, &mut next, |table| {
+            let next = || tables.recv().ok(); // none: receiving failed and says why
+            let evaluated = evaluator.evaluate_from(next, |table| {
                 let _ = back.send(table); // receiving may be done, and then needs no buffers
             });
             drop((tables, back));
             receiving.join().expect("receiving does not panic")?;
-            evaluated
+            Ok::<_, SessionError>(evaluated?)
         })?;
         decode(channel, evaluator, (hash, &key))
     }
@@ -126,31 +126,4 @@ fn receive_table<T: Transport>(
         table.as_bytes_mut()
     })?;
     Ok(table)
-}
-
-/// Evaluates all segments, taking tables from `next` and giving their buffers `back`; ends early, without an
-/// error, if there are no more.
-pub(super) fn evaluate_all(
-    evaluator: &mut Evaluator<'_>,
-    next: &mut impl FnMut() -> Option<Ciphertexts>,
-    mut back: impl FnMut(Ciphertexts),
-) -> Result<(), SessionError> {
-    loop {
-        let upcoming = evaluator.upcoming(batch());
-        if upcoming.is_empty() {
-            return Ok(());
-        }
-        let mut segments = Vec::with_capacity(upcoming.len());
-        for length in upcoming {
-            segments.push(match length {
-                0 => Ciphertexts::default(),
-                _ => match next() {
-                    Some(table) => table,
-                    None => return Ok(()), // receiving failed and says why
-                },
-            });
-        }
-        evaluator.evaluate(&segments)?;
-        segments.into_iter().for_each(&mut back);
-    }
 }

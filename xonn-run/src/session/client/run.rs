@@ -31,16 +31,18 @@ impl Question {
         Self { bits, fits }
     }
 
-    /// A sample's numbers under an encoding, which may be the server's, who can measure how long it takes: every
-    /// number is encoded, also behind one that has no code.
+    /// A sample's numbers under an encoding, which may be the server's, who can measure how long it takes:
+    /// every number is encoded, also behind one that has no code.
     #[must_use]
     pub fn of_numbers(encoding: &InputEncoding, numbers: impl Iterator<Item = f64>) -> Self {
         let mut bits = Zeroizing::new(Vec::with_capacity(encoding.bit_count()));
         let mut fits = true;
-        for (element, x) in numbers.enumerate().take(encoding.elements()) {
-            let code = encoding.quantise(x, element);
-            fits &= code.is_ok();
-            bits.extend(encoding.bits_of(code.unwrap_or(0)));
+        let most = encoding.elements() / encoding.sample_elements().max(1);
+        let mut codes = Zeroizing::new(Vec::with_capacity(most));
+        for (element, x) in numbers.enumerate().take(encoding.sample_elements()) {
+            codes.clear();
+            fits &= encoding.codes_at(x, element, &mut codes).is_ok();
+            codes.iter().for_each(|&code| bits.extend(encoding.bits_of(code)));
         }
         Self { bits, fits }
     }
@@ -107,14 +109,14 @@ pub struct Finished {
 
 impl<T: Transport> Session<T> {
     /// Asks one question. It takes the oldest circuit that is ready, else one is garbled now; on a connection
-    /// that holds circuits ahead the latter is a [`Session::prepare`] first. After an error the session is over
-    /// and the server is told.
+    /// that holds circuits ahead the latter is a [`Session::prepare`] first. After an error the session is
+    /// over and the server is told.
     ///
-    /// Of an answer that is none the server does not learn: one that garbles one label of an input bit wrongly
-    /// would learn the bit. The session goes on, and from then on questions are replaced by zeros. So whoever
-    /// would have asked more has to go on asking, at the times at which they would have, and then to leave as
-    /// they would have left: [`Session::ask_all`] and [`Session::ask_as_they_come`] see to that. Dropping the
-    /// session says goodbye.
+    /// Of an answer that is none the server does not learn: one that garbles one label of an input bit
+    /// wrongly would learn the bit. The session goes on, and from then on questions are replaced by zeros. So
+    /// whoever would have asked more has to go on asking, at the times at which they would have, and then to
+    /// leave as they would have left: [`Session::ask_all`] and [`Session::ask_as_they_come`] see to that.
+    /// Dropping the session says goodbye.
     ///
     /// # Errors
     /// [`SessionError`].

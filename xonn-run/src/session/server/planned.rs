@@ -14,7 +14,7 @@ use super::{Done, Greeted, Supervisor};
 use crate::session::Limits;
 use crate::session::channel::Transport;
 use crate::session::error::SessionError;
-use crate::session::msgs::Kind;
+use crate::session::msgs::{self, Kind};
 use crate::session::steps::{Steps, ended};
 
 const SETTING_UP: &str = "setting up shares";
@@ -86,7 +86,8 @@ impl<T: Transport> Greeted<'_, T> {
                 (Kind::Prepare, 4) => {
                     let count = channel.payload(4, doing)?;
                     let count = u32::from_le_bytes(count.try_into().expect("four bytes were asked for"));
-                    let count = usize::try_from(count).unwrap_or(usize::MAX);
+                    let kept = count != msgs::AT_ONCE;
+                    let count = if kept { usize::try_from(count).unwrap_or(usize::MAX) } else { 1 };
                     let room = (most - ready.len()).min(server.together());
                     if count == 0 || count > room {
                         let expected = if room == 0 { "an input".into() } else { format!("1 to {room}") };
@@ -103,7 +104,7 @@ impl<T: Transport> Greeted<'_, T> {
                         done.counted += 1;
                     }
                     let wire = &mut Steps::new(channel, PREPARING);
-                    let prepared = server.prepare(&mut connection, count, wire, rng);
+                    let prepared = server.prepare(&mut connection, (count, kept), wire, rng);
                     ready.extend(prepared.map_err(|error| ended(error, PREPARING))?);
                     done.prepared += count as u64;
                     if self.ahead == 0 {
