@@ -7,6 +7,8 @@ use xonn_crypto::rlwe::{ClientKey, Params};
 use crate::link::PREDICTIONS_A_KEY;
 use crate::protocol::Rows;
 
+pub mod work;
+
 /// A link between two hosts.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Link {
@@ -23,7 +25,7 @@ impl Default for Link {
     }
 }
 
-/// Bytes both ways without frames, and round trips.
+/// Bytes both ways without frames, round trips, and what the hosts compute.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Cost {
     /// From the client to the server.
@@ -32,13 +34,17 @@ pub struct Cost {
     pub down: u64,
     /// Round trips; half a one is a message that goes without waiting.
     pub rounds: f64,
+    /// Milliseconds of both hosts' processors, one after the other ([`work`]).
+    pub work: f64,
+    /// The same, while bytes are on their way.
+    pub streamed: f64,
 }
 
 impl Cost {
-    /// Some bytes one way.
+    /// Some bytes each way, that wait for nothing and of which nobody computes anything.
     #[must_use]
-    pub fn of_bytes(bytes: u64, rounds: f64) -> Self {
-        Self { up: 0, down: bytes, rounds }
+    pub fn of_bytes(up: u64, down: u64) -> Self {
+        Self { up, down, ..Self::default() }
     }
 
     /// Bytes both ways.
@@ -49,8 +55,19 @@ impl Cost {
 
     /// Milliseconds on a link, without the hosts' own work.
     #[must_use]
+    pub fn on_link(self, link: Link) -> f64 {
+        self.rounds * link.rtt_ms + self.transfer(link)
+    }
+
+    /// Milliseconds on a link, the hosts' own work included.
+    #[must_use]
     pub fn time(self, link: Link) -> f64 {
-        self.rounds * link.rtt_ms + self.bytes() as f64 * 8.0 / (link.mbps * 1000.0)
+        let waiting = self.rounds * (link.rtt_ms + work::ROUND_TRIP);
+        waiting + self.work + self.transfer(link).max(self.streamed)
+    }
+
+    fn transfer(self, link: Link) -> f64 {
+        self.bytes() as f64 * 8.0 / (link.mbps * 1000.0)
     }
 }
 
@@ -58,7 +75,13 @@ impl std::ops::Add for Cost {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { up: self.up + other.up, down: self.down + other.down, rounds: self.rounds + other.rounds }
+        Self {
+            up: self.up + other.up,
+            down: self.down + other.down,
+            rounds: self.rounds + other.rounds,
+            work: self.work + other.work,
+            streamed: self.streamed + other.streamed,
+        }
     }
 }
 
@@ -92,15 +115,29 @@ pub struct PlanCost {
     pub supply: Cost,
 }
 
+impl StageCost {
+    /// Of a stage that takes rows of correlated OT: bytes up and down, ahead of the input and with it.
+    /// About as much is computed ahead as with it.
+    #[must_use]
+    pub fn of_rows(offline: [u64; 2], online: [u64; 2], round_trips: usize, rows: Rows) -> Self {
+        let [offline, online] = [offline, online].map(|[up, down]| {
+            let cost = Cost::of_bytes(up, down);
+            Cost { work: work::by_rows(rows, cost.bytes()), ..cost }
+        });
+        let online = Cost { rounds: round_trips as f64, ..online };
+        Self { offline, online, rows, ..Self::default() }
+    }
+}
+
 impl PlanCost {
     /// Of these stages, in these rings.
     #[must_use]
     pub fn new(stages: Vec<StageCost>, rings: &[Params]) -> Self {
         let params = PoolSender::PARAMS;
         let [request, reply] = [BaseRequest::byte_len(params), BaseReply::byte_len(params)].map(|n| n as u64);
-        let mut base = Cost { up: reply, down: request + 16, rounds: 0.0 };
+        let mut base = Cost { work: work::CONNECTION, ..Cost::of_bytes(reply, request + 16) };
         if stages.iter().any(|stage| stage.rows.masks > 0) {
-            base = base + Cost { up: request + 16, down: reply, rounds: 0.0 };
+            base = base + Cost::of_bytes(request + 16, reply);
         }
         let keys: u64 = rings.iter().map(|&ring| ClientKey::key_bytes(ring) as u64).sum();
         // A pool's sender is the server, or the client.
@@ -112,19 +149,16 @@ impl PlanCost {
             let (leaves, masks) =
                 (rows(|rows| rows.leaves, predictions), rows(|rows| rows.masks, predictions));
             let up = (leaves.to_sender + masks.to_receiver) as u64;
-            Cost { up, down: (leaves.to_receiver + masks.to_sender) as u64, rounds: 0.0 }
+            Cost::of_bytes(up, (leaves.to_receiver + masks.to_sender) as u64)
         };
         let (first, many) = (pools(1), pools(MANY));
         let share = |many: u64, first: u64| (many - first.min(many)) / (MANY as u64 - 1);
-        let supply = Cost {
-            up: share(many.up, first.up) + keys / PREDICTIONS_A_KEY,
-            down: share(many.down, first.down),
-            rounds: 0.0,
-        };
+        let supply =
+            Cost::of_bytes(share(many.up, first.up) + keys / PREDICTIONS_A_KEY, share(many.down, first.down));
         let own: Cost = stages.iter().map(|stage| stage.set_up).sum();
         // First all clients' messages, then all servers'.
         let rounds = 1.0 + stages.iter().map(|stage| stage.set_up.rounds).fold(0.0, f64::max);
-        let set_up = base + Cost { up: keys, ..Cost::default() } + first + Cost { rounds, ..own };
+        let set_up = base + Cost::of_bytes(keys, 0) + first + Cost { rounds, ..own };
         Self { stages, set_up, supply }
     }
 

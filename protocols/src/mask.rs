@@ -84,7 +84,10 @@ impl Protocol for Mask {
 
 impl ServerSide for Side {
     fn cost(&self) -> StageCost {
-        StageCost { online: Cost { up: self.bytes() as u64, down: 0, rounds: 0.5 }, ..StageCost::default() }
+        StageCost {
+            online: Cost { rounds: 0.5, ..Cost::of_bytes(self.bytes() as u64, 0) },
+            ..StageCost::default()
+        }
     }
 
     fn begin(&self) -> Box<dyn ServerRun> {
@@ -112,7 +115,10 @@ impl ServerRun for Side {
 
 impl ClientSide for Side {
     fn cost(&self) -> StageCost {
-        StageCost { online: Cost { up: self.bytes() as u64, down: 0, rounds: 0.5 }, ..StageCost::default() }
+        StageCost {
+            online: Cost { rounds: 0.5, ..Cost::of_bytes(self.bytes() as u64, 0) },
+            ..StageCost::default()
+        }
     }
 
     fn begin(&self) -> Box<dyn ClientRun> {

@@ -44,9 +44,9 @@ use xonn_crypto::ot::{Params, SessionId};
 use xonn_program::op::Linear;
 use xonn_program::{Program, Tensor};
 
-use crate::cost::{Cost, StageCost};
+use crate::cost::{Cost, StageCost, work};
 use crate::plan::Stage;
-use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
+use crate::protocol::{ClientSide, Protocol, Rows, ServerSide, StageError, Trust};
 use crate::value::Ring;
 use sums::Sums;
 
@@ -89,9 +89,17 @@ impl Sums {
     fn cost(&self) -> StageCost {
         let params = params();
         let answer = BaseReply::byte_len(params) + Extend::byte_len(params, self.ots());
-        let set_up = Cost { up: BaseRequest::byte_len(params) as u64, down: answer as u64, rounds: 1.0 };
-        let up = self.bytes() + DIGEST_BYTES as u64;
-        StageCost { set_up, offline: Cost { up, ..Cost::default() }, ..StageCost::default() }
+        let ots = Rows { leaves: self.ots(), masks: 0, tweaks: 0 };
+        let set_up = Cost {
+            rounds: 1.0,
+            work: work::by_rows(ots, answer as u64),
+            ..Cost::of_bytes(BaseRequest::byte_len(params) as u64, answer as u64)
+        };
+        let offline = Cost {
+            work: work::additions(self.bytes()),
+            ..Cost::of_bytes(self.bytes() + DIGEST_BYTES as u64, 0)
+        };
+        StageCost { set_up, offline, ..StageCost::default() }
     }
 }
 

@@ -24,6 +24,7 @@ use serde::Serialize;
 use xonn_circuits::tiled::TiledCircuit;
 use xonn_circuits::tiled::traffic::Traffic;
 use xonn_program::{InputEncoding, Program};
+use xonn_protocols::cost::Link;
 
 pub use costs::{Costs, Row};
 pub use diagram::{Diagram, Node, Role, TooLarge};
@@ -133,8 +134,12 @@ impl Report {
         }
     }
 
-    /// Adds the time of one inference over `network`.
+    /// Adds the time of one inference over `network`, by each plan, too.
     pub fn add_network(&mut self, network: Network) {
+        let link = Link { rtt_ms: network.rtt_ms, mbps: network.mbps };
+        for plan in &mut self.plans {
+            plan.links.insert(0, OnLink::of(plan.costs, link));
+        }
         let estimate = match (&self.costs, &self.netlist) {
             (Some(costs), _) => Estimate::of_costs(costs, network),
             (None, Some(netlist)) => Estimate::of_netlist(netlist, network),

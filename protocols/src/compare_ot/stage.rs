@@ -164,9 +164,7 @@ impl Layer {
         let cost = self.way.cost();
         let [ahead_up, ahead_down, down, up] = cost.bytes().map(|bytes| bytes as u64);
         let rows = Rows { leaves: cost.leaf_rows, masks: cost.mask_rows, tweaks: cost.tweaks };
-        let offline = crate::cost::Cost { up: ahead_up, down: ahead_down, rounds: 0.0 };
-        let online = crate::cost::Cost { up, down, rounds: cost.round_trips() as f64 };
-        StageCost { offline, online, rows, ..StageCost::default() }
+        StageCost::of_rows([ahead_up, ahead_down], [up, down], cost.round_trips(), rows)
     }
 }
 

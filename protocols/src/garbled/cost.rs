@@ -5,7 +5,7 @@ use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_program::Program;
 
 use super::{Wires, lowered};
-use crate::cost::StageCost;
+use crate::cost::{StageCost, work};
 use crate::plan::Stage;
 use crate::protocol::{Rows, StageError};
 
@@ -20,6 +20,10 @@ pub struct Cost {
     pub up: u64,
     /// With the input, server to client.
     pub down: u64,
+    /// ANDs, whose tables are the most of phase Four.
+    pub ands: u64,
+    /// How they are garbled.
+    pub scheme: Scheme,
     /// Rows and tweaks.
     pub rows: Rows,
 }
@@ -32,16 +36,22 @@ impl Cost {
             four: wires.correction_bytes() as u64 + schedule.bytes(scheme),
             up: wires.input_bytes() as u64,
             down: (wires.answered_bytes() + wires.decoding_bytes()) as u64,
+            ands: work::ands(schedule),
+            scheme,
             rows: wires.rows(),
         }
     }
 
     /// As a plan counts it.
     pub(super) fn of_stage(self) -> StageCost {
-        let offline = crate::cost::Cost { up: self.three, down: self.four, rounds: 0.0 };
+        let offline = crate::cost::Cost {
+            streamed: work::circuit(self.ands, self.scheme),
+            work: work::by_rows(self.rows, self.three),
+            ..crate::cost::Cost::of_bytes(self.three, self.four)
+        };
         // A message from the client comes before it if there is none of a mask.
         let rounds = if self.up > 0 { 1.0 } else { 0.5 };
-        let online = crate::cost::Cost { up: self.up, down: self.down, rounds };
+        let online = crate::cost::Cost { rounds, ..crate::cost::Cost::of_bytes(self.up, self.down) };
         StageCost { offline, online, rows: self.rows, ..StageCost::default() }
     }
 

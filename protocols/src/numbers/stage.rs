@@ -153,10 +153,9 @@ impl Layer {
             |fields: &[&crate::steps::frame::Fields]| fields.iter().map(|f| f.bytes() as u64).sum::<u64>();
         let [one, two, three] = cost.ahead.each_ref();
         let turns = |first: usize| sum(&cost.online.iter().skip(first).step_by(2).collect::<Vec<_>>());
-        let offline = crate::cost::Cost { up: sum(&[one, three]), down: sum(&[two]), rounds: 0.0 };
-        let online = crate::cost::Cost { up: turns(1), down: turns(0), rounds: cost.round_trips() as f64 };
         let rows = Rows { leaves: cost.leaf_rows, masks: cost.mask_rows, tweaks: cost.tweaks };
-        StageCost { offline, online, rows, ..StageCost::default() }
+        let (offline, online) = ([sum(&[one, three]), sum(&[two])], [turns(1), turns(0)]);
+        StageCost::of_rows(offline, online, cost.round_trips(), rows)
     }
 }
 

@@ -9,7 +9,7 @@ use xonn_program::{Op, Program};
 use super::rounded::{self, Rounded};
 use super::shape::Shape;
 use super::{Choice, Packing};
-use crate::cost::{Cost, StageCost};
+use crate::cost::{Cost, StageCost, work};
 use crate::plan::{How, Stage};
 use crate::protocol::StageError;
 use crate::value::{Form, Ring};
@@ -115,7 +115,11 @@ impl Sums {
     /// What it costs.
     pub fn cost(&self) -> StageCost {
         let [up, down] = self.bytes.map(|bytes| bytes as u64);
-        StageCost { offline: Cost { up, down, rounds: 0.0 }, ..StageCost::default() }
+        let products = (0..self.layout.outputs()).map(|output| self.layout.reads(output).len()).sum();
+        let polynomials = self.layout.inputs() + self.layout.outputs();
+        let in_the_clear = (self.linear.fan_in() * self.linear.elements()) as u64;
+        let work = work::lattice(polynomials, products, self.params.n(), in_the_clear);
+        StageCost { offline: Cost { work, ..Cost::of_bytes(up, down) }, ..StageCost::default() }
     }
 
     pub fn of(stage: &Stage, program: &Program) -> Result<Self, StageError> {

@@ -49,6 +49,11 @@ def exported(name: str, what: str) -> Path:
     return file
 
 
+def calibration(name: str) -> list[str]:
+    """Options of `xonn-compile build` that a network of numbers takes."""
+    return ["--calibrate", str(exported(name, "calibration"))] if name in NUMBERS else []
+
+
 def test_inputs(name: str, package: Path, count: int) -> np.ndarray:
     """The first test inputs of a network's data set, in the shape that it takes."""
     if name in NUMBERS:
@@ -78,10 +83,9 @@ def line(name: str, revealed: str, programs: Path, count: int) -> tuple[str, boo
     """One network's line, and whether all answers were equal, or enough of numbers."""
     model = MODELS / name / "model.h5"
     scheme = next(iter(SCHEMES))
-    calibrated = ["--calibrate", str(exported(name, "calibration"))] if name in NUMBERS else []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        package, secret = build(model, programs, folder, ["--reveal", revealed, *calibrated])
+        package, secret = build(model, programs, folder, ["--reveal", revealed, *calibration(name)])
         inputs = folder / "inputs.npy"
         np.save(inputs, test_inputs(name, package, count))
         first = infer(package, secret, inputs, programs, scheme, "shares", 1)

@@ -7,6 +7,8 @@ use xonn_protocols::cost::Cost;
 use xonn_protocols::planner::Way;
 use xonn_protocols::protocol::Trust;
 
+use super::shares::OnLink;
+
 /// What a prediction costs by a plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlanRow {
@@ -26,6 +28,11 @@ pub struct PlanRow {
     pub further_bytes: u64,
     /// Its round trips.
     pub further_round_trips: f64,
+    /// Time on links, the hosts' own work included.
+    pub links: Vec<OnLink>,
+    /// Of a first prediction, of one that follows, and of what comes with the input.
+    #[serde(skip)]
+    pub costs: [Cost; 3],
 }
 
 /// All plans of a program, with the scheme that is taken by default.
@@ -43,7 +50,8 @@ fn row(way: Way, scheme: Scheme, program: &Program) -> Option<PlanRow> {
             protocols.push(name);
         }
     }
-    let [first, further]: [Cost; 2] = [found.cost.first(), found.cost.further()];
+    let costs = [found.cost.first(), found.cost.further(), found.cost.online()];
+    let [first, further, _] = costs;
     Some(PlanRow {
         first_layer: match way {
             Way::Garbled => "gc",
@@ -57,5 +65,7 @@ fn row(way: Way, scheme: Scheme, program: &Program) -> Option<PlanRow> {
         first_round_trips: first.rounds,
         further_bytes: further.bytes(),
         further_round_trips: further.rounds,
+        links: OnLink::all(costs),
+        costs,
     })
 }

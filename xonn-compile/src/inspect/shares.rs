@@ -26,7 +26,7 @@ pub struct OnShares {
     /// A prediction is wrong with a probability below two to the minus this; none where numbers are rounded
     /// by chance, so that ties of their last bits come out either way.
     pub failure_bits: Option<u32>,
-    /// Time on links, without the hosts' own work.
+    /// Time on links, the hosts' own work included.
     pub links: Vec<OnLink>,
 }
 
@@ -53,6 +53,26 @@ pub struct OnLink {
 }
 
 impl OnLink {
+    /// Links that costs are told for: hosts in one place, in one town, far from each other.
+    const USUAL: [Link; 3] = [
+        Link { rtt_ms: 0.2, mbps: 1000.0 },
+        Link { rtt_ms: 5.0, mbps: 100.0 },
+        Link { rtt_ms: 40.0, mbps: 100.0 },
+    ];
+
+    /// Time of a first prediction, of one that follows, and of what comes with the input.
+    #[must_use]
+    pub fn of(costs: [Cost; 3], link: Link) -> Self {
+        let first_further_online_ms = costs.map(|cost| cost.time(link));
+        Self { rtt_ms: link.rtt_ms, mbps: link.mbps, first_further_online_ms }
+    }
+
+    /// The same on all usual links.
+    #[must_use]
+    pub fn all(costs: [Cost; 3]) -> Vec<Self> {
+        Self::USUAL.map(|link| Self::of(costs, link)).into()
+    }
+
     /// As a row is called.
     #[must_use]
     pub fn name(&self) -> String {
@@ -86,12 +106,6 @@ impl OnShares {
             planner::on_shares_until(program, Scheme::ALL[0]).map_err(|error| error.to_string())?;
         let cost = plan.cost(program).map_err(|error| error.to_string())?;
         let costs = [cost.first(), cost.further(), cost.online()];
-        let links = [Link { rtt_ms: 0.2, mbps: 1000.0 }, Link::default(), Link { rtt_ms: 40.0, mbps: 100.0 }];
-        let on = |link: Link| OnLink {
-            rtt_ms: link.rtt_ms,
-            mbps: link.mbps,
-            first_further_online_ms: costs.map(|cost| cost.time(link)),
-        };
         let [first_bytes, further_bytes, online_bytes] = costs.map(Cost::bytes);
         Ok(Self {
             stages: describe::rows(&plan, program, &cost),
@@ -101,7 +115,7 @@ impl OnShares {
             online_bytes,
             round_trips: costs.map(|cost| cost.rounds),
             failure_bits: (!describe::is_rounded(&plan)).then_some(FAILURE_BITS),
-            links: links.map(on).into(),
+            links: OnLink::all(costs),
         })
     }
 }

@@ -49,6 +49,8 @@ pub fn text(report: &Report) -> String {
     if !report.plans.is_empty() {
         line(String::new());
         line(plans(&report.plans).to_string());
+        line(String::new());
+        line(times(&report.plans).to_string());
         line(PLANS.into());
     }
     if let Some(on_shares) = &report.on_shares {
@@ -74,10 +76,11 @@ const WAYS: &str = "clients: hostile (the default of xonn-run serve --clients) h
                     garbled; with semi-honest the first layers may go by oblivious conditional\n\
                     addition (oca). scheme: infer --scheme; half gates are the default.";
 
-/// What the table of plans is.
+/// What the tables of plans are.
 const PLANS: &str = "plan: as xonn-run serve --first-layer names it. The first prediction has the\n\
-                     set-up of its connection. serve takes the plan that is quickest on its\n\
-                     link (--rtt, --mbps), of those that its --clients allow.";
+                     set-up of its connection. time: with the hosts' own work, as far as a\n\
+                     model of one machine tells it. serve takes the plan whose first prediction\n\
+                     is quickest on its link (--rtt, --mbps), of those that its --clients allow.";
 
 /// What the column `least` means.
 pub const BOUND: &str = "least: ANDs that counting the ones takes at least, n - H(n) a neuron of fan-in n \
@@ -234,6 +237,22 @@ fn plans(plans: &[PlanRow]) -> Table {
     table::table(&header, 3, plans.iter().map(row))
 }
 
+/// Time by plan and link, of a first prediction and of one that follows.
+fn times(plans: &[PlanRow]) -> Table {
+    let header: Vec<&str> =
+        ["time, first / further"].into_iter().chain(plans.iter().map(|p| p.first_layer)).collect();
+    let row = |number: usize, name: String| {
+        let cells = plans.iter().map(|plan| {
+            let [first, further, _] = plan.links[number].first_further_online_ms.map(duration);
+            format!("{first} / {further}")
+        });
+        std::iter::once(name).chain(cells).collect()
+    };
+    let links = plans.first().map_or(&[][..], |plan| &plan.links);
+    let rows = links.iter().enumerate().map(|(number, link)| row(number, link.name()));
+    table::table(&header, 1, rows)
+}
+
 /// A prediction on shares, a row a stage.
 fn on_shares(plan: &OnShares) -> String {
     let header = ["on shares: layers", "protocol", "leaves", "offline", "online"];
@@ -259,10 +278,7 @@ fn on_shares(plan: &OnShares) -> String {
     format!(
         "{stages}\n{not_taken}\n{costs}\n{}\n\
          Only with serve --clients semi-honest: a client that cheats can learn weights.",
-        wrapped(&format!(
-            "Times are of the link alone, without the hosts' own work. {}",
-            plan.exactness(|bits| format!("2^-{bits}"))
-        ))
+        wrapped(&plan.exactness(|bits| format!("2^-{bits}")))
     )
 }
 

@@ -31,11 +31,32 @@ impl Page {
                 plan.further_round_trips
             ));
         }
+        self.add(format_args!("</table></div>\n"));
+        self.times(plans);
         self.add(format_args!(
-            "</table></div>\n<p class=\"soft\">Plans have the names of <code>serve --first-layer</code>. The \
-             first prediction has the set-up of its connection. <code>serve</code> takes the plan that is \
+            "<p class=\"soft\">Plans have the names of <code>serve --first-layer</code>. The first \
+             prediction has the set-up of its connection. Times include the hosts' own work, as far as a \
+             model of one machine tells it. <code>serve</code> takes the plan whose first prediction is \
              quickest on its link, of those that its <code>--clients</code> allow.</p></section>\n"
         ));
+    }
+
+    /// Time by plan and link, of a first prediction and of one that follows.
+    fn times(&mut self, plans: &[PlanRow]) {
+        self.add(format_args!("<div class=\"scroll\"><table>\n<tr><th>time, first / further</th>"));
+        for plan in plans {
+            self.add(format_args!("<th class=\"n\">{}</th>", plan.first_layer));
+        }
+        self.add(format_args!("</tr>\n"));
+        for (number, link) in plans[0].links.iter().enumerate() {
+            self.add(format_args!("<tr><td>{}</td>", link.name()));
+            for plan in plans {
+                let [first, further, _] = plan.links[number].first_further_online_ms.map(duration);
+                self.add(format_args!("<td class=\"n\">{first} / {further}</td>"));
+            }
+            self.add(format_args!("</tr>\n"));
+        }
+        self.add(format_args!("</table></div>\n"));
     }
 
     /// The plan on shares, or why there is none.
@@ -76,8 +97,7 @@ impl Page {
         }
         self.add(format_args!(
             "</table></div>\n<p class=\"soft\">By <code>serve --clients semi-honest --first-layer \
-             shares</code>: a client that cheats can learn weights. Times are of the link alone, without the \
-             hosts' own work. {}</p>\n",
+             shares</code>: a client that cheats can learn weights. {}</p>\n",
             plan.exactness(|bits| format!("2<sup>-{bits}</sup>"))
         ));
     }

@@ -8,7 +8,7 @@ use crate::session::{Clients, masked};
 use xonn_crypto::garble::Scheme;
 use xonn_crypto::garble::schedule::Schedule;
 use xonn_crypto::ot;
-use xonn_protocols::cost::Cost;
+use xonn_protocols::cost::{Cost, work};
 use xonn_protocols::planner;
 use xonn_protocols::protocol::Trust;
 
@@ -56,7 +56,7 @@ pub(super) fn choose<'m>(
     })
 }
 
-/// What a first inference costs, its set-up included.
+/// What a first inference costs, its set-up and the hosts' own work included.
 fn cost(chosen: Chosen<'_>, model: &Model, garbling: (Scheme, bool), ahead: bool) -> Cost {
     match chosen {
         Chosen::Garbled => garbled(model.schedule(), garbling, ahead),
@@ -73,5 +73,10 @@ fn garbled(schedule: &Schedule, (scheme, shared_delta): (Scheme, bool), ahead: b
     let correlate = if shared_delta { 0 } else { ot::msgs::Correlate::byte_len(labels) };
     let online = if ahead { masked::message_bytes(labels) + masked::label_bytes(labels) } else { 0 };
     let all = base + ot::msgs::Extend::byte_len(params, labels) + correlate + online;
-    Cost::of_bytes(all as u64 + schedule.bytes(scheme), 1.0)
+    Cost {
+        rounds: 1.0,
+        work: work::CONNECTION,
+        streamed: work::circuit(work::ands(schedule), scheme),
+        ..Cost::of_bytes(0, all as u64 + schedule.bytes(scheme))
+    }
 }
