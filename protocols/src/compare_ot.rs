@@ -3,8 +3,7 @@
 //!
 //! In: shares of x modulo 2^(w + 1), y1 of C known ahead; S's thresholds stand in y0 already, and each neuron
 //! may be flipped. Out: shares of `[x >= 0] + flip`, or of the OR of a window of them, modulo 2^l; C's share
-//! is chosen ahead, so it can be the mask of the next layer's input. ORs in two round trips may be flipped,
-//! too.
+//! is chosen ahead, so it can be the mask of the next layer's input. ORs may be flipped, too.
 //!
 //! | pool | module | round trips |
 //! |---|---|---|
@@ -85,9 +84,9 @@ use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Choice {
-    /// No pool, or one of windows of up to 4 elements behind the thresholds: [`sign`].
+    /// No pool, or one of windows of up to 4 elements, in one round trip: [`sign`].
     Sign,
-    /// A pool of windows of up to 4 elements: [`narrow`].
+    /// A pool of windows of up to 4 elements, in two round trips and fewer bytes: [`narrow`].
     Narrow,
     /// A pool of any windows: [`wide`].
     Wide,

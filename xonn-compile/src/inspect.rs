@@ -134,11 +134,21 @@ impl Report {
         }
     }
 
+    /// Shows of plans on shares the one that is quickest over `network`.
+    pub fn choose(&mut self, network: Network) {
+        if let Some(on_shares) = &mut self.on_shares {
+            on_shares.choose(Link { rtt_ms: network.rtt_ms, mbps: network.mbps });
+        }
+    }
+
     /// Adds the time of one inference over `network`, by each plan, too.
     pub fn add_network(&mut self, network: Network) {
         let link = Link { rtt_ms: network.rtt_ms, mbps: network.mbps };
         for plan in &mut self.plans {
-            plan.links.insert(0, OnLink::of(plan.costs, link));
+            plan.links.insert(0, OnLink::of(&plan.costs, link));
+        }
+        if let Some(on_shares) = &mut self.on_shares {
+            on_shares.add_link(link);
         }
         let estimate = match (&self.costs, &self.netlist) {
             (Some(costs), _) => Estimate::of_costs(costs, network),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use xonn_crypto::garble::Scheme;
 use xonn_program::circuit::LowerError;
 use xonn_program::{Digest, Package, Secret};
-use xonn_protocols::planner;
+use xonn_protocols::planner::{self, Way};
 use xonn_protocols::run::Server;
 
 use crate::net::{self, Event, ServerOptions};
@@ -133,8 +133,9 @@ fn on_shares(package: &Package, secret: &Secret, offer: &Offer) -> Result<Vec<(S
         let server = match servers.first() {
             Some((_, first)) => first.with_scheme(scheme, program, tensors),
             None => {
-                let plan = planner::on_shares(program, scheme).map_err(|error| error.to_string())?;
-                Server::new(plan, program, tensors)
+                let found = Way::OnShares.plan(program, scheme).map_err(|error| error.to_string())?;
+                let found = found.over(program, offer.link).map_err(|error| error.to_string())?;
+                Server::new(found.plan, program, tensors)
             }
         };
         servers.push((scheme, server.map_err(|error| error.to_string())?));

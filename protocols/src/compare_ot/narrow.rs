@@ -23,7 +23,7 @@ pub use server::{AwaitAnswer, AwaitDigits, AwaitOpenings, AwaitShare, Server};
 use super::{Cost, sign};
 use crate::steps::StepError;
 use crate::steps::compare::Comparison;
-use crate::steps::convert;
+use crate::steps::convert::Conversion;
 use crate::steps::digits::Digit;
 use crate::steps::frame::Fields;
 use crate::steps::windows::Windows;
@@ -33,7 +33,7 @@ use crate::steps::windows::Windows;
 pub struct Plan {
     signs: sign::Plan,
     /// Each window's result by itself.
-    results: Windows,
+    results: Conversion,
 }
 
 impl Plan {
@@ -43,7 +43,7 @@ impl Plan {
     /// [`StepError::Range`] if w is not 1 to 27, windows are none or have more than 4 elements, or the ring
     /// is none of 1 to 63 bits.
     pub fn new(w: u32, windows: Windows, ring: u32) -> Result<Self, StepError> {
-        let results = Windows::single(windows.len())?;
+        let results = Conversion::of(&Windows::single(windows.len())?)?;
         Ok(Self { signs: sign::Plan::new(w, windows, ring)?, results })
     }
 
@@ -85,7 +85,7 @@ impl Plan {
 
     /// F4.
     fn answer(&self) -> Fields {
-        convert::fields(&self.results, self.ring())
+        self.results.fields(self.ring())
     }
 
     /// What the layer costs.

@@ -81,7 +81,11 @@ impl Run {
         let cross = receive(context.wire, cross)?;
         let (products, digits) = match way {
             Way::Sign(plan) => {
-                let (products, next) = sign::Server::start(plan, tweaks, rows)?.on_cross_terms(&cross)?;
+                let mut server = sign::Server::start(plan, tweaks, rows)?;
+                if self.parts.layer.pool == Pool::InFront {
+                    server = server.flipped(cuts::falling(self.parts.layer.results, &self.parts.cuts))?;
+                }
+                let (products, next) = server.on_cross_terms(&cross)?;
                 (products, Digits::Sign(Box::new(next)))
             }
             Way::Narrow(plan) => {

@@ -1,12 +1,13 @@
-//! Signs as numbers, or ORs of windows of up to 4 signs, in one round trip.
+//! Signs as numbers, or ORs of windows of up to 4 signs, in one round trip; S may flip ORs, too.
 //!
 //! | flight | message |
 //! |---|---|
-//! | ahead | those of [`compare`](crate::steps::compare) |
+//! | ahead | those of [`compare`](crate::steps::compare); where ORs are flipped a bit a window, S to C: flip + choice |
 //! | F1, S to C | the tables |
-//! | F2, C to S | the opened bits; `2^members` numbers a window ([`convert`]) |
+//! | F2, C to S | the opened bits; `2^members` numbers a window, of flipped ones twice as many ([`convert`](crate::steps::convert)) |
 //!
-//! Tweaks: the comparison's, then one a window.
+//! Rows: the comparison's, then for flips one of the C-sender pool a window. Tweaks: the comparison's, then
+//! one a window.
 
 mod client;
 mod server;
@@ -19,9 +20,9 @@ use xonn_crypto::share::MOST_BITS;
 use super::Cost;
 use crate::steps::StepError;
 use crate::steps::compare::Comparison;
-use crate::steps::convert;
+use crate::steps::convert::Conversion;
 use crate::steps::digits::Digits;
-use crate::steps::error::within;
+use crate::steps::error::{expect, within};
 use crate::steps::frame::Fields;
 use crate::steps::windows::Windows;
 
@@ -30,6 +31,8 @@ use crate::steps::windows::Windows;
 pub struct Plan {
     pub(super) comparison: Comparison,
     pub(super) windows: Windows,
+    /// What C answers.
+    pub(super) conversion: Conversion,
     pub(super) ring: u32,
 }
 
@@ -49,9 +52,28 @@ impl Plan {
     /// # Errors
     /// As for [`Plan::new`].
     pub fn with_digits(digits: Digits, windows: Windows, ring: u32) -> Result<Self, StepError> {
-        windows.check_written_out()?;
+        let conversion = Conversion::of(&windows)?;
         within("bits of a ring", ring as usize, [1, MOST_BITS as usize])?;
-        Ok(Self { comparison: Comparison::new(windows.elements(), digits), windows, ring })
+        Ok(Self { comparison: Comparison::new(windows.elements(), digits), windows, conversion, ring })
+    }
+
+    /// The same, with a flip of S's for each OR.
+    ///
+    /// # Errors
+    /// [`StepError::Range`] if there are 2^32 elements and windows, and more.
+    pub fn flipped(self) -> Result<Self, StepError> {
+        Ok(Self { conversion: Conversion::flipped(&self.windows)?, ..self })
+    }
+
+    /// Flips of ORs: as many as windows, or none.
+    pub fn flips(&self) -> usize {
+        if self.conversion.flips() { self.windows.len() } else { 0 }
+    }
+
+    /// The second message ahead, of S: the products, then the flips.
+    fn products(&self) -> Fields {
+        let columns = usize::from(self.conversion.flips());
+        self.comparison.product_bits().with_columns(columns, self.windows.len())
     }
 
     /// The comparison of each element.
@@ -69,19 +91,26 @@ impl Plan {
         self.ring
     }
 
+    /// The comparison's mask rows, and those of flips, of which `found` are there together.
+    fn split<R>(&self, rows: Option<[R; 2]>, found: usize) -> Result<[R; 2], StepError> {
+        let (what, expected) = ("mask rows of signs", self.cost().mask_rows);
+        expect(what, expected, found)?;
+        rows.ok_or(StepError::Shape { what, expected, actual: found })
+    }
+
     /// F2.
     fn answer(&self) -> Fields {
-        self.comparison.openings().followed_by(convert::fields(&self.windows, self.ring))
+        self.comparison.openings().followed_by(self.conversion.fields(self.ring))
     }
 
     /// What the layer costs.
     pub fn cost(&self) -> Cost {
         let comparison = &self.comparison;
         Cost {
-            ahead: [comparison.cross_terms(), comparison.product_bits(), comparison.corrections()],
+            ahead: [comparison.cross_terms(), self.products(), comparison.corrections()],
             online: vec![comparison.tables(), self.answer()],
             leaf_rows: comparison.leaf_rows(),
-            mask_rows: comparison.mask_rows(),
+            mask_rows: comparison.mask_rows() + self.flips(),
             tweaks: comparison.tweaks() + self.windows.len(),
         }
     }

@@ -173,8 +173,11 @@ impl Way {
         let small = windows.members() <= MOST_MEMBERS;
         let wrong = |error: StepError| error.to_string();
         match choice {
-            Choice::Sign if pool == Pool::None || (pool == Pool::Behind && small) => {
-                Ok(Self::Sign(Arc::new(sign::Plan::new(w, windows, ring).map_err(wrong)?)))
+            Choice::Sign if pool == Pool::None || small => {
+                let plan = sign::Plan::new(w, windows, ring).map_err(wrong)?;
+                // A pool in front of falling cuts is flipped behind its OR.
+                let plan = if pool == Pool::InFront { plan.flipped().map_err(wrong)? } else { plan };
+                Ok(Self::Sign(Arc::new(plan)))
             }
             Choice::Narrow if pool != Pool::None && small => {
                 Ok(Self::Narrow(Arc::new(narrow::Plan::new(w, windows, ring).map_err(wrong)?)))

@@ -5,6 +5,7 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 
 use super::{NotOnShares, by_weight_ot, garbled, on_shares};
+use crate::compare_ot;
 use crate::cost::{Cost, Link, PlanCost};
 use crate::plan::{How, Plan, Stage};
 use crate::protocol::{StageError, Trust};
@@ -75,6 +76,36 @@ impl Way {
             reason: "no protocol takes it",
         })?;
         Ok(Candidate { way: self, plan, cost })
+    }
+}
+
+impl Candidate {
+    /// The same with each pool in one round trip in place of two, which takes more bytes; none if there is no
+    /// pool of which that is known.
+    ///
+    /// # Errors
+    /// [`StageError`] if the plan is none of the program.
+    pub fn with_pools_at_once(&self, program: &Program) -> Result<Option<Self>, StageError> {
+        let mut plan = self.plan.clone();
+        for stage in &mut plan.stages {
+            if let How::CompareOt(choice @ compare_ot::Choice::Narrow) = &mut stage.how {
+                *choice = compare_ot::Choice::Sign;
+            }
+        }
+        if plan == self.plan {
+            return Ok(None);
+        }
+        Ok(Some(Self { way: self.way, cost: plan.cost(program)?, plan }))
+    }
+
+    /// The same way as it is quickest on a link, a first prediction that is.
+    ///
+    /// # Errors
+    /// [`StageError`] if the plan is none of the program.
+    pub fn over(self, program: &Program, link: Link) -> Result<Self, StageError> {
+        let time = |candidate: &Self| candidate.cost.first().time(link);
+        let other = self.with_pools_at_once(program)?;
+        Ok(other.filter(|other| time(other) < time(&self)).unwrap_or(self))
     }
 }
 

@@ -90,6 +90,13 @@ impl Column {
         self
     }
 
+    /// These elements, then the others.
+    #[must_use]
+    pub fn followed_by(&self, others: &Self) -> Self {
+        let bit = |i: usize| if i < self.len { self.bit(i) } else { others.bit(i - self.len) };
+        Self::from_fn(self.len + others.len, bit)
+    }
+
     /// Sets word `number`; bits above the last element are dropped.
     pub(super) fn set_word(&mut self, number: usize, word: u64) {
         let used = self.len - 64 * number;

@@ -4,6 +4,10 @@
 //! With `b_i = b0_i + b1_i`, and a correlated OT on each b0_i of which C is the sender
 //! ([`compare`](super::compare)): entry j of a window is `OR_i (b1_i + j_i) - rho` mod 2^l under `H(sum x^i
 //! (KK_i + j_i Delta_C))`. S's share is the bit less rho, C's is rho, fixed ahead. One tweak a window.
+//!
+//! Where S flips an OR the flip is one more member of its window, the last: S's choice bit of a row of the
+//! C-sender pool is its share of it, C's is what S opened of the flip + that choice, and entry j is
+//! `OR_i (b1_i + j_i) + (b1_last + j_last) - rho` with the OR over the others.
 
 use xonn_crypto::Wiped;
 use xonn_crypto::block::{Block, Tccr, mask};
@@ -15,12 +19,66 @@ use super::error::expect;
 use super::frame::{Fields, Reader, Writer};
 use super::keys::{CHUNK, multiples, times_x};
 use super::parts;
-use super::windows::Windows;
+use super::windows::{MOST_MEMBERS, Windows};
 
-/// The field of C's messages: `2^members` numbers of the ring a window.
-pub fn fields(windows: &Windows, ring: u32) -> Fields {
-    Fields::default().with(windows.len() << windows.members(), ring)
+/// What C's messages are of. Public.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Conversion {
+    windows: Windows,
+    /// 1 if the last member of each window flips the OR of the others.
+    flips: u32,
 }
+
+impl Conversion {
+    /// Of these windows.
+    ///
+    /// # Errors
+    /// [`StepError::Range`] if they have more than 4 elements.
+    pub fn of(windows: &Windows) -> Result<Self, StepError> {
+        windows.check_written_out()?;
+        Ok(Self { windows: windows.clone(), flips: 0 })
+    }
+
+    /// The same, with a flip for each window: element `windows.elements() + w` flips window w.
+    ///
+    /// # Errors
+    /// [`StepError::Range`] if they have more than 4 elements, or there are 2^32 elements and more.
+    pub fn flipped(windows: &Windows) -> Result<Self, StepError> {
+        windows.check_written_out()?;
+        Ok(Self { windows: windows.with_own()?, flips: 1 })
+    }
+
+    /// Whether each window has a flip.
+    pub fn flips(&self) -> bool {
+        self.flips == 1
+    }
+
+    /// How many results.
+    pub fn len(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
+    }
+
+    /// The field of C's messages: `2^members` numbers of the ring a window, the flip being a member.
+    pub fn fields(&self, ring: u32) -> Fields {
+        Fields::default().with(self.len() << self.windows.members(), ring)
+    }
+
+    /// The result of a window whose members' bits are these.
+    #[inline(always)]
+    fn result(&self, bits: u64) -> u64 {
+        let low = self.windows.members() as u32 - self.flips;
+        let or = (bits & !(u64::MAX << low)).wrapping_neg() >> 63;
+        or ^ (bits >> low & u64::from(self.flips))
+    }
+}
+
+/// Of a window with the most members, and a flip.
+const MOST_ENTRIES: usize = 1 << (MOST_MEMBERS + 1);
 
 /// The keys of some windows, from those of their elements.
 #[inline(always)]
@@ -42,16 +100,17 @@ fn chunks(windows: &Windows, first: usize) -> impl Iterator<Item = (usize, Vec<&
 /// C's messages, written into `out`. `rho` is C's share of each result.
 ///
 /// # Errors
-/// [`StepError`] if bits or rho are not as many as the plan says, or windows have more than 4 elements.
+/// [`StepError`] if bits or rho are not as many as the plan says.
 pub fn send(
-    windows: &Windows,
+    conversion: &Conversion,
     bits: &ClientBits,
     rho: &RingTensor,
     hash: &Tccr,
     first_tweak: u64,
     out: &mut Writer,
 ) -> Result<(), StepError> {
-    let members = windows.check_written_out()?;
+    let windows = &conversion.windows;
+    let members = windows.members();
     expect("bits of windows", windows.elements(), bits.bits.len())?;
     expect("shares of windows", windows.len(), rho.len())?;
     let (entries, ring) = (1 << members, (1 << rho.bits()) - 1);
@@ -76,9 +135,8 @@ pub fn send(
             for (j, pads) in keys.chunks_exact(count).enumerate() {
                 let all = messages.chunks_exact_mut(entries).zip(pads).zip(ones.iter().zip(rho));
                 for ((messages, &pad), (&ones, rho)) in all {
-                    // 0 if j is what C's bits are, else 1
-                    let or = (j as u64 ^ ones).wrapping_neg() >> 63;
-                    messages[j] = (or.wrapping_sub(*rho) ^ u128::from(pad) as u64) & ring;
+                    let result = conversion.result(j as u64 ^ ones);
+                    messages[j] = (result.wrapping_sub(*rho) ^ u128::from(pad) as u64) & ring;
                 }
             }
         }
@@ -90,17 +148,18 @@ pub fn send(
 /// S's shares of the results, from C's messages, which are the next field of `messages`.
 ///
 /// # Errors
-/// [`StepError`] if bits are not as many as the plan says, the message ends early, windows have more than 4
-/// elements, or the ring is none of 1 to 63 bits.
+/// [`StepError`] if bits are not as many as the plan says, the message ends early, or the ring is none of 1
+/// to 63 bits.
 pub fn receive(
-    windows: &Windows,
+    conversion: &Conversion,
     bits: &ServerBits,
     ring: u32,
     hash: &Tccr,
     first_tweak: u64,
     messages: &mut Reader<'_>,
 ) -> Result<RingTensor, StepError> {
-    let members = windows.check_written_out()?;
+    let windows = &conversion.windows;
+    let members = windows.members();
     expect("bits of windows", windows.elements(), bits.bits.len())?;
     let entries = 1 << members;
     let messages = messages.numbers(entries * windows.len(), ring)?;
@@ -114,7 +173,7 @@ pub fn receive(
             let messages = messages[entries * start..].chunks_exact(entries);
             let all = shares.iter_mut().zip(&*sums).zip(messages).zip(&chunk);
             for (((share, &pad), messages), window) in all {
-                let mut entries: [u64; 16] = [0; 16];
+                let mut entries: [u64; MOST_ENTRIES] = [0; MOST_ENTRIES];
                 entries[..messages.len()].copy_from_slice(messages);
                 // Of the entries those with the right highest bit, and so on.
                 for (i, &element) in window.iter().enumerate().rev() {

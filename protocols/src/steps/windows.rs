@@ -102,6 +102,18 @@ impl Windows {
         self.indices.chunks_exact(self.members)
     }
 
+    /// Each window with one more element, which it has alone: those of all windows stand behind the others.
+    ///
+    /// # Errors
+    /// [`StepError::Range`] if there are 2^32 elements and more.
+    pub(crate) fn with_own(&self) -> Result<Self, StepError> {
+        let elements = self.elements.saturating_add(self.len());
+        within("elements", elements, [1, u32::MAX as usize])?;
+        let own = self.elements as u32..;
+        let indices = self.iter().zip(own).flat_map(|(window, own)| window.iter().copied().chain([own]));
+        Self::new(elements, self.members + 1, indices.collect())
+    }
+
     /// An error if windows have too many elements for their results to be written out.
     pub(crate) fn check_written_out(&self) -> Result<usize, StepError> {
         within("elements of a window", self.members, [1, MOST_MEMBERS])

@@ -138,7 +138,10 @@ impl<'a> Link<'a> {
 pub fn sign(plan: &Plan, pools: &Pools, layer: &Layer, tamper: Tamper<'_>) -> Run {
     let (mut link, plan) = (Link::new(tamper), &Arc::new(plan.clone()));
     let (cross, client) = Client::start(plan, pools.tweaks, pools.masks.sender())?;
-    let server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
+    let mut server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
+    if plan.flips() > 0 {
+        server = server.flipped(layer.behind.clone())?;
+    }
     let (products, server) = server.on_cross_terms(&link.send(cross))?;
     let products = link.send(products);
     let (digits, client) = client.on_products(&products, &layer.y1, pools.leaves.receiver())?;

@@ -51,6 +51,11 @@ fn a_pool_in_two_round_trips_costs_a_hundred_bits_less_a_window() {
     assert_eq!((one.round_trips(), two.round_trips()), (1, 2));
     assert_eq!(two.leaf_rows - one.leaf_rows, 64);
     assert_eq!(two.mask_rows - one.mask_rows, 16);
+    // S's flip behind the OR: a bit ahead, and another 16 l.
+    let flipped = Plan::new(11, windows(), 11).unwrap().flipped().unwrap().cost();
+    assert_eq!(total(&flipped) - total(&one), 1 + 16 * 11);
+    assert_eq!((flipped.round_trips(), flipped.leaf_rows), (1, one.leaf_rows));
+    assert_eq!(flipped.mask_rows - one.mask_rows, 16);
     // A window of 64 by its sum: 7 bits, a ring of 8; 64 signs and one more.
     let wide = wide::Plan::new(9, Windows::pool([2, 8, 8], [8, 8]).unwrap(), 10).unwrap();
     let [first, second] = wide.layers().map(|layer| (layer.comparison().digits().total(), layer.ring()));
@@ -82,6 +87,9 @@ fn messages_are_as_long_as_the_cost_says() {
             let layer = Layer::share(&x, random_column(13, rng), [7, 9], rng);
             let what = format!("w = {w}, {members} members");
             let plan = Plan::new(w, windows.clone(), 9).unwrap();
+            let (_, sent) = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {}).unwrap();
+            check(&plan.cost(), &sent, &what);
+            let plan = plan.flipped().unwrap();
             let (_, sent) = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {}).unwrap();
             check(&plan.cost(), &sent, &what);
             let plan = narrow::Plan::new(w, windows.clone(), 9).unwrap();

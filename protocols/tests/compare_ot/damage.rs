@@ -9,10 +9,11 @@ use xonn_crypto::block::Block;
 use xonn_crypto::share::RingTensor;
 use xonn_protocols::compare_ot::sign::{Client, Plan, Server};
 use xonn_protocols::compare_ot::{narrow, wide};
+use xonn_protocols::steps::StepError;
 use xonn_protocols::steps::column::Column;
+use xonn_protocols::steps::convert::Conversion;
 use xonn_protocols::steps::rows::{ReceiverRows, SenderRows};
 use xonn_protocols::steps::windows::Windows;
-use xonn_protocols::steps::{StepError, convert};
 
 use crate::common::{self, Layer, Pools, Run, Tamper, numbers, random_column, rng};
 
@@ -83,6 +84,8 @@ fn each_way(test: impl Fn(&dyn Fn(Tamper<'_>) -> Run)) {
         let plan = Plan::new(w, windows.clone(), 8).unwrap();
         let pools = Pools::of(&plan.cost(), rng);
         test(&|tamper| common::sign(&plan, &pools, &layer, tamper));
+        let plan = Plan::new(w, windows.clone(), 8).unwrap().flipped().unwrap();
+        test(&|tamper| common::sign(&plan, &Pools::of(&plan.cost(), &mut rng(7)), &layer, tamper));
         let plan = narrow::Plan::new(w, windows.clone(), 8).unwrap();
         let pools = Pools::of(&plan.cost(), rng);
         test(&|tamper| common::narrow(&plan, &pools, &layer, tamper));
@@ -179,7 +182,7 @@ fn rows_and_shares_that_do_not_belong_to_the_plan_are_errors() {
         assert_eq!(what(error), "bits of a ring");
     }
     assert_eq!(what(Plan::new(28, Windows::single(5).unwrap(), 8).unwrap_err()), "bits to compare");
-    assert_eq!(convert::fields(&Windows::single(5).unwrap(), 8).bytes(), 10);
+    assert_eq!(Conversion::of(&Windows::single(5).unwrap()).unwrap().fields(8).bytes(), 10);
 }
 
 #[test]

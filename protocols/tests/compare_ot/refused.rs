@@ -128,7 +128,7 @@ fn a_refusal_says_what_was_expected() {
     let said = |text: String, part: &str| assert!(text.contains(part), "{text:?} without {part:?}");
     let same = |_: &mut Stage| {};
     said(refused(Pool::None, Choice::Narrow, &same), "layer 1: Narrow for windows of 1 elements");
-    said(refused(Pool::InFront(two), Choice::Sign, &same), "layer 2: Sign for windows of 4 elements");
+    said(refused(Pool::InFront(three), Choice::Sign, &same), "layer 2: Sign for windows of 9 elements");
     said(refused(Pool::InFront(three), Choice::Narrow, &same), "Narrow for windows of 9 elements");
     said(refused(Pool::Behind(three), Choice::Sign, &same), "Sign for windows of 9 elements");
     let part = |stage: &mut Stage| stage.layers = vec![1];

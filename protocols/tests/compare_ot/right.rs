@@ -140,6 +140,9 @@ fn windows_are_ors_of_all_bits_that_they_can_have() {
                 let flip = |(window, or): (usize, &i64)| or ^ behind.bit(window) as i64;
                 let expected: Vec<i64> = expected.iter().enumerate().map(flip).collect();
                 let layer = Layer { behind, ..layer.clone() };
+                let plan = Plan::new(w, windows.clone(), ring).unwrap().flipped().unwrap();
+                let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+                assert_eq!(opened(run, &layer), expected, "{members} members, flipped, in one round trip");
                 let plan = narrow::Plan::new(w, windows.clone(), ring).unwrap();
                 let run = common::narrow(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
                 assert_eq!(opened(run, &layer), expected, "{members} members in two round trips");
@@ -204,6 +207,9 @@ fn a_window_may_name_an_element_several_times() {
         let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
         assert_eq!(opened(run, &layer), ors);
         let flipped: Vec<i64> = (0..100).map(|i| ors[i] ^ layer.behind.bit(i) as i64).collect();
+        let plan = plan.flipped().unwrap();
+        let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+        assert_eq!(opened(run, &layer), flipped);
         let plan = narrow::Plan::new(7, windows.clone(), 6).unwrap();
         let run = common::narrow(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
         assert_eq!(opened(run, &layer), flipped);
@@ -256,6 +262,9 @@ fn all_shares_of_small_rings_as_numbers_and_in_windows() {
         let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
         assert_eq!(opened(run, &layer), ors, "ORs, k = {k}");
         let flipped: Vec<i64> = (0..pairs).map(|i| ors[i] ^ layer.behind.bit(i) as i64).collect();
+        let plan = plan.flipped().unwrap();
+        let run = common::sign(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
+        assert_eq!(opened(run, &layer), flipped, "flipped ORs, k = {k}");
         let plan = narrow::Plan::new(k - 1, windows.clone(), 5).unwrap();
         let run = common::narrow(&plan, &Pools::of(&plan.cost(), rng), &layer, &|_, _| {});
         assert_eq!(opened(run, &layer), flipped, "ORs in two round trips, k = {k}");

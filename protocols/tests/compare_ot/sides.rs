@@ -45,7 +45,7 @@ fn every_t_and_every_cut_of_a_small_ring() {
         for pool in pools {
             let choices: &[Choice] = match pool {
                 Pool::None => &[Choice::Sign],
-                Pool::InFront(_) => &[Choice::Narrow, Choice::Wide],
+                Pool::InFront(_) => &[Choice::Sign, Choice::Narrow, Choice::Wide],
                 Pool::Behind(_) => &[Choice::Sign, Choice::Narrow, Choice::Wide],
             };
             for &choice in choices {
@@ -76,6 +76,7 @@ fn pools_in_front_and_behind() {
         for window in windows {
             let small = window.kernel[0] * window.kernel[1] <= 4;
             for (choice, pool) in [
+                (Choice::Sign, Pool::InFront(window)),
                 (Choice::Narrow, Pool::InFront(window)),
                 (Choice::Wide, Pool::InFront(window)),
                 (Choice::Sign, Pool::Behind(window)),
@@ -115,6 +116,7 @@ fn rows_are_those_of_the_cost_at_both_sides() {
     let window = window([6, 6, 4], [2, 2], [2, 2], true);
     for (choice, pool) in [
         (Choice::Sign, Pool::None),
+        (Choice::Sign, Pool::InFront(window)),
         (Choice::Narrow, Pool::InFront(window)),
         (Choice::Wide, Pool::Behind(window)),
     ] {

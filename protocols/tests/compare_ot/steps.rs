@@ -57,7 +57,10 @@ fn secrets(w: u32, [n, windows]: [usize; 2], leaf_rows: usize, mask_rows: usize)
 /// Both roles from the first row to the last share, messages included.
 fn sign(plan: &Arc<Plan>, (pools, layer): &(Pools, Layer)) -> Result<RingTensor, StepError> {
     let (cross, client) = Client::start(plan, pools.tweaks, pools.masks.sender())?;
-    let server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
+    let mut server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
+    if plan.flips() > 0 {
+        server = server.flipped(layer.behind.clone())?;
+    }
     let (products, server) = server.on_cross_terms(&cross)?;
     let (digits, client) = client.on_products(&products, &layer.y1, pools.leaves.receiver())?;
     let server = server.on_digits(&digits, pools.leaves.sender())?;
@@ -65,10 +68,17 @@ fn sign(plan: &Arc<Plan>, (pools, layer): &(Pools, Layer)) -> Result<RingTensor,
     server.on_answer(&client.on_tables(&tables, &layer.rho)?)
 }
 
-fn signs(w: u32, members: usize, elements: usize) {
+fn windows_of(members: usize, elements: usize) -> Windows {
     let indices = (0..(elements / members * members) as u32).collect();
-    let windows = Windows::new(elements, members, indices).unwrap();
-    let plan = Arc::new(Plan::new(w, windows, 9).unwrap());
+    Windows::new(elements, members, indices).unwrap()
+}
+
+fn signs(w: u32, members: usize, elements: usize) {
+    same_steps(w, elements, Plan::new(w, windows_of(members, elements), 9).unwrap());
+}
+
+fn same_steps(w: u32, elements: usize, plan: Plan) {
+    let plan = Arc::new(plan);
     let cost = plan.cost();
     let secrets = secrets(w, [elements, plan.windows().len()], cost.leaf_rows, cost.mask_rows);
     assert_same_steps(&format!("signs, w = {w}"), &secrets, |secret| sign(&plan, secret).unwrap());
@@ -77,6 +87,11 @@ fn signs(w: u32, members: usize, elements: usize) {
 #[test]
 fn signs_of_two_digits_run_the_same_steps() {
     signs(6, 2, N);
+}
+
+#[test]
+fn flipped_ors_run_the_same_steps() {
+    same_steps(6, 12, Plan::new(6, windows_of(4, 12), 9).unwrap().flipped().unwrap());
 }
 
 #[test]

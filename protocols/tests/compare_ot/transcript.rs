@@ -42,6 +42,10 @@ fn messages_are_the_recorded_ones() {
         |w, windows| Plan::new(w, windows, 9).unwrap(),
         |plan, rng, layer| common::sign(plan, &Pools::of(&plan.cost(), rng), layer, &|_, _| {}),
     );
+    let flipped = runs(
+        |w, windows| Plan::new(w, windows, 9).unwrap().flipped().unwrap(),
+        |plan, rng, layer| common::sign(plan, &Pools::of(&plan.cost(), rng), layer, &|_, _| {}),
+    );
     let narrow = runs(
         |w, windows| narrow::Plan::new(w, windows, 9).unwrap(),
         |plan, rng, layer| common::narrow(plan, &Pools::of(&plan.cost(), rng), layer, &|_, _| {}),
@@ -51,8 +55,9 @@ fn messages_are_the_recorded_ones() {
         |plan, rng, layer| common::wide(plan, &Pools::of(&plan.cost(), rng), layer, &|_, _| {}),
     );
     assert_eq!(
-        [&sign[..], &narrow, &wide],
+        [&sign[..], &flipped, &narrow, &wide],
         [
+            "",
             "902d483c5bd735d27dc0c3afe3628070e9a569d368d861d0c94a949686ce4aeb",
             "619b729c86d39569ed224fa5f4b55764d9fbfbcab1dcfda441a0a54a65453959",
             "aa7477c083075a717f94590af78c4af860243ec6a33a2a2dd34d9e97953dab55"

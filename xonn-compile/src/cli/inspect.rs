@@ -68,7 +68,9 @@ impl Inspect {
         }
         match (self.rtt, self.mbps) {
             (Some(rtt_ms), Some(mbps)) => {
-                report.add_network(Network { rtt_ms, mbps, and_rate: self.and_rate });
+                let network = Network { rtt_ms, mbps, and_rate: self.and_rate };
+                report.add_network(network);
+                report.choose(network);
             }
             // A page is looked at without the command line at hand.
             _ if self.format == Format::Html => {

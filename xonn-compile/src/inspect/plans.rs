@@ -4,7 +4,7 @@ use serde::Serialize;
 use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 use xonn_protocols::cost::Cost;
-use xonn_protocols::planner::Way;
+use xonn_protocols::planner::{Candidate, Way};
 use xonn_protocols::protocol::Trust;
 
 use super::shares::OnLink;
@@ -30,15 +30,21 @@ pub struct PlanRow {
     pub further_round_trips: f64,
     /// Time on links, the hosts' own work included.
     pub links: Vec<OnLink>,
-    /// Of a first prediction, of one that follows, and of what comes with the input.
+    /// Of a first prediction, of one that follows, and of what comes with the input: the plan with the fewest
+    /// bytes, and others that links with long round trips may be quicker with.
     #[serde(skip)]
-    pub costs: [Cost; 3],
+    pub costs: Vec<[Cost; 3]>,
 }
 
 /// All plans of a program, with the scheme that is taken by default.
 #[must_use]
 pub fn rows(program: &Program) -> Vec<PlanRow> {
     Way::ALL.into_iter().filter_map(|way| row(way, Scheme::ALL[0], program)).collect()
+}
+
+/// Of a first prediction, of one that follows, and of what comes with the input.
+pub(super) fn costs_of(found: &Candidate) -> [Cost; 3] {
+    [found.cost.first(), found.cost.further(), found.cost.online()]
 }
 
 fn row(way: Way, scheme: Scheme, program: &Program) -> Option<PlanRow> {
@@ -50,8 +56,9 @@ fn row(way: Way, scheme: Scheme, program: &Program) -> Option<PlanRow> {
             protocols.push(name);
         }
     }
-    let costs = [found.cost.first(), found.cost.further(), found.cost.online()];
-    let [first, further, _] = costs;
+    let other = found.with_pools_at_once(program).ok().flatten();
+    let costs: Vec<[Cost; 3]> = [Some(&found), other.as_ref()].into_iter().flatten().map(costs_of).collect();
+    let [first, further, _] = costs[0];
     Some(PlanRow {
         first_layer: match way {
             Way::Garbled => "gc",
@@ -65,7 +72,7 @@ fn row(way: Way, scheme: Scheme, program: &Program) -> Option<PlanRow> {
         first_round_trips: first.rounds,
         further_bytes: further.bytes(),
         further_round_trips: further.rounds,
-        links: OnLink::all(costs),
+        links: OnLink::all(&costs),
         costs,
     })
 }

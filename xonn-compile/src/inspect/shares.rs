@@ -5,8 +5,10 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 use xonn_protocols::cost::{Cost, Link};
 use xonn_protocols::describe::{self, Row};
-use xonn_protocols::planner::{self, NotOnShares};
+use xonn_protocols::planner::{self, Candidate, NotOnShares, Way};
 use xonn_protocols::rlwe::FAILURE_BITS;
+
+use super::plans;
 
 /// The plan on shares of a program.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +30,12 @@ pub struct OnShares {
     pub failure_bits: Option<u32>,
     /// Time on links, the hosts' own work included.
     pub links: Vec<OnLink>,
+    /// What the plan costs.
+    #[serde(skip)]
+    costs: [Cost; 3],
+    /// The plan for links with long round trips, if there is another one.
+    #[serde(skip)]
+    other: Option<Box<Self>>,
 }
 
 /// The layer that no protocol on shares takes.
@@ -60,17 +68,20 @@ impl OnLink {
         Link { rtt_ms: 40.0, mbps: 100.0 },
     ];
 
-    /// Time of a first prediction, of one that follows, and of what comes with the input.
+    /// Time of a first prediction, of one that follows, and of what comes with the input, by the plan of
+    /// these whose first prediction is the quickest.
     #[must_use]
-    pub fn of(costs: [Cost; 3], link: Link) -> Self {
-        let first_further_online_ms = costs.map(|cost| cost.time(link));
+    pub fn of(plans: &[[Cost; 3]], link: Link) -> Self {
+        let times = plans.iter().map(|costs| costs.map(|cost| cost.time(link)));
+        let first_further_online_ms =
+            times.min_by(|[a, ..], [b, ..]| a.total_cmp(b)).unwrap_or([f64::INFINITY; 3]);
         Self { rtt_ms: link.rtt_ms, mbps: link.mbps, first_further_online_ms }
     }
 
     /// The same on all usual links.
     #[must_use]
-    pub fn all(costs: [Cost; 3]) -> Vec<Self> {
-        Self::USUAL.map(|link| Self::of(costs, link)).into()
+    pub fn all(plans: &[[Cost; 3]]) -> Vec<Self> {
+        Self::USUAL.map(|link| Self::of(plans, link)).into()
     }
 
     /// As a row is called.
@@ -104,19 +115,50 @@ impl OnShares {
     pub fn of(program: &Program) -> Result<Self, String> {
         let (plan, not_taken) =
             planner::on_shares_until(program, Scheme::ALL[0]).map_err(|error| error.to_string())?;
+        let not_taken = not_taken.map(|NotOnShares { layer, op, reason }| NotTaken { layer, op, reason });
         let cost = plan.cost(program).map_err(|error| error.to_string())?;
-        let costs = [cost.first(), cost.further(), cost.online()];
+        let found = Candidate { way: Way::OnShares, plan, cost };
+        let other = found.with_pools_at_once(program).map_err(|error| error.to_string())?;
+        let other = other.map(|other| Box::new(Self::described(&other, program, not_taken.clone(), None)));
+        Ok(Self::described(&found, program, not_taken, other))
+    }
+
+    /// Its time on another link.
+    pub(super) fn add_link(&mut self, link: Link) {
+        self.links.insert(0, OnLink::of(&[self.costs], link));
+        if let Some(other) = &mut self.other {
+            other.add_link(link);
+        }
+    }
+
+    /// The plan that is quickest on this link.
+    pub(super) fn choose(&mut self, link: Link) {
+        if let Some(other) = self.other.take_if(|other| other.costs[0].time(link) < self.costs[0].time(link))
+        {
+            *self = *other;
+        }
+    }
+
+    fn described(
+        found: &Candidate,
+        program: &Program,
+        not_taken: Option<NotTaken>,
+        other: Option<Box<Self>>,
+    ) -> Self {
+        let (plan, costs) = (&found.plan, plans::costs_of(found));
         let [first_bytes, further_bytes, online_bytes] = costs.map(Cost::bytes);
-        Ok(Self {
-            stages: describe::rows(&plan, program, &cost),
-            not_taken: not_taken.map(|NotOnShares { layer, op, reason }| NotTaken { layer, op, reason }),
+        Self {
+            stages: describe::rows(plan, program, &found.cost),
+            not_taken,
             first_bytes,
             further_bytes,
             online_bytes,
             round_trips: costs.map(|cost| cost.rounds),
-            failure_bits: (!describe::is_rounded(&plan)).then_some(FAILURE_BITS),
-            links: OnLink::all(costs),
-        })
+            failure_bits: (!describe::is_rounded(plan)).then_some(FAILURE_BITS),
+            links: OnLink::all(&[costs]),
+            costs,
+            other,
+        }
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use xonn_crypto::Wiped;
+use xonn_crypto::block::Block;
 use xonn_crypto::share::RingTensor;
 
 use super::Plan;
 use crate::steps::StepError;
+use crate::steps::column::Column;
 use crate::steps::compare::{self, AwaitProducts};
 use crate::steps::convert;
 use crate::steps::error::expect;
-use crate::steps::frame::{Reader, Writer};
+use crate::steps::frame::{Fields, Reader, Writer};
 use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
 
 /// C sent its cross terms and waits for S's shares of products.
@@ -18,6 +21,8 @@ pub struct Client {
     plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitProducts,
+    /// K of the row of each flip.
+    flips: Wiped<Block>,
 }
 
 /// C is ready, and waits for the tables.
@@ -26,6 +31,9 @@ pub struct AwaitTables {
     plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: compare::AwaitTables,
+    flips: Wiped<Block>,
+    /// Of each flip what S opened of it, which is C's share.
+    opened: Column,
 }
 
 impl Client {
@@ -38,8 +46,10 @@ impl Client {
         tweaks: Tweaks,
         masks: SenderRows<'_>,
     ) -> Result<(Vec<u8>, Self), StepError> {
+        let [masks, flips] = plan.split(masks.split_at(plan.comparison.mask_rows()), masks.keys().len())?;
         let (message, comparison) = AwaitProducts::start(plan.comparison, tweaks, masks)?;
-        Ok((message, Self { plan: Arc::clone(plan), tweaks, comparison }))
+        let flips = flips.keys().iter().copied().collect();
+        Ok((message, Self { plan: Arc::clone(plan), tweaks, comparison, flips }))
     }
 
     /// Ahead: S's answer comes, and y1 is known.
@@ -52,8 +62,14 @@ impl Client {
         y1: &RingTensor,
         leaves: ReceiverRows<'_>,
     ) -> Result<(Vec<u8>, AwaitTables), StepError> {
-        let (message, comparison) = self.comparison.on_products(message, y1, leaves)?;
-        Ok((message, AwaitTables { plan: self.plan, tweaks: self.tweaks, comparison }))
+        let Self { plan, tweaks, comparison, flips } = self;
+        let fields = plan.comparison.product_bits();
+        let (products, opened) = message.split_at_checked(fields.bytes()).unwrap_or((message, &[]));
+        let (message, comparison) = comparison.on_products(products, y1, leaves)?;
+        let columns = Fields::default().with_columns(usize::from(plan.flips() > 0), plan.flips());
+        let mut opened = Reader::new("flips", opened, &columns)?;
+        let opened = if plan.flips() > 0 { opened.column(plan.flips())? } else { Column::zeros(0) };
+        Ok((message, AwaitTables { plan, tweaks, comparison, flips, opened }))
     }
 }
 
@@ -69,8 +85,9 @@ impl AwaitTables {
         let mut tables = Reader::new("tables", message, &plan.comparison.tables())?;
         let mut out = Writer::new(&plan.answer());
         let bits = self.comparison.on_tables(&mut tables, &mut out)?;
+        let bits = bits.followed_by(&self.opened, &self.flips);
         let tweak = self.tweaks.behind(plan.comparison.tweaks()).first;
-        convert::send(&plan.windows, &bits, rho, &self.tweaks.masks, tweak, &mut out)?;
+        convert::send(&plan.conversion, &bits, rho, &self.tweaks.masks, tweak, &mut out)?;
         Ok(out.finish())
     }
 }

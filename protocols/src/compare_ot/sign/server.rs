@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use xonn_crypto::Wiped;
+use xonn_crypto::block::Block;
 use xonn_crypto::share::RingTensor;
 
 use super::Plan;
@@ -9,7 +11,8 @@ use crate::steps::StepError;
 use crate::steps::column::Column;
 use crate::steps::compare::{self, AwaitCrossTerms, AwaitInput, AwaitOpenings};
 use crate::steps::convert;
-use crate::steps::frame::{Reader, Writer};
+use crate::steps::error::expect;
+use crate::steps::frame::{Fields, Reader, Writer};
 use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
 
 /// S waits for C's cross terms.
@@ -18,6 +21,10 @@ pub struct Server {
     plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitCrossTerms,
+    /// M of the row of each flip.
+    flips: Wiped<Block>,
+    /// What ORs are flipped by.
+    flipped: Column,
 }
 
 /// S sent its shares of products and waits for C's digits.
@@ -26,6 +33,7 @@ pub struct AwaitDigits {
     plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: compare::AwaitDigits,
+    flips: Wiped<Block>,
 }
 
 /// S is ready, and waits for its own share y0.
@@ -34,6 +42,7 @@ pub struct AwaitShare {
     plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitInput,
+    flips: Wiped<Block>,
 }
 
 /// S sent its tables and waits for F2.
@@ -42,6 +51,7 @@ pub struct AwaitAnswer {
     plan: Arc<Plan>,
     tweaks: Tweaks,
     comparison: AwaitOpenings,
+    flips: Wiped<Block>,
 }
 
 impl Server {
@@ -50,8 +60,20 @@ impl Server {
     /// # Errors
     /// [`StepError::Shape`] if there are not as many as the plan says.
     pub fn start(plan: &Arc<Plan>, tweaks: Tweaks, masks: ReceiverRows<'_>) -> Result<Self, StepError> {
+        let [masks, flips] = plan.split(masks.split_at(plan.comparison.mask_rows()), masks.keys().len())?;
         let comparison = AwaitCrossTerms::start(plan.comparison, tweaks, masks)?;
-        Ok(Self { plan: Arc::clone(plan), tweaks, comparison })
+        let flips: Wiped<Block> = flips.keys().iter().copied().collect();
+        let flipped = Column::zeros(flips.len());
+        Ok(Self { plan: Arc::clone(plan), tweaks, comparison, flips, flipped })
+    }
+
+    /// Ahead: which ORs are flipped.
+    ///
+    /// # Errors
+    /// [`StepError::Shape`] if the plan has not as many.
+    pub fn flipped(self, by: Column) -> Result<Self, StepError> {
+        expect("flips of windows", self.flips.len(), by.len())?;
+        Ok(Self { flipped: by, ..self })
     }
 
     /// Ahead: the first message comes, the second one goes.
@@ -59,8 +81,14 @@ impl Server {
     /// # Errors
     /// [`StepError`] if the message has another length than the plan says.
     pub fn on_cross_terms(self, message: &[u8]) -> Result<(Vec<u8>, AwaitDigits), StepError> {
-        let (message, comparison) = self.comparison.on_cross_terms(message)?;
-        Ok((message, AwaitDigits { plan: self.plan, tweaks: self.tweaks, comparison }))
+        let Self { plan, tweaks, comparison, flips, flipped } = self;
+        let (mut message, comparison) = comparison.on_cross_terms(message)?;
+        if !flips.is_empty() {
+            let mut opened = Writer::new(&Fields::default().with_columns(1, flips.len()));
+            opened.column(&(&flipped ^ &Column::of_lsbs(&flips)));
+            message.extend_from_slice(&opened.finish());
+        }
+        Ok((message, AwaitDigits { plan, tweaks, comparison, flips }))
     }
 }
 
@@ -70,8 +98,8 @@ impl AwaitDigits {
     /// # Errors
     /// [`StepError`] if message or rows have another length than the plan says.
     pub fn on_digits(self, message: &[u8], leaves: SenderRows<'_>) -> Result<AwaitShare, StepError> {
-        let comparison = self.comparison.on_digits(message, leaves)?;
-        Ok(AwaitShare { plan: self.plan, tweaks: self.tweaks, comparison })
+        let Self { plan, tweaks, comparison, flips } = self;
+        Ok(AwaitShare { plan, tweaks, comparison: comparison.on_digits(message, leaves)?, flips })
     }
 }
 
@@ -81,9 +109,10 @@ impl AwaitShare {
     /// # Errors
     /// [`StepError::Shape`] if y0 or flips are not what the plan says.
     pub fn on_share(self, y0: &RingTensor, flips: &Column) -> Result<(Vec<u8>, AwaitAnswer), StepError> {
-        let mut out = Writer::new(&self.plan.comparison.tables());
-        let comparison = self.comparison.tables(y0, flips, &mut out)?;
-        Ok((out.finish(), AwaitAnswer { plan: self.plan, tweaks: self.tweaks, comparison }))
+        let Self { plan, tweaks, comparison, flips: of_windows } = self;
+        let mut out = Writer::new(&plan.comparison.tables());
+        let comparison = comparison.tables(y0, flips, &mut out)?;
+        Ok((out.finish(), AwaitAnswer { plan, tweaks, comparison, flips: of_windows }))
     }
 }
 
@@ -95,8 +124,8 @@ impl AwaitAnswer {
     pub fn on_answer(self, message: &[u8]) -> Result<RingTensor, StepError> {
         let plan = self.plan;
         let mut answer = Reader::new("openings and messages", message, &plan.answer())?;
-        let bits = self.comparison.on_openings(&mut answer)?;
+        let bits = self.comparison.on_openings(&mut answer)?.followed_by(&self.flips);
         let tweak = self.tweaks.behind(plan.comparison.tweaks()).first;
-        convert::receive(&plan.windows, &bits, plan.ring, &self.tweaks.masks, tweak, &mut answer)
+        convert::receive(&plan.conversion, &bits, plan.ring, &self.tweaks.masks, tweak, &mut answer)
     }
 }

@@ -55,6 +55,16 @@ impl ClientBits {
     pub(crate) fn delta(&self) -> Block {
         self.delta[0]
     }
+
+    /// Bits and keys of more elements behind these.
+    #[must_use]
+    pub(crate) fn followed_by(self, bits: &Column, keys: &[Block]) -> Self {
+        if bits.is_empty() {
+            return self;
+        }
+        let keys = self.keys.iter().chain(keys).copied().collect();
+        Self { bits: self.bits.followed_by(bits), keys, delta: self.delta }
+    }
 }
 
 impl AwaitProducts {

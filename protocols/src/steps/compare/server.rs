@@ -62,6 +62,18 @@ pub struct ServerBits {
     pub keys: Wiped<Block>,
 }
 
+impl ServerBits {
+    /// More elements behind these: their messages M, whose choice bits are the shares.
+    #[must_use]
+    pub(crate) fn followed_by(self, keys: &[Block]) -> Self {
+        if keys.is_empty() {
+            return self;
+        }
+        let bits = self.bits.followed_by(&Column::of_lsbs(keys));
+        Self { bits, keys: self.keys.iter().chain(keys).copied().collect() }
+    }
+}
+
 impl AwaitCrossTerms {
     /// The rows.
     ///
