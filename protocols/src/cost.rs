@@ -122,7 +122,7 @@ impl StageCost {
     pub fn of_rows(offline: [u64; 2], online: [u64; 2], round_trips: usize, rows: Rows) -> Self {
         let [offline, online] = [offline, online].map(|[up, down]| {
             let cost = Cost::of_bytes(up, down);
-            Cost { work: work::by_rows(rows, cost.bytes()), ..cost }
+            Cost { work: work::by_rows(rows), ..cost }
         });
         let online = Cost { rounds: round_trips as f64, ..online };
         Self { offline, online, rows, ..Self::default() }
@@ -135,7 +135,9 @@ impl PlanCost {
     pub fn new(stages: Vec<StageCost>, rings: &[Params]) -> Self {
         let params = PoolSender::PARAMS;
         let [request, reply] = [BaseRequest::byte_len(params), BaseReply::byte_len(params)].map(|n| n as u64);
-        let mut base = Cost { work: work::CONNECTION, ..Cost::of_bytes(reply, request + 16) };
+        let all_rows: usize = stages.iter().map(|stage| stage.rows.leaves + stage.rows.masks).sum();
+        let stages_work = if stages.len() > 1 { work::STAGES + work::first_extension(all_rows) } else { 0.0 };
+        let mut base = Cost { work: work::CONNECTION + stages_work, ..Cost::of_bytes(reply, request + 16) };
         if stages.iter().any(|stage| stage.rows.masks > 0) {
             base = base + Cost::of_bytes(request + 16, reply);
         }

@@ -46,7 +46,7 @@ use xonn_program::{Program, Tensor};
 
 use crate::cost::{Cost, StageCost, work};
 use crate::plan::Stage;
-use crate::protocol::{ClientSide, Protocol, Rows, ServerSide, StageError, Trust};
+use crate::protocol::{ClientSide, Protocol, ServerSide, StageError, Trust};
 use crate::value::Ring;
 use sums::Sums;
 
@@ -89,10 +89,9 @@ impl Sums {
     fn cost(&self) -> StageCost {
         let params = params();
         let answer = BaseReply::byte_len(params) + Extend::byte_len(params, self.ots());
-        let ots = Rows { leaves: self.ots(), masks: 0, tweaks: 0 };
         let set_up = Cost {
             rounds: 1.0,
-            work: work::by_rows(ots, answer as u64),
+            work: work::weights(self.ots()),
             ..Cost::of_bytes(BaseRequest::byte_len(params) as u64, answer as u64)
         };
         let offline = Cost {

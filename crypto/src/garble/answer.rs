@@ -5,13 +5,14 @@ use zeroize::Zeroizing;
 
 use crate::block::{Block, Prg};
 use crate::label::ZeroLabel;
+use crate::wiped::Wiped;
 
 /// Zero labels from a seed, and where its counters begin: kept in 32 bytes until the input is there.
 #[must_use]
-pub fn zero_labels(count: usize, [seed, base]: [Block; 2]) -> Zeroizing<Vec<ZeroLabel>> {
+pub fn zero_labels(count: usize, [seed, base]: [Block; 2]) -> Wiped<ZeroLabel> {
     let mut blocks = vec![Block::ZERO; count];
     Prg::based(seed, base, 0).fill(&mut blocks);
-    Zeroizing::new(ZeroLabel::from_blocks(blocks))
+    ZeroLabel::from_blocks(blocks).into()
 }
 
 /// Puts the pad on a decoding, or takes it off: the stream of a key that both hosts have of the labels' OTs.

@@ -62,7 +62,8 @@ impl<L: AnyLabel> Drop for Vectors<L> {
 }
 
 fn wipe<L: AnyLabel>(labels: &mut Vec<L>) {
-    zeroize::Zeroize::zeroize(labels);
+    crate::wiped::wipe(labels);
+    labels.clear();
     labels.shrink_to_fit();
 }
 

@@ -5,7 +5,6 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
-use zeroize::Zeroizing;
 
 use super::gather::{Inputs, Vectors};
 use super::schedule::{LANES, Role, SIDE_BY_SIDE, Schedule, Segment};
@@ -13,6 +12,7 @@ use super::scheme::Scheme;
 use super::tape::{Op, Tape};
 use crate::block::Tccr;
 use crate::label::AnyLabel;
+use crate::wiped::Wiped;
 
 /// One role's gates.
 pub(super) trait Engine: Sync {
@@ -121,7 +121,7 @@ impl<'p, E: Engine> Walk<'p, E> {
     /// Takes these segments, which are the upcoming ones, through their tapes; each with its table.
     pub fn advance(&mut self, batch: &'p [Segment], tables: Vec<E::Table<'_>>) {
         let Some(first) = batch.first() else { return };
-        let made: Vec<Zeroizing<Vec<E::Label>>> = match first.piece {
+        let made: Vec<Wiped<E::Label>> = match first.piece {
             Some(piece) => {
                 // Each group's slots leave for the time that a thread works with them.
                 let slots: Vec<Kept<E>> =
@@ -156,7 +156,7 @@ impl<'p, E: Engine> Walk<'p, E> {
     }
 
     /// Takes whole groups through their tape; returns output labels.
-    fn groups(&self, segment: &Segment, table: E::Table<'_>) -> Zeroizing<Vec<E::Label>> {
+    fn groups(&self, segment: &Segment, table: E::Table<'_>) -> Wiped<E::Label> {
         let schedule = &self.schedule.layers[segment.layer][segment.block];
         let mut outputs = self.room_for(segment);
         let ops = 0..schedule.tape.ops.len();
@@ -184,7 +184,7 @@ impl<'p, E: Engine> Walk<'p, E> {
         piece: usize,
         mut slots: Kept<E>,
         table: E::Table<'_>,
-    ) -> (Zeroizing<Vec<E::Label>>, Kept<E>) {
+    ) -> (Wiped<E::Label>, Kept<E>) {
         let schedule = &self.schedule.layers[segment.layer][segment.block];
         let ops = schedule.tape.pieces[piece].ops.clone();
         let mut outputs = self.room_for(segment);
@@ -200,10 +200,10 @@ impl<'p, E: Engine> Walk<'p, E> {
     }
 
     /// Output labels of a segment, zero at first: a vector that grew would leave copies of labels behind.
-    fn room_for(&self, segment: &Segment) -> Zeroizing<Vec<E::Label>> {
+    fn room_for(&self, segment: &Segment) -> Wiped<E::Label> {
         let tape = &self.schedule.layers[segment.layer][segment.block].tape;
         let outputs = (segment.instances.end - segment.instances.start) as usize * tape.outputs as usize;
-        Zeroizing::new(vec![E::Label::default(); outputs])
+        Wiped::zeros(outputs)
     }
 
     fn open<'t>(&self, segment: &Segment, table: E::Table<'t>) -> E::Stream<'t> {

@@ -19,11 +19,12 @@ use xonn_crypto::share::MOST_BITS;
 
 use super::Cost;
 use crate::steps::StepError;
+use crate::steps::column::Column;
 use crate::steps::compare::Comparison;
 use crate::steps::convert::Conversion;
 use crate::steps::digits::Digits;
 use crate::steps::error::{expect, within};
-use crate::steps::frame::Fields;
+use crate::steps::frame::{Fields, Reader};
 use crate::steps::windows::Windows;
 
 /// A layer of signs. Public.
@@ -91,9 +92,23 @@ impl Plan {
         self.ring
     }
 
+    /// The products of the second message ahead, and what S opened of flips.
+    fn cut_products<'m>(&self, message: &'m [u8]) -> Result<(&'m [u8], Column), StepError> {
+        let (all, first) = (self.products(), self.comparison.product_bits());
+        let (products, flips) = message.split_at(first.bytes().min(message.len()));
+        if message.len() != all.bytes() {
+            let (expected, actual) = (all.bytes(), message.len());
+            return Err(StepError::Length { what: "products of masks", expected, actual });
+        }
+        let fields = Fields::default().with_columns(usize::from(self.conversion.flips()), self.windows.len());
+        let mut flips = Reader::new("flips of windows", flips, &fields)?;
+        let flips = if self.flips() > 0 { flips.column(self.flips())? } else { Column::zeros(0) };
+        Ok((products, flips))
+    }
+
     /// The comparison's mask rows, and those of flips, of which `found` are there together.
     fn split<R>(&self, rows: Option<[R; 2]>, found: usize) -> Result<[R; 2], StepError> {
-        let (what, expected) = ("mask rows of signs", self.cost().mask_rows);
+        let (what, expected) = ("mask rows of a comparison", self.cost().mask_rows);
         expect(what, expected, found)?;
         rows.ok_or(StepError::Shape { what, expected, actual: found })
     }

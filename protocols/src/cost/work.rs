@@ -12,27 +12,34 @@ use xonn_crypto::garble::schedule::Schedule;
 
 use crate::protocol::Rows;
 
-/// Base OTs, keys and the other work of a new connection.
-pub const CONNECTION: f64 = 30.0;
+/// Base OTs and all that a connection begins with.
+pub const CONNECTION: f64 = 35.0;
+/// The same of plans with several stages: base OTs the other way round, sides of the stages, keys.
+pub const STAGES: f64 = 45.0;
 /// A round trip: system calls, threads that are woken up.
-pub const ROUND_TRIP: f64 = 0.1;
+pub const ROUND_TRIP: f64 = 0.4;
 
 /// Nanoseconds of an AND, garbled, sent and evaluated.
-const HALF_GATES: f64 = 12.0;
-const THREE_HALVES: f64 = 15.0;
-/// Of a row of correlated OT, extended, hashed and used on both sides.
-const ROW: f64 = 100.0;
-/// Of a byte that a message on shares has.
-const BYTE: f64 = 1.0;
+const HALF_GATES: f64 = 22.0;
+const THREE_HALVES: f64 = 26.0;
+/// Of a label of a share's bit, both sides.
+const LABEL: f64 = 700.0;
+/// Of a row of correlated OT in a stage, hashed and used on both sides, ahead of the input or with it.
+const ROW: f64 = 60.0;
+/// Of a row that is extended; and what a silent extension takes at first, which few rows do not need.
+const EXTENDED: f64 = 35.0;
+const FEW_EXTENDED: f64 = 500.0;
+const FIRST_EXTENSION: f64 = 50.0;
+/// Of an OT on a weight.
+const WEIGHT: f64 = 300.0;
 /// Of a coefficient that is encrypted or decrypted, all transforms included.
-const COEFFICIENT: f64 = 40.0;
+const COEFFICIENT: f64 = 100.0;
 /// Of a coefficient of a product with a weight.
-const PRODUCT: f64 = 1.0;
+const PRODUCT: f64 = 2.5;
 /// Of a product of a number in the server's share with a weight.
-const IN_THE_CLEAR: f64 = 0.1;
+const IN_THE_CLEAR: f64 = 0.25;
 /// Of a byte of corrections of a conditional addition.
-const ADDITION: f64 = 5.0;
-
+const ADDITION: f64 = 18.0;
 /// Bytes that half gates take for an AND [Zahur, Rosulek, Evans, EUROCRYPT 2015].
 const HALF_GATES_BYTES: u64 = 32;
 
@@ -54,10 +61,29 @@ pub fn circuit(ands: u64, scheme: Scheme) -> f64 {
     ands as f64 * each * MS
 }
 
-/// Of the rows and bytes of comparisons and functions.
+/// Of the rows of comparisons and functions, ahead of the input or with it.
 #[must_use]
-pub fn by_rows(rows: Rows, bytes: u64) -> f64 {
-    ((rows.leaves + rows.masks) as f64 * ROW + bytes as f64 * BYTE) * MS
+pub fn by_rows(rows: Rows) -> f64 {
+    (rows.leaves + rows.masks) as f64 * ROW * MS
+}
+
+/// Of labels that bits of shares get by correlated OT.
+#[must_use]
+pub fn labels(rows: Rows) -> f64 {
+    rows.leaves as f64 * LABEL * MS
+}
+
+/// Of so many rows that are extended for the first time on a connection.
+#[must_use]
+pub fn first_extension(rows: usize) -> f64 {
+    let rows = rows as f64;
+    (rows * FEW_EXTENDED * MS).min(FIRST_EXTENSION) + rows * EXTENDED * MS
+}
+
+/// Of OTs on weights, once a connection.
+#[must_use]
+pub fn weights(ots: usize) -> f64 {
+    ots as f64 * WEIGHT * MS
 }
 
 /// Of a layer under lattice encryption: polynomials of masks and of answers, products of two, coefficients

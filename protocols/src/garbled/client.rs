@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
+use xonn_crypto::Wiped;
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Ciphertexts, Evaluator, Scheme, batch, mask_decoding};
@@ -58,7 +59,7 @@ struct Ready {
     /// What masks the decoding.
     key: Zeroizing<Block>,
     /// Of the pads and of the shares.
-    labels: Zeroizing<Vec<Label>>,
+    labels: Wiped<Label>,
     tables: Vec<Ciphertexts>,
 }
 
@@ -103,13 +104,14 @@ impl Client {
         let (corrections, behind) = message.split_at(wires.correction_bytes());
         let (start, corrections) = corrections.as_chunks::<{ Block::BYTES }>().0.split_at(1);
         let mut hashes = labels::active(context.leaves, context.tweaks, wires.transfers() + 1)?;
-        let key = Zeroizing::new(hashes.pop().unwrap_or(Block::ZERO));
+        let (hashes, key) = hashes.split_at_mut(wires.transfers());
+        let key = Zeroizing::new(key[0]);
         let pads = context.leaves.keys().iter().take(wires.pads).map(|row| row.lsb());
         let bits = pads.chain(shares.iter().copied());
         for ((hash, correction), bit) in hashes.iter_mut().zip(corrections).zip(bits) {
             *hash ^= Block::from_bytes(*correction).masked(bit);
         }
-        let labels = Zeroizing::new(Label::from_blocks(std::mem::take(&mut *hashes)));
+        let labels = hashes.iter().map(|&hash| Label::from_block(hash)).collect();
         let hash = Tccr::new(Block::from_bytes(start[0]));
         Ok((Ready { hash, key, labels, tables: Vec::new() }, behind))
     }
@@ -121,7 +123,7 @@ impl Client {
 
     /// What evaluates, given the labels that come with the output.
     fn evaluator(&self, ready: &Ready, answered: &[u8]) -> Evaluator<'_> {
-        let answered = Zeroizing::new(Label::from_blocks(blocks(answered)));
+        let answered = Wiped::from(Label::from_blocks(blocks(answered)));
         let (masked, servers) = answered.split_at(self.wires.pads);
         let (pads, shares) = ready.labels.split_at(self.wires.pads);
         // As long as it gets from the start, so that no copy of a label is left behind.
@@ -241,7 +243,7 @@ impl ClientRun for Prediction {
         let output = match (ready, shares) {
             (Some(mut ready), _) => {
                 let length = wires.answered_bytes() + wires.decoding_bytes();
-                let message = Zeroizing::new(context.wire.receive(length)?);
+                let message = Wiped::from(context.wire.receive(length)?);
                 let (answered, decoding) = message.split_at(wires.answered_bytes());
                 let mut evaluator = side.evaluator(&ready, answered);
                 let mut tables = std::mem::take(&mut ready.tables).into_iter();
@@ -250,7 +252,7 @@ impl ClientRun for Prediction {
             }
             (None, shares) => {
                 let length = wires.correction_bytes() + wires.answered_bytes();
-                let message = Zeroizing::new(context.wire.receive(length)?);
+                let message = Wiped::from(context.wire.receive(length)?);
                 let (ready, answered) = side.corrected(&message, &shares.unwrap_or_default(), context)?;
                 let mut evaluator = side.evaluator(&ready, answered);
                 evaluate_while_receiving(&side, &mut evaluator, &mut *context.wire)?;

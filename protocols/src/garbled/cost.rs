@@ -46,7 +46,7 @@ impl Cost {
     pub(super) fn of_stage(self) -> StageCost {
         let offline = crate::cost::Cost {
             streamed: work::circuit(self.ands, self.scheme),
-            work: work::by_rows(self.rows, self.three),
+            work: work::labels(self.rows),
             ..crate::cost::Cost::of_bytes(self.three, self.four)
         };
         // A message from the client comes before it if there is none of a mask.

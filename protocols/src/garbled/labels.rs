@@ -5,8 +5,8 @@
 //! tweak)` and never the other one. The label of 0 is h_0; `h_0 + h_1 + delta`, which is sent, makes of h_1
 //! the label of 1.
 
+use xonn_crypto::Wiped;
 use xonn_crypto::block::Block;
-use zeroize::Zeroizing;
 
 use crate::protocol::ProtocolError;
 use crate::steps::StepError;
@@ -25,10 +25,10 @@ pub(super) fn pairs(
     rows: SenderRows<'_>,
     tweaks: Tweaks,
     differences: &[bool],
-) -> Result<Zeroizing<Vec<Block>>, ProtocolError> {
+) -> Result<Wiped<Block>, ProtocolError> {
     expect(rows.keys().len(), differences.len())?;
     // As long as it gets from the start, so that no copy is left behind.
-    let mut both = Zeroizing::new(vec![Block::ZERO; 2 * differences.len()]);
+    let mut both = Wiped::zeros(2 * differences.len());
     let each = both.as_chunks_mut::<2>().0.iter_mut().zip(rows.keys()).zip(differences);
     for ((pair, &key), &d) in each {
         let zero = key ^ rows.delta().masked(d);
@@ -43,9 +43,9 @@ pub(super) fn active(
     rows: ReceiverRows<'_>,
     tweaks: Tweaks,
     expected: usize,
-) -> Result<Zeroizing<Vec<Block>>, ProtocolError> {
+) -> Result<Wiped<Block>, ProtocolError> {
     expect(rows.keys().len(), expected)?;
-    let mut active = Zeroizing::new(rows.keys().to_vec());
+    let mut active = Wiped::from(rows.keys().to_vec());
     tweaks.leaves.hash::<1>(tweaks.first, &mut active);
     Ok(active)
 }

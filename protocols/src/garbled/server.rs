@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
+use xonn_crypto::Wiped;
 use xonn_crypto::block::{Block, Tccr};
 use xonn_crypto::garble::schedule::{Role, Schedule};
 use xonn_crypto::garble::{Ciphertexts, Garbler, Scheme, Secrets, batch, mask_decoding, zero_labels};
@@ -64,7 +65,7 @@ struct Answered {
 }
 
 impl Answered {
-    fn zeros(&self) -> Zeroizing<Vec<ZeroLabel>> {
+    fn zeros(&self) -> Wiped<ZeroLabel> {
         zero_labels(self.count, self.seed)
     }
 

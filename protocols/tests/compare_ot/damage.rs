@@ -85,7 +85,8 @@ fn each_way(test: impl Fn(&dyn Fn(Tamper<'_>) -> Run)) {
         let pools = Pools::of(&plan.cost(), rng);
         test(&|tamper| common::sign(&plan, &pools, &layer, tamper));
         let plan = Plan::new(w, windows.clone(), 8).unwrap().flipped().unwrap();
-        test(&|tamper| common::sign(&plan, &Pools::of(&plan.cost(), &mut rng(7)), &layer, tamper));
+        let pools = Pools::of(&plan.cost(), rng);
+        test(&|tamper| common::sign(&plan, &pools, &layer, tamper));
         let plan = narrow::Plan::new(w, windows.clone(), 8).unwrap();
         let pools = Pools::of(&plan.cost(), rng);
         test(&|tamper| common::narrow(&plan, &pools, &layer, tamper));

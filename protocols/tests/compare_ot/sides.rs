@@ -91,7 +91,7 @@ fn pools_in_front_and_behind() {
             }
         }
     }
-    assert_eq!(cases.len(), RINGS.len() * (3 * 5 + 4 * 2));
+    assert_eq!(cases.len(), RINGS.len() * (3 * 6 + 4 * 2));
     let fires = |case: &&Case| case.expected().contains(&1) && case.expected().contains(&-1);
     let both = cases.iter().filter(fires).count();
     assert!(both > cases.len() / 2, "{both} of {} cases have windows of both kinds", cases.len());

@@ -57,8 +57,8 @@ fn messages_are_the_recorded_ones() {
     assert_eq!(
         [&sign[..], &flipped, &narrow, &wide],
         [
-            "",
             "902d483c5bd735d27dc0c3afe3628070e9a569d368d861d0c94a949686ce4aeb",
+            "464d5bc095d0e8506ebf226632c0ae2325c829a10b04124612e425765da699e8",
             "619b729c86d39569ed224fa5f4b55764d9fbfbcab1dcfda441a0a54a65453959",
             "aa7477c083075a717f94590af78c4af860243ec6a33a2a2dd34d9e97953dab55"
         ]

@@ -1,12 +1,11 @@
 //! Evaluating up to [`LANES`](crate::block::LANES) instances side by side.
 
-use zeroize::Zeroize;
-
 use crate::block::{Gates, Wide, Work};
 use crate::garble::tables::Reader;
 use crate::garble::tape::{Op, Tape};
 use crate::garble::walk::{self, Group};
 use crate::label::Label;
+use crate::wiped::wipe;
 
 /// Labels of a running tape, wiped when dropped.
 #[derive(Default)]
@@ -20,7 +19,7 @@ impl walk::Slots for Slots {
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
 }
 

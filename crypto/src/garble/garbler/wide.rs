@@ -7,6 +7,7 @@ use crate::garble::tables::Writer;
 use crate::garble::tape::{Op, Tape};
 use crate::garble::walk::{self, Group};
 use crate::label::{Delta, ZeroLabel};
+use crate::wiped::wipe;
 
 /// Values of a running tape: labels, and bits with one lane a bit. Wiped when dropped.
 #[derive(Default)]
@@ -27,8 +28,8 @@ impl walk::Slots for Slots {
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        self.labels.zeroize();
-        self.bits.zeroize();
+        wipe(&mut self.labels);
+        wipe(&mut self.bits);
         if let Some((_, bits)) = &mut self.ahead {
             bits.zeroize();
         }

@@ -12,7 +12,7 @@ use crate::steps::column::Column;
 use crate::steps::compare::{self, AwaitProducts};
 use crate::steps::convert;
 use crate::steps::error::expect;
-use crate::steps::frame::{Fields, Reader, Writer};
+use crate::steps::frame::{Reader, Writer};
 use crate::steps::rows::{ReceiverRows, SenderRows, Tweaks};
 
 /// C sent its cross terms and waits for S's shares of products.
@@ -63,12 +63,8 @@ impl Client {
         leaves: ReceiverRows<'_>,
     ) -> Result<(Vec<u8>, AwaitTables), StepError> {
         let Self { plan, tweaks, comparison, flips } = self;
-        let fields = plan.comparison.product_bits();
-        let (products, opened) = message.split_at_checked(fields.bytes()).unwrap_or((message, &[]));
+        let (products, opened) = plan.cut_products(message)?;
         let (message, comparison) = comparison.on_products(products, y1, leaves)?;
-        let columns = Fields::default().with_columns(usize::from(plan.flips() > 0), plan.flips());
-        let mut opened = Reader::new("flips", opened, &columns)?;
-        let opened = if plan.flips() > 0 { opened.column(plan.flips())? } else { Column::zeros(0) };
         Ok((message, AwaitTables { plan, tweaks, comparison, flips, opened }))
     }
 }
