@@ -12,7 +12,8 @@ from xonn_scripts import markdown
 from xonn_scripts.measure import gathered
 from xonn_scripts.paths import DOCS, RESULTS
 from xonn_scripts.plot.growth import growth
-from xonn_scripts.two_hosts import report
+from xonn_scripts.published import MINIONN, XONN
+from xonn_scripts.two_hosts import report, summary
 
 
 class Words(unittest.TestCase):
@@ -38,23 +39,18 @@ class Words(unittest.TestCase):
 class Tables(unittest.TestCase):
     """Tables of made-up figures."""
 
-    def test_costs(self) -> None:
-        runs = report.Runs([run("bm2", scheme, 250_000) for scheme in ("half-gates", "three-halves")])
-        half, three = [markdown.cells(line) for line in report.costs(runs)[2:4]]
-        self.assertEqual(half[:5], ["BM2, s = 1", "half gates", "250,000", "7.75", "26%"])
-        self.assertEqual(three[:4], ["BM2, s = 1", "three halves", "250,000", "5.81"])
-        self.assertEqual(half[5:], ["2 / 1", "20.0 / 12.0", "8.3 ms"])
-
-    def test_gates_that_nobody_counted_are_an_empty_cell(self) -> None:
-        shares = run("bm2", "half-gates", 250_000, first_layer="shares") | {"ands": None}
-        row = markdown.cells(report.costs(report.Runs([shares]))[2])
-        self.assertEqual(row[:4], ["BM2, s = 1", "half gates, first layer shares", "", "7.75"])
-
-    def test_first_layers_of_before_plans_are_marked(self) -> None:
-        old = run("bm2", "half-gates", 250_000, first_layer="oca")
-        for found, mark in (([old], " †"), ([old | {"ands": None}], "")):
-            row = markdown.cells(report.costs(report.Runs(found))[2])
-            self.assertEqual(row[1], f"half gates, first layer oca{mark}")
+    def test_what_a_network_costs(self) -> None:
+        ran = {"further_ms": 12.5, "first_bytes": 350_000, "further_bytes": 300_000, "cpu_s": 0.031}
+        ran |= {"round_trips": [5, 4.0, 3.0], "peak_bytes": [36e6, 10e6], "online_ms": 0.7}
+        ran |= {"online_bytes": 15_300}
+        cells = {"bm1": {"loopback": {"plans": {"shares": ran, "gc": {"expected_ms": [1, 2, 3]}}}}}
+        row = markdown.cells(summary.on_shares(cells)[2])
+        self.assertEqual(row[2:6], ["0.35 / 0.30", "15.3", "5 / 4 / 3", "12.5 ms (0.7 ms)"])
+        self.assertEqual(row[6:], ["", "", "", "31 ms", "36 / 10", str(XONN["bm1"]), str(MINIONN["bm1"])])
+        # What was not run is no row.
+        self.assertEqual(len(summary.of_plan(cells, "gc")), 3)
+        row = markdown.cells(summary.of_plan(cells, "shares")[2])
+        self.assertEqual(row[1:3], ["0.30", "12.5 ms (0.7 ms)"])
 
     def test_grown_and_its_plot_leave_out_runs_without_counted_gates(self) -> None:
         runs = growth_runs("bm1@0.125")
@@ -62,17 +58,11 @@ class Tables(unittest.TestCase):
         self.assertEqual(report.grown(runs + uncounted), report.grown(runs))
         self.assertEqual(growth(runs + uncounted, "made up"), growth(runs, "made up"))
 
-    def test_times_have_a_column_for_each_link_measured(self) -> None:
-        runs = report.Runs([run("bm3", "half-gates", 50_000_000, link=link) for link in ("wan", "loopback")])
-        head, _, row, _ = report.times(runs)
-        self.assertEqual(markdown.cells(head)[2:], ["loopback", "WAN: 100 Mbit/s, 40 ms"])
-        self.assertEqual(markdown.cells(row)[2:], ["1.0 s (500 ms)"] * 2)
-
     def test_compared_takes_what_xonn_publishes_for_the_width(self) -> None:
         runs = report.Runs([run("bm1@1.5", scheme, 1_000_000) for scheme in ("half-gates", "three-halves")])
         rows = report.compared(runs)[2:-1]
         self.assertEqual(
-            [markdown.cells(row)[:5] for row in rows], [["BM1", "1.5", "4.09", "garbled", "31.0 / 23.2"]]
+            [markdown.cells(row)[:4] for row in rows], [["BM1", "1.5", "4.09", "31.0 / 23.2"]]
         )
 
     def test_grown_is_sorted_and_has_both_schemes_in_a_cell(self) -> None:

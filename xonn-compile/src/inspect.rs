@@ -136,8 +136,10 @@ impl Report {
 
     /// Shows of plans on shares the one that is quickest over `network`.
     pub fn choose(&mut self, network: Network) {
+        let link = Link { rtt_ms: network.rtt_ms, mbps: network.mbps };
+        self.plans.iter_mut().for_each(|plan| plan.choose(link));
         if let Some(on_shares) = &mut self.on_shares {
-            on_shares.choose(Link { rtt_ms: network.rtt_ms, mbps: network.mbps });
+            on_shares.choose(link);
         }
     }
 
@@ -145,7 +147,7 @@ impl Report {
     pub fn add_network(&mut self, network: Network) {
         let link = Link { rtt_ms: network.rtt_ms, mbps: network.mbps };
         for plan in &mut self.plans {
-            plan.links.insert(0, OnLink::of(&plan.costs, link));
+            OnLink::put_first(&mut plan.links, &plan.costs, link);
         }
         if let Some(on_shares) = &mut self.on_shares {
             on_shares.add_link(link);

@@ -68,15 +68,26 @@ def measured(
 
     count = int(min(MOST_COUNT, max(1, SECONDS * 1000 / further_ms)))
     firsts = [run(1) for _ in range(min(count, 3))]
-    many = run(count + 1) if count > 1 else firsts[0]
-    online = run(count, count)["online"]["inference_ms_median"] if plan == SHARES else None
+    first = firsts[0]
+    # The first one of a connection waits for base OTs.
+    many = run(count + 1) if count > 1 else first
+    rest = count if count > 1 else 1
+    before = first if count > 1 else {"sent_bytes": 0, "received_bytes": 0, "round_trips": 0, "cpu_s": 0}
+    online = run(count, count)["online"] if plan == SHARES else None
     return {
         "first_ms": round(statistics.median(report["total_ms"] for report in firsts), 2),
-        # The first one of a connection waits for base OTs.
         "further_ms": round(many["inference_ms_median"], 2),
-        "online_ms": online and round(online, 2),
-        "cpu_s": round(many["cpu_s"] / (count + 1 if count > 1 else 1), 4),
-        "first_bytes": traffic(firsts[0]),
+        "online_ms": online and round(online["inference_ms_median"], 2),
+        "first_bytes": traffic(first),
+        "further_bytes": round((traffic(many) - traffic(before)) / rest),
+        "online_bytes": online and round((online["sent_bytes"] + online["received_bytes"]) / count),
+        "round_trips": [
+            first["round_trips"],
+            round((many["round_trips"] - before["round_trips"]) / rest, 1),
+            online and round(online["round_trips"] / count, 1),
+        ],
+        "cpu_s": round((many["cpu_s"] - before["cpu_s"]) / rest, 4),
+        "peak_bytes": [many["server_peak_bytes"], many["peak_memory_bytes"]],
     }
 
 

@@ -13,6 +13,7 @@ from xonn_scripts.plot import growth as plot
 from xonn_scripts.plot import svg
 from xonn_scripts.programs import SCHEMES
 from xonn_scripts.published import MINIONN, OTHERS, XONN, XONN_BY_WIDTH, size
+from xonn_scripts.two_hosts import summary
 from xonn_scripts.two_hosts.links import LINKS
 from xonn_scripts.two_hosts.store import load
 
@@ -43,16 +44,6 @@ TITLES = {
 Run = dict[str, Any]
 
 
-def way_of(runs: list[Run | None]) -> str:
-    """How the first layer was run, with a mark where it was none of a plan's stages yet: only then were gates
-    beside it counted.
-    """
-    found = [run for run in runs if run]
-    way = found[0]["first_layer"]
-    before_plans = way != "garbled" and any(run.get("ands") is not None for run in found)
-    return f"{way} †" if before_plans else way
-
-
 class Runs:
     """Runs by what they measured."""
 
@@ -62,49 +53,6 @@ class Runs:
     def find(self, model: str, link: str, scheme: str, first_layer: str = "garbled") -> Run | None:
         """The run that measured this, if there is one."""
         return self.by_key.get((model, link, scheme, first_layer))
-
-    def first_layers(self) -> list[str]:
-        """The ways in which the first layer was run, garbled first."""
-        return sorted({key[3] for key in self.by_key}, key=lambda way: (way != "garbled", way))
-
-    def cells(self, links: list[str], show: Callable[[Run], Any]) -> list[list[str]]:
-        """A row for each model, scheme and first layer that has runs; ``show`` makes the cell of a run."""
-        rows = []
-        for model, title in TITLES.items():
-            for way in self.first_layers():
-                for scheme, name in SCHEMES.items():
-                    found = [self.find(model, link, scheme, way) for link in links]
-                    if any(found):
-                        label = name if way == "garbled" else f"{name}, first layer {way_of(found)}"
-                        rows.append([title, label] + [show(run) if run else "" for run in found])
-        return rows
-
-
-def costs(runs: Runs) -> list[str]:
-    """Bytes, rounds and memory of each model, from the runs over loopback."""
-    rows = []
-    for title, scheme, cell in runs.cells(["loopback"], lambda run: run):
-        if not cell:
-            continue
-        share = "" if cell["first_layer"] != "garbled" else f"{first_layer_bytes(cell) / further(cell):.0%}"
-        memory = f"{mb(cell['server_peak_bytes'])} / {mb(cell['client_peak_bytes'])}"
-        rounds = f"{cell['connection_rounds']} / {cell.get('prediction_rounds', 1)}"
-        first = [title, scheme, counted(cell["ands"]), mb(further(cell)), share]
-        rows.append(first + [rounds, memory, duration(cell["cpu_s"])])
-    head = [
-        "model",
-        "scheme",
-        "ANDs",
-        "MB a prediction",
-        "of which the first layer",
-        "round trips, first / further",
-    ]
-    return table(head + ["peak memory, MB, server / client", "processor time of both hosts"], rows)
-
-
-def counted(gates: int | None) -> str:
-    """A number of gates as a cell; where none was counted it stays empty."""
-    return "" if gates is None else f"{gates:,}"
 
 
 def further(run: Run) -> int:
@@ -120,63 +68,34 @@ def first_layer_bytes(run: Run) -> float:
     return run["first_layer_table_bytes"] * full
 
 
-def times(runs: Runs) -> list[str]:
-    """Time of each model by link: on a connection that is there, and of a single prediction."""
-    names = [name for name in LINKS if any(key[1] == name for key in runs.by_key)]
-
-    def show(run: Run) -> str:
-        return f"{duration(run['prediction_s'])} ({duration(run['first_s'])})"
-
-    return table(["model", "scheme"] + [LINKS[name].title for name in names], runs.cells(names, show))
-
-
 def compared(runs: Runs) -> list[str]:
-    """Our bytes beside XONN's for the same widths, half gates / three halves."""
+    """Our bytes beside XONN's for the same widths, all layers garbled, half gates / three halves."""
     rows = []
     for model, (network, width) in BY_WIDTH.items():
-        theirs = XONN_BY_WIDTH[network, width]
-        for way in runs.first_layers():
-            both = [runs.find(model, "loopback", scheme, way) for scheme in SCHEMES]
-            if not all(both):
-                continue
-            sizes = " / ".join(mb(further(run)) for run in both)
-            rest = (
-                " / ".join(mb(further(run) - first_layer_bytes(run)) for run in both)
-                if way == "garbled"
-                else ""
-            )
-            lan = [runs.find(model, "lan", scheme, way) for scheme in SCHEMES]
-            took = " / ".join(duration(run["prediction_s"]) if run else "-" for run in lan)
-            rows.append([network.upper(), f"{width:g}", size(theirs), way_of(both), sizes, rest, took])
-    head = [
-        "network",
-        "s",
-        "XONN, MB",
-        "our first layer",
-        "ours, MB",
-        "without the first layer's tables, MB",
-        "LAN",
-    ]
+        both = [runs.find(model, "loopback", scheme) for scheme in SCHEMES]
+        if not all(both):
+            continue
+        sizes = " / ".join(mb(further(run)) for run in both)
+        rest = " / ".join(mb(further(run) - first_layer_bytes(run)) for run in both)
+        rows.append([network.upper(), f"{width:g}", size(XONN_BY_WIDTH[network, width]), sizes, rest])
+    head = ["network", "s", "XONN, MB", "ours, MB", "without the first layer's tables, MB"]
     return table(head, rows)
 
 
 def ahead(found: list[Run]) -> list[str]:
-    """What comes before an input and after it, with circuits sent ahead."""
+    """What comes before an input and after it, with garbled circuits sent ahead."""
     runs, rows = Runs(found), []
     names = [name for name in LINKS if any(key[1] == name for key in runs.by_key)]
     for model, title in TITLES.items():
-        for way in runs.first_layers():
-            by_link = [runs.find(model, name, "half-gates", way) for name in names]
-            run = next(filter(None, by_link), None)
-            if run is None:
-                continue
-            sizes = [mb(run["offline_bytes"]), kb(run["online_up_bytes"]), kb(run["online_down_bytes"])]
-            memory = f"{mb(run['server_peak_bytes'])} / {mb(run['client_peak_bytes'])} ({run['ahead']})"
-            took = [
-                f"{duration(r['prediction_s'])} ({duration(r['circuit_s'])})" if r else "" for r in by_link
-            ]
-            rows.append([title, way, *sizes, str(run["online_rounds"]), *took, memory])
-    head = ["model", "first layer", "offline, MB", "online, kB up", "kB down", "round trips online"]
+        by_link = [runs.find(model, name, "half-gates") for name in names]
+        run = next(filter(None, by_link), None)
+        if run is None:
+            continue
+        sizes = [mb(run["offline_bytes"]), kb(run["online_up_bytes"]), kb(run["online_down_bytes"])]
+        memory = f"{mb(run['server_peak_bytes'])} / {mb(run['client_peak_bytes'])} ({run['ahead']})"
+        took = [f"{duration(r['prediction_s'])} ({duration(r['circuit_s'])})" if r else "" for r in by_link]
+        rows.append([title, *sizes, str(run["online_rounds"]), *took, memory])
+    head = ["model", "offline, MB", "online, kB up", "kB down", "round trips online"]
     return table(
         head + [LINKS[name].title for name in names] + ["peak memory, MB, server / client (ahead)"], rows
     )
@@ -190,35 +109,22 @@ def trained(models: dict[str, Any]) -> list[str]:
             " / ".join(mb(run["bytes_of_one_prediction"][f"{way}_{scheme}"]) for scheme in SCHEMES)
             for way in ("gc", "oca")
         ]
-        took = " / ".join(f"{run['median_ms'][scheme]:.0f} ms" for scheme in SCHEMES)
         accuracy = f"{run['accuracy']:.2%}".replace("%", " %")
         network, _, form = name.partition("_")
         title = network.upper() if network[-1].isdigit() else network.capitalize()
         link = f"[{title}{form and ', ' + form}](../models/{name}/README.md)"
         papers = [str(paper.get(network, "")) for paper in (XONN, MINIONN)]
-        rows.append([link, accuracy, f"{run['and']:,}", *sizes, took, *papers])
+        rows.append([link, accuracy, f"{run['and']:,}", *sizes, *papers])
     head = [
         "network",
         "accuracy",
         "ANDs",
         "first layer garbled, MB",
         "by oca, MB",
-        "median",
         "XONN",
         "MiniONN",
     ]
     return table(head, rows)
-
-
-def seen(links: dict[str, Any]) -> list[str]:
-    """The links as the probe saw them."""
-    rows = []
-    for name in filter(links.get, LINKS):
-        link = links[name]
-        rows.append(
-            [LINKS[name].title, link["made_of"], f"{link['rtt_ms']:.2f} ms", f"{link['mbit']:,.0f} Mbit/s"]
-        )
-    return table(["link", "made of", "round trip", "one TCP stream"], rows)
 
 
 def joined(runs: list[Run], show: Callable[[Run], str]) -> str:
@@ -266,10 +172,10 @@ def machine(found: dict[str, Any]) -> str:
     return f"{processor}{vector}, {cores} cores, Linux {kernel}"
 
 
-def spread(found: dict[str, Any]) -> str:
-    """From the least to the most work that others did when a run began."""
-    loads = [run["load_before"] for run in found["runs"]]
-    return f"{min(loads):.0f} to {max(loads):.0f}" if loads else "unknown"
+def older(runs: list[Run], where: str) -> str:
+    """Which programs the garbled runs of the last tables are of, and where they ran."""
+    commits, dates = sorted({run["commit"] for run in runs}), sorted({run["date"] for run in runs})
+    return f"programs at {', '.join(commits)}, {dates[-1]}, {where}" if runs else "nothing measured yet"
 
 
 def published() -> list[str]:
@@ -294,28 +200,25 @@ def page(results: Path) -> tuple[str, str | None]:
     """The page from the figures in a folder, and the plot if growth was measured by both schemes."""
     found, early = load(results / "two-hosts.json"), load(results / "ahead.json")
     growth = load(results / "growth.json")
-    growth["runs"] = [run for run in growth["runs"] if run["first_layer"] == "garbled"]
-    runs = Runs(found["runs"])
+    for stored in (found, early, growth):
+        stored["runs"] = [run for run in stored["runs"] if run["first_layer"] == "garbled"]
+    plans = results / "plans.json"
+    cells = json.loads(plans.read_text()) if plans.is_file() else {}
     drawn = None
     if {run["scheme"] for run in growth["runs"]} == set(SCHEMES):
         caption = f"Two processes over loopback, {machine(growth)}, shared with other work; medians."
         drawn = plot.growth(growth["runs"], caption)
-    everything = found["runs"] + growth["runs"] + early["runs"]
-    dates = sorted({run["date"] for run in everything})
     parts = {
-        "machine": machine(found),
-        "load": spread(found),
-        "revisions": ", ".join(sorted({run["commit"] for run in everything})),
-        "dates": " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "",
-        "costs": costs(runs),
-        "times": times(runs),
+        "on_shares": summary.on_shares(cells),
+        "garbled": summary.of_plan(cells, "gc"),
+        "added": summary.of_plan(cells, "oca"),
         "trained": trained(json.loads((results / "models.json").read_text())),
         "others": others(),
         "ahead": ahead(early["runs"]),
-        "compared": compared(runs),
+        "compared": compared(Runs(found["runs"])),
         "published": published(),
-        "links": seen(found["links"]),
         "growth": grown(growth["runs"]),
+        "older": older(found["runs"] + early["runs"] + growth["runs"], machine(found)),
     }
     return fill(TEMPLATE.read_text(), parts), drawn
 

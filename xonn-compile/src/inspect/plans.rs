@@ -3,7 +3,7 @@
 use serde::Serialize;
 use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
-use xonn_protocols::cost::Cost;
+use xonn_protocols::cost::{Cost, Link};
 use xonn_protocols::planner::{Candidate, Way};
 use xonn_protocols::protocol::Trust;
 
@@ -34,6 +34,17 @@ pub struct PlanRow {
     /// bytes, and others that links with long round trips may be quicker with.
     #[serde(skip)]
     pub costs: Vec<[Cost; 3]>,
+}
+
+impl PlanRow {
+    /// Bytes and round trips of the plan that is quickest on this link.
+    pub(super) fn choose(&mut self, link: Link) {
+        let time = |[first, ..]: &&[Cost; 3]| first.time(link);
+        if let Some(&[first, further, _]) = self.costs.iter().min_by(|a, b| time(a).total_cmp(&time(b))) {
+            (self.first_bytes, self.first_round_trips) = (first.bytes(), first.rounds);
+            (self.further_bytes, self.further_round_trips) = (further.bytes(), further.rounds);
+        }
+    }
 }
 
 /// All plans of a program, with the scheme that is taken by default.

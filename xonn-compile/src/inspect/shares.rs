@@ -78,6 +78,12 @@ impl OnLink {
         Self { rtt_ms: link.rtt_ms, mbps: link.mbps, first_further_online_ms }
     }
 
+    /// Time on one more link, in front of those on others.
+    pub(super) fn put_first(links: &mut Vec<Self>, plans: &[[Cost; 3]], link: Link) {
+        links.retain(|other| (other.rtt_ms, other.mbps) != (link.rtt_ms, link.mbps));
+        links.insert(0, Self::of(plans, link));
+    }
+
     /// The same on all usual links.
     #[must_use]
     pub fn all(plans: &[[Cost; 3]]) -> Vec<Self> {
@@ -125,7 +131,7 @@ impl OnShares {
 
     /// Its time on another link.
     pub(super) fn add_link(&mut self, link: Link) {
-        self.links.insert(0, OnLink::of(&[self.costs], link));
+        OnLink::put_first(&mut self.links, &[self.costs], link);
         if let Some(other) = &mut self.other {
             other.add_link(link);
         }

@@ -43,7 +43,9 @@ impl Page {
 
     /// Time by plan and link, of a first prediction and of one that follows.
     fn times(&mut self, plans: &[PlanRow]) {
-        self.add(format_args!("<div class=\"scroll\"><table>\n<tr><th>time, first / further</th>"));
+        self.add(format_args!(
+            "<h3>Time, the first / further ones</h3>\n<div class=\"scroll\"><table>\n<tr><th>link</th>"
+        ));
         for plan in plans {
             self.add(format_args!("<th class=\"n\">{}</th>", plan.first_layer));
         }
