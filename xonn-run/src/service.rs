@@ -133,7 +133,8 @@ fn on_shares(package: &Package, secret: &Secret, offer: &Offer) -> Result<Vec<(S
         let server = match servers.first() {
             Some((_, first)) => first.with_scheme(scheme, program, tensors),
             None => {
-                let plan = planner::on_shares(program, scheme).map_err(|error| error.to_string())?;
+                let plan = planner::on_shares_over(program, scheme, offer.link)
+                    .map_err(|error| error.to_string())?;
                 Server::new(plan, program, tensors)
             }
         };

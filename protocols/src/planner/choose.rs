@@ -45,7 +45,7 @@ impl Way {
             How::Garbled { scheme: found } => *found == scheme,
             How::Mask | How::Local => self != Self::Garbled,
             How::WeightOt => self == Self::WeightOt,
-            How::Rlwe(_) | How::CompareOt(_) | How::Numbers => self == Self::OnShares,
+            How::Rlwe(_) | How::CompareOt(_) | How::Numbers | How::Argmax => self == Self::OnShares,
         };
         let name = |stage: &Stage| match stage.how {
             How::Garbled { scheme } => format!("garbled, {scheme}"),
