@@ -45,7 +45,7 @@ fn program(classes: usize) -> Result<Program, Failure> {
         (Op::Round(Round { drop: 1, bits: 15 }), UNITS),
         (Op::Round(Round { drop: 0, bits: 15 }), UNITS),
         (Op::Linear(Linear::dense(UNITS, classes, weights)), classes),
-        (Op::Round(Round { drop: 11, bits: 15 }), classes),
+        (Op::Round(Round { drop: 13, bits: 15 }), classes),
     ];
     let mut tensors = 0;
     for (op, units) in ops {

@@ -88,7 +88,7 @@ impl ClientRun for Run {
             let (answer, turn) = ready.on_tables(&tables)?;
             send(context.wire, &answer)?;
             match turn {
-                ClientTurn::Tables(waits) => *ready = waits,
+                ClientTurn::Tables(waits) => ready = waits,
                 ClientTurn::Index(waits) => {
                     let index = waits.on_index(&next(context)?)?;
                     return Ok(Some(ClientValue::Output(index)));

@@ -71,7 +71,8 @@ impl ServerRun for Run {
         let (State::Ready(ready), [read]) = (state, reads) else {
             return Err(ProtocolError::out_of_turn("the input"));
         };
-        let (mut tables, mut waiting) = ready.on_share(&layer.of_server(read)?)?;
+        let (mut tables, waiting) = ready.on_share(&layer.of_server(read)?)?;
+        let mut waiting = Box::new(waiting);
         for fields in layer.plan.cost().online.iter().skip(1).step_by(2) {
             send(context.wire, &tables)?;
             match waiting.on_answer(&receive(context.wire, fields)?)? {

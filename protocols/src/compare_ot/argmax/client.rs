@@ -48,7 +48,7 @@ pub struct AwaitIndex {
 #[derive(Debug)]
 pub enum ClientTurn {
     /// It waits for the tables of the next level.
-    Tables(AwaitTables),
+    Tables(Box<AwaitTables>),
     /// It waits for the index.
     Index(AwaitIndex),
 }
@@ -150,7 +150,7 @@ impl AwaitTables {
         let Self { plan, first, mut rest, indexes } = self;
         let (answer, indexes) = first.on_tables(plan.bits, message, &indexes)?;
         let turn = match rest.next() {
-            Some(first) => ClientTurn::Tables(Self { plan, first, rest, indexes }),
+            Some(first) => ClientTurn::Tables(Box::new(Self { plan, first, rest, indexes })),
             None => ClientTurn::Index(AwaitIndex { plan, index: indexes }),
         };
         Ok((answer, turn))

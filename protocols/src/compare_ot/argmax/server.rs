@@ -53,7 +53,7 @@ pub struct AwaitAnswer {
 #[derive(Debug)]
 pub enum ServerTurn {
     /// It sends the tables of the next level, and waits for the answer.
-    Tables(Vec<u8>, AwaitAnswer),
+    Tables(Vec<u8>, Box<AwaitAnswer>),
     /// It sends its share of the index, and is done.
     Index(Vec<u8>),
 }
@@ -170,7 +170,7 @@ impl AwaitAnswer {
             return Ok(ServerTurn::Index(out.finish()));
         };
         let (tables, first) = next.tables(&plan, Pairs::of(&numbers), &indexes)?;
-        Ok(ServerTurn::Tables(tables, Self { plan, first, rest }))
+        Ok(ServerTurn::Tables(tables, Box::new(Self { plan, first, rest })))
     }
 }
 

@@ -15,8 +15,8 @@ const SHAPES: [(usize, u32); 6] = [(2, 3), (2, 12), (3, 5), (5, 9), (8, 4), (11,
 /// Shares of any numbers, also such that are too far apart.
 pub fn stages(seed: u64) -> Vec<Stage> {
     let rng = &mut rng(seed);
-    let mut stage = |(count, bits)| Stage::of([(); 2].map(|()| numbers(count, bits, rng)), 0, seed);
-    SHAPES.into_iter().map(|shape| stage(shape)).collect()
+    let stage = |(count, bits)| Stage::of([(); 2].map(|()| numbers(count, bits, rng)), 0, seed);
+    SHAPES.into_iter().map(stage).collect()
 }
 
 #[test]

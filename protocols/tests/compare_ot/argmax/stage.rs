@@ -44,10 +44,12 @@ impl Stage {
         let server = Server::start(plan, pools.tweaks, pools.masks.receiver())?;
         let (products, server) = server.on_cross_terms(&link.send(cross))?;
         let products = link.send(products);
-        let (digits, mut client) =
+        let (digits, client) =
             client.on_products(&products, &self.y1, pools.leaves.receiver(), &mut rng(self.seed))?;
         let server = server.on_digits(&link.send(digits), pools.leaves.sender())?;
-        let (mut tables, mut server) = server.on_share(&self.y0)?;
+        let mut client = Box::new(client);
+        let (mut tables, server) = server.on_share(&self.y0)?;
+        let mut server = Box::new(server);
         loop {
             let (answer, turn) = client.on_tables(&link.send(tables))?;
             match (server.on_answer(&link.send(answer))?, turn) {
