@@ -91,6 +91,10 @@ fn parameters(stage: &Stage, program: &Program) -> String {
             Some(pieces) => format!("{pieces} pieces"),
             None => String::new(),
         },
+        How::Argmax => {
+            let numbers = program.layers().get(stage.last()).map_or(0, xonn_program::Layer::elements);
+            format!("{} levels", numbers.next_power_of_two().trailing_zeros())
+        }
         How::Garbled { scheme } => scheme.to_string(),
         _ => String::new(),
     }

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod argmax;
 pub mod cost;
 pub mod describe;
 pub mod garbled;

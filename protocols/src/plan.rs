@@ -53,6 +53,8 @@ pub enum How {
     CompareOt(compare_ot::Choice),
     /// Hidden numbers by oblivious transfer: [`crate::numbers`].
     Numbers,
+    /// The class by comparisons of two: [`crate::argmax`].
+    Argmax,
     /// A garbled circuit of all layers: [`crate::garbled`].
     Garbled {
         /// How its gates are garbled.
@@ -72,6 +74,7 @@ impl How {
             Self::WeightOt => &crate::weight_ot::WeightOt,
             Self::CompareOt(_) => &compare_ot::CompareOt,
             Self::Numbers => &crate::numbers::Numbers,
+            Self::Argmax => &crate::argmax::Argmax,
             Self::Garbled { .. } => &crate::garbled::Garbled,
         }
     }

@@ -1,5 +1,5 @@
 //! Which layers go on shares: the longest run of layers from the input on whose sums and signs can be
-//! computed so; a garbled circuit computes the rest and the output.
+//! computed so; a garbled circuit computes the rest and the output, or a tournament the class.
 //!
 //! Forwards: what each tensor's shares mean, and whether they are exact. Backwards: how many bits each
 //! tensor's readers want. Then each sum's ring and packing is searched for ([`rlwe::search`]), and the stages
@@ -7,11 +7,12 @@
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::op::Round;
-use xonn_program::{Kind, Layer, LayerId, Op, Program, circuit};
+use xonn_program::{Kind, Layer, LayerId, Op, OutputEncoding, Program, circuit};
 
+use crate::cost::{Link, PlanCost};
 use crate::plan::{How, Plan, Stage};
 use crate::value::{Form, Ring};
-use crate::{compare_ot, local, numbers, rlwe};
+use crate::{argmax, compare_ot, local, numbers, rlwe};
 
 mod choose;
 mod first_layers;
@@ -75,17 +76,27 @@ enum Role {
     Fused,
 }
 
-/// A plan on shares.
+/// A plan on shares, for the default [`Link`].
 ///
 /// # Errors
 /// [`NotOnShares`] with the first layer that stays in a circuit, if not even the first sums and signs go on
 /// shares.
 pub fn on_shares(program: &Program, scheme: Scheme) -> Result<Plan, NotOnShares> {
-    Ok(on_shares_until(program, scheme)?.0)
+    on_shares_over(program, scheme, Link::default())
 }
 
-/// A plan on shares, and why its circuit has more to do than the output: the layer that no protocol on shares
-/// takes. The circuit may begin before it, with layers that would have been computed together with it.
+/// A plan on shares, whose class is found in a circuit or by a tournament ([`mod@argmax`]): as a first prediction
+/// takes less time on this link.
+///
+/// # Errors
+/// As [`on_shares`].
+pub fn on_shares_over(program: &Program, scheme: Scheme, link: Link) -> Result<Plan, NotOnShares> {
+    Ok(until(program, scheme, link)?.0)
+}
+
+/// A plan on shares for the default [`Link`], and why its circuit has more to do than the output: the layer
+/// that no protocol on shares takes. The circuit may begin before it, with layers that would have been
+/// computed together with it.
 ///
 /// # Errors
 /// As [`on_shares`].
@@ -93,6 +104,10 @@ pub fn on_shares_until(
     program: &Program,
     scheme: Scheme,
 ) -> Result<(Plan, Option<NotOnShares>), NotOnShares> {
+    until(program, scheme, Link::default())
+}
+
+fn until(program: &Program, scheme: Scheme, link: Link) -> Result<(Plan, Option<NotOnShares>), NotOnShares> {
     let mut end = program.layers().len();
     let mut refused = None;
     loop {
@@ -105,7 +120,7 @@ pub fn on_shares_until(
         // What a protocol does not take after all begins the circuit, and so does a sum of too much noise.
         let (layer, why) = match walk.plan_that_holds(scheme) {
             Ok(plan) => match plan.cost(program) {
-                Ok(_) => return Ok((plan, stop)),
+                Ok(cost) => return Ok((walk.quicker(plan, &cost, scheme, link), stop)),
                 Err(error) => not(walk.first_of(error.layer), "no protocol takes it"),
             },
             Err(refused) => match walk.last_sum_of_sums() {
@@ -151,6 +166,8 @@ struct Walk<'p> {
     summed: Vec<bool>,
     /// The circuit begins here at the latest.
     end: LayerId,
+    /// Whether a tournament finds the class, and not a circuit.
+    argmax: bool,
     /// Of the layers in front of the circuit.
     roles: Vec<Role>,
     meanings: Vec<Option<Meaning>>,
@@ -173,7 +190,8 @@ impl<'p> Walk<'p> {
     fn over(program: &'p Program, end: LayerId) -> Result<Self, NotOnShares> {
         let (roles, meanings) = (Vec::new(), Vec::new());
         let (only_readers, summed) = (circuit::only_readers(program, |_| true), hidden::summed(program));
-        let mut walk = Self { program, only_readers, summed, end, roles, meanings, stop: None };
+        let argmax = false;
+        let mut walk = Self { program, only_readers, summed, end, argmax, roles, meanings, stop: None };
         for layer in 0..end {
             match walk.step(layer) {
                 Ok((role, meaning)) => {
@@ -369,8 +387,12 @@ impl<'p> Walk<'p> {
             }
         }
         let last = self.program.layers().len() - 1;
-        if last < count {
-            wanted[last] = wanted[last].max(self.circuit_bits(last));
+        if let Some(Some(meaning)) = self.meanings.get(last) {
+            let least = match self.argmax {
+                true => argmax::bits(self.program, meaning.terms == 0, meaning.step),
+                false => 1,
+            };
+            wanted[last] = wanted[last].max(self.circuit_bits(last)).max(least);
         }
         // A second time, for what fused layers said of tensors that are made before them.
         for id in (0..count).rev() {
@@ -444,6 +466,10 @@ impl<'p> Walk<'p> {
     fn plan(&self, scheme: Scheme, more: u32) -> Result<Plan, NotOnShares> {
         let (wanted, mut meeting) = (self.wanted(), self.meeting());
         meeting.iter_mut().filter(|terms| **terms > 1).for_each(|terms| *terms = terms.saturating_add(more));
+        if let (true, Some(last)) = (self.argmax, meeting.get_mut(self.program.layers().len() - 1)) {
+            // The noise of two sums meets in a comparison, without what keeps one of them in the middle.
+            *last = 2 * *last + 1 + more;
+        }
         let sigmas = rlwe::sigmas_for(rlwe::neurons(self.program));
         let count = self.roles.len();
         let mut rings: Vec<Option<Ring>> = vec![None; count];
@@ -511,8 +537,35 @@ impl<'p> Walk<'p> {
             rings[id] = Some(ring);
             stages.push(Stage { layers, reads, leaves: Form::Shares(ring), how });
         }
-        stages.push(self.circuit(&rings, scheme)?);
+        stages.push(match (self.argmax, rings.last()) {
+            (true, Some(&Some(ring))) => self.tournament(ring),
+            _ => self.circuit(&rings, scheme)?,
+        });
         Ok(Plan { stages })
+    }
+
+    /// Of a plan and one in which a tournament finds the class, if that can be, the one whose first prediction
+    /// takes less time on this link.
+    fn quicker(mut self, plan: Plan, cost: &PlanCost, scheme: Scheme, link: Link) -> Plan {
+        let layers = self.program.layers();
+        let is_class = matches!(self.program.output(), OutputEncoding::Argmax { .. });
+        if !is_class || self.roles.len() < layers.len() || matches!(layers[layers.len() - 1].op, Op::Input) {
+            return plan;
+        }
+        self.argmax = true;
+        let other = self.plan_that_holds(scheme).ok();
+        let other = other.and_then(|other| Some((other.cost(self.program).ok()?, other)));
+        match other {
+            Some((other_cost, other)) if other_cost.first().time(link) < cost.first().time(link) => other,
+            _ => plan,
+        }
+    }
+
+    /// The class of the last layer's shares.
+    fn tournament(&self, ring: Ring) -> Stage {
+        let last = self.program.layers().len() - 1;
+        let reads = vec![(last, Form::Shares(ring))];
+        Stage { layers: vec![last], reads, leaves: Form::Output, how: How::Argmax }
     }
 
     /// Most elements of a window of the pool among these layers.

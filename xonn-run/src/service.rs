@@ -133,9 +133,8 @@ fn on_shares(package: &Package, secret: &Secret, offer: &Offer) -> Result<Vec<(S
         let server = match servers.first() {
             Some((_, first)) => first.with_scheme(scheme, program, tensors),
             None => {
-                let found = Way::OnShares.plan(program, scheme).map_err(|error| error.to_string())?;
-                let found = found.over(program, offer.link).map_err(|error| error.to_string())?;
-                Server::new(found.plan, program, tensors)
+                let found = Way::OnShares.plan_over(program, scheme, offer.link);
+                Server::new(found.map_err(|error| error.to_string())?.plan, program, tensors)
             }
         };
         servers.push((scheme, server.map_err(|error| error.to_string())?));

@@ -39,6 +39,9 @@ pub use curve::{Curve, End};
 pub use server::{AwaitAnswer, AwaitDigits, AwaitShare, Server, ServerTurn};
 pub use shape::{Function, Shape};
 
+pub(super) use round::{parts_of, split_rows};
+pub(super) use shape::MOST_FROM;
+
 use xonn_crypto::share::RingTensor;
 
 use super::Cost;

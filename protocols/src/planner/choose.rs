@@ -4,7 +4,7 @@
 use xonn_crypto::garble::Scheme;
 use xonn_program::Program;
 
-use super::{NotOnShares, by_weight_ot, garbled, on_shares};
+use super::{NotOnShares, by_weight_ot, garbled, on_shares, on_shares_over};
 use crate::compare_ot;
 use crate::cost::{Cost, Link, PlanCost};
 use crate::plan::{How, Plan, Stage};
@@ -46,7 +46,7 @@ impl Way {
             How::Garbled { scheme: found } => *found == scheme,
             How::Mask | How::Local => self != Self::Garbled,
             How::WeightOt => self == Self::WeightOt,
-            How::Rlwe(_) | How::CompareOt(_) | How::Numbers => self == Self::OnShares,
+            How::Rlwe(_) | How::CompareOt(_) | How::Numbers | How::Argmax => self == Self::OnShares,
         };
         let name = |stage: &Stage| match stage.how {
             How::Garbled { scheme } => format!("garbled, {scheme}"),
@@ -60,7 +60,7 @@ impl Way {
         }
     }
 
-    /// The plan of a program.
+    /// A plan of a program: on shares the one for the default [`Link`], pools in the fewest bytes.
     ///
     /// # Errors
     /// [`NotOnShares`] with the layer for which there is none.
@@ -70,6 +70,42 @@ impl Way {
             Self::WeightOt => by_weight_ot(program, scheme)?,
             Self::OnShares => on_shares(program, scheme)?,
         };
+        self.candidate(plan, program)
+    }
+
+    /// All plans of a program of this way, that with the fewest bytes first: others take fewer round trips.
+    ///
+    /// # Errors
+    /// [`NotOnShares`] with the layer for which there is none.
+    pub fn plans(self, program: &Program, scheme: Scheme) -> Result<Vec<Candidate>, NotOnShares> {
+        if self != Self::OnShares {
+            return Ok(vec![self.plan(program, scheme)?]);
+        }
+        let mut plans: Vec<Candidate> = Vec::new();
+        for link in [SLOW, FAR] {
+            let found = self.candidate(on_shares_over(program, scheme, link)?, program)?;
+            let other = found.with_pools_at_once(program).ok().flatten();
+            for candidate in [Some(found), other].into_iter().flatten() {
+                if plans.iter().all(|known| known.plan != candidate.plan) {
+                    plans.push(candidate);
+                }
+            }
+        }
+        Ok(plans)
+    }
+
+    /// The plan of a program whose first prediction is the quickest on a link.
+    ///
+    /// # Errors
+    /// [`NotOnShares`] with the layer for which there is none.
+    pub fn plan_over(self, program: &Program, scheme: Scheme, link: Link) -> Result<Candidate, NotOnShares> {
+        let time = |candidate: &Candidate| candidate.cost.first().time(link);
+        let plans = self.plans(program, scheme)?;
+        let quickest = plans.into_iter().min_by(|a, b| time(a).total_cmp(&time(b)));
+        quickest.map_or_else(|| self.plan(program, scheme), Ok)
+    }
+
+    fn candidate(self, plan: Plan, program: &Program) -> Result<Candidate, NotOnShares> {
         let cost = plan.cost(program).map_err(|error| NotOnShares {
             layer: error.layer,
             op: program.layers()[error.layer].op.name(),
@@ -78,6 +114,11 @@ impl Way {
         Ok(Candidate { way: self, plan, cost })
     }
 }
+
+/// A link on which bytes alone count.
+const SLOW: Link = Link { rtt_ms: 0.0, mbps: 0.001 };
+/// A link on which round trips alone count.
+const FAR: Link = Link { rtt_ms: 1e6, mbps: 1e6 };
 
 impl Candidate {
     /// The same with each pool in one round trip in place of two, which takes more bytes; none if there is no
@@ -96,16 +137,6 @@ impl Candidate {
             return Ok(None);
         }
         Ok(Some(Self { way: self.way, cost: plan.cost(program)?, plan }))
-    }
-
-    /// The same way as it is quickest on a link, a first prediction that is.
-    ///
-    /// # Errors
-    /// [`StageError`] if the plan is none of the program.
-    pub fn over(self, program: &Program, link: Link) -> Result<Self, StageError> {
-        let time = |candidate: &Self| candidate.cost.first().time(link);
-        let other = self.with_pools_at_once(program)?;
-        Ok(other.filter(|other| time(other) < time(&self)).unwrap_or(self))
     }
 }
 

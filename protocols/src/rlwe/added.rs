@@ -10,6 +10,7 @@ use xonn_program::{Op, Program, Tensor};
 
 use super::sums::{Numbers, layout};
 use super::{Choice, Packing, margin};
+use crate::argmax;
 use crate::plan::{How, Plan, Stage};
 use crate::protocol::StageError;
 use crate::value::{Form, Ring};
@@ -34,6 +35,12 @@ impl Noise {
 
     fn or(self, other: Self) -> Self {
         Self { deviation: self.deviation.max(other.deviation), rounded: self.rounded.max(other.rounded) }
+    }
+
+    /// The same where the difference of two such values is read.
+    fn margin_of_two(self, ring: Ring) -> f64 {
+        let step = ring.step as f64;
+        (argmax::margin(ring) - self.rounded / step) / (self.deviation / step)
     }
 
     /// Standard deviations between the middle and a wrong count, where it is read in this ring.
@@ -106,7 +113,10 @@ fn through(op: &Op, reads: &[Noise]) -> Noise {
 /// [`StageError`] for the first stage that reads one which is wrong too often.
 pub(crate) fn check(plan: &Plan, program: &Program, tensors: Option<&[Tensor]>) -> Result<(), StageError> {
     let meet = |form: &Form| matches!(form, Form::Shares(ring) if ring.terms > 1);
-    if !plan.stages.iter().any(|stage| meet(&stage.leaves)) {
+    let noisy = |form: &Form| matches!(form, Form::Shares(ring) if ring.terms > 0);
+    let compared =
+        |stage: &Stage| stage.how == How::Argmax && stage.reads.iter().any(|(_, form)| noisy(form));
+    if !plan.stages.iter().any(|stage| meet(&stage.leaves) || compared(stage)) {
         return Ok(());
     }
     let least = margin::sigmas_for(margin::neurons(program));
@@ -116,17 +126,20 @@ pub(crate) fn check(plan: &Plan, program: &Program, tensors: Option<&[Tensor]>) 
         let left = match &stage.how {
             How::Rlwe(choice) => of_sums(stage, program, choice, tensors)?,
             How::Local => through(&program.layers()[stage.last()].op, &reads),
-            _ => {
+            how => {
                 for (&(read, form), noise) in stage.reads.iter().zip(&reads) {
                     let Form::Shares(ring) = form else { continue };
-                    let found = noise.margin(ring);
-                    if ring.terms > 1 && found < least {
+                    let two = *how == How::Argmax;
+                    let found = if two { noise.margin_of_two(ring) } else { noise.margin(ring) };
+                    if ring.terms > u32::from(!two) && found < least {
+                        let met = match two {
+                            true => "compared with each other".to_owned(),
+                            false => format!("{} noisy ones added up", ring.terms),
+                        };
                         return Err(stage.error(format!(
-                            "the sums of layer {read} are {} noisy ones added up, with a margin of \
-                             {found:.2} standard deviations, expected {least:.2}, so that a prediction is \
-                             wrong with a probability of 2^-40; take larger rings or more bits of fraction \
-                             for them",
-                            ring.terms
+                            "the sums of layer {read} are {met}, with a margin of {found:.2} standard \
+                             deviations, expected {least:.2}, so that a prediction is wrong with a \
+                             probability of 2^-40; take larger rings or more bits of fraction for them"
                         )));
                     }
                 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that unwraps fails with a location
 
+mod argmax;
 mod common;
 mod cost;
 mod damage;

@@ -101,7 +101,9 @@ fn a_protocol_without_a_sample_is_an_error() {
 }
 
 /// What the samples of each protocol have, at least: its name, its way, and what it computes or reads.
-const KINDS: [&str; 32] = [
+const KINDS: [&str; 34] = [
+    "argmax dense",
+    "argmax round",
     "compare_ot Narrow max_pool2d threshold",
     "compare_ot Narrow threshold max_pool2d",
     "compare_ot Sign threshold max_pool2d",

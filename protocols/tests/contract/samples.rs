@@ -4,6 +4,7 @@ use xonn_crypto::garble::Scheme;
 use xonn_program::op::{Leak, Linear, Pad, Planes, Round, Spline, Window2d};
 use xonn_program::{Kind, Op, OutputEncoding, Program, Range};
 use xonn_protocols::compare_ot::Choice;
+use xonn_protocols::cost::Link;
 use xonn_protocols::plan::{How, Plan, Stage};
 use xonn_protocols::planner;
 
@@ -63,6 +64,15 @@ pub fn all() -> Vec<Sample> {
             let plan = plan.unwrap_or_else(|| panic!("{name} has no plan {way}"));
             all.push(Sample { name: format!("{name} {way}"), program: program.clone(), plan });
         }
+    }
+    // Where bytes alone count, a tournament finds the class: of exact numbers and of noisy sums.
+    let link = Link { rtt_ms: 0.0, mbps: 1.0 };
+    for (name, program) in
+        [("numbers", class_of(5, 12)), ("two numbers", class_of(2, 2)), ("sums", class_of_sums())]
+    {
+        let plan = planner::on_shares_over(&program, Scheme::HalfGates, link).expect("it goes on shares");
+        assert_eq!(plan.stages.last().expect("a stage").how, How::Argmax, "{name}");
+        all.push(Sample { name: format!("{name} by a tournament"), program, plan });
     }
     all
 }
@@ -133,6 +143,28 @@ fn products() -> Program {
     let dense = Op::Linear(Linear::dense(5, 4, weights));
     rounded(&mut made, dense, product, &[4], true);
     made.finish(OutputEncoding::Argmax { classes: 4 })
+}
+
+/// A class of hidden numbers of so many bits. Of two numbers of two bits the last answer of a tournament has no
+/// field.
+fn class_of(classes: usize, bits: u32) -> Program {
+    let mut made = Made::new(&[4], 2, true);
+    let weights = Planes::Odd { bits: 3 };
+    let sums = rounded(&mut made, Op::Linear(Linear::dense(4, 5, weights)), 0, &[5], true);
+    let relu = next(&mut made, Op::Relu, &[sums], &[5]);
+    let sums = next(&mut made, Op::Linear(Linear::dense(5, classes, weights)), &[relu], &[classes]);
+    let drop = if bits < 12 { 11 } else { 3 };
+    next(&mut made, Op::Round(Round { drop, bits }), &[sums], &[classes]);
+    made.finish(OutputEncoding::Argmax { classes: classes as u32 })
+}
+
+/// A class of sums of signs.
+fn class_of_sums() -> Program {
+    let mut made = Made::new(&[6], 2, true);
+    let sums = made.dense(0, 9, Planes::Sign);
+    let bits = made.threshold(sums);
+    made.dense(bits, 5, Planes::Sign);
+    made.finish(OutputEncoding::Argmax { classes: 5 })
 }
 
 /// Hidden numbers through curves: pieces and two flat ends, two sloped ends alone.

@@ -1,5 +1,8 @@
 //! Whole predictions on shares of random networks: two hosts in one process, and the program in the clear.
 
+#[path = "../support/bounds.rs"]
+#[allow(dead_code)] // the width of what is allowed
+mod bounds;
 #[path = "../contract/common.rs"]
 #[allow(dead_code, clippy::unwrap_used)] // the contract's other modes, and how it fails
 mod common;

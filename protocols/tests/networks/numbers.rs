@@ -2,6 +2,7 @@
 //! each number that is left is that of the layer on the numbers that were read, but for one unit of rounding
 //! where bits are dropped, and for the noise of sums.
 
+mod classes;
 mod opened;
 mod plans;
 mod rounding;

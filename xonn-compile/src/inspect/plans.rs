@@ -59,7 +59,8 @@ pub(super) fn costs_of(found: &Candidate) -> [Cost; 3] {
 }
 
 fn row(way: Way, scheme: Scheme, program: &Program) -> Option<PlanRow> {
-    let found = way.plan(program, scheme).ok()?;
+    let plans = way.plans(program, scheme).ok()?;
+    let found = plans.first()?;
     let mut protocols = Vec::new();
     for stage in &found.plan.stages {
         let name = stage.how.protocol().name();
@@ -67,8 +68,7 @@ fn row(way: Way, scheme: Scheme, program: &Program) -> Option<PlanRow> {
             protocols.push(name);
         }
     }
-    let other = found.with_pools_at_once(program).ok().flatten();
-    let costs: Vec<[Cost; 3]> = [Some(&found), other.as_ref()].into_iter().flatten().map(costs_of).collect();
+    let costs: Vec<[Cost; 3]> = plans.iter().map(costs_of).collect();
     let [first, further, _] = costs[0];
     Some(PlanRow {
         first_layer: match way {

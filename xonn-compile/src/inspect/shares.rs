@@ -33,9 +33,9 @@ pub struct OnShares {
     /// What the plan costs.
     #[serde(skip)]
     costs: [Cost; 3],
-    /// The plan for links with long round trips, if there is another one.
+    /// Plans with more bytes, for links with long round trips.
     #[serde(skip)]
-    other: Option<Box<Self>>,
+    others: Vec<Self>,
 }
 
 /// The layer that no protocol on shares takes.
@@ -119,38 +119,34 @@ impl OnShares {
     /// # Errors
     /// Why there is none, with the layer.
     pub fn of(program: &Program) -> Result<Self, String> {
-        let (plan, not_taken) =
-            planner::on_shares_until(program, Scheme::ALL[0]).map_err(|error| error.to_string())?;
+        let scheme = Scheme::ALL[0];
+        let (_, not_taken) = planner::on_shares_until(program, scheme).map_err(|error| error.to_string())?;
         let not_taken = not_taken.map(|NotOnShares { layer, op, reason }| NotTaken { layer, op, reason });
-        let cost = plan.cost(program).map_err(|error| error.to_string())?;
-        let found = Candidate { way: Way::OnShares, plan, cost };
-        let other = found.with_pools_at_once(program).map_err(|error| error.to_string())?;
-        let other = other.map(|other| Box::new(Self::described(&other, program, not_taken.clone(), None)));
-        Ok(Self::described(&found, program, not_taken, other))
+        let plans = Way::OnShares.plans(program, scheme).map_err(|error| error.to_string())?;
+        let mut all = plans.iter().map(|found| Self::described(found, program, not_taken.clone()));
+        let mut first = all.next().ok_or("there is no plan")?;
+        first.others = all.collect();
+        Ok(first)
     }
 
     /// Its time on another link.
     pub(super) fn add_link(&mut self, link: Link) {
         OnLink::put_first(&mut self.links, &[self.costs], link);
-        if let Some(other) = &mut self.other {
-            other.add_link(link);
-        }
+        self.others.iter_mut().for_each(|other| other.add_link(link));
     }
 
     /// The plan that is quickest on this link.
     pub(super) fn choose(&mut self, link: Link) {
-        if let Some(other) = self.other.take_if(|other| other.costs[0].time(link) < self.costs[0].time(link))
+        let time = |plan: &Self| plan.costs[0].time(link);
+        let others = std::mem::take(&mut self.others).into_iter();
+        if let Some(other) = others.min_by(|a, b| time(a).total_cmp(&time(b)))
+            && time(&other) < time(self)
         {
-            *self = *other;
+            *self = other;
         }
     }
 
-    fn described(
-        found: &Candidate,
-        program: &Program,
-        not_taken: Option<NotTaken>,
-        other: Option<Box<Self>>,
-    ) -> Self {
+    fn described(found: &Candidate, program: &Program, not_taken: Option<NotTaken>) -> Self {
         let (plan, costs) = (&found.plan, plans::costs_of(found));
         let [first_bytes, further_bytes, online_bytes] = costs.map(Cost::bytes);
         Self {
@@ -163,7 +159,7 @@ impl OnShares {
             failure_bits: (!describe::is_rounded(plan)).then_some(FAILURE_BITS),
             links: OnLink::all(&[costs]),
             costs,
-            other,
+            others: Vec::new(),
         }
     }
 }

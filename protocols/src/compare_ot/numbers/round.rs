@@ -104,7 +104,7 @@ impl Round {
 }
 
 /// Rows of a layer and those behind it.
-pub(super) fn split_rows<R>(parts: Option<[R; 2]>) -> Result<[R; 2], StepError> {
+pub(in super::super) fn split_rows<R>(parts: Option<[R; 2]>) -> Result<[R; 2], StepError> {
     parts.ok_or(StepError::Shape {
         what: "rows of a stage of numbers are missing: at least",
         expected: 1,
@@ -113,7 +113,7 @@ pub(super) fn split_rows<R>(parts: Option<[R; 2]>) -> Result<[R; 2], StepError> 
 }
 
 /// A message that is several, one after the other.
-pub(super) fn parts_of<'m>(
+pub(in super::super) fn parts_of<'m>(
     what: &'static str,
     message: &'m [u8],
     fields: Vec<Fields>,

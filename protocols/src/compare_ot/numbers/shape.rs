@@ -12,7 +12,7 @@ use crate::steps::error::{expect, within};
 use crate::steps::windows::Windows;
 
 /// Most bits of numbers that are read: as many as are compared.
-pub(super) const MOST_FROM: usize = crate::steps::digits::MOST_BITS as usize + 1;
+pub(in super::super) const MOST_FROM: usize = crate::steps::digits::MOST_BITS as usize + 1;
 
 /// Most bits that are written out, of results and of what is dropped from them.
 pub(super) const MOST_RING: usize = xonn_crypto::share::MOST_BITS as usize;

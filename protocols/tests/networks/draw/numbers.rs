@@ -45,6 +45,15 @@ pub fn network(seed: u64) -> (Drawn, Shown) {
     (net.finish(output), shown)
 }
 
+/// A small network of numbers with many classes.
+pub fn many(seed: u64, classes: usize) -> Drawn {
+    let mut net = Net::new(ChaCha12Rng::seed_from_u64(seed), [1, 1, 16], 8, false);
+    net.dense_rounded(24, 12);
+    net.gate(Op::Relu);
+    net.dense_rounded(classes, 12);
+    net.finish(OutputEncoding::Argmax { classes: classes as u32 })
+}
+
 impl Net {
     /// Sums, offsets, and rounding that brings the samples' sums to `bits` bits with some to spare.
     fn rounded(&mut self, bits: u32) {
