@@ -94,6 +94,10 @@ sweep-hostile seconds="300":
 shapes out="target/shapes":
     python -m xonn_scripts.nets.random_weights --out {{out}}
 
+# the Python package: built in an environment of its own, and its tests
+python:
+    bash python/test.sh
+
 # the Python scripts: lints and tests, all that needs no TensorFlow
 scripts:
     bash scripts/check.sh

@@ -31,8 +31,8 @@ fn hundreds_of_classes_are_those_of_the_clear() {
         let drawn = (0..20).map(|seed| many(seed, classes)).find(|drawn| certain(drawn) >= 3);
         let drawn = drawn.expect("a network whose numbers are apart");
         let Drawn { program, tensors, samples } = &drawn;
-        let plan = plan(&drawn, Link { rtt_ms: 0.2, mbps: 1000.0 });
-        assert!(is_tournament(&plan), "{classes} classes on a fast link");
+        let plan = plan(&drawn, SLOW);
+        assert!(is_tournament(&plan), "{classes} classes where bytes count");
         let found = hosts::predict(plan, program, tensors, samples, 2).expect("our own plan");
         let expected = program.evaluate(tensors, samples).expect("in range");
         for ((found, expected), sample) in found.iter().zip(&expected).zip(samples) {
