@@ -9,7 +9,6 @@ if [ ! -x "$target/venv/bin/python" ]; then
     "${PYTHON:-python3}" -m venv "$target/venv"
 fi
 bin="$target/venv/bin"
-# NumPy as Keras's backend takes SciPy.
-"$bin/python" -m pip install --quiet --upgrade 'maturin>=1.9,<2' 'pytest>=8' 'keras>=3.5' numpy scipy
+"$bin/python" -m pip install --quiet --upgrade 'maturin>=1.9,<2' 'pytest>=8' 'keras>=3.5' numpy jax
 VIRTUAL_ENV="$target/venv" PATH="$bin:$PATH" maturin develop --release --locked --quiet
 "$bin/python" -m pytest --quiet tests

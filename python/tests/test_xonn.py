@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "numpy")
+os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import keras
 import numpy as np

@@ -61,9 +61,7 @@ class Tables(unittest.TestCase):
     def test_compared_takes_what_xonn_publishes_for_the_width(self) -> None:
         runs = report.Runs([run("bm1@1.5", scheme, 1_000_000) for scheme in ("half-gates", "three-halves")])
         rows = report.compared(runs)[2:-1]
-        self.assertEqual(
-            [markdown.cells(row)[:4] for row in rows], [["BM1", "1.5", "4.09", "31.0 / 23.2"]]
-        )
+        self.assertEqual([markdown.cells(row)[:4] for row in rows], [["BM1", "1.5", "4.09", "31.0 / 23.2"]])
 
     def test_grown_is_sorted_and_has_both_schemes_in_a_cell(self) -> None:
         rows = [markdown.cells(row) for row in report.grown(growth_runs("bm1@0.125"))[2:-1]]

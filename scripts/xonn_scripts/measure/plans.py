@@ -3,11 +3,11 @@
     python -m xonn_scripts.measure.plans bm1 relu_mnist --links 1gbit wan    after cargo build --release
     python -m xonn_scripts.measure.plans --report                            the page again
 
-Links are network namespaces, so this needs root, ``ip`` and ``tc``; inputs as for ``measure.on_shares``.  For
-each network, link and plan: a first prediction on a connection of its own, the median of some that follow, and
-on shares the median with the input where the rest was done ahead.  A plan that is expected to take longer than
-``--most`` seconds is not run.  Figures go into ``docs/results/plans.json``, those of other networks and links
-stay; ``docs/results/plans.md`` shows them.
+Links are network namespaces, so this needs root, ``ip`` and ``tc``; inputs as for ``measure.on_shares``.
+For each network, link and plan: a first prediction on a connection of its own, the median of some that
+follow, and on shares the median with the input where the rest was done ahead.  A plan that is expected to
+take longer than ``--most`` seconds is not run.  Figures go into ``docs/results/plans.json``, those of other
+networks and links stay; ``docs/results/plans.md`` shows them.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ SHARES = "shares"
 PLANS = {"gc": "garbled", "oca": "conditional addition", SHARES: "on shares"}
 FILE = RESULTS / "plans.json"
 PAGE = RESULTS / "plans.md"
+TEMPLATE = Path(__file__).with_name("plans.md")
 # Seconds that the predictions of a median are to take together, and how many there are at most.
 SECONDS, MOST_COUNT = 4.0, 9
 # How much longer than the quickest plan the chosen one may take.
@@ -126,6 +127,8 @@ def chosen(plans: dict[str, dict[str, Any]]) -> tuple[str, str, float | None]:
     """The plan that the planner takes, the quickest measured, and how much longer the first took."""
     taken = min(plans, key=lambda plan: plans[plan]["expected_ms"][0])
     run = {plan: row["first_ms"] for plan, row in plans.items() if "first_ms" in row}
+    if not run:
+        return taken, "", None
     best = min(run, key=run.__getitem__)
     return taken, best, run[taken] / run[best] if taken in run else None
 
@@ -145,30 +148,14 @@ def page(cells: dict[str, dict[str, Any]]) -> str:
                 [name]
                 + [f"{times(plans.get(p), 'first_ms')}<br>{times(plans.get(p), 'further_ms')}" for p in PLANS]
                 + [times(plans[SHARES], "online_ms") if SHARES in plans else ""]
-                + [PLANS[taken], PLANS[best], f"{ratio:.2f}" if ratio else ""]
+                + [PLANS[taken], PLANS.get(best, ""), f"{ratio:.2f}" if ratio else ""]
             )
         if rows:
             head = ["network", *PLANS.values(), "with the input", "taken", "quickest", "ratio"]
             parts += [f"## {link.title}", "", *markdown.table(head, rows)]
-    within = sum(1 for ratio in ratios if ratio and ratio <= GOAL)
-    return markdown.fill(
-        PAGE_TEXT, {"within": f"{within} of {len(ratios)}", "tables": parts}
-    )
-
-
-PAGE_TEXT = """# Plans, measured and expected
-
-Written by `python -m xonn_scripts.measure.plans`, which measures this again. Of each network and link the time of all
-plans that its program has: of a first prediction, connecting and set-up included, and below it of one that follows on
-that connection, all in one go; in brackets what `xonn-compile inspect --rtt --mbps` expects for the link as a probe saw
-it. *With the input*: on shares, what is left from the input to the answer when the rest was done ahead. *Taken* is the
-plan that `serve --clients semi-honest` takes by its cost model; *ratio* how much longer its first prediction took than
-that of the quickest plan. Both hosts, and where a delay is added the relay too, share two cores.
-
-The plan that is taken is within 15 % of the quickest in {{within}} cells.
-
-{{tables}}
-"""
+    ratios = [ratio for ratio in ratios if ratio]
+    within = sum(ratio <= GOAL for ratio in ratios)
+    return markdown.fill(TEMPLATE.read_text(), {"within": f"{within} of {len(ratios)}", "tables": parts})
 
 
 def main() -> int:
