@@ -19,7 +19,7 @@ use crate::waiting::wait;
 pub struct Client {
     ahead: usize,
     digest: String,
-    /// None once it is over.
+    /// None once it is over, and while a call has it.
     session: Mutex<Option<xonn_run::Client>>,
 }
 
@@ -38,6 +38,20 @@ fn ask(
         answers.push(client.predict(sample)?);
     }
     Ok((client, answers))
+}
+
+impl Client {
+    /// The session, which is gone while a call has it: nothing is locked while Python waits.
+    fn take(&self) -> PyResult<xonn_run::Client> {
+        let held = self.session.lock().ok().and_then(|mut session| session.take());
+        held.ok_or_else(|| ProtocolError::new_err("the connection is over, or another thread asks on it"))
+    }
+
+    fn put(&self, client: xonn_run::Client) {
+        if let Ok(mut session) = self.session.lock() {
+            *session = Some(client);
+        }
+    }
 }
 
 #[pymethods]
@@ -77,15 +91,18 @@ impl Client {
     /// Private predictions of samples `[n, ...]`, or of one. An error is raised after all were asked about.
     fn predict<'py>(&self, py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let x = arrays::tensor(x)?;
-        let over = || ProtocolError::new_err("the connection is over");
-        let mut held = self.session.lock().map_err(|_| over())?;
-        let client = held.as_ref().ok_or_else(over)?;
-        let samples = arrays::samples(&x, client.input())?;
-        let client = held.take().ok_or_else(over)?;
+        let client = self.take()?;
+        let samples = match arrays::samples(&x, client.input()) {
+            Ok(samples) => samples,
+            Err(error) => {
+                self.put(client);
+                return Err(error);
+            }
+        };
         let ahead = self.ahead;
         let (client, answers) =
             wait(py, move || ask(client, &samples, ahead))?.map_err(|error| errors::client(&error))?;
-        *held = Some(client);
+        self.put(client);
         let mut found: Vec<Prediction> = Vec::with_capacity(answers.len());
         for (number, answer) in answers.into_iter().enumerate() {
             found.push(answer.map_err(|error| {
@@ -102,20 +119,19 @@ impl Client {
 
     /// Bytes sent and received so far, and round trips.
     fn traffic(&self) -> PyResult<(u64, u64, u64)> {
-        let held = self.session.lock().map_err(|_| ProtocolError::new_err("the connection is over"))?;
-        let traffic = held.as_ref().map(xonn_run::Client::traffic).unwrap_or_default();
+        let client = self.take()?;
+        let traffic = client.traffic();
+        self.put(client);
         Ok((traffic.sent, traffic.received, traffic.round_trips))
     }
 
     /// Says goodbye.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let session = self.session.lock().map(|mut session| session.take()).unwrap_or_default();
-        match session {
-            Some(session) => match wait(py, move || session.finish())? {
-                Ok(_) => Ok(()),
-                Err(error) => Err(errors::client(&error)),
-            },
-            None => Ok(()),
+        // It may be over, or another thread's, which puts it back.
+        let Ok(client) = self.take() else { return Ok(()) };
+        match wait(py, move || client.finish())? {
+            Ok(_) => Ok(()),
+            Err(error) => Err(errors::client(&error)),
         }
     }
 }

@@ -13,6 +13,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 import numpy as np
 import pytest
+
 import xonn
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -87,12 +88,13 @@ def test_what_a_model_costs(binary: xonn.Compiled) -> None:
     assert '"plans"' in binary.inspect("json")
     assert binary._repr_html_().lstrip().startswith("<!")
     assert binary.notes and len(binary.digest) == 64
-    with pytest.raises(xonn.DataError, match="expected \"text\""):
+    with pytest.raises(xonn.DataError, match='expected "text"'):
         binary.inspect("pdf")
 
 
 def test_a_model_that_is_refused() -> None:
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(2)])
+    layers = [keras.layers.Dense(3, activation="relu"), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
     with pytest.raises(xonn.CompileError) as refused:
         xonn.compile(model)
     assert any("calibrate" in problem for problem in refused.value.problems)
@@ -131,6 +133,28 @@ def test_servers_that_are_not_there_or_another_one(binary: xonn.Compiled, tmp_pa
             client.predict(np.zeros((1, 784), np.uint8))
     with pytest.raises(xonn.DataError, match="force=True"):
         binary.save(tmp_path / "m.xonn")
+
+
+def test_threads_share_a_client(binary: xonn.Compiled, digits: np.ndarray, tmp_path: Path) -> None:
+    with served(binary, tmp_path, clients="semi-honest") as server:
+        with xonn.Client(server.address, digest=binary.digest) as client:
+            found: list[object] = []
+
+            def ask() -> None:
+                try:
+                    found.append(client.predict(digits[:50]))
+                except xonn.ProtocolError as error:
+                    found.append(error)
+
+            threads = [threading.Thread(target=ask) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+                assert not thread.is_alive()
+            answers = [answer for answer in found if isinstance(answer, np.ndarray)]
+            assert answers and len(found) == 3
+            assert all(np.array_equal(answer, binary.predict(digits[:50])) for answer in answers)
 
 
 def test_ctrl_c_ends_a_long_call(binary: xonn.Compiled, digits: np.ndarray) -> None:
