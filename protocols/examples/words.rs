@@ -1,5 +1,5 @@
-//! A word of a language model in small: `Embedding(10000, 200)`, `Dense(10000)`, the class, with its argmax in a
-//! garbled circuit and by a tournament. Both hosts in one process; bytes are those that they send.
+//! A word of a language model in small: `Embedding(10000, 200)`, `Dense(10000)`, the class, with its argmax
+//! in a garbled circuit and by a tournament. Both hosts in one process; bytes are those that they send.
 //!
 //!     cargo run --release -p xonn-protocols --example words [CLASSES]
 

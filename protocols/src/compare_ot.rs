@@ -11,7 +11,8 @@
 //! | windows of up to 4, fewer bytes | [`narrow`] | 2 |
 //! | larger windows | [`wide`] | 2 |
 //!
-//! Layers of hidden numbers, ReLU and others, are in [`numbers`], the class of the largest number in [`argmax`].
+//! Layers of hidden numbers, ReLU and others, are in [`numbers`], the class of the largest number in
+//! [`argmax`].
 //!
 //! [`CompareOt`] makes stages of signs: a threshold, or a max pool and a threshold in either order.
 //!

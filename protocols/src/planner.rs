@@ -85,8 +85,8 @@ pub fn on_shares(program: &Program, scheme: Scheme) -> Result<Plan, NotOnShares>
     on_shares_over(program, scheme, Link::default())
 }
 
-/// A plan on shares, whose class is found in a circuit or by a tournament ([`mod@argmax`]): as a first prediction
-/// takes less time on this link.
+/// A plan on shares, whose class is found in a circuit or by a tournament ([`mod@argmax`]): as a first
+/// prediction takes less time on this link.
 ///
 /// # Errors
 /// As [`on_shares`].
@@ -544,8 +544,8 @@ impl<'p> Walk<'p> {
         Ok(Plan { stages })
     }
 
-    /// Of a plan and one in which a tournament finds the class, if that can be, the one whose first prediction
-    /// takes less time on this link.
+    /// Of a plan and one in which a tournament finds the class, if that can be, the one whose first
+    /// prediction takes less time on this link.
     fn quicker(mut self, plan: Plan, cost: &PlanCost, scheme: Scheme, link: Link) -> Plan {
         let layers = self.program.layers();
         let is_class = matches!(self.program.output(), OutputEncoding::Argmax { .. });

@@ -6,8 +6,8 @@
 //!
 //! A level leaves the larger of each two neighbours a, b: `b + [a >= b] (a - b)`, as in
 //! [`numbers`](super::numbers); one without a neighbour goes on as it is. So of the numbers that are left
-//! number i is one of `2^l i, .., 2^l (i + 1) - 1` behind l levels, and the lowest l bits of its index are its
-//! way down: bit l - 1 is `1 + [a >= b]` of the last level, shares of which both have without a message. The
+//! number i is one of `2^l i, .., 2^l (i + 1) - 1` behind l levels, and the lowest l bits of its index are
+//! its way down: bit l - 1 is `1 + [a >= b]` of the last level, shares of which both have without a message. The
 //! bits below are picked like the number, `i_b + [a >= b] (i_a + i_b)`, as bits (`+` is XOR): two bits are
 //! sent for each. The last level leaves no number.
 //!
@@ -19,8 +19,8 @@
 //! | after the last level, S to C | S's share of the index |
 //!
 //! m is how many bits the indexes have so far. X and messages are left out in the last level, Y and c in the
-//! first one. `alpha = H(K + Delta_S) - H(K)` and `beta = H(K + Delta_S) + H(K)` are of one row, by other bits
-//! of the hashes: the lowest k are alpha's, those above beta's. So it is with the messages' keys and c.
+//! first one. `alpha = H(K + Delta_S) - H(K)` and `beta = H(K + Delta_S) + H(K)` are of one row, by other
+//! bits of the hashes: the lowest k are alpha's, those above beta's. So it is with the messages' keys and c.
 //!
 //! Rows of the S-sender pool a level: the comparisons', a row a pair; of the C-sender pool the comparisons'.
 //! Tweaks: the comparisons', a use of the row, one of the messages.
@@ -125,8 +125,8 @@ impl Plan {
         self.levels.len() as u32
     }
 
-    /// What it costs: two messages online a level, of which the last level's second one may have no field, and
-    /// one more.
+    /// What it costs: two messages online a level, of which the last level's second one may have no field,
+    /// and one more.
     pub fn cost(&self) -> Cost {
         let levels = self.levels.iter();
         let mut all = levels.fold(Cost::default(), |all, level| all.followed_by(level.cost(self.bits)));

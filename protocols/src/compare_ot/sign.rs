@@ -2,12 +2,14 @@
 //!
 //! | flight | message |
 //! |---|---|
-//! | ahead | those of [`compare`](crate::steps::compare); where ORs are flipped a bit a window, S to C: flip + choice |
+//! | ahead | those of [`compare`](crate::steps::compare); of flipped ORs a bit each, S to C: flip + choice |
 //! | F1, S to C | the tables |
-//! | F2, C to S | the opened bits; `2^members` numbers a window, of flipped ones twice as many ([`convert`](crate::steps::convert)) |
+//! | F2, C to S | the opened bits; `2^members` numbers a window ([`convert`]), of flipped ones twice as many |
 //!
 //! Rows: the comparison's, then for flips one of the C-sender pool a window. Tweaks: the comparison's, then
 //! one a window.
+//!
+//! [`convert`]: crate::steps::convert
 
 mod client;
 mod server;
