@@ -7,14 +7,15 @@
 
 use xonn_crypto::garble::Scheme;
 use xonn_program::op::Round;
-use xonn_program::{Kind, Layer, LayerId, Op, OutputEncoding, Program, circuit};
+use xonn_program::{Kind, Layer, LayerId, Op, Program, circuit};
 
-use crate::cost::{Link, PlanCost};
+use crate::cost::Link;
 use crate::plan::{How, Plan, Stage};
 use crate::value::{Form, Ring};
 use crate::{argmax, compare_ot, local, numbers, rlwe};
 
 mod choose;
+mod class;
 mod first_layers;
 mod hidden;
 
@@ -542,30 +543,6 @@ impl<'p> Walk<'p> {
             _ => self.circuit(&rings, scheme)?,
         });
         Ok(Plan { stages })
-    }
-
-    /// Of a plan and one in which a tournament finds the class, if that can be, the one whose first
-    /// prediction takes less time on this link.
-    fn quicker(mut self, plan: Plan, cost: &PlanCost, scheme: Scheme, link: Link) -> Plan {
-        let layers = self.program.layers();
-        let is_class = matches!(self.program.output(), OutputEncoding::Argmax { .. });
-        if !is_class || self.roles.len() < layers.len() || matches!(layers[layers.len() - 1].op, Op::Input) {
-            return plan;
-        }
-        self.argmax = true;
-        let other = self.plan_that_holds(scheme).ok();
-        let other = other.and_then(|other| Some((other.cost(self.program).ok()?, other)));
-        match other {
-            Some((other_cost, other)) if other_cost.first().time(link) < cost.first().time(link) => other,
-            _ => plan,
-        }
-    }
-
-    /// The class of the last layer's shares.
-    fn tournament(&self, ring: Ring) -> Stage {
-        let last = self.program.layers().len() - 1;
-        let reads = vec![(last, Form::Shares(ring))];
-        Stage { layers: vec![last], reads, leaves: Form::Output, how: How::Argmax }
     }
 
     /// Most elements of a window of the pool among these layers.

@@ -23,7 +23,7 @@ pub struct Server {
 
 /// Serves a package on threads of its own.
 #[pyfunction]
-#[pyo3(signature = (package, secret, *, listen_on, clients, tls, pool, at_once, rtt_ms, mbps))]
+#[pyo3(signature = (package, secret, *, listen_on, clients, inferences, tls, pool, at_once, rtt_ms, mbps))]
 #[allow(clippy::too_many_arguments, reason = "keywords of Python")]
 pub fn serve(
     py: Python<'_>,
@@ -31,6 +31,7 @@ pub fn serve(
     secret: PathBuf,
     listen_on: String,
     clients: &str,
+    inferences: Option<u64>,
     tls: Option<(PathBuf, PathBuf)>,
     pool: u16,
     at_once: usize,
@@ -40,6 +41,7 @@ pub fn serve(
     let clients: Clients = clients.parse().map_err(|error| DataError::new_err(sentence(&error)))?;
     let mut options = ServerOptions::new(at_once, 16 * at_once);
     options.limits.clients = clients;
+    options.per_hour = inferences;
     options.tls = tls
         .map(|(certificate, key)| ServerTls::new(Identity { certificate: &certificate, key: &key }, None))
         .transpose()

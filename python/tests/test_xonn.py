@@ -83,6 +83,12 @@ def test_hostile_clients_get_garbled_circuits(plain: tuple[keras.Model, np.ndarr
     assert np.array_equal(found, compiled.predict(x[:3]))
 
 
+def test_a_client_has_a_limit(binary: xonn.Compiled, digits: np.ndarray, tmp_path: Path) -> None:
+    with served(binary, tmp_path, clients="semi-honest", inferences=3) as server:
+        with xonn.Client(server.address) as client, pytest.raises(xonn.Error):
+            client.predict(digits[:5])
+
+
 def test_what_a_model_costs(binary: xonn.Compiled) -> None:
     assert "on shares" in binary.inspect()
     assert '"plans"' in binary.inspect("json")

@@ -127,6 +127,7 @@ def serve(
     *,
     listen: str = "127.0.0.1:0",
     clients: str = "hostile",
+    inferences: int | None = 1000,
     tls: tuple[str, str] | None = None,
     pool: int = 0,
     at_once: int = 16,
@@ -136,10 +137,11 @@ def serve(
     """Serve a package on threads of its own.
 
     clients: "hostile" protects the model from any client; "semi-honest" is far cheaper, and a client that
-    cheats can learn weights.  tls: the files of a certificate and its key.  pool: predictions that a client
+    cheats can learn weights.  inferences: what a client is granted in an hour over all its connections, None
+    for as many as it wants; each tells a little of the weights.  tls: the files of a certificate and its key.  pool: predictions that a client
     may have prepared ahead of its inputs.  rtt_ms, mbps: the link that protocols are chosen for.
     """
-    options = {"clients": clients, "tls": tls, "pool": pool, "at_once": at_once}
+    options = {"clients": clients, "inferences": inferences, "tls": tls, "pool": pool, "at_once": at_once}
     native = _native.serve(package, secret, listen_on=listen, rtt_ms=rtt_ms, mbps=mbps, **options)
     return Server(native)
 

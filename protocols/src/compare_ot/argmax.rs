@@ -7,8 +7,8 @@
 //! A level leaves the larger of each two neighbours a, b: `b + [a >= b] (a - b)`, as in
 //! [`numbers`](super::numbers); one without a neighbour goes on as it is. So of the numbers that are left
 //! number i is one of `2^l i, .., 2^l (i + 1) - 1` behind l levels, and the lowest l bits of its index are
-//! its way down: bit l - 1 is `1 + [a >= b]` of the last level, shares of which both have without a message. The
-//! bits below are picked like the number, `i_b + [a >= b] (i_a + i_b)`, as bits (`+` is XOR): two bits are
+//! its way down: bit l - 1 is `1 + [a >= b]` of the last level, shares of which both have without a message.
+//! The bits below are picked like the number, `i_b + [a >= b] (i_a + i_b)`, as bits (`+` is XOR): two bits are
 //! sent for each. The last level leaves no number.
 //!
 //! | flight | fields |

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | ahead | those of [`compare`](crate::steps::compare); of flipped ORs a bit each, S to C: flip + choice |
 //! | F1, S to C | the tables |
-//! | F2, C to S | the opened bits; `2^members` numbers a window ([`convert`]), of flipped ones twice as many |
+//! | F2, C to S | the opened bits; `2^members` numbers a window ([`convert`]), twice as many if flipped |
 //!
 //! Rows: the comparison's, then for flips one of the C-sender pool a window. Tweaks: the comparison's, then
 //! one a window.

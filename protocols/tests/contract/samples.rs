@@ -145,8 +145,8 @@ fn products() -> Program {
     made.finish(OutputEncoding::Argmax { classes: 4 })
 }
 
-/// A class of hidden numbers of so many bits. Of two numbers of two bits the last answer of a tournament has no
-/// field.
+/// A class of hidden numbers of so many bits. Of two numbers of two bits the last answer of a tournament has
+/// no field.
 fn class_of(classes: usize, bits: u32) -> Program {
     let mut made = Made::new(&[4], 2, true);
     let weights = Planes::Odd { bits: 3 };

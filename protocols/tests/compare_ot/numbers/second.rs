@@ -3,8 +3,8 @@
 //!
 //! `second.txt` was recorded from one in Python, written from the formulas alone, where a row's hash is a
 //! number that is looked up. A line: kind, slope, bits of both rings, x, y1, rho, C's share of the sign; of
-//! the extension's row `H(M)`, `H(M + Delta)` and S's bit; of the product's row the same and C's bit; the pads of
-//! both messages. Then what the second implementation made of them: u, t, the message that S opens or the
+//! the extension's row `H(M)`, `H(M + Delta)` and S's bit; of the product's row the same and C's bit; the
+//! pads of both messages. Then what the second implementation made of them: u, t, the message that S opens or the
 //! one that C sends in front of a pool, X, t'', and S's share.
 
 use std::fmt::Write as _;
@@ -78,7 +78,8 @@ impl Case {
         [0, 1, 2].map(|block| behind(block).first)
     }
 
-    /// The hashes of a row that a host received, and of that with Delta: numbers of so many bits; and its bit.
+    /// The hashes of a row that a host received, and of that with Delta: numbers of so many bits; and its
+    /// bit.
     fn row(hash: &Tccr, tweak: u64, [key, delta]: [Block; 2], bits: u32) -> [u64; 3] {
         let [own, other] = [key, key ^ delta].map(|key| number(hash, tweak, key, bits));
         [own, other, u64::from(key.lsb())]

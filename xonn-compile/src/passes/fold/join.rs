@@ -150,7 +150,8 @@ impl Fold<'_> {
     /// them all rounds to one step for all channels, and drops the lowest bits of all.
     pub(super) fn concatenate(&mut self, layer: &Layer, mut reads: Vec<Value>) -> Result<Value, String> {
         let shape = layer.shape.clone();
-        // Hidden numbers have one unit already. Whether other units are alike is not looked at: they are secret.
+        // Hidden numbers have one unit already. Whether other units are alike is not looked at: they are
+        // secret.
         let numbers = !self.number_reads.is_empty() && self.number_reads.iter().all(Option::is_some);
         if !numbers && !reads.iter().all(|read| self.public_slopes(read).is_some()) {
             let width =

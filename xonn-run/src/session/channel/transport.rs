@@ -60,8 +60,8 @@ impl Transport for TcpStream {
         }
     }
 
-    /// What the peer still sends is read and thrown away: closing with unread bytes resets the connection, and with it
-    /// what the peer has not read yet.
+    /// What the peer still sends is read and thrown away: closing with unread bytes resets the connection,
+    /// and with it what the peer has not read yet.
     fn hang_up(&mut self, limit: Duration) {
         let deadline = Instant::now() + limit;
         let mut rest = [0; 4096];

@@ -65,8 +65,8 @@ impl Curve {
         }
     }
 
-    /// How far a result is from the table at most, before it is rounded, in units of its last bit; the same on
-    /// every machine.
+    /// How far a result is from the table at most, before it is rounded, in units of its last bit; the same
+    /// on every machine.
     fn off(&self, spline: &Spline) -> f64 {
         let unit = |x: f64, drop: u32| x / power(drop);
         let (length, own) = (power(self.piece), power(spline.piece));
